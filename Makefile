@@ -1,0 +1,50 @@
+# `make demo` and `make test` set up everything in .venv first; all they need is Python and the package index.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+
+SETUP_FILES := constraints.txt requirements-dev.txt tools/opencv-headless/pyproject.toml $(wildcard packages/*/pyproject.toml)
+
+.PHONY: demo test lint typecheck unit wheels notebooks bench setup clean
+
+setup: $(STAMP)
+
+# Stale when a set-up file is newer, or when the interpreter it was made from is gone.
+ifneq ($(shell $(BIN)/python -c "print('ok')" 2>/dev/null),ok)
+.PHONY: $(STAMP)
+endif
+
+$(STAMP): $(SETUP_FILES)
+	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 10))" || { \
+	  echo "Deep Dissect needs Python 3.10 or newer; '$(PYTHON)' is older or missing. Try: make PYTHON=python3.11 $(MAKECMDGOALS)"; exit 2; }
+	@echo "Setting up $(VENV) (some minutes the first time) ..."
+	@rm -rf $(VENV)
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -r requirements-dev.txt
+	@touch $@
+
+demo: $(STAMP)
+	@$(BIN)/deep-dissect demo
+
+test: lint typecheck unit wheels
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+typecheck: $(STAMP)
+	$(BIN)/mypy packages/dissect-core/src packages/dissect-eval/src packages/dissect-mmdet/src packages/dissect-widgets/src
+
+unit: $(STAMP)
+	$(BIN)/python -m pytest -m "not packaging"
+
+wheels: $(STAMP)
+	$(BIN)/python -m pytest -m packaging
+
+bench: $(STAMP)
+	$(BIN)/python benchmarks/ops.py
+	$(BIN)/python benchmarks/detectors.py
+
+clean:
+	rm -rf $(VENV) deep-dissect-demo

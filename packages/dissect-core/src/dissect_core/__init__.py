@@ -1,0 +1,76 @@
+"""Ablation of neural networks: components, units, masks and interventions.
+
+Needs NumPy and pydantic only. What works on live torch models is in `dissect_core.torch`.
+"""
+
+from .attention import AttentionLayout, HeadPart, HeadSlice, head_width
+from .components import Component, near_matches, select_components, unknown_component
+from .errors import (
+    CheckpointError,
+    DissectError,
+    DoseError,
+    InterventionError,
+    LayoutError,
+    MaskError,
+    MissingDependencyError,
+    SeedError,
+    SelectionError,
+    UnitError,
+    UnknownComponentError,
+)
+from .heads import head_masks
+from .interventions import Constant, Intervention, Mean, Zero, intervene, replacement_values
+from .layouts import deformable_layout, multihead_layout, separate_layout
+from .masks import Mask, check_mask, column_mask, dose, element_mask, row_mask, segment_mask, unit_mask
+from .randomness import variant_rng
+from .report import AblationReport, ComponentChange
+from .sampling import fraction_to_count, sample_units
+from .units import Indices, Unit, unit_count
+
+__all__ = [
+    "AblationReport",
+    "AttentionLayout",
+    "CheckpointError",
+    "Component",
+    "ComponentChange",
+    "Constant",
+    "DissectError",
+    "DoseError",
+    "HeadPart",
+    "HeadSlice",
+    "Indices",
+    "Intervention",
+    "InterventionError",
+    "LayoutError",
+    "Mask",
+    "MaskError",
+    "Mean",
+    "MissingDependencyError",
+    "SeedError",
+    "SelectionError",
+    "Unit",
+    "UnitError",
+    "UnknownComponentError",
+    "Zero",
+    "check_mask",
+    "column_mask",
+    "deformable_layout",
+    "dose",
+    "element_mask",
+    "fraction_to_count",
+    "head_masks",
+    "head_width",
+    "intervene",
+    "multihead_layout",
+    "near_matches",
+    "replacement_values",
+    "row_mask",
+    "sample_units",
+    "segment_mask",
+    "select_components",
+    "separate_layout",
+    "unit_count",
+    "unit_mask",
+    "unknown_component",
+    "variant_rng",
+]

@@ -1,0 +1,70 @@
+"""Errors of this package: one root, one class per rule that can be broken.
+
+Every message says which argument or file, which rule, which value was found, and what to do about it.
+The classes also derive from the built-in error that a caller would expect (``KeyError``, ``ValueError``,
+``ImportError``), so code that knows nothing of this package handles them sensibly.
+"""
+
+
+class DissectError(Exception):
+    """Root of all errors that this package raises on purpose.
+
+    Examples
+    --------
+    >>> from dissect_core import UnitError, row_mask
+    >>> try:
+    ...     row_mask((4, 2), [4])
+    ... except DissectError as error:
+    ...     print(error)
+    `indices` must be within 0 to 3 (the shape (4, 2) has 4 rows), got 4. ...
+    """
+
+
+class UnknownComponentError(DissectError, KeyError):
+    """A component was named, or a pattern given, that the model does not have.
+
+    Examples
+    --------
+    >>> print(UnknownComponentError("No component 'x'."))
+    No component 'x'.
+    """
+
+    def __str__(self) -> str:
+        # KeyError shows the repr of its argument, which would print a sentence in quotes.
+        return Exception.__str__(self)
+
+
+class SelectionError(DissectError, ValueError):
+    """A selection matched another number of components than it was pinned to."""
+
+
+class DoseError(DissectError, ValueError):
+    """A share or a count of units lies outside what can be ablated."""
+
+
+class UnitError(DissectError, ValueError):
+    """Units (elements, rows, segments, heads, ...) do not fit the shape they are taken from."""
+
+
+class MaskError(DissectError, ValueError):
+    """A mask is not a bool array of its component's shape."""
+
+
+class LayoutError(DissectError, ValueError):
+    """The parameters of an attention block do not fit together."""
+
+
+class InterventionError(DissectError, ValueError):
+    """A replacement value cannot be computed for, or held by, a component."""
+
+
+class SeedError(DissectError, ValueError):
+    """A seed is not a non-negative integer."""
+
+
+class CheckpointError(DissectError):
+    """A checkpoint file cannot be read, trusted or written."""
+
+
+class MissingDependencyError(DissectError, ImportError):
+    """An optional dependency is needed and not installed."""

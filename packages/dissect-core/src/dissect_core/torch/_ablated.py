@@ -1,0 +1,78 @@
+"""Ablation of a live model, for the length of a `with` block."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from torch import nn
+
+from ..interventions import Intervention, Zero
+from ..masks import Mask
+from ..report import AblationReport
+from ._masks import shared_masks
+from ._tensors import make_patch
+
+_ZERO = Zero()
+
+
+@contextmanager
+def ablated(
+    model: nn.Module, masks: Mapping[str, Mask], intervention: Intervention = _ZERO
+) -> Iterator[AblationReport]:
+    """Ablate a model in place; on leaving the block, also by an error, every value is restored bit for bit.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        The model, on any device, with parameters of any types. Everything is checked before its first value
+        is touched.
+    masks : mapping of str to ndarray of bool
+        For each parameter to ablate, by any of its names, a mask of its shape, True where ablated. Masks for
+        tied parameters, which share their values, are joined.
+    intervention : Zero, Constant or Mean, default Zero()
+        What to put in the place of masked values.
+
+    Yields
+    ------
+    AblationReport
+        How many values are masked and how many really changed.
+
+    Raises
+    ------
+    UnknownComponentError
+        If a mask names no parameter of the model; near matches are named.
+    MaskError
+        If a mask is not of bool, or not of its parameter's shape.
+    InterventionError
+        If a parameter cannot hold the replacement.
+
+    Notes
+    -----
+    Blocks may be nested, and must then be left in the reverse order. Only the masked values are kept for
+    restoring: an optimizer's step inside the block is undone for these and stays for the rest. The model is
+    changed for every thread that uses it.
+
+    Examples
+    --------
+    >>> from dissect_core import head_masks
+    >>> from dissect_core.torch import attention_layouts
+    >>> layer = nn.TransformerEncoderLayer(16, 4)
+    >>> masks = head_masks(attention_layouts(layer)["self_attn"], heads=2)
+    >>> with ablated(layer, masks) as report:
+    ...     print(report.masked, layer.self_attn.out_proj.weight[:, 8:12].abs().sum().item())
+    64 0.0
+    """
+    parameters = dict(model.named_parameters(remove_duplicate=False))
+    patches = [
+        make_patch(name, parameters[name], mask, intervention)
+        for name, mask in shared_masks(parameters, masks).items()
+    ]
+    report = AblationReport(tuple(patch.change() for patch in patches))
+    try:
+        for patch in patches:
+            patch.apply()
+        yield report
+    finally:
+        # All old values were read before the first one changed, so parameters that overlap in memory come
+        # back right, too.
+        for patch in patches:
+            patch.undo()

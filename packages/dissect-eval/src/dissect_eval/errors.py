@@ -1,0 +1,46 @@
+"""Errors and warnings of dissect-eval: one root, one class per kind of input."""
+
+from __future__ import annotations
+
+__all__ = [
+    "BoxError",
+    "CategoryError",
+    "DetectionError",
+    "DissectEvalError",
+    "MissingExtraError",
+    "SettingError",
+    "SplitWarning",
+    "TruthError",
+]
+
+
+class DissectEvalError(Exception):
+    """Root of every error that dissect-eval raises on purpose."""
+
+
+class BoxError(DissectEvalError, ValueError):
+    """Boxes of the wrong shape, not finite, or with a negative extent."""
+
+
+class TruthError(DissectEvalError, ValueError):
+    """Ground truth that cannot be read, or that contradicts itself."""
+
+
+class DetectionError(DissectEvalError, ValueError):
+    """Detections that cannot be read, or that do not belong to the ground truth."""
+
+
+class CategoryError(DissectEvalError, ValueError):
+    """Class names of a detector and of an annotation file that do not fit together."""
+
+
+class SettingError(DissectEvalError, ValueError):
+    """A setting of a metric or plot outside the range in which it means something."""
+
+
+class MissingExtraError(DissectEvalError, ImportError):
+    """A function needs an optional dependency that is not installed."""
+
+
+class SplitWarning(UserWarning):
+    """Detections look as if they came from another data split than the ground truth."""

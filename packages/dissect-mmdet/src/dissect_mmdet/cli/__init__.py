@@ -1,0 +1,7 @@
+"""The ``deep-dissect`` command."""
+
+from __future__ import annotations
+
+from ._main import app, main
+
+__all__ = ["app", "main"]

@@ -1,0 +1,244 @@
+"""``deep-dissect ablate``: write checkpoints with parts of the model removed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+from dissect_core import (
+    Component,
+    HeadPart,
+    Intervention,
+    Mask,
+    Mean,
+    UnitError,
+    Zero,
+    head_masks,
+    sample_units,
+    select_components,
+    unit_count,
+    unit_mask,
+    unknown_component,
+    variant_rng,
+)
+from dissect_core.torch import ablate_state, save_checkpoint, state_dict_of
+from rich.console import Console
+
+from .. import _checkpoints
+from ..errors import DissectMMDetError
+from ._inspect import read_components
+from ._options import CheckpointArgument, ConfigOption, ForceOption, SeedOption, TrustOption
+
+app = typer.Typer(
+    help="Write an ablated checkpoint: single units, attention heads, whole components, or layers one after another.\n\n"
+    "The original file is never changed. Each file written records in meta['deep_dissect'] what was removed.",
+    no_args_is_help=True,
+)
+
+OutOption = Annotated[
+    Path, typer.Option("--out", "-o", help="Folder for the checkpoints; made if it is missing.", show_default=False)
+]
+PutOption = Annotated[
+    Literal["zero", "mean"],
+    typer.Option("--intervention", help="What is put in the place of removed values: 0, or the component's mean."),
+]
+RepeatsOption = Annotated[int, typer.Option("--repeats", min=1, help="Draw this many variants.")]
+PercentOption = Annotated[float, typer.Option("--percent", "-p", help="Share of the units to remove, 0 to 100.")]
+INTERVENTIONS: dict[str, Intervention] = {"zero": Zero(), "mean": Mean()}
+
+
+@app.command()
+def units(
+    checkpoint: CheckpointArgument,
+    component: Annotated[str, typer.Argument(help="Component, for instance query_embedding.weight.", show_default=False)],
+    percent: PercentOption,
+    out: OutOption,
+    unit: Annotated[
+        Literal["element", "row", "column", "segment"],
+        typer.Option("--unit", help="What is counted; a segment is an equal part of a row (--segments)."),
+    ] = "element",
+    segments: Annotated[int, typer.Option("--segments", min=1, help="Segments a row, for --unit segment.")] = 8,
+    repeats: RepeatsOption = 1,
+    seed: SeedOption = 0,
+    intervention: PutOption = "zero",
+    force: ForceOption = False,
+    trust: TrustOption = False,
+) -> None:
+    """Remove a random share of a component's units: elements, rows, columns or row segments."""
+    source = Source(checkpoint, trust=trust)
+    (found,) = select_components(source.components, component, expect=1)
+    per_row = segments if unit == "segment" else None
+    n_units = unit_count(found.shape, unit, segments_per_row=per_row)
+    for repeat in range(repeats):
+        variant = f"{found.name}/{unit}/{percent:g}/{repeat}"
+        drawn = sample_units(n_units, variant_rng(seed, variant), fraction=_fraction(percent), rounding="nearest")
+        masks = {found.name: unit_mask(found.shape, unit, drawn, segments_per_row=per_row)}
+        record = {"unit": unit, "percent": percent, "units": drawn.tolist(), "seed": seed}
+        file = f"{found.name}_{unit}_{percent:g}_{repeat}.pth"
+        source.write(out / file, masks, variant, record, intervention, force=force)
+
+
+@app.command()
+def heads(
+    checkpoint: CheckpointArgument,
+    block: Annotated[
+        str, typer.Argument(help="Attention block, for instance encoder.layers.0.self_attn.attn.", show_default=False)
+    ],
+    out: OutOption,
+    head: Annotated[
+        list[int] | None, typer.Option("--head", help="Head to remove, from 0; can be repeated.")
+    ] = None,
+    percent: Annotated[
+        float | None, typer.Option("--percent", "-p", help="Or a random share of the heads, 0 to 100.")
+    ] = None,
+    part: Annotated[
+        Literal["output", "value", "query", "key", "all"],
+        typer.Option("--part", help="output and value remove the head exactly; query and key flatten its attention."),
+    ] = "output",
+    config: ConfigOption = None,
+    repeats: RepeatsOption = 1,
+    seed: SeedOption = 0,
+    intervention: PutOption = "zero",
+    force: ForceOption = False,
+    trust: TrustOption = False,
+) -> None:
+    """Remove attention heads exactly, as the block's own layout defines them."""
+    if (percent is None) == (not head):
+        raise UnitError("give either --head (one or more) or --percent.")
+    source = Source(checkpoint, trust=trust)
+    layouts = read_components(checkpoint, config, trust=trust).attention
+    if not layouts:
+        raise DissectMMDetError(
+            "the number of heads is not in the weights and the checkpoint holds no config: give the model's --config."
+        )
+    if block not in layouts:
+        raise unknown_component(block, layouts, what="attention block")
+    layout = layouts[block]
+    for repeat in range(repeats if percent is not None else 1):
+        label = f"{percent:g}_{repeat}" if percent is not None else "-".join(map(str, head or []))
+        variant = f"{block}/head/{part}/{label}"
+        chosen: Sequence[int] = head or []
+        if percent is not None:
+            rng = variant_rng(seed, variant)
+            chosen = sample_units(layout.n_heads, rng, fraction=_fraction(percent), rounding="nearest").tolist()
+        masks = head_masks(layout, chosen, _part(part))
+        record = {"unit": "head", "part": part, "units": list(chosen), "seed": seed}
+        source.write(out / f"{block}_head_{part}_{label}.pth", masks, variant, record, intervention, force=force)
+
+
+@app.command("component")
+def component_(
+    checkpoint: CheckpointArgument,
+    component: Annotated[str, typer.Argument(help="Component or glob, all of which is removed.", show_default=False)],
+    out: OutOption,
+    bias: Annotated[
+        Literal["keep", "remove"],
+        typer.Option("--bias", help="Whether the bias beside a weight goes too; kept, the block still gives a constant."),
+    ] = "keep",
+    intervention: PutOption = "zero",
+    force: ForceOption = False,
+    trust: TrustOption = False,
+) -> None:
+    """Remove whole components."""
+    source = Source(checkpoint, trust=trust)
+    found = list(select_components(source.components, component))
+    if bias == "remove":
+        found += [c for c in _biases_of(found, source.components) if c not in found]
+    label = component.replace("*", "+")
+    record = {"unit": "component", "components": [c.name for c in found], "bias": bias}
+    masks = _whole(found)
+    source.write(out / f"{label}_component.pth", masks, f"{component}/component", record, intervention, force=force)
+
+
+@app.command()
+def layers(
+    checkpoint: CheckpointArgument,
+    component: Annotated[
+        str, typer.Argument(help="Component inside each layer, for instance self_attn.attn.in_proj_weight.")
+    ],
+    out: OutOption,
+    stack: Annotated[str, typer.Option("--stack", help="Where the layers lie.")] = "encoder.layers",
+    backwards: Annotated[bool, typer.Option("--backwards", help="Begin with the last layer.")] = False,
+    intervention: PutOption = "zero",
+    force: ForceOption = False,
+    trust: TrustOption = False,
+) -> None:
+    """Remove a component in more and more layers: one checkpoint for each number of layers."""
+    source = Source(checkpoint, trust=trust)
+    by_name = {c.name: c for c in source.components}
+    found: list[Component] = []
+    while (name := f"{stack}.{len(found)}.{component}") in by_name:
+        found.append(by_name[name])
+    if not found:
+        raise unknown_component(f"{stack}.0.{component}", by_name)
+    order = found[::-1] if backwards else found
+    direction = "backwards" if backwards else "forwards"
+    for count in range(1, len(order) + 1):
+        removed = [c.name for c in order[:count]]
+        record = {"unit": "layer", "components": removed}
+        file = f"{stack}_{component}_{direction}_{count}.pth"
+        variant = f"{stack}/{component}/{direction}/{count}"
+        source.write(out / file, _whole(order[:count]), variant, record, intervention, force=force)
+
+
+class Source:
+    """A loaded checkpoint from which ablated ones are written."""
+
+    def __init__(self, path: Path, *, trust: bool) -> None:
+        self.path = path
+        self.checkpoint = _checkpoints.load_mmdet_checkpoint(path, trust=trust)
+        self.weights = state_dict_of(self.checkpoint)
+        self.components = [
+            Component(name, tuple(value.shape), str(value.dtype).removeprefix("torch."))
+            for name, value in self.weights.items()
+        ]
+
+    def write(
+        self,
+        target: Path,
+        masks: Mapping[str, Mask],
+        variant: str,
+        record: dict[str, Any],
+        intervention: str,
+        *,
+        force: bool,
+    ) -> None:
+        """Write one variant and say what it changed; refuses to overwrite and warns of a no-op."""
+        if target.exists() and (not force or target.samefile(self.path)):
+            raise DissectMMDetError(f"{target} exists already: choose another --out, or --force to overwrite results.")
+        state, report = ablate_state(self.weights, masks, INTERVENTIONS[intervention])
+        meta = dict(self.checkpoint.get("meta") or {})
+        meta["deep_dissect"] = {
+            "variant": variant,
+            "source": self.path.name,
+            "intervention": intervention,
+            "values_changed": report.changed,
+            **record,
+        }
+        target.parent.mkdir(parents=True, exist_ok=True)
+        save_checkpoint({**self.checkpoint, "meta": meta, "state_dict": state}, target)
+        typer.echo(f"{target}  ({report.changed:,} of {report.masked:,} masked values changed)")
+        if report.is_no_op:
+            Console(stderr=True, soft_wrap=True).print(f"note: {target.name} is a no-op: nothing changed.", markup=False)
+
+
+def _fraction(percent: float) -> float:
+    if not 0 <= percent <= 100:
+        raise UnitError(f"--percent must be within 0 and 100, got {percent:g}.")
+    return percent / 100
+
+
+def _whole(components: Sequence[Component]) -> dict[str, Mask]:
+    return {c.name: unit_mask(c.shape, "component", [0]) for c in components}
+
+
+def _biases_of(weights: Sequence[Component], components: Sequence[Component]) -> list[Component]:
+    """The biases that belong to weights: ``x.bias`` to ``x.weight``, ``in_proj_bias`` to ``in_proj_weight``."""
+    names = {w.name.removesuffix("weight") + "bias" for w in weights if w.name.endswith("weight")}
+    return [c for c in components if c.name in names]
+
+
+def _part(part: str) -> HeadPart | Literal["all"]:
+    return part  # type: ignore[return-value]  # typer has checked it against the same literals

@@ -1,0 +1,100 @@
+"""``deep-dissect demo``: a study over the bundled detectors, and their training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from tqdm import tqdm
+
+from ..errors import DissectMMDetError
+from ._options import DeviceOption, SeedOption
+
+app = typer.Typer(
+    help="Run a small ablation study over the bundled DETR, Deformable DETR and DINO.\n\n"
+    "Removes growing shares of the query embeddings and of the attention heads of encoder and decoder, measures "
+    "every variant on generated images, and writes a table, a figure and the raw numbers.",
+    invoke_without_command=True,
+)
+
+DetectorsOption = Annotated[
+    list[str] | None, typer.Option("--detector", help="detr, deformable_detr or dino; can be repeated [default: all].")
+]
+
+
+@app.callback()
+def demo(
+    context: typer.Context,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for images, results and the figure.")] = Path(
+        "deep-dissect-demo"
+    ),
+    detector: DetectorsOption = None,
+    images: Annotated[int, typer.Option("--images", min=1, help="Test images to run on.")] = 64,
+    repeats: Annotated[int, typer.Option("--repeats", min=1, help="Random draws at each dose.")] = 3,
+    seed: SeedOption = 0,
+    device: DeviceOption = "cpu",
+) -> None:
+    """Run the study; see the sub-commands for training the detectors anew."""
+    if context.invoked_subcommand is not None:
+        return
+    from ..demo import DEMO_DETECTORS
+    from ..demo._report import Report, figure, table, write_results
+    from ..demo._run import study_plan
+
+    console = Console(highlight=False)
+    names = _checked(detector or list(DEMO_DETECTORS))
+    console.print(f"Deep Dissect demo: {', '.join(DEMO_DETECTORS[name] for name in names)} on {images} test images")
+    plan = study_plan(names, out, n_images=images, repeats=repeats, seed=seed, device=device)
+    outcomes: Report = {}
+    with tqdm(total=plan.n_steps, unit="variant", dynamic_ncols=True) as bar:
+        for name, outcome in plan.run():
+            bar.set_description(f"{DEMO_DETECTORS[name]}: {outcome.target}", refresh=False)
+            bar.update()
+            outcomes.setdefault(name, []).append(outcome)
+    console.print(table(outcomes))
+    written = write_results(outcomes, out)
+    picture = out / "dose_response.png"
+    figure(outcomes).savefig(picture, dpi=150)
+    console.print(f"Wrote {picture} (dose-response curves) and {', '.join(str(path) for path in written)}")
+
+
+@app.command()
+def train(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for logs, checkpoints and data.")] = Path("work_dirs"),
+    detector: DetectorsOption = None,
+    iterations: Annotated[
+        int | None, typer.Option("--iterations", help="Length of the schedule [default: the config's].")
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option("--data", help="Folder for the scenes [default: demo-data in --out].")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in --out.")] = False,
+    device: DeviceOption = "cpu",
+) -> None:
+    """Train the demo detectors from nothing: about an hour each on two cores, minutes on a GPU."""
+    from .._runtime import require_mmdet
+    from ..demo import DEMO_DETECTORS, train_demo
+
+    require_mmdet()
+    for name in _checked(detector or list(DEMO_DETECTORS)):
+        written = train_demo(
+            name,
+            out / name,
+            data=data or out / "demo-data",
+            device=device,
+            max_iters=iterations,
+            resume=resume,
+            progress=lambda numbers: tqdm(numbers, desc="drawing scenes", unit="scene", dynamic_ncols=True),
+        )
+        typer.echo(f"{written}  (trained; copy it over the bundled one to use it in the demo)")
+
+
+def _checked(names: list[str]) -> list[str]:
+    from ..demo import DEMO_DETECTORS
+
+    for name in names:
+        if name not in DEMO_DETECTORS:
+            raise DissectMMDetError(f"--detector must be one of {', '.join(DEMO_DETECTORS)}, got {name!r}.")
+    return names

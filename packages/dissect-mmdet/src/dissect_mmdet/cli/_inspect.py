@@ -1,0 +1,134 @@
+"""``deep-dissect inspect``: what a checkpoint is made of."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from dissect_core import AttentionLayout, Component, select_components
+from dissect_core.torch import attention_layouts, components_of, state_dict_of
+from rich.console import Console
+from rich.tree import Tree
+
+from .. import _checkpoints, _config, _detector, _fit
+from ._options import CheckpointArgument, ConfigOption, TrustOption
+
+
+def inspect(
+    checkpoint: CheckpointArgument,
+    config: ConfigOption = None,
+    match: Annotated[
+        list[str] | None,
+        typer.Option("--match", "-m", help="Show only components of this name or glob; can be repeated."),
+    ] = None,
+    depth: Annotated[
+        int | None, typer.Option("--depth", "-d", min=1, help="Fold what lies deeper than this many levels.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a tree.")] = False,
+    trust: TrustOption = False,
+) -> None:
+    """Show the components of a checkpoint: names, shapes, parameters, attention heads."""
+    found = read_components(checkpoint, config, trust=trust)
+    if match:
+        found = Contents(select_components(found.components, match), found.attention, found.note)
+    if as_json:
+        typer.echo(json.dumps(found.to_dict(checkpoint), indent=2))
+        return
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(_tree(checkpoint, found, depth), markup=False)
+    if found.note:
+        Console(stderr=True, soft_wrap=True).print(found.note, markup=False)
+
+
+class Contents:
+    """What `inspect` shows: components, attention blocks by module path, and a remark."""
+
+    def __init__(
+        self, components: Sequence[Component], attention: Mapping[str, AttentionLayout], note: str = ""
+    ) -> None:
+        self.components = tuple(components)
+        self.attention = dict(attention)
+        self.note = note
+
+    @property
+    def n_parameters(self) -> int:
+        """Sum over the components."""
+        return sum(component.n_parameters for component in self.components)
+
+    def to_dict(self, checkpoint: Path) -> dict[str, Any]:
+        """The same as plain data, for JSON."""
+        return {
+            "checkpoint": str(checkpoint),
+            "n_parameters": self.n_parameters,
+            "note": self.note or None,
+            "components": [
+                {
+                    "name": c.name,
+                    "shape": list(c.shape),
+                    "dtype": c.dtype,
+                    "n_parameters": c.n_parameters,
+                    "n_heads": c.n_heads,
+                }
+                for c in self.components
+            ],
+            "attention": {
+                block: {"kind": layout.kind, "n_heads": layout.n_heads, "embed_dims": layout.embed_dims}
+                for block, layout in self.attention.items()
+            },
+        }
+
+
+def read_components(checkpoint: Path, config: Path | None, *, trust: bool) -> Contents:
+    """Components from the live model where its config is known, else from the checkpoint's tensors alone."""
+    loaded = _checkpoints.load_mmdet_checkpoint(checkpoint, trust=trust)
+    weights = state_dict_of(loaded)
+    resolved = _config.load_config(config) if config else _config.config_of_checkpoint(loaded)
+    if resolved is None:
+        note = "Attention heads are not shown: their number is not in the weights. Give the model's --config."
+        tensors = [Component(n, tuple(v.shape), str(v.dtype).removeprefix("torch.")) for n, v in weights.items()]
+        return Contents(tensors, {}, note)
+    model = _detector.build_model(resolved)
+    fit = _fit.compare_state(model.state_dict(), weights)
+    source = f"config {config}" if config else "the config inside the checkpoint"
+    _fit.require_fit(fit, checkpoint=str(checkpoint), config=source)
+    return Contents(components_of(model), attention_layouts(model))
+
+
+def _tree(checkpoint: Path, found: Contents, depth: int | None) -> Tree:
+    """Group dotted names into a tree; a folded branch says how much it holds."""
+    root = Tree(f"{checkpoint.name}  {_amount(found.components)}")
+    _grow(root, found.components, found.attention, prefix="", depth=depth)
+    return root
+
+
+def _grow(
+    branch: Tree,
+    components: Sequence[Component],
+    attention: Mapping[str, AttentionLayout],
+    *,
+    prefix: str,
+    depth: int | None,
+) -> None:
+    groups: dict[str, list[Component]] = {}
+    for component in components:
+        groups.setdefault(component.name[len(prefix) :].split(".", 1)[0], []).append(component)
+    for head, members in groups.items():
+        path = f"{prefix}{head}"
+        if len(members) == 1 and members[0].name == path:
+            shape = " × ".join(map(str, members[0].shape)) or "scalar"
+            branch.add(f"{head}  {shape}")
+            continue
+        layout = attention.get(path)
+        heads = f", {layout.n_heads} heads of {layout.embed_dims // layout.n_heads}" if layout else ""
+        child = branch.add(f"{head}  {_amount(members)}{heads}")
+        if depth is None or depth > 1:
+            _grow(child, members, attention, prefix=f"{path}.", depth=None if depth is None else depth - 1)
+
+
+def _amount(components: Sequence[Component]) -> str:
+    total = sum(component.n_parameters for component in components)
+    plural = "" if len(components) == 1 else "s"
+    return f"({len(components)} component{plural}, {total:,} parameters)"

@@ -1,0 +1,98 @@
+"""Entry point of the command: sub-commands, and errors as one clear line."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any
+
+import typer
+from dissect_core import DissectError
+from dissect_eval import DissectEvalError
+from rich.console import Console
+
+from ..errors import DissectMMDetError
+from . import _ablate, _demo, _evaluate, _inspect
+
+USAGE_ERROR = 2
+INTERRUPTED = 130
+# Errors whose message is meant for a person. Anything else is a fault of ours and shows its traceback.
+EXPECTED: tuple[type[BaseException], ...] = (DissectError, DissectEvalError, DissectMMDetError, OSError)
+
+app = typer.Typer(
+    name="deep-dissect",
+    help="Which parts of an object detector matter, and how much?\n\n"
+    "Look into a trained MMDetection checkpoint (inspect), remove parts of it (ablate), measure what a detector "
+    "is worth (evaluate), or see all of it at work on the bundled detectors (demo).",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("inspect")(_inspect.inspect)
+app.add_typer(_ablate.app, name="ablate")
+app.command("evaluate")(_evaluate.evaluate)
+app.add_typer(_demo.app, name="demo")
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"deep-dissect {version('dissect-mmdet')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error; works at any place.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Carry the options of the whole command; `main` acts on ``--debug``."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command and exit: 0 done, 2 an error of use or input, 130 interrupted, 1 a fault of this program.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        Command line without the program's name; by default the process's own.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in words
+    words = [word for word in words if word != "--debug"]
+    sys.exit(run_guarded(lambda: app(words, prog_name="deep-dissect", standalone_mode=True), debug=debug))
+
+
+def run_guarded(work: Callable[[], Any], *, debug: bool) -> int:
+    """Call `work` and turn what it raises into an exit status and one line on standard error."""
+    errors = Console(stderr=True, soft_wrap=True, highlight=False)
+    try:
+        work()
+    except SystemExit as exit_request:
+        return exit_request.code if isinstance(exit_request.code, int) else int(exit_request.code is not None)
+    except KeyboardInterrupt:
+        errors.print("interrupted; nothing half-written is left", markup=False)
+        return INTERRUPTED
+    except BrokenPipeError:  # the reader of a pipe had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except EXPECTED as error:
+        if debug:
+            raise
+        errors.print(f"error: {' '.join(str(error).split())}", markup=False)
+        return USAGE_ERROR
+    except Exception as error:
+        if debug:
+            raise
+        errors.print(
+            f"internal error: {type(error).__name__}: {' '.join(str(error).split())} "
+            "(this is a fault of Deep Dissect; --debug shows the traceback)",
+            markup=False,
+        )
+        return 1
+    return 0

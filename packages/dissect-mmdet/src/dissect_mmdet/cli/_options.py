@@ -1,0 +1,26 @@
+"""Arguments and options that several sub-commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+CheckpointArgument = Annotated[Path, typer.Argument(help="Checkpoint (.pth) of an MMDetection model.", show_default=False)]
+CheckpointOption = Annotated[
+    Path, typer.Option("--checkpoint", "-w", help="Checkpoint (.pth) of an MMDetection model.", show_default=False)
+]
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--config", "-c", help="Config that the model was trained with [default: the one stored in the checkpoint]."
+    ),
+]
+TrustOption = Annotated[
+    bool,
+    typer.Option("--trust", help="Let the checkpoint run code while it is read. Only for files of your own."),
+]
+DeviceOption = Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:0, …")]
+SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Seed of the random choice of units.")]
+ForceOption = Annotated[bool, typer.Option("--force", help="Overwrite files that exist.")]

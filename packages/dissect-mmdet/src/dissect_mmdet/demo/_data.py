@@ -1,0 +1,77 @@
+"""Writing the demo scenes as a COCO data set: images, annotation files, nothing half-written."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from ._scenes import coco_annotations, draw_scene, file_name, image_ids
+
+FORMAT_VERSION = 1
+Progress = Callable[[Iterable[int]], Iterable[int]]
+
+
+def write_split(
+    folder: Path, split: str, count: int, *, seed: int = 0, progress: Progress | None = None
+) -> tuple[Path, Path]:
+    """Write one split of the demo data in COCO's layout, unless it is there already.
+
+    Parameters
+    ----------
+    folder : Path
+        Gets ``<split>/*.png`` and ``annotations/instances_<split>.json``.
+    split : {"train", "val", "test"}
+    count : int
+        Number of images. The first n images are the same for every count of at least n.
+    seed : int
+        Seed of the scenes.
+    progress : callable, optional
+        Wraps the iteration over scene numbers, ``tqdm`` for instance.
+
+    Returns
+    -------
+    images, annotations : Path
+        The image folder and the annotation file.
+
+    Notes
+    -----
+    The annotation file is written last, so that its presence means that the split is whole.
+    """
+    import cv2
+
+    images, annotations = folder / split, folder / "annotations" / f"instances_{split}.json"
+    stamp = {"format": FORMAT_VERSION, "split": split, "count": count, "seed": seed}
+    if _is_current(annotations, stamp):
+        return images, annotations
+    annotations.unlink(missing_ok=True)
+    shutil.rmtree(images, ignore_errors=True)
+    images.mkdir(parents=True)
+    annotations.parent.mkdir(parents=True, exist_ok=True)
+    ids = image_ids(split, count, seed)
+    numbers: Iterable[int] = range(count)
+    scenes = []
+    for number in progress(numbers) if progress else numbers:
+        scene = draw_scene(split, number, seed)
+        path = images / file_name(int(ids[number]))
+        if not cv2.imwrite(str(path), scene.image[:, :, ::-1]):
+            raise OSError(f"could not write the image {path}: is the disk full or the folder read-only?")
+        scenes.append(scene)
+    content = coco_annotations(scenes, ids, split)
+    content["info"]["deep_dissect"] = stamp
+    scratch = annotations.with_suffix(".part")
+    scratch.write_text(json.dumps(content), encoding="utf-8")
+    os.replace(scratch, annotations)
+    return images, annotations
+
+
+def _is_current(annotations: Path, stamp: dict[str, Any]) -> bool:
+    """Whether the split on disk was written by this version for the same request."""
+    try:
+        info = json.loads(annotations.read_text(encoding="utf-8"))["info"]
+    except (OSError, ValueError, KeyError):
+        return False
+    return bool(info.get("deep_dissect") == stamp)

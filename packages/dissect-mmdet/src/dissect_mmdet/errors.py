@@ -1,0 +1,31 @@
+"""Everything that dissect_mmdet raises on purpose descends from one error."""
+
+from __future__ import annotations
+
+
+class DissectMMDetError(Exception):
+    """Root of the errors of this package; its message is one line made for a person."""
+
+
+class MissingDependencyError(DissectMMDetError, ImportError):
+    """A package that the requested work needs is not installed; the message says what to install."""
+
+
+class MissingOperatorError(DissectMMDetError, NotImplementedError):
+    """An mmcv operator was called that has no torch version here; the message says which mmcv has it."""
+
+
+class ConfigError(DissectMMDetError, ValueError):
+    """A config file is missing, cannot be read or does not describe a detector."""
+
+
+class CheckpointFitError(DissectMMDetError, ValueError):
+    """A checkpoint's weights do not belong to the detector of the config."""
+
+
+class ImageError(DissectMMDetError, OSError):
+    """An image is missing or cannot be decoded."""
+
+
+class PickleRefusedError(DissectMMDetError, ValueError):
+    """A pickle asks for something that files of its kind never hold."""
