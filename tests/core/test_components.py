@@ -70,7 +70,7 @@ def test_select_by_alias_gives_the_component_itself() -> None:
         ("query_embedding", "query_embedding.weight"),
         ("cls.weight", "bbox_head.cls.weight"),
         ("*.query_embedding.weigth", "query_embedding.weight"),
-        ("encoder.layers.6.self_attn.attn.in_proj_weight", "encoder.layers.0.self_attn.attn.in_proj_weight"),
+        ("encoder.layers.6.self_attn.attn.in_proj_weight", "encoder.layers.5.self_attn.attn.in_proj_weight"),
     ],
 )
 def test_nothing_matched_names_what_may_have_been_meant(pattern: str, near: str) -> None:

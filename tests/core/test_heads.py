@@ -25,7 +25,11 @@ layouts = st.one_of(
         st.booleans(),
         st.booleans(),
     ),
-    st.builds(lambda s, k, v: multihead_layout(s[0] * s[1], s[0], key_dims=k, value_dims=v), sizes, *[st.integers(1, 9)] * 2),
+    st.builds(
+        lambda s, k, v: multihead_layout(s[0] * s[1], s[0], key_dims=k, value_dims=v),
+        sizes,
+        *[st.integers(1, 9)] * 2,
+    ),
     st.builds(lambda s: separate_layout(s[0] * s[1], s[0], query=("a", "b")), sizes),
     st.builds(
         lambda s, levels, points: deformable_layout(s[0] * s[1], s[0], levels, points),
@@ -46,7 +50,9 @@ def rows(mask: Any) -> list[int]:
 def test_head_of_a_fused_block() -> None:
     layout = multihead_layout(256, 8, prefix="encoder.layers.0.self_attn.attn.")
     masks = head_masks(layout, 3, part="all")
-    assert list(masks) == [f"encoder.layers.0.self_attn.attn.{n}" for n in ("in_proj_weight", "in_proj_bias", "out_proj.weight")]
+    assert list(masks) == [
+        f"encoder.layers.0.self_attn.attn.{n}" for n in ("in_proj_weight", "in_proj_bias", "out_proj.weight")
+    ]
     weight, bias, out = masks.values()
     expected = [*range(96, 128), *range(352, 384), *range(608, 640)]
     assert rows(weight) == rows(bias) == expected
@@ -92,7 +98,9 @@ def test_head_of_a_deformable_block() -> None:
     layout = deformable_layout(256, 8, n_levels=4, n_points=4)
     query = head_masks(layout, 2, part="query")
     assert query["sampling_offsets.weight"].shape == (256, 256)
-    assert rows(query["sampling_offsets.weight"]) == rows(query["sampling_offsets.bias"]) == list(range(64, 96))
+    assert (
+        rows(query["sampling_offsets.weight"]) == rows(query["sampling_offsets.bias"]) == list(range(64, 96))
+    )
     assert query["attention_weights.weight"].shape == (128, 256)
     assert rows(query["attention_weights.weight"]) == list(range(32, 48))
     assert rows(head_masks(layout, 2, part="value")["value_proj.weight"]) == list(range(64, 96))
@@ -109,7 +117,9 @@ def test_deformable_block_with_values_of_another_width() -> None:
 def test_deformable_attention_has_no_keys() -> None:
     layout = deformable_layout(8, 2, 1, 1)
     assert layout.parts == ("output", "value", "query")
-    with pytest.raises(UnitError, match=r"deformable attention has \(output, value, query\) or 'all', got 'key'"):
+    with pytest.raises(
+        UnitError, match=r"deformable attention has \(output, value, query\) or 'all', got 'key'"
+    ):
         head_masks(layout, 0, part="key")
 
 
@@ -137,7 +147,7 @@ def test_masks_of_several_heads_are_the_union(layout: AttentionLayout, data: st.
 
 @pytest.mark.parametrize("heads", [8, -1, [0, 8], 1.0, [True], ["0"]])
 def test_heads_that_a_block_does_not_have(heads: Any) -> None:
-    with pytest.raises((UnitError, TypeError), match="from 0 to 7, as the block has 8|not iterable"):
+    with pytest.raises((UnitError, TypeError), match=r"from 0 to 7, as the block has 8|not iterable"):
         head_masks(multihead_layout(256, 8), heads)
 
 

@@ -59,7 +59,7 @@ def test_integers_take_whole_numbers_only() -> None:
     array, mask = np.array([1, 2, 4]), np.array([True, False, False])
     assert intervene(array, mask, Zero()).tolist() == [0, 2, 4]
     assert intervene(array, mask, Constant(value=7)).dtype == array.dtype
-    with pytest.raises(InterventionError, match="'mean' puts in 2.33333, which values of int64 cannot hold"):
+    with pytest.raises(InterventionError, match=r"'mean' puts in 2.33333, which values of int64 cannot hold"):
         intervene(array, mask, Mean())
 
 
@@ -91,7 +91,13 @@ def test_specs_survive_json_and_are_frozen_and_hashable(intervention: Any) -> No
 
 @pytest.mark.parametrize(
     "spec",
-    [{"kind": "zeroo"}, {"kind": "zero", "value": 1}, {"kind": "constant"}, {"kind": "constant", "value": "inf"}, {}],
+    [
+        {"kind": "zeroo"},
+        {"kind": "zero", "value": 1},
+        {"kind": "constant"},
+        {"kind": "constant", "value": "inf"},
+        {},
+    ],
 )
 def test_bad_specs_are_refused(spec: dict[str, Any]) -> None:
     adapter: TypeAdapter[Any] = TypeAdapter(Intervention)

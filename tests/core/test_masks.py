@@ -98,7 +98,12 @@ def test_unit_count(shape: tuple[int, ...], unit: Any, n: int) -> None:
         ((4,), "column", {}, r"2 or more dimensions to have columns, got \(4,\). Use the unit 'row'"),
         ((4,), "segment", {"segments_per_row": 2}, "2 dimensions to have segments"),
         ((4, 6), "segment", {}, "`segments_per_row` must be given"),
-        ((4, 6), "segment", {"segments_per_row": 4}, r"divide the 6 columns .*got 4. Use one of \[1, 2, 3, 6\]"),
+        (
+            (4, 6),
+            "segment",
+            {"segments_per_row": 4},
+            r"divide the 6 columns .*got 4. Use one of \[1, 2, 3, 6\]",
+        ),
         ((4, 6), "segment", {"segments_per_row": 0}, "divide the 6 columns"),
         ((4, 6), "row", {"segments_per_row": 2}, "must be left out for the unit 'row'"),
         ((4, 6), "head", {}, "`unit` must be one of component, element, row, column, segment, got 'head'"),

@@ -1,0 +1,76 @@
+"""Object-detection metrics from NumPy arrays: GIoU, one-to-one matching, F1, COCO ground truth and AP.
+
+Two modes: `detection_metrics` counts every miss and false positive, `matched_metrics` gives the numbers of
+Deep Dissect 1.0. `evaluate` gives both, with COCO AP and the chance level. Plots are in `dissect_eval.plot`,
+which needs the extra ``plot``.
+"""
+
+from ._ap import CocoAP, coco_ap
+from ._boxes import aligned_giou, aligned_iou, pairwise_giou, pairwise_ioa, pairwise_iou
+from ._chance import ChanceLevel, chance_level
+from ._detection import ClassMetrics, DetectionMetrics, Scores, detection_metrics
+from ._detections import Detections
+from ._f1 import PairedF1, f1_of_counts, paired_labels_f1
+from ._health import TruthHealth
+from ._labels import label_to_category
+from ._layouts import cxcywh_to_xyxy, xywh_to_xyxy, xyxy_to_cxcywh, xyxy_to_xywh
+from ._matched import LegacyMetrics, MatchedMetrics, matched_metrics
+from ._matching import MatchedPairs, match_image, match_pairs
+from ._split import check_split
+from ._summary import DetectionCounts, Evaluation, evaluate
+from ._truth import GroundTruth
+from .errors import (
+    BoxError,
+    CategoryError,
+    DetectionError,
+    DissectEvalError,
+    MissingExtraError,
+    SettingError,
+    SplitWarning,
+    TruthError,
+)
+
+__all__ = [
+    "BoxError",
+    "CategoryError",
+    "ChanceLevel",
+    "ClassMetrics",
+    "CocoAP",
+    "DetectionCounts",
+    "DetectionError",
+    "DetectionMetrics",
+    "Detections",
+    "DissectEvalError",
+    "Evaluation",
+    "GroundTruth",
+    "LegacyMetrics",
+    "MatchedMetrics",
+    "MatchedPairs",
+    "MissingExtraError",
+    "PairedF1",
+    "Scores",
+    "SettingError",
+    "SplitWarning",
+    "TruthError",
+    "TruthHealth",
+    "aligned_giou",
+    "aligned_iou",
+    "chance_level",
+    "check_split",
+    "coco_ap",
+    "cxcywh_to_xyxy",
+    "detection_metrics",
+    "evaluate",
+    "f1_of_counts",
+    "label_to_category",
+    "match_image",
+    "match_pairs",
+    "matched_metrics",
+    "paired_labels_f1",
+    "pairwise_giou",
+    "pairwise_ioa",
+    "pairwise_iou",
+    "xywh_to_xyxy",
+    "xyxy_to_cxcywh",
+    "xyxy_to_xywh",
+]

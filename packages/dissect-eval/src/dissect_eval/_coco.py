@@ -1,4 +1,4 @@
-"""COCO annotation files as `GroundTruth`: tolerant of what tools leave out, loud about what cannot be right."""
+"""COCO annotation files as `GroundTruth`: tolerant of what is left out, loud about what cannot be right."""
 
 from __future__ import annotations
 
@@ -78,8 +78,8 @@ def _content(source: Any) -> Mapping[str, Any]:
     if not isinstance(data, Mapping):
         kind = "a list; is it a results file?" if isinstance(data, list) else f"{type(data).__name__}."
         raise TruthError(
-            f"COCO ground truth must be an object with 'images', 'annotations' and 'categories'; {where} holds "
-            f"{kind} Results go to `Detections.from_results`."
+            f"COCO ground truth must be an object with 'images', 'annotations' and 'categories'; {where} "
+            f"holds {kind} Results go to `Detections.from_results`."
         )
     missing = [key for key in ("images", "annotations", "categories") if key not in data]
     if missing:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ._layouts import check_xyxy
-from ._ragged import Ints, freeze, image_of_rows, rows_of_images
+from ._ragged import Ints, freeze_fields, image_of_rows, rows_of_images
 from ._records import listing
 from ._truth import GroundTruth
 from .errors import DetectionError, SettingError
@@ -44,8 +44,8 @@ def unknown_rows(
 class Detections:
     """Detections of one model: I images, M boxes.
 
-    Arrays are read-only. Image ``i`` owns the rows ``image_splits[i]:image_splits[i + 1]``, in the order in which
-    the detector gave them. Build one with `from_results` or `from_arrays`.
+    Arrays are read-only. Image ``i`` owns the rows ``image_splits[i]:image_splits[i + 1]``, in the order in
+    which the detector gave them. Build one with `from_results` or `from_arrays`.
 
     Parameters
     ----------
@@ -97,11 +97,10 @@ class Detections:
             "scores": (np.float64, (n_boxes,)),
             "category_ids": (np.int64, (n_boxes,)),
         }
-        for name, (dtype, shape) in shapes.items():
-            try:
-                object.__setattr__(self, name, freeze(getattr(self, name), dtype, shape, name))
-            except ValueError as exc:
-                raise DetectionError(f"{exc} Build detections with `Detections.from_arrays`.") from exc
+        try:
+            freeze_fields(self, shapes)
+        except ValueError as exc:
+            raise DetectionError(f"{exc} Build detections with `Detections.from_arrays`.") from exc
         object.__setattr__(self, "notes", tuple(self.notes))
         check_xyxy(self.boxes, "boxes")
         if not np.isfinite(self.scores).all():
@@ -109,7 +108,11 @@ class Detections:
             raise DetectionError(f"`scores` row {bad} must be finite, got {self.scores[bad]}.")
         if (np.diff(self.image_ids) <= 0).any():
             raise DetectionError("`image_ids` must ascend without repeats. Sort the images by id.")
-        if self.image_splits[0] != 0 or self.image_splits[-1] != n_boxes or (np.diff(self.image_splits) < 0).any():
+        if (
+            self.image_splits[0] != 0
+            or self.image_splits[-1] != n_boxes
+            or (np.diff(self.image_splits) < 0).any()
+        ):
             raise DetectionError(f"`image_splits` must rise from 0 to the number of boxes, {n_boxes}.")
 
     def __repr__(self) -> str:
@@ -291,9 +294,7 @@ class Detections:
         if not bad.any() and np.array_equal(self.image_ids, truth.image_ids):
             return self
         rows = np.flatnonzero(~bad)
-        counts = np.bincount(
-            np.searchsorted(truth.image_ids, row_image[rows]), minlength=truth.n_images
-        )
+        counts = np.bincount(np.searchsorted(truth.image_ids, row_image[rows]), minlength=truth.n_images)
         aligned = self._take(rows, truth.image_ids, np.concatenate([[0], np.cumsum(counts)]))
         return replace(aligned, n_dropped=self.n_dropped + int(bad.sum()))
 

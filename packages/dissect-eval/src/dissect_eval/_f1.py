@@ -43,7 +43,7 @@ class PairedF1:
 def ratio(part: ArrayLike, whole: ArrayLike, undefined: float = float("nan")) -> NDArray[np.float64]:
     """Return part / whole, and `undefined` where `whole` is 0."""
     part, whole = np.asarray(part, dtype=np.float64), np.asarray(whole, dtype=np.float64)
-    out = np.full(np.broadcast_shapes(part.shape, whole.shape), undefined)
+    out = np.full(np.broadcast_shapes(part.shape, whole.shape), undefined, dtype=np.float64)
     np.divide(part, whole, out=out, where=whole != 0)
     return out
 
@@ -137,7 +137,7 @@ def paired_labels_f1(
     f1 = f1_of_counts(hits, predictions - hits, support - hits, undefined)
     total = int(support.sum())
     weighted = float((f1[support > 0] * support[support > 0]).sum() / total) if total else undefined
-    return PairedF1(wanted, support, hits, predictions - hits, support - hits, f1, weighted)
+    return PairedF1(wanted, support, hits, predictions - hits, support - hits, f1, float(weighted))
 
 
 def _at(wanted: Ints, present: Ints, counts: Ints) -> Ints:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ._json import to_jsonable
+from ._json import as_record
 from ._ragged import Ints
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class TruthHealth:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the counts ready for JSON."""
-        return to_jsonable(self)
+        return as_record(self)
 
 
 def count_repeats(image_index: Ints, category_ids: Ints, boxes: NDArray[np.float64]) -> int:
@@ -69,11 +69,11 @@ def count_repeats(image_index: Ints, category_ids: Ints, boxes: NDArray[np.float
 def out_of_image(
     boxes: NDArray[np.float64], image_sizes: NDArray[np.float64], tolerance: NDArray[np.float64] | float
 ) -> NDArray[np.bool_]:
-    """Return True for boxes that stick out of their image by more than `tolerance` pixels; unknown size: False."""
-    beyond: NDArray[np.bool_] = (boxes[:, :2] < -tolerance).any(axis=1)
-    beyond |= (boxes[:, 2:] > image_sizes + tolerance).any(axis=1)
-    known: NDArray[np.bool_] = np.isfinite(image_sizes).all(axis=1)
-    return beyond & known
+    """Return True for boxes that stick out of an image of known size by more than `tolerance` pixels."""
+    beyond = (boxes[:, :2] < -tolerance) | (boxes[:, 2:] > image_sizes + tolerance)
+    known = np.isfinite(image_sizes)
+    outside: NDArray[np.bool_] = np.any(beyond, axis=1) & np.all(known, axis=1)
+    return outside
 
 
 def truth_health(truth: GroundTruth) -> TruthHealth:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["to_jsonable"]
+__all__ = ["as_record", "to_jsonable"]
 
 
 def to_jsonable(value: Any) -> Any:
@@ -33,3 +33,9 @@ def to_jsonable(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
+
+
+def as_record(result: Any) -> dict[str, Any]:
+    """Return a result dataclass as a dict ready for JSON."""
+    record: dict[str, Any] = to_jsonable(result)
+    return record

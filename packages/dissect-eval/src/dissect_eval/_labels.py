@@ -20,7 +20,7 @@ def label_to_category(truth: GroundTruth, class_names: Sequence[str]) -> Ints:
     """Return the category id of each of a detector's contiguous labels, found by name.
 
     COCO numbers 80 categories from 1 to 90 with gaps, a detector numbers its classes from 0: only names
-    connect the two. A pair that does not fit is an error, because metrics over it would look like a dead model.
+    connect the two. Sides that do not fit are an error: metrics over them would look like a dead model.
 
     Parameters
     ----------
@@ -71,7 +71,9 @@ def label_to_category(truth: GroundTruth, class_names: Sequence[str]) -> Ints:
             parts.append(f"Not in the ground truth: {_with_guesses(not_in_truth, list(by_name))}.")
         if not_in_detector:
             parts.append(f"Not in the detector: {_with_guesses(not_in_detector, list(class_names))}.")
-        parts.append("Is this the annotation file of another data set? If only spellings differ, rename them.")
+        parts.append(
+            "Is this the annotation file of another data set? If only spellings differ, rename them."
+        )
         raise CategoryError(" ".join(parts))
     return np.array([by_name[name] for name in class_names], dtype=np.int64)
 

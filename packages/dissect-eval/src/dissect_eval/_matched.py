@@ -10,7 +10,7 @@ import numpy as np
 
 from ._detections import Detections
 from ._f1 import f1_of_counts, paired_labels_f1
-from ._json import to_jsonable
+from ._json import as_record
 from ._matching import match_pairs
 from ._ragged import Ints
 from ._truth import GroundTruth
@@ -45,8 +45,8 @@ class MatchedMetrics:
     f1_per_class : mapping of int to float
         One-vs-rest F1 over the pairs, for every category that occurs on either side of a pair.
     f1_micro_with_unmatched : float
-        Micro F1 when unmatched truth counts as missed and unmatched detections as false: what the F1 over pairs
-        hides. Still without a score cut. NaN if there is neither truth nor detection.
+        Micro F1 when unmatched truth counts as missed and unmatched detections as false: what the F1 over
+        pairs hides. Still without a score cut. NaN if there is neither truth nor detection.
     f1_per_class_with_unmatched : mapping of int to float
         The same per category.
     n_images, n_images_without_truth, n_images_without_detections : int
@@ -87,15 +87,15 @@ class MatchedMetrics:
 
     def to_dict(self) -> dict[str, Any]:
         """Return all fields ready for JSON; NaN becomes None."""
-        return to_jsonable(self)
+        return as_record(self)
 
 
 def matched_metrics(truth: GroundTruth, detections: Detections) -> MatchedMetrics:
     """Score detections as Deep Dissect 1.0 does: optimal matching by GIoU, then GIoU and F1 of the pairs.
 
-    Per image, truth (crowd included) is matched one-to-one with all detections so that the total GIoU is as large
-    as can be, whatever class and score; images without truth or without detections are skipped. Read it beside
-    `detection_metrics` and `chance_level`: boxes drawn at random also have a high matched GIoU.
+    Per image, truth (crowd included) is matched one-to-one with all detections so that the total GIoU is as
+    large as can be, whatever class and score; images without truth or without detections are skipped. Read it
+    beside `detection_metrics` and `chance_level`: boxes drawn at random also have a high matched GIoU.
 
     Parameters
     ----------

@@ -67,13 +67,13 @@ def match_image(truth_boxes: ArrayLike, detection_boxes: ArrayLike) -> tuple[Int
 
     References
     ----------
-    Crouse, IEEE Trans. Aerosp. Electron. Syst. 52(4), 2016: the solver in ``scipy.optimize``, here on the cost
-    ``1 - GIoU``.
+    Crouse, IEEE Trans. Aerosp. Electron. Syst. 52(4), 2016: the solver in ``scipy.optimize``, here on the
+    cost ``1 - GIoU``.
 
     Examples
     --------
-    >>> rows, columns, giou = match_image([[0, 0, 2, 2], [4, 4, 6, 6]], [[4, 4, 6, 6], [9, 9, 10, 10], [0, 0, 2, 1]])
-    >>> rows, columns, giou
+    >>> detections = [[4, 4, 6, 6], [9, 9, 10, 10], [0, 0, 2, 1]]
+    >>> match_image([[0, 0, 2, 2], [4, 4, 6, 6]], detections)
     (array([0, 1]), array([2, 0]), array([0.5, 1. ]))
     """
     return _match(check_xyxy(truth_boxes, "truth_boxes"), check_xyxy(detection_boxes, "detection_boxes"))

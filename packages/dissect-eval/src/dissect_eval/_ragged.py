@@ -5,28 +5,30 @@ Image ``i`` owns the rows ``splits[i]:splits[i + 1]``.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["Ints", "freeze", "group_rows", "image_of_rows", "rows_of_images", "splits_of"]
+__all__ = ["Ints", "freeze_fields", "group_rows", "image_of_rows", "rows_of_images", "splits_of"]
 
 Ints = NDArray[np.int64]
 
 
-def freeze(values: ArrayLike, dtype: Any, shape: tuple[int | None, ...], name: str) -> NDArray[Any]:
-    """Return `values` as a read-only array of `dtype`, or raise if its shape is not `shape` (None: any)."""
-    array = np.array(values, dtype=dtype)
-    if array.size == 0 and shape[0] in (None, 0):
-        array = array.reshape(tuple(0 if n is None else n for n in shape))
-    if array.ndim != len(shape) or any(
-        n is not None and n != m for n, m in zip(shape, array.shape, strict=True)
-    ):
-        wanted = tuple("n" if n is None else n for n in shape)
-        raise ValueError(f"`{name}` must have shape {wanted}, got {array.shape}.".replace("'", ""))
-    array.setflags(write=False)
-    return array
+def freeze_fields(owner: object, shapes: Mapping[str, tuple[Any, tuple[int, ...]]]) -> None:
+    """Replace the named array fields of a frozen dataclass by read-only copies of a dtype and shape.
+
+    Raises ValueError naming the first field of another shape.
+    """
+    for name, (dtype, shape) in shapes.items():
+        array = np.array(getattr(owner, name), dtype=dtype)
+        if array.size == 0 == shape[0]:
+            array = array.reshape(shape)
+        if array.shape != shape:
+            raise ValueError(f"`{name}` must have shape {shape}, got {array.shape}.")
+        array.setflags(write=False)
+        object.__setattr__(owner, name, array)
 
 
 def splits_of(counts: ArrayLike) -> Ints:

@@ -42,16 +42,15 @@ def exact_int(value: object) -> int | None:
     """Return `value` as an int if that loses nothing (3, 3.0, "3"), else None."""
     if isinstance(value, bool):
         return None
-    if isinstance(value, (int, np.integer)):
+    if isinstance(value, str) and not (value.isascii() and value.strip().lstrip("+-").isdecimal()):
+        return None
+    if isinstance(value, (float, np.floating)) and not float(value).is_integer():
+        return None
+    if not isinstance(value, (str, int, float, np.integer, np.floating)):
+        return None
+    try:
         number = int(value)
-    elif isinstance(value, (float, np.floating)) and float(value).is_integer():
-        number = int(value)
-    elif isinstance(value, str) and value.strip().lstrip("+-").isdecimal() and value.isascii():
-        try:
-            number = int(value)
-        except ValueError:
-            return None
-    else:
+    except ValueError:  # "+-3", or more digits than Python converts
         return None
     return number if -_INT64 <= number < _INT64 else None
 

@@ -88,7 +88,9 @@ def collect_arrays(
     known = ids(list(image_ids), "image_ids", lambda i: f"image {i}", DetectionError)
     repeated = duplicates(known)
     if repeated:
-        raise DetectionError(f"`image_ids` must be unique, but these occur more than once: {listing(repeated)}.")
+        raise DetectionError(
+            f"`image_ids` must be unique, but these occur more than once: {listing(repeated)}."
+        )
     of_labels = np.asarray(category_ids_of_labels, dtype=np.int64).reshape(-1)
     order = np.argsort(known)
     parts = [_one_image(per_image[i], int(known[i]), len(of_labels)) for i in order]
@@ -112,7 +114,9 @@ def _one_image(
 ) -> tuple[Boxes, NDArray[np.float64], Ints]:
     try:
         boxes, scores = (np.asarray(a, dtype=np.float64) for a in arrays[:2])
-        labels = np.asarray(arrays[2]).astype(np.int64, casting="same_kind" if np.size(arrays[2]) else "unsafe")
+        labels = np.asarray(arrays[2]).astype(
+            np.int64, casting="same_kind" if np.size(arrays[2]) else "unsafe"
+        )
     except (TypeError, ValueError, IndexError) as exc:
         raise DetectionError(f"Image {image_id}: boxes, scores and labels must be numbers; {exc}.") from exc
     n = len(scores) if scores.ndim == 1 else -1
@@ -127,9 +131,9 @@ def _one_image(
         row = int(np.argmin(finite))
         raise DetectionError(
             f"Image {image_id}: detection {row} must be finite, got box {boxes[row].tolist()} and score "
-            f"{scores[row]}. Has an ablation made the model diverge? Count and remove such rows before scoring."
+            f"{scores[row]}. Has an ablation made the model diverge? Count and remove such rows first."
         )
-    if n and not (0 <= labels.min() and labels.max() < n_labels):
+    if n and not (labels.min() >= 0 and labels.max() < n_labels):
         bad = int(labels[(labels < 0) | (labels >= n_labels)][0])
         raise DetectionError(
             f"Image {image_id}: label must be an index into `category_ids_of_labels` (0 to {n_labels - 1}), "

@@ -20,6 +20,9 @@ SILENT_SHARE = 1 / 3
 MIN_TRUTH = 20
 """Fewer boxes say nothing on whether detections fit."""
 
+MIN_IMAGES = 10
+"""Of fewer images any share may be silent."""
+
 MAX_IMAGES = 500
 """Images looked at for the fit; evenly spaced ones are taken from a larger split."""
 
@@ -41,8 +44,8 @@ def check_split(truth: GroundTruth, detections: Detections) -> tuple[str, ...]:
     Returns
     -------
     tuple of str
-        Sentences for a person; empty if nothing is wrong. A detector that an ablation has destroyed also fits no
-        image: the reason then tells the truth about it.
+        Sentences for a person; empty if nothing is wrong. A detector that an ablation has destroyed also fits
+        no image: the reason then tells the truth about it.
 
     Raises
     ------
@@ -79,7 +82,8 @@ def silent_images_reason(truth: GroundTruth, aligned: Detections) -> str | None:
     """Return a sentence if many images with truth have no detection, although others have."""
     with_truth = np.diff(truth.image_splits) > 0
     silent = with_truth & (np.diff(aligned.image_splits) == 0)
-    if not aligned.n_boxes or silent.sum() < SILENT_SHARE * with_truth.sum():
+    few = with_truth.sum() < MIN_IMAGES or silent.sum() < SILENT_SHARE * with_truth.sum()
+    if not aligned.n_boxes or few:
         return None
     return f"{int(silent.sum())} of {int(with_truth.sum())} images with truth have no detection."
 
@@ -93,15 +97,15 @@ def _fit_reason(truth: GroundTruth, aligned: Detections) -> str | None:
     if len(images) < 3:
         return None
     own = other = total = 0
-    for image, neighbour in zip(images, np.roll(images, -1), strict=True):
+    for image, neighbour in zip(images.tolist(), np.roll(images, -1).tolist(), strict=True):
         own += _met(truth, aligned, image, image)
         other += _met(truth, aligned, image, neighbour)
         total += int(truth.image_splits[image + 1] - truth.image_splits[image])
     if total < MIN_TRUTH or not _no_better(own, other, total):
         return None
     return (
-        f"Detections fit their own images no better than another image's: they meet {own} of {total} true boxes, "
-        f"and {other} when moved to the next image."
+        f"Detections fit their own images no better than another image's: they meet {own} of {total} true "
+        f"boxes, and {other} when moved to the next image."
     )
 
 

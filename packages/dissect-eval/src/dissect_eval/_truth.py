@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._layouts import check_xyxy
-from ._ragged import Ints, freeze, image_of_rows, rows_of_images
+from ._ragged import Ints, freeze_fields, image_of_rows, rows_of_images
 from ._records import listing
 from .errors import TruthError
 
@@ -26,8 +26,8 @@ __all__ = ["GroundTruth"]
 class GroundTruth:
     """Ground truth of a data split: I images, N boxes.
 
-    Arrays are read-only. Image ``i`` owns the rows ``image_splits[i]:image_splits[i + 1]`` of every array over
-    boxes. Build one with `from_coco`.
+    Arrays are read-only. Image ``i`` owns the rows ``image_splits[i]:image_splits[i + 1]`` of every array
+    over boxes. Build one with `from_coco`.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ class GroundTruth:
     iscrowd, ignore : ndarray of bool, shape (N,)
         Crowd regions, and boxes that the file asks not to score.
     area : ndarray of float64, shape (N,)
-        Object area in square pixels as the file gives it (COCO: of the segment); width × height where missing.
+        Object area in square pixels as the file gives it (COCO: of the segment), else width × height.
     category_names : mapping of int to str
         Name of every category by its id, ascending, whether used or not.
     notes : tuple of str
@@ -92,22 +92,29 @@ class GroundTruth:
             "ignore": (np.bool_, (n_boxes,)),
             "area": (np.float64, (n_boxes,)),
         }
-        for name, (dtype, shape) in shapes.items():
-            try:
-                object.__setattr__(self, name, freeze(getattr(self, name), dtype, shape, name))
-            except ValueError as exc:
-                raise TruthError(f"{exc} Build ground truth with `GroundTruth.from_coco`.") from exc
-        names = MappingProxyType({int(key): str(self.category_names[key]) for key in sorted(self.category_names)})
+        try:
+            freeze_fields(self, shapes)
+        except ValueError as exc:
+            raise TruthError(f"{exc} Build ground truth with `GroundTruth.from_coco`.") from exc
+        names = MappingProxyType(
+            {int(key): str(self.category_names[key]) for key in sorted(self.category_names)}
+        )
         object.__setattr__(self, "category_names", names)
         object.__setattr__(self, "file_names", tuple(self.file_names))
         object.__setattr__(self, "notes", tuple(self.notes))
         check_xyxy(self.boxes, "boxes")
         if (np.diff(self.image_ids) <= 0).any():
             raise TruthError("`image_ids` must ascend without repeats. Sort the images by id.")
-        if self.image_splits[0] != 0 or self.image_splits[-1] != n_boxes or (np.diff(self.image_splits) < 0).any():
+        if (
+            self.image_splits[0] != 0
+            or self.image_splits[-1] != n_boxes
+            or (np.diff(self.image_splits) < 0).any()
+        ):
             raise TruthError(f"`image_splits` must rise from 0 to the number of boxes, {n_boxes}.")
         if len(self.file_names) != n_images:
-            raise TruthError(f"`file_names` must have one entry per image, {n_images}, got {len(self.file_names)}.")
+            raise TruthError(
+                f"`file_names` must have one entry per image, {n_images}, got {len(self.file_names)}."
+            )
         unknown = sorted({int(c) for c in self.category_ids} - names.keys())
         if unknown:
             raise TruthError(f"`category_ids` must be in `category_names`, got {listing(unknown)}.")
@@ -117,9 +124,8 @@ class GroundTruth:
         return type(self), tuple(dict(v) if isinstance(v, MappingProxyType) else v for v in values)
 
     def __repr__(self) -> str:
-        return (
-            f"GroundTruth({self.n_images} images, {self.n_boxes} boxes, {len(self.category_names)} categories)"
-        )
+        n_categories = len(self.category_names)
+        return f"GroundTruth({self.n_images} images, {self.n_boxes} boxes, {n_categories} categories)"
 
     @classmethod
     def from_coco(cls, source: str | os.PathLike[str] | Mapping[str, Any] | Any) -> GroundTruth:
@@ -180,7 +186,7 @@ class GroundTruth:
 
     @property
     def is_region(self) -> NDArray[np.bool_]:
-        """True where a box is crowd or ignored, so that it is neither to be found nor to be missed, shape (N,)."""
+        """True where a box is crowd or ignored: neither to be found nor to be missed, shape (N,)."""
         return self.iscrowd | self.ignore
 
     def subset(self, image_ids: Iterable[int]) -> GroundTruth:

@@ -29,3 +29,15 @@ class ImageError(DissectMMDetError, OSError):
 
 class PickleRefusedError(DissectMMDetError, ValueError):
     """A pickle asks for something that files of its kind never hold."""
+
+
+class UnknownKeyError(DissectMMDetError, ValueError):
+    """A checkpoint holds no component of that name; the message lists those it holds."""
+
+
+class AnnotationError(DissectMMDetError, ValueError):
+    """An annotation file cannot be read, or it and the images or labels do not belong together."""
+
+
+class SamplesNotFoundError(DissectMMDetError, FileNotFoundError):
+    """A file of pickled samples is not where it was looked for."""

@@ -4,7 +4,7 @@ import pickle
 import re
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -77,7 +77,7 @@ def load_checkpoint(
         with (
             path.open("rb") as file,
             warnings.catch_warnings(),
-            torch.serialization.safe_globals(list(allow)),
+            _allowing(allow),
         ):
             warnings.simplefilter("ignore")
             content = torch.load(file, map_location="cpu", weights_only=not trust)
@@ -136,6 +136,12 @@ def state_dict_of(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
     return found if isinstance(found, dict) else dict(found)
 
 
+def _allowing(allow: Sequence[Allowed]) -> AbstractContextManager[object]:
+    """Let torch read some names for a while. What the program allowed for good stays allowed afterwards."""
+    already = torch.serialization.get_safe_globals()
+    return torch.serialization.safe_globals([item for item in allow if item not in already])
+
+
 def _opening(path: Path) -> bytes:
     """First bytes of a file, after checking that there are any."""
     try:
@@ -159,11 +165,13 @@ def _explained(
 ) -> CheckpointError:
     """Say why torch could not read a file, and what to do."""
     first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-    refused = _refused(error, path, allow)
-    if not trust and refused:
+    refused = [] if trust else _refused(error, path, allow)
+    if refused and not _breaks_off(path, refused[0]):
         return _refusal(path, refused)
     if trust and isinstance(error, (ImportError, AttributeError)):
         return CheckpointError(f"{path} needs code that is not installed: {first}. Install it and try again.")
+    if isinstance(error, MemoryError) or "allocate memory" in str(error):
+        return CheckpointError(f"{path} does not fit into memory: {first}. Free some, or check the file.")
     for opening, what in _NOT_CHECKPOINTS.items():
         if start.lstrip().startswith(opening):
             return CheckpointError(
@@ -177,7 +185,7 @@ def _explained(
         return CheckpointError(f"{path} is a TorchScript program. Save its `state_dict()` and load that.")
     if start.startswith(b"PK"):
         return CheckpointError(f"{path} is truncated or damaged ({first}). Download or save it again.")
-    if isinstance(error, EOFError) or "EOF" in first or "truncated" in first:
+    if refused or isinstance(error, EOFError) or "EOF" in first or "truncated" in first:
         return CheckpointError(f"{path} is truncated. Download or save it again.")
     return CheckpointError(
         f"{path} is damaged, or not a checkpoint at all ({type(error).__name__}: {first}). "
@@ -191,9 +199,18 @@ def _refused(error: Exception, path: Path, allow: Sequence[Allowed]) -> list[str
         return []
     found = set(_REFUSED.findall(str(error)))
     # Only whole zip archives can be listed; of other files the message names the first thing refused.
-    with suppress(Exception), torch.serialization.safe_globals(list(allow)):
+    with suppress(Exception), _allowing(allow):
         found.update(torch.serialization.get_unsafe_globals_in_checkpoint(path))
     return sorted({name if "." in name else f"builtins.{name}" for name in found})
+
+
+def _breaks_off(path: Path, name: str) -> bool:
+    """Whether a file ends within the name that the reader did not know, whose last byte it drops."""
+    attribute = name.rpartition(".")[2]
+    with path.open("rb") as file:
+        file.seek(-min(len(attribute) + 2, path.stat().st_size), 2)
+        end = file.read().rpartition(b"\n")[2]
+    return not attribute or end[:-1] == attribute.encode()
 
 
 def _refusal(path: Path, refused: Sequence[str]) -> CheckpointError:

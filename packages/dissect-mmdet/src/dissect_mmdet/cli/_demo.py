@@ -55,9 +55,10 @@ def demo(
             outcomes.setdefault(name, []).append(outcome)
     console.print(table(outcomes))
     written = write_results(outcomes, out)
-    picture = out / "dose_response.png"
-    figure(outcomes).savefig(picture, dpi=150)
-    console.print(f"Wrote {picture} (dose-response curves) and {', '.join(str(path) for path in written)}")
+    for metric, file in (("AP50", "dose_response.png"), ("matched GIoU", "dose_response_giou.png")):
+        figure(outcomes, metric).savefig(out / file, dpi=150)
+        written.append(out / file)
+    console.print("Wrote " + ", ".join(str(path) for path in written))
 
 
 @app.command()

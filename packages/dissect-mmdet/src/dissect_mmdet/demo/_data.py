@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from .._writing import write_text_whole
 from ._scenes import coco_annotations, draw_scene, file_name, image_ids
 
 FORMAT_VERSION = 1
@@ -50,7 +50,6 @@ def write_split(
     annotations.unlink(missing_ok=True)
     shutil.rmtree(images, ignore_errors=True)
     images.mkdir(parents=True)
-    annotations.parent.mkdir(parents=True, exist_ok=True)
     ids = image_ids(split, count, seed)
     numbers: Iterable[int] = range(count)
     scenes = []
@@ -62,9 +61,7 @@ def write_split(
         scenes.append(scene)
     content = coco_annotations(scenes, ids, split)
     content["info"]["deep_dissect"] = stamp
-    scratch = annotations.with_suffix(".part")
-    scratch.write_text(json.dumps(content), encoding="utf-8")
-    os.replace(scratch, annotations)
+    write_text_whole(annotations, json.dumps(content))
     return images, annotations
 
 

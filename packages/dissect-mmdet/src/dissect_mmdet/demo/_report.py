@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -15,6 +14,7 @@ import numpy as np
 from dissect_eval.plot import Curve, dose_response_grid
 from rich.table import Table
 
+from .._writing import write_text_whole
 from ._files import DEMO_DETECTORS
 from ._study import Measurement, Outcome
 
@@ -26,7 +26,7 @@ Report: TypeAlias = dict[str, list[Outcome]]
 METRICS: tuple[tuple[str, Callable[[Measurement], float]], ...] = (
     ("AP50", lambda m: m.ap50),
     ("F1", lambda m: m.f1),
-    ("GIoU (matched)", lambda m: m.mean_giou),
+    ("matched GIoU", lambda m: m.mean_giou),
 )
 
 
@@ -70,18 +70,37 @@ def _cell(outcomes: Sequence[Outcome], metric: Callable[[Measurement], float]) -
     return ("–" if not defined else f"{np.mean(defined):.3f}") + ("*" if no_op else "")
 
 
-def figure(report: Report) -> Figure:
-    """Dose-response curves: a column for each detector, AP50 above, GIoU of `matched` mode below."""
+def figure(report: Report, metric_label: str) -> Figure:
+    """Dose-response curves of one metric, a panel for each detector; small marks are single draws.
+
+    Parameters
+    ----------
+    report : dict of str to list of Outcome
+    metric_label : str
+        One of the names in `METRICS`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    metric = dict(METRICS)[metric_label]
     panels: dict[str, dict[str, Curve]] = {}
-    for label, metric in (METRICS[0], METRICS[2]):
-        for name, outcomes in report.items():
-            curves = {}
-            for target in targets_of(outcomes):
-                groups = by_dose(outcomes, target)
-                repeats = [[metric(outcome.measurement) for outcome in group] for group in groups.values()]
-                curves[target] = Curve(doses=list(groups), repeats=repeats)
-            panels[f"{DEMO_DETECTORS[name]}: {label}"] = curves
-    return dose_response_grid(panels, columns=len(report), metric_label="", dose_label="share of units removed")
+    baselines: dict[str, float] = {}
+    for name, outcomes in report.items():
+        title = DEMO_DETECTORS[name]
+        panels[title] = {target: _curve(by_dose(outcomes, target), metric) for target in targets_of(outcomes)}
+        baselines[title] = metric(outcomes[0].measurement)
+    return dose_response_grid(panels, metric_label=metric_label, baselines=baselines)
+
+
+def _curve(groups: dict[float, list[Outcome]], metric: Callable[[Measurement], float]) -> Curve:
+    """Mean over the draws at each dose, with the draws beside it."""
+    n_draws = max(len(group) for group in groups.values())
+    points = np.full((len(groups), n_draws), np.nan)
+    for row, group in enumerate(groups.values()):
+        points[row, : len(group)] = [metric(outcome.measurement) for outcome in group]
+    means = [row[~np.isnan(row)].mean() if (~np.isnan(row)).any() else np.nan for row in points]
+    return Curve(doses=list(groups), values=means, points=points)
 
 
 def write_results(report: Report, folder: Path) -> list[Path]:
@@ -100,8 +119,6 @@ def write_results(report: Report, folder: Path) -> list[Path]:
     contents = {"results.csv": text.getvalue(), "results.json": json.dumps(plain, indent=2)}
     written = []
     for name, content in contents.items():
-        scratch = folder / f".{name}.part"
-        scratch.write_text(content, encoding="utf-8", newline="")
-        os.replace(scratch, folder / name)
+        write_text_whole(folder / name, content)
         written.append(folder / name)
     return written

@@ -208,7 +208,7 @@ def measure(
     honest = detection_metrics(truth, detections)
     return Measurement(
         ap50=coco_ap(truth, detections).AP50,
-        f1=honest.f1_micro,
+        f1=honest.micro.f1,
         mean_giou=matched.mean_giou,
         matched_f1=matched.f1_weighted,
     )

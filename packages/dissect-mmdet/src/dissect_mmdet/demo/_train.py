@@ -12,6 +12,7 @@ from dissect_core.torch import save_checkpoint
 
 from .._checkpoints import allowed_types, load_mmdet_checkpoint
 from .._config import load_config
+from .._writing import write_text_whole
 from ..errors import DissectMMDetError
 from ._data import Progress, write_split
 from ._files import demo_files
@@ -116,4 +117,4 @@ def _keep_log(runner: Any, target: Path) -> None:
     scalars = Path(runner.log_dir) / "vis_data" / "scalars.json"
     lines = scalars.read_text(encoding="utf-8").splitlines()
     kept = [json.dumps({k: v for k, v in json.loads(line).items() if k != "data_time"}) for line in lines]
-    target.write_text("\n".join(kept) + "\n", encoding="utf-8")
+    write_text_whole(target, "\n".join(kept) + "\n")

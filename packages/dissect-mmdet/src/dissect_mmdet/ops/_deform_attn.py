@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -77,3 +80,31 @@ def ms_deform_attn(
     if not outputs:
         return value.new_zeros(images, 0, heads * channels)
     return torch.cat(outputs, 1).to(value.dtype)
+
+
+def inference_attention(original: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """Wrap mmcv's torch function for this operator: compute here unless gradients are recorded.
+
+    Parameters
+    ----------
+    original : callable
+        ``multi_scale_deformable_attn_pytorch`` of ``mmcv.ops.multi_scale_deform_attn``.
+
+    Returns
+    -------
+    callable
+        With the same parameters and result.
+    """
+
+    @functools.wraps(original)
+    def attend(
+        value: Tensor, value_spatial_shapes: Tensor, sampling_locations: Tensor, attention_weights: Tensor
+    ) -> Tensor:
+        inputs = (value, sampling_locations, attention_weights)
+        if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in inputs):
+            return original(value, value_spatial_shapes, sampling_locations, attention_weights)
+        shapes = torch.as_tensor(value_spatial_shapes, device=value.device)
+        cells = shapes.prod(1)
+        return ms_deform_attn(value, shapes, cells.cumsum(0) - cells, sampling_locations, attention_weights)
+
+    return attend

@@ -81,7 +81,8 @@ def deform_conv2d(
     group = torch.arange(deform_groups, device=features.device)[:, None]
 
     outputs = []
-    for part in torch.arange(y.shape[0], device=y.device).split(max(1, _MAX_COLUMNS // (taps * channels))):
+    everywhere = torch.arange(y.shape[0], device=y.device)
+    for part in torch.split(everywhere, max(1, _MAX_COLUMNS // (taps * channels))):
         cells, weights = corners(y[part], x[part], height, width)  # (part, tap, group, 4)
         if factor is not None:
             weights = weights * factor[part][..., None]

@@ -50,7 +50,7 @@ def sigmoid_focal_loss(
 def sigmoid_focal_loss_gradient(
     logits: Tensor, labels: Tensor, weight: Tensor | None = None, gamma: float = 2.0, alpha: float = 0.25
 ) -> Tensor:
-    """Derivative of each element of `sigmoid_focal_loss` with respect to its own logit.
+    """Differentiate each element of `sigmoid_focal_loss` with respect to its own logit.
 
     Parameters are those of `sigmoid_focal_loss`.
 
@@ -71,9 +71,7 @@ def sigmoid_focal_loss_gradient(
     return -share * torch.where(positive, slope_positive, slope_negative)
 
 
-def _shares(
-    logits: Tensor, labels: Tensor, weight: Tensor | None, alpha: float
-) -> tuple[Tensor, Tensor]:
+def _shares(logits: Tensor, labels: Tensor, weight: Tensor | None, alpha: float) -> tuple[Tensor, Tensor]:
     """Which elements are positives, and the weight of each element."""
     classes = logits.shape[1]
     positive = labels[:, None] == torch.arange(classes, device=logits.device)

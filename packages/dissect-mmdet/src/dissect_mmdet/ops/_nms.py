@@ -16,8 +16,8 @@ def nms(boxes: Tensor, scores: Tensor, iou_threshold: float, offset: int = 0) ->
     Parameters
     ----------
     boxes : Tensor, shape (N, 4)
-        ``x_min, y_min, x_max, y_max`` in pixels; half precision is computed in float32. N may be 0. A box with a
-        coordinate that is not a number neither suppresses nor is suppressed.
+        ``x_min, y_min, x_max, y_max`` in pixels; half precision is computed in float32. N may be 0. A box
+        with a coordinate that is not a number neither suppresses nor is suppressed.
     scores : Tensor, shape (N,)
         Higher is better. Ties are ordered as ``scores.sort(0, descending=True)`` orders them, as in mmcv.
     iou_threshold : float
@@ -32,9 +32,9 @@ def nms(boxes: Tensor, scores: Tensor, iou_threshold: float, offset: int = 0) ->
 
     Notes
     -----
-    The arithmetic is that of mmcv's CPU operator, step by step in the same precision, so that kept indices are equal
-    to it. mmcv's CUDA operator compares ``intersection > threshold * union`` instead, which can differ in the last
-    bit; here all devices agree with the CPU.
+    The arithmetic is that of mmcv's CPU operator, step by step in the same precision, so that kept indices
+    are equal to it. mmcv's CUDA operator compares ``intersection > threshold * union`` instead, which can
+    differ in the last bit; here all devices agree with the CPU.
 
     References
     ----------
@@ -56,8 +56,8 @@ def batched_nms(
 ) -> Tensor:
     """Greedy non-maximum suppression inside each class (or image, or level), all in one call.
 
-    Unlike the customary trick of shifting each class by a large offset, no coordinate is changed, so nothing is
-    lost to rounding.
+    Unlike the customary trick of shifting each class by a large offset, no coordinate is changed, so nothing
+    is lost to rounding.
 
     Parameters
     ----------
@@ -90,12 +90,14 @@ def nms_match(dets: Tensor, iou_threshold: float) -> list[list[int]]:
     dets : Tensor, shape (N, 5)
         ``x_min, y_min, x_max, y_max, score``.
     iou_threshold : float
-        A box joins a group if its IoU with the group's best box is at least this (not strictly above, unlike `nms`).
+        A box joins a group if its IoU with the group's best box is at least this (not strictly above, unlike
+        `nms`).
 
     Returns
     -------
     list of list of int
-        One list per kept box, by descending score: its index, then the indices it suppressed, by descending score.
+        One list per kept box, by descending score: its index, then the indices it suppressed, by descending
+        score.
 
     References
     ----------

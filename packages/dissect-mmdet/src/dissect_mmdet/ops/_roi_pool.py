@@ -7,6 +7,7 @@ from itertools import product
 import torch
 from torch import Tensor
 
+from ._roi_grid import same_grid
 from ._rows import working_dtype
 
 _MAX_VALUES = 1 << 20  # values compared together
@@ -32,8 +33,8 @@ def roi_pool(
     Returns
     -------
     pooled : Tensor, shape (R, C, output height, output width)
-        Maxima in the dtype of `features`, differentiable with respect to them; 0 for a bin without cells. Values
-        that are not numbers are passed over.
+        Maxima in the dtype of `features`, differentiable with respect to them; 0 for a bin without cells.
+        Values that are not numbers are passed over.
     argmax : int32 Tensor, same shape
         Cell ``y * W + x`` of each maximum, the first in row-major order; -1 for a bin without one.
 
@@ -56,22 +57,20 @@ def roi_pool(
     corners = torch.cat([boxes[:, 1:3], boxes[:, 3:] + 1], 1) * spatial_scale
     size = corners[:, 2:] - corners[:, :2]
     usable = corners.isfinite().all(1) & (size > 0).all(1)
-    spans = [
-        _spans(corners[:, axis], size[:, axis], bins_on_axis, cells, usable)
-        for axis, bins_on_axis, cells in ((1, output_size[0], height), (0, output_size[1], width))
-    ]
+    vertical = _spans(corners[:, 1], size[:, 1], output_size[0], height, usable)
+    horizontal = _spans(corners[:, 0], size[:, 0], output_size[1], width, usable)
     image = torch.where(usable, boxes[:, 0], 0).long() * height * width
     pooled = features.new_zeros(regions, channels, bins)
     argmax = torch.full(pooled.shape, -1, dtype=torch.int32, device=features.device)
-    for members, high, wide in _groups(*spans, limit=_MAX_VALUES // (bins * channels)):
-        (top, rows), (left, columns) = ((start[members], count[members]) for start, count in spans)
+    for members, high, wide in _groups(vertical[1], horizontal[1], _MAX_VALUES // (bins * channels)):
+        top, rows = vertical[0][members], vertical[1][members]
+        left, columns = horizontal[0][members], horizontal[1][members]
         best = features.new_full((members.numel() * bins, channels), lowest)
         where = torch.full_like(best, -1, dtype=torch.int32)
         for dy, dx in product(range(high), range(wide)):
             inside = ((dy < rows)[:, :, None] & (dx < columns)[:, None, :]).flatten()
-            cell = ((top + dy).clamp(max=height - 1) * width)[:, :, None] + (left + dx).clamp(max=width - 1)[
-                :, None, :
-            ]
+            row, column = (top + dy).clamp(max=height - 1), (left + dx).clamp(max=width - 1)
+            cell = (row * width)[:, :, None] + column[:, None, :]
             values = table[(cell + image[members, None, None]).flatten()]
             # Strictly greater, so the first of equal cells counts and NaN never does.
             better = (values.detach() > best.detach()) & inside[:, None]
@@ -94,16 +93,10 @@ def _spans(start: Tensor, size: Tensor, bins: int, cells: int, usable: Tensor) -
     return first, (last - first).clamp(min=0)
 
 
-def _groups(
-    vertical: tuple[Tensor, Tensor], horizontal: tuple[Tensor, Tensor], limit: int
-) -> list[tuple[Tensor, int, int]]:
-    """Regions whose largest bins have the same size, in pieces, with that size."""
-    keys = torch.stack([vertical[1].amax(1), horizontal[1].amax(1)], 1)
-    kinds, kind, counts = torch.unique(keys, dim=0, return_inverse=True, return_counts=True)
-    ordered = torch.sort(kind, stable=True)[1].split(counts.tolist())
+def _groups(rows: Tensor, columns: Tensor, limit: int) -> list[tuple[Tensor, int, int]]:
+    """Regions whose largest bins have the same size, in pieces, with that size; empty ones are left out."""
+    high, wide = rows.amax(1), columns.amax(1)
     return [
-        (piece, high, wide)
-        for group, (high, wide) in zip(ordered, kinds.tolist(), strict=True)
-        for piece in group.split(max(1, limit))
-        if high and wide
+        (members, int(high[members[0]]), int(wide[members[0]]))
+        for members in same_grid(high, wide, lambda high, wide: limit)
     ]

@@ -1,19 +1,24 @@
 """Weighted sums of table rows: the one primitive that every sampling operator here is built on.
 
-RoIAlign, deformable convolution and deformable attention all reduce to the same thing: each output is a short,
-weighted sum of rows of a (cells, channels) table. ``torch.nn.functional.embedding_bag`` does exactly that, without
-ever materialising the gathered rows, on CPU and CUDA, and with gradients for both the table and the weights.
+RoIAlign, deformable convolution and deformable attention all reduce to the same thing: each output is a
+short, weighted sum of rows of a (cells, channels) table. ``torch.nn.functional.embedding_bag`` does exactly
+that, without ever materialising the gathered rows, on CPU and CUDA, and with gradients for both the table and
+the weights.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+from torch.nn import functional
 
 
 def working_dtype(tensor: Tensor) -> torch.dtype:
-    """Precision in which sampling positions and sums are computed: float64 stays, everything else is float32."""
+    """Precision in which sampling positions and sums are computed: float64 stays, everything else is
+    float32.
+    """
     return torch.float64 if tensor.dtype == torch.float64 else torch.float32
 
 
@@ -44,8 +49,8 @@ def weighted_rows(table: Tensor, rows: Tensor, weights: Tensor, starts: Tensor |
     """
     bags = rows.shape[0] if starts is None else starts.shape[0]
     if bags == 0 or rows.numel() == 0:
-        return table.new_zeros(bags, table.shape[1]) + table.sum() * 0  # keeps the graph connected
-    return F.embedding_bag(rows, table, starts, mode="sum", per_sample_weights=weights)
+        return table.new_zeros(bags, table.shape[1]) + table[:0].sum()  # keeps the graph connected
+    return functional.embedding_bag(rows, table, starts, mode="sum", per_sample_weights=weights)
 
 
 def corners(y: Tensor, x: Tensor, height: Tensor | int, width: Tensor | int) -> tuple[Tensor, Tensor]:
@@ -54,14 +59,16 @@ def corners(y: Tensor, x: Tensor, height: Tensor | int, width: Tensor | int) -> 
     Parameters
     ----------
     y, x : Tensor, any one shape
-        Sampling positions in cells; the centre of the first cell is 0. Positions that are not finite sample nothing.
+        Sampling positions in cells; the centre of the first cell is 0. Positions that are not finite sample
+        nothing.
     height, width : int or Tensor
         Size of the map in cells; a tensor is broadcast against the positions.
 
     Returns
     -------
     cells : int32 Tensor, shape (..., 4)
-        Row-major cell numbers ``y * width + x`` of the four neighbours; 0 for a neighbour outside the map.
+        Row-major cell numbers ``y * width + x`` of the four neighbours; some cell of the map for a neighbour
+        outside.
     weights : Tensor, shape (..., 4)
         Their weights; 0 for a neighbour outside the map.
 
@@ -69,7 +76,7 @@ def corners(y: Tensor, x: Tensor, height: Tensor | int, width: Tensor | int) -> 
     --------
     >>> cells, weights = corners(torch.tensor([0.5]), torch.tensor([-0.25]), 2, 3)
     >>> cells.tolist(), weights.tolist()
-    ([[0, 0, 0, 3]], [[0.0, 0.375, 0.0, 0.375]])
+    ([[0, 0, 3, 3]], [[0.0, 0.375, 0.0, 0.375]])
     """
     y_cells, y_weights = _neighbours(y, height)
     x_cells, x_weights = _neighbours(x, width)
@@ -84,7 +91,8 @@ def _neighbours(position: Tensor, size: Tensor | int) -> tuple[tuple[Tensor, Ten
     """Lower and upper neighbour of each position on one axis: cell numbers and weights."""
     low = position.detach().floor()
     fraction = position - low
-    # Comparisons with NaN are false, so a position that is not finite gets weight 0 and a harmless cell number.
+    # Comparisons with NaN are false, so a position that is not finite gets weight 0 and a harmless cell
+    # number.
     low_inside = (low >= 0) & (low < size)
     high_inside = (low >= -1) & (low < size - 1)
     cells = (
@@ -93,3 +101,21 @@ def _neighbours(position: Tensor, size: Tensor | int) -> tuple[tuple[Tensor, Ten
     )
     weights = (torch.where(low_inside, 1 - fraction, 0), torch.where(high_inside, fraction, 0))
     return cells, weights
+
+
+def accumulate_gradients(
+    function: Callable[..., Tensor],
+    inputs: Sequence[Tensor],
+    grad_output: Tensor,
+    gradients: Sequence[Tensor],
+) -> None:
+    """Add the gradients of a function to buffers."""
+    # mmcv calls this inside an autograd function, where recording is off.
+    with torch.enable_grad():
+        leaves = [tensor.detach().requires_grad_() for tensor in inputs]
+        output = function(*leaves)
+        if not output.requires_grad:  # nothing was pooled: no gradient flows
+            return
+        found = torch.autograd.grad(output, leaves, grad_output.view_as(output))
+    for buffer, gradient in zip(gradients, found, strict=True):
+        buffer.add_(gradient)

@@ -1,23 +1,22 @@
 """The operators under the names and signatures by which mmcv calls them.
 
-mmcv's Python code allocates outputs and passes them as buffers to be filled, and its autograd functions call separate
-``_backward`` operators. Gradients come from torch's autograd on the functional form, computed again in the backward.
-Argument names are part of the interface (mmcv passes many by keyword), which is why some are in camel case.
+mmcv's Python code allocates outputs and passes them as buffers to be filled, and its autograd functions call
+separate ``_backward`` operators. Gradients come from torch's autograd on the functional form, computed again
+in the backward. Argument names are part of the interface, because mmcv passes many by keyword.
 """
+# ruff: noqa: A002  # the names are mmcv's
 
 from __future__ import annotations
-
-from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
 from ._deform_attn import ms_deform_attn
-from ._deform_conv import deform_conv2d
 from ._focal import sigmoid_focal_loss, sigmoid_focal_loss_gradient
-from ._nms import nms
-from ._roi_align import roi_align, roi_align_max, scatter_samples
+from ._roi_align import roi_align
+from ._roi_align_max import roi_align_max, scatter_samples
 from ._roi_pool import roi_pool
+from ._rows import accumulate_gradients
 from ._soft_nms import soft_nms
 
 
@@ -84,7 +83,7 @@ def roi_align_backward(
         return roi_align(features, rois, size, spatial_scale, sampling_ratio, "avg", aligned)
 
     # Pooling is linear, so any point of evaluation gives the gradient.
-    _accumulate(pool, [torch.zeros_like(grad_input)], grad_output, [grad_input])
+    accumulate_gradients(pool, [torch.zeros_like(grad_input)], grad_output, [grad_input])
 
 
 def roi_pool_forward(
@@ -112,7 +111,7 @@ def roi_pool_backward(
     spatial_scale: float,
 ) -> None:
     """Gradient of RoIPool, added to `grad_input`."""
-    images, channels, height, width = grad_input.shape
+    _, channels, height, width = grad_input.shape
     plane = rois[:, 0].long()[:, None] * channels + torch.arange(channels, device=rois.device)
     cell = plane[:, :, None, None] * (height * width) + argmax
     found = argmax >= 0
@@ -151,154 +150,7 @@ def ms_deform_attn_backward(
         return ms_deform_attn(value, value_spatial_shapes, value_level_start_index, locations, weights)
 
     inputs = [value, sampling_locations, attention_weights]
-    _accumulate(attend, inputs, grad_output, [grad_value, grad_sampling_loc, grad_attn_weight])
-
-
-def deform_conv_forward(
-    input: Tensor,
-    weight: Tensor,
-    offset: Tensor,
-    output: Tensor,
-    columns: Tensor,
-    ones: Tensor,
-    kW: int,  # noqa: N803
-    kH: int,  # noqa: N803
-    dW: int,  # noqa: N803
-    dH: int,  # noqa: N803
-    padW: int,  # noqa: N803
-    padH: int,  # noqa: N803
-    dilationW: int,  # noqa: N803
-    dilationH: int,  # noqa: N803
-    group: int,
-    deformable_group: int,
-    im2col_step: int,
-) -> None:
-    """Deformable convolution."""
-    geometry = ((dH, dW), (padH, padW), (dilationH, dilationW), group, deformable_group)
-    output.copy_(deform_conv2d(input, offset, weight, None, None, *geometry).view_as(output))
-
-
-def deform_conv_backward_input(
-    input: Tensor,
-    offset: Tensor,
-    gradOutput: Tensor,  # noqa: N803
-    gradInput: Tensor,  # noqa: N803
-    gradOffset: Tensor,  # noqa: N803
-    weight: Tensor,
-    columns: Tensor,
-    kW: int,  # noqa: N803
-    kH: int,  # noqa: N803
-    dW: int,  # noqa: N803
-    dH: int,  # noqa: N803
-    padW: int,  # noqa: N803
-    padH: int,  # noqa: N803
-    dilationW: int,  # noqa: N803
-    dilationH: int,  # noqa: N803
-    group: int,
-    deformable_group: int,
-    im2col_step: int,
-) -> None:
-    """Gradients of deformable convolution for input and offsets."""
-    geometry = ((dH, dW), (padH, padW), (dilationH, dilationW), group, deformable_group)
-
-    def convolve(features: Tensor, moved: Tensor) -> Tensor:
-        return deform_conv2d(features, moved, weight, None, None, *geometry)
-
-    _accumulate(convolve, [input, offset], gradOutput, [gradInput, gradOffset])
-
-
-def deform_conv_backward_parameters(
-    input: Tensor,
-    offset: Tensor,
-    gradOutput: Tensor,  # noqa: N803
-    gradWeight: Tensor,  # noqa: N803
-    columns: Tensor,
-    ones: Tensor,
-    kW: int,  # noqa: N803
-    kH: int,  # noqa: N803
-    dW: int,  # noqa: N803
-    dH: int,  # noqa: N803
-    padW: int,  # noqa: N803
-    padH: int,  # noqa: N803
-    dilationW: int,  # noqa: N803
-    dilationH: int,  # noqa: N803
-    group: int,
-    deformable_group: int,
-    scale: float,
-    im2col_step: int,
-) -> None:
-    """Gradient of deformable convolution for the kernel."""
-    geometry = ((dH, dW), (padH, padW), (dilationH, dilationW), group, deformable_group)
-
-    def convolve(kernel: Tensor) -> Tensor:
-        return deform_conv2d(input, offset, kernel, None, None, *geometry)
-
-    _accumulate(convolve, [torch.zeros_like(gradWeight)], gradOutput * scale, [gradWeight])
-
-
-def modulated_deform_conv_forward(
-    input: Tensor,
-    weight: Tensor,
-    bias: Tensor,
-    ones: Tensor,
-    offset: Tensor,
-    mask: Tensor,
-    output: Tensor,
-    columns: Tensor,
-    kernel_h: int,
-    kernel_w: int,
-    stride_h: int,
-    stride_w: int,
-    pad_h: int,
-    pad_w: int,
-    dilation_h: int,
-    dilation_w: int,
-    group: int,
-    deformable_group: int,
-    with_bias: bool,
-) -> None:
-    """Modulated deformable convolution."""
-    geometry = ((stride_h, stride_w), (pad_h, pad_w), (dilation_h, dilation_w), group, deformable_group)
-    shift = bias if with_bias else None
-    output.copy_(deform_conv2d(input, offset, weight, shift, mask, *geometry).view_as(output))
-
-
-def modulated_deform_conv_backward(
-    input: Tensor,
-    weight: Tensor,
-    bias: Tensor,
-    ones: Tensor,
-    offset: Tensor,
-    mask: Tensor,
-    columns: Tensor,
-    grad_input: Tensor,
-    grad_weight: Tensor,
-    grad_bias: Tensor,
-    grad_offset: Tensor,
-    grad_mask: Tensor,
-    grad_output: Tensor,
-    kernel_h: int,
-    kernel_w: int,
-    stride_h: int,
-    stride_w: int,
-    pad_h: int,
-    pad_w: int,
-    dilation_h: int,
-    dilation_w: int,
-    group: int,
-    deformable_group: int,
-    with_bias: bool,
-) -> None:
-    """Gradients of modulated deformable convolution, added to the ``grad_`` tensors."""
-    geometry = ((stride_h, stride_w), (pad_h, pad_w), (dilation_h, dilation_w), group, deformable_group)
-
-    def convolve(features: Tensor, moved: Tensor, factor: Tensor, kernel: Tensor) -> Tensor:
-        return deform_conv2d(features, moved, kernel, None, factor, *geometry)
-
-    gradients = [grad_input, grad_offset, grad_mask, grad_weight]
-    _accumulate(convolve, [input, offset, mask, weight], grad_output, gradients)
-    if with_bias:
-        grad_bias.add_(grad_output.sum((0, 2, 3)))
+    accumulate_gradients(attend, inputs, grad_output, [grad_value, grad_sampling_loc, grad_attn_weight])
 
 
 def sigmoid_focal_loss_forward(
@@ -313,16 +165,3 @@ def sigmoid_focal_loss_backward(
 ) -> None:
     """Gradient of the sigmoid focal loss."""
     grad_input.copy_(sigmoid_focal_loss_gradient(input, target, weight, gamma, alpha))
-
-
-def _accumulate(
-    function: Callable[..., Tensor], inputs: Sequence[Tensor], grad_output: Tensor, gradients: Sequence[Tensor]
-) -> None:
-    """Add the gradients of a function to buffers."""
-    # mmcv calls this inside an autograd function, where recording is off.
-    with torch.enable_grad():
-        leaves = [tensor.detach().requires_grad_() for tensor in inputs]
-        output = function(*leaves)
-        found = torch.autograd.grad(output, leaves, grad_output.view_as(output))
-    for buffer, gradient in zip(gradients, found, strict=True):
-        buffer.add_(gradient)

@@ -47,12 +47,13 @@ def soft_nms(
 
     Notes
     -----
-    Each step selects the best remaining score, so steps depend on each other; the work inside a step is vectorised.
-    The order of the remaining boxes matters for ties, so the reference's swaps are reproduced.
+    Each step selects the best remaining score, so steps depend on each other; the work inside a step is
+    vectorised. The order of the remaining boxes matters for ties, so the reference's swaps are reproduced.
 
     References
     ----------
-    Bodla et al., ICCV 2017, arXiv:1704.04503; mmcv 2.1.0, ``softnms_cpu`` in ``mmcv/ops/csrc/pytorch/cpu/nms.cpp``.
+    Bodla et al., ICCV 2017, arXiv:1704.04503; mmcv 2.1.0, ``softnms_cpu`` in
+    ``mmcv/ops/csrc/pytorch/cpu/nms.cpp``.
 
     Examples
     --------

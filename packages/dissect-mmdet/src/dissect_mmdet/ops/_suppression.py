@@ -1,10 +1,10 @@
 """The suppression engine behind `nms`: exact greedy suppression without a loop over boxes.
 
 Boxes are taken in blocks of descending score. Inside a block, greedy suppression is the unique fixed point of
-"kept = not overlapped by a better kept box", reached by iterating it. What a block keeps then suppresses all later
-boxes at once. Later boxes wait in spatial order, cut into tiles, and a tile is compared only with those boxes of the
-block that can reach it: most pairs of boxes are far apart, and class-aware suppression even shifts classes apart.
-Nothing here is approximate: the kept boxes are those of the plain loop over pairs.
+"kept = not overlapped by a better kept box", reached by iterating it. What a block keeps then suppresses all
+later boxes at once. Later boxes wait in spatial order, cut into tiles, and a tile is compared only with those
+boxes of the block that can reach it: most pairs of boxes are far apart, and class-aware suppression even
+shifts classes apart. Nothing here is approximate: the kept boxes are those of the plain loop over pairs.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import math
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+from torch.nn import functional
 
 
 class _Sizes(NamedTuple):
@@ -24,7 +24,8 @@ class _Sizes(NamedTuple):
     tile: int
 
 
-# A CPU wants temporaries that fit its caches; an accelerator wants few launches, so there a tile is everything.
+# A CPU wants temporaries that fit its caches; an accelerator wants few launches, so there a tile is
+# everything.
 _CPU = _Sizes(block=256, tile=500)
 _ACCELERATOR = _Sizes(block=1024, tile=1 << 40)
 
@@ -160,10 +161,11 @@ class _Test(NamedTuple):
         if self.threshold < 0 or (self.inclusive and self.threshold == 0):
             # Even disjoint boxes pass: nothing can be skipped.
             return torch.ones(tiles, heads.shape[1], dtype=torch.bool, device=heads.device)
-        # A box with a coordinate that is not a number passes no test, so it must not widen (or void) its tile.
+        # A box with a coordinate that is not a number passes no test, so it must not widen (or void) its
+        # tile.
         padding = (0, tiles * tile - count)
-        low = F.pad(later[:2].nan_to_num(math.inf, math.inf, -math.inf), padding, value=math.inf)
-        high = F.pad(later[2:4].nan_to_num(-math.inf, math.inf, -math.inf), padding, value=-math.inf)
+        low = functional.pad(later[:2].nan_to_num(math.inf, math.inf, -math.inf), padding, value=math.inf)
+        high = functional.pad(later[2:4].nan_to_num(-math.inf, math.inf, -math.inf), padding, value=-math.inf)
         low, high = low.view(2, tiles, tile).amin(2), high.view(2, tiles, tile).amax(2)
         # Rounding is monotonic, so a pair that the test would find overlapping is never skipped.
         right = heads[2:4, None] - low[:, :, None] + self.offset > 0

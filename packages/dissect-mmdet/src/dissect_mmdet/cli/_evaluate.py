@@ -1,0 +1,121 @@
+"""``deep-dissect evaluate``: what a detector is worth on a COCO-format data set."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+from dissect_eval import Detections, Evaluation, GroundTruth, SplitWarning, label_to_category
+from dissect_eval import evaluate as score
+from rich.console import Console
+from rich.table import Table
+from tqdm import tqdm
+
+from .. import _detector, _images
+from .._writing import write_text_whole
+from ..errors import DissectMMDetError
+from ._options import CheckpointOption, ConfigOption, DeviceOption, TrustOption
+
+COCO_NUMBERS = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl")
+
+
+def evaluate(
+    checkpoint: CheckpointOption,
+    annotations: Annotated[
+        Path, typer.Option("--annotations", "-a", help="Ground truth, a COCO instances file.", show_default=False)
+    ],
+    images: Annotated[Path, typer.Option("--images", "-i", help="Folder of the images.", show_default=False)],
+    config: ConfigOption = None,
+    limit: Annotated[int | None, typer.Option("--limit", min=1, help="Only the first images, by number.")] = None,
+    score_threshold: Annotated[
+        float, typer.Option("--score-threshold", min=0.0, max=1.0, help="Score cut of F1, precision and recall.")
+    ] = 0.3,
+    iou_threshold: Annotated[
+        float, typer.Option("--iou-threshold", min=0.0, max=1.0, help="Least IoU of a true positive in F1.")
+    ] = 0.5,
+    batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Images a batch.")] = 1,
+    device: DeviceOption = "cpu",
+    as_json: Annotated[bool, typer.Option("--json", help="Print all results as JSON instead of tables.")] = False,
+    save: Annotated[
+        Path | None, typer.Option("--save-detections", help="Also write the detections as a COCO results list.")
+    ] = None,
+    trust: TrustOption = False,
+) -> None:
+    """Measure GIoU and F1, overall and per class, and COCO AP.
+
+    F1, precision and recall count every miss and false positive. The matched GIoU and F1 are those of Deep Dissect
+    1.0: over an optimal one-to-one matching that is blind to class, score and unmatched boxes; its chance level
+    stands beside it.
+    """
+    truth = GroundTruth.from_coco(annotations)
+    if limit is not None:
+        truth = truth.subset(truth.image_ids[:limit].tolist())
+    if not truth.n_images:
+        raise DissectMMDetError(f"annotation file {annotations} holds no image.")
+    paths = _images.image_paths(images, truth.file_names)
+    detector = _detector.open_mmdet(config=config, checkpoint=checkpoint, device=device, trust=trust)
+    categories = label_to_category(truth, detector.class_names)
+    found = list(
+        tqdm(detector.predict(paths, batch_size), total=len(paths), unit="image", dynamic_ncols=True, leave=False)
+    )
+    detections = Detections.from_arrays(found, truth.image_ids.tolist(), categories)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SplitWarning)  # the reasons are printed from the result
+        result = score(truth, detections, iou_threshold=iou_threshold, score_threshold=score_threshold)
+    if save is not None:
+        write_text_whole(save, json.dumps(detections.to_results()))
+    if as_json:
+        typer.echo(json.dumps(result.to_dict(), indent=2))
+        return
+    _show(Console(highlight=False), result)
+
+
+def _show(console: Console, result: Evaluation) -> None:
+    """Print the overall numbers, then a table per class, then reasons for doubt."""
+    d, m, ap = result.detection, result.matched, result.ap
+    console.print(
+        f"{d.n_images} images, {d.n_truth} objects, {result.detections.n_detections} detections "
+        f"({d.n_detections} counted at score ≥ {d.score_threshold:g})"
+    )
+    if ap is not None:
+        table = Table("COCO", *COCO_NUMBERS)
+        table.add_row("", *(_number(getattr(ap, name)) for name in COCO_NUMBERS))
+        console.print(table)
+    overall = Table("overall", "F1", "precision", "recall", "GIoU")
+    where = f"IoU ≥ {d.iou_threshold:g}, score ≥ {d.score_threshold:g}"
+    for label, scores in (("micro", d.micro), ("macro", d.macro), ("weighted", d.weighted)):
+        giou = _number(d.mean_giou) if label == "micro" else ""
+        overall.add_row(f"{label} ({where})", _number(scores.f1), _number(scores.precision), _number(scores.recall), giou)
+    overall.add_row("matched (Deep Dissect 1.0)", _number(m.f1_weighted), "", "", _number(m.mean_giou))
+    if result.chance is not None:
+        overall.add_row("matched, as many random boxes", "", "", "", _number(result.chance.mean_giou))
+    console.print(overall)
+    classes = Table("class", "objects", "AP", "F1", "precision", "recall", "GIoU", "matched F1", "matched GIoU")
+    for category, name in result.category_names.items():
+        own = d.per_class[category]
+        classes.add_row(
+            name,
+            str(own.n_truth),
+            _number(_of(ap.per_class if ap else {}, category)),
+            *(_number(value) for value in (own.f1, own.precision, own.recall, own.mean_giou)),
+            _number(_of(m.f1_per_class, category)),
+            _number(_of(m.giou_per_class, category)),
+        )
+    console.print(classes)
+    for reason in result.warnings:
+        Console(stderr=True, soft_wrap=True).print(f"warning: {reason}", markup=False)
+
+
+def _of(values: Mapping[int, float], category: int) -> float:
+    return values.get(category, float("nan"))
+
+
+def _number(value: Any) -> str:
+    """Three decimals; a dash for what is undefined."""
+    return "–" if value is None or np.isnan(value) else f"{value:.3f}"
+

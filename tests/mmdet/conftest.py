@@ -1,0 +1,43 @@
+"""Bundled detectors and a few drawn images, made once for all tests of this folder."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+import torch
+from dissect_mmdet import MMDetDetector, open_mmdet
+from dissect_mmdet.demo import demo_files, write_split
+
+
+class DemoData(NamedTuple):
+    """A small split: image folder and annotation file."""
+
+    images: Path
+    annotations: Path
+
+    @property
+    def paths(self) -> list[Path]:
+        """The images, by number."""
+        return sorted(self.images.glob("*.png"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _two_threads() -> None:
+    torch.set_num_threads(2)
+
+
+@pytest.fixture(scope="session")
+def demo_data(tmp_path_factory: pytest.TempPathFactory) -> DemoData:
+    return DemoData(*write_split(tmp_path_factory.mktemp("demo"), "test", 6))
+
+
+@pytest.fixture(scope="session")
+def detr() -> MMDetDetector:
+    files = demo_files("detr")
+    return open_mmdet(config=files.config, checkpoint=files.checkpoint)
+
+
+@pytest.fixture(scope="session", params=["detr", "deformable_detr", "dino"])
+def any_detector(request: pytest.FixtureRequest) -> MMDetDetector:
+    files = demo_files(request.param)
+    return open_mmdet(config=files.config, checkpoint=files.checkpoint)

@@ -1,0 +1,92 @@
+"""Official checkpoints load without trust, and nothing in them runs."""
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from dissect_core import CheckpointError
+from dissect_mmdet import load_mmdet_checkpoint
+
+NEEDS_MORE = "trust=True"
+
+
+def test_training_checkpoint_of_mmengine(tmp_path: Path) -> None:
+    """Logged scalars, NumPy values and random states, as CheckpointHook writes them."""
+    from mmengine.logging import HistoryBuffer
+
+    history = HistoryBuffer()
+    for value in (3.0, 2.0, 1.0):
+        history.update(value)
+    saved: dict[str, Any] = {
+        "meta": {"epoch": 1, "seed": np.int64(7), "dataset_meta": {"classes": ("a", "b")}},
+        "message_hub": {"log_scalars": {"train/loss": history}, "runtime_info": {"lr": np.float64(0.1)}},
+        "state_dict": {"weight": torch.arange(4.0)},
+    }
+    torch.save(saved, tmp_path / "epoch_1.pth")
+    loaded = load_mmdet_checkpoint(tmp_path / "epoch_1.pth")
+    assert torch.equal(loaded["state_dict"]["weight"], torch.arange(4.0))
+    assert loaded["message_hub"]["log_scalars"]["train/loss"].current() == 1.0
+    assert loaded["message_hub"]["log_scalars"]["train/loss"].mean() == 2.0
+
+
+class Touch:
+    """Creates a file when unpickled: the canary."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, tuple[Any, ...]]:
+        return Path.touch, (self.path,)
+
+
+class AskFor:
+    """Asks for an attribute of a class when unpickled, as HistoryBuffer does, but not for its statistics."""
+
+    def __init__(self, owner: Any, name: str) -> None:
+        self.owner, self.name = owner, name
+
+    def __reduce__(self) -> tuple[Any, tuple[Any, ...]]:
+        return getattr, (self.owner, self.name)
+
+
+def test_hostile_checkpoint_is_refused(tmp_path: Path) -> None:
+    canary = tmp_path / "canary"
+    torch.save({"state_dict": {"w": torch.ones(1)}, "meta": Touch(canary)}, tmp_path / "evil.pth")
+    with pytest.raises(CheckpointError, match=NEEDS_MORE):
+        load_mmdet_checkpoint(tmp_path / "evil.pth")
+    assert not canary.exists()
+    load_mmdet_checkpoint(tmp_path / "evil.pth", trust=True)
+    assert canary.exists(), "the canary must be alive, or the test proves nothing"
+
+
+def test_getattr_serves_history_only(tmp_path: Path) -> None:
+    from mmengine.logging import HistoryBuffer
+
+    for owner, name in ((HistoryBuffer, "__init__"), (np.ndarray, "tofile"), (HistoryBuffer, "__globals__")):
+        path = tmp_path / "asks.pth"
+        if hasattr(owner, name):
+            torch.save({"state_dict": {"w": torch.ones(1)}, "x": AskFor(owner, name)}, path)
+        else:
+            continue
+        with pytest.raises(CheckpointError):
+            load_mmdet_checkpoint(path)
+
+
+def test_plain_pickle_is_refused(tmp_path: Path) -> None:
+    canary = tmp_path / "canary"
+    (tmp_path / "plain.pth").write_bytes(pickle.dumps(Touch(canary)))
+    with pytest.raises(CheckpointError):
+        load_mmdet_checkpoint(tmp_path / "plain.pth")
+    assert not canary.exists()
+
+
+@pytest.mark.parametrize(("content", "message"), [(None, "no such file|does not exist"), (b"", "empty"), (b"abc", "")])
+def test_missing_or_damaged(content: bytes | None, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "model.pth"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(CheckpointError, match=rf"(?is)model\.pth.*({message})"):
+        load_mmdet_checkpoint(path)

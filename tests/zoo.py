@@ -1,0 +1,133 @@
+"""MMDetection's own configs as small, randomly weighted detectors: built alike in any process, nothing downloaded.
+
+A helper of the tests and benchmarks; import it after `dissect_mmdet.ops.enable_mmcv_ops`.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+ARCHITECTURES: dict[str, str] = {
+    "DETR": "detr/detr_r50_8xb2-150e_coco.py",
+    "Conditional DETR": "conditional_detr/conditional-detr_r50_8xb2-50e_coco.py",
+    "DAB-DETR": "dab_detr/dab-detr_r50_8xb2-50e_coco.py",
+    "Deformable DETR": "deformable_detr/deformable-detr_r50_16xb2-50e_coco.py",
+    "Deformable DETR, refined": "deformable_detr/deformable-detr-refine_r50_16xb2-50e_coco.py",
+    "Deformable DETR, two-stage": "deformable_detr/deformable-detr-refine-twostage_r50_16xb2-50e_coco.py",
+    "DINO": "dino/dino-4scale_r50_8xb2-12e_coco.py",
+    "DDQ": "ddq/ddq-detr-4scale_r50_8xb2-12e_coco.py",
+    "Faster R-CNN": "faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py",
+    "Faster R-CNN, soft-NMS": "faster_rcnn/faster-rcnn_r50_fpn_soft-nms_1x_coco.py",
+    "Faster R-CNN, DCN": "dcn/faster-rcnn_r50-dconv-c3-c5_fpn_1x_coco.py",
+    "Faster R-CNN, DCNv2": "dcnv2/faster-rcnn_r50-mdconv-c3-c5_fpn_1x_coco.py",
+    "Mask R-CNN": "mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py",
+    "Cascade R-CNN": "cascade_rcnn/cascade-rcnn_r50_fpn_1x_coco.py",
+    "RetinaNet": "retinanet/retinanet_r50_fpn_1x_coco.py",
+    "FCOS": "fcos/fcos_r50-caffe_fpn_gn-head_1x_coco.py",
+    "ATSS": "atss/atss_r50_fpn_1x_coco.py",
+    "Sparse R-CNN": "sparse_rcnn/sparse-rcnn_r50_fpn_1x_coco.py",
+    "YOLOX": "yolox/yolox_tiny_8xb8-300e_coco.py",
+    "RTMDet": "rtmdet/rtmdet_tiny_8xb32-300e_coco.py",
+}
+
+# What does not run without a compiled mmcv, and the operator it stops at.
+UNSUPPORTED: dict[str, tuple[str, str]] = {
+    "Faster R-CNN, CARAFE": ("carafe/faster-rcnn_r50_fpn-carafe_1x_coco.py", "carafe_forward"),
+}
+
+# These decode boxes without clipping them to the image.
+UNCLIPPED = {"Sparse R-CNN", "YOLOX"}
+# These clip to the image as padded to a square.
+PADDED = {"RTMDet", "YOLOX"}
+# Size to which an image of `random_image` is resized: as small as the model can take (DINO picks 900 of its cells).
+SCALES: dict[str, tuple[int, int]] = {"DINO": (320, 240)}
+SCALE = (192, 144)
+
+
+def config_folder() -> Path:
+    """Where mmdet keeps the configs it is installed with."""
+    spec = importlib.util.find_spec("mmdet")
+    assert spec is not None
+    assert spec.origin is not None
+    return Path(spec.origin).parent / ".mim" / "configs"
+
+
+def load_config(path: str) -> Any:
+    """Read one of mmdet's configs, with nothing left in it that would be downloaded and no score too low."""
+    from mmengine.config import Config
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        config = Config.fromfile(config_folder() / path)
+    _edit(config.model)
+    return config
+
+
+def _edit(node: Any) -> None:
+    if isinstance(node, dict):
+        initial = node.get("init_cfg")
+        if isinstance(initial, dict) and initial.get("type") == "Pretrained":
+            node["init_cfg"] = None
+        if "score_thr" in node:
+            # Random weights give low scores, and a test in which nothing is left to suppress would be vacuous.
+            node["score_thr"] = 0.0
+        for value in node.values():
+            _edit(value)
+    elif isinstance(node, (list, tuple)):
+        for value in node:
+            _edit(value)
+
+
+def build_detector(path: str, seed: int = 0) -> tuple[torch.nn.Module, Any]:
+    """Build a detector with seeded random weights, in evaluation mode, together with its config."""
+    from mmdet.registry import MODELS
+    from mmdet.utils import register_all_modules
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        register_all_modules(init_default_scope=True)
+        config = load_config(path)
+        torch.manual_seed(seed)
+        # Not init_weights(): it takes seconds, logs a line per parameter, and starts box layers at zero, which
+        # would make all boxes of an anchor alike. What the constructors draw is random throughout.
+        model = MODELS.build(config.model)
+    for name, parameter in model.named_parameters():
+        if "multi_level_conv_reg" in name:  # YOLOX takes the exponential of these outputs
+            parameter.data.mul_(0.01)
+    model.eval()
+    model.cfg = config
+    return model, config
+
+
+def random_image(height: int = 120, width: int = 160, seed: int = 0) -> np.ndarray:
+    """Blobs and stripes: an image with structure at several scales."""
+    rng = np.random.default_rng(seed)
+    coarse = rng.integers(0, 256, (height // 20, width // 20, 3))
+    image = coarse.repeat(20, 0).repeat(20, 1).astype(np.int64)
+    image = image[:height, :width] + rng.integers(-20, 21, image[:height, :width].shape)
+    return image.clip(0, 255).astype(np.uint8)
+
+
+def detect(model: torch.nn.Module, config: Any, image: np.ndarray, scale: tuple[int, int]) -> Any:
+    """Run the config's own test pipeline, resized to `scale`, and the model's test step."""
+    from mmcv.transforms import Compose
+
+    pipeline = [dict(step) for step in config.test_dataloader.dataset.pipeline]
+    pipeline[0] = {"type": "mmdet.LoadImageFromNDArray"}
+    for step in pipeline:
+        if "scale" in step:
+            step["scale"] = scale
+        if step["type"] == "Pad" and "size" in step:
+            step["size"] = (max(scale), max(scale))
+    data = Compose([step for step in pipeline if step["type"] != "LoadAnnotations"])(
+        {"img": image, "img_id": 0}
+    )
+    batch = {"inputs": [data["inputs"]], "data_samples": [data["data_samples"]]}
+    with torch.no_grad():
+        return model.test_step(batch)[0]
