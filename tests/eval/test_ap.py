@@ -56,7 +56,7 @@ def test_ids_from_zero_give_the_right_number(golden):
     )
 
 
-RIGHT = {  # where engines disagree or fail; see what each case asks for in its name
+RIGHT = {  # AP and AP50 where engines disagree or fail
     "ann_id_zero": (1, 1),
     "empty_dt": (0, 0),
     "ignore_field_only": (1, 1),
@@ -65,8 +65,6 @@ RIGHT = {  # where engines disagree or fail; see what each case asks for in its 
     "no_area": (1, 1),
     "float_ids": (1, 1),
     "str_gt_image_id": (1, 1),
-    "ties_fp_first": None,
-    "ties_fp_last": None,
 }
 
 

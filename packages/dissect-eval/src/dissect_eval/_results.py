@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -58,7 +59,7 @@ def load_results(
     reasons = [text for text in (outside_reason(truth, found), silent_images_reason(truth, found)) if text]
     if reasons:
         warnings.warn("Is this the right annotation file? " + " ".join(reasons), SplitWarning, stacklevel=3)
-        object.__setattr__(found, "notes", tuple(reasons))
+        return replace(found, notes=tuple(reasons))
     return found
 
 

@@ -13,7 +13,6 @@ import io
 import pickle
 import re
 import warnings
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -108,7 +107,7 @@ class _SamplesUnpickler(pickle.Unpickler):
         # Fresh classes: what a file does to a class while it is read, it does to these alone.
         records = {(module, name): type(name, (Record,), {}) for module, name in RECORDS}
         self._table: dict[tuple[str, str], Any] = {**_harmless(), **records}
-        self._table["torch.storage", "_load_from_bytes"] = self._storage
+        self._table["torch.storage", "_load_from_bytes"] = self._values
 
     def find_class(self, module: str, name: str) -> Any:
         """Look a name up in the table, or refuse the file."""
@@ -123,20 +122,22 @@ class _SamplesUnpickler(pickle.Unpickler):
     def _refuse(self, name: str) -> None:
         raise PickleRefusedError(f"samples {self._path}: refused, it asks for {name}. {REMEDY}")
 
-    def _storage(self, data: object) -> Any:
-        """Read the values of a tensor: bytes of `torch.save`, a pickle again, for torch's safe reader."""
+    def _values(self, data: object) -> torch.Tensor:
+        """Read all values of a storage: bytes of `torch.save`, a pickle again, for torch's safe reader."""
         if not isinstance(data, bytes):
             raise pickle.UnpicklingError("the values of a tensor must be bytes")
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # torch's own: typed storages are deprecated
                 storage = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+                if not isinstance(storage, torch.storage.TypedStorage):
+                    raise pickle.UnpicklingError("the values of a tensor must be a storage")
+                return torch.empty(0, dtype=storage.dtype).set_(storage.untyped())
         except pickle.UnpicklingError as error:
             named = re.search(r"GLOBAL (\S+)", str(error))
-            self._refuse(f"{named[1] if named else 'something unknown'} inside the values of a tensor")
-        if not isinstance(storage, torch.storage.TypedStorage):
-            raise pickle.UnpicklingError("the values of a tensor must be a storage")
-        return storage
+            if named:
+                self._refuse(f"{named[1]} inside the values of a tensor")
+            raise
 
 
 def _harmless() -> dict[tuple[str, str], Any]:
@@ -171,15 +172,9 @@ def _latin1(text: object, encoding: object) -> bytes:
     return text.encode("latin1")
 
 
-def _tensor(storage: Any, offset: int, size: Any, stride: Any, *_: Any) -> torch.Tensor:
-    """Rebuild a tensor; hooks and the wish for a gradient are dropped."""
-    if not isinstance(storage, torch.storage.TypedStorage) or min(offset, *size, *stride) < 0:
-        raise pickle.UnpicklingError("a tensor must lie in a storage")
-    reach = sum((n - 1) * step for n, step in zip(size, stride, strict=True))
-    if all(size) and offset + reach >= storage.size():  # torch would enlarge the storage, with whatever is there
-        raise pickle.UnpicklingError("a tensor must not reach beyond its storage")
-    rebuild: Callable[..., torch.Tensor] = torch._utils._rebuild_tensor
-    return rebuild(storage, offset, size, stride)
+def _tensor(values: torch.Tensor, offset: int, size: Any, stride: Any, *_: Any) -> torch.Tensor:
+    """Rebuild a tensor, which torch keeps inside its values; hooks and the wish for a gradient are dropped."""
+    return values.as_strided(size, stride, offset)
 
 
 def _parameter(data: Any, *_: Any) -> torch.Tensor:

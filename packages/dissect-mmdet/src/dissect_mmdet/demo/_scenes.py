@@ -19,8 +19,10 @@ CLASS_NAMES: tuple[str, ...] = tuple(name for name, _, _, _ in SHAPES)
 CATEGORY_IDS: tuple[int, ...] = tuple(category for _, category, _, _ in SHAPES)
 SPLITS = {"train": 0, "val": 1, "test": 2}
 
-MIN_SIZE_PX, MAX_SIZE_PX = 16.0, 72.0
-MIN_VISIBLE_SHARE = 0.6
+MAX_SIZE_PX = 72.0
+# Training scenes are harder than those of the other splits: smaller shapes, and more of a shape may be hidden.
+MIN_SIZE_PX = {"train": 16.0, "val": 20.0, "test": 20.0}
+MIN_VISIBLE_SHARE = {"train": 0.6, "val": 0.8, "test": 0.8}
 MIN_CONTRAST = 70.0
 CROWD_SHARE = 0.04
 FIRST_IMAGE_ID = {"train": 1_000_000, "val": 0, "test": 300_000}
@@ -114,9 +116,12 @@ def _box(pixels: NDArray[np.bool_]) -> tuple[float, float, float, float]:
     return x, y, float(columns[-1]) + 1 - x, float(rows[-1]) + 1 - y
 
 
-def _draw_objects(canvas: NDArray[np.float64], rng: np.random.Generator) -> list[tuple[int, NDArray[np.bool_]]]:
+def _draw_objects(
+    canvas: NDArray[np.float64], rng: np.random.Generator, split: str
+) -> list[tuple[int, NDArray[np.bool_]]]:
     """Paint 1 to 6 shapes, the largest first; a shape that would hide too much of another is left out."""
-    sizes = np.sort(np.exp(rng.uniform(np.log(MIN_SIZE_PX), np.log(MAX_SIZE_PX), rng.integers(1, 7))))[::-1]
+    low, high = np.log(MIN_SIZE_PX[split]), np.log(MAX_SIZE_PX)
+    sizes = np.sort(np.exp(rng.uniform(low, high, rng.integers(1, 7))))[::-1]
     visible: list[tuple[int, NDArray[np.bool_]]] = []
     full_areas: list[int] = []
     for size in sizes:
@@ -125,9 +130,8 @@ def _draw_objects(canvas: NDArray[np.float64], rng: np.random.Generator) -> list
         trial = canvas.copy()
         covered = _paint(trial, rng, label, centre, half)
         left = [pixels & ~covered for _, pixels in visible]
-        hides = any(
-            mask.sum() < MIN_VISIBLE_SHARE * full for mask, full in zip(left, full_areas, strict=True)
-        )
+        least = MIN_VISIBLE_SHARE[split]
+        hides = any(mask.sum() < least * full for mask, full in zip(left, full_areas, strict=True))
         if hides or not covered.any():
             continue
         canvas[:] = trial
@@ -176,7 +180,7 @@ def draw_scene(split: str, number: int, seed: int = 0) -> Scene:
     rng = np.random.Generator(np.random.PCG64([seed, SPLITS[split], number]))
     canvas = _background(rng)
     crowds = [_draw_crowd(canvas, rng)] if rng.random() < CROWD_SHARE else []
-    objects = _draw_objects(canvas, rng)
+    objects = _draw_objects(canvas, rng, split)
     covered_later = np.zeros((HEIGHT, WIDTH), dtype=bool)
     for _, mask in objects:
         covered_later |= mask
