@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+
 from dissect_mmdet import load_mmdet_checkpoint
 from dissect_mmdet.demo import DEMO_DETECTORS, demo_files
 

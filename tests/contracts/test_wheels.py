@@ -67,7 +67,9 @@ def test_each_wheel_installs_alone(name: str, wheels: dict[str, Path], tmp_path:
     files = [str(wheels[each]) for each in (name, *siblings)]
     subprocess.run([*install, "-c", str(ROOT / "constraints.txt"), *files], check=True, cwd=tmp_path)
     check = f"import {PACKAGES[name]} as p; print(p.__file__); assert p.__all__"
-    done = subprocess.run([str(python), "-c", check], capture_output=True, text=True, check=True, cwd=tmp_path)
+    done = subprocess.run(
+        [str(python), "-c", check], capture_output=True, text=True, check=True, cwd=tmp_path
+    )
     assert str(tmp_path) in done.stdout
     subprocess.run([str(python), "-m", "pip", "check"], check=True, capture_output=True)
     if name == "dissect-mmdet":

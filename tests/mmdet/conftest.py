@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import pytest
 import torch
+
 from dissect_mmdet import MMDetDetector, open_mmdet
 from dissect_mmdet.demo import demo_files, write_split
 

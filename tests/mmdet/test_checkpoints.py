@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+
 from dissect_core import CheckpointError
 from dissect_mmdet import load_mmdet_checkpoint
 
@@ -83,7 +84,9 @@ def test_plain_pickle_is_refused(tmp_path: Path) -> None:
     assert not canary.exists()
 
 
-@pytest.mark.parametrize(("content", "message"), [(None, "no such file|does not exist"), (b"", "empty"), (b"abc", "")])
+@pytest.mark.parametrize(
+    ("content", "message"), [(None, "no such file|does not exist"), (b"", "empty"), (b"abc", "")]
+)
 def test_missing_or_damaged(content: bytes | None, message: str, tmp_path: Path) -> None:
     path = tmp_path / "model.pth"
     if content is not None:

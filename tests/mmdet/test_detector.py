@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+
 from dissect_core import UnknownComponentError, head_masks, row_mask
 from dissect_mmdet import (
     CheckpointFitError,
@@ -146,7 +147,9 @@ def test_config_from_the_checkpoint_alone(detr: MMDetDetector, demo_data: DemoDa
 
 
 def test_checkpoint_of_another_model_is_refused() -> None:
-    with pytest.raises(CheckpointFitError, match=r"does not fit .*% of the entries match; missing from") as caught:
+    with pytest.raises(
+        CheckpointFitError, match=r"does not fit .*% of the entries match; missing from"
+    ) as caught:
         open_mmdet(config=demo_files("detr").config, checkpoint=demo_files("dino").checkpoint)
     assert "encoder.layers.0.self_attn.attn.in_proj_weight" in str(caught.value)
 

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+
 from dissect_mmdet import build_model, load_config, require_mmdet
 from dissect_mmdet.demo import demo_files
 

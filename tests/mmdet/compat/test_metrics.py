@@ -6,10 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import deep_dissect as dd
 import numpy as np
 import pytest
 import torch
+
+import deep_dissect as dd
 from dissect_mmdet import PickleRefusedError
 from dissect_mmdet.errors import AnnotationError
 

@@ -6,8 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import deep_dissect
 import pytest
+
+import deep_dissect
 
 REFERENCE = Path(__file__).parents[4] / "shared" / "reference" / "deep-dissect-1.0.md"
 

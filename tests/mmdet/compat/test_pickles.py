@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+
 from dissect_mmdet import PickleRefusedError
 from dissect_mmdet._pickles import Record, load_samples
 from dissect_mmdet.errors import DissectMMDetError, SamplesNotFoundError

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from dissect_mmdet.demo import CATEGORY_IDS, CLASS_NAMES, Scene, draw_scene, write_split
 from dissect_mmdet.demo._scenes import HEIGHT, WIDTH, image_ids
 
@@ -35,7 +36,12 @@ def test_known_scene() -> None:
 
 
 def test_splits_and_seeds_share_nothing() -> None:
-    pictures = [draw_scene("train", 0), draw_scene("val", 0), draw_scene("test", 0), draw_scene("test", 0, seed=1)]
+    pictures = [
+        draw_scene("train", 0),
+        draw_scene("val", 0),
+        draw_scene("test", 0),
+        draw_scene("test", 0, seed=1),
+    ]
     assert len({scene.image.tobytes() for scene in pictures}) == 4
     ids = [set(image_ids(split, 500).tolist()) for split in ("train", "val", "test")]
     assert not ids[0] & ids[1]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from dissect_core.torch import load_checkpoint
 
 HISTORY_STATISTICS = frozenset({"min", "max", "mean", "current"})
@@ -74,4 +75,8 @@ def _history_types() -> list[Any]:
         statistic: Callable[..., Any] = getattr(HistoryBuffer, name)
         return statistic
 
-    return [HistoryBuffer, (history_statistic, "builtins.getattr"), (history_statistic, "__builtin__.getattr")]
+    return [
+        HistoryBuffer,
+        (history_statistic, "builtins.getattr"),
+        (history_statistic, "__builtin__.getattr"),
+    ]

@@ -34,7 +34,9 @@ def load_config(path: Path | str) -> Any:
 
     path = Path(path)
     if not path.is_file():
-        raise ConfigError(f"config {path}: no such file. Give the config that the checkpoint was trained with.")
+        raise ConfigError(
+            f"config {path}: no such file. Give the config that the checkpoint was trained with."
+        )
     try:
         config = Config.fromfile(str(path))
     except Exception as error:  # a config runs code of its own: anything can come out of it
@@ -77,11 +79,11 @@ def config_of_checkpoint(checkpoint: dict[str, Any]) -> Any | None:
 
 
 def literal_assignments(text: str) -> dict[str, Any] | None:
-    """The values of a Python text that is nothing but ``name = literal`` lines, or None.
+    r"""The values of a Python text that is nothing but ``name = literal`` lines, or None.
 
     Examples
     --------
-    >>> literal_assignments("model = dict(type='DETR', n=3)\\nlr = -1e-4")
+    >>> literal_assignments("model = dict(type='DETR', n=3)\nlr = -1e-4")
     {'model': {'type': 'DETR', 'n': 3}, 'lr': -0.0001}
     >>> literal_assignments("model = __import__('os').getcwd()") is None
     True
@@ -107,7 +109,9 @@ def _literal(node: ast.expr) -> Any:
     if isinstance(node, ast.Dict):
         if any(key is None for key in node.keys):
             raise ValueError("not a literal: ** in a dict")
-        return {_literal(k): _literal(v) for k, v in zip(node.keys, node.values, strict=True) if k is not None}
+        return {
+            _literal(k): _literal(v) for k, v in zip(node.keys, node.values, strict=True) if k is not None
+        }
     if isinstance(node, ast.List):
         return [_literal(item) for item in node.elts]
     if isinstance(node, ast.Tuple):

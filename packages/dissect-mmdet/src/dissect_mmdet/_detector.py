@@ -10,9 +10,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+
 from dissect_core import AblationReport, AttentionLayout, Component, Intervention, Mask, Zero
 from dissect_core.torch import ablated, attention_layouts, components_of, state_dict_of
-from numpy.typing import NDArray
 
 from ._checkpoints import load_mmdet_checkpoint
 from ._config import checked_config, config_of_checkpoint, load_config
@@ -87,7 +88,9 @@ def open_mmdet(
     if config is None:
         resolved, source = config_of_checkpoint(loaded), "the config inside the checkpoint"
         if resolved is None:
-            raise ConfigError(f"checkpoint {checkpoint} holds no config that can be read safely: give one with --config.")
+            raise ConfigError(
+                f"checkpoint {checkpoint} holds no config that can be read safely: give one with --config."
+            )
     elif isinstance(config, (str, Path)):
         resolved, source = load_config(config), f"config {config}"
     else:
@@ -95,7 +98,10 @@ def open_mmdet(
     model = build_model(resolved)
     weights = state_dict_of(loaded)
     require_fit(
-        compare_state(model.state_dict(), weights), checkpoint=str(checkpoint), config=source, min_match=min_match
+        compare_state(model.state_dict(), weights),
+        checkpoint=str(checkpoint),
+        config=source,
+        min_match=min_match,
     )
     model.load_state_dict(weights, strict=False)
     names = _class_names(loaded, resolved, model)
@@ -111,7 +117,10 @@ def build_model(config: Any) -> torch.nn.Module:
     from mmengine.model import revert_sync_batchnorm
     from mmengine.registry import DefaultScope, init_default_scope
 
-    if DefaultScope.get_current_instance() is None or DefaultScope.get_current_instance().scope_name != "mmdet":
+    if (
+        DefaultScope.get_current_instance() is None
+        or DefaultScope.get_current_instance().scope_name != "mmdet"
+    ):
         init_default_scope("mmdet")
     model_config = copy.deepcopy(config.model)
     _drop_pretrained(model_config)
@@ -142,12 +151,17 @@ def _class_names(checkpoint: dict[str, Any], config: Any, model: torch.nn.Module
     meta = checkpoint.get("meta") or {}
     dataset_meta = {str(k).lower(): v for k, v in (meta.get("dataset_meta") or {}).items()}
     from_config = (config.get("test_dataloader") or {}).get("dataset", {}).get("metainfo") or {}
-    names = dataset_meta.get("classes") or meta.get("CLASSES") or from_config.get("classes") or get_classes("coco")
+    names = (
+        dataset_meta.get("classes")
+        or meta.get("CLASSES")
+        or from_config.get("classes")
+        or get_classes("coco")
+    )
     n_classes = _n_classes(model)
     if n_classes is not None and n_classes != len(names):
         raise CheckpointFitError(
             f"the model distinguishes {n_classes} classes, but {len(names)} class names are known "
-            f"({', '.join(map(str, names[:3]))}, …): put the right `metainfo` into the config's test_dataloader.dataset."
+            f"({', '.join(map(str, names[:3]))}, …): put the right `metainfo` into test_dataloader.dataset of the config."
         )
     return tuple(str(name) for name in names)
 
@@ -227,7 +241,10 @@ class MMDetDetector:
     def predict_samples(self, batch: Batch) -> list[Any]:
         """Like `predict_batch`, giving MMDetection's own ``DetDataSample`` objects."""
         # The model writes predictions into the samples: give it copies, so that a batch serves many variants.
-        fresh = {"inputs": batch["inputs"], "data_samples": [sample.clone() for sample in batch["data_samples"]]}
+        fresh = {
+            "inputs": batch["inputs"],
+            "data_samples": [sample.clone() for sample in batch["data_samples"]],
+        }
         with torch.no_grad():
             samples: list[Any] = self.model.test_step(fresh)  # type: ignore[operator]
         return samples

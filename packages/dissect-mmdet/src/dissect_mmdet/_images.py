@@ -37,9 +37,13 @@ def read_image(path: Path | str) -> NDArray[np.uint8]:
     if not path.is_file():
         raise ImageError(f"image {path}: no such file.")
     # imdecode on bytes, not imread: imread writes its own warnings and fails on some paths of Windows.
-    pixels = cv2.imdecode(np.fromfile(path, dtype=np.uint8), cv2.IMREAD_COLOR) if path.stat().st_size else None
+    pixels = (
+        cv2.imdecode(np.fromfile(path, dtype=np.uint8), cv2.IMREAD_COLOR) if path.stat().st_size else None
+    )
     if pixels is None:
-        raise ImageError(f"image {path} cannot be decoded: it is damaged or not an image ({path.stat().st_size} bytes).")
+        raise ImageError(
+            f"image {path} cannot be decoded: it is damaged or not an image ({path.stat().st_size} bytes)."
+        )
     return np.asarray(pixels, dtype=np.uint8)
 
 

@@ -131,7 +131,9 @@ def naming_of(samples: Sequence[Record], default: Naming) -> Naming:
     class_names, pairs = (samples[0].get(field) if samples else None for field in fields)
     if not isinstance(class_names, tuple) or not isinstance(pairs, tuple):
         return default
-    return Naming(tuple(str(name) for name in class_names), {int(number): str(name) for number, name in pairs})
+    return Naming(
+        tuple(str(name) for name in class_names), {int(number): str(name) for number, name in pairs}
+    )
 
 
 def truth_and_detections(samples: Sequence[Record], naming: Naming) -> tuple[GroundTruth, Detections]:

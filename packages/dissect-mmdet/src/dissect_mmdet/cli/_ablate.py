@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
+from rich.console import Console
+
 from dissect_core import (
     Component,
     HeadPart,
@@ -24,7 +26,6 @@ from dissect_core import (
     variant_rng,
 )
 from dissect_core.torch import ablate_state, save_checkpoint, state_dict_of
-from rich.console import Console
 
 from .. import _checkpoints
 from ..errors import DissectMMDetError
@@ -32,34 +33,45 @@ from ._inspect import read_components
 from ._options import CheckpointArgument, ConfigOption, ForceOption, SeedOption, TrustOption
 
 app = typer.Typer(
-    help="Write an ablated checkpoint: single units, attention heads, whole components, or layers one after another.\n\n"
+    help="Write ablated checkpoints: single units, attention heads, whole components, layers one after another.\n\n"
     "The original file is never changed. Each file written records in meta['deep_dissect'] what was removed.",
     no_args_is_help=True,
 )
 
 OutOption = Annotated[
-    Path, typer.Option("--out", "-o", help="Folder for the checkpoints; made if it is missing.", show_default=False)
+    Path,
+    typer.Option(
+        "--out", "-o", help="Folder for the checkpoints; made if it is missing.", show_default=False
+    ),
 ]
 PutOption = Annotated[
     Literal["zero", "mean"],
-    typer.Option("--intervention", help="What is put in the place of removed values: 0, or the component's mean."),
+    typer.Option(
+        "--intervention", help="What is put in the place of removed values: 0, or the component's mean."
+    ),
 ]
 RepeatsOption = Annotated[int, typer.Option("--repeats", min=1, help="Draw this many variants.")]
-PercentOption = Annotated[float, typer.Option("--percent", "-p", help="Share of the units to remove, 0 to 100.")]
+PercentOption = Annotated[
+    float, typer.Option("--percent", "-p", help="Share of the units to remove, 0 to 100.")
+]
 INTERVENTIONS: dict[str, Intervention] = {"zero": Zero(), "mean": Mean()}
 
 
 @app.command()
 def units(
     checkpoint: CheckpointArgument,
-    component: Annotated[str, typer.Argument(help="Component, for instance query_embedding.weight.", show_default=False)],
+    component: Annotated[
+        str, typer.Argument(help="Component, for instance query_embedding.weight.", show_default=False)
+    ],
     percent: PercentOption,
     out: OutOption,
     unit: Annotated[
         Literal["element", "row", "column", "segment"],
         typer.Option("--unit", help="What is counted; a segment is an equal part of a row (--segments)."),
     ] = "element",
-    segments: Annotated[int, typer.Option("--segments", min=1, help="Segments a row, for --unit segment.")] = 8,
+    segments: Annotated[
+        int, typer.Option("--segments", min=1, help="Segments a row, for --unit segment.")
+    ] = 8,
     repeats: RepeatsOption = 1,
     seed: SeedOption = 0,
     intervention: PutOption = "zero",
@@ -73,7 +85,9 @@ def units(
     n_units = unit_count(found.shape, unit, segments_per_row=per_row)
     for repeat in range(repeats):
         variant = f"{found.name}/{unit}/{percent:g}/{repeat}"
-        drawn = sample_units(n_units, variant_rng(seed, variant), fraction=_fraction(percent), rounding="nearest")
+        drawn = sample_units(
+            n_units, variant_rng(seed, variant), fraction=_fraction(percent), rounding="nearest"
+        )
         masks = {found.name: unit_mask(found.shape, unit, drawn, segments_per_row=per_row)}
         record = {"unit": unit, "percent": percent, "units": drawn.tolist(), "seed": seed}
         file = f"{found.name}_{unit}_{percent:g}_{repeat}.pth"
@@ -84,7 +98,10 @@ def units(
 def heads(
     checkpoint: CheckpointArgument,
     block: Annotated[
-        str, typer.Argument(help="Attention block, for instance encoder.layers.0.self_attn.attn.", show_default=False)
+        str,
+        typer.Argument(
+            help="Attention block, for instance encoder.layers.0.self_attn.attn.", show_default=False
+        ),
     ],
     out: OutOption,
     head: Annotated[
@@ -95,7 +112,9 @@ def heads(
     ] = None,
     part: Annotated[
         Literal["output", "value", "query", "key", "all"],
-        typer.Option("--part", help="output and value remove the head exactly; query and key flatten its attention."),
+        typer.Option(
+            "--part", help="output and value remove the head exactly; query and key flatten its attention."
+        ),
     ] = "output",
     config: ConfigOption = None,
     repeats: RepeatsOption = 1,
@@ -122,20 +141,29 @@ def heads(
         chosen: Sequence[int] = head or []
         if percent is not None:
             rng = variant_rng(seed, variant)
-            chosen = sample_units(layout.n_heads, rng, fraction=_fraction(percent), rounding="nearest").tolist()
+            chosen = sample_units(
+                layout.n_heads, rng, fraction=_fraction(percent), rounding="nearest"
+            ).tolist()
         masks = head_masks(layout, chosen, _part(part))
         record = {"unit": "head", "part": part, "units": list(chosen), "seed": seed}
-        source.write(out / f"{block}_head_{part}_{label}.pth", masks, variant, record, intervention, force=force)
+        source.write(
+            out / f"{block}_head_{part}_{label}.pth", masks, variant, record, intervention, force=force
+        )
 
 
 @app.command("component")
 def component_(
     checkpoint: CheckpointArgument,
-    component: Annotated[str, typer.Argument(help="Component or glob, all of which is removed.", show_default=False)],
+    component: Annotated[
+        str, typer.Argument(help="Component or glob, all of which is removed.", show_default=False)
+    ],
     out: OutOption,
     bias: Annotated[
         Literal["keep", "remove"],
-        typer.Option("--bias", help="Whether the bias beside a weight goes too; kept, the block still gives a constant."),
+        typer.Option(
+            "--bias",
+            help="Whether the bias beside a weight goes too; kept, the block still gives a constant.",
+        ),
     ] = "keep",
     intervention: PutOption = "zero",
     force: ForceOption = False,
@@ -149,7 +177,9 @@ def component_(
     label = component.replace("*", "+")
     record = {"unit": "component", "components": [c.name for c in found], "bias": bias}
     masks = _whole(found)
-    source.write(out / f"{label}_component.pth", masks, f"{component}/component", record, intervention, force=force)
+    source.write(
+        out / f"{label}_component.pth", masks, f"{component}/component", record, intervention, force=force
+    )
 
 
 @app.command()
@@ -207,7 +237,9 @@ class Source:
     ) -> None:
         """Write one variant and say what it changed; refuses to overwrite and warns of a no-op."""
         if target.exists() and (not force or target.samefile(self.path)):
-            raise DissectMMDetError(f"{target} exists already: choose another --out, or --force to overwrite results.")
+            raise DissectMMDetError(
+                f"{target} exists already: choose another --out, or --force to overwrite results."
+            )
         state, report = ablate_state(self.weights, masks, INTERVENTIONS[intervention])
         meta = dict(self.checkpoint.get("meta") or {})
         meta["deep_dissect"] = {
@@ -221,7 +253,9 @@ class Source:
         save_checkpoint({**self.checkpoint, "meta": meta, "state_dict": state}, target)
         typer.echo(f"{target}  ({report.changed:,} of {report.masked:,} masked values changed)")
         if report.is_no_op:
-            Console(stderr=True, soft_wrap=True).print(f"note: {target.name} is a no-op: nothing changed.", markup=False)
+            Console(stderr=True, soft_wrap=True).print(
+                f"note: {target.name} is a no-op: nothing changed.", markup=False
+            )
 
 
 def _fraction(percent: float) -> float:

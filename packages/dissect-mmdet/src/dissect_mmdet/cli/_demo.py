@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from tqdm import tqdm
 
 from ..errors import DissectMMDetError
 from ._options import DeviceOption, SeedOption
+from ._progress import progress
 
 app = typer.Typer(
     help="Run a small ablation study over the bundled DETR, Deformable DETR and DINO.\n\n"
@@ -20,16 +20,17 @@ app = typer.Typer(
 )
 
 DetectorsOption = Annotated[
-    list[str] | None, typer.Option("--detector", help="detr, deformable_detr or dino; can be repeated [default: all].")
+    list[str] | None,
+    typer.Option("--detector", help="detr, deformable_detr or dino; can be repeated [default: all]."),
 ]
 
 
 @app.callback()
 def demo(
     context: typer.Context,
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for images, results and the figure.")] = Path(
-        "deep-dissect-demo"
-    ),
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="Folder for images, results and the figure.")
+    ] = Path("deep-dissect-demo"),
     detector: DetectorsOption = None,
     images: Annotated[int, typer.Option("--images", min=1, help="Test images to run on.")] = 64,
     repeats: Annotated[int, typer.Option("--repeats", min=1, help="Random draws at each dose.")] = 3,
@@ -45,10 +46,12 @@ def demo(
 
     console = Console(highlight=False)
     names = _checked(detector or list(DEMO_DETECTORS))
-    console.print(f"Deep Dissect demo: {', '.join(DEMO_DETECTORS[name] for name in names)} on {images} test images")
+    console.print(
+        f"Deep Dissect demo: {', '.join(DEMO_DETECTORS[name] for name in names)} on {images} test images"
+    )
     plan = study_plan(names, out, n_images=images, repeats=repeats, seed=seed, device=device)
     outcomes: Report = {}
-    with tqdm(total=plan.n_steps, unit="variant", dynamic_ncols=True) as bar:
+    with progress(total=plan.n_steps, unit="variant") as bar:
         for name, outcome in plan.run():
             bar.set_description(f"{DEMO_DETECTORS[name]}: {outcome.target}", refresh=False)
             bar.update()
@@ -63,7 +66,9 @@ def demo(
 
 @app.command()
 def train(
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for logs, checkpoints and data.")] = Path("work_dirs"),
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for logs, checkpoints and data.")] = Path(
+        "work_dirs"
+    ),
     detector: DetectorsOption = None,
     iterations: Annotated[
         int | None, typer.Option("--iterations", help="Length of the schedule [default: the config's].")
@@ -71,7 +76,9 @@ def train(
     data: Annotated[
         Path | None, typer.Option("--data", help="Folder for the scenes [default: demo-data in --out].")
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in --out.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the last checkpoint in --out.")
+    ] = False,
     device: DeviceOption = "cpu",
 ) -> None:
     """Train the demo detectors from nothing: about an hour each on two cores, minutes on a GPU."""
@@ -87,7 +94,7 @@ def train(
             device=device,
             max_iters=iterations,
             resume=resume,
-            progress=lambda numbers: tqdm(numbers, desc="drawing scenes", unit="scene", dynamic_ncols=True),
+            progress=lambda numbers: progress(numbers, unit="scene", label="drawing scenes"),
         )
         typer.echo(f"{written}  (trained; copy it over the bundled one to use it in the demo)")
 

@@ -10,39 +10,47 @@ from typing import Annotated, Any
 
 import numpy as np
 import typer
+from rich.console import Console
+from rich.table import Column, Table
+
 from dissect_eval import Detections, Evaluation, GroundTruth, SplitWarning, label_to_category
 from dissect_eval import evaluate as score
-from rich.console import Console
-from rich.table import Table
-from tqdm import tqdm
 
 from .. import _detector, _images
 from .._writing import write_text_whole
 from ..errors import DissectMMDetError
 from ._options import CheckpointOption, ConfigOption, DeviceOption, TrustOption
+from ._progress import progress
 
-COCO_NUMBERS = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl")
+COCO_ROWS = (("AP", "AP50", "AP75", "APs", "APm", "APl"), ("AR1", "AR10", "AR100", "ARs", "ARm", "ARl"))
 
 
 def evaluate(
     checkpoint: CheckpointOption,
     annotations: Annotated[
-        Path, typer.Option("--annotations", "-a", help="Ground truth, a COCO instances file.", show_default=False)
+        Path,
+        typer.Option("--annotations", "-a", help="Ground truth, a COCO instances file.", show_default=False),
     ],
     images: Annotated[Path, typer.Option("--images", "-i", help="Folder of the images.", show_default=False)],
     config: ConfigOption = None,
-    limit: Annotated[int | None, typer.Option("--limit", min=1, help="Only the first images, by number.")] = None,
+    limit: Annotated[
+        int | None, typer.Option("--limit", min=1, help="Only the first images, by number.")
+    ] = None,
     score_threshold: Annotated[
-        float, typer.Option("--score-threshold", min=0.0, max=1.0, help="Score cut of F1, precision and recall.")
+        float,
+        typer.Option("--score-threshold", min=0.0, max=1.0, help="Score cut of F1, precision and recall."),
     ] = 0.3,
     iou_threshold: Annotated[
         float, typer.Option("--iou-threshold", min=0.0, max=1.0, help="Least IoU of a true positive in F1.")
     ] = 0.5,
     batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Images a batch.")] = 1,
     device: DeviceOption = "cpu",
-    as_json: Annotated[bool, typer.Option("--json", help="Print all results as JSON instead of tables.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print all results as JSON instead of tables.")
+    ] = False,
     save: Annotated[
-        Path | None, typer.Option("--save-detections", help="Also write the detections as a COCO results list.")
+        Path | None,
+        typer.Option("--save-detections", help="Also write the detections as a COCO results list."),
     ] = None,
     trust: TrustOption = False,
 ) -> None:
@@ -60,9 +68,7 @@ def evaluate(
     paths = _images.image_paths(images, truth.file_names)
     detector = _detector.open_mmdet(config=config, checkpoint=checkpoint, device=device, trust=trust)
     categories = label_to_category(truth, detector.class_names)
-    found = list(
-        tqdm(detector.predict(paths, batch_size), total=len(paths), unit="image", dynamic_ncols=True, leave=False)
-    )
+    found = list(progress(detector.predict(paths, batch_size), total=len(paths), unit="image"))
     detections = Detections.from_arrays(found, truth.image_ids.tolist(), categories)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", SplitWarning)  # the reasons are printed from the result
@@ -83,19 +89,25 @@ def _show(console: Console, result: Evaluation) -> None:
         f"({d.n_detections} counted at score ≥ {d.score_threshold:g})"
     )
     if ap is not None:
-        table = Table("COCO", *COCO_NUMBERS)
-        table.add_row("", *(_number(getattr(ap, name)) for name in COCO_NUMBERS))
-        console.print(table)
+        for names in COCO_ROWS:
+            table = Table(*(Column(name, justify="right") for name in names))
+            table.add_row(*(_number(getattr(ap, name)) for name in names))
+            console.print(table)
     overall = Table("overall", "F1", "precision", "recall", "GIoU")
     where = f"IoU ≥ {d.iou_threshold:g}, score ≥ {d.score_threshold:g}"
     for label, scores in (("micro", d.micro), ("macro", d.macro), ("weighted", d.weighted)):
         giou = _number(d.mean_giou) if label == "micro" else ""
-        overall.add_row(f"{label} ({where})", _number(scores.f1), _number(scores.precision), _number(scores.recall), giou)
+        overall.add_row(
+            f"{label} ({where})", _number(scores.f1), _number(scores.precision), _number(scores.recall), giou
+        )
     overall.add_row("matched (Deep Dissect 1.0)", _number(m.f1_weighted), "", "", _number(m.mean_giou))
     if result.chance is not None:
         overall.add_row("matched, as many random boxes", "", "", "", _number(result.chance.mean_giou))
     console.print(overall)
-    classes = Table("class", "objects", "AP", "F1", "precision", "recall", "GIoU", "matched F1", "matched GIoU")
+    numbers = ("objects", "AP", "F1", "prec.", "recall", "GIoU", "matched\nF1", "matched\nGIoU")
+    classes = Table(
+        Column("class", overflow="fold"), *(Column(n, justify="right", no_wrap=True) for n in numbers)
+    )
     for category, name in result.category_names.items():
         own = d.per_class[category]
         classes.add_row(
@@ -118,4 +130,3 @@ def _of(values: Mapping[int, float], category: int) -> float:
 def _number(value: Any) -> str:
     """Three decimals; a dash for what is undefined."""
     return "–" if value is None or np.isnan(value) else f"{value:.3f}"
-

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from dissect_core import AttentionLayout, Component, select_components
-from dissect_core.torch import attention_layouts, components_of, state_dict_of
 from rich.console import Console
 from rich.tree import Tree
+
+from dissect_core import AttentionLayout, Component, select_components
+from dissect_core.torch import attention_layouts, components_of, state_dict_of
 
 from .. import _checkpoints, _config, _detector, _fit
 from ._options import CheckpointArgument, ConfigOption, TrustOption
@@ -88,7 +89,9 @@ def read_components(checkpoint: Path, config: Path | None, *, trust: bool) -> Co
     resolved = _config.load_config(config) if config else _config.config_of_checkpoint(loaded)
     if resolved is None:
         note = "Attention heads are not shown: their number is not in the weights. Give the model's --config."
-        tensors = [Component(n, tuple(v.shape), str(v.dtype).removeprefix("torch.")) for n, v in weights.items()]
+        tensors = [
+            Component(n, tuple(v.shape), str(v.dtype).removeprefix("torch.")) for n, v in weights.items()
+        ]
         return Contents(tensors, {}, note)
     model = _detector.build_model(resolved)
     fit = _fit.compare_state(model.state_dict(), weights)

@@ -7,14 +7,19 @@ from typing import Annotated
 
 import typer
 
-CheckpointArgument = Annotated[Path, typer.Argument(help="Checkpoint (.pth) of an MMDetection model.", show_default=False)]
+CheckpointArgument = Annotated[
+    Path, typer.Argument(help="Checkpoint (.pth) of an MMDetection model.", show_default=False)
+]
 CheckpointOption = Annotated[
-    Path, typer.Option("--checkpoint", "-w", help="Checkpoint (.pth) of an MMDetection model.", show_default=False)
+    Path,
+    typer.Option("--checkpoint", "-w", help="Checkpoint (.pth) of an MMDetection model.", show_default=False),
 ]
 ConfigOption = Annotated[
     Path | None,
     typer.Option(
-        "--config", "-c", help="Config that the model was trained with [default: the one stored in the checkpoint]."
+        "--config",
+        "-c",
+        help="Config that the model was trained with [default: the one stored in the checkpoint].",
     ),
 ]
 TrustOption = Annotated[

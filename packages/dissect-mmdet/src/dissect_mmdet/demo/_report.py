@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
-from dissect_eval.plot import Curve, dose_response_grid
 from rich.table import Table
+
+from dissect_eval.plot import Curve, dose_response_grid
 
 from .._writing import write_text_whole
 from ._files import DEMO_DETECTORS
@@ -47,7 +48,9 @@ def targets_of(outcomes: Sequence[Outcome]) -> list[str]:
 def table(report: Report) -> Table:
     """Mean of each metric at each dose, the baseline first; a star marks a variant that changed nothing."""
     doses = sorted({outcome.dose for outcomes in report.values() for outcome in outcomes})
-    result = Table(title="What is left when a share of the units is removed (mean over draws)", title_justify="left")
+    result = Table(
+        title="What is left when a share of the units is removed (mean over draws)", title_justify="left"
+    )
     for heading in ("detector", "removed", "metric"):
         result.add_column(heading)
     for dose in doses:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 import numpy as np
+from numpy.typing import NDArray
+
 from dissect_core import Mask, head_masks, row_mask, sample_units, unknown_component, variant_rng
 from dissect_eval import Detections, GroundTruth, coco_ap, detection_metrics, matched_metrics
-from numpy.typing import NDArray
 
 from .._detector import Batch, ImageDetections, MMDetDetector
 

@@ -8,6 +8,7 @@ from typing import Any
 from unittest.mock import patch
 
 import torch
+
 from dissect_core.torch import save_checkpoint
 
 from .._checkpoints import allowed_types, load_mmdet_checkpoint

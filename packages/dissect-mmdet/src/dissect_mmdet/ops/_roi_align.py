@@ -140,7 +140,7 @@ def _taps(axis: Axis, members: Tensor) -> tuple[Tensor, Tensor]:
         (clamped - base).floor().clamp(max=grid - 1)
     )  # rounding may put the last sample on the window's edge
     fraction = clamped - base - slot
-    share = inside / grid
+    share = inside.to(clamped.dtype) / grid
     weights = clamped.new_zeros(*clamped.shape[:2], grid + 1)
     weights.scatter_add_(2, slot.long(), (1 - fraction) * share)
     weights.scatter_add_(2, slot.long() + 1, fraction * share)
