@@ -1,25 +1,11 @@
 """Bundled detectors and a few drawn images, made once for all tests of this folder."""
 
-from pathlib import Path
-from typing import NamedTuple
-
 import pytest
 import torch
 
 from dissect_mmdet import MMDetDetector, open_mmdet
 from dissect_mmdet.demo import demo_files, write_split
-
-
-class DemoData(NamedTuple):
-    """A small split: image folder and annotation file."""
-
-    images: Path
-    annotations: Path
-
-    @property
-    def paths(self) -> list[Path]:
-        """The images, by number."""
-        return sorted(self.images.glob("*.png"))
+from helpers import DemoData
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -8,15 +8,14 @@ from typing import Any
 import pytest
 import torch
 
-pytest.importorskip("mmdet")
-pytest.importorskip("mmcv")
-
+import zoo
 from dissect_mmdet.errors import MissingOperatorError
 from dissect_mmdet.ops import enable_mmcv_ops
 
-BACKEND = enable_mmcv_ops()
+pytest.importorskip("mmdet")
+pytest.importorskip("mmcv")
 
-import zoo
+BACKEND = enable_mmcv_ops()
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning", "ignore::FutureWarning"),

@@ -10,6 +10,7 @@ import torch
 
 from dissect_core import CheckpointError
 from dissect_mmdet import load_mmdet_checkpoint
+from helpers import Touch
 
 NEEDS_MORE = "trust=True"
 
@@ -31,16 +32,6 @@ def test_training_checkpoint_of_mmengine(tmp_path: Path) -> None:
     assert torch.equal(loaded["state_dict"]["weight"], torch.arange(4.0))
     assert loaded["message_hub"]["log_scalars"]["train/loss"].current() == 1.0
     assert loaded["message_hub"]["log_scalars"]["train/loss"].mean() == 2.0
-
-
-class Touch:
-    """Creates a file when unpickled: the canary."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self) -> tuple[Any, tuple[Any, ...]]:
-        return Path.touch, (self.path,)
 
 
 class AskFor:

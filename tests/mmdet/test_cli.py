@@ -2,14 +2,15 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+
 from dissect_mmdet import load_mmdet_checkpoint
 from dissect_mmdet.cli import main
 from dissect_mmdet.demo import demo_files
-
-from .conftest import DemoData
+from helpers import DemoData, Touch
 
 CONFIG, CHECKPOINT = (str(path) for path in demo_files("detr"))
 QUERIES = "query_embedding.weight"
@@ -58,18 +59,18 @@ def weights(path: Path) -> dict[str, torch.Tensor]:
     ],
 )
 def test_every_command_explains_itself_and_its_options(run, words: list[str]) -> None:  # type: ignore[no-untyped-def]
-    import click
     import typer
+
     from dissect_mmdet.cli import app
 
     result = run(*words, "--help")
     assert result.status == 0
     assert "Usage: deep-dissect" in result.out
-    command: click.Command = typer.main.get_command(app)
+    command: Any = typer.main.get_command(app)
     for word in words:
-        command = command.commands[word]  # type: ignore[attr-defined]
+        command = command.commands[word]
     for parameter in command.params:
-        assert getattr(parameter, "help", "x"), f"{parameter.name} has no help text"
+        assert getattr(parameter, "help", None), f"{parameter.name} has no help text"
 
 
 def test_inspect_shows_a_tree(run) -> None:  # type: ignore[no-untyped-def]
@@ -107,7 +108,9 @@ def test_inspect_without_a_config(run, tmp_path: Path) -> None:  # type: ignore[
 
 
 def test_ablate_units(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
-    result = run("ablate", "units", CHECKPOINT, QUERIES, "--percent", "5", "--repeats", "2", "--out", tmp_path)
+    result = run(
+        "ablate", "units", CHECKPOINT, QUERIES, "--percent", "5", "--repeats", "2", "--out", tmp_path
+    )
     assert result.status == 0, result.err
     files = sorted(tmp_path.iterdir())
     assert [f.name for f in files] == [f"{QUERIES}_element_5_0.pth", f"{QUERIES}_element_5_1.pth"]
@@ -227,7 +230,10 @@ def test_annotations_of_another_data_set(run, demo_data: DemoData, tmp_path: Pat
         (["ablate", "units", CHECKPOINT, QUERIES, "-p", "-1", "-o", "out"], "within 0 and 100, got -1"),
         (["ablate", "units", CHECKPOINT, QUERIES, "-p", "nan", "-o", "out"], "within 0 and 100, got nan"),
         (["ablate", "heads", CHECKPOINT, BLOCK, "--head", "8", "-o", "out"], "0 to 7"),
-        (["ablate", "heads", CHECKPOINT, "encoder.layers.9", "--head", "0", "-o", "out"], "No attention block"),
+        (
+            ["ablate", "heads", CHECKPOINT, "encoder.layers.9", "--head", "0", "-o", "out"],
+            "No attention block",
+        ),
         (["ablate", "heads", CHECKPOINT, BLOCK, "-o", "out"], "either --head"),
         (["ablate", "layers", CHECKPOINT, "self_attn.nothing", "-o", "out"], "self_attn.nothing"),
         (["evaluate", "-w", CHECKPOINT, "-a", "no.json", "-i", "."], "no.json"),
@@ -235,7 +241,9 @@ def test_annotations_of_another_data_set(run, demo_data: DemoData, tmp_path: Pat
         (["nonsense"], "nonsense"),
     ],
 )
-def test_bad_input_is_one_clear_line(run, words: list[str], message: str, tmp_path: Path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+def test_bad_input_is_one_clear_line(
+    run, words: list[str], message: str, tmp_path: Path, monkeypatch
+) -> None:  # type: ignore[no-untyped-def]
     monkeypatch.chdir(tmp_path)
     result = run(*words)
     assert result.status == 2
@@ -266,8 +274,6 @@ def test_images_missing(run, demo_data: DemoData, tmp_path: Path) -> None:  # ty
 
 
 def test_hostile_checkpoint_names_the_way_out(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
-    from .test_checkpoints import Touch
-
     torch.save({"state_dict": {"w": torch.ones(1)}, "x": Touch(tmp_path / "canary")}, tmp_path / "evil.pth")
     result = run("inspect", tmp_path / "evil.pth")
     assert result.status == 2

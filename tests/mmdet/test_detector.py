@@ -18,8 +18,7 @@ from dissect_mmdet import (
     open_mmdet,
 )
 from dissect_mmdet.demo import demo_files
-
-from .conftest import DemoData
+from helpers import DemoData
 
 
 def assert_same(first: list[ImageDetections], second: list[ImageDetections]) -> None:
@@ -96,10 +95,10 @@ def test_removing_a_head_equals_zeroing_its_output(detr: MMDetDetector, demo_dat
         by_weights = detr.predict_batches(batches)
 
     def by_hand(query, key, value, key_padding_mask=None, **_):  # type: ignore[no-untyped-def]
-        n, tokens, dims = query.shape
+        tokens, n, dims = query.shape  # MMCV hands the tokens over first
         weight, bias = attention.in_proj_weight.chunk(3), attention.in_proj_bias.chunk(3)
         q, k, v = (
-            (x @ w.T + b).view(n, -1, attention.num_heads, width).transpose(1, 2)
+            (x @ w.T + b).view(-1, n, attention.num_heads, width).permute(1, 2, 0, 3)
             for x, w, b in zip((query, key, value), weight, bias, strict=True)
         )
         scores = q @ k.transpose(-1, -2) / width**0.5
@@ -107,8 +106,7 @@ def test_removing_a_head_equals_zeroing_its_output(detr: MMDetDetector, demo_dat
             scores = scores.masked_fill(key_padding_mask[:, None, None], -torch.inf)
         heads = scores.softmax(-1) @ v
         heads[:, gone] = 0
-        joined = heads.transpose(1, 2).reshape(n, tokens, dims)
-        return attention.out_proj(joined), None
+        return attention.out_proj(heads.permute(2, 0, 1, 3).reshape(tokens, n, dims)), None
 
     original = attention.forward
     attention.forward = by_hand

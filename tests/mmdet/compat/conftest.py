@@ -64,7 +64,8 @@ def write_coco(root: Path, categories: list[dict[str, Any]], size: tuple[int, in
     """Write `val2017` and its annotation file; the last image has no truth, one box is a crowd."""
     width, height = size
     rng = np.random.default_rng(0)
-    images, annotations = [], []
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
     (root / "val2017").mkdir(parents=True)
     (root / "annotations").mkdir()
     for number in range(count):

@@ -161,7 +161,9 @@ def test_head_segments(whole: Path, tmp_path: Path, capsys: pytest.CaptureFixtur
 
 
 def test_segments_of_other_widths_are_an_eighth_of_a_row(tmp_path: Path) -> None:
-    torch.save({"state_dict": {"a.0.weight": torch.ones(4, 40), "a.1.weight": torch.ones(4, 12)}}, "whole.pth")
+    torch.save(
+        {"state_dict": {"a.0.weight": torch.ones(4, 40), "a.1.weight": torch.ones(4, 12)}}, "whole.pth"
+    )
     dd.compute_attention_head_detr_ablations_percentage("whole.pth", 25, "a.{layer}.weight", [0])
     zero = read("model_a.weight_attention_head_25_0.pth")["state_dict"]["a.0.weight"].reshape(4, 8, 5) == 0
     assert int(zero.all(dim=2).sum()) == int(zero.any(dim=2).sum()) == 8
@@ -180,7 +182,8 @@ def test_layers_are_ablated_together_one_more_each_time(whole: Path, tmp_path: P
     dd.compute_progressive_component_ablations(str(whole), PATH_SAVE_DIR=f"{tmp_path}/")
     written = sorted(path.name for path in tmp_path.iterdir() if path != whole)
     assert written == [
-        f"model_encoder.layers_{layer}_self_attn.attn.in_proj_weight_component_layers.pth" for layer in range(3)
+        f"model_encoder.layers_{layer}_self_attn.attn.in_proj_weight_component_layers.pth"
+        for layer in range(3)
     ]
     for last, name in enumerate(written):
         assert changed(tmp_path / name) == {TEMPLATE.format(layer=layer) for layer in range(last + 1)}

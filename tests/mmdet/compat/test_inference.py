@@ -59,7 +59,9 @@ def test_predictions_are_mmdetections(run: tuple[list[Any], str], theirs: tuple[
             torch.testing.assert_close(ours.pred_instances[field], value, rtol=0, atol=0)
 
 
-def test_prints_are_mmengines(run: tuple[list[Any], str], theirs: tuple[list[Any], str], tiny_detr: TinyDetr) -> None:
+def test_prints_are_mmengines(
+    run: tuple[list[Any], str], theirs: tuple[list[Any], str], tiny_detr: TinyDetr
+) -> None:
     assert run[1] == theirs[1]
     assert run[1] == (
         f"Loads checkpoint by local backend from path: {tiny_detr.checkpoint}\n"
@@ -83,7 +85,9 @@ def test_no_mismatch_no_message(
     dd.compute_predictions_mmdet(
         tiny_detr.config, tmp_path / "less.pth", ["000000000139.jpg"], coco.images, "cpu"
     )
-    assert capsys.readouterr().out.endswith("\n\nmissing keys in source state_dict: query_embedding.weight\n\n")
+    assert capsys.readouterr().out.endswith(
+        "\n\nmissing keys in source state_dict: query_embedding.weight\n\n"
+    )
 
 
 def test_ground_truth_is_the_files(run: tuple[list[Any], str], coco: Coco) -> None:
@@ -108,7 +112,9 @@ def test_one_sample_by_hand(coco: Coco, make_sample: Callable[..., Any]) -> None
     assert sample.gt_instances.bboxes.device == sample.pred_instances.bboxes.device
 
 
-def test_ground_truth_goes_to_the_device_of_the_predictions(coco: Coco, make_sample: Callable[..., Any]) -> None:
+def test_ground_truth_goes_to_the_device_of_the_predictions(
+    coco: Coco, make_sample: Callable[..., Any]
+) -> None:
     sample = make_sample(([], []), ([[0, 0, 1, 1]], [1], [0]))
     sample.pred_instances = sample.pred_instances.to("meta")
     dd.integrate_ground_truth(sample, dd.load_annotations(coco.annotations), 150)
@@ -155,7 +161,9 @@ def test_name_that_is_no_image_id(name: str) -> None:
 
 
 def infer(tiny: TinyDetr, annotations: Path, paths: list[Any]) -> list[Any]:
-    return dd.run_inference_and_integrate_ground_truth(tiny.config, tiny.checkpoint, annotations, paths, "cpu")
+    return dd.run_inference_and_integrate_ground_truth(
+        tiny.config, tiny.checkpoint, annotations, paths, "cpu"
+    )
 
 
 def test_ids_come_from_file_names_of_the_annotations(tiny_detr: TinyDetr, coco: Coco, tmp_path: Path) -> None:
@@ -188,7 +196,11 @@ def test_bad_annotation_files(tiny_detr: TinyDetr, coco: Coco, tmp_path: Path) -
     path = tmp_path / "a.json"
     with pytest.raises(AnnotationError, match="no such file"):
         dd.load_annotations(path)
-    for content, message in (("{", "cannot be read"), ("[]", "holds a list"), ('{"images": []}', "`annotations`")):
+    for content, message in (
+        ("{", "cannot be read"),
+        ("[]", "holds a list"),
+        ('{"images": []}', "`annotations`"),
+    ):
         path.write_text(content)
         with pytest.raises(AnnotationError, match=message):
             infer(tiny_detr, path, coco.paths)
@@ -206,13 +218,19 @@ def test_bad_detectors(tiny_detr: TinyDetr, coco: Coco, tmp_path: Path) -> None:
 def test_all_boxes_of_all_images(tiny_detr: TinyDetr, coco: Coco, theirs: tuple[list[Any], str]) -> None:
     expected = torch.cat([sample.pred_instances.bboxes for sample in theirs[0]])
     names = [Path(path).name for path in coco.paths]
-    for content, folder in ((names, coco.images), (names, f"{coco.images}/"), (str(coco.images), coco.images)):
+    for content, folder in (
+        (names, coco.images),
+        (names, f"{coco.images}/"),
+        (str(coco.images), coco.images),
+    ):
         boxes = dd.compute_predictions_mmdet(tiny_detr.config, tiny_detr.checkpoint, content, folder, "cpu")
         torch.testing.assert_close(boxes, expected, rtol=0, atol=0)
     assert expected.shape == (75, 4)
 
 
-def test_raw_outputs_are_those_behind_the_predictions(tiny_detr: TinyDetr, coco: Coco, run: tuple[list[Any], str]) -> None:
+def test_raw_outputs_are_those_behind_the_predictions(
+    tiny_detr: TinyDetr, coco: Coco, run: tuple[list[Any], str]
+) -> None:
     """Sigmoid, scaling and sorting of the raw outputs, done here, give MMDetection's predictions."""
     names = [Path(path).name for path in coco.paths]
     boxes, classes, sizes = dd.compute_mmdet_results_unsorted(
@@ -228,7 +246,9 @@ def test_raw_outputs_are_those_behind_the_predictions(tiny_detr: TinyDetr, coco:
         assert torch.equal(found.labels, label[order])
         xyxy = dd.box_cxcywh_to_xyxy(logits.sigmoid()) * torch.tensor([96.0, 64, 96, 64])
         limits = torch.tensor([96.0, 64, 96, 64])
-        torch.testing.assert_close(found.bboxes, xyxy[order].clamp(min=0).minimum(limits), rtol=1e-5, atol=1e-4)
+        torch.testing.assert_close(
+            found.bboxes, xyxy[order].clamp(min=0).minimum(limits), rtol=1e-5, atol=1e-4
+        )
 
 
 def test_raw_outputs_of_other_heads(tmp_path: Path, coco: Coco) -> None:
@@ -237,14 +257,16 @@ def test_raw_outputs_of_other_heads(tmp_path: Path, coco: Coco) -> None:
     config = demo_files("deformable_detr").config
     torch.save({"state_dict": build_model(load_config(config)).state_dict()}, tmp_path / "a.pth")
     with pytest.raises(ConfigError, match=r"a DeformableDETR has no bbox_head\.fc_reg"):
-        dd.compute_mmdet_results_unsorted(config, tmp_path / "a.pth", coco.root, str(coco.images), "val2017", "cpu")
+        dd.compute_mmdet_results_unsorted(
+            config, tmp_path / "a.pth", coco.root, str(coco.images), "val2017", "cpu"
+        )
 
 
 def test_hooks_are_gone_afterwards(tiny_detr: TinyDetr) -> None:
     from deep_dissect._queries import _last_outputs
 
     detector = open_mmdet(config=tiny_detr.config, checkpoint=tiny_detr.checkpoint)
-    with pytest.raises(RuntimeError), _last_outputs(detector):  # noqa: PT012
+    with pytest.raises(RuntimeError), _last_outputs(detector):
         assert detector.model.bbox_head.fc_reg._forward_hooks  # type: ignore[union-attr]
         raise RuntimeError
     assert not detector.model.bbox_head.fc_reg._forward_hooks  # type: ignore[union-attr]
@@ -264,8 +286,9 @@ def test_dataset(coco: Coco) -> None:
     assert len(dataset) == 3
     assert dataset.ids == [139, 150, 161]
     for (image, target), path, image_id in zip(dataset, coco.paths, dataset.ids, strict=True):
-        rgb = cv2.imread(path)[:, :, ::-1]
-        np.testing.assert_array_equal((image * 255).round().byte().permute(1, 2, 0).numpy(), rgb)
+        bgr = cv2.imread(path)
+        assert bgr is not None
+        np.testing.assert_array_equal((image * 255).round().byte().permute(1, 2, 0).numpy(), bgr[:, :, ::-1])
         assert target == [a for a in content["annotations"] if a["image_id"] == image_id]
     with pytest.raises(AnnotationError, match="no such file"):
         dd.get_dataset(coco.images)

@@ -128,7 +128,10 @@ def test_prints_and_file_names(
 
 
 def test_no_pair_gives_zeros(make_sample: Callable[..., Any], tmp_path: Path) -> None:
-    save([make_sample(([], []), ([[0, 0, 1, 1]], [1], [3])), make_sample(([[0, 0, 1, 1]], [1]), ([], [], []))], tmp_path / "0.pkl")
+    save(
+        [make_sample(([], []), ([[0, 0, 1, 1]], [1], [3])), make_sample(([[0, 0, 1, 1]], [1]), ([], [], []))],
+        tmp_path / "0.pkl",
+    )
     for function in FUNCTIONS.values():
         function(f"{tmp_path}/", f"{tmp_path}/", 1)
     overall_giou, giou_per_class, overall_f1, f1_per_class = results(tmp_path).values()
@@ -137,9 +140,14 @@ def test_no_pair_gives_zeros(make_sample: Callable[..., Any], tmp_path: Path) ->
     assert f1_per_class == dict.fromkeys(dd.CLASSES_MMDET, 0.0)
 
 
-def test_truth_names_by_91_numbers_and_predictions_by_80(make_sample: Callable[..., Any], tmp_path: Path) -> None:
+def test_truth_names_by_91_numbers_and_predictions_by_80(
+    make_sample: Callable[..., Any], tmp_path: Path
+) -> None:
     box = [[10, 10, 20, 20]]
-    save([make_sample((box, [90]), (box, [0.01], [79])), make_sample((box, [13]), (box, [0.9], [13]))], tmp_path / "0.pkl")
+    save(
+        [make_sample((box, [90]), (box, [0.01], [79])), make_sample((box, [13]), (box, [0.9], [13]))],
+        tmp_path / "0.pkl",
+    )
     for function in FUNCTIONS.values():
         function(f"{tmp_path}/", f"{tmp_path}/", 1)
     _, giou_per_class, overall_f1, f1_per_class = results(tmp_path).values()
@@ -153,7 +161,13 @@ def test_other_classes_are_named_by_what_is_kept_with_the_samples(
 ) -> None:
     names = {"class_names": ("ring", "cross"), "category_names": ((10, "cross"), (25, "ring"), (31, "blob"))}
     box = [[10, 10, 20, 20]]
-    save([make_sample((box, [25]), (box, [0.5], [0]), **names), make_sample((box, [31]), (box, [0.5], [1]), **names)], tmp_path / "0.pkl")
+    save(
+        [
+            make_sample((box, [25]), (box, [0.5], [0]), **names),
+            make_sample((box, [31]), (box, [0.5], [1]), **names),
+        ],
+        tmp_path / "0.pkl",
+    )
     for function in FUNCTIONS.values():
         function(f"{tmp_path}/", f"{tmp_path}/", 1)
     assert results(tmp_path)["f1_score_classification_per_class_result"] == {"ring": 1, "cross": 0, "blob": 0}
@@ -222,7 +236,9 @@ def test_real_detections_have_the_recorded_numbers(
     for image in content["images"]:
         truth = [a for a in content["annotations"] if a["image_id"] == image["id"]]
         here = [d for d in found if d["image_id"] == image["id"]]
-        truth_boxes, boxes = ([[x, y, x + w, y + h] for x, y, w, h in (r["bbox"] for r in rows)] for rows in (truth, here))
+        truth_boxes, boxes = (
+            [[x, y, x + w, y + h] for x, y, w, h in (r["bbox"] for r in rows)] for rows in (truth, here)
+        )
         samples.append(
             make_sample(
                 (truth_boxes, [a["category_id"] for a in truth]),

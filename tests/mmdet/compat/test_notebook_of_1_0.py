@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 import torch
+
 from dissect_mmdet import build_model, load_config
 
 from .conftest import write_coco
@@ -53,7 +54,7 @@ def code_cells() -> list[str]:
 @pytest.fixture(scope="module")
 def printed() -> Iterator[list[str]]:
     """What each cell printed, in a folder with everything that the user had."""
-    kept = os.getcwd()
+    kept = Path.cwd()
     folder = Path(tempfile.mkdtemp(prefix="deep-dissect-"))  # 1.5 GB of checkpoints: not for pytest to keep
     try:
         os.chdir(folder)
@@ -66,7 +67,6 @@ def printed() -> Iterator[list[str]]:
 
 def run_notebook(folder: Path) -> list[str]:
     import mmdet
-
     from deep_dissect import CLASSES_DETR, reset_random_state
 
     root = Path(mmdet.__file__).parent / ".mim" / "configs"
@@ -170,14 +170,18 @@ def test_whole_components_are_zero(printed: list[str]) -> None:
 def test_six_layers_of_progressive_ablations(printed: list[str]) -> None:
     written = {path.name for path in Path().glob("model_*_component_layers.pth")}
     assert written == {
-        f"model_encoder.layers_{layer}_self_attn.attn.in_proj_weight_component_layers.pth" for layer in range(6)
+        f"model_encoder.layers_{layer}_self_attn.attn.in_proj_weight_component_layers.pth"
+        for layer in range(6)
     }
 
 
 def test_draws_are_those_of_a_fresh_process(printed: list[str]) -> None:
     """The first ablation of a process, and its first heads, as the global generators would choose them."""
     generator = torch.Generator().manual_seed(42)
-    zero = torch.load(f"query_embedding_5/{SINGLE}", weights_only=True)["state_dict"]["query_embedding.weight"] == 0
+    zero = (
+        torch.load(f"query_embedding_5/{SINGLE}", weights_only=True)["state_dict"]["query_embedding.weight"]
+        == 0
+    )
     expected = torch.randperm(25600, generator=generator)[:1280].sort().values
     assert torch.equal(zero.flatten().nonzero().flatten(), expected)
 

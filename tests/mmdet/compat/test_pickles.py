@@ -58,7 +58,9 @@ def flag(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("protocol", range(2, pickle.HIGHEST_PROTOCOL + 1))
 def test_samples_are_read(protocol: int, make_sample: Callable[..., Any], tmp_path: Path) -> None:
-    sample = make_sample(TRUTH, FOUND, scale_factor=np.array([1.5, 2.0]), flip=np.float64(0.5), tags={"a", "b"})
+    sample = make_sample(
+        TRUTH, FOUND, scale_factor=np.array([1.5, 2.0]), flip=np.float64(0.5), tags={"a", "b"}
+    )
     path = dump([sample, make_sample(([], []), ([], [], []))], tmp_path / "igt_0.pkl", protocol)
     first, second = load_samples(path)
     assert first.get("img_path") == "000000000139.jpg"
@@ -148,7 +150,9 @@ def test_hostile_call_is_refused(
     sample = make_sample(TRUTH, FOUND)
     vars(sample.pred_instances)["extra"] = hostile
     path = dump([sample] if nested else hostile, tmp_path / "0.pkl")
-    with pytest.raises(PickleRefusedError, match=rf"0\.pkl: refused, it asks for {re.escape(name)}\. Nothing"):
+    with pytest.raises(
+        PickleRefusedError, match=rf"0\.pkl: refused, it asks for {re.escape(name)}\. Nothing"
+    ):
         load_samples(path)
     assert not flag.exists()
 
@@ -181,10 +185,14 @@ def test_only_storages_pass_as_values_of_a_tensor(tmp_path: Path) -> None:
 
 
 def test_tensor_cannot_reach_beyond_its_storage(tmp_path: Path) -> None:
-    storage = torch.zeros(2).untyped_storage()
-    typed = torch.storage.TypedStorage(wrap_storage=storage, dtype=torch.float32, _internal=True)
+    typed = torch.zeros(2)._typed_storage()  # type: ignore[no-untyped-call]
     rebuild = torch._utils._rebuild_tensor_v2
-    for args in ((typed, 0, (1000,), (1,)), (typed, -4, (2,), (1,)), (typed, 0, (2,), (-1,)), ("x", 0, (1,), (1,))):
+    for args in (
+        (typed, 0, (1000,), (1,)),
+        (typed, -4, (2,), (1,)),
+        (typed, 0, (2,), (-1,)),
+        ("x", 0, (1,), (1,)),
+    ):
         path = dump([Call(rebuild, *args, False, collections.OrderedDict())], tmp_path / "0.pkl")
         with pytest.raises(PickleRefusedError, match="damaged or no such pickle"):
             load_samples(path)
@@ -224,7 +232,11 @@ def test_odd_state_of_a_sample_is_refused(tmp_path: Path) -> None:
 
 def test_dotted_names_are_not_followed(tmp_path: Path) -> None:
     path = tmp_path / "0.pkl"
-    for module, name in (("torch", "os.system"), ("collections", "OrderedDict.__init__"), ("builtins", "set.x")):
+    for module, name in (
+        ("torch", "os.system"),
+        ("collections", "OrderedDict.__init__"),
+        ("builtins", "set.x"),
+    ):
         path.write_bytes(b"\x80\x04\x8c" + bytes([len(module)]) + module.encode() + b"\x8c")
         path.write_bytes(path.read_bytes() + bytes([len(name)]) + name.encode() + b"\x93.")
         with pytest.raises(PickleRefusedError, match=rf"asks for {module}\.{name}"):

@@ -1,6 +1,6 @@
 """The two pictures: what is drawn, and that nothing is left behind."""
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from typing import Any
 
 import matplotlib as mpl
@@ -13,11 +13,9 @@ from matplotlib.colors import to_rgba
 import deep_dissect as dd
 from dissect_core import UnitError
 
-Look = Callable[[Any], Any]
-
 
 @pytest.fixture
-def shown(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+def shown(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
     """Figures, as they are at the moment of being shown."""
     mpl.use("Agg")
     figures: list[Any] = []

@@ -144,9 +144,7 @@ def convolution(ext: Any) -> Iterator[Case]:
             ext.deform_conv_forward(x, weight, offset, out, empty, empty, **old)
             gx, go, gw = (torch.zeros_like(t) for t in (x, offset, weight))
             ext.deform_conv_backward_input(x, offset, upstream.clone(), gx, go, weight, empty, **old)
-            ext.deform_conv_backward_parameters(
-                x, offset, upstream.clone(), gw, empty, empty, scale=1, **old
-            )
+            ext.deform_conv_backward_parameters(x, offset, upstream.clone(), gw, empty, empty, scale=1, **old)
             yield f"deform_conv/{name}", {"out": out, "input": gx, "offset": go, "weight": gw}
 
             new: dict[str, Any] = {"kernel_h": 3, "kernel_w": 3, "stride_h": stride, "stride_w": stride}
@@ -187,7 +185,7 @@ def run_detectors() -> dict[str, dict[str, Tensor]]:
 def main() -> None:
     from dissect_mmdet.ops import enable_mmcv_ops
 
-    torch.set_num_threads(2)
+    torch.set_num_threads(1)  # two children of a busy machine must not wait for each other
     backend = enable_mmcv_ops()
     from mmcv import _ext
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,9 @@ class CocoVal:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def __iter__(self) -> Iterator[tuple[torch.Tensor, list[Mapping[str, Any]]]]:
+        return (self[index] for index in range(len(self)))
 
     def __getitem__(self, index: int) -> tuple[torch.Tensor, list[Mapping[str, Any]]]:
         """Image (3, height, width) of float32 in [0, 1], RGB; and its annotations as the file has them."""

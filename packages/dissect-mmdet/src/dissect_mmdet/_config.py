@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import ast
+import importlib
 from pathlib import Path
 from typing import Any
 
 from ._runtime import require_mmdet
 from .errors import ConfigError
+
+OWN_MODULES = frozenset({"dissect_mmdet.demo.narrow_dino"})
+"""Modules that a config inside a checkpoint may have imported."""
 
 
 def load_config(path: Path | str) -> Any:
@@ -56,7 +60,7 @@ def config_of_checkpoint(checkpoint: dict[str, Any]) -> Any | None:
 
     MMEngine writes it as Python text made of literals and ``dict(...)`` calls. The text is parsed, never
     executed; anything beyond literals makes the answer None. ``custom_imports`` are left out unless they name
-    modules of this package, since importing is running code too.
+    a module of this package that defines a detector, since importing is running code too.
 
     Returns
     -------
@@ -72,9 +76,9 @@ def config_of_checkpoint(checkpoint: dict[str, Any]) -> Any | None:
     require_mmdet()
     from mmengine.config import Config
 
-    own = [m for m in (imports or {}).get("imports", []) if str(m).startswith("dissect_mmdet.")]
-    for module in own:
-        __import__(module)
+    asked = imports.get("imports") if isinstance(imports, dict) else None
+    for module in OWN_MODULES.intersection(asked if isinstance(asked, list) else ()):
+        importlib.import_module(module)
     return Config(values)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -95,7 +96,7 @@ def open_mmdet(
         resolved, source = load_config(config), f"config {config}"
     else:
         resolved, source = checked_config(config, "the given config"), "the given config"
-    model = build_model(resolved)
+    model: Any = build_model(resolved)  # MMDetection reads attributes of it that torch's types do not know
     weights = state_dict_of(loaded)
     require_fit(
         compare_state(model.state_dict(), weights),
@@ -161,7 +162,7 @@ def _class_names(checkpoint: dict[str, Any], config: Any, model: torch.nn.Module
     if n_classes is not None and n_classes != len(names):
         raise CheckpointFitError(
             f"the model distinguishes {n_classes} classes, but {len(names)} class names are known "
-            f"({', '.join(map(str, names[:3]))}, …): put the right `metainfo` into test_dataloader.dataset of the config."
+            f"({', '.join(map(str, names[:3]))}, …): put the right `metainfo` into the config's test data set."
         )
     return tuple(str(name) for name in names)
 
@@ -245,7 +246,9 @@ class MMDetDetector:
             "inputs": batch["inputs"],
             "data_samples": [sample.clone() for sample in batch["data_samples"]],
         }
-        with torch.no_grad():
+        with torch.no_grad(), warnings.catch_warnings():
+            # MMDetection calls meshgrid in a way that torch deprecates; no user can act on it.
+            warnings.filterwarnings("ignore", message="torch.meshgrid", category=UserWarning)
             samples: list[Any] = self.model.test_step(fresh)  # type: ignore[operator]
         return samples
 
@@ -263,7 +266,7 @@ class MMDetDetector:
             from mmcv.transforms import Compose
             from mmdet.utils import get_test_pipeline_cfg
 
-            steps = get_test_pipeline_cfg(self.config.copy())
+            steps = copy.deepcopy(list(get_test_pipeline_cfg(self.config)))
             if steps[0]["type"] not in ("LoadImageFromFile", "mmdet.LoadImageFromFile"):
                 raise ConfigError(
                     f"the test pipeline must start with LoadImageFromFile, it starts with {steps[0]['type']}."

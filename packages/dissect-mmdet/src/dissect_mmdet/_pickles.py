@@ -132,7 +132,8 @@ class _SamplesUnpickler(pickle.Unpickler):
                 storage = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
                 if not isinstance(storage, torch.storage.TypedStorage):
                     raise pickle.UnpicklingError("the values of a tensor must be a storage")
-                return torch.empty(0, dtype=storage.dtype).set_(storage.untyped())
+                untyped: torch.UntypedStorage = storage.untyped()  # type: ignore[no-untyped-call]
+                return torch.empty(0, dtype=storage.dtype).set_(untyped)
         except pickle.UnpicklingError as error:
             named = re.search(r"GLOBAL (\S+)", str(error))
             if named:

@@ -86,7 +86,8 @@ def train(
     from ..demo import DEMO_DETECTORS, train_demo
 
     require_mmdet()
-    for name in _checked(detector or list(DEMO_DETECTORS)):
+    # Deformable DETR first: the other two start from its weights.
+    for name in sorted(_checked(detector or list(DEMO_DETECTORS)), key=lambda name: name != "deformable_detr"):
         written = train_demo(
             name,
             out / name,

@@ -67,7 +67,7 @@ def _upsample(grid: NDArray[np.float64], height: int, width: int) -> NDArray[np.
 
 def _background(rng: np.random.Generator) -> NDArray[np.float64]:
     """Value noise at three scales, in colour, around a random mean colour."""
-    canvas = np.broadcast_to(rng.uniform(50, 205, 3), (HEIGHT, WIDTH, 3)).copy()
+    canvas: NDArray[np.float64] = np.full((HEIGHT, WIDTH, 3), rng.uniform(50, 205, 3))
     for rows, columns, amplitude in ((3, 4, 45.0), (7, 9, 25.0), (25, 33, 14.0)):
         canvas += _upsample(rng.uniform(-amplitude, amplitude, (rows, columns, 3)), HEIGHT, WIDTH)
     return canvas

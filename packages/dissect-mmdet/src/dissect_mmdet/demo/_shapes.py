@@ -44,7 +44,7 @@ def _star(u: Plane, v: Plane) -> NDArray[np.bool_]:
     step = np.pi / STAR_POINTS
     angle = np.abs((np.arctan2(u, -v) + step) % (2 * step) - step)
     edge = STAR_INNER_RADIUS * np.sin(step) / (STAR_INNER_RADIUS * np.sin(step - angle) + np.sin(angle))
-    return np.hypot(u, v) <= edge
+    return np.asarray(np.hypot(u, v) <= edge)
 
 
 # name, COCO category id (with gaps, as in COCO), largest rotation in degrees, test for "is inside"

@@ -19,7 +19,6 @@ from ._data import Progress, write_split
 from ._files import demo_files
 
 SPLIT_SIZES = {"train": 12_000, "val": 300, "test": 500}
-WARM_UP_ITERS = 300
 
 
 def train_demo(
@@ -39,7 +38,8 @@ def train_demo(
     ----------
     name : {"detr", "deformable_detr", "dino"}
     work_dir : Path
-        Gets MMEngine's logs and checkpoints, and at the end ``<name>.pth`` and ``<name>.log.json``.
+        Gets MMEngine's logs and checkpoints, and at the end ``<name>.pth`` and ``<name>.log.json``. A detector
+        that starts from another one looks for it in the folder beside, named after it.
     data : Path
         Folder of the scenes; what is missing there is drawn first.
     device : str
@@ -70,6 +70,7 @@ def train_demo(
         write_split(data, split, size, progress=progress)
     config = load_config(demo_files(name).config)
     _point_at(config, data, work_dir, max_iters, resume)
+    _start_from(config, work_dir)
     # MMEngine takes a GPU wherever it finds one; its own constant is the only switch.
     chosen_device = patch("mmengine.device.utils.DEVICE", device)
     with torch.serialization.safe_globals(allowed_types()), chosen_device:
@@ -93,12 +94,27 @@ def _point_at(config: Any, data: Path, work_dir: Path, max_iters: int | None, re
     for split in ("val", "test"):
         config[f"{split}_evaluator"].ann_file = str(data / "annotations" / f"instances_{split}.json")
     if max_iters is not None:
-        if max_iters <= WARM_UP_ITERS:
-            raise DissectMMDetError(f"max_iters must exceed the warm-up of {WARM_UP_ITERS}, got {max_iters}.")
+        if max_iters < 2:
+            raise DissectMMDetError(f"max_iters must be 2 or more, got {max_iters}.")
+        warm_up, cosine = config.param_scheduler
+        warm_up.end = cosine.begin = min(warm_up.end, max_iters // 2)
+        cosine.end, cosine.T_max = max_iters, max_iters - cosine.begin
         config.train_cfg.max_iters = max_iters
         config.train_cfg.val_interval = min(config.train_cfg.val_interval, max_iters)
-        config.param_scheduler[1].end = max_iters
-        config.param_scheduler[1].T_max = max_iters - WARM_UP_ITERS
+
+
+def _start_from(config: Any, work_dir: Path) -> None:
+    """Let a detector start from another one, as its config says: one trained beside it, else the bundled one."""
+    start = config.get("start")
+    if start is None:
+        return
+    beside = work_dir.parent / start.detector / f"{start.detector}.pth"
+    checkpoint = str(beside if beside.is_file() else demo_files(start.detector).checkpoint)
+    if start.prefix:
+        part = config.model[start.prefix.rstrip(".")]
+        part.init_cfg = {"type": "Pretrained", "checkpoint": checkpoint, "prefix": start.prefix}
+    else:
+        config.load_from = checkpoint
 
 
 def _publish(trained: Path, target: Path, name: str, metrics: dict[str, Any], iterations: int) -> None:

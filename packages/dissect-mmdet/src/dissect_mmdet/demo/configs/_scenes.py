@@ -1,5 +1,5 @@
 # Data, schedule and logging that the three demo detectors share.
-# `data_root` and `train_cfg.max_iters` are set by `deep-dissect demo train`.
+# `data_root` is set by `deep-dissect demo train`.
 default_scope = 'mmdet'
 dataset_type = 'CocoDataset'
 data_root = 'demo-data/'
@@ -62,14 +62,9 @@ test_dataloader = dict(
 val_evaluator = dict(type='CocoMetric', ann_file=data_root + 'annotations/instances_val.json', metric='bbox')
 test_evaluator = dict(type='CocoMetric', ann_file=data_root + 'annotations/instances_test.json', metric='bbox')
 
-max_iters = 12000
-train_cfg = dict(type='IterBasedTrainLoop', max_iters=max_iters, val_interval=2000)
+train_cfg = dict(type='IterBasedTrainLoop', max_iters=6000, val_interval=1000)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
-param_scheduler = [
-    dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=300),
-    dict(type='CosineAnnealingLR', by_epoch=False, begin=300, end=max_iters, T_max=max_iters - 300, eta_min=1e-6),
-]
 
 default_hooks = dict(
     timer=dict(type='IterTimerHook'),

@@ -1,5 +1,7 @@
 # DETR (Carion et al. 2020) at demo size: 128 wide, 8 heads, 3 + 3 layers, one feature map of stride 16.
 _base_ = ['./_scenes.py']
+# As the original starts from an ImageNet backbone, this one starts from that of the trained Deformable DETR.
+start = dict(detector='deformable_detr', prefix='backbone.')
 model = dict(
     type='DETR',
     num_queries=25,
@@ -80,3 +82,9 @@ optim_wrapper = dict(
     optimizer=dict(type='AdamW', lr=3e-4, weight_decay=1e-4),
     clip_grad=dict(max_norm=0.1, norm_type=2),
     paramwise_cfg=dict(custom_keys={'backbone': dict(lr_mult=2.0)}))
+
+train_cfg = dict(max_iters=6500)
+param_scheduler = [
+    dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=300),
+    dict(type='CosineAnnealingLR', by_epoch=False, begin=300, end=6500, T_max=6200, eta_min=1e-6),
+]

@@ -1,5 +1,7 @@
 # DINO (Zhang et al. 2023) at demo size: 64 wide, 4 heads, 3 + 3 layers, 3 levels, two stages, denoising.
 _base_ = ['./_scenes.py']
+# Starts from the weights of the trained Deformable DETR wherever names and shapes agree.
+start = dict(detector='deformable_detr', prefix='')
 custom_imports = dict(imports=['dissect_mmdet.demo.narrow_dino'])
 model = dict(
     type='NarrowDINO',
@@ -72,3 +74,9 @@ optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(type='AdamW', lr=4e-4, weight_decay=1e-4),
     clip_grad=dict(max_norm=0.1, norm_type=2))
+
+train_cfg = dict(max_iters=3500)
+param_scheduler = [
+    dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=300),
+    dict(type='CosineAnnealingLR', by_epoch=False, begin=300, end=3500, T_max=3200, eta_min=1e-6),
+]
