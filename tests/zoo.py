@@ -49,6 +49,14 @@ PADDED = {"RTMDet", "YOLOX"}
 SCALES: dict[str, tuple[int, int]] = {"DINO": (320, 240)}
 SCALE = (192, 144)
 
+# Box layers whose outputs are exponents: factor on their weights, and the bias that makes neighbours overlap.
+_TEMPERED = {
+    "multi_level_conv_": (1e-4, 0.0),  # YOLOX, whose features grow without trained normalisation
+    "multi_level_conv_reg": (1.0, 1.5),
+    "bbox_head.rtm_reg": (1.0, 2.0),
+    "bbox_head.conv_reg": (1.0, 3.0),
+}
+
 
 def config_folder() -> Path:
     """Where mmdet keeps the configs it is installed with."""
@@ -97,9 +105,13 @@ def build_detector(path: str, seed: int = 0) -> tuple[torch.nn.Module, Any]:
         # Not init_weights(): it takes seconds, logs a line per parameter, and starts box layers at zero, which
         # would make all boxes of an anchor alike. What the constructors draw is random throughout.
         model = MODELS.build(config.model)
-    for name, parameter in model.named_parameters():
-        if "multi_level_conv_reg" in name:  # YOLOX takes the exponential of these outputs
-            parameter.data.mul_(0.01)
+    with torch.no_grad():
+        for part, (factor, size) in _TEMPERED.items():
+            for name, parameter in model.named_parameters():
+                if part in name:
+                    parameter.mul_(factor)
+                    if size and name.endswith("bias"):
+                        parameter.fill_(size)
     model.eval()
     model.cfg = config
     return model, config

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -25,6 +26,15 @@ pytestmark = [
 NMS = {"DDQ", "Mask R-CNN", "RetinaNet", "FCOS", "ATSS", "YOLOX", "RTMDet"}
 ROI = {"Faster R-CNN", "Faster R-CNN, soft-NMS", "Faster R-CNN, DCN", "Faster R-CNN, DCNv2", "Mask R-CNN"}
 ROI |= {"Cascade R-CNN", "Sparse R-CNN"}
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Threads that wait for each other on a busy machine cost more than these small images gain by them."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ import pytest
 from dissect_mmdet.demo import CATEGORY_IDS, CLASS_NAMES, Scene, draw_scene, write_split
 from dissect_mmdet.demo._scenes import HEIGHT, WIDTH, image_ids
 
-KNOWN_CLASSES = ["triangle", "star", "triangle"]
-KNOWN_BOXES = [[52.0, 8.0, 43.0, 73.0], [8.0, 9.0, 26.0, 37.0], [63.0, 32.0, 18.0, 17.0]]
-KNOWN_MEAN = 110.394
+KNOWN_CLASSES = ["circle", "star", "triangle"]
+KNOWN_BOXES = [[52.0, 23.0, 61.0, 68.0], [48.0, 8.0, 26.0, 21.0], [10.0, 52.0, 22.0, 19.0]]
+KNOWN_MEAN = 141.786
 
 
 @pytest.fixture(scope="module")

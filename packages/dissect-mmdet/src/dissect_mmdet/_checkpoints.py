@@ -51,13 +51,17 @@ def allowed_types() -> list[Any]:
     list
         For `torch.serialization.safe_globals`.
     """
-    from numpy._core import multiarray
+    try:
+        from numpy._core import multiarray
+    except ImportError:  # NumPy 1
+        from numpy.core import multiarray
 
     rebuild: list[Any] = [np.ndarray, np.dtype, multiarray._reconstruct, multiarray.scalar]
-    # Files written under NumPy 1 name the same functions by their former module.
+    # NumPy 1 and 2 name the same functions by different modules; a file may come from either.
     rebuild += [
-        (multiarray._reconstruct, "numpy.core.multiarray._reconstruct"),
-        (multiarray.scalar, "numpy.core.multiarray.scalar"),
+        (function, f"numpy.{core}.multiarray.{function.__name__}")
+        for core in ("core", "_core")
+        for function in (multiarray._reconstruct, multiarray.scalar)
     ]
     dtypes = [type(np.dtype(code)) for code in ("f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "?", "U1")]
     return rebuild + dtypes + _history_types()

@@ -39,7 +39,7 @@ def require_mmdet() -> str:
             "compiled mmcv is wanted; never both."
         )
     _require_opencv()
-    from .ops import enable_mmcv_ops
+    from .ops import accelerate_attention, enable_mmcv_ops
 
     backend = enable_mmcv_ops()
     with warnings.catch_warnings():
@@ -48,6 +48,8 @@ def require_mmdet() -> str:
         from mmdet.utils import register_all_modules
 
         register_all_modules(init_default_scope=False)
+        if backend == "torch":
+            accelerate_attention()
     return backend
 
 

@@ -17,7 +17,7 @@ from ._shapes import SHAPES, coverage
 WIDTH, HEIGHT = 128, 96
 CLASS_NAMES: tuple[str, ...] = tuple(name for name, _, _, _ in SHAPES)
 CATEGORY_IDS: tuple[int, ...] = tuple(category for _, category, _, _ in SHAPES)
-SPLITS = {"train": 0, "val": 1, "test": 2}
+SPLITS = {"train": 0, "val": 1, "test": 3}
 
 MAX_SIZE_PX = 72.0
 # Training scenes are harder than those of the other splits: smaller shapes, and more of a shape may be hidden.
