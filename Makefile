@@ -6,13 +6,13 @@ STAMP  := $(VENV)/.installed
 
 SETUP_FILES := constraints.txt requirements-dev.txt tools/opencv-headless/pyproject.toml $(wildcard packages/*/pyproject.toml)
 
-.PHONY: demo test lint typecheck unit wheels notebooks bench setup clean
+.PHONY: demo test lint typecheck unit wheels bench setup clean
 
 setup: $(STAMP)
 
 # Stale when a set-up file is newer, or when the interpreter it was made from is gone.
 ifneq ($(shell $(BIN)/python -c "print('ok')" 2>/dev/null),ok)
-.PHONY: $(STAMP)
+.PHONY: demo test lint typecheck unit wheels bench setup clean
 endif
 
 $(STAMP): $(SETUP_FILES)

@@ -28,7 +28,6 @@ DEFAULT = ["DETR", "Deformable DETR", "Faster R-CNN", "RetinaNet", "RTMDet"]
 def measure(names: list[str], repeats: int, accelerate: bool) -> dict[str, object]:
     """Milliseconds per image of each detector, and how much is found."""
     import zoo
-
     from dissect_mmdet.ops import accelerate_attention, enable_mmcv_ops
 
     found: dict[str, object] = {"backend": enable_mmcv_ops()}

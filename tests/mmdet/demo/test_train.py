@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+
 from dissect_mmdet import DissectMMDetError, load_mmdet_checkpoint, open_mmdet
 from dissect_mmdet.demo import demo_files, train_demo, write_split
 
@@ -51,7 +52,9 @@ def test_train_publish_and_resume(tmp_path: Path) -> None:
     assert str(tmp_path) not in checkpoint["meta"]["cfg"], "a path of this machine went into the checkpoint"
 
     bundled = load_mmdet_checkpoint(demo_files("detr").checkpoint)["state_dict"]
-    assert {k: v.shape for k, v in checkpoint["state_dict"].items()} == {k: v.shape for k, v in bundled.items()}
+    assert {k: v.shape for k, v in checkpoint["state_dict"].items()} == {
+        k: v.shape for k, v in bundled.items()
+    }
     assert open_mmdet(checkpoint=published).class_names[0] == "circle"
 
     start = load_mmdet_checkpoint(demo_files("deformable_detr").checkpoint)["state_dict"]

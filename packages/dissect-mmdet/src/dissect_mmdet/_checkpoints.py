@@ -51,18 +51,11 @@ def allowed_types() -> list[Any]:
     list
         For `torch.serialization.safe_globals`.
     """
-    try:
-        from numpy._core import multiarray
-    except ImportError:  # NumPy 1
-        from numpy.core import multiarray
-
-    rebuild: list[Any] = [np.ndarray, np.dtype, multiarray._reconstruct, multiarray.scalar]
-    # NumPy 1 and 2 name the same functions by different modules; a file may come from either.
-    rebuild += [
-        (function, f"numpy.{core}.multiarray.{function.__name__}")
-        for core in ("core", "_core")
-        for function in (multiarray._reconstruct, multiarray.scalar)
-    ]
+    # The functions that NumPy itself names in a pickle; NumPy 1 and 2 do so by different modules, and a file
+    # may come from either.
+    functions = [np.zeros(1).__reduce__()[0], np.float64(0).__reduce__()[0]]
+    rebuild: list[Any] = [np.ndarray, np.dtype]
+    rebuild += [(f, f"numpy.{core}.multiarray.{f.__name__}") for core in ("core", "_core") for f in functions]
     dtypes = [type(np.dtype(code)) for code in ("f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "?", "U1")]
     return rebuild + dtypes + _history_types()
 

@@ -21,7 +21,7 @@ app = typer.Typer(
 
 DetectorsOption = Annotated[
     list[str] | None,
-    typer.Option("--detector", help="detr, deformable_detr or dino; can be repeated [default: all]."),
+    typer.Option("--detector", help="detr, deformable_detr or dino; can be repeated (default: all)."),
 ]
 
 
@@ -71,10 +71,10 @@ def train(
     ),
     detector: DetectorsOption = None,
     iterations: Annotated[
-        int | None, typer.Option("--iterations", help="Length of the schedule [default: the config's].")
+        int | None, typer.Option("--iterations", help="Length of the schedule (default: the config's).")
     ] = None,
     data: Annotated[
-        Path | None, typer.Option("--data", help="Folder for the scenes [default: demo-data in --out].")
+        Path | None, typer.Option("--data", help="Folder for the scenes (default: demo-data in --out).")
     ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the last checkpoint in --out.")
@@ -87,7 +87,9 @@ def train(
 
     require_mmdet()
     # Deformable DETR first: the other two start from its weights.
-    for name in sorted(_checked(detector or list(DEMO_DETECTORS)), key=lambda name: name != "deformable_detr"):
+    for name in sorted(
+        _checked(detector or list(DEMO_DETECTORS)), key=lambda name: name != "deformable_detr"
+    ):
         written = train_demo(
             name,
             out / name,

@@ -19,7 +19,7 @@ ConfigOption = Annotated[
     typer.Option(
         "--config",
         "-c",
-        help="Config that the model was trained with [default: the one stored in the checkpoint].",
+        help="Config that the model was trained with (default: the one stored in the checkpoint).",
     ),
 ]
 TrustOption = Annotated[
