@@ -10,6 +10,7 @@ from dissect_core import UnknownComponentError, head_masks, row_mask
 from dissect_mmdet import (
     CheckpointFitError,
     ConfigError,
+    DeviceError,
     ImageDetections,
     ImageError,
     MMDetDetector,
@@ -186,3 +187,9 @@ def test_bad_images(detr: MMDetDetector, tmp_path: Path) -> None:
     for path, message in ((tmp_path / "no.png", "no such file"), (broken, "damaged"), (empty, "0 bytes")):
         with pytest.raises(ImageError, match=rf"{path.name}.*{message}"):
             list(detr.predict([path]))
+
+
+@pytest.mark.parametrize("device", ["gpu", "cuda:99", "meta:x"])
+def test_a_device_that_is_not_there(device: str) -> None:
+    with pytest.raises(DeviceError, match=f"device '{device}' cannot be used here"):
+        open_mmdet(checkpoint=demo_files("detr").checkpoint, device=device)

@@ -14,6 +14,7 @@ from ._runtime import require_mmdet
 from .errors import (
     CheckpointFitError,
     ConfigError,
+    DeviceError,
     DissectMMDetError,
     ImageError,
     MissingDependencyError,
@@ -24,6 +25,7 @@ from .errors import (
 __all__ = [
     "CheckpointFitError",
     "ConfigError",
+    "DeviceError",
     "DissectMMDetError",
     "Fit",
     "ImageDetections",

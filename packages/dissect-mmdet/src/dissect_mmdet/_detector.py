@@ -21,7 +21,7 @@ from ._config import checked_config, config_of_checkpoint, load_config
 from ._fit import MIN_MATCH, compare_state, require_fit
 from ._images import read_image
 from ._runtime import require_mmdet
-from .errors import CheckpointFitError, ConfigError
+from .errors import CheckpointFitError, ConfigError, DeviceError
 
 Batch = dict[str, Any]
 
@@ -73,7 +73,7 @@ def open_mmdet(
 
     Raises
     ------
-    ConfigError, CheckpointFitError, MissingDependencyError, dissect_core.CheckpointError
+    ConfigError, CheckpointFitError, DeviceError, MissingDependencyError, dissect_core.CheckpointError
         See their messages: each names the file, the rule and the remedy.
 
     Examples
@@ -85,6 +85,7 @@ def open_mmdet(
     ('circle', 'square', 'triangle', 'star', 'ring', 'cross')
     """
     require_mmdet()
+    place = _available_device(device)
     loaded = load_mmdet_checkpoint(checkpoint, trust=trust)
     if config is None:
         resolved, source = config_of_checkpoint(loaded), "the config inside the checkpoint"
@@ -108,7 +109,7 @@ def open_mmdet(
     names = _class_names(loaded, resolved, model)
     model.cfg = resolved
     model.dataset_meta = {"classes": names}
-    return MMDetDetector(model.to(device).eval(), resolved, names)
+    return MMDetDetector(model.to(place).eval(), resolved, names)
 
 
 def build_model(config: Any) -> torch.nn.Module:
@@ -130,6 +131,19 @@ def build_model(config: Any) -> torch.nn.Module:
     except (KeyError, TypeError, ValueError, AssertionError) as error:
         raise ConfigError(f"the config's model cannot be built: {type(error).__name__}: {error}") from error
     return model
+
+
+def _available_device(name: str) -> torch.device:
+    """The device of this name, if it is there: torch would say so only after the checkpoint is read."""
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise DeviceError(
+            f"device {name!r} cannot be used here: {reason}. Use 'cpu', or 'cuda' with a CUDA GPU."
+        ) from error
+    return device
 
 
 def _drop_pretrained(node: Any) -> None:

@@ -41,3 +41,7 @@ class AnnotationError(DissectMMDetError, ValueError):
 
 class SamplesNotFoundError(DissectMMDetError, FileNotFoundError):
     """A file of pickled samples is not where it was looked for."""
+
+
+class DeviceError(DissectMMDetError, ValueError):
+    """A device was asked for that torch does not know or this machine does not have."""

@@ -1,0 +1,30 @@
+"""Everything that dissect_widgets raises on purpose descends from one error."""
+
+from traitlets import TraitError
+
+from dissect_core import UnknownComponentError
+
+
+class DissectWidgetsError(Exception):
+    """Root of the errors of this package; its message is made for a person.
+
+    Examples
+    --------
+    >>> from dissect_widgets import BrowserModel
+    >>> try:
+    ...     BrowserModel([]).expand("encoder")
+    ... except DissectWidgetsError as error:
+    ...     print(error)
+    No block matches 'encoder'. There is no block at all.
+    """
+
+
+class TreeError(DissectWidgetsError, ValueError):
+    """Components cannot be arranged as a tree: a name is empty or there twice."""
+
+
+class UnknownNameError(DissectWidgetsError, UnknownComponentError, TraitError):
+    """A name or glob that a panel was given belongs to no component, or block, of its model.
+
+    It is a `TraitError` too, so that a refused value leaves the trait as it was.
+    """
