@@ -125,7 +125,7 @@ def test_pages_count_what_they_leave_out() -> None:
 
 
 def test_rows_in_all_are_limited_and_counted() -> None:
-    model = BrowserModel(Component(f"{i}.{k}.w", (1,), "float32") for i in range(50) for k in range(50))
+    model = BrowserModel(Component(f"s{i}.{k}.w", (1,), "float32") for i in range(50) for k in range(50))
     assert len(model.view.expanded) == 50
     rows, n_hidden = model.rows()
     assert (len(rows), n_hidden) == (MAX_ROWS, 50 + 2_500 - MAX_ROWS)

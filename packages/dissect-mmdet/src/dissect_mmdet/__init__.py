@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from ._checkpoints import allowed_types, load_mmdet_checkpoint
 from ._config import config_of_checkpoint, load_config
-from ._detector import ImageDetections, MMDetDetector, build_model, open_mmdet
+from ._detector import ImageDetections, MMDetDetector
 from ._fit import Fit, compare_state
 from ._images import image_paths, read_image
+from ._models import build_model
+from ._open import open_mmdet
 from ._runtime import require_mmdet
 from .errors import (
     CheckpointFitError,

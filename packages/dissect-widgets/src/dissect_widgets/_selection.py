@@ -66,8 +66,10 @@ class SelectionModel(HasTraits):
     def _known_and_in_order(self, proposal: Mapping[str, Any]) -> tuple[str, ...]:
         chosen = set()
         for name in proposal["value"]:
+            if not isinstance(name, str):
+                raise UnknownNameError(f"`selection` must hold names of components, got {name!r}.")
             if name not in self._names:
-                raise UnknownNameError(str(unknown_component(str(name), self._names)))
+                raise UnknownNameError(str(unknown_component(name, self._names)))
             chosen.add(self._names[name])
         return tuple(sorted(chosen, key=self._order.__getitem__))
 

@@ -16,7 +16,7 @@ from rich.table import Column, Table
 from dissect_eval import Detections, Evaluation, GroundTruth, SplitWarning, label_to_category
 from dissect_eval import evaluate as score
 
-from .. import _detector, _images
+from .. import _images, _open
 from .._writing import write_text_whole
 from ..errors import DissectMMDetError
 from ._options import CheckpointOption, ConfigOption, DeviceOption, TrustOption
@@ -66,7 +66,7 @@ def evaluate(
     if not truth.n_images:
         raise DissectMMDetError(f"annotation file {annotations} holds no image.")
     paths = _images.image_paths(images, truth.file_names)
-    detector = _detector.open_mmdet(config=config, checkpoint=checkpoint, device=device, trust=trust)
+    detector = _open.open_mmdet(config=config, checkpoint=checkpoint, device=device, trust=trust)
     categories = label_to_category(truth, detector.class_names)
     found = list(progress(detector.predict(paths, batch_size), total=len(paths), unit="image"))
     detections = Detections.from_arrays(found, truth.image_ids.tolist(), categories)

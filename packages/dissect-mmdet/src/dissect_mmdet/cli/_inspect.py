@@ -14,7 +14,7 @@ from rich.tree import Tree
 from dissect_core import AttentionLayout, Component, select_components
 from dissect_core.torch import attention_layouts, components_of, state_dict_of
 
-from .. import _checkpoints, _config, _detector, _fit
+from .. import _checkpoints, _config, _fit, _models
 from ._options import CheckpointArgument, ConfigOption, TrustOption
 
 
@@ -93,7 +93,7 @@ def read_components(checkpoint: Path, config: Path | None, *, trust: bool) -> Co
             Component(n, tuple(v.shape), str(v.dtype).removeprefix("torch.")) for n, v in weights.items()
         ]
         return Contents(tensors, {}, note)
-    model = _detector.build_model(resolved)
+    model = _models.build_model(resolved)
     fit = _fit.compare_state(model.state_dict(), weights)
     source = f"config {config}" if config else "the config inside the checkpoint"
     _fit.require_fit(fit, checkpoint=str(checkpoint), config=source)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from dissect_eval import GroundTruth, label_to_category
 
-from .._detector import open_mmdet
 from .._images import image_paths
+from .._open import open_mmdet
 from ._data import write_split
 from ._files import demo_files
 from ._study import DOSES, Outcome, demo_targets, n_variants, run_study

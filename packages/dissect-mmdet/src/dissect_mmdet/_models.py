@@ -1,0 +1,92 @@
+"""Building the model of a config, and what must hold before weights go into it."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import torch
+
+from ._runtime import require_mmdet
+from .errors import CheckpointFitError, ConfigError, DeviceError
+
+
+def build_model(config: Any) -> torch.nn.Module:
+    """Build the detector of a config with its initial weights, nothing downloaded."""
+    require_mmdet()
+    from mmdet.registry import MODELS
+    from mmengine.model import revert_sync_batchnorm
+    from mmengine.registry import DefaultScope, init_default_scope
+
+    if (
+        DefaultScope.get_current_instance() is None
+        or DefaultScope.get_current_instance().scope_name != "mmdet"
+    ):
+        init_default_scope("mmdet")
+    model_config = copy.deepcopy(config.model)
+    _drop_pretrained(model_config)
+    try:
+        model: torch.nn.Module = revert_sync_batchnorm(MODELS.build(model_config))
+    except (KeyError, TypeError, ValueError, AssertionError) as error:
+        raise ConfigError(f"the config's model cannot be built: {type(error).__name__}: {error}") from error
+    return model
+
+
+def available_device(name: str) -> torch.device:
+    """The device of this name, if it is there: torch would say so only after the checkpoint is read."""
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise DeviceError(
+            f"device {name!r} cannot be used here: {reason}. Use 'cpu', or 'cuda' with a CUDA GPU."
+        ) from error
+    return device
+
+
+def _drop_pretrained(node: Any) -> None:
+    """Remove ``init_cfg`` of type Pretrained everywhere: the checkpoint brings all weights."""
+    if isinstance(node, dict):
+        init = node.get("init_cfg")
+        if isinstance(init, dict) and init.get("type") == "Pretrained":
+            node["init_cfg"] = None
+        for child in node.values():
+            _drop_pretrained(child)
+    elif isinstance(node, (list, tuple)):
+        for child in node:
+            _drop_pretrained(child)
+
+
+def class_names_of(checkpoint: dict[str, Any], config: Any, model: torch.nn.Module) -> tuple[str, ...]:
+    """Class names from the checkpoint, else the config's data set, else COCO's; their number is checked."""
+    from mmdet.evaluation import get_classes
+
+    meta = checkpoint.get("meta") or {}
+    dataset_meta = {str(k).lower(): v for k, v in (meta.get("dataset_meta") or {}).items()}
+    from_config = (config.get("test_dataloader") or {}).get("dataset", {}).get("metainfo") or {}
+    names = (
+        dataset_meta.get("classes")
+        or meta.get("CLASSES")
+        or from_config.get("classes")
+        or get_classes("coco")
+    )
+    n_classes = _n_classes(model)
+    if n_classes is not None and n_classes != len(names):
+        raise CheckpointFitError(
+            f"the model distinguishes {n_classes} classes, but {len(names)} class names are known "
+            f"({', '.join(map(str, names[:3]))}, …): put the right `metainfo` into the config's test data set."
+        )
+    return tuple(str(name) for name in names)
+
+
+def _n_classes(model: torch.nn.Module) -> int | None:
+    for path in ("bbox_head", "roi_head.bbox_head"):
+        head: Any = model
+        for part in path.split("."):
+            head = getattr(head, part, None)
+        if isinstance(head, torch.nn.ModuleList):  # the stages of a cascade
+            head = head[-1]
+        if isinstance(getattr(head, "num_classes", None), int):
+            return int(head.num_classes)
+    return None

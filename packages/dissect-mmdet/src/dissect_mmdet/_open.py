@@ -1,0 +1,84 @@
+"""Opening a trained model: config, checkpoint, fit, device."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from dissect_core.torch import state_dict_of
+
+from ._checkpoints import load_mmdet_checkpoint
+from ._config import checked_config, config_of_checkpoint, load_config
+from ._detector import MMDetDetector
+from ._fit import MIN_MATCH, compare_state, require_fit
+from ._models import available_device, build_model, class_names_of
+from ._runtime import require_mmdet
+from .errors import ConfigError
+
+
+def open_mmdet(
+    *,
+    config: Path | str | Any | None = None,
+    checkpoint: Path | str,
+    device: str = "cpu",
+    trust: bool = False,
+    min_match: float = MIN_MATCH,
+) -> MMDetDetector:
+    """Open a trained MMDetection model for ablation.
+
+    Parameters
+    ----------
+    config : Path, str or mmengine Config, optional
+        Left out, the config that MMEngine stored in the checkpoint is used, if it is made of literals only.
+    checkpoint : Path or str
+        Read with ``weights_only=True`` unless `trust`.
+    device : str
+        For instance ``"cpu"`` or ``"cuda:0"``.
+    trust : bool
+        Let the checkpoint run code while it is read. Only for files of your own.
+    min_match : float
+        Smallest share of state-dict entries that must match, in [0, 1].
+
+    Returns
+    -------
+    MMDetDetector
+
+    Raises
+    ------
+    ConfigError, CheckpointFitError, DeviceError, MissingDependencyError, dissect_core.CheckpointError
+        See their messages: each names the file, the rule and the remedy.
+
+    Examples
+    --------
+    >>> from dissect_mmdet.demo import demo_files
+    >>> files = demo_files("detr")
+    >>> detector = open_mmdet(config=files.config, checkpoint=files.checkpoint)
+    >>> detector.class_names
+    ('circle', 'square', 'triangle', 'star', 'ring', 'cross')
+    """
+    require_mmdet()
+    place = available_device(device)
+    loaded = load_mmdet_checkpoint(checkpoint, trust=trust)
+    if config is None:
+        resolved, source = config_of_checkpoint(loaded), "the config inside the checkpoint"
+        if resolved is None:
+            raise ConfigError(
+                f"checkpoint {checkpoint} holds no config that can be read safely: give one with --config."
+            )
+    elif isinstance(config, (str, Path)):
+        resolved, source = load_config(config), f"config {config}"
+    else:
+        resolved, source = checked_config(config, "the given config"), "the given config"
+    model: Any = build_model(resolved)  # MMDetection reads attributes of it that torch's types do not know
+    weights = state_dict_of(loaded)
+    require_fit(
+        compare_state(model.state_dict(), weights),
+        checkpoint=str(checkpoint),
+        config=source,
+        min_match=min_match,
+    )
+    model.load_state_dict(weights, strict=False)
+    names = class_names_of(loaded, resolved, model)
+    model.cfg = resolved
+    model.dataset_meta = {"classes": names}
+    return MMDetDetector(model.to(place).eval(), resolved, names)
