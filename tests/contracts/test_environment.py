@@ -48,7 +48,9 @@ def test_everything_installed_is_pinned() -> None:
     if not made_by_make():
         pytest.skip("not the environment of `make`, which installs from constraints.txt")
     ours = {"dissect-core", "dissect-eval", "dissect-mmdet", "dissect-widgets", "opencv-python"}
-    installed = {d.metadata["Name"].lower().replace("_", "-") for d in distributions()} - ours - {"pip", "setuptools"}
+    installed = (
+        {d.metadata["Name"].lower().replace("_", "-") for d in distributions()} - ours - {"pip", "setuptools"}
+    )
     pinned = pins()
     assert sorted(installed - pinned.keys()) == []
     for name in installed:
@@ -58,5 +60,7 @@ def test_everything_installed_is_pinned() -> None:
 def test_no_index_host_and_no_lock_file() -> None:
     for name in ("constraints.txt", "requirements-dev.txt", "pyproject.toml", "Makefile"):
         assert "://" not in (ROOT / name).read_text(encoding="utf-8")
-    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False).stdout
+    tracked = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False
+    ).stdout
     assert not re.search(r"(uv|poetry|Pipfile)\.lock", tracked)

@@ -5,7 +5,7 @@ from typing import Any
 
 from ipywidgets import HTML, Button, HBox, Layout, Text, VBox
 
-from dissect_core import Component, unknown_component
+from dissect_core import Component, near_matches
 
 from ._browser_rows import ROW_TYPES, BlockRow, BrowserRow, ComponentRow, MoreRow
 from ._browser_text import selection_html, snapshot_html, status_text
@@ -177,8 +177,11 @@ class ComponentBrowser(VBox):  # type: ignore[misc]  # ipywidgets has no types
     def _row(self, kind: RowKind, path: str) -> Any:
         if (kind, path) not in self._rows:
             shown = [shown for of_kind, shown in self._rows if of_kind == kind]
-            error = unknown_component(path, shown, what=f"{kind} row")
-            raise UnknownNameError(f"{error} Rows are made when they are shown: open the block, or search.")
+            near = ", ".join(map(repr, near_matches(path, shown, n=3)))
+            raise UnknownNameError(
+                f"No {kind} row for {path!r} is shown now{f' (near matches: {near})' if near else ''}. "
+                "Rows are made when they are shown: open the block around it, search for it, or show more."
+            )
         return self._rows[kind, path]
 
     def _refresh(self, _: Mapping[str, Any] | None = None) -> None:
