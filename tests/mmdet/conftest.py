@@ -1,16 +1,10 @@
 """Bundled detectors and a few drawn images, made once for all tests of this folder."""
 
 import pytest
-import torch
 
 from dissect_mmdet import MMDetDetector, open_mmdet
 from dissect_mmdet.demo import demo_files, write_split
 from helpers import DemoData
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _two_threads() -> None:
-    torch.set_num_threads(2)
 
 
 @pytest.fixture(scope="session")
