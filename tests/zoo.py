@@ -136,7 +136,8 @@ def detect(model: torch.nn.Module, config: Any, image: np.ndarray, scale: tuple[
         if "scale" in step:
             step["scale"] = scale
         if step["type"] == "Pad" and "size" in step:
-            step["size"] = (max(scale), max(scale))
+            side = -(-max(scale) // 32) * 32  # the largest stride divides it
+            step["size"] = (side, side)
     data = Compose([step for step in pipeline if step["type"] != "LoadAnnotations"])(
         {"img": image, "img_id": 0}
     )

@@ -73,8 +73,8 @@ optim_wrapper = dict(
             'reference_points': dict(lr_mult=0.1)
         }))
 
-train_cfg = dict(max_iters=6000)
+train_cfg = dict(max_iters=7800)
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=300),
-    dict(type='CosineAnnealingLR', by_epoch=False, begin=300, end=6000, T_max=5700, eta_min=1e-6),
+    dict(type='CosineAnnealingLR', by_epoch=False, begin=300, end=7800, T_max=7500, eta_min=1e-6),
 ]
