@@ -106,6 +106,9 @@ def build_detector(path: str, seed: int = 0) -> tuple[torch.nn.Module, Any]:
         # would make all boxes of an anchor alike. What the constructors draw is random throughout.
         model = MODELS.build(config.model)
     with torch.no_grad():
+        if isinstance(getattr(model, "level_embed", None), torch.nn.Parameter):
+            # The constructor leaves whatever was in memory here; init_weights() would fill it like this.
+            torch.nn.init.normal_(model.level_embed)
         for part, (factor, size) in _TEMPERED.items():
             for name, parameter in model.named_parameters():
                 if part in name:

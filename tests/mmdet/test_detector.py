@@ -146,11 +146,9 @@ def test_config_from_the_checkpoint_alone(detr: MMDetDetector, demo_data: DemoDa
 
 
 def test_checkpoint_of_another_model_is_refused() -> None:
-    with pytest.raises(
-        CheckpointFitError, match=r"does not fit .*% of the entries match; missing from"
-    ) as caught:
+    message = r"does not fit .*% of the entries match; missing from the checkpoint: \w+\..* and \d+ more"
+    with pytest.raises(CheckpointFitError, match=message):
         open_mmdet(config=demo_files("detr").config, checkpoint=demo_files("dino").checkpoint)
-    assert "encoder.layers.0.self_attn.attn.in_proj_weight" in str(caught.value)
 
 
 def test_checkpoint_of_another_width_is_refused(tmp_path: Path) -> None:

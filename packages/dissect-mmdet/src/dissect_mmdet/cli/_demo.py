@@ -32,8 +32,8 @@ def demo(
         Path, typer.Option("--out", "-o", help="Folder for images, results and the figure.")
     ] = Path("deep-dissect-demo"),
     detector: DetectorsOption = None,
-    images: Annotated[int, typer.Option("--images", min=1, help="Test images to run on.")] = 64,
-    repeats: Annotated[int, typer.Option("--repeats", min=1, help="Random draws at each dose.")] = 3,
+    images: Annotated[int, typer.Option("--images", min=1, help="Test images to run on.")] = 48,
+    repeats: Annotated[int, typer.Option("--repeats", min=1, help="Random draws at each dose.")] = 2,
     seed: SeedOption = 0,
     device: DeviceOption = "cpu",
 ) -> None:

@@ -90,7 +90,7 @@ def coverage(
     --------
     >>> alpha, x, y = coverage(SHAPES[0][3], (8.0, 8.0), (4.0, 4.0), 0.0, 16, 16)
     >>> alpha.shape, (x, y), bool(abs(alpha.sum() - 16 * np.pi) < 1)
-    ((14, 14), (1, 1), True)
+    ((15, 15), (1, 1), True)
     """
     reach = int(np.ceil(np.hypot(*half_size))) + 1
     x0, x1 = max(int(centre[0]) - reach, 0), min(int(centre[0]) + reach + 2, width)

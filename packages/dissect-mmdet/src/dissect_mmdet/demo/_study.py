@@ -15,7 +15,7 @@ from dissect_eval import Detections, GroundTruth, coco_ap, detection_metrics, ma
 from .._detector import Batch, ImageDetections, MMDetDetector
 
 DOSES = (0.25, 0.5, 0.75, 1.0)
-REPEATS = 3
+REPEATS = 2
 QUERY_EMBEDDING = "query_embedding.weight"
 
 Unit = tuple[str, int]
