@@ -7,9 +7,13 @@ This class builds that one layer for its true input; all else is MMDetection's D
 
 from __future__ import annotations
 
-from mmdet.models.detectors import DINO
-from mmdet.models.layers.transformer.utils import MLP
-from mmdet.registry import MODELS
+from .._runtime import require_mmdet
+
+require_mmdet()  # the operators must be there before MMDetection's modules ask for them
+
+from mmdet.models.detectors import DINO  # noqa: E402
+from mmdet.models.layers.transformer.utils import MLP  # noqa: E402
+from mmdet.registry import MODELS  # noqa: E402
 
 SINES_PER_COORDINATE = 128
 BOX_COORDINATES = 4
