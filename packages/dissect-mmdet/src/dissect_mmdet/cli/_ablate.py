@@ -29,7 +29,7 @@ from dissect_core.torch import ablate_state, save_checkpoint, state_dict_of
 
 from .. import _checkpoints
 from ..errors import DissectMMDetError
-from ._inspect import read_components
+from ._inspect import components_of_weights, read_components
 from ._options import CheckpointArgument, ConfigOption, ForceOption, SeedOption, TrustOption
 
 app = typer.Typer(
@@ -220,10 +220,7 @@ class Source:
         self.path = path
         self.checkpoint = _checkpoints.load_mmdet_checkpoint(path, trust=trust)
         self.weights = state_dict_of(self.checkpoint)
-        self.components = [
-            Component(name, tuple(value.shape), str(value.dtype).removeprefix("torch."))
-            for name, value in self.weights.items()
-        ]
+        self.components = components_of_weights(self.weights)
 
     def write(
         self,

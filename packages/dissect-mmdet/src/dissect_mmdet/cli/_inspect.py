@@ -89,15 +89,17 @@ def read_components(checkpoint: Path, config: Path | None, *, trust: bool) -> Co
     resolved = _config.load_config(config) if config else _config.config_of_checkpoint(loaded)
     if resolved is None:
         note = "Attention heads are not shown: their number is not in the weights. Give the model's --config."
-        tensors = [
-            Component(n, tuple(v.shape), str(v.dtype).removeprefix("torch.")) for n, v in weights.items()
-        ]
-        return Contents(tensors, {}, note)
+        return Contents(components_of_weights(weights), {}, note)
     model = _models.build_model(resolved)
     fit = _fit.compare_state(model.state_dict(), weights)
     source = f"config {config}" if config else "the config inside the checkpoint"
     _fit.require_fit(fit, checkpoint=str(checkpoint), config=source)
     return Contents(components_of(model), attention_layouts(model))
+
+
+def components_of_weights(weights: Mapping[str, Any]) -> list[Component]:
+    """Components of a state dict, for want of a live model: names, shapes and types, no heads."""
+    return [Component(n, tuple(v.shape), str(v.dtype).removeprefix("torch.")) for n, v in weights.items()]
 
 
 def _tree(checkpoint: Path, found: Contents, depth: int | None) -> Tree:
