@@ -7,17 +7,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from dissect_core.torch import state_dict_of
-from dissect_mmdet import ImageError, MMDetDetector, load_mmdet_checkpoint, open_mmdet
+from dissect_mmdet import ImageError, MMDetDetector, open_mmdet
 
 
 def open_detector(config: Path | str, checkpoint: Path | str, device: str) -> MMDetDetector:
     """Open a detector, printing what MMEngine prints when it loads a checkpoint."""
     print(f"Loads checkpoint by local backend from path: {checkpoint}")
     detector = open_mmdet(config=config, checkpoint=checkpoint, device=device)
-    wanted, held = detector.model.state_dict(), state_dict_of(load_mmdet_checkpoint(checkpoint))
-    unexpected = [name for name in held if name not in wanted]
-    missing = [name for name in wanted if name not in held and "num_batches_tracked" not in name]
+    # MMEngine names every entry that the model lacks, and no counters of batches among the missing.
+    unexpected = detector.fit.ignored + detector.fit.unexpected
+    missing = [name for name in detector.fit.missing if "num_batches_tracked" not in name]
     lines = ["The model and loaded state dict do not match exactly\n"]
     if unexpected:
         lines.append(f"unexpected key in source state_dict: {', '.join(unexpected)}\n")

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from dissect_core import AblationReport, AttentionLayout, Component, Intervention, Mask, Zero
 from dissect_core.torch import ablated, attention_layouts, components_of
 
+from ._fit import Fit
 from ._images import read_image
 from .errors import ConfigError
 
@@ -53,12 +54,15 @@ class MMDetDetector:
         Its config, for the test pipeline.
     class_names : tuple of str
         One name for each label.
+    fit : Fit
+        How the checkpoint's entries matched the model's.
     """
 
-    def __init__(self, model: torch.nn.Module, config: Any, class_names: tuple[str, ...]) -> None:
+    def __init__(self, model: torch.nn.Module, config: Any, class_names: tuple[str, ...], fit: Fit) -> None:
         self.model = model
         self.config = config
         self.class_names = class_names
+        self.fit = fit
         self._pipeline: Any = None
 
     @property

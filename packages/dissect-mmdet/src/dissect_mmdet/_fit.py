@@ -24,12 +24,15 @@ class Fit:
         Entries in the model's state dict.
     missing, unexpected, reshaped : tuple of str
         Names that the checkpoint lacks, that the model lacks, and that differ in shape.
+    ignored : tuple of str
+        Names that the model lacks and that nobody misses: the preprocessor's mean and standard deviation.
     """
 
     n_model: int
     missing: tuple[str, ...]
     unexpected: tuple[str, ...]
     reshaped: tuple[str, ...]
+    ignored: tuple[str, ...] = ()
 
     @property
     def share(self) -> float:
@@ -62,10 +65,12 @@ def compare_state(model_state: Mapping[str, Any], weights: Mapping[str, Any]) ->
     >>> fit.missing, fit.unexpected, fit.reshaped, fit.share
     (('b',), ('c',), ('a',), 0.0)
     """
+    extra = [name for name in weights if name not in model_state]
     return Fit(
         n_model=len(model_state),
         missing=tuple(name for name in model_state if name not in weights),
-        unexpected=tuple(n for n in weights if n not in model_state and n not in HARMLESS_EXTRAS),
+        unexpected=tuple(name for name in extra if name not in HARMLESS_EXTRAS),
+        ignored=tuple(name for name in extra if name in HARMLESS_EXTRAS),
         reshaped=tuple(
             name
             for name, value in model_state.items()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from dissect_core.torch import state_dict_of
 from ._checkpoints import load_mmdet_checkpoint
 from ._config import checked_config, config_of_checkpoint, load_config
 from ._detector import MMDetDetector
-from ._fit import MIN_MATCH, compare_state, require_fit
+from ._fit import MIN_MATCH, Fit, compare_state, require_fit
 from ._models import available_device, build_model, class_names_of
 from ._runtime import require_mmdet
 from .errors import ConfigError
@@ -59,26 +60,39 @@ def open_mmdet(
     require_mmdet()
     place = available_device(device)
     loaded = load_mmdet_checkpoint(checkpoint, trust=trust)
-    if config is None:
-        resolved, source = config_of_checkpoint(loaded), "the config inside the checkpoint"
-        if resolved is None:
-            raise ConfigError(
-                f"checkpoint {checkpoint} holds no config that can be read safely: give one with --config."
-            )
-    elif isinstance(config, (str, Path)):
-        resolved, source = load_config(config), f"config {config}"
-    else:
-        resolved, source = checked_config(config, "the given config"), "the given config"
-    model: Any = build_model(resolved)  # MMDetection reads attributes of it that torch's types do not know
+    resolved, source = resolve_config(loaded, config)
+    if resolved is None:
+        raise ConfigError(
+            f"checkpoint {checkpoint} holds no config that can be read safely: give one with --config."
+        )
     weights = state_dict_of(loaded)
-    require_fit(
-        compare_state(model.state_dict(), weights),
-        checkpoint=str(checkpoint),
-        config=source,
-        min_match=min_match,
-    )
+    model, fit = fitted_model(resolved, weights, checkpoint=checkpoint, source=source, min_match=min_match)
     model.load_state_dict(weights, strict=False)
     names = class_names_of(loaded, resolved, model)
     model.cfg = resolved
     model.dataset_meta = {"classes": names}
-    return MMDetDetector(model.to(place).eval(), resolved, names)
+    return MMDetDetector(model.to(place).eval(), resolved, names, fit)
+
+
+def resolve_config(loaded: dict[str, Any], config: Path | str | Any | None) -> tuple[Any | None, str]:
+    """The config given, else the one inside a checkpoint, and where it came from, for messages."""
+    if config is None:
+        return config_of_checkpoint(loaded), "the config inside the checkpoint"
+    if isinstance(config, (str, Path)):
+        return load_config(config), f"config {config}"
+    return checked_config(config, "the given config"), "the given config"
+
+
+def fitted_model(
+    config: Any,
+    weights: Mapping[str, Any],
+    *,
+    checkpoint: Path | str,
+    source: str,
+    min_match: float = MIN_MATCH,
+) -> tuple[Any, Fit]:
+    """A model with random weights that the checkpoint's weights fit, or `CheckpointFitError`."""
+    model: Any = build_model(config)  # MMDetection reads attributes of it that torch's types do not know
+    fit = compare_state(model.state_dict(), weights)
+    require_fit(fit, checkpoint=str(checkpoint), config=source, min_match=min_match)
+    return model, fit

@@ -14,7 +14,7 @@ from rich.tree import Tree
 from dissect_core import AttentionLayout, Component, select_components
 from dissect_core.torch import attention_layouts, components_of, state_dict_of
 
-from .. import _checkpoints, _config, _fit, _models
+from .. import _checkpoints, _open
 from ._options import CheckpointArgument, ConfigOption, TrustOption
 
 
@@ -86,14 +86,11 @@ def read_components(checkpoint: Path, config: Path | None, *, trust: bool) -> Co
     """Components from the live model where its config is known, else from the checkpoint's tensors alone."""
     loaded = _checkpoints.load_mmdet_checkpoint(checkpoint, trust=trust)
     weights = state_dict_of(loaded)
-    resolved = _config.load_config(config) if config else _config.config_of_checkpoint(loaded)
+    resolved, source = _open.resolve_config(loaded, config)
     if resolved is None:
         note = "Attention heads are not shown: their number is not in the weights. Give the model's --config."
         return Contents(components_of_weights(weights), {}, note)
-    model = _models.build_model(resolved)
-    fit = _fit.compare_state(model.state_dict(), weights)
-    source = f"config {config}" if config else "the config inside the checkpoint"
-    _fit.require_fit(fit, checkpoint=str(checkpoint), config=source)
+    model, _ = _open.fitted_model(resolved, weights, checkpoint=checkpoint, source=source)
     return Contents(components_of(model), attention_layouts(model))
 
 

@@ -26,14 +26,15 @@ class StudyPlan:
     names : sequence of str
         Bundled detectors.
     images : sequence of Path
-    annotations : Path
+    truth : GroundTruth
+        Of these images.
     repeats, seed, device
         As in `study_plan`.
     """
 
     names: Sequence[str]
     images: Sequence[Path]
-    annotations: Path
+    truth: GroundTruth
     repeats: int
     seed: int
     device: str
@@ -45,14 +46,13 @@ class StudyPlan:
 
     def run(self) -> Iterator[tuple[str, Outcome]]:
         """Yield the name of a detector and an outcome for each variant."""
-        truth = GroundTruth.from_coco(self.annotations)
         for name in self.names:
             files = demo_files(name)
             detector = open_mmdet(config=files.config, checkpoint=files.checkpoint, device=self.device)
             batches = list(detector.prepare(self.images, BATCH_SIZE))
-            categories = label_to_category(truth, detector.class_names)
+            categories = label_to_category(self.truth, detector.class_names)
             for outcome in run_study(
-                name, detector, batches, truth, categories, repeats=self.repeats, seed=self.seed
+                name, detector, batches, self.truth, categories, repeats=self.repeats, seed=self.seed
             ):
                 yield name, outcome
 
@@ -83,4 +83,4 @@ def study_plan(
     """
     images, annotations = write_split(folder / "data", "test", n_images)
     truth = GroundTruth.from_coco(annotations)
-    return StudyPlan(tuple(names), image_paths(images, truth.file_names), annotations, repeats, seed, device)
+    return StudyPlan(tuple(names), image_paths(images, truth.file_names), truth, repeats, seed, device)

@@ -15,7 +15,6 @@ from dissect_eval import Detections, GroundTruth, coco_ap, detection_metrics, ma
 from .._detector import Batch, ImageDetections, MMDetDetector
 
 DOSES = (0.25, 0.5, 0.75, 1.0)
-REPEATS = 2
 QUERY_EMBEDDING = "query_embedding.weight"
 
 Unit = tuple[str, int]
@@ -158,7 +157,7 @@ def run_study(
     *,
     targets: Sequence[Target] | None = None,
     doses: Sequence[float] = DOSES,
-    repeats: int = REPEATS,
+    repeats: int,
     seed: int = 0,
 ) -> Iterator[Outcome]:
     """Measure the whole detector, then every ablated variant of it.

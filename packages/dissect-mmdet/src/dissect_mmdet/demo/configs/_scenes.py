@@ -4,7 +4,6 @@ default_scope = 'mmdet'
 dataset_type = 'CocoDataset'
 data_root = 'demo-data/'
 metainfo = dict(classes=('circle', 'square', 'triangle', 'star', 'ring', 'cross'))
-num_classes = 6
 
 train_pipeline = [
     dict(type='LoadImageFromFile'),
