@@ -10,15 +10,14 @@ import numpy as np
 
 from ._detections import Detections
 from ._json import as_record
+from ._ranking import MAX_DETECTIONS
 from ._truth import GroundTruth
 from .errors import SettingError
 
-__all__ = ["CocoAP", "TieBreak", "coco_ap"]
+__all__ = ["Backend", "CocoAP", "TieBreak", "coco_ap"]
 
 TieBreak = Literal["canonical", "input"]
-
-MAX_DETECTIONS = 100
-"""COCO looks at so many detections per image and category, the best by score."""
+Backend = Literal["numpy", "pycocotools"]
 
 NAMES = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl")
 
@@ -70,7 +69,13 @@ class CocoAP:
         return as_record(self)
 
 
-def coco_ap(truth: GroundTruth, detections: Detections, *, tie_break: TieBreak = "canonical") -> CocoAP:
+def coco_ap(
+    truth: GroundTruth,
+    detections: Detections,
+    *,
+    tie_break: TieBreak = "canonical",
+    backend: Backend = "numpy",
+) -> CocoAP:
     """COCO box AP and AR of a split.
 
     Parameters
@@ -83,6 +88,8 @@ def coco_ap(truth: GroundTruth, detections: Detections, *, tie_break: TieBreak =
     tie_break : {"canonical", "input"}
         Order of detections with tied scores. "canonical" goes by category and coordinates, so that the result
         does not depend on the order of the input; "input" keeps it, and equals pycocotools to the last digit.
+    backend : {"numpy", "pycocotools"}
+        What computes: arrays, or the reference implementation for comparison (many times slower).
 
     Returns
     -------
@@ -92,14 +99,14 @@ def coco_ap(truth: GroundTruth, detections: Detections, *, tie_break: TieBreak =
     Raises
     ------
     SettingError
-        If `tie_break` is unknown.
+        If `tie_break` or `backend` is unknown.
     DetectionError
         If a detection has an image or category that `truth` does not have.
 
     Notes
     -----
-    Needs pycocotools, imported on the first call. Its printing is caught by replacing ``sys.stdout`` while it
-    runs, so lines that another thread prints in that time are lost.
+    A truth is indexed on its first use and the index kept with it, so further detections cost less. The
+    pycocotools backend catches its printing by replacing ``sys.stdout`` while it runs.
 
     References
     ----------
@@ -121,12 +128,16 @@ def coco_ap(truth: GroundTruth, detections: Detections, *, tie_break: TieBreak =
     """
     if tie_break not in ("canonical", "input"):
         raise SettingError(f"`tie_break` must be 'canonical' or 'input', got {tie_break!r}.")
+    if backend not in ("numpy", "pycocotools"):
+        raise SettingError(f"`backend` must be 'numpy' or 'pycocotools', got {backend!r}.")
     aligned = detections.aligned_to(truth)
     categories = list(truth.category_names)
     counted = ~truth.is_region
     if counted.any():
-        from ._pycocotools import evaluate
-
+        if backend == "numpy":
+            from ._ap_numpy import evaluate
+        else:
+            from ._pycocotools import evaluate
         stats, per_class = evaluate(truth, aligned, tie_break)
     else:
         stats, per_class = [float("nan")] * 12, [float("nan")] * len(categories)

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ._boxes import _giou, _ioa, _iou
+from ._boxes import _giou
+from ._coco_match import overlapping_pairs
 from ._detections import Detections
-from ._order import canonical_order
+from ._index import index_of
 from ._ragged import Ints
+from ._ranking import rank
 from ._truth import GroundTruth
 
 __all__ = ["GreedyMatches", "greedy_matches"]
@@ -56,57 +58,35 @@ def greedy_matches(
     excuses any number. Tied scores go by category and coordinates of the detection, tied IoUs by those of
     the truth.
     """
-    region = truth.is_region
-    in_play = aligned.scores >= score_threshold
-    t_order = canonical_order(truth.image_index, truth.category_ids, truth.boxes)
-    d_order = canonical_order(aligned.image_index, aligned.category_ids, aligned.boxes, aligned.scores)
-    boxes, kinds, regions = truth.boxes[t_order], truth.category_ids[t_order], region[t_order]
-    d_boxes, d_kinds, d_in_play = aligned.boxes[d_order], aligned.category_ids[d_order], in_play[d_order]
-
     floor = iou_threshold - TOLERANCE
-    excused = np.zeros(aligned.n_boxes, dtype=np.bool_)
-    near_truth: list[Ints] = []
-    near_detection: list[Ints] = []
-    near_iou: list[NDArray[np.float64]] = []
-    t, d = truth.image_splits, aligned.image_splits
-    for image in np.flatnonzero((np.diff(t) > 0) & (np.diff(d) > 0)):
-        rows = np.arange(t[image], t[image + 1])
-        columns = np.arange(d[image], d[image + 1])[d_in_play[d[image] : d[image + 1]]]
-        same = kinds[rows, None] == d_kinds[None, columns]
-        overlap = _iou(boxes[rows, None], d_boxes[None, columns])
-        at_row, at_column = np.nonzero(same & (overlap >= floor) & ~regions[rows, None])
-        near_truth.append(rows[at_row])
-        near_detection.append(columns[at_column])
-        near_iou.append(overlap[at_row, at_column])
-        if regions[rows].any():
-            inside = _ioa(boxes[rows, None], d_boxes[None, columns])
-            excused[columns] = (same & (inside >= floor) & regions[rows, None]).any(axis=0)
-
-    at_truth, at_detection, iou = _take_best_first(near_truth, near_detection, near_iou)
+    index = index_of(truth, "canonical")
+    ranking = rank(index, aligned, "canonical", limit=None, least_score=score_threshold)
+    at_truth, place, iou = overlapping_pairs(index, ranking, floor)
+    excused = np.zeros(len(ranking.rows), dtype=np.bool_)
+    inside = index.crowd[at_truth]
+    excused[ranking.by_group[place[inside]]] = True
+    at_truth, place, iou = _take_best_first(at_truth[~inside], place[~inside], iou[~inside])
+    at_detection = ranking.by_group[place]
     excused[at_detection] = False
-    excused_in_file = np.zeros_like(excused)
-    excused_in_file[d_order] = excused
-    truth_index, detection_index = t_order[at_truth], d_order[at_detection]
+    in_play, excused_in_file = (np.zeros(aligned.n_boxes, dtype=np.bool_) for _ in range(2))
+    in_play[ranking.rows] = True
+    excused_in_file[ranking.rows] = excused
+    truth_index, detection_index = index.rows[at_truth], ranking.rows[at_detection]
     return GreedyMatches(
         truth_index=truth_index,
         detection_index=detection_index,
         iou=iou,
         giou=_giou(truth.boxes[truth_index], aligned.boxes[detection_index]),
-        truth_counted=~region,
+        truth_counted=~truth.is_region,
         detection_counted=in_play & ~excused_in_file,
         detection_excused=excused_in_file,
     )
 
 
 def _take_best_first(
-    near_truth: list[Ints], near_detection: list[Ints], near_iou: list[NDArray[np.float64]]
+    truths: Ints, detections: Ints, ious: NDArray[np.float64]
 ) -> tuple[Ints, Ints, NDArray[np.float64]]:
     """Walk the candidates by detection, then falling IoU, then truth, and take what is still free."""
-    if not near_truth:
-        none = np.zeros(0, dtype=np.int64)
-        return none, none, np.zeros(0)
-    truths, detections = np.concatenate(near_truth), np.concatenate(near_detection)
-    ious = np.concatenate(near_iou)
     order = np.lexsort([truths, -ious, detections])
     taken: set[int] = set()
     kept: list[int] = []

@@ -1,0 +1,128 @@
+"""Detections in the two orders that COCO AP needs: by image for matching, by score for the curves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ._detections import Detections
+from ._index import AREA_RANGES, TruthIndex, corners_of
+from ._ragged import Ints
+
+if TYPE_CHECKING:
+    from ._ap import TieBreak
+
+__all__ = ["MAX_DETECTIONS", "Ranking", "rank"]
+
+MAX_DETECTIONS = 100
+"""COCO looks at so many detections per image and category, the best by score."""
+
+
+@dataclass(frozen=True, eq=False)
+class Ranking:
+    """The best detections of each image and category, D in all, ordered by category and falling score.
+
+    Attributes
+    ----------
+    rows : ndarray of int64, shape (D,)
+        Rows of the detections.
+    category, image : ndarray of int64, shape (D,)
+        Indices into the truth's categories and images.
+    place : ndarray of int64, shape (D,)
+        Rank within image and category, from 0.
+    splits : ndarray of int64, shape (K + 1,)
+        Where each category begins.
+    by_group : ndarray of int64, shape (D,)
+        Positions in this order, sorted by image, category and falling score.
+    group : ndarray of int64, shape (D,)
+        ``image index * K + category index`` in the order of `by_group`, ascending.
+    corners : ndarray of float64, shape (4, D)
+        ``x_min, y_min, x_max, y_max``.
+    box_area : ndarray of float64, shape (D,)
+        Width × height.
+    in_range : ndarray of bool, shape (4, D)
+        Whether the area lies in each of COCO's ranges.
+    n_cut : int
+        Detections beyond the limit, 100 for COCO AP.
+    """
+
+    rows: Ints
+    category: Ints
+    image: Ints
+    place: Ints
+    splits: Ints
+    by_group: Ints
+    group: Ints
+    corners: NDArray[np.float64]
+    box_area: NDArray[np.float64]
+    in_range: NDArray[np.bool_]
+    n_cut: int
+
+
+def rank(
+    index: TruthIndex,
+    aligned: Detections,
+    tie_break: TieBreak,
+    *,
+    limit: int | None = MAX_DETECTIONS,
+    least_score: float = -np.inf,
+) -> Ranking:
+    """Order the detections, which are aligned to the truth of `index`, leaving out low scores and the excess."""
+    n_categories = len(index.categories)
+    category, image = np.searchsorted(index.categories, aligned.category_ids), aligned.image_index
+    # Sorting by the least important key first: numpy sorts 16-bit integers stably in linear time.
+    order = np.flatnonzero(aligned.scores >= least_score)
+    order = order[np.argsort(-aligned.scores[order], kind="stable")]
+    order = order[_by(category[order], n_categories)]
+    if tie_break == "canonical":
+        order = _break_ties(order, category, image, aligned)
+    category, image = category[order], image[order]
+    by_group = _by(image, aligned.n_images)
+    group = (image * n_categories + category)[by_group]
+    place = np.empty(len(order), dtype=np.int64)
+    place[by_group] = np.arange(len(order)) - np.searchsorted(group, group)
+    kept = np.ones_like(place, dtype=np.bool_) if limit is None else place < limit
+    if not kept.all():
+        moved = np.cumsum(kept) - 1
+        by_group, group = moved[by_group[kept[by_group]]], group[kept[by_group]]
+        order, category, image, place = order[kept], category[kept], image[kept], place[kept]
+    corners, box_area = corners_of(aligned.boxes[order], aligned.sizes[order])
+    low, high = AREA_RANGES.T[:, :, None]
+    return Ranking(
+        rows=order,
+        category=category,
+        image=image,
+        place=place,
+        splits=np.searchsorted(category, np.arange(n_categories + 1)),
+        by_group=by_group,
+        group=group,
+        corners=corners,
+        box_area=box_area,
+        in_range=(box_area >= low) & (box_area <= high),
+        n_cut=len(kept) - len(order),
+    )
+
+
+def _by(values: Ints, n_values: int) -> Ints:
+    """Return the stable order of small integers."""
+    return np.argsort(values.astype(np.uint16) if n_values <= 2**16 else values, kind="stable")
+
+
+def _break_ties(order: Ints, category: Ints, image: Ints, aligned: Detections) -> Ints:
+    """Reorder detections of one image, category and score by their coordinates."""
+    keys = [values[order] for values in (category, image, aligned.scores)]
+    tied = np.ones(max(len(order) - 1, 0), dtype=np.bool_)
+    for values in keys:
+        tied &= values[1:] == values[:-1]
+    if not tied.any():
+        return order
+    run = np.concatenate([[0], np.cumsum(~tied)])
+    in_run = np.concatenate([tied, [False]]) | np.concatenate([[False], tied])
+    at = np.flatnonzero(in_run)
+    boxes = aligned.boxes[order[at]]
+    order = order.copy()
+    order[at] = order[at[np.lexsort([*boxes.T[::-1], run[at]])]]
+    return order
