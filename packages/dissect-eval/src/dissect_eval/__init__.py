@@ -6,19 +6,25 @@ which needs the extra ``plot``.
 """
 
 from ._ap import CocoAP, coco_ap
+from ._bootstrap import BootstrapResult, bootstrap
 from ._boxes import aligned_giou, aligned_iou, pairwise_giou, pairwise_ioa, pairwise_iou
 from ._chance import ChanceLevel, chance_level
+from ._confusion import ConfusionMatrix, confusion_matrix
 from ._detection import ClassMetrics, DetectionMetrics, Scores, detection_metrics
 from ._detections import Detections
 from ._f1 import PairedF1, f1_of_counts, paired_labels_f1
 from ._health import TruthHealth
+from ._intervals import RepeatSummary, adjust_p_values, summarize_repeats
 from ._labels import label_to_category
 from ._layouts import cxcywh_to_xyxy, xywh_to_xyxy, xyxy_to_cxcywh, xyxy_to_xywh
 from ._matched import LegacyMetrics, MatchedMetrics, matched_metrics
 from ._matching import MatchedPairs, match_image, match_pairs
 from ._split import check_split
+from ._statistics import METRICS
 from ._summary import DetectionCounts, Evaluation, evaluate
+from ._tide import ClassErrors, ErrorTypes, error_types
 from ._truth import GroundTruth
+from ._variants import VariantRow, VariantTable, evaluate_variants
 from .errors import (
     BoxError,
     CategoryError,
@@ -31,16 +37,21 @@ from .errors import (
 )
 
 __all__ = [
+    "METRICS",
+    "BootstrapResult",
     "BoxError",
     "CategoryError",
     "ChanceLevel",
+    "ClassErrors",
     "ClassMetrics",
     "CocoAP",
+    "ConfusionMatrix",
     "DetectionCounts",
     "DetectionError",
     "DetectionMetrics",
     "Detections",
     "DissectEvalError",
+    "ErrorTypes",
     "Evaluation",
     "GroundTruth",
     "LegacyMetrics",
@@ -48,19 +59,27 @@ __all__ = [
     "MatchedPairs",
     "MissingExtraError",
     "PairedF1",
+    "RepeatSummary",
     "Scores",
     "SettingError",
     "SplitWarning",
     "TruthError",
     "TruthHealth",
+    "VariantRow",
+    "VariantTable",
+    "adjust_p_values",
     "aligned_giou",
     "aligned_iou",
+    "bootstrap",
     "chance_level",
     "check_split",
     "coco_ap",
+    "confusion_matrix",
     "cxcywh_to_xyxy",
     "detection_metrics",
+    "error_types",
     "evaluate",
+    "evaluate_variants",
     "f1_of_counts",
     "label_to_category",
     "match_image",
@@ -70,6 +89,7 @@ __all__ = [
     "pairwise_giou",
     "pairwise_ioa",
     "pairwise_iou",
+    "summarize_repeats",
     "xywh_to_xyxy",
     "xyxy_to_cxcywh",
     "xyxy_to_xywh",
