@@ -148,16 +148,15 @@ def coco_ap(
     return CocoAP(
         **numbers,
         per_class=dict(zip(categories, per_class, strict=True)),
-        n_cut=_n_cut(aligned),
+        n_cut=_n_cut(aligned, categories),
         tie_break=tie_break,
         undefined=undefined,
     )
 
 
-def _n_cut(aligned: Detections) -> int:
-    groups = np.column_stack([aligned.image_index, aligned.category_ids])
-    counts = np.unique(groups, axis=0, return_counts=True)[1]
-    return int(np.maximum(counts - MAX_DETECTIONS, 0).sum())
+def _n_cut(aligned: Detections, categories: list[int]) -> int:
+    group = aligned.image_index * len(categories) + np.searchsorted(categories, aligned.category_ids)
+    return int(np.maximum(np.bincount(group) - MAX_DETECTIONS, 0).sum())
 
 
 def _reason(name: str, any_truth: bool) -> str:
