@@ -252,3 +252,25 @@ def test_real_counts_equal_pycocotools(golden, gt, dt, threshold):
 def test_bad_settings(truth_of, setting, match):
     with pytest.raises(SettingError, match=match):
         detection_metrics(truth_of({1: []}), found_of({1: []}), **setting)
+
+
+def test_by_size_goes_by_truth_and_by_false_box(truth_of):
+    """Small truth found by a medium box is a small hit; the false medium box is a medium false positive."""
+    truth = truth_of({1: [(1, 0, 0, 30, 30), (1, 100, 0, 60, 60)]}, size=(400, 400))
+    boxes = [[0, 0, 34, 34], [200, 200, 260, 260], [300, 300, 399, 399]]
+    found = Detections.from_arrays([(boxes, [0.9, 0.8, 0.7], [0, 0, 0])], [1], [1])
+    by_size = detection_metrics(truth, found).by_size
+    counts = {
+        name: (m.n_true_positives, m.n_false_positives, m.n_false_negatives) for name, m in by_size.items()
+    }
+    assert counts == {"small": (1, 0, 0), "medium": (0, 1, 1), "large": (0, 1, 0)}
+    assert by_size["small"].mean_giou == pytest.approx(900 / 34**2)
+    assert np.isnan(by_size["large"].recall)
+
+
+def test_sizes_add_up(golden):
+    truth = GroundTruth.from_coco(golden("medical_waste/test_gt.json"))
+    result = detection_metrics(truth, Detections.from_results(golden("medical_waste/dt.json"), truth))
+    assert sum(m.n_truth for m in result.by_size.values()) == result.n_truth
+    assert sum(m.n_true_positives for m in result.by_size.values()) == result.n_true_positives
+    assert sum(m.n_detections for m in result.by_size.values()) == result.n_detections

@@ -102,7 +102,7 @@ def test_chance_level_on_coco(golden, n, expected):
 def test_chance_level_is_seeded(truth_of):
     truth = truth_of({1: [(1, 10, 10, 40, 40)], 2: [(1, 0, 0, 90, 20)], 3: []})
     first = chance_level(truth, 20, seed=3, repeats=4)
-    assert first == chance_level(truth, [20, 20, 20], seed=3, repeats=4)
+    assert first.to_dict() == chance_level(truth, [20, 20, 20], seed=3, repeats=4).to_dict()
     assert first.per_repeat[:2] == chance_level(truth, 20, seed=3, repeats=2).per_repeat
     assert first != chance_level(truth, 20, seed=4, repeats=4)
     assert first.mean_giou == pytest.approx(np.mean(first.per_repeat))
@@ -120,17 +120,17 @@ def test_chance_level_undefined(truth_of):
     truth = truth_of({1: [(1, 10, 10, 40, 40)]})
     nothing = chance_level(truth, 0)
     assert math.isnan(nothing.mean_giou)
-    assert nothing.undefined == "no image has both truth and boxes"
+    assert nothing.undefined["mean_giou"] == "no image has both truth and boxes"
     assert nothing.to_dict()["mean_giou"] is None
 
 
 @pytest.mark.parametrize(
     ("arguments", "match"),
     [
-        ({"n_per_image": [1, 2]}, r"`n_per_image` must be one count >= 0, or 1 of them"),
-        ({"n_per_image": -1}, r"`n_per_image` must be"),
-        ({"n_per_image": 1, "repeats": 0}, r"`repeats` must be >= 1"),
-        ({"n_per_image": 1, "seed": -1}, r"`seed` >= 0"),
+        ({"detections": [1, 2]}, r"`detections` must be detections, one count >= 0, or 1 of them"),
+        ({"detections": -1}, r"`detections` must be"),
+        ({"detections": 1, "repeats": 0}, r"`repeats` must be >= 1"),
+        ({"detections": 1, "seed": -1}, r"`seed` >= 0"),
     ],
 )
 def test_chance_level_bad_settings(truth_of, arguments, match):

@@ -49,11 +49,16 @@ class MatchedSplit:
     matches: CocoMatches
 
 
-def match_split(truth: GroundTruth, aligned: Detections, tie_break: TieBreak) -> MatchedSplit:
+def match_split(
+    truth: GroundTruth,
+    aligned: Detections,
+    tie_break: TieBreak,
+    thresholds: NDArray[np.float64] = IOU_THRESHOLDS,
+) -> MatchedSplit:
     """Order and match a split as COCO does."""
     index = index_of(truth, tie_break)
     ranking = rank(index, aligned, tie_break)
-    return MatchedSplit(index, ranking, match(index, ranking))
+    return MatchedSplit(index, ranking, match(index, ranking, thresholds))
 
 
 def evaluate(truth: GroundTruth, aligned: Detections, tie_break: TieBreak) -> tuple[list[float], list[float]]:
@@ -81,7 +86,7 @@ def precision_arrays(
 def precision_at(split: MatchedSplit, area: int = 0, cut: int = MAX_DETECTIONS) -> NDArray[np.float64]:
     """Return interpolated precision, shape (T, 101, K), of one area range and cut; NaN without truth."""
     n_counted = split.index.n_counted[area]
-    out = np.full((len(IOU_THRESHOLDS), len(RECALLS), len(n_counted)), np.nan)
+    out = np.full((len(split.matches.hit), len(RECALLS), len(n_counted)), np.nan)
     out[:, :, n_counted > 0] = 0.0
     for t, hits, counted in _hits(split, area, cut):
         ends = np.searchsorted(split.ranking.category[hits], np.arange(len(n_counted) + 1))

@@ -3,118 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ._detection_results import ClassMetrics, DetectionMetrics, Scores
 from ._detections import Detections
 from ._f1 import f1_of_counts, ratio
 from ._greedy import GreedyMatches, greedy_matches
-from ._json import as_record
+from ._index import AREA_RANGES
 from ._ragged import Ints
 from ._truth import GroundTruth
 from .errors import SettingError
 
-__all__ = ["ClassMetrics", "DetectionMetrics", "Scores", "detection_metrics"]
+__all__ = ["detection_metrics"]
 
-
-@dataclass(frozen=True)
-class Scores:
-    """Precision, recall and F1, each in [0, 1], NaN where undefined."""
-
-    precision: float
-    recall: float
-    f1: float
-
-
-@dataclass(frozen=True)
-class ClassMetrics:
-    """Results for one category; NaN where undefined.
-
-    Attributes
-    ----------
-    n_truth, n_detections : int
-        Counted true boxes and detections.
-    n_true_positives, n_false_positives, n_false_negatives : int
-        A true box that is not found is a false negative.
-    precision, recall, f1 : float
-        TP / detections, TP / truth and 2 TP / (truth + detections).
-    mean_giou : float
-        Mean GIoU of the true positives.
-    """
-
-    n_truth: int
-    n_detections: int
-    n_true_positives: int
-    n_false_positives: int
-    n_false_negatives: int
-    precision: float
-    recall: float
-    f1: float
-    mean_giou: float
-
-
-@dataclass(frozen=True)
-class DetectionMetrics:
-    """Detection as a count of hits, misses and false alarms at one IoU threshold and score cut.
-
-    Attributes
-    ----------
-    iou_threshold, score_threshold : float
-        The settings, because F1 means nothing without them.
-    micro : Scores
-        From the counts of all categories together.
-    macro : Scores
-        Mean over the categories for which each is defined; F1 is the mean of F1s.
-    weighted : Scores
-        The same, weighted by the number of true boxes.
-    mean_giou : float
-        Mean GIoU of all true positives; NaN if there is none.
-    per_class : mapping of int to ClassMetrics
-        Every category of the ground truth by its id, used or not.
-    n_images, n_images_without_truth, n_images_without_detections : int
-        All images count; those without counted truth, and those without a detection above the cut.
-    n_truth, n_regions, n_degenerate_truth : int
-        True boxes to be found; crowd and ignored regions, which are not; boxes without area among the
-        first, which nothing can match.
-    n_detections, n_true_positives, n_false_positives, n_false_negatives : int
-        Counted detections are true or false positives.
-    n_excused, n_below_score, n_dropped : int
-        Detections in a crowd or ignored region, under the score cut, and dropped on loading.
-    undefined : mapping of str to str
-        Why a field is NaN.
-    notes : tuple of str
-        Which categories the macro and weighted means leave out.
-    """
-
-    iou_threshold: float
-    score_threshold: float
-    micro: Scores
-    macro: Scores
-    weighted: Scores
-    mean_giou: float
-    per_class: Mapping[int, ClassMetrics]
-    n_images: int
-    n_images_without_truth: int
-    n_images_without_detections: int
-    n_truth: int
-    n_regions: int
-    n_degenerate_truth: int
-    n_detections: int
-    n_true_positives: int
-    n_false_positives: int
-    n_false_negatives: int
-    n_excused: int
-    n_below_score: int
-    n_dropped: int
-    undefined: Mapping[str, str]
-    notes: tuple[str, ...]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return all fields ready for JSON; NaN becomes None."""
-        return as_record(self)
+SIZES = {"small": AREA_RANGES[1], "medium": AREA_RANGES[2], "large": AREA_RANGES[3]}
 
 
 def detection_metrics(
@@ -203,6 +108,7 @@ def detection_metrics(
         weighted=averages["weighted"],
         mean_giou=float(found.giou.mean()) if n_hits else float("nan"),
         per_class=per_class,
+        by_size=_by_size(truth, aligned, found),
         n_images=truth.n_images,
         n_images_without_truth=int((counted_truth == 0).sum()),
         n_images_without_detections=int((above == 0).sum()),
@@ -236,19 +142,9 @@ def _score(
         "recall": ratio(hits, n_truth),
         "f1": f1_of_counts(hits, n_detections - hits, n_truth - hits),
     }
-    giou = ratio(count(hit_categories, found.giou), hits)
+    giou_sums = count(hit_categories, found.giou)
     per_class = {
-        int(category): ClassMetrics(
-            n_truth=int(n_truth[i]),
-            n_detections=int(n_detections[i]),
-            n_true_positives=int(hits[i]),
-            n_false_positives=int(n_detections[i] - hits[i]),
-            n_false_negatives=int(n_truth[i] - hits[i]),
-            precision=float(columns["precision"][i]),
-            recall=float(columns["recall"][i]),
-            f1=float(columns["f1"][i]),
-            mean_giou=float(giou[i]),
-        )
+        int(category): _class_metrics(n_truth[i], n_detections[i], hits[i], giou_sums[i])
         for i, category in enumerate(categories)
     }
     t, d, h = n_truth.sum(), n_detections.sum(), hits.sum()
@@ -263,6 +159,36 @@ def _score(
         if not defined.all()
     )
     return per_class, averages, notes
+
+
+def _class_metrics(n_truth: Any, n_detections: Any, hits: Any, giou_sum: Any) -> ClassMetrics:
+    t, d, h = int(n_truth), int(n_detections), int(hits)
+    return ClassMetrics(
+        n_truth=t,
+        n_detections=d,
+        n_true_positives=h,
+        n_false_positives=d - h,
+        n_false_negatives=t - h,
+        precision=float(ratio(h, d)),
+        recall=float(ratio(h, t)),
+        f1=float(f1_of_counts(h, d - h, t - h)),
+        mean_giou=float(ratio(giou_sum, h)),
+    )
+
+
+def _by_size(truth: GroundTruth, aligned: Detections, found: GreedyMatches) -> dict[str, ClassMetrics]:
+    false = found.detection_counted.copy()
+    false[found.detection_index] = False
+    box_area = aligned.sizes[:, 0] * aligned.sizes[:, 1]
+    out = {}
+    for name, (low, high) in SIZES.items():
+        of_truth = (truth.area >= low) & (truth.area <= high)
+        of_hit = of_truth[found.truth_index]
+        hits = of_hit.sum()
+        n_false = (false & (box_area >= low) & (box_area <= high)).sum()
+        n_truth = (of_truth & found.truth_counted).sum()
+        out[name] = _class_metrics(n_truth, hits + n_false, hits, found.giou[of_hit].sum())
+    return out
 
 
 def _mean(values: NDArray[np.float64], weights: NDArray[Any]) -> float:

@@ -10,7 +10,8 @@ import numpy as np
 
 from ._ap import CocoAP, TieBreak, coco_ap
 from ._chance import ChanceLevel, chance_level
-from ._detection import DetectionMetrics, detection_metrics
+from ._detection import detection_metrics
+from ._detection_results import DetectionMetrics
 from ._detections import Detections, OnUnknown
 from ._health import TruthHealth, count_repeats
 from ._json import as_record
@@ -61,7 +62,7 @@ class Evaluation:
     ap : CocoAP or None
         COCO's twelve numbers; None if not asked for.
     chance : ChanceLevel or None
-        Matched mean GIoU of as many random boxes per image; None if not asked for.
+        The same numbers for as many random boxes per image; None if not asked for.
     truth : TruthHealth
         Counts over the ground truth.
     detections : DetectionCounts
@@ -174,7 +175,7 @@ def evaluate(
         ),
         matched=matched_metrics(truth, aligned),
         ap=coco_ap(truth, aligned, tie_break=tie_break) if ap else None,
-        chance=chance_level(truth, counts, seed, chance_repeats) if chance_repeats else None,
+        chance=_chance(truth, aligned, seed, chance_repeats, iou_threshold, score_threshold, ap),
         truth=truth.health(),
         detections=DetectionCounts(
             n_images=truth.n_images,
@@ -189,3 +190,11 @@ def evaluate(
         category_names=dict(truth.category_names),
         warnings=reasons,
     )
+
+
+def _chance(
+    truth: GroundTruth, aligned: Detections, seed: int, repeats: int, iou: float, score: float, ap: bool
+) -> ChanceLevel | None:
+    if not repeats:
+        return None
+    return chance_level(truth, aligned, seed, repeats, iou_threshold=iou, score_threshold=score, ap=ap)

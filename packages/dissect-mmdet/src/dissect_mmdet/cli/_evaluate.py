@@ -101,8 +101,15 @@ def _show(console: Console, result: Evaluation) -> None:
             f"{label} ({where})", _number(scores.f1), _number(scores.precision), _number(scores.recall), giou
         )
     overall.add_row("matched (Deep Dissect 1.0)", _number(m.f1_weighted), "", "", _number(m.mean_giou))
-    if result.chance is not None:
-        overall.add_row("matched, as many random boxes", "", "", "", _number(result.chance.mean_giou))
+    if (chance := result.chance) is not None:
+        overall.add_row(
+            "micro, as many random boxes",
+            *(_number(value) for value in (chance.f1, chance.precision, chance.recall)),
+            "",
+        )
+        overall.add_row(
+            "matched, as many random boxes", _number(chance.matched_f1), "", "", _number(chance.mean_giou)
+        )
     console.print(overall)
     numbers = ("objects", "AP", "F1", "prec.", "recall", "GIoU", "matched\nF1", "matched\nGIoU")
     classes = Table(
