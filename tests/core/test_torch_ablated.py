@@ -13,6 +13,10 @@ from dissect_core import (  # noqa: E402
     InterventionError,
     MaskError,
     Mean,
+    Noise,
+    Quantize,
+    Scale,
+    Shuffle,
     UnknownComponentError,
     Zero,
     dose,
@@ -123,7 +127,10 @@ def test_the_report_tells_what_changed() -> None:
     assert (report.masked, report.changed, report.is_no_op) == (13, 7, False)
 
 
-@pytest.mark.parametrize("intervention", [Zero(), Mean(), Constant(value=-1)])
+INTERVENTIONS = [Zero(), Mean(), Constant(value=-1), Shuffle(), Noise(), Scale(factor=2), Quantize(bits=3)]
+
+
+@pytest.mark.parametrize("intervention", INTERVENTIONS)
 def test_the_same_as_loading_the_ablated_state(intervention: Any) -> None:
     model, other, image = detector(), detector(), torch.randn(3, 6)
     masks = {"0.weight": row_mask((8, 6), [1, 5]), "2.bias": row_mask((4,), [2])}
@@ -229,3 +236,17 @@ def test_on_a_gpu() -> None:
         assert report.changed == 6
         model.cpu()
     assert all(value.equal(before[name].cpu()) for name, value in model.state_dict().items())
+
+
+def test_noise_depends_on_seed_variant_and_component_alone() -> None:
+    model = detector()
+    mask = np.ones((8, 6), dtype=bool)
+
+    def drawn(others: Any, **stream: Any) -> Any:
+        with ablated(model, {**others, "0.weight": mask}, Noise(), **stream):
+            return model[0].weight.detach().clone()
+
+    first = drawn({}, seed=1, variant="a")
+    assert first.equal(drawn({"2.bias": np.ones(4, dtype=bool)}, seed=1, variant="a"))
+    assert not first.equal(drawn({}, seed=2, variant="a"))
+    assert not first.equal(drawn({}, seed=1, variant="b"))

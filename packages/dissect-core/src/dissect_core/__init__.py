@@ -19,10 +19,11 @@ from .errors import (
     UnknownComponentError,
 )
 from .heads import head_masks
-from .interventions import Constant, Intervention, Mean, Zero, intervene, replacement_values
+from .interventions import Constant, Intervention, Mean, Noise, Quantize, Scale, Shuffle, Zero
 from .layouts import deformable_layout, multihead_layout, separate_layout
 from .masks import Mask, check_mask, column_mask, dose, element_mask, row_mask, segment_mask, unit_mask
 from .randomness import variant_rng
+from .replacement import intervene, replacement_values
 from .report import AblationReport, ComponentChange
 from .sampling import fraction_to_count, sample_units
 from .units import Indices, Unit, unit_count
@@ -46,8 +47,12 @@ __all__ = [
     "MaskError",
     "Mean",
     "MissingDependencyError",
+    "Noise",
+    "Quantize",
+    "Scale",
     "SeedError",
     "SelectionError",
+    "Shuffle",
     "Unit",
     "UnitError",
     "UnknownComponentError",

@@ -1,16 +1,11 @@
-"""Interventions: what is put in the place of masked values. Arrays in, arrays out.
+"""Interventions: what is put in the place of masked values; `dissect_core.replacement` does it.
 
 Each one is a frozen spec with a `kind`, so a study file names it and a discriminated union reads it back.
 """
 
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
-
-from .errors import InterventionError
-from .masks import Mask, check_mask
 
 
 class _Spec(BaseModel):
@@ -22,6 +17,8 @@ class Zero(_Spec):
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from dissect_core import intervene
     >>> intervene(np.array([1.0, 2.0]), np.array([True, False]), Zero())
     array([0., 2.])
     """
@@ -34,6 +31,8 @@ class Constant(_Spec):
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from dissect_core import intervene
     >>> intervene(np.array([1.0, 2.0]), np.array([True, False]), Constant(value=0.5))
     array([0.5, 2. ])
     """
@@ -43,93 +42,93 @@ class Constant(_Spec):
 
 
 class Mean(_Spec):
-    """Put the mean of the whole component, masked values included, in the place of every masked value.
+    """Put a mean, masked values included, in the place of every masked value.
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from dissect_core import intervene
     >>> intervene(np.array([1.0, 2.0]), np.array([True, False]), Mean())
     array([1.5, 2. ])
+    >>> intervene(np.array([[1.0, 3.0], [5.0, 7.0]]), np.array([[True, False]] * 2), Mean(over="row"))
+    array([[2., 3.],
+           [6., 7.]])
     """
 
     kind: Literal["mean"] = "mean"
+    over: Literal["component", "row", "column"] = Field(
+        default="component",
+        description="What each mean is taken over: all values, or those of its row or column.",
+    )
 
 
-Intervention: TypeAlias = Annotated[Zero | Constant | Mean, Field(discriminator="kind")]
-
-
-def replacement_values(array: NDArray[Any], mask: Mask, intervention: Intervention) -> NDArray[Any]:
-    """Values that an intervention puts in the place of the masked ones.
-
-    Parameters
-    ----------
-    array : ndarray
-        The component's values: floating point, or integers that the replacement must fit.
-    mask : ndarray of bool
-        Of the array's shape, True where ablated.
-    intervention : Zero, Constant or Mean
-        What to put there. Means are taken in double precision.
-
-    Returns
-    -------
-    ndarray, shape (number of True in the mask,)
-        In C order and of the array's dtype.
-
-    Raises
-    ------
-    MaskError
-        If the mask does not fit the array.
-    InterventionError
-        If the dtype cannot hold the value: beyond its range, or a fraction among integers.
+class Shuffle(_Spec):
+    """Permute the masked values among themselves: the same values, in the wrong places.
 
     Examples
     --------
-    >>> replacement_values(np.array([1.0, 2.0, 6.0]), np.array([True, False, True]), Mean())
-    array([3., 3.])
+    >>> import numpy as np
+    >>> from dissect_core import intervene, variant_rng
+    >>> intervene(np.array([1.0, 2.0, 3.0, 4.0]), np.array([True] * 3 + [False]), Shuffle(), rng=variant_rng(0, "a"))
+    array([1., 3., 2., 4.])
     """
-    n_masked = int(np.count_nonzero(check_mask("array", mask, array.shape)))
-    if n_masked == 0:
-        return np.empty(0, dtype=array.dtype)
-    value: float | complex
-    match intervention:
-        case Zero():
-            value = 0.0
-        case Constant():
-            value = intervention.value
-        case Mean():
-            value = array.mean(dtype=np.result_type(array.dtype, np.float64)).item()
-    return np.full(n_masked, _cast(value, array.dtype, intervention.kind), dtype=array.dtype)
+
+    kind: Literal["shuffle"] = "shuffle"
 
 
-def intervene(array: NDArray[Any], mask: Mask, intervention: Intervention) -> NDArray[Any]:
-    """Copy an array with its masked values replaced.
-
-    Parameters and errors are those of `replacement_values`.
-
-    Returns
-    -------
-    ndarray
-        A new array of the same shape and dtype; equal to `array` wherever the mask is False.
+class Noise(_Spec):
+    """Put Gaussian noise with the component's mean and deviation there, or add noise at a signal-to-noise ratio.
 
     Examples
     --------
-    >>> from dissect_core import row_mask
-    >>> intervene(np.ones((2, 2)), row_mask((2, 2), [0]), Zero())
-    array([[0., 0.],
-           [1., 1.]])
+    >>> import numpy as np
+    >>> from dissect_core import intervene, variant_rng
+    >>> weights, mask = np.array([1.0, -1.0] * 500), np.arange(1000) < 900
+    >>> added = intervene(weights, mask, Noise(snr_db=20), rng=variant_rng(0, "a")) - weights
+    >>> round(float(added[mask].std()), 1), float(abs(added[~mask]).max())
+    (0.1, 0.0)
     """
-    values = replacement_values(array, mask, intervention)
-    changed = np.array(array)
-    changed[mask] = values
-    return changed
+
+    kind: Literal["noise"] = "noise"
+    snr_db: FiniteFloat | None = Field(
+        default=None,
+        description="Power of the component over that of the noise added to it, in decibels: 10·log10(mean(w²) / "
+        "variance). Left out, noise with the component's mean and standard deviation takes the values' place.",
+    )
 
 
-def _cast(value: float | complex, dtype: np.dtype[Any], kind: str) -> Any:
-    with np.errstate(over="ignore", invalid="ignore"):
-        held = np.asarray(value).astype(dtype)
-    exact_needed = dtype.kind not in "fc"
-    if not np.isfinite(held) or (exact_needed and held != value):
-        raise InterventionError(
-            f"The intervention {kind!r} puts in {value:g}, which values of {dtype} cannot hold. "
-            "Choose another intervention, or leave this component out."
-        )
-    return held
+class Scale(_Spec):
+    """Multiply every masked value by a factor: 0 removes, 1 changes nothing.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from dissect_core import intervene
+    >>> intervene(np.array([1.0, 2.0]), np.array([True, False]), Scale(factor=0.5))
+    array([0.5, 2. ])
+    """
+
+    kind: Literal["scale"] = "scale"
+    factor: FiniteFloat = Field(description="What to multiply with.")
+
+
+class Quantize(_Spec):
+    """Round every masked value to the steps that n bits allow over the component's range.
+
+    Steps are even and symmetric about 0, from −max|w| to max|w| (Jacob et al., CVPR 2018, arXiv:1712.05877).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from dissect_core import intervene
+    >>> intervene(np.array([0.3, -0.6, 1.0]), np.array([True, True, False]), Quantize(bits=2))
+    array([ 0., -1.,  1.])
+    """
+
+    kind: Literal["quantize"] = "quantize"
+    bits: int = Field(ge=2, le=16, description="Bits a value, its sign included.")
+
+
+Intervention: TypeAlias = Annotated[
+    Zero | Constant | Mean | Shuffle | Noise | Scale | Quantize, Field(discriminator="kind")
+]

@@ -4,6 +4,7 @@ import hashlib
 from operator import index
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .errors import SeedError
 
@@ -59,3 +60,20 @@ def variant_rng(seed: int, variant_id: str) -> np.random.Generator:
     digest = hashlib.sha256(variant_id.encode("utf-8")).digest()
     words = tuple(int.from_bytes(digest[i : i + 4], "big") for i in range(0, len(digest), 4))
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence(entropy, spawn_key=words)))
+
+
+def gaussian(rng: np.random.Generator, n: int) -> NDArray[np.float64]:
+    """Draw standard normal values from the raw output, which NumPy never changes (see `variant_rng`).
+
+    Box and Muller, Ann. Math. Statist. 29, 1958. Equal on every machine up to the last bit of log and cosine.
+
+    Examples
+    --------
+    >>> bool(abs(gaussian(variant_rng(0, "a"), 10_000).std() - 1) < 0.02)
+    True
+    """
+    raw = np.asarray(rng.bit_generator.random_raw(2 * n), dtype=np.uint64)
+    uniform = ((raw >> np.uint64(11)) + 1) * 2.0**-53  # in (0, 1]
+    radius = np.sqrt(-2 * np.log(uniform[:n]))
+    values: NDArray[np.float64] = radius * np.cos(2 * np.pi * uniform[n:])
+    return values

@@ -16,7 +16,12 @@ _ZERO = Zero()
 
 @contextmanager
 def ablated(
-    model: nn.Module, masks: Mapping[str, Mask], intervention: Intervention = _ZERO
+    model: nn.Module,
+    masks: Mapping[str, Mask],
+    intervention: Intervention = _ZERO,
+    *,
+    seed: int = 0,
+    variant: str = "",
 ) -> Iterator[AblationReport]:
     """Ablate a model in place; on leaving the block, also by an error, every value is restored bit for bit.
 
@@ -28,8 +33,12 @@ def ablated(
     masks : mapping of str to ndarray of bool
         For each parameter to ablate, by any of its names, a mask of its shape, True where ablated. Masks for
         tied parameters, which share their values, are joined.
-    intervention : Zero, Constant or Mean, default Zero()
+    intervention : Zero, Constant, Mean, Shuffle, Noise, Scale or Quantize, default Zero()
         What to put in the place of masked values.
+    seed : int, default 0
+        Seed of the study, for `Shuffle` and `Noise`.
+    variant : str, default ""
+        Stable id of the variant: with the seed and the component's name it decides what is drawn.
 
     Yields
     ------
@@ -63,7 +72,7 @@ def ablated(
     """
     parameters = dict(model.named_parameters(remove_duplicate=False))
     patches = [
-        make_patch(name, parameters[name], mask, intervention)
+        make_patch(name, parameters[name], mask, intervention, seed, variant)
         for name, mask in shared_masks(parameters, masks).items()
     ]
     report = AblationReport(tuple(patch.change() for patch in patches))

@@ -16,7 +16,12 @@ _ZERO = Zero()
 
 
 def ablate_state(
-    state_dict: Mapping[str, Any], masks: Mapping[str, Mask], intervention: Intervention = _ZERO
+    state_dict: Mapping[str, Any],
+    masks: Mapping[str, Mask],
+    intervention: Intervention = _ZERO,
+    *,
+    seed: int = 0,
+    variant: str = "",
 ) -> tuple[dict[str, Any], AblationReport]:
     """Ablate a state dict into a new one.
 
@@ -26,8 +31,12 @@ def ablate_state(
         As `Module.state_dict` gives it. It is not changed.
     masks : mapping of str to ndarray of bool
         For each component to ablate a mask of its shape, True where ablated.
-    intervention : Zero, Constant or Mean, default Zero()
+    intervention : Zero, Constant, Mean, Shuffle, Noise, Scale or Quantize, default Zero()
         What to put in the place of masked values.
+    seed : int, default 0
+        Seed of the study, for `Shuffle` and `Noise`.
+    variant : str, default ""
+        Stable id of the variant: with the seed and the component's name it decides what is drawn.
 
     Returns
     -------
@@ -65,7 +74,9 @@ def ablate_state(
     changes = []
     for name, mask in merged.items():
         tensor = tensors[name]
-        patch = make_patch(name, tensor.detach().clone() if mask.any() else tensor, mask, intervention)
+        patch = make_patch(
+            name, tensor.detach().clone() if mask.any() else tensor, mask, intervention, seed, variant
+        )
         changes.append(patch.change())
         if mask.any():
             patch.apply()

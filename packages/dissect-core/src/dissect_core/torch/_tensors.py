@@ -10,10 +10,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..errors import InterventionError
-from ..interventions import Intervention, replacement_values
+from ..interventions import Intervention
 from ..masks import Mask
+from ..randomness import variant_rng
+from ..replacement import replacement_values
 from ..report import ComponentChange
 
+RANDOM = ("shuffle", "noise")
 _NUMPY_FLOATS = (torch.float16, torch.float32, torch.float64)
 
 
@@ -56,7 +59,9 @@ class Patch:
 
 
 @torch.no_grad()
-def make_patch(name: str, tensor: Tensor, mask: Mask, intervention: Intervention) -> Patch:
+def make_patch(
+    name: str, tensor: Tensor, mask: Mask, intervention: Intervention, seed: int, variant: str
+) -> Patch:
     """Work out a patch, without applying it; `mask` must have been checked against the tensor's shape."""
     if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_meta:
         raise InterventionError(
@@ -65,7 +70,9 @@ def make_patch(name: str, tensor: Tensor, mask: Mask, intervention: Intervention
         )
     places = torch.from_numpy(np.flatnonzero(mask)).to(tensor.device)
     try:
-        values = torch.from_numpy(replacement_values(as_numpy(tensor), mask, intervention))
+        # A stream of its own for each component: what it gets does not depend on the others.
+        rng = variant_rng(seed, f"{variant}/{name}") if intervention.kind in RANDOM else None
+        values = torch.from_numpy(replacement_values(as_numpy(tensor), mask, intervention, rng=rng))
     except InterventionError as error:
         raise InterventionError(f"{name!r}: {error}") from error
     new = values.to(device=tensor.device, dtype=tensor.dtype)
