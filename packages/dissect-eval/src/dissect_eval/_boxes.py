@@ -9,10 +9,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ._layouts import Boxes, check_xyxy
-from .errors import BoxError
+from ._layouts import Boxes, check_aligned, check_xyxy
 
-__all__ = ["aligned_giou", "aligned_iou", "pairwise_giou", "pairwise_ioa", "pairwise_iou"]
+__all__ = ["aligned_giou", "aligned_ioa", "aligned_iou", "pairwise_giou", "pairwise_ioa", "pairwise_iou"]
 
 
 def _area(boxes: Boxes) -> Boxes:
@@ -54,16 +53,6 @@ def _giou(a: Boxes, b: Boxes) -> Boxes:
     )
     giou = _ratio(inter, union) - _ratio(np.maximum(hull - union, 0), hull)
     return np.clip(giou, -1.0, 1.0, out=giou)
-
-
-def _aligned(boxes_a: ArrayLike, boxes_b: ArrayLike) -> tuple[Boxes, Boxes]:
-    a, b = check_xyxy(boxes_a, "boxes_a"), check_xyxy(boxes_b, "boxes_b")
-    if len(a) != len(b):
-        raise BoxError(
-            f"`boxes_a` and `boxes_b` must have as many rows as each other, got {len(a)} and {len(b)}. "
-            "For every box with every other call the `pairwise_` function."
-        )
-    return a, b
 
 
 def pairwise_iou(boxes_a: ArrayLike, boxes_b: ArrayLike) -> Boxes:
@@ -122,7 +111,7 @@ def aligned_iou(boxes_a: ArrayLike, boxes_b: ArrayLike) -> Boxes:
     >>> aligned_iou([[0, 0, 2, 2], [0, 0, 2, 2]], [[0, 0, 1, 2], [5, 5, 6, 6]])
     array([0.5, 0. ])
     """
-    return _iou(*_aligned(boxes_a, boxes_b))
+    return _iou(*check_aligned(boxes_a, boxes_b))
 
 
 def pairwise_ioa(boxes_a: ArrayLike, boxes_b: ArrayLike) -> Boxes:
@@ -159,6 +148,32 @@ def pairwise_ioa(boxes_a: ArrayLike, boxes_b: ArrayLike) -> Boxes:
     """
     a, b = check_xyxy(boxes_a, "boxes_a"), check_xyxy(boxes_b, "boxes_b")
     return _ioa(a[:, None], b[None])
+
+
+def aligned_ioa(boxes_a: ArrayLike, boxes_b: ArrayLike) -> Boxes:
+    """Intersection of row i of both sets over the area of the box in `boxes_b`.
+
+    Parameters
+    ----------
+    boxes_a, boxes_b : array-like, shape (N, 4)
+        Regions and detections: rows of ``x_min, y_min, x_max, y_max`` in continuous pixels.
+
+    Returns
+    -------
+    ndarray of float64, shape (N,)
+        Dimensionless, in [0, 1]; 0 for a detection without area.
+
+    Raises
+    ------
+    BoxError
+        As `pairwise_ioa`, and if the numbers of rows differ.
+
+    Examples
+    --------
+    >>> aligned_ioa([[0, 0, 10, 10], [0, 0, 10, 10]], [[1, 1, 2, 2], [9, 0, 11, 1]])
+    array([1. , 0.5])
+    """
+    return _ioa(*check_aligned(boxes_a, boxes_b))
 
 
 def pairwise_giou(boxes_a: ArrayLike, boxes_b: ArrayLike) -> Boxes:
@@ -232,4 +247,4 @@ def aligned_giou(boxes_a: ArrayLike, boxes_b: ArrayLike) -> Boxes:
     >>> aligned_giou([[0, 0, 1, 1], [3, 3, 3, 3]], [[2, 0, 3, 1], [3, 3, 3, 3]]).round(4)
     array([-0.3333,  0.    ])
     """
-    return _giou(*_aligned(boxes_a, boxes_b))
+    return _giou(*check_aligned(boxes_a, boxes_b))

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
+from ._detections_from import DetectionsFrom
 from ._layouts import check_xyxy
-from ._ragged import Ints, freeze_fields, image_of_rows, rows_of_images
-from ._records import listing
+from ._ragged import Ints, freeze_fields, image_of_rows, splits_of
 from ._truth import GroundTruth
 from .errors import DetectionError, SettingError
+
+if TYPE_CHECKING:
+    from ._subset import AreaRange
 
 __all__ = ["Detections", "OnUnknown"]
 
@@ -25,7 +27,8 @@ def _among(values: Ints, known: Ints) -> NDArray[np.bool_]:
     """Return True for values that the ascending `known` holds; `np.isin` would sort the values."""
     if not len(known):
         return np.zeros(len(values), dtype=np.bool_)
-    return known[np.minimum(np.searchsorted(known, values), len(known) - 1)] == values
+    found: NDArray[np.bool_] = known[np.minimum(np.searchsorted(known, values), len(known) - 1)] == values
+    return found
 
 
 def unknown_rows(
@@ -48,11 +51,11 @@ def unknown_rows(
 
 
 @dataclass(frozen=True, eq=False)
-class Detections:
+class Detections(DetectionsFrom):
     """Detections of one model: I images, M boxes.
 
     Arrays are read-only. Image ``i`` owns the rows ``image_splits[i]:image_splits[i + 1]``, in the order in
-    which the detector gave them. Build one with `from_results` or `from_arrays`.
+    which the detector gave them. Build one with `from_results`, or with `from_arrays` and its like.
 
     Parameters
     ----------
@@ -125,97 +128,6 @@ class Detections:
     def __repr__(self) -> str:
         return f"Detections({self.n_images} images, {self.n_boxes} boxes)"
 
-    @classmethod
-    def from_results(
-        cls,
-        results: str | os.PathLike[str] | Sequence[Mapping[str, Any]],
-        truth: GroundTruth,
-        on_unknown: OnUnknown = "error",
-    ) -> Detections:
-        """Load COCO results: a list of ``{"image_id", "category_id", "bbox": [x, y, w, h], "score"}``.
-
-        Parameters
-        ----------
-        results : path or sequence of dict
-            A results file or its parsed content. May be empty: a detector that finds nothing.
-        truth : GroundTruth
-            The split that was run. A results list does not tell an image without detections from one that
-            was never run, so all images of `truth` count as run.
-        on_unknown : {"error", "drop"}
-            What to do with a detection of an unknown image or category; dropped ones are counted.
-
-        Returns
-        -------
-        Detections
-            Over exactly the images of `truth`.
-
-        Warns
-        -----
-        SplitWarning
-            If boxes lie outside the images, or many images have no detection at all: signs of another split.
-
-        Raises
-        ------
-        DetectionError
-            If the file cannot be read or is not a results list; a box or score is not finite or missing; an
-            image or category is unknown and `on_unknown` is "error".
-
-        Examples
-        --------
-        >>> truth = GroundTruth.from_coco(
-        ...     {
-        ...         "images": [{"id": 1, "width": 64, "height": 64}],
-        ...         "categories": [{"id": 3, "name": "cell"}],
-        ...         "annotations": [],
-        ...     }
-        ... )
-        >>> found = [{"image_id": 1, "category_id": 3, "bbox": [1, 2, 3, 4], "score": 0.5}]
-        >>> Detections.from_results(found, truth).boxes
-        array([[1., 2., 4., 6.]])
-        """
-        from ._results import load_results
-
-        return load_results(results, truth, on_unknown)
-
-    @classmethod
-    def from_arrays(
-        cls,
-        per_image: Sequence[tuple[ArrayLike, ArrayLike, ArrayLike]],
-        image_ids: Sequence[int],
-        category_ids_of_labels: Sequence[int] | NDArray[np.int64],
-    ) -> Detections:
-        """Take detections as a detector gives them: per image boxes, scores and contiguous labels.
-
-        Parameters
-        ----------
-        per_image : sequence of (boxes, scores, labels)
-            Arrays of shapes (n, 4) xyxy in pixels, (n,) and (n,); n may be 0.
-        image_ids : sequence of int
-            Id of each image, unique, in the order of `per_image`.
-        category_ids_of_labels : sequence of int
-            Category id of label 0, 1, …: `label_to_category` makes it from class names.
-
-        Returns
-        -------
-        Detections
-            Over exactly `image_ids`, ascending.
-
-        Raises
-        ------
-        DetectionError
-            If lengths differ, an id repeats, a value is not finite, or a label has no category; the message
-            names the image.
-
-        Examples
-        --------
-        >>> found = Detections.from_arrays([([[1, 2, 4, 6]], [0.5], [0])], [7], [3])
-        >>> found.category_ids, found.image_ids
-        (array([3]), array([7]))
-        """
-        from ._results import collect_arrays
-
-        return collect_arrays(per_image, image_ids, category_ids_of_labels)
-
     def to_results(self) -> list[dict[str, Any]]:
         """Return the detections as a COCO results list, with ``bbox`` as x, y, width, height.
 
@@ -244,13 +156,25 @@ class Detections:
         """Index into `image_ids` for each detection, shape (M,)."""
         return image_of_rows(self.image_splits)
 
-    def subset(self, image_ids: Iterable[int]) -> Detections:
-        """Return the detections of some images, in ascending order of their ids.
+    def subset(
+        self,
+        image_ids: Iterable[int] | None = None,
+        *,
+        categories: Iterable[int] | None = None,
+        area: AreaRange | None = None,
+    ) -> Detections:
+        """Return the detections of some images, categories or sizes.
 
         Parameters
         ----------
-        image_ids : iterable of int
-            Ids to keep; the order does not matter, repeats count once.
+        image_ids : iterable of int, optional
+            Ids to keep, given back in ascending order; repeats count once.
+        categories : iterable of int, optional
+            Category ids to keep, such as the `category_names` of a part of the truth. Images stay.
+        area : {"small", "medium", "large"} or (float, float), optional
+            COCO's name of a size, or the lowest and highest width × height in square pixels, both included.
+            Images stay. This is to look at detections, not to score by size: there a detection of any size
+            may find a true box of the size asked for, so pass all to `coco_ap`.
 
         Returns
         -------
@@ -259,22 +183,21 @@ class Detections:
         Raises
         ------
         DetectionError
-            If an id is not among `self.image_ids`.
+            If an image id is not among `self.image_ids`.
+        CategoryError
+            If a category is not an integer.
+        SettingError
+            If `area` is no range.
         """
-        wanted = np.unique(np.fromiter(image_ids, dtype=np.int64))
-        unknown = np.setdiff1d(wanted, self.image_ids)
-        if len(unknown):
-            raise DetectionError(
-                f"`image_ids` must be images that the detector has seen, got {listing(unknown.tolist())}."
-            )
-        rows, splits = rows_of_images(self.image_splits, np.searchsorted(self.image_ids, wanted))
-        return self._take(rows, wanted, splits)
+        from ._subset import subset_detections
+
+        return subset_detections(self, image_ids, categories, area)
 
     def above(self, score: float) -> Detections:
         """Return the detections with at least this score, over the same images."""
         rows = np.flatnonzero(self.scores >= score)
         kept = np.bincount(self.image_index[rows], minlength=self.n_images)
-        return self._take(rows, self.image_ids, np.concatenate([[0], np.cumsum(kept)]))
+        return self._take(rows, splits_of(kept))
 
     def aligned_to(self, truth: GroundTruth, on_unknown: OnUnknown = "error") -> Detections:
         """Return the detections over exactly the images of `truth`; images not seen have none.
@@ -302,10 +225,12 @@ class Detections:
             return self
         rows = np.flatnonzero(~bad)
         counts = np.bincount(np.searchsorted(truth.image_ids, row_image[rows]), minlength=truth.n_images)
-        aligned = self._take(rows, truth.image_ids, np.concatenate([[0], np.cumsum(counts)]))
+        aligned = self._take(rows, splits_of(counts), image_ids=truth.image_ids)
         return replace(aligned, n_dropped=self.n_dropped + int(bad.sum()))
 
-    def _take(self, rows: Ints, image_ids: Ints, image_splits: NDArray[Any]) -> Detections:
+    def _take(self, rows: Ints, image_splits: Ints, *, image_ids: Ints | None = None) -> Detections:
+        """Return the detections in some rows; the images are the same unless given."""
         per_box = ("boxes", "sizes", "scores", "category_ids")
         arrays = {name: getattr(self, name)[rows] for name in per_box}
+        image_ids = self.image_ids if image_ids is None else image_ids
         return replace(self, image_ids=image_ids, image_splits=image_splits, **arrays)

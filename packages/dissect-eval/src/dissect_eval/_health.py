@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from ._json import as_record
 from ._ragged import Ints
+from ._records import listing
 
 if TYPE_CHECKING:
     from ._truth import GroundTruth
@@ -38,6 +40,10 @@ class TruthHealth:
         Boxes that stick out of their image by more than one pixel, where its size is known.
     unused_category_ids : tuple of int
         Categories without a box: their metrics are undefined.
+    n_boxes_per_category : mapping of int to int
+        Boxes of every category by its id, ascending; 0 for the unused ones.
+    category_names : mapping of int to str
+        To read the counts.
     notes : tuple of str
         What the loader had to assume.
     """
@@ -53,11 +59,54 @@ class TruthHealth:
     n_duplicate: int
     n_out_of_image: int
     unused_category_ids: tuple[int, ...]
+    n_boxes_per_category: Mapping[int, int]
+    category_names: Mapping[int, str]
     notes: tuple[str, ...]
+
+    def describe(self) -> str:
+        """Return the counts as text of a few lines, the most frequent categories first.
+
+        Examples
+        --------
+        >>> from dissect_eval import GroundTruth
+        >>> boxes = ([[0, 0, 10, 10], [3, 3, 3, 5]], [1, 1])
+        >>> sizes = [(64, 64)] * 2
+        >>> truth = GroundTruth.from_arrays([boxes, ([], [])], [7, 9], {1: "cat", 2: "dog"}, image_sizes=sizes)
+        >>> print(truth.health().describe())
+        2 images: 1 without truth, 0 of unknown size
+        2 boxes: 0 crowd, 0 ignored, 1 without area (annotations 2), 0 repeated, 0 out of their image
+        2 categories: cat 2
+        without a box: dog
+        note: `area` is missing in 2 of 2 annotations: width x height is used.
+        """
+        flat = self.degenerate_annotation_ids
+        named = f" (annotations {listing(flat)})" if flat else ""
+        used = {key: n for key, n in self.n_boxes_per_category.items() if n}
+        common = sorted(used, key=lambda key: (-used[key], key))
+        counts = _shortened([f"{self.category_names[key]} {used[key]}" for key in common])
+        unused = _shortened([self.category_names[key] for key in self.unused_category_ids])
+        lines = [
+            f"{self.n_images} images: {self.n_images_without_truth} without truth, "
+            f"{self.n_images_without_size} of unknown size",
+            f"{self.n_boxes} boxes: {self.n_crowd} crowd, {self.n_ignored} ignored, {self.n_degenerate} without "
+            f"area{named}, {self.n_duplicate} repeated, {self.n_out_of_image} out of their image",
+            f"{len(self.category_names)} categories" + (f": {counts}" if counts else ""),
+            *([f"without a box: {unused}"] if unused else []),
+            *(f"note: {note}" for note in self.notes),
+        ]
+        return "\n".join(lines)
+
+    def __str__(self) -> str:
+        return self.describe()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the counts ready for JSON."""
         return as_record(self)
+
+
+def _shortened(texts: Sequence[str], limit: int = 8) -> str:
+    shown = ", ".join(texts[:limit])
+    return shown if len(texts) <= limit else f"{shown} and {len(texts) - limit} more"
 
 
 def count_repeats(image_index: Ints, category_ids: Ints, boxes: NDArray[np.float64]) -> int:
@@ -79,7 +128,8 @@ def out_of_image(
 def truth_health(truth: GroundTruth) -> TruthHealth:
     """Return the counts of `GroundTruth.health`."""
     degenerate = (truth.boxes[:, 2:] <= truth.boxes[:, :2]).any(axis=1)
-    used = set(truth.category_ids.tolist())
+    used, n_boxes = (values.tolist() for values in np.unique(truth.category_ids, return_counts=True))
+    per_category = dict.fromkeys(truth.category_names, 0) | dict(zip(used, n_boxes, strict=True))
     image = truth.image_index
     return TruthHealth(
         n_images=truth.n_images,
@@ -92,6 +142,8 @@ def truth_health(truth: GroundTruth) -> TruthHealth:
         degenerate_annotation_ids=tuple(truth.annotation_ids[degenerate].tolist()),
         n_duplicate=count_repeats(image, truth.category_ids, truth.boxes),
         n_out_of_image=int(out_of_image(truth.boxes, truth.image_sizes[image], TOLERANCE_PX).sum()),
-        unused_category_ids=tuple(key for key in truth.category_names if key not in used),
+        unused_category_ids=tuple(key for key, n in per_category.items() if not n),
+        n_boxes_per_category=per_category,
+        category_names=dict(truth.category_names),
         notes=truth.notes,
     )

@@ -1,4 +1,4 @@
-"""From a detector's contiguous labels to a data set's category ids, through the class names."""
+"""Between a detector's contiguous labels and a data set's category ids, through the class names."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ._records import listing
 from ._truth import GroundTruth
 from .errors import CategoryError
 
-__all__ = ["label_to_category"]
+__all__ = ["category_to_label", "label_to_category", "with_guesses"]
 
 
 def label_to_category(truth: GroundTruth, class_names: Sequence[str]) -> Ints:
@@ -68,9 +68,9 @@ def label_to_category(truth: GroundTruth, class_names: Sequence[str]) -> Ints:
     if not_in_truth or not_in_detector:
         parts = ["Classes of the detector and categories of the ground truth must have the same names."]
         if not_in_truth:
-            parts.append(f"Not in the ground truth: {_with_guesses(not_in_truth, list(by_name))}.")
+            parts.append(f"Not in the ground truth: {with_guesses(not_in_truth, list(by_name))}.")
         if not_in_detector:
-            parts.append(f"Not in the detector: {_with_guesses(not_in_detector, list(class_names))}.")
+            parts.append(f"Not in the detector: {with_guesses(not_in_detector, list(class_names))}.")
         parts.append(
             "Is this the annotation file of another data set? If only spellings differ, rename them."
         )
@@ -78,7 +78,47 @@ def label_to_category(truth: GroundTruth, class_names: Sequence[str]) -> Ints:
     return np.array([by_name[name] for name in class_names], dtype=np.int64)
 
 
-def _with_guesses(missing: Sequence[str], known: Sequence[str]) -> str:
+def category_to_label(truth: GroundTruth, class_names: Sequence[str]) -> dict[int, int]:
+    """Return the detector's contiguous label of each of a data set's category ids, found by name.
+
+    The inverse of `label_to_category`, with the same checks.
+
+    Parameters
+    ----------
+    truth : GroundTruth
+        The data set.
+    class_names : sequence of str
+        The detector's classes; position is the label.
+
+    Returns
+    -------
+    dict of int to int
+        Label of each category id, ascending by id. Categories without a box that the detector does not know
+        are left out.
+
+    Raises
+    ------
+    CategoryError
+        As `label_to_category`.
+
+    Examples
+    --------
+    >>> truth = GroundTruth.from_coco(
+    ...     {
+    ...         "images": [],
+    ...         "annotations": [],
+    ...         "categories": [{"id": 1, "name": "person"}, {"id": 18, "name": "dog"}],
+    ...     }
+    ... )
+    >>> category_to_label(truth, ["dog", "person"])
+    {1: 1, 18: 0}
+    """
+    categories = label_to_category(truth, class_names).tolist()
+    return dict(sorted((category, label) for label, category in enumerate(categories)))
+
+
+def with_guesses(missing: Sequence[str], known: Sequence[str]) -> str:
+    """Return the missing names for a message, with known ones that they may be misspellings of."""
     shown = listing(missing)
     folded = {name.casefold(): name for name in known}
     guesses = []

@@ -9,6 +9,7 @@ from .errors import BoxError
 
 __all__ = [
     "Boxes",
+    "check_aligned",
     "check_xyxy",
     "cxcywh_to_xyxy",
     "xywh_to_xyxy",
@@ -48,6 +49,17 @@ def check_xyxy(boxes: ArrayLike, name: str) -> Boxes:
             "For COCO x, y, w, h rows call `xywh_to_xyxy` first."
         )
     return array
+
+
+def check_aligned(boxes_a: ArrayLike, boxes_b: ArrayLike) -> tuple[Boxes, Boxes]:
+    """Return both sets as `check_xyxy` does, or raise `BoxError` also if they differ in their number of rows."""
+    a, b = check_xyxy(boxes_a, "boxes_a"), check_xyxy(boxes_b, "boxes_b")
+    if len(a) != len(b):
+        raise BoxError(
+            f"`boxes_a` and `boxes_b` must have as many rows as each other, got {len(a)} and {len(b)}. "
+            "For every box with every other call the `pairwise_` function."
+        )
+    return a, b
 
 
 def _check_sized(boxes: ArrayLike, name: str, layout: str) -> Boxes:

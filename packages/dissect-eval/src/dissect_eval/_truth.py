@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -12,22 +11,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._layouts import check_xyxy
-from ._ragged import Ints, freeze_fields, image_of_rows, rows_of_images
+from ._ragged import Ints, freeze_fields, image_of_rows
 from ._records import listing
+from ._truth_from import TruthFrom
 from .errors import TruthError
 
 if TYPE_CHECKING:
     from ._health import TruthHealth
+    from ._subset import AreaRange
 
 __all__ = ["GroundTruth"]
 
 
 @dataclass(frozen=True, eq=False)
-class GroundTruth:
+class GroundTruth(TruthFrom):
     """Ground truth of a data split: I images, N boxes.
 
     Arrays are read-only. Image ``i`` owns the rows ``image_splits[i]:image_splits[i + 1]`` of every array
-    over boxes. Build one with `from_coco`.
+    over boxes. Build one with `from_coco`, or with `from_arrays` and its like.
 
     Parameters
     ----------
@@ -127,48 +128,6 @@ class GroundTruth:
         n_categories = len(self.category_names)
         return f"GroundTruth({self.n_images} images, {self.n_boxes} boxes, {n_categories} categories)"
 
-    @classmethod
-    def from_coco(cls, source: str | os.PathLike[str] | Mapping[str, Any] | Any) -> GroundTruth:
-        """Load COCO ground truth: tolerant of what other tools leave out, loud about what cannot be right.
-
-        Accepted, with a note where something is assumed: annotation ids from 0; no ``iscrowd``, ``area``,
-        ``info`` or image size; ids as exact floats or decimal strings; ``ignore``; boxes without area.
-
-        Parameters
-        ----------
-        source : path, dict or pycocotools COCO object
-            An annotation file, its parsed content, or an object with the content as ``dataset``.
-
-        Returns
-        -------
-        GroundTruth
-
-        Raises
-        ------
-        TruthError
-            If the file cannot be read or is not COCO; ids repeat; an annotation names an unknown image or
-            category; a box is not finite or has a negative size; a flag is not 0 or 1.
-
-        Examples
-        --------
-        >>> truth = GroundTruth.from_coco(
-        ...     {
-        ...         "images": [{"id": 7, "width": 640, "height": 480}],
-        ...         "categories": [{"id": 3, "name": "cell"}],
-        ...         "annotations": [{"id": 0, "image_id": 7, "category_id": 3, "bbox": [10, 20, 30, 40]}],
-        ...     }
-        ... )
-        >>> truth
-        GroundTruth(1 images, 1 boxes, 1 categories)
-        >>> truth.boxes
-        array([[10., 20., 40., 60.]])
-        >>> truth.notes
-        ('`area` is missing in 1 of 1 annotations: width x height is used.',)
-        """
-        from ._coco import load_truth
-
-        return load_truth(source)
-
     @property
     def n_images(self) -> int:
         """Number of images, with or without truth."""
@@ -189,42 +148,62 @@ class GroundTruth:
         """True where a box is crowd or ignored: neither to be found nor to be missed, shape (N,)."""
         return self.iscrowd | self.ignore
 
-    def subset(self, image_ids: Iterable[int]) -> GroundTruth:
-        """Return the ground truth of some images, in ascending order of their ids.
+    def subset(
+        self,
+        image_ids: Iterable[int] | None = None,
+        *,
+        categories: Iterable[int | str] | None = None,
+        area: AreaRange | None = None,
+    ) -> GroundTruth:
+        """Return the ground truth of some images, of some categories, or with only boxes of a size to be found.
 
         Parameters
         ----------
-        image_ids : iterable of int
-            Ids to keep; the order does not matter, repeats count once.
+        image_ids : iterable of int, optional
+            Ids to keep, given back in ascending order; repeats count once.
+        categories : iterable of int or str, optional
+            Ids or names to keep. Boxes of other categories are removed and `category_names` is restricted, but
+            images stay, also empty ones. Restrict detections to match:
+            ``found.subset(categories=part.category_names)``.
+        area : {"small", "medium", "large"} or (float, float), optional
+            COCO's name of a size, or the lowest and highest `area` in square pixels, both included: small is
+            up to 32², medium from 32² to 96², large from 96². Boxes of another area stay but become `ignore`:
+            were they removed, whoever finds them would be charged a false positive.
 
         Returns
         -------
         GroundTruth
-            With all category names, also those no longer used.
+            With the category names of no longer used categories, unless `categories` is given.
 
         Raises
         ------
         TruthError
-            If an id is not in the ground truth.
+            If an image id is not in the ground truth.
+        CategoryError
+            If a category is not in the ground truth, or a name belongs to several.
+        SettingError
+            If `area` is no range.
+
+        Notes
+        -----
+        With `area`, recall, misses and AR are COCO's for the size. Precision and AP are not: a detection that
+        meets no truth is a false positive whatever its size, which COCO excuses outside the range, and one that
+        lies in an ignored box is excused as in a crowd. For those read `CocoAP.APs`, `APm` and `APl`, and
+        `DetectionMetrics.by_size`. `matched_metrics` pairs ignored boxes too, as Deep Dissect 1.0.
+
+        Examples
+        --------
+        >>> from dissect_eval import GroundTruth
+        >>> boxes, names = ([[0, 0, 10, 10], [0, 0, 50, 50]], [1, 2]), {1: "cat", 2: "dog"}
+        >>> truth = GroundTruth.from_arrays([boxes], [7], names)
+        >>> truth.subset(categories=["dog"])
+        GroundTruth(1 images, 1 boxes, 1 categories)
+        >>> truth.subset(area="small").ignore
+        array([False,  True])
         """
-        wanted = np.unique(np.fromiter(image_ids, dtype=np.int64))
-        unknown = np.setdiff1d(wanted, self.image_ids)
-        if len(unknown):
-            raise TruthError(
-                f"`image_ids` must be ids of this ground truth, got {listing(unknown.tolist())}. "
-                "Take them from `truth.image_ids`."
-            )
-        keep = np.searchsorted(self.image_ids, wanted)
-        rows, splits = rows_of_images(self.image_splits, keep)
-        per_box = ("annotation_ids", "boxes", "sizes", "category_ids", "iscrowd", "ignore", "area")
-        return replace(
-            self,
-            image_ids=wanted,
-            image_sizes=self.image_sizes[keep],
-            file_names=tuple(self.file_names[i] for i in keep),
-            image_splits=splits,
-            **{name: getattr(self, name)[rows] for name in per_box},
-        )
+        from ._subset import subset_truth
+
+        return subset_truth(self, image_ids, categories, area)
 
     def health(self) -> TruthHealth:
         """Count what deserves a look before scoring: empty images, crowd, degenerate and repeated boxes.
