@@ -7,15 +7,18 @@ which needs the extra ``plot``.
 
 from ._ap import CocoAP, coco_ap
 from ._bootstrap import BootstrapResult, bootstrap
-from ._boxes import aligned_giou, aligned_iou, pairwise_giou, pairwise_ioa, pairwise_iou
+from ._boxes import aligned_giou, aligned_ioa, aligned_iou, pairwise_giou, pairwise_ioa, pairwise_iou
+from ._boxes_distance import aligned_ciou, aligned_diou, pairwise_ciou, pairwise_diou
 from ._chance import ChanceLevel, chance_level
 from ._confusion import ConfusionMatrix, confusion_matrix
-from ._detection import ClassMetrics, DetectionMetrics, Scores, detection_metrics
+from ._curve import PrecisionRecall, precision_recall_curve
+from ._detection import detection_metrics
+from ._detection_results import ClassMetrics, DetectionMetrics, Scores
 from ._detections import Detections
 from ._f1 import PairedF1, f1_of_counts, paired_labels_f1
 from ._health import TruthHealth
 from ._intervals import RepeatSummary, adjust_p_values, summarize_repeats
-from ._labels import label_to_category
+from ._labels import category_to_label, label_to_category
 from ._layouts import cxcywh_to_xyxy, xywh_to_xyxy, xyxy_to_cxcywh, xyxy_to_xywh
 from ._matched import LegacyMetrics, MatchedMetrics, matched_metrics
 from ._matching import MatchedPairs, match_image, match_pairs
@@ -59,6 +62,7 @@ __all__ = [
     "MatchedPairs",
     "MissingExtraError",
     "PairedF1",
+    "PrecisionRecall",
     "RepeatSummary",
     "Scores",
     "SettingError",
@@ -68,9 +72,13 @@ __all__ = [
     "VariantRow",
     "VariantTable",
     "adjust_p_values",
+    "aligned_ciou",
+    "aligned_diou",
     "aligned_giou",
+    "aligned_ioa",
     "aligned_iou",
     "bootstrap",
+    "category_to_label",
     "chance_level",
     "check_split",
     "coco_ap",
@@ -86,9 +94,12 @@ __all__ = [
     "match_pairs",
     "matched_metrics",
     "paired_labels_f1",
+    "pairwise_ciou",
+    "pairwise_diou",
     "pairwise_giou",
     "pairwise_ioa",
     "pairwise_iou",
+    "precision_recall_curve",
     "summarize_repeats",
     "xywh_to_xyxy",
     "xyxy_to_cxcywh",

@@ -1,4 +1,4 @@
-"""A metric per class as horizontal bars."""
+"""A metric per class as horizontal bars, with intervals."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ def per_class_bars(
     values: Mapping[str, Mapping[str, float]],
     *,
     metric_label: str,
+    intervals: Mapping[str, Mapping[str, tuple[float, float]]] | None = None,
     title: str | None = None,
     figure: Figure | None = None,
 ) -> Figure:
@@ -32,6 +33,9 @@ def per_class_bars(
         missing or NaN gets no bar but the mark "n/a".
     metric_label : str
         What the bars show.
+    intervals : mapping of str to mapping of str to (low, high), optional
+        Per series the ends of an interval by class name, such as of a bootstrap, drawn as an error bar. It
+        need not hold the value; one with a NaN end is left out.
     title : str, optional
         Above the plot.
     figure : matplotlib.figure.Figure, optional
@@ -44,7 +48,7 @@ def per_class_bars(
     Raises
     ------
     SettingError
-        If there is no series or no class.
+        If there is no series or no class, an interval belongs to no bar, or its ends are swapped.
     MissingExtraError
         If matplotlib is not installed.
 
@@ -57,6 +61,7 @@ def per_class_bars(
     classes = list(dict.fromkeys(name for series in values.values() for name in series))
     if not classes:
         raise SettingError("`values` must hold at least one series with one class.")
+    _check_intervals(intervals or {}, values)
     n = len(values)
     figure = new_figure(figure, (6.4, 1.4 + len(classes) * max(0.28, 0.2 * n)))
     axes = figure.subplots()
@@ -77,6 +82,21 @@ def per_class_bars(
         )
         for y in at[np.isnan(numbers)]:
             axes.annotate("n/a", (0, y), xytext=(3, 0), textcoords="offset points", va="center", fontsize=7)
+        ranges = (intervals or {}).get(label, {})
+        low, high = np.array([ranges.get(name, (np.nan, np.nan)) for name in classes], dtype=np.float64).T
+        if np.isfinite(low + high).any():
+            # Dark lines with a light rim show on every colour and hatch.
+            for color, width in (("white", 3.0), ("#222222", 1.2)):
+                axes.errorbar(
+                    (low + high) / 2,
+                    at,
+                    xerr=(high - low) / 2,
+                    fmt="none",
+                    ecolor=color,
+                    elinewidth=width,
+                    capsize=min(3.0, 10 * height),
+                    capthick=width,
+                )
     axes.set_yticks(places, classes)
     axes.invert_yaxis()
     axes.set_xlabel(metric_label)
@@ -86,3 +106,20 @@ def per_class_bars(
     if title:
         axes.set_title(title)
     return figure
+
+
+def _check_intervals(
+    intervals: Mapping[str, Mapping[str, tuple[float, float]]], values: Mapping[str, Mapping[str, float]]
+) -> None:
+    for label, ranges in intervals.items():
+        stray = sorted(ranges.keys() - values.get(label, {}).keys())
+        if label not in values or stray:
+            raise SettingError(
+                f"`intervals` must be of series and classes in `values`, got {[label, *stray]}. "
+                f"Series are {sorted(values)}."
+            )
+        for name, (low, high) in ranges.items():
+            if low > high:
+                raise SettingError(
+                    f"`intervals` must be (low, high), got ({low}, {high}) for {label!r}, {name!r}. Swap them."
+                )

@@ -1,9 +1,20 @@
-"""Plots of dose–response curves and per-class results, as matplotlib figures without pyplot.
+"""Plots of dose–response curves, per-class results, errors and confusion, as figures without pyplot.
 
 Needs the extra ``plot``: ``pip install "dissect-eval[plot]"``. matplotlib is imported on use.
 """
 
 from ._plot_classes import per_class_bars
+from ._plot_confusion import confusion_heatmap
+from ._plot_curves import precision_recall
 from ._plot_doses import Curve, dose_response, dose_response_grid
+from ._plot_errors import error_type_bars
 
-__all__ = ["Curve", "dose_response", "dose_response_grid", "per_class_bars"]
+__all__ = [
+    "Curve",
+    "confusion_heatmap",
+    "dose_response",
+    "dose_response_grid",
+    "error_type_bars",
+    "per_class_bars",
+    "precision_recall",
+]

@@ -1,0 +1,123 @@
+"""The AP that each type of error costs, as bars."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ._plot_style import HATCHES, line_style, new_figure, tidy
+from ._tide_fix import ERROR_TYPES, SPECIAL_TYPES
+from ._tide_result import ErrorTypes
+from .errors import SettingError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["error_type_bars"]
+
+MEANINGS = {
+    "Cls": "Cls: wrong class",
+    "Loc": "Loc: poorly placed",
+    "Both": "Both: class and place",
+    "Dupe": "Dupe: found twice",
+    "Bkg": "Bkg: nothing there",
+    "Miss": "Miss: not found",
+    "FalsePos": "All false positives",
+    "FalseNeg": "All false negatives",
+}
+
+
+def error_type_bars(
+    errors: ErrorTypes | Mapping[str, ErrorTypes],
+    *,
+    title: str | None = None,
+    figure: Figure | None = None,
+) -> Figure:
+    """Plot the AP to be gained by fixing each type of error alone, one bar per series.
+
+    Parameters
+    ----------
+    errors : ErrorTypes or mapping of str to ErrorTypes
+        From `error_types`, alone or by label, such as baseline and ablated. What is NaN gets no bar but the
+        mark "n/a".
+    title : str, optional
+        Above the plot.
+    figure : matplotlib.figure.Figure, optional
+        Drawn into after clearing it; by default a new one.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        TIDE's six types above, its two special ones below, on one scale.
+
+    Raises
+    ------
+    SettingError
+        If there is no series, or series differ in their foreground or background threshold.
+    MissingExtraError
+        If matplotlib is not installed.
+
+    Examples
+    --------
+    >>> from dissect_eval import Detections, GroundTruth, error_types
+    >>> truth = GroundTruth.from_coco(
+    ...     {
+    ...         "images": [{"id": 1}],
+    ...         "categories": [{"id": 1, "name": "cat"}],
+    ...         "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [0, 0, 10, 10]}],
+    ...     }
+    ... )
+    >>> found = Detections.from_arrays([([[0, 0, 10, 4]], [0.9], [0])], [1], [1])
+    >>> figure = error_type_bars(error_types(truth, found))
+    >>> [round(float(bar.get_width()), 3) for bar in figure.axes[0].patches]
+    [0.0, 1.0, 0.0, 0.0, 0.0, 0.0]
+    """
+    series = {"": errors} if isinstance(errors, ErrorTypes) else dict(errors)
+    if not series:
+        raise SettingError("`errors` must hold at least one series.")
+    settings = {(one.foreground, one.background) for one in series.values()}
+    if len(settings) > 1:
+        raise SettingError(
+            f"`errors` must have one foreground and background threshold, got {sorted(settings)}. "
+            "Numbers at different thresholds do not compare."
+        )
+    n = len(series)
+    per_type = max(0.34, 0.22 * n)
+    figure = new_figure(figure, (6.4, 1.6 + 8 * per_type))
+    panels = figure.subplots(2, 1, sharex=True, height_ratios=[len(ERROR_TYPES), len(SPECIAL_TYPES)])
+    height = 0.8 / n
+    for axes, names in zip(panels, (ERROR_TYPES, SPECIAL_TYPES), strict=True):
+        places = np.arange(len(names))
+        for i, (label, one) in enumerate(series.items()):
+            values = np.array([one.delta_ap[name] for name in names])
+            at = places - 0.4 + (i + 0.5) * height
+            axes.barh(
+                at,
+                np.nan_to_num(values, nan=0.0),
+                height=height,
+                color=line_style(i).color,
+                hatch=HATCHES[i % len(HATCHES)],
+                edgecolor="white",
+                linewidth=0.5,
+                label=label,
+            )
+            for y, value in zip(at, values, strict=True):
+                text, x = ("n/a", 0.0) if np.isnan(value) else (f"{value:.3f}", float(value))
+                axes.annotate(
+                    text, (x, y), xytext=(3, 0), textcoords="offset points", va="center", fontsize=7
+                )
+        axes.set_yticks(places, [MEANINGS[name] for name in names])
+        axes.set_ylim(len(names) - 0.5, -0.5)
+        axes.margins(x=0.1)
+        tidy(axes, "x")
+    ((foreground, _),) = settings
+    panels[1].set_xlim(left=0)
+    panels[1].set_xlabel(f"ΔAP at IoU {foreground:g} if fixed")
+    if n > 1:
+        handles, labels = panels[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=min(3, n), frameon=False)
+    if title:
+        panels[0].set_title(title)
+    return figure
