@@ -70,7 +70,11 @@ def test_readme_examples_run(capsys):
     blocks = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), flags=re.DOTALL)
     assert blocks
     names = stand_ins()
+    printed = []
     for block in blocks:
         exec(compile(block, str(README), "exec"), names)
-    printed = capsys.readouterr().out.split()
-    assert [float(number) for number in printed[-2:]] == pytest.approx([1, 1])
+        printed.append(capsys.readouterr().out)
+    frameworks, comparison = printed[1:]
+    assert [float(number) for number in frameworks.split()] == pytest.approx([1, 1])
+    assert [line.split()[0] for line in comparison.splitlines()] == ["whole", "whole", "ablated", "ablated"]
+    assert "-" in comparison.splitlines()[3], "the ablated detector's F1 is lower"

@@ -11,6 +11,7 @@ from ._boxes import _giou
 from ._coco_match import overlapping_pairs
 from ._detections import Detections
 from ._index import index_of
+from ._pairs import Pairs, take_free
 from ._ragged import Ints
 from ._ranking import rank
 from ._truth import GroundTruth
@@ -65,7 +66,10 @@ def greedy_matches(
     excused = np.zeros(len(ranking.rows), dtype=np.bool_)
     inside = index.crowd[at_truth]
     excused[ranking.by_group[place[inside]]] = True
-    at_truth, place, iou = _take_best_first(at_truth[~inside], place[~inside], iou[~inside])
+    candidates = Pairs(at_truth[~inside], place[~inside], iou[~inside])
+    # By detection, best score first; then by falling IoU, then by truth.
+    order = np.lexsort([candidates.truth, -candidates.overlap, candidates.detection])
+    at_truth, place, iou = take_free(candidates, order)
     at_detection = ranking.by_group[place]
     excused[at_detection] = False
     in_play, excused_in_file = (np.zeros(aligned.n_boxes, dtype=np.bool_) for _ in range(2))
@@ -81,21 +85,3 @@ def greedy_matches(
         detection_counted=in_play & ~excused_in_file,
         detection_excused=excused_in_file,
     )
-
-
-def _take_best_first(
-    truths: Ints, detections: Ints, ious: NDArray[np.float64]
-) -> tuple[Ints, Ints, NDArray[np.float64]]:
-    """Walk the candidates by detection, then falling IoU, then truth, and take what is still free."""
-    order = np.lexsort([truths, -ious, detections])
-    taken: set[int] = set()
-    kept: list[int] = []
-    last = -1
-    for at, detection, true in zip(
-        order.tolist(), detections[order].tolist(), truths[order].tolist(), strict=True
-    ):
-        if detection != last and true not in taken:
-            taken.add(true)
-            kept.append(at)
-            last = detection
-    return truths[kept], detections[kept], ious[kept]
