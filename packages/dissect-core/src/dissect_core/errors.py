@@ -58,6 +58,14 @@ class InterventionError(DissectError, ValueError):
     """A replacement value cannot be computed for, or held by, a component."""
 
 
+class SpecError(DissectError, ValueError):
+    """A study's specification cannot be read, or a field of it breaks a rule."""
+
+
+class PlanError(DissectError, ValueError):
+    """A valid specification does not fit the model, or asks for more variants than it allows."""
+
+
 class SeedError(DissectError, ValueError):
     """A seed is not a non-negative integer."""
 

@@ -1,0 +1,22 @@
+"""Plans: every variant of a study on one model, worked out without torch."""
+
+from .build import n_variants, plan
+from .choices import Scores
+from .pool import Place, Pool, pool_of
+from .table import PlanRow, plan_table
+from .variant import Chosen, Drawn, Variant, Whole
+
+__all__ = [
+    "Chosen",
+    "Drawn",
+    "Place",
+    "PlanRow",
+    "Pool",
+    "Scores",
+    "Variant",
+    "Whole",
+    "n_variants",
+    "plan",
+    "plan_table",
+    "pool_of",
+]

@@ -1,0 +1,147 @@
+"""Choices: the sets of units that a selection makes of a pool, one for each variant."""
+
+from collections.abc import Callable, Iterator, Mapping
+from itertools import combinations
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ..errors import PlanError
+from ..sampling import fraction_to_count
+from ..spec import (
+    Ablation,
+    CountSelection,
+    CumulativeSelection,
+    FractionSelection,
+    IndexSelection,
+    PlainSelection,
+    RankSelection,
+)
+from .pool import Pool
+from .variant import Chosen, Draw, Drawn, Whole
+
+__all__ = ["Choice", "Scores", "choices", "n_choices"]
+
+Scores = Mapping[tuple[str, str], ArrayLike]
+"""Scores of all units of a place, by the name of the score and the place's path."""
+
+
+class Choice(NamedTuple):
+    """One selection of units: part of an id, the units, and the number of the repeat."""
+
+    label: str
+    draw: Draw
+    repeat: int = 0
+
+
+def n_choices(ablation: Ablation, pool: Pool) -> int:
+    """How many sets of units a selection makes, without making them."""
+    n, select = pool.n_units, ablation.select
+    match select:
+        case FractionSelection():
+            counts = [fraction_to_count(n, f, rounding=select.rounding) for f in select.fractions]
+            return sum(1 if count in (0, n) else select.repeats for count in counts)
+        case CountSelection():
+            return sum(1 if count in (0, n) else select.repeats for count in select.counts)
+        case IndexSelection():
+            return 1
+        case PlainSelection():
+            return {"all": 1, "each": n, "only": n, "pairs": n * (n - 1) // 2}[select.by]
+        case CumulativeSelection():
+            return len(pool.places)
+        case RankSelection():
+            return len(select.fractions or ()) + len(select.counts or ())
+
+
+def choices(ablation: Ablation, pool: Pool, where: str, scores: Scores) -> Iterator[Choice]:
+    """Make every set of units that a selection asks for; `where` begins the names of random streams."""
+    n, select = pool.n_units, ablation.select
+    match select:
+        case FractionSelection():
+            for fraction in select.fractions:
+                count = fraction_to_count(n, fraction, rounding=select.rounding)
+                yield from _drawn(f"{fraction:g}", count, select.repeats, select.nested, where, pool)
+        case CountSelection():
+            for count in select.counts:
+                _fits(count, n, f"{where}: `counts`")
+                yield from _drawn(f"n{count}", count, select.repeats, select.nested, where, pool)
+        case IndexSelection():
+            if max(select.indices) >= n or len(set(select.indices)) != len(select.indices):
+                raise PlanError(
+                    f"{where}: `indices` must be distinct and below {n}, got {list(select.indices)}."
+                )
+            yield Choice("+".join(map(str, select.indices)), Chosen(select.indices))
+        case PlainSelection():
+            yield from _plain(select.by, pool)
+        case CumulativeSelection():
+            order = list(range(len(pool.places)))[:: 1 if select.order == "forwards" else -1]
+            for count in range(1, len(order) + 1):
+                yield Choice(f"{select.order}-{count}", Whole(tuple(sorted(order[:count]))))
+        case RankSelection():
+            yield from _ranked(select, pool, where, scores)
+
+
+def _drawn(label: str, count: int, repeats: int, nested: bool, where: str, pool: Pool) -> Iterator[Choice]:
+    if count in (0, pool.n_units):  # nothing is left to chance
+        repeats = 1
+    for repeat in range(repeats):
+        stream = f"{where}/{pool.unit}/{repeat}" if nested else f"{where}/{pool.unit}/{label}/{repeat}"
+        yield Choice(f"{label}/{repeat}", Drawn(stream, count), repeat)
+
+
+def _plain(by: str, pool: Pool) -> Iterator[Choice]:
+    n = pool.n_units
+    names = _unit_names(pool)
+    if by == "all":
+        yield Choice("all", Whole(tuple(range(len(pool.places)))))
+    elif by == "each":
+        for i in range(n):
+            yield Choice(f"each/{names(i)}", Chosen((i,)))
+    elif by == "only":
+        everything = range(n)
+        for i in everything:
+            yield Choice(f"only/{names(i)}", Chosen(tuple(j for j in everything if j != i)))
+    else:
+        for i, j in combinations(range(n), 2):
+            yield Choice(f"pairs/{names(i)}+{names(j)}", Chosen((i, j)))
+
+
+def _unit_names(pool: Pool) -> Callable[[int], str]:
+    """Name units by place and number: readable, and the same whatever else is in the pool."""
+    starts = np.array(pool.starts)
+
+    def name(unit: int) -> str:
+        place = int(np.searchsorted(starts, unit, side="right")) - 1
+        path = pool.places[place].path
+        return path if pool.unit in ("component", "layer", "sublayer") else f"{path}:{unit - starts[place]}"
+
+    return name
+
+
+def _ranked(select: RankSelection, pool: Pool, where: str, scores: Scores) -> Iterator[Choice]:
+    missing = [place.path for place in pool.places if (select.score, place.path) not in scores]
+    if missing:
+        raise PlanError(
+            f"{where}: selecting by {select.score!r} needs a score for each unit of {', '.join(missing[:3])}"
+            f"{', ...' if len(missing) > 3 else ''}. Pass `scores`, or plan with the model's weights at hand."
+        )
+    values = np.concatenate(
+        [np.asarray(scores[select.score, place.path], dtype=np.float64) for place in pool.places]
+    )
+    if values.shape != (pool.n_units,) or np.isnan(values).any():
+        raise PlanError(
+            f"{where}: `scores` must hold {pool.n_units} numbers, got shape {values.shape} or NaN."
+        )
+    order = np.argsort(-values if select.by == "top" else values, kind="stable")
+    wanted = [(f"{f:g}", fraction_to_count(pool.n_units, f)) for f in select.fractions or ()]
+    wanted += [(f"n{c}", c) for c in select.counts or ()]
+    for label, count in wanted:
+        _fits(count, pool.n_units, f"{where}: `counts`")
+        chosen = Chosen(tuple(sorted(order[:count].tolist())))
+        yield Choice(f"{select.by}-{select.score}/{label}", chosen)
+
+
+def _fits(count: int, n: int, what: str) -> None:
+    if count > n:
+        raise PlanError(f"{what} must be at most {n}, the number of units, got {count}.")

@@ -1,0 +1,88 @@
+"""Pydantic's problems in the words of the file: the path to a field, the rule, the value, the remedy."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from ..components import near_matches
+from .study import StudySpec
+
+QUOTE = "'"
+TAGS = ("unit", "by", "kind")
+
+
+def describe_problems(error: ValidationError, content: Mapping[str, Any]) -> list[str]:
+    """One line for each problem, in the order of the fields."""
+    problems = error.errors(include_url=False)
+    # A list whose items are all wrong is also called too short.
+    places = [problem["loc"] for problem in problems]
+    real = [
+        problem
+        for problem in problems
+        if problem["type"] != "too_short"
+        or not any(
+            len(p) > len(problem["loc"]) and p[: len(problem["loc"])] == problem["loc"] for p in places
+        )
+    ]
+    return [_describe(problem, content) for problem in real]
+
+
+def _describe(problem: Any, content: Mapping[str, Any]) -> str:
+    """Say where, what and how: ``ablations[0].select.fractions[1]: must be within 0 and 1, got 5. ...``."""
+    kind, given = problem["type"], problem["input"]
+    last = str(problem["loc"][-1]) if problem["loc"] else ""
+    message = str(problem["msg"]).removeprefix("Value error, ")
+    if kind == "extra_forbidden":
+        near = near_matches(last, _fields(), n=1)
+        message = "no such field" + (f"; did you mean {near[0]!r}?" if near else "")
+    elif kind == "missing":
+        message = "must be given"
+    elif kind == "less_than_equal" and problem["ctx"]["le"] == 1:
+        percent = (
+            f" For {given:g} % write {given / 100:g}."
+            if isinstance(given, (int, float)) and given <= 100
+            else ""
+        )
+        message = f"must be within 0 and 1, got {given}.{percent}"
+    elif kind == "union_tag_invalid":
+        tag = problem["ctx"]
+        message = (
+            f"`{tag['discriminator'].strip(QUOTE)}` must be one of {tag['expected_tags']}, got {tag['tag']!r}"
+        )
+    elif kind == "string_pattern_mismatch" and last == "name":
+        message = f"must be one line without a slash and without spaces at its ends, got {given!r}"
+    elif kind == "union_tag_not_found":
+        message = f"must say `{problem['ctx']['discriminator'].strip(QUOTE)}`"
+    elif not isinstance(given, (Mapping, list, tuple)):
+        message += f", got {given!r}"
+    return f"{_path(problem, content) or 'the study'}: {message}"
+
+
+def _path(problem: Any, content: Mapping[str, Any]) -> str:
+    """Path in the file, without the tags that pydantic adds for the members of a union."""
+    path, value, tagged = "", content, None
+    for i, key in enumerate(problem["loc"]):
+        # Right after entering a member of a union comes its tag, which may be spelt like a field.
+        if isinstance(value, dict) and value is not tagged and key in [value.get(name) for name in TAGS]:
+            tagged = value
+            continue
+        held = (
+            key in value
+            if isinstance(value, dict)
+            else isinstance(key, int) and isinstance(value, (list, tuple))
+        )
+        if held:
+            value = value[key]
+        elif problem["type"] != "missing" or i < len(problem["loc"]) - 1:
+            continue
+        path += f"[{key}]" if isinstance(key, int) else f".{key}" if path else str(key)
+    return path
+
+
+def _fields() -> list[str]:
+    """Names of all fields of the format."""
+    schema = StudySpec.model_json_schema()
+    return sorted(
+        {name for model in (schema, *schema["$defs"].values()) for name in model.get("properties", {})}
+    )

@@ -1,0 +1,112 @@
+"""The whole specification of a study."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from ..interventions import Intervention, Zero
+from ._base import Spec, as_kinds
+from .selections import Control, Selection
+from .targets import Target
+
+SCHEMA_VERSION = 1
+
+
+def _control(value: Any) -> Any:
+    """Let ``random`` stand for a control with its defaults."""
+    return {} if value == "random" else value
+
+
+class Ablation(Spec):
+    """One question: what is removed, how much of it, and what takes its place.
+
+    Examples
+    --------
+    >>> ablation = Ablation.model_validate(
+    ...     {
+    ...         "name": "encoder heads",
+    ...         "target": {"unit": "head", "components": "encoder.self_attn"},
+    ...         "select": {"by": "fraction", "fractions": [0.25, 0.5], "repeats": 5},
+    ...     }
+    ... )
+    >>> ablation.target.part, ablation.interventions
+    ('output', (Zero(kind='zero'),))
+    """
+
+    name: str = Field(
+        pattern=r"^[^/\s](?:[^/\n]*[^/\s])?$",
+        max_length=80,
+        description="Part of every variant's id: unique within the study, without a slash.",
+    )
+    target: Target = Field(description="Which components, and what to count in.")
+    select: Selection = Field(description="Which units, and how many variants.")
+    interventions: Annotated[tuple[Intervention, ...], BeforeValidator(as_kinds), Field(min_length=1)] = (
+        Field(
+            default=(Zero(),),
+            description="What takes the place of what is removed; with several, each selection runs with every one.",
+        )
+    )
+    control: Annotated[Control, BeforeValidator(_control)] | None = Field(
+        default=None, description="Matched random sets beside each variant; `random` for the defaults."
+    )
+
+    @model_validator(mode="after")
+    def _fits(self) -> "Ablation":
+        if self.target.unit in ("layer", "sublayer") and self.interventions != (Zero(),):
+            raise ValueError(f"the unit {self.target.unit!r} is bypassed: leave `interventions` out")
+        if self.select.by in ("top", "bottom") and self.target.unit in ("layer", "sublayer"):
+            raise ValueError(
+                f"`select.by: {self.select.by}` needs units with weights, not {self.target.unit!r}"
+            )
+        score = getattr(self.select, "score", None)
+        if score == "head_importance" and self.target.unit != "head":
+            raise ValueError(f"`score: head_importance` is of heads, the unit is {self.target.unit!r}")
+        return self
+
+
+class DetectorSpec(Spec):
+    """Which detector, by the adapter that opens it."""
+
+    adapter: str = Field(description="Name of an entry point in the group dissect.detectors, such as mmdet.")
+    options: dict[str, Any] = Field(
+        default_factory=dict, description="What the adapter needs: for mmdet config, checkpoint, trust."
+    )
+
+
+class StudySpec(Spec):
+    """A study: a detector, and the questions asked about it.
+
+    Examples
+    --------
+    >>> spec = StudySpec.model_validate({"name": "heads", "ablations": []})
+    Traceback (most recent call last):
+    pydantic_core._pydantic_core.ValidationError: 1 validation error for StudySpec...
+    """
+
+    schema_version: Literal[1] = Field(
+        default=1, description="Version of this format; a file of a newer one needs a newer Deep Dissect."
+    )
+    name: str = Field(min_length=1, max_length=200, description="For people.")
+    description: str = Field(default="", description="For people.")
+    seed: int = Field(default=0, ge=0, description="Seed of every random draw in the study.")
+    detector: DetectorSpec | None = Field(
+        default=None, description="Left out, it is given when the study is run."
+    )
+    ablations: tuple[Ablation, ...] = Field(
+        min_length=1, description="The questions, each a sweep of variants."
+    )
+    max_variants: int = Field(
+        default=10_000,
+        ge=1,
+        description="Refuse to plan more variants than this: a guard against explosions.",
+    )
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> "StudySpec":
+        names = [ablation.name for ablation in self.ablations]
+        repeated = sorted({name for name in names if names.count(name) > 1})
+        if repeated:
+            raise ValueError(
+                f"`name` must be unique among the ablations, got {', '.join(repeated)} more than once"
+            )
+        return self

@@ -1,0 +1,73 @@
+"""Targets: which components, and what an ablation of them counts in."""
+
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import Field
+
+from ._base import Patterns, Spec
+
+
+class _Target(Spec):
+    components: Patterns = Field(
+        description="Roles (encoder.self_attn), exact names, or globs in which * matches dots too."
+    )
+    expect: int | None = Field(
+        default=None,
+        ge=1,
+        description="How many components or blocks must be selected: a guard against typing errors.",
+    )
+    pool: bool = Field(
+        default=True,
+        description="Draw from the units of all selected places together; false makes variants for each place apart.",
+    )
+
+
+class ParameterTarget(_Target):
+    """Elements, rows or columns of parameters."""
+
+    unit: Literal["element", "row", "column"] = Field(description="What to count in.")
+
+
+class SegmentTarget(_Target):
+    """Equal parts of each row of a matrix, as in Deep Dissect 1.0."""
+
+    unit: Literal["segment"] = Field(description="What to count in.")
+    segments_per_row: int = Field(default=8, ge=1, description="Into how many parts each row is cut.")
+
+
+class HeadTarget(_Target):
+    """Attention heads, by the layout of their block."""
+
+    unit: Literal["head"] = Field(description="What to count in.")
+    part: Literal["output", "value", "query", "key", "all"] = Field(
+        default="output",
+        description="What of a head: its output or value removes it exactly, query or key flattens its attention.",
+    )
+
+
+class GroupTarget(_Target):
+    """Units that lie in several parameters: FFN neurons, channels, queries, deformable levels and points."""
+
+    unit: Literal["neuron", "channel", "query", "level", "point"] = Field(description="What to count in.")
+
+
+class ComponentTarget(_Target):
+    """Whole parameters, or all parameters of a block."""
+
+    unit: Literal["component"] = Field(description="What to count in.")
+    bias: Literal["keep", "remove"] = Field(
+        default="keep",
+        description="Whether the biases beside selected weights go too; kept, a block gives a constant.",
+    )
+
+
+class BlockTarget(_Target):
+    """Whole layers (bypassed, the residual kept) or sublayers (attention or FFN, bypassed)."""
+
+    unit: Literal["layer", "sublayer"] = Field(description="What to count in.")
+
+
+Target: TypeAlias = Annotated[
+    ParameterTarget | SegmentTarget | HeadTarget | GroupTarget | ComponentTarget | BlockTarget,
+    Field(discriminator="unit"),
+]

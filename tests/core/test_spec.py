@@ -1,0 +1,148 @@
+"""Specs: what is accepted, what is refused and in which words, and the ways in and out."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from dissect_core import SpecError
+from dissect_core.interventions import Mean, Zero
+from dissect_core.spec import Control, StudySpec, load_spec, spec_schema, spec_to_yaml
+
+
+def study(**changes: Any) -> dict[str, Any]:
+    ablation: dict[str, Any] = {
+        "name": "heads",
+        "target": {"unit": "head", "components": "encoder.self_attn"},
+        "select": {"by": "fraction", "fractions": [0.25, 1], "repeats": 2},
+    }
+    return {"name": "a study", "ablations": [{**ablation, **changes}]}
+
+
+def test_shorthands_are_spelt_out() -> None:
+    (ablation,) = load_spec(study(interventions=["zero", {"kind": "mean"}], control="random")).ablations
+    assert ablation.target.components == ("encoder.self_attn",)
+    assert ablation.interventions == (Zero(), Mean())
+    assert ablation.control == Control()
+    assert load_spec(study(interventions="mean")).ablations[0].interventions == (Mean(),)
+
+
+def test_files_say_the_same(tmp_path: Path) -> None:
+    yaml = pytest.importorskip("yaml", reason="needs PyYAML")
+    content = study()
+    toml = """
+name = "a study"
+[[ablations]]
+name = "heads"
+target = {unit = "head", components = "encoder.self_attn"}
+select = {by = "fraction", fractions = [0.25, 1], repeats = 2}
+"""
+    files = {"a.json": json.dumps(content), "a.yaml": yaml.safe_dump(content), "a.toml": toml}
+    specs = set()
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+        specs.add(load_spec(tmp_path / name).model_dump_json())
+    assert specs == {load_spec(content).model_dump_json()}
+
+
+def test_yaml_and_back() -> None:
+    yaml = pytest.importorskip("yaml", reason="needs PyYAML")
+    spec = load_spec(study(interventions=[{"kind": "noise", "snr_db": 3}], control={"match": "parameters"}))
+    text = spec_to_yaml(spec)
+    assert load_spec(yaml.safe_load(text)) == spec
+    assert "bias" not in text, "defaults are left out"
+
+
+def test_frozen() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        load_spec(study()).name = "other"  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"select": {"by": "fraction", "fractions": [0.1, 5]}},
+         "ablations[0].select.fractions[1]: must be within 0 and 1, got 5. For 5 % write 0.05."),
+        ({"select": {"by": "fraction", "fractions": 0.1, "fraction": 0.1}},
+         "ablations[0].select.fraction: no such field; did you mean 'fractions'?"),
+        ({"select": {"by": "fraction"}}, "ablations[0].select.fractions: must be given"),
+        ({"select": {"by": "halves"}}, "ablations[0].select: `by` must be one of 'fraction', 'count'"),
+        ({"select": {"fractions": 0.1}}, "ablations[0].select: must say `by`"),
+        ({"select": {"by": "top", "score": "weight_norm"}},
+         "ablations[0].select: give either `fractions` or `counts`"),
+        ({"target": {"unit": "hed", "components": "a"}}, "ablations[0].target: `unit` must be one of 'element'"),
+        ({"target": {"unit": "layer", "components": "a"}, "interventions": "mean"},
+         "ablations[0]: the unit 'layer' is bypassed: leave `interventions` out"),
+        ({"target": {"unit": "row", "components": "a"}, "select":
+          {"by": "top", "score": "head_importance", "counts": 1}},
+         "ablations[0]: `score: head_importance` is of heads, the unit is 'row'"),
+        ({"interventions": [{"kind": "constant"}]}, "ablations[0].interventions[0].value: must be given"),
+        ({"name": "a/b"}, "ablations[0].name: must be one line without a slash"),
+        ({"control": {"source": "anywhere"}}, "ablations[0].control: `source: anywhere` needs"),
+    ],
+)  # fmt: skip
+def test_messages_name_path_rule_and_value(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        load_spec(study(**changes))
+    assert any(line.strip().startswith(message) for line in str(caught.value).splitlines()), caught.value
+    assert len(str(caught.value).splitlines()) == 2, "one problem, one line"
+
+
+def test_all_problems_at_once() -> None:
+    content = study(name=" ")
+    content["ablatons"] = 1
+    with pytest.raises(SpecError) as caught:
+        load_spec(content)
+    assert "ablatons: no such field; did you mean 'ablations'?" in str(caught.value)
+    assert "ablations[0].name" in str(caught.value)
+
+
+def test_names_are_unique() -> None:
+    content = study()
+    content["ablations"] *= 2
+    with pytest.raises(
+        SpecError, match="the study: `name` must be unique among the ablations, got heads more"
+    ):
+        load_spec(content)
+
+
+def test_a_newer_format_is_refused() -> None:
+    with pytest.raises(SpecError, match=r"`schema_version` is 2, this Deep Dissect knows up to 1. Install"):
+        load_spec({**study(), "schema_version": 2, "new": 1})
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "match"),
+    [
+        ("a.yaml", "name: [", "a.yaml is not valid YAML"),
+        ("a.json", "{", "a.json is not valid JSON"),
+        ("a.toml", "name", "a.toml is not valid TOML"),
+        ("a.txt", "", "must end in .yaml, .yml, .json or .toml, got '.txt'"),
+        ("a.json", "[]", "must be a mapping with `name` and `ablations`, got list"),
+    ],
+)
+def test_bad_files(tmp_path: Path, name: str, text: str, match: str) -> None:
+    (tmp_path / name).write_text(text)
+    with pytest.raises(SpecError, match=match):
+        load_spec(tmp_path / name)
+    with pytest.raises(SpecError, match="cannot be read"):
+        load_spec(tmp_path / "missing.yaml")
+
+
+def test_the_schema_describes_every_field() -> None:
+    schema = spec_schema()
+    assert schema["$schema"].startswith("https://json-schema.org/")
+    models = [schema, *schema["$defs"].values()]
+    silent = [
+        f"{model['title']}.{name}"
+        for model in models
+        for name, field in model.get("properties", {}).items()
+        if name != "kind" and "description" not in field
+    ]
+    assert not silent
+    assert all(model.get("additionalProperties") is False for model in models if "properties" in model)
+    StudySpec.model_validate(study())
