@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dissect_core import PlanError, head_masks
+from dissect_core.interventions import Zero
+from dissect_core.plan import plan, pool_of, scores_needed, weight_norms
+from dissect_core.spec import load_spec
 from plans import HEADS, HEADS_OF_ALL, HIDDEN, N_LAYERS, QUERIES, ROWS, WIDTH, anatomy, planned
 
 
@@ -157,3 +161,39 @@ def test_controls_match_in_number() -> None:
     drawn = planned(HEADS_OF_ALL, {"by": "indices", "indices": [3]}, control=anywhere)[1:]
     assert any("query_embedding.weight" in {e.parameter for e in v.edits()} for v in drawn)
     assert {sum(int(e.mask.sum()) for e in v.edits()) for v in drawn} == {head.n_parameters}
+
+
+@pytest.mark.parametrize(
+    ("target", "places"),
+    [
+        ({"unit": "neuron", "components": "ffn"}, 3),
+        ({"unit": "head", "components": "self_attn", "part": "all"}, 3),
+        ({"unit": "column", "components": "query_embedding.weight"}, 1),
+        ({"unit": "row", "components": "query_embedding.weight"}, 1),
+        ({"unit": "segment", "components": "query_embedding.weight", "segments_per_row": 4}, 1),
+        ({"unit": "component", "components": "encoder.self_attn", "bias": "remove"}, 3),
+    ],
+)
+def test_norms_are_those_of_the_masked_weights(target: dict[str, Any], places: int) -> None:
+    rng = np.random.default_rng(0)
+    arrays = {c.name: rng.normal(size=c.shape) for c in anatomy().components}
+    select = {"by": "top", "score": "weight_norm", "counts": 1}
+    spec = load_spec({"name": "s", "ablations": [{"name": "a", "target": target, "select": select}]})
+    norms = weight_norms(spec, anatomy(), arrays)
+    assert len(norms) == places
+    pool = pool_of(spec.ablations[0].target, anatomy())
+    expected = [
+        sum(float((arrays[e.parameter][e.mask] ** 2).sum()) for e in pool.edits([i], Zero())) ** 0.5
+        for i in range(pool.n_units)
+    ]
+    assert np.concatenate([norms["weight_norm", p.path] for p in pool.places]) == pytest.approx(expected)
+    (variant,) = plan(spec, anatomy(), norms)[1:]
+    assert variant.units().tolist() == [int(np.argmax(expected))]
+
+
+def test_norms_need_the_weights() -> None:
+    select = {"by": "top", "score": "weight_norm", "counts": 1}
+    spec = load_spec({"name": "s", "ablations": [{"name": "a", "target": ROWS, "select": select}]})
+    assert scores_needed(spec) == ("weight_norm",)
+    with pytest.raises(PlanError, match=r"must hold the parameter 'query_embedding.weight'"):
+        weight_norms(spec, anatomy(), {})

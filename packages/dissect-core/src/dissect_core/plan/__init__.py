@@ -3,6 +3,7 @@
 from .build import n_variants, plan
 from .choices import Scores
 from .pool import Place, Pool, pool_of
+from .scores import scores_needed, weight_norms
 from .table import PlanRow, plan_table
 from .variant import Chosen, Drawn, Variant, Whole
 
@@ -19,4 +20,6 @@ __all__ = [
     "plan",
     "plan_table",
     "pool_of",
+    "scores_needed",
+    "weight_norms",
 ]
