@@ -71,7 +71,10 @@ def test_intervals_and_corrections(study: tuple[GroundTruth, dict[str, Detection
     adjusted = [row.p_adjusted for row in table.select(metric="AP") if row.variant != "whole"]
     assert adjusted == adjust_p_values(p).tolist()
     (own,) = table.select(variant="whole", metric="AP")
-    assert own.low < own.value < own.high
+    assert own.value_low < own.value < own.value_high
+    assert own.difference == own.low == own.high == 0
+    assert row.value_low < row.value < row.value_high
+    assert row.n_undefined == 0
     assert np.isnan(own.p_adjusted)
 
 

@@ -27,7 +27,8 @@ from ._statistics import METRICS
 from ._summary import DetectionCounts, Evaluation, evaluate
 from ._tide import ClassErrors, ErrorTypes, error_types
 from ._truth import GroundTruth
-from ._variants import VariantRow, VariantTable, evaluate_variants
+from ._variant_table import VariantRow, VariantTable
+from ._variants import evaluate_variants
 from .errors import (
     BoxError,
     CategoryError,

@@ -97,6 +97,7 @@ def detection_metrics(
     per_class, averages, notes = _score(truth, aligned, found, categories)
     n_truth, n_hits = int(found.truth_counted.sum()), len(found.iou)
     n_detections = int(found.detection_counted.sum())
+    by_size = _by_size(truth, aligned, found)
     counted_truth = np.bincount(truth.image_index[found.truth_counted], minlength=truth.n_images)
     above = np.bincount(aligned.image_index[aligned.scores >= score_threshold], minlength=truth.n_images)
     flat = (truth.boxes[:, 2:] <= truth.boxes[:, :2]).any(axis=1)
@@ -108,7 +109,7 @@ def detection_metrics(
         weighted=averages["weighted"],
         mean_giou=float(found.giou.mean()) if n_hits else float("nan"),
         per_class=per_class,
-        by_size=_by_size(truth, aligned, found),
+        by_size=by_size,
         n_images=truth.n_images,
         n_images_without_truth=int((counted_truth == 0).sum()),
         n_images_without_detections=int((above == 0).sum()),
@@ -122,7 +123,7 @@ def detection_metrics(
         n_excused=int(found.detection_excused.sum()),
         n_below_score=int((aligned.scores < score_threshold).sum()),
         n_dropped=aligned.n_dropped,
-        undefined=_reasons(averages, n_truth, n_detections, n_hits),
+        undefined=_reasons(averages, n_truth, n_detections, n_hits) | _reasons_by_size(by_size),
         notes=notes,
     )
 
@@ -208,4 +209,19 @@ def _reasons(averages: Mapping[str, Scores], n_truth: int, n_detections: int, n_
             undefined[f"{kind}.f1"] = no_truth if n_detections else f"{no_truth}, and {no_detection}"
     if not n_hits:
         undefined["mean_giou"] = "no true positive"
+    return undefined
+
+
+def _reasons_by_size(by_size: Mapping[str, ClassMetrics]) -> dict[str, str]:
+    undefined: dict[str, str] = {}
+    for size, m in by_size.items():
+        reasons = {
+            "precision": (m.precision, f"no {size} detection"),
+            "recall": (m.recall, f"no {size} truth"),
+            "f1": (m.f1, f"neither {size} truth nor a {size} detection"),
+            "mean_giou": (m.mean_giou, f"no {size} true positive"),
+        }
+        undefined |= {
+            f"by_size.{size}.{name}": why for name, (value, why) in reasons.items() if np.isnan(value)
+        }
     return undefined

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import ArrayLike
 
+from ._dose_curve import Curve
 from ._plot_style import line_style, new_figure, tidy
 from .errors import SettingError
 
@@ -16,64 +15,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["Curve", "dose_response", "dose_response_grid"]
+__all__ = ["dose_response", "dose_response_grid"]
 
 
 BASELINE = "baseline (no ablation)"
-
-
-@dataclass(frozen=True)
-class Curve:
-    """One dose–response curve.
-
-    Parameters
-    ----------
-    doses : array-like, shape (D,)
-        Shares of units ablated, in [0, 1], rising.
-    values : array-like, shape (D,)
-        The metric at each dose, such as the mean over repeats; NaN leaves a gap.
-    low, high : array-like, shape (D,), optional
-        Lower and upper end of an interval, drawn as a band. Both or neither.
-    points : array-like, shape (D, R), optional
-        The metric of each of R repeats, drawn as small marks; NaN is left out.
-
-    Raises
-    ------
-    SettingError
-        If lengths differ, or doses are not rising shares.
-    """
-
-    doses: ArrayLike
-    values: ArrayLike
-    low: ArrayLike | None = None
-    high: ArrayLike | None = None
-    points: ArrayLike | None = None
-
-    def __post_init__(self) -> None:
-        doses = np.asarray(self.doses, dtype=np.float64)
-        if (
-            doses.ndim != 1
-            or not len(doses)
-            or not ((doses >= 0) & (doses <= 1)).all()
-            or (np.diff(doses) <= 0).any()
-        ):
-            raise SettingError(
-                f"`doses` must be rising shares in [0, 1], got {doses.tolist()}. Divide percentages by 100."
-            )
-        for name in ("values", "low", "high"):
-            values = getattr(self, name)
-            if values is not None and np.shape(values) != doses.shape:
-                raise SettingError(
-                    f"`{name}` must have one value per dose, {len(doses)}, got {np.shape(values)}."
-                )
-        if (self.low is None) != (self.high is None):
-            raise SettingError("`low` and `high` must be given together: they are the two ends of a band.")
-        if self.points is not None and (
-            np.ndim(self.points) != 2 or len(np.asarray(self.points)) != len(doses)
-        ):
-            raise SettingError(
-                f"`points` must have shape (doses, repeats), ({len(doses)}, R), got {np.shape(self.points)}."
-            )
+CHANCE = "chance (random boxes)"
 
 
 def dose_response(
@@ -131,6 +77,7 @@ def dose_response_grid(
     *,
     metric_label: str,
     baselines: Mapping[str, float] | None = None,
+    chance: Mapping[str, float] | None = None,
     title: str | None = None,
     columns: int = 3,
     figure: Figure | None = None,
@@ -145,6 +92,8 @@ def dose_response_grid(
         What the vertical axes show.
     baselines : mapping of str to float, optional
         Per panel the metric of its intact model, drawn as a dashed horizontal line.
+    chance : mapping of str to float, optional
+        Per panel what random boxes reach (`dissect_eval.chance_level`), drawn as a dotted line.
     title : str, optional
         Above all panels.
     columns : int
@@ -159,7 +108,7 @@ def dose_response_grid(
     Raises
     ------
     SettingError
-        If there is no panel or a panel has no curve, or a baseline belongs to no panel.
+        If there is no panel or a panel has no curve, or a baseline or chance level belongs to no panel.
     MissingExtraError
         If matplotlib is not installed.
 
@@ -172,10 +121,10 @@ def dose_response_grid(
     """
     if columns < 1 or not panels or not all(panels.values()):
         raise SettingError("`panels` must hold at least one curve each, and `columns` be >= 1.")
-    baselines = baselines or {}
-    stray = sorted(baselines.keys() - panels.keys())
-    if stray:
-        raise SettingError(f"`baselines` must name panels, got {stray}. Panels are {sorted(panels)}.")
+    baselines, chance = baselines or {}, chance or {}
+    for name, levels in (("baselines", baselines), ("chance", chance)):
+        if stray := sorted(levels.keys() - panels.keys()):
+            raise SettingError(f"`{name}` must name panels, got {stray}. Panels are {sorted(panels)}.")
     labels = list(dict.fromkeys(label for curves in panels.values() for label in curves))
     n_columns = min(columns, len(panels))
     n_rows = -(-len(panels) // n_columns)
@@ -185,6 +134,8 @@ def dose_response_grid(
     for i, (name, curves) in enumerate(panels.items()):
         row, column = divmod(i, n_columns)
         axes = grid[row, column]
+        if name in chance:
+            axes.axhline(chance[name], color="#555555", linestyle=":", linewidth=1.2, label=CHANCE, zorder=1)
         _draw(axes, curves, labels, baselines.get(name))
         axes.set_title(name)
         if column == 0:

@@ -2,132 +2,19 @@
 
 from __future__ import annotations
 
-import csv
-import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
 
 from ._ap import TieBreak
 from ._bootstrap import Resampling, compare, ordered, resampled
 from ._detections import Detections
 from ._intervals import Correction, IntervalMethod, adjust_p_values
-from ._json import to_jsonable
 from ._statistics import Settings
 from ._truth import GroundTruth
-from .errors import MissingExtraError, SettingError
+from ._variant_table import VariantRow, VariantTable
+from .errors import SettingError
 
-if TYPE_CHECKING:
-    import pandas
-
-__all__ = ["VariantRow", "VariantTable", "evaluate_variants"]
-
-
-@dataclass(frozen=True)
-class VariantRow:
-    """One metric of one variant; NaN where undefined.
-
-    Attributes
-    ----------
-    variant : str
-        Name of the variant.
-    metric : str
-        See `METRICS`.
-    category_id : int or None
-        The category, None for all.
-    category : str or None
-        Its name.
-    value, baseline, difference : float
-        The metric of the variant, of the baseline, and value − baseline.
-    low, high : float
-        Paired bootstrap interval of the difference; NaN without a bootstrap. For the baseline itself, the
-        interval of its value.
-    p_value, p_adjusted : float
-        Of no difference: alone, and corrected for all variants and categories that share the metric.
-    n_images : int
-        Images of the truth.
-    n_detections : int
-        Detections of the variant.
-    """
-
-    variant: str
-    metric: str
-    category_id: int | None
-    category: str | None
-    value: float
-    baseline: float
-    difference: float
-    low: float
-    high: float
-    p_value: float
-    p_adjusted: float
-    n_images: int
-    n_detections: int
-
-
-@dataclass(frozen=True)
-class VariantTable(Sequence[VariantRow]):
-    """Rows of `evaluate_variants`: a sequence, with ways out.
-
-    Attributes
-    ----------
-    rows : tuple of VariantRow
-    settings : mapping of str to object
-        How the numbers were made: thresholds, bootstrap, correction.
-    """
-
-    rows: tuple[VariantRow, ...]
-    settings: Mapping[str, Any]
-
-    def __getitem__(self, index: Any) -> Any:
-        return self.rows[index]
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __iter__(self) -> Iterator[VariantRow]:
-        return iter(self.rows)
-
-    def select(self, **values: Any) -> VariantTable:
-        """Return the rows whose fields have these values, for instance ``metric="AP", category_id=None``."""
-        unknown = set(values) - {f.name for f in fields(VariantRow)}
-        if unknown:
-            known = ", ".join(f.name for f in fields(VariantRow))
-            raise SettingError(f"`select` takes fields of a row ({known}), got {', '.join(sorted(unknown))}.")
-        chosen = (row for row in self.rows if all(getattr(row, k) == v for k, v in values.items()))
-        return replace(self, rows=tuple(chosen))
-
-    def to_dicts(self) -> list[dict[str, Any]]:
-        """Return the rows as dicts ready for JSON; NaN becomes None."""
-        return [to_jsonable(row) for row in self.rows]
-
-    def to_csv(self, path: str | os.PathLike[str]) -> None:
-        """Write the rows as a CSV file, with empty cells for what is undefined."""
-        names = [f.name for f in fields(VariantRow)]
-        with Path(path).open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, names)
-            writer.writeheader()
-            writer.writerows(self.to_dicts())
-
-    def to_pandas(self) -> pandas.DataFrame:
-        """Return the rows as a pandas DataFrame.
-
-        Raises
-        ------
-        MissingExtraError
-            If pandas is not installed.
-        """
-        try:
-            import pandas
-        except ImportError as exc:
-            raise MissingExtraError(
-                "`to_pandas` needs pandas, which is not installed. Run `pip install pandas`, or use `to_csv`."
-            ) from exc
-        frame = pandas.DataFrame(
-            [asdict(row) for row in self.rows], columns=[f.name for f in fields(VariantRow)]
-        )
-        return frame.astype({"category_id": "Int64"})
+__all__ = ["evaluate_variants"]
 
 
 def evaluate_variants(
@@ -212,21 +99,24 @@ def evaluate_variants(
         detections = first if variant == name else found(variant)
         measured = whole if variant == name else resampled(truth, detections, settings, how)
         for key in keys:
-            result = compare(key, whole, None if variant == name else measured, how)
-            value = measured.whole[key]
+            own = compare(key, measured, None, how)
+            result = compare(key, whole, measured, how)
             rows.append(
                 VariantRow(
                     variant=variant,
                     metric=key[0],
                     category_id=key[1],
                     category=None if key[1] is None else truth.category_names[key[1]],
-                    value=value,
+                    value=own.estimate,
                     baseline=result.baseline,
-                    difference=value - result.baseline,
+                    difference=result.estimate,
+                    value_low=own.low,
+                    value_high=own.high,
                     low=result.low,
                     high=result.high,
-                    p_value=result.p_value,
+                    p_value=float("nan") if variant == name else result.p_value,
                     p_adjusted=float("nan"),
+                    n_undefined=result.n_undefined,
                     n_images=truth.n_images,
                     n_detections=detections.n_boxes,
                 )

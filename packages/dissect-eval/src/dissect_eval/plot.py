@@ -3,10 +3,11 @@
 Needs the extra ``plot``: ``pip install "dissect-eval[plot]"``. matplotlib is imported on use.
 """
 
+from ._dose_curve import Curve
 from ._plot_classes import per_class_bars
 from ._plot_confusion import confusion_heatmap
 from ._plot_curves import precision_recall
-from ._plot_doses import Curve, dose_response, dose_response_grid
+from ._plot_doses import dose_response, dose_response_grid
 from ._plot_errors import error_type_bars
 
 __all__ = [

@@ -15,7 +15,8 @@ from ._progress import progress
 app = typer.Typer(
     help="Run a small ablation study over the bundled DETR, Deformable DETR and DINO.\n\n"
     "Removes growing shares of the query embeddings and of the attention heads of encoder and decoder, measures "
-    "every variant on generated images, and writes a table, a figure and the raw numbers.",
+    "every variant on generated images, and writes a table, two figures and the raw numbers. Interrupted, the same "
+    "command goes on where it was.",
     invoke_without_command=True,
 )
 
@@ -29,7 +30,10 @@ DetectorsOption = Annotated[
 def demo(
     context: typer.Context,
     out: Annotated[
-        Path, typer.Option("--out", "-o", help="Folder for images, results and the figure.")
+        Path,
+        typer.Option(
+            "--out", "-o", help="For images, results and figures: new, empty, or of an earlier demo."
+        ),
     ] = Path("deep-dissect-demo"),
     detector: DetectorsOption = None,
     images: Annotated[int, typer.Option("--images", min=1, help="Test images to run on.")] = 48,
@@ -41,27 +45,42 @@ def demo(
     if context.invoked_subcommand is not None:
         return
     from ..demo import DEMO_DETECTORS
-    from ..demo._report import Report, figure, table, write_results
+    from ..demo._report import Report, figure, table
+    from ..demo._results import interrupted_results, write_results
     from ..demo._run import study_plan
 
     console = Console(highlight=False)
-    names = _checked(detector or list(DEMO_DETECTORS))
+    names = _checked(list(dict.fromkeys(detector or DEMO_DETECTORS)))
     console.print(
         f"Deep Dissect demo: {', '.join(DEMO_DETECTORS[name] for name in names)} on {images} test images"
     )
     plan = study_plan(names, out, n_images=images, repeats=repeats, seed=seed, device=device)
     outcomes: Report = {}
-    with progress(total=plan.n_steps, unit="variant") as bar:
-        for name, outcome in plan.run():
-            bar.set_description(f"{DEMO_DETECTORS[name]}: {outcome.target}", refresh=False)
-            bar.update()
-            outcomes.setdefault(name, []).append(outcome)
+    done = interrupted_results(out, plan.settings)
+    if done:
+        console.print(
+            f"Going on after an interruption: {len(done)} of {plan.n_steps} variants are measured already."
+        )
+    try:
+        with progress(total=plan.n_steps, unit="variant") as bar:
+            for name, outcome in plan.run(done):
+                bar.set_description(f"{DEMO_DETECTORS[name]}: {outcome.target}", refresh=False)
+                bar.update()
+                outcomes.setdefault(name, []).append(outcome)
+    except KeyboardInterrupt:
+        n_done = sum(map(len, outcomes.values()))
+        if outcomes:
+            write_results(outcomes, out, plan.settings, complete=False)
+        console.print(
+            f"Interrupted: {n_done} of {plan.n_steps} variants are kept; the same command goes on there."
+        )
+        raise
     console.print(table(outcomes))
-    written = write_results(outcomes, out)
+    written = write_results(outcomes, out, plan.settings, complete=True)
     for metric, file in (("AP50", "dose_response.png"), ("matched GIoU", "dose_response_giou.png")):
         figure(outcomes, metric).savefig(out / file, dpi=150)
         written.append(out / file)
-    console.print("Wrote " + ", ".join(str(path) for path in written))
+    console.print("Wrote " + ", ".join(str(path) for path in written) + f"; the images are in {out / 'data'}")
 
 
 @app.command()

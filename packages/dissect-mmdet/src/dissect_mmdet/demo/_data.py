@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from .._folders import claim_folder
 from .._writing import write_text_whole
+from ..errors import DissectMMDetError
 from ._scenes import coco_annotations, draw_scene, file_name, image_ids
 
 FORMAT_VERSION = 1
@@ -16,13 +17,13 @@ Progress = Callable[[Iterable[int]], Iterable[int]]
 
 
 def write_split(
-    folder: Path, split: str, count: int, *, seed: int = 0, progress: Progress | None = None
+    folder: Path | str, split: str, count: int, *, seed: int = 0, progress: Progress | None = None
 ) -> tuple[Path, Path]:
     """Write one split of the demo data in COCO's layout, unless it is there already.
 
     Parameters
     ----------
-    folder : Path
+    folder : Path or str
         Gets ``<split>/*.png`` and ``annotations/instances_<split>.json``.
     split : {"train", "val", "test"}
     count : int
@@ -37,19 +38,31 @@ def write_split(
     images, annotations : Path
         The image folder and the annotation file.
 
+    Raises
+    ------
+    DissectMMDetError
+        If the folder holds images or an annotation file that were not written here: nothing is replaced.
+
     Notes
     -----
     The annotation file is written last, so that its presence means that the split is whole.
     """
     import cv2
 
+    folder = Path(folder)
     images, annotations = folder / split, folder / "annotations" / f"instances_{split}.json"
     stamp = {"format": FORMAT_VERSION, "split": split, "count": count, "seed": seed}
-    if _is_current(annotations, stamp):
+    found = _stamp(annotations)
+    if found == stamp:
         return images, annotations
+    if annotations.exists() and found is None:
+        raise DissectMMDetError(
+            f"{annotations} is not of these scenes and would be replaced: choose another folder."
+        )
+    claim_folder(images, "the image folder")
     annotations.unlink(missing_ok=True)
-    shutil.rmtree(images, ignore_errors=True)
-    images.mkdir(parents=True)
+    for path in images.glob("[0-9]*.png"):
+        path.unlink()
     ids = image_ids(split, count, seed)
     numbers: Iterable[int] = range(count)
     scenes = []
@@ -65,10 +78,10 @@ def write_split(
     return images, annotations
 
 
-def _is_current(annotations: Path, stamp: dict[str, Any]) -> bool:
-    """Whether the split on disk was written by this version for the same request."""
+def _stamp(annotations: Path) -> dict[str, Any] | None:
+    """What an annotation file on disk was written for; None if it is not ours."""
     try:
-        info = json.loads(annotations.read_text(encoding="utf-8"))["info"]
-    except (OSError, ValueError, KeyError):
-        return False
-    return bool(info.get("deep_dissect") == stamp)
+        stamp = json.loads(annotations.read_text(encoding="utf-8"))["info"]["deep_dissect"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return stamp if isinstance(stamp, dict) else None

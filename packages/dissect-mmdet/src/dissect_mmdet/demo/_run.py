@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
+from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from dissect_eval import GroundTruth, label_to_category
 
+from .._folders import claim_folder
 from .._images import image_paths
+from .._models import available_device
 from .._open import open_mmdet
 from ._data import write_split
 from ._files import demo_files
-from ._study import DOSES, Outcome, demo_targets, n_variants, run_study
+from ._study import DOSES, SCORE_THRESHOLD, Outcome, demo_targets, n_variants, run_study
 
 BATCH_SIZE = 16
 
@@ -44,15 +49,38 @@ class StudyPlan:
         """Variants over all detectors, baselines included."""
         return len(self.names) * n_variants(demo_targets(), DOSES, self.repeats)
 
-    def run(self) -> Iterator[tuple[str, Outcome]]:
-        """Yield the name of a detector and an outcome for each variant."""
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Everything that the numbers depend on, for the record and for going on after an interruption."""
+        weights = {name: sha256(demo_files(name).checkpoint.read_bytes()).hexdigest() for name in self.names}
+        packages = ("dissect-mmdet", "dissect-eval", "torch", "mmdet")
+        return {
+            "images": len(self.images),
+            "repeats": self.repeats,
+            "doses": list(DOSES),
+            "seed": self.seed,
+            "device": self.device,
+            "score_threshold": SCORE_THRESHOLD,
+            "weights_sha256": weights,
+            "versions": {name: version(name) for name in packages},
+        }
+
+    def run(self, done: Mapping[str, Outcome] | None = None) -> Iterator[tuple[str, Outcome]]:
+        """Yield the name of a detector and an outcome for each variant; those in `done` are not measured again."""
         for name in self.names:
             files = demo_files(name)
             detector = open_mmdet(config=files.config, checkpoint=files.checkpoint, device=self.device)
             batches = list(detector.prepare(self.images, BATCH_SIZE))
             categories = label_to_category(self.truth, detector.class_names)
             for outcome in run_study(
-                name, detector, batches, self.truth, categories, repeats=self.repeats, seed=self.seed
+                name,
+                detector,
+                batches,
+                self.truth,
+                categories,
+                repeats=self.repeats,
+                seed=self.seed,
+                done=done,
             ):
                 yield name, outcome
 
@@ -80,7 +108,14 @@ def study_plan(
     Returns
     -------
     StudyPlan
+
+    Raises
+    ------
+    DeviceError, DissectMMDetError
+        If the device is not there, or the folder holds files that were not written here.
     """
+    available_device(device)  # before anything is written
+    claim_folder(folder, "--out")
     images, annotations = write_split(folder / "data", "test", n_images)
     truth = GroundTruth.from_coco(annotations)
     return StudyPlan(tuple(names), image_paths(images, truth.file_names), truth, repeats, seed, device)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dissect_core import Mask, head_masks, row_mask, sample_units, unknown_component, variant_rng
-from dissect_eval import Detections, GroundTruth, coco_ap, detection_metrics, matched_metrics
+from dissect_eval import Detections, GroundTruth, chance_level, coco_ap, detection_metrics, matched_metrics
 
 from .._detector import Batch, ImageDetections, MMDetDetector
 
 DOSES = (0.25, 0.5, 0.75, 1.0)
+SCORE_THRESHOLD = 0.3
 QUERY_EMBEDDING = "query_embedding.weight"
 
 Unit = tuple[str, int]
@@ -54,12 +55,15 @@ class Measurement:
         Mean GIoU of `matched` mode, Deep Dissect 1.0's; in [-1, 1].
     matched_f1 : float
         Weighted F1 of `matched` mode.
+    chance_giou : float
+        Mean GIoU of as many random boxes per image: what `mean_giou` must be held against.
     """
 
     ap50: float
     f1: float
     mean_giou: float
     matched_f1: float
+    chance_giou: float
 
 
 @dataclass(frozen=True)
@@ -159,6 +163,7 @@ def run_study(
     doses: Sequence[float] = DOSES,
     repeats: int,
     seed: int = 0,
+    done: Mapping[str, Outcome] | None = None,
 ) -> Iterator[Outcome]:
     """Measure the whole detector, then every ablated variant of it.
 
@@ -176,14 +181,27 @@ def run_study(
         What to remove, how much of it, and how often it is drawn anew.
     seed : int
         Seed of the study.
+    done : mapping of str to Outcome, optional
+        Outcomes of an earlier, interrupted run by variant: these are not measured again.
 
     Yields
     ------
     Outcome
         The baseline first.
     """
-    baseline = measure(detector.predict_batches(batches), truth, category_ids)
-    yield Outcome(f"{name}/baseline", "baseline", 0.0, 0, 0, 0, baseline)
+    done = done or {}
+
+    def outcome(
+        variant: str, masks: Mapping[str, Mask], target: str, dose: float, repeat: int, n_units: int
+    ) -> Outcome:
+        if variant in done:
+            return done[variant]
+        with detector.ablated(masks) as report:
+            found = detector.predict_batches(batches)
+        measured = measure(found, truth, category_ids)
+        return Outcome(variant, target, dose, repeat, n_units, report.changed, measured)
+
+    yield outcome(f"{name}/baseline", {}, "baseline", 0.0, 0, 0)
     for target in demo_targets() if targets is None else targets:
         units = units_of(detector, target)
         for dose in doses:
@@ -193,10 +211,7 @@ def run_study(
                 stream = variant_rng(seed, f"{name}/{target.pattern}/{target.unit}/{repeat}")
                 drawn = sample_units(len(units), stream, fraction=dose, rounding="nearest")
                 masks = masks_of(detector, target, [units[i] for i in drawn])
-                with detector.ablated(masks) as report:
-                    found = detector.predict_batches(batches)
-                measured = measure(found, truth, category_ids)
-                yield Outcome(variant, target.name, dose, repeat, len(drawn), report.changed, measured)
+                yield outcome(variant, masks, target.name, dose, repeat, len(drawn))
 
 
 def measure(
@@ -205,10 +220,11 @@ def measure(
     """Score detections, one entry for each image of the truth, in both modes and as COCO AP."""
     detections = Detections.from_arrays(found, truth.image_ids.tolist(), category_ids)
     matched = matched_metrics(truth, detections)
-    honest = detection_metrics(truth, detections)
+    honest = detection_metrics(truth, detections, score_threshold=SCORE_THRESHOLD)
     return Measurement(
         ap50=coco_ap(truth, detections).AP50,
         f1=honest.micro.f1,
         mean_giou=matched.mean_giou,
         matched_f1=matched.f1_weighted,
+        chance_giou=chance_level(truth, np.diff(detections.image_splits)).mean_giou,
     )
