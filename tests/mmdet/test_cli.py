@@ -288,7 +288,7 @@ def test_demo_runs_a_study(run, tmp_path: Path) -> None:  # type: ignore[no-unty
     assert result.status == 0, result.err
     for text in ("DETR", "Deformable DETR", "DINO", "baseline", "encoder self-attention", "AP50"):
         assert text in result.out
-    rows = json.loads((out / "results.json").read_text())
+    rows = json.loads((out / "results.json").read_text())["variants"]
     assert len(rows) == 3 * (1 + 4 * 4)
     assert {row["detector"] for row in rows} == {"detr", "deformable_detr", "dino"}
     assert all(row["n_changed"] > 0 for row in rows if row["target"] != "baseline")

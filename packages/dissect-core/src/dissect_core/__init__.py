@@ -3,6 +3,18 @@
 Needs NumPy and pydantic only. What works on live torch models is in `dissect_core.torch`.
 """
 
+from .activation_specs import (
+    ActivationIntervention,
+    ActivationReport,
+    ActivationSite,
+    ActivationUnit,
+    MeanActivation,
+    NoiseActivation,
+    ResampleActivation,
+    SiteActivity,
+    ZeroActivation,
+)
+from .anatomy import Anatomy, Block
 from .attention import AttentionLayout, HeadPart, HeadSlice, head_width
 from .components import Component, near_matches, select_components, unknown_component
 from .errors import (
@@ -20,6 +32,16 @@ from .errors import (
     UnitError,
     UnknownComponentError,
 )
+from .groups import (
+    Edit,
+    UnitGroup,
+    UnitSlice,
+    channel_group,
+    feed_forward_group,
+    head_group,
+    query_group,
+    sampling_groups,
+)
 from .heads import head_masks
 from .interventions import Constant, Intervention, Mean, Noise, Quantize, Scale, Shuffle, Zero
 from .layouts import deformable_layout, multihead_layout, separate_layout
@@ -28,17 +50,25 @@ from .randomness import variant_rng
 from .replacement import intervene, replacement_values
 from .report import AblationReport, ComponentChange
 from .sampling import fraction_to_count, sample_units
+from .state import edit_arrays
 from .units import Indices, Unit, unit_count
 
 __all__ = [
     "AblationReport",
+    "ActivationIntervention",
+    "ActivationReport",
+    "ActivationSite",
+    "ActivationUnit",
+    "Anatomy",
     "AttentionLayout",
+    "Block",
     "CheckpointError",
     "Component",
     "ComponentChange",
     "Constant",
     "DissectError",
     "DoseError",
+    "Edit",
     "HeadPart",
     "HeadSlice",
     "Indices",
@@ -48,33 +78,46 @@ __all__ = [
     "Mask",
     "MaskError",
     "Mean",
+    "MeanActivation",
     "MissingDependencyError",
     "Noise",
+    "NoiseActivation",
     "PlanError",
     "Quantize",
+    "ResampleActivation",
     "Scale",
     "SeedError",
     "SelectionError",
     "Shuffle",
+    "SiteActivity",
     "SpecError",
     "Unit",
     "UnitError",
+    "UnitGroup",
+    "UnitSlice",
     "UnknownComponentError",
     "Zero",
+    "ZeroActivation",
+    "channel_group",
     "check_mask",
     "column_mask",
     "deformable_layout",
     "dose",
+    "edit_arrays",
     "element_mask",
+    "feed_forward_group",
     "fraction_to_count",
+    "head_group",
     "head_masks",
     "head_width",
     "intervene",
     "multihead_layout",
     "near_matches",
+    "query_group",
     "replacement_values",
     "row_mask",
     "sample_units",
+    "sampling_groups",
     "segment_mask",
     "select_components",
     "separate_layout",

@@ -23,13 +23,16 @@ class Block:
     Attributes
     ----------
     path : str
-        Its path in the model (``"encoder.layers.0.self_attn"``).
+        Its path in the model (``"encoder.layers.0.self_attn"``). Object queries may be a bare parameter, by its name.
+        A feed-forward block whose two linear layers lie side by side in a layer has the second one's path: what
+        that gives is what the block gives.
     kind : {"layer", "attention", "ffn", "conv", "norm", "module"}
         What it is. A layer holds sublayers (attention, ffn) and adds their results to its input.
     roles : tuple of str
-        What it does in a detector (``"encoder.self_attn"``); a role stands for all blocks that bear it.
+        What it does in a detector, from specific to general (``"encoder.self_attn"``, ``"self_attn"``); a role
+        stands for all blocks that bear it.
     layer : int or None
-        Index in its stack, where it lies in one.
+        Index in its stack of the layer that it is or lies in.
     n_parameters : int
         Values in all its parameters.
     """
@@ -48,11 +51,12 @@ class Anatomy:
     Attributes
     ----------
     components : tuple of Component
-        Every parameter, with its role.
+        Every parameter, with the most specific role of the blocks that it lies in.
     blocks : tuple of Block
         Modules with a meaning, in the model's own order.
     attention : mapping of str to AttentionLayout
-        Layout of each attention block by its path.
+        Layout of each attention block, by the path of the module that holds its projections: the block's, or that
+        of a module inside it (``"encoder.layers.0.self_attn.attn"`` in MMCV's wrapper).
     groups : tuple of UnitGroup
         Neurons, channels, queries, levels and points (heads follow from `attention`).
 

@@ -65,7 +65,8 @@ def near_matches(name: str, names: Iterable[str], *, n: int = 5) -> tuple[str, .
     -------
     tuple of str
         First the names that end with `name`, or with which `name` ends; then those that contain it; then
-        those that are spelt alike (`difflib`, ratio of 0.6 or more). Upper and lower case count as the same.
+        those that are spelt alike (`difflib`, ratio of 0.6 or more); then those that contain `name` once each of
+        its parts between dots is spelt right. Upper and lower case count as the same.
 
     Examples
     --------
@@ -74,6 +75,8 @@ def near_matches(name: str, names: Iterable[str], *, n: int = 5) -> tuple[str, .
     ('encoder.layers.0.norm.weight', 'decoder.norm.weight')
     >>> near_matches("query_embeding.weight", names)
     ('query_embedding.weight',)
+    >>> near_matches("encodr.*", names)
+    ('encoder.layers.0.norm.weight',)
     """
     wanted = name.lower()
     for wildcard in _WILDCARDS:
@@ -85,7 +88,19 @@ def near_matches(name: str, names: Iterable[str], *, n: int = 5) -> tuple[str, .
     suffix = [low for low in known if low.endswith(wanted) or wanted.endswith(f".{low}")]
     part = [low for low in known if wanted in low]
     alike = get_close_matches(wanted, known, n=n, cutoff=0.6) if len(suffix) + len(part) < n else []
-    return tuple(known[low] for low in dict.fromkeys([*suffix, *part, *alike]))[:n]
+    mended = _mended(wanted, known) if not suffix and not part else wanted
+    inside = [low for low in known if mended in low] if mended != wanted else []
+    return tuple(known[low] for low in dict.fromkeys([*suffix, *part, *alike, *inside]))[:n]
+
+
+def _mended(wanted: str, known: Iterable[str]) -> str:
+    """Replace each misspelt part between dots by the part of a known name that is spelt most alike."""
+    parts = sorted({part for name in known for part in name.split(".")})
+    near = (
+        part if part in parts else next(iter(get_close_matches(part, parts, n=1)), part)
+        for part in wanted.split(".")
+    )
+    return ".".join(near)
 
 
 def unknown_component(name: str, names: Iterable[str], *, what: str = "component") -> UnknownComponentError:

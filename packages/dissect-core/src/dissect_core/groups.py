@@ -32,11 +32,8 @@ class UnitSlice:
     Attributes
     ----------
     parameter : str
-        Name of the parameter.
     shape : tuple of int
-        Its shape.
     axis, start, width, repeats, period : int
-        See above.
     removal : Constant or None
         What removing a unit puts here, where zero would not remove it.
     """
@@ -68,8 +65,7 @@ class Edit:
     Attributes
     ----------
     parameter : str
-    mask : ndarray of bool
-        Of the parameter's shape.
+    mask : ndarray of bool, of the parameter's shape
     intervention : Intervention
     """
 
@@ -87,11 +83,10 @@ class UnitGroup:
     path : str
         The block or parameter that they belong to.
     unit : {"head", "neuron", "channel", "query", "level", "point"}
-        What they are.
     n_units : int
-        How many there are.
     slices : tuple of UnitSlice
-        Where they lie.
+    exhausted : tuple of (name, shape)
+        Parameters that go too once every unit is removed, where edits of all slices would not do.
 
     Raises
     ------
@@ -109,6 +104,7 @@ class UnitGroup:
     unit: GroupUnit
     n_units: int
     slices: tuple[UnitSlice, ...]
+    exhausted: tuple[tuple[str, tuple[int, ...]], ...] = ()
 
     def __post_init__(self) -> None:
         for where in self.slices:
@@ -146,10 +142,12 @@ class UnitGroup:
         """
         chosen = chosen_units(units, self.n_units, f"{self.path!r} has {self.n_units} {self.unit}s")
         removing = intervention.kind == "zero"
-        return tuple(
+        edits = tuple(
             Edit(s.parameter, s.mask(chosen), s.removal if removing and s.removal else intervention)
             for s in self.slices
         )
+        whole = self.exhausted if removing and chosen.all() else ()
+        return (*edits, *(Edit(name, np.ones(shape, np.bool_), intervention) for name, shape in whole))
 
 
 def head_group(path: str, layout: AttentionLayout, part: HeadPart | Literal["all"] = "output") -> UnitGroup:
@@ -172,14 +170,8 @@ def feed_forward_group(
 ) -> UnitGroup:
     """The hidden neurons of a feed-forward block: rows of the first linear layer, columns of the second.
 
-    Parameters
-    ----------
-    path : str
-        The block.
-    first, second : (name, shape)
-        Weights of the two linear layers, of shapes (hidden, in) and (out, hidden).
-    first_bias : str or None
-        Name of the first layer's bias.
+    `first` and `second` are names and shapes of the two weights, (hidden, in) and (out, hidden), and `first_bias` is
+    the name of the first layer's bias, if it has one. The second layer's bias belongs to no neuron and stays.
     """
     n = first[1][0]
     slices = [UnitSlice(*first, axis=0)]
@@ -189,9 +181,26 @@ def feed_forward_group(
 
 
 def channel_group(path: str, parameters: Sequence[tuple[str, tuple[int, ...]]]) -> UnitGroup:
-    """The output channels of a convolution: index 0 of its weight, bias, and the scale and shift of its norm.
+    """The output channels of a convolution: index 0 of each parameter given.
 
-    With the norm's scale and shift at zero the channel is zero behind the norm, whatever its statistics are.
+    Parameters
+    ----------
+    path : str
+    parameters : sequence of (name, shape)
+        With a norm behind the convolution its scale and, if it has one, its shift; without a norm the
+        convolution's weight and bias.
+
+    Notes
+    -----
+    Zero in the norm's scale and shift makes the channel exactly zero behind the norm and leaves every other
+    channel as it was, for any norm and in training too. Zero in the convolution does not where a norm follows: a
+    batch norm still gives its shift and mean, and a group or layer norm would reckon its statistics, and so the
+    other channels, without that channel. And where both were edited, `Scale` would act twice.
+
+    Examples
+    --------
+    >>> channel_group("conv1", [("bn1.weight", (64,)), ("bn1.bias", (64,))]).n_units
+    64
     """
     n = parameters[0][1][0]
     return UnitGroup(path, "channel", n, tuple(UnitSlice(name, shape, axis=0) for name, shape in parameters))
@@ -207,7 +216,9 @@ def sampling_groups(path: str, layout: AttentionLayout) -> tuple[UnitGroup, Unit
     """The feature levels and the sampling points of a deformable block, each over all heads.
 
     ``attention_weights`` has a row for each head, level and point in this order, ``sampling_offsets`` two.
-    Zero rows would leave a point its share of the softmax; removal sets its logit to -10,000 instead.
+    Zero rows would leave a point its share of the softmax; removal sets its logit to -10,000 instead, and the
+    other points share its weight. With every unit removed there is nothing to share: the output projection's
+    weight goes too, and the block gives its bias.
 
     Raises
     ------
@@ -231,7 +242,8 @@ def sampling_groups(path: str, layout: AttentionLayout) -> tuple[UnitGroup, Unit
         found["point"].append(
             UnitSlice(s.parameter, s.shape, 0, s.start, each, heads * levels, points * each, logit)
         )
+    outputs = tuple((s.parameter, s.shape) for s in layout.slices if s.part == "output")
     return (
-        UnitGroup(path, "level", levels, tuple(found["level"])),
-        UnitGroup(path, "point", points, tuple(found["point"])),
+        UnitGroup(path, "level", levels, tuple(found["level"]), outputs),
+        UnitGroup(path, "point", points, tuple(found["point"]), outputs),
     )

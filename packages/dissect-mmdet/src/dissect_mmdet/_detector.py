@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from dissect_core import AblationReport, AttentionLayout, Component, Intervention, Mask, Zero
-from dissect_core.torch import ablated, attention_layouts, components_of
+from dissect_core import AblationReport, Anatomy, AttentionLayout, Component, Intervention, Mask, Zero
+from dissect_core.torch import ablated, anatomy_of, attention_layouts, components_of
 
 from ._fit import Fit
 from ._images import read_image
@@ -64,6 +64,7 @@ class MMDetDetector:
         self.class_names = class_names
         self.fit = fit
         self._pipeline: Any = None
+        self._anatomy: Anatomy | None = None
 
     @property
     def components(self) -> tuple[Component, ...]:
@@ -74,6 +75,13 @@ class MMDetDetector:
     def attention(self) -> dict[str, AttentionLayout]:
         """The layout of each attention block, by module path."""
         return attention_layouts(self.model)
+
+    @property
+    def anatomy(self) -> Anatomy:
+        """Components with their roles, blocks and units: all that a study can aim at; read from the model once."""
+        if self._anatomy is None:
+            self._anatomy = anatomy_of(self.model)
+        return self._anatomy
 
     def ablated(
         self, masks: Mapping[str, Mask], intervention: Intervention | None = None

@@ -18,19 +18,39 @@ except ModuleNotFoundError as error:
 
 from ..report import AblationReport
 from ._ablated import ablated
+from ._activations import intervened
+from ._anatomy import anatomy_of
+from ._bypass import bypassed
 from ._checkpoint import load_checkpoint, state_dict_of
 from ._components import components_of
+from ._edits import edited
 from ._layouts import attention_layouts
+from ._probe import NoOpWarning, output_change
+from ._reference import Reference, gather_reference
+from ._role_rules import RoleRule
+from ._safetensors import load_safetensors, save_safetensors
 from ._save import save_checkpoint
-from ._state import ablate_state
+from ._state import ablate_state, edit_state
 
 __all__ = [
     "AblationReport",
+    "NoOpWarning",
+    "Reference",
+    "RoleRule",
     "ablate_state",
     "ablated",
+    "anatomy_of",
     "attention_layouts",
+    "bypassed",
     "components_of",
+    "edit_state",
+    "edited",
+    "gather_reference",
+    "intervened",
     "load_checkpoint",
+    "load_safetensors",
+    "output_change",
     "save_checkpoint",
+    "save_safetensors",
     "state_dict_of",
 ]

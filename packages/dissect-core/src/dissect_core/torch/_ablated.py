@@ -1,15 +1,15 @@
-"""Ablation of a live model, for the length of a `with` block."""
+"""Ablation of a live model by one intervention, for the length of a `with` block."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from torch import nn
 
+from ..groups import Edit
 from ..interventions import Intervention, Zero
 from ..masks import Mask
 from ..report import AblationReport
-from ._masks import shared_masks
-from ._tensors import make_patch
+from ._edits import edited
 
 _ZERO = Zero()
 
@@ -70,18 +70,6 @@ def ablated(
     ...     print(report.masked, layer.self_attn.out_proj.weight[:, 8:12].abs().sum().item())
     64 0.0
     """
-    parameters = dict(model.named_parameters(remove_duplicate=False))
-    patches = [
-        make_patch(name, parameters[name], mask, intervention, seed, variant)
-        for name, mask in shared_masks(parameters, masks).items()
-    ]
-    report = AblationReport(tuple(patch.change() for patch in patches))
-    try:
-        for patch in patches:
-            patch.apply()
+    edits = [Edit(name, mask, intervention) for name, mask in masks.items()]
+    with edited(model, edits, seed=seed, variant=variant) as report:
         yield report
-    finally:
-        # All old values were read before the first one changed, so parameters that overlap in memory come
-        # back right, too.
-        for patch in patches:
-            patch.undo()

@@ -2,10 +2,10 @@
 
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 
@@ -39,6 +39,26 @@ def save_checkpoint(checkpoint: Mapping[str, Any], path: str | Path) -> None:
     ...     [file.name for file in Path(folder).iterdir()]
     ['model.pth']
     """
+    try:
+        write_whole(path, lambda file: torch.save(checkpoint, file))
+    except Exception as error:
+        if isinstance(error, CheckpointError):
+            raise
+        raise CheckpointError(
+            f"{Path(path).resolve()} cannot be written: {error}. "
+            "A checkpoint may hold tensors, and objects that can be pickled."
+        ) from error
+
+
+def write_whole(path: str | Path, write: Callable[[BinaryIO], object]) -> None:
+    """Write a file beside its place, and move it there in one step once it has reached the disk.
+
+    Raises
+    ------
+    CheckpointError
+        If the folder is missing, `path` is a folder, or the disk refuses. Errors of `write` pass through;
+        `path` is then what it was before.
+    """
     path = Path(path).resolve()
     if not path.parent.is_dir():
         raise CheckpointError(
@@ -49,7 +69,7 @@ def save_checkpoint(checkpoint: Mapping[str, Any], path: str | Path) -> None:
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
         with temporary.open("xb") as file:
-            torch.save(checkpoint, file)
+            write(file)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
@@ -58,11 +78,6 @@ def save_checkpoint(checkpoint: Mapping[str, Any], path: str | Path) -> None:
             temporary.unlink(missing_ok=True)
         if isinstance(error, OSError):
             raise CheckpointError(f"{path} cannot be written: {error.strerror or error}.") from error
-        if isinstance(error, Exception):
-            raise CheckpointError(
-                f"{path} cannot be written: {error}. "
-                "A checkpoint may hold tensors, and objects that can be pickled."
-            ) from error
         raise
     _sync_folder(path.parent)
 

@@ -1,18 +1,82 @@
-"""Ablation of a state dict, without a model."""
+"""Edits and ablation of a state dict, without a model."""
 
 import copy
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 from torch import Tensor
 
+from ..groups import Edit
 from ..interventions import Intervention, Zero
 from ..masks import Mask
 from ..report import AblationReport
-from ._masks import shared_masks
+from ..state import edit_arrays, joined_edits, merged_report
 from ._tensors import identity, make_patch
 
 _ZERO = Zero()
+
+
+def edit_state(
+    state_dict: Mapping[str, Any], edits: Sequence[Edit], *, seed: int = 0, variant: str = ""
+) -> tuple[dict[str, Any], AblationReport]:
+    """Apply edits, each with its own intervention, to a state dict, into a new one.
+
+    Parameters
+    ----------
+    state_dict : mapping of str to torch.Tensor, or to ndarray
+        As `Module.state_dict` gives it. It is not changed. A mapping with arrays and no tensors goes to
+        `dissect_core.edit_arrays`, which needs no torch.
+    edits : sequence of Edit
+        As for `edited`.
+    seed : int, default 0
+        Seed of the study, for `Shuffle` and `Noise`.
+    variant : str, default ""
+        Stable id of the variant: with the seed and the component's name it decides what is drawn.
+
+    Returns
+    -------
+    state_dict : dict of str to torch.Tensor or ndarray
+        Entries with a masked value are copies; all the others are the given tensors themselves. Entries that
+        share their memory (tied weights) are edited together and share it still: else loading the other name
+        would undo the edit.
+    report : AblationReport
+        How many values were masked and how many changed.
+
+    Raises
+    ------
+    UnknownComponentError
+        If an edit names no tensor in the state dict; near matches are named.
+    MaskError
+        If a mask is not of bool, or not of its component's shape.
+    InterventionError
+        If a component cannot hold the replacement.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from dissect_core import Mean, row_mask
+    >>> state = {"weight": torch.tensor([[1.0, 3.0], [5.0, 7.0]]), "bias": torch.ones(2)}
+    >>> new, report = edit_state(state, [Edit("weight", row_mask((2, 2), [0]), Mean())])
+    >>> new["weight"][0], report.changed, new["bias"] is state["bias"]
+    (tensor([4., 4.]), 2, True)
+    """
+    tensors = {name: value for name, value in state_dict.items() if isinstance(value, Tensor)}
+    if not tensors:
+        return edit_arrays(state_dict, edits, seed=seed, variant=variant)
+    joined = joined_edits(tensors, edits, identity)
+    patches = [make_patch(edit, tensors[edit.name], seed, variant) for edit in joined]
+    copies: dict[Hashable, Tensor] = {}
+    for patch in patches:
+        if patch.old.numel():
+            key = identity(patch.tensor)
+            copies.setdefault(key, patch.tensor.detach().clone())
+            patch.apply_to(copies[key])
+    # A shallow copy of the object itself keeps what torch attaches to it: `_metadata`, the modules' versions.
+    edited = copy.copy(state_dict) if isinstance(state_dict, dict) else dict(state_dict)
+    if copies:
+        for name, tensor in tensors.items():
+            edited[name] = copies.get(identity(tensor), tensor)
+    return edited, merged_report(patch.change() for patch in patches)
 
 
 def ablate_state(
@@ -23,38 +87,23 @@ def ablate_state(
     seed: int = 0,
     variant: str = "",
 ) -> tuple[dict[str, Any], AblationReport]:
-    """Ablate a state dict into a new one.
+    """Ablate a state dict into a new one, by one intervention.
 
     Parameters
     ----------
-    state_dict : mapping of str to torch.Tensor
+    state_dict : mapping of str to torch.Tensor, or to ndarray
         As `Module.state_dict` gives it. It is not changed.
     masks : mapping of str to ndarray of bool
         For each component to ablate a mask of its shape, True where ablated.
     intervention : Zero, Constant, Mean, Shuffle, Noise, Scale or Quantize, default Zero()
         What to put in the place of masked values.
-    seed : int, default 0
-        Seed of the study, for `Shuffle` and `Noise`.
-    variant : str, default ""
-        Stable id of the variant: with the seed and the component's name it decides what is drawn.
+    seed, variant
+        As for `edit_state`; so are the result and the errors.
 
     Returns
     -------
-    state_dict : dict of str to torch.Tensor
-        Entries with a masked value are copies; all the others are the given tensors themselves. Entries that
-        share their memory (tied weights) are ablated together and share it still: else loading the other name
-        would undo the ablation.
+    state_dict : dict of str to torch.Tensor or ndarray
     report : AblationReport
-        How many values were masked and how many changed.
-
-    Raises
-    ------
-    UnknownComponentError
-        If a mask names no tensor in the state dict; near matches are named.
-    MaskError
-        If a mask is not of bool, or not of its component's shape.
-    InterventionError
-        If a component cannot hold the replacement.
 
     Examples
     --------
@@ -68,22 +117,5 @@ def ablate_state(
     >>> report.changed, ablation["bias"] is state["bias"]
     (2, True)
     """
-    tensors = {name: value for name, value in state_dict.items() if isinstance(value, Tensor)}
-    merged = shared_masks(tensors, masks)
-    copies: dict[Hashable, Tensor] = {}
-    changes = []
-    for name, mask in merged.items():
-        tensor = tensors[name]
-        patch = make_patch(
-            name, tensor.detach().clone() if mask.any() else tensor, mask, intervention, seed, variant
-        )
-        changes.append(patch.change())
-        if mask.any():
-            patch.apply()
-            copies[identity(tensor)] = patch.tensor
-    # A shallow copy of the object itself keeps what torch attaches to it: `_metadata`, the modules' versions.
-    ablation = copy.copy(state_dict) if isinstance(state_dict, dict) else dict(state_dict)
-    if copies:
-        for name, tensor in tensors.items():
-            ablation[name] = copies.get(identity(tensor), tensor)
-    return ablation, AblationReport(tuple(changes))
+    edits = [Edit(name, mask, intervention) for name, mask in masks.items()]
+    return edit_state(state_dict, edits, seed=seed, variant=variant)

@@ -2,7 +2,7 @@
 
 from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -10,14 +10,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..errors import InterventionError
-from ..interventions import Intervention
 from ..masks import Mask
-from ..randomness import variant_rng
 from ..replacement import replacement_values
 from ..report import ComponentChange
+from ..state import JoinedEdit
 
-RANDOM = ("shuffle", "noise")
 _NUMPY_FLOATS = (torch.float16, torch.float32, torch.float64)
+Places: TypeAlias = tuple[slice, ...] | Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,21 +29,25 @@ class Patch:
         The component, for reports.
     tensor : torch.Tensor
         What is patched, in place.
-    places : torch.Tensor of int64, shape (n,)
-        Masked places, counted in C order.
-    new, old : torch.Tensor, shape (n,)
-        Values to put there, and values found there.
+    places : tuple of slice, or torch.Tensor of int64, shape (n,)
+        Masked places: a box, or places counted in C order.
+    new, old : torch.Tensor
+        Values to put there, and values found there, in the shape of the box or of `places`.
     """
 
     name: str
     tensor: Tensor
-    places: Tensor
+    places: Places
     new: Tensor
     old: Tensor
 
     def apply(self) -> None:
         """Put the new values in."""
-        write(self.tensor, self.places, self.new)
+        self.apply_to(self.tensor)
+
+    def apply_to(self, tensor: Tensor) -> None:
+        """Put the new values into a copy of the tensor."""
+        write(tensor, self.places, self.new)
 
     def undo(self) -> None:
         """Put the old values back, bit for bit."""
@@ -52,36 +55,52 @@ class Patch:
 
     def change(self) -> ComponentChange:
         """Say how many values the patch covers and how many it changes."""
-        differ = self.new != self.old
-        if self.old.dtype.is_floating_point:
-            differ &= ~(torch.isnan(self.new) & torch.isnan(self.old))
-        return ComponentChange(self.name, self.tensor.numel(), self.places.numel(), int(differ.sum()))
+        # What replaces is finite, so a NaN is always changed.
+        changed = int(torch.count_nonzero(self.new != self.old))
+        return ComponentChange(self.name, self.tensor.numel(), self.old.numel(), changed)
 
 
 @torch.no_grad()
-def make_patch(
-    name: str, tensor: Tensor, mask: Mask, intervention: Intervention, seed: int, variant: str
-) -> Patch:
-    """Work out a patch, without applying it; `mask` must have been checked against the tensor's shape."""
+def make_patch(edit: JoinedEdit, tensor: Tensor, seed: int, variant: str) -> Patch:
+    """Work out a patch, without applying it; the masks must have been checked against the tensor's shape."""
+    name, intervention = edit.name, edit.intervention
     if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_meta:
         raise InterventionError(
             f"{name!r} must be a plain dense tensor with values, got {tensor.layout} on {tensor.device}"
             f"{', quantized' if tensor.is_quantized else ''}. Ablate before converting the model."
         )
-    places = torch.from_numpy(np.flatnonzero(mask)).to(tensor.device)
+    places = places_of(edit.written)
+    if isinstance(places, Tensor):
+        places = places.to(tensor.device)
+    old = read(tensor, places)
     try:
-        # A stream of its own for each component: what it gets does not depend on the others.
-        rng = variant_rng(seed, f"{variant}/{name}") if intervention.kind in RANDOM else None
-        values = torch.from_numpy(replacement_values(as_numpy(tensor), mask, intervention, rng=rng))
+        values = torch.from_numpy(_values(edit, tensor, old, seed, variant))
     except InterventionError as error:
         raise InterventionError(f"{name!r}: {error}") from error
     new = values.to(device=tensor.device, dtype=tensor.dtype)
-    if tensor.dtype.is_floating_point and not torch.isfinite(new.float()).all():
+    # NumPy has checked what it has a type for.
+    if new.dtype.is_floating_point and new.dtype not in _NUMPY_FLOATS and not new.float().isfinite().all():
         raise InterventionError(
             f"{name!r}: the intervention {intervention.kind!r} puts in values that {tensor.dtype} "
             "cannot hold. Choose another intervention, or leave this component out."
         )
-    return Patch(name, tensor, places, new, read(tensor, places))
+    new = new.reshape(()).expand(old.shape) if new.numel() == 1 else new.reshape(old.shape)
+    return Patch(name, tensor, places, new, old)
+
+
+def _values(edit: JoinedEdit, tensor: Tensor, old: Tensor, seed: int, variant: str) -> NDArray[Any]:
+    """New values, in C order; one for all where the intervention looks at nothing but itself.
+
+    The whole tensor is read only where the intervention depends on it: cost follows what is masked.
+    """
+    intervention, rng = edit.intervention, edit.rng(seed, variant)
+    if old.numel() and intervention.kind in ("zero", "constant"):
+        return replacement_values(as_numpy(old.new_zeros(1)), np.ones(1, dtype=np.bool_), intervention)
+    if intervention.kind == "scale":
+        masked = as_numpy(old).reshape(-1)
+        return replacement_values(masked, np.ones(masked.shape, dtype=np.bool_), intervention)
+    values = replacement_values(as_numpy(tensor), edit.mask, intervention, rng=rng)
+    return values if edit.written is edit.mask else values[edit.written[edit.mask]]
 
 
 def as_numpy(tensor: Tensor) -> NDArray[Any]:
@@ -93,19 +112,41 @@ def as_numpy(tensor: Tensor) -> NDArray[Any]:
     return array
 
 
-def read(tensor: Tensor, places: Tensor) -> Tensor:
-    """Copy the values at the given places, counted in C order."""
+def places_of(mask: Mask) -> Places:
+    """Where a mask is True: a box where that is one (a component, a head, a row), for its speed, else places."""
+    n = int(np.count_nonzero(mask))
+    if n == mask.size:
+        return ()
+    box = []
+    for axis in range(mask.ndim if n else 0):
+        along = np.flatnonzero(mask.any(axis=tuple(i for i in range(mask.ndim) if i != axis)))
+        if along[-1] - along[0] + 1 != along.size:
+            break
+        box.append(slice(int(along[0]), int(along[-1]) + 1))
+    if n and len(box) == mask.ndim and np.prod([part.stop - part.start for part in box]) == n:
+        return tuple(box)
+    return torch.from_numpy(np.flatnonzero(mask))
+
+
+def read(tensor: Tensor, places: Places) -> Tensor:
+    """Copy the values at the given places."""
     values = tensor.detach()
+    if isinstance(places, tuple):
+        return values[places].clone()
     if values.is_contiguous():
         return values.view(-1)[places]
     return values[torch.unravel_index(places, values.shape)]
 
 
 @torch.no_grad()
-def write(tensor: Tensor, places: Tensor, values: Tensor) -> None:
+def write(tensor: Tensor, places: Places, values: Tensor) -> None:
     """Put values at the given places, also if the tensor has moved to another device meanwhile."""
     target = tensor.detach()
-    places, values = places.to(target.device), values.to(device=target.device, dtype=target.dtype)
+    values = values.to(device=target.device, dtype=target.dtype)
+    if isinstance(places, tuple):
+        target[places] = values
+        return
+    places = places.to(target.device)
     if target.is_contiguous():
         target.view(-1)[places] = values
     else:

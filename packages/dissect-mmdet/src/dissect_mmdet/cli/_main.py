@@ -10,11 +10,11 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from dissect_core import DissectError
+from dissect_core import DissectError, SpecError
 from dissect_eval import DissectEvalError
 
 from ..errors import DissectMMDetError
-from . import _ablate, _demo, _evaluate, _inspect
+from . import _ablate, _demo, _evaluate, _inspect, _plan
 
 USAGE_ERROR = 2
 INTERRUPTED = 130
@@ -25,7 +25,8 @@ app = typer.Typer(
     name="deep-dissect",
     help="Which parts of an object detector matter, and how much?\n\n"
     "Look into a trained MMDetection checkpoint (inspect), remove parts of it (ablate), measure what a detector "
-    "is worth (evaluate), or see all of it at work on the bundled detectors (demo).",
+    "is worth (evaluate), list what a study would do (plan), or see all of it at work on the bundled detectors "
+    "(demo).",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -34,6 +35,9 @@ app = typer.Typer(
 app.command("inspect")(_inspect.inspect)
 app.add_typer(_ablate.app, name="ablate")
 app.command("evaluate")(_evaluate.evaluate)
+app.command("plan")(_plan.plan_)
+app.command("studies")(_plan.studies)
+app.command("schema")(_plan.schema)
 app.add_typer(_demo.app, name="demo")
 
 
@@ -88,7 +92,9 @@ def run_guarded(work: Callable[[], Any], *, debug: bool) -> int:
     except EXPECTED as error:
         if debug:
             raise
-        errors.print(f"error: {' '.join(str(error).split())}", markup=False)
+        # A spec may break several rules: a line for each.
+        text = str(error) if isinstance(error, SpecError) else " ".join(str(error).split())
+        errors.print(f"error: {text}", markup=False)
         return USAGE_ERROR
     except Exception as error:
         if debug:

@@ -1,0 +1,142 @@
+"""The dose that counts: how much an ablation changes what a module hands on."""
+
+import math
+import warnings
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from ..activation_specs import ActivationReport
+from ..errors import InterventionError
+from ..report import AblationReport
+from ._forward import map_tensors, module_at, without_fast_path
+
+Batch = TypeVar("Batch")
+
+
+class NoOpWarning(UserWarning):
+    """An ablation left the probed output as it was; the message gives the likely reason."""
+
+
+def output_change(
+    model: nn.Module,
+    path: str,
+    run: Callable[[nn.Module, Batch], Any],
+    batch: Batch,
+    context: AbstractContextManager[Any],
+) -> float:
+    """Relative change of a module's output by an ablation: ‖y′ − y‖ / ‖y‖ over a probe batch.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+    path : str
+        The module whose output is compared: the ablated one, or any behind it. All floating tensors of all its
+        calls count together.
+    run : callable
+        ``run(model, batch)`` runs the model. It is called twice.
+    batch : object
+        Whatever `run` takes.
+    context : context manager
+        The ablation, not entered yet: ``edited(...)``, ``ablated(...)``, ``intervened(...)`` or
+        ``bypassed(...)``.
+
+    Returns
+    -------
+    float
+        0 or more, with Euclidean norms in double precision. Values that are not finite before and after, and
+        equal, are left out; infinite if values became so, or an output of zeros became another. 0 means that the
+        ablation did nothing here.
+
+    Raises
+    ------
+    UnknownComponentError
+        If the model has no such module.
+    InterventionError
+        If the outputs differ in number or shape, so that they cannot be compared.
+
+    Warns
+    -----
+    NoOpWarning
+        If the change is 0, with the likely reason.
+
+    Examples
+    --------
+    >>> from dissect_core import row_mask
+    >>> from dissect_core.torch import ablated
+    >>> model = nn.Sequential(nn.Linear(2, 2, bias=False))
+    >>> zeros = ablated(model, {"0.weight": row_mask((2, 2), [0, 1])})
+    >>> output_change(model, "0", lambda model, batch: model(batch), torch.ones(1, 2), zeros)
+    1.0
+    """
+    module = module_at(model, path)
+    with without_fast_path():
+        before = _outputs(model, module, run, batch)
+        with context as report:
+            after = _outputs(model, module, run, batch)
+    if [x.shape for x in before] != [x.shape for x in after]:
+        raise InterventionError(
+            f"Outputs of {path!r} must have the same shapes with and without the ablation, got "
+            f"{[tuple(x.shape) for x in after]} and {[tuple(x.shape) for x in before]}. "
+            "Probe a module before the model selects proposals."
+        )
+    change = _relative(before, after)
+    if change == 0:
+        reason = _reason(path, bool(before), report)
+        warnings.warn(f"The output of {path!r} did not change: {reason}", NoOpWarning, stacklevel=2)
+    return change
+
+
+def _outputs(
+    model: nn.Module, module: nn.Module, run: Callable[[nn.Module, Batch], Any], batch: Batch
+) -> list[Tensor]:
+    outputs: list[Tensor] = []
+
+    def record(_module: nn.Module, _args: Any, output: Any) -> None:
+        def copied(tensor: Tensor) -> Tensor:
+            outputs.append(tensor.detach().to("cpu", torch.float64, copy=True))
+            return tensor
+
+        map_tensors(copied, output)
+
+    handle = module.register_forward_hook(record)
+    try:
+        with torch.no_grad():
+            run(model, batch)
+    finally:
+        handle.remove()
+    return outputs
+
+
+def _relative(before: list[Tensor], after: list[Tensor]) -> float:
+    change = norm = 0.0
+    for old, new in zip(before, after, strict=True):
+        differ = (new != old) & ~(new.isnan() & old.isnan())
+        if bool((differ & ~(new.isfinite() & old.isfinite())).any()):
+            return math.inf
+        change += float((new - old)[differ].square().sum())
+        norm += float(old[old.isfinite()].square().sum())
+    if change == 0:
+        return 0.0
+    return math.sqrt(change / norm) if norm else math.inf
+
+
+def _reason(path: str, ran: bool, report: Any) -> str:
+    """Likely reason for an output that did not change."""
+    if not ran:
+        return (
+            "the module did not run on this batch, or runs without a call, inside a fused kernel. "
+            "Probe a module that is called."
+        )
+    if isinstance(report, (AblationReport, ActivationReport)):
+        if report.masked == 0:
+            return "the masks select no value. Choose units, or a dose above 0."
+        if report.is_no_op:
+            return "every masked value had its new value already; weights that are zero stay zero."
+    return (
+        "what was ablated does not reach it. The module may run before the ablated part, or the units may be "
+        "dead: silent on this batch, or read by nothing. Probe the ablated module itself, or another batch."
+    )

@@ -1,0 +1,192 @@
+"""``deep-dissect plan``, ``schema`` and ``studies``: what a study would do, before it does it."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Column, Table
+
+from dissect_core.plan import PlanRow, plan, plan_table, scores_needed, weight_norms
+from dissect_core.spec import StudySpec, load_spec, spec_schema
+
+from .. import _open
+from .._detector import MMDetDetector
+from .._writing import write_text_whole
+from ..errors import DissectMMDetError
+from ..studies import shipped_studies, study_path
+from ._options import ConfigOption, TrustOption
+
+
+def plan_(
+    study: Annotated[
+        str, typer.Argument(help="A study's file, or the name of a shipped one (see `studies`).")
+    ],
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option("--checkpoint", help="The detector; left out, the study's own.", show_default=False),
+    ] = None,
+    config: ConfigOption = None,
+    demo: Annotated[
+        str | None, typer.Option("--demo", help="A bundled detector instead: detr, deformable_detr or dino.")
+    ] = None,
+    images: Annotated[
+        int, typer.Option("--images", min=1, help="Images that the study will run over.")
+    ] = 5000,
+    every: Annotated[
+        bool, typer.Option("--all", help="List every variant, not a line for each ablation.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print every variant as JSON.")] = False,
+    trust: TrustOption = False,
+) -> None:
+    """Show which variants a study makes of a detector, what each masks, and about how long they take."""
+    spec = load_spec(study_path(study))
+    detector = _detector(spec, checkpoint, config, demo, trust=trust)
+    anatomy = detector.anatomy
+    scores = None
+    if needed := scores_needed(spec):
+        if needed != ("weight_norm",):
+            raise DissectMMDetError(
+                f"study {study} selects by {', '.join(needed)}: only weight_norm can be planned without images."
+            )
+        arrays = {name: value.detach().cpu().numpy() for name, value in detector.model.named_parameters()}
+        scores = weight_norms(spec, anatomy, arrays)
+    rows = plan_table(plan(spec, anatomy, scores), anatomy)
+    if as_json:
+        typer.echo(json.dumps([row.to_dict() for row in rows], indent=2))
+        return
+    console = Console(highlight=False)
+    if every:  # ids are there to be copied: wider than the screen rather than broken
+        Console(highlight=False, width=max(len(row.id) for row in rows) + 70).print(_listing(rows))
+    else:
+        console.print(_summary(rows))
+    seconds = _seconds_per_image(detector)
+    total = seconds * images * len(rows)
+    console.print(
+        f"{len(rows):,} variants with the baseline. One image takes about {seconds:.3f} s here: {images:,} images take "
+        f"about {_duration(total)} in full passes."
+    )
+
+
+def schema(
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Write it to this file.")] = None,
+) -> None:
+    """Print the JSON Schema of studies, with which editors check a file while it is typed."""
+    text = json.dumps(spec_schema(), indent=2)
+    if out is None:
+        typer.echo(text)
+        return
+    write_text_whole(out, text + "\n")
+    typer.echo(f"{out}  (in a YAML study: # yaml-language-server: $schema={out.name})")
+
+
+def studies() -> None:
+    """List the shipped studies: the usual questions, for any detection transformer."""
+    table = Table("study", "asks")
+    for name, path in shipped_studies().items():
+        table.add_row(name, load_spec(path).name)
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(table)
+    console.print(f"Their files, to copy and change, are in {next(iter(shipped_studies().values())).parent}")
+
+
+def _detector(
+    spec: StudySpec, checkpoint: Path | None, config: Path | None, demo: str | None, *, trust: bool
+) -> MMDetDetector:
+    if demo is not None:
+        from ..demo import DEMO_DETECTORS, demo_files
+
+        if demo not in DEMO_DETECTORS:
+            raise DissectMMDetError(f"--demo must be one of {', '.join(DEMO_DETECTORS)}, got {demo!r}.")
+        bundled = demo_files(demo)
+        return _open.open_mmdet(config=bundled.config, checkpoint=bundled.checkpoint)
+    if checkpoint is None and spec.detector is not None and spec.detector.adapter == "mmdet":
+        return _open.open_mmdet(**spec.detector.options)
+    if checkpoint is None:
+        raise DissectMMDetError(
+            "a plan needs a detector: give --checkpoint (and --config), or --demo detr, or name one in the study."
+        )
+    return _open.open_mmdet(config=config, checkpoint=checkpoint, trust=trust)
+
+
+def _summary(rows: Sequence[PlanRow]) -> Table:
+    controlled = any(row.kind == "control" for row in rows)
+    right = ("variants", *(("controls",) if controlled else ()), "units", "parameters", "share")
+    table = Table(
+        Column("ablation", min_width=24),
+        Column("unit", no_wrap=True),
+        *(Column(name, justify="right", no_wrap=True) for name in right),
+        box=SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+    )
+    for name in dict.fromkeys(row.ablation for row in rows):
+        own = [row for row in rows if row.ablation == name and row.kind == "ablation"]
+        if not own:
+            continue
+        masked = [row.n_parameters for row in own if row.n_parameters is not None]
+        shares = [row.share for row in own if row.share is not None]
+        controls = sum(row.ablation == name and row.kind == "control" for row in rows)
+        table.add_row(
+            name,
+            own[0].unit,
+            f"{len(own):,}",
+            *((f"{controls:,}",) if controlled else ()),
+            f"{_range([row.n_units for row in own])} of {_range([row.n_available for row in own])}",
+            _range(masked) if masked else "varies",
+            _percent(shares) if shares else "varies",
+        )
+    return table
+
+
+def _listing(rows: Sequence[PlanRow]) -> Table:
+    right = (Column(name, justify="right", no_wrap=True) for name in ("units", "parameters", "share"))
+    table = Table(Column("variant", no_wrap=True), "intervention", *right, box=SIMPLE_HEAD)
+    for row in rows:
+        table.add_row(
+            row.id,
+            row.intervention if row.kind != "baseline" else "",
+            f"{row.n_units:,} of {row.n_available:,}",
+            "varies" if row.n_parameters is None else f"{row.n_parameters:,}",
+            "" if row.share is None else f"{row.share:.2%}",
+        )
+    return table
+
+
+def _range(values: Sequence[int]) -> str:
+    low, high = min(values), max(values)
+    return f"{low:,}" if low == high else f"{low:,}–{high:,}"
+
+
+def _percent(shares: Sequence[float]) -> str:
+    low, high = f"{100 * min(shares):.2g}", f"{100 * max(shares):.2g}"
+    return f"{low} %" if low == high else f"{low}–{high} %"
+
+
+def _seconds_per_image(detector: MMDetDetector) -> float:
+    """Time one pass over a random image of COCO's usual size, the fastest of a few."""
+    import cv2
+
+    picture = np.random.default_rng(0).integers(0, 256, (480, 640, 3), dtype=np.uint8)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "random.png"
+        cv2.imwrite(str(path), picture)
+        times = []
+        for _ in range(4):
+            start = time.perf_counter()
+            list(detector.predict([path]))
+            times.append(time.perf_counter() - start)
+    return min(times)
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:,.1f} h"

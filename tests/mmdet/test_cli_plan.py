@@ -1,0 +1,141 @@
+"""``deep-dissect plan``, ``schema`` and ``studies``, and the studies that are shipped."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dissect_core.plan import plan
+from dissect_core.spec import load_spec
+from dissect_mmdet import open_mmdet
+from dissect_mmdet.cli import main
+from dissect_mmdet.demo import DEMO_DETECTORS, demo_files
+from dissect_mmdet.studies import shipped_studies
+
+
+def run(*words: object) -> int:
+    with pytest.raises(SystemExit) as ended:
+        main([str(word) for word in words])
+    return int(ended.value.code or 0)
+
+
+@pytest.fixture(scope="module")
+def detectors() -> dict[str, Any]:
+    files = {name: demo_files(name) for name in DEMO_DETECTORS}
+    return {n: open_mmdet(config=f.config, checkpoint=f.checkpoint) for n, f in files.items()}
+
+
+@pytest.mark.parametrize("study", sorted(shipped_studies()))
+@pytest.mark.parametrize("name", DEMO_DETECTORS)
+def test_shipped_studies_fit_the_bundled_detectors(study: str, name: str, detectors: dict[str, Any]) -> None:
+    spec = load_spec(shipped_studies()[study])
+    anatomy = detectors[name].anatomy
+    if study == "deformable_sampling" and name == "detr":
+        with pytest.raises(KeyError, match="There is no place with levels at all"):
+            plan(spec, anatomy)
+        return
+    variants = plan(spec, anatomy)
+    assert {v.ablation for v in variants} >= {a.name for a in spec.ablations}
+    assert len({v.id for v in variants}) == len(variants)
+    shapes = {c.name: c.shape for c in anatomy.components}
+    paths = {path for path, _ in detectors[name].model.named_modules()}
+    for variant in variants[1:]:
+        assert variant.n_units
+        assert set(variant.bypassed()) <= paths
+        for edit in variant.edits():
+            assert edit.mask.shape == shapes[edit.parameter]
+            assert edit.mask.any()
+
+
+def test_the_protocol_is_what_it_says(detectors: dict[str, Any]) -> None:
+    spec = load_spec(shipped_studies()["paper_protocol"])
+    variants = plan(spec, detectors["detr"].anatomy)
+    per_ablation = {a.name: [v for v in variants if v.ablation == a.name] for a in spec.ablations}
+    for name, own in per_ablation.items():
+        counts = {v.n_units for v in own}
+        assert {v.repeat for v in own} == set(range(5)), name
+        assert len(counts) <= 7
+        assert max(counts) == max(v.pool.n_units for v in own) * 0.9 // 1 or name != "query embeddings"
+
+
+def test_plan_prints_a_line_for_each_ablation(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("plan", "paper_protocol", "--demo", "detr", "--images", "100") == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    for words in ("query embeddings query 35", "cross-attention head 35", "variants with the baseline"):
+        assert words in printed
+    assert "100 images take about" in printed
+
+
+def test_plan_as_json_lists_every_variant(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("plan", "leave_one_head_out", "--demo", "dino", "--json") == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert rows[0]["id"] == "baseline"
+    assert {row["kind"] for row in rows} == {"baseline", "ablation", "control"}
+    assert all(0 < row["share"] < 1 for row in rows[1:])
+
+
+def test_plan_by_weight_norm(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    study = tmp_path / "norms.json"
+    ablation = {
+        "name": "strong neurons",
+        "target": {"unit": "neuron", "components": "encoder.ffn"},
+        "select": {"by": "top", "score": "weight_norm", "fractions": [0.1]},
+        "control": "random",
+    }
+    study.write_text(json.dumps({"name": "norms", "ablations": [ablation]}))
+    assert run("plan", study, "--demo", "detr", "--all") == 0
+    assert "strong neurons/neuron/top-weight_norm/0.1" in capsys.readouterr().out
+    ablation["select"]["score"] = "weight_gradient"  # type: ignore[index]
+    study.write_text(json.dumps({"name": "norms", "ablations": [ablation]}))
+    assert run("plan", study, "--demo", "detr") == 2
+    assert "only weight_norm can be planned without images" in capsys.readouterr().err
+
+
+def test_the_schema_goes_to_screen_or_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("schema") == 0
+    assert json.loads(capsys.readouterr().out)["title"] == "StudySpec"
+    assert run("schema", "--out", tmp_path / "study.schema.json") == 0
+    assert json.loads((tmp_path / "study.schema.json").read_text())["title"] == "StudySpec"
+    assert "yaml-language-server" in capsys.readouterr().out
+
+
+def test_studies_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("studies") == 0
+    printed = capsys.readouterr().out
+    assert all(name in printed for name in shipped_studies())
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["plan", "paper"], "STUDY must be a file or one of the shipped studies (deformable_sampling"),
+        (["plan", "paper_protocol"], "a plan needs a detector: give --checkpoint"),
+        (
+            ["plan", "paper_protocol", "--demo", "yolo"],
+            "--demo must be one of detr, deformable_detr, dino, got 'yolo'",
+        ),
+        (["plan", "deformable_sampling", "--demo", "detr"], "There is no place with levels at all"),
+    ],
+)
+def test_bad_use_is_one_line(words: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(*words) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert len(error.strip().splitlines()) == 1
+
+
+def test_a_bad_study_has_a_line_for_each_problem(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    study = tmp_path / "bad.yaml"
+    study.write_text(
+        "name: bad\nablations:\n- {name: a, target: {unit: head}, select: {by: fraction, fractions: 5}}\n"
+    )
+    assert run("plan", study, "--demo", "detr") == 2
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert lines[0] == f"error: {study} is not a valid study:"
+    assert [line.strip() for line in lines[1:]] == [
+        "ablations[0].target.components: must be given",
+        "ablations[0].select.fractions: must be within 0 and 1, got 5. For 5 % write 0.05.",
+    ]
