@@ -45,6 +45,8 @@ wheels: $(STAMP)
 bench: $(STAMP)
 	$(BIN)/python benchmarks/ops.py
 	$(BIN)/python benchmarks/detectors.py
+	$(BIN)/python benchmarks/eval_metrics.py
+	$(BIN)/python benchmarks/eval_edge_battery.py
 
 clean:
 	rm -rf $(VENV) deep-dissect-demo
