@@ -3,9 +3,13 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
+import yaml
 
-from dissect_mmdet import load_mmdet_checkpoint
+from dissect_core.plan import plan, weight_norms
+from dissect_core.spec import load_spec
+from dissect_mmdet import load_mmdet_checkpoint, open_mmdet
 from dissect_mmdet.demo import DEMO_DETECTORS, demo_files
 
 ROOT = Path(__file__).parents[2]
@@ -23,6 +27,19 @@ def test_python_blocks_run(readme: Path, tmp_path: Path, capsys: pytest.CaptureF
     for block in blocks:
         exec(compile(block, str(readme), "exec"), {"work": tmp_path, "folder": tmp_path})
     assert "weights changed" in capsys.readouterr().out
+
+
+def test_the_study_of_the_readme_is_valid() -> None:
+    (block,) = re.findall(
+        r"```yaml\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), flags=re.DOTALL
+    )
+    files = demo_files("detr")
+    anatomy = open_mmdet(config=files.config, checkpoint=files.checkpoint).anatomy
+    arrays = {c.name: np.ones(c.shape) for c in anatomy.components}
+    spec = load_spec(yaml.safe_load(block))
+    kinds = [variant.kind for variant in plan(spec, anatomy, weight_norms(spec, anatomy, arrays))]
+    assert kinds.count("ablation") == 15 + 12
+    assert kinds.count("control") == 15
 
 
 def test_pictures_and_links_exist() -> None:

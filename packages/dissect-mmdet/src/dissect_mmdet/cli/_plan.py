@@ -119,13 +119,15 @@ def _detector(
 
 def _summary(rows: Sequence[PlanRow]) -> Table:
     controlled = any(row.kind == "control" for row in rows)
-    right = ("variants", *(("controls",) if controlled else ()), "units", "parameters", "share")
+    right = ("variants", "units", "parameters", "share")
     table = Table(
-        Column("ablation", min_width=24),
+        Column("ablation", min_width=23),
         Column("unit", no_wrap=True),
         *(Column(name, justify="right", no_wrap=True) for name in right),
         box=SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
+        caption="+ matched random controls" if controlled else None,
+        caption_justify="left",
     )
     for name in dict.fromkeys(row.ablation for row in rows):
         own = [row for row in rows if row.ablation == name and row.kind == "ablation"]
@@ -137,8 +139,7 @@ def _summary(rows: Sequence[PlanRow]) -> Table:
         table.add_row(
             name,
             own[0].unit,
-            f"{len(own):,}",
-            *((f"{controls:,}",) if controlled else ()),
+            f"{len(own):,}" + (f" + {controls:,}" if controls else ""),
             f"{_range([row.n_units for row in own])} of {_range([row.n_available for row in own])}",
             _range(masked) if masked else "varies",
             _percent(shares) if shares else "varies",
