@@ -18,7 +18,7 @@ from ._detections import Detections
 from ._f1 import ratio
 from ._index import AREA_RANGES, TruthIndex, index_of
 from ._ragged import Ints
-from ._ranking import MAX_DETECTIONS, Ranking, rank
+from ._ranking import MAX_DETECTIONS, Ranking, kept, rank
 from ._truth import GroundTruth
 
 if TYPE_CHECKING:
@@ -54,10 +54,12 @@ def match_split(
     aligned: Detections,
     tie_break: TieBreak,
     thresholds: NDArray[np.float64] = IOU_THRESHOLDS,
+    ranking: Ranking | None = None,
 ) -> MatchedSplit:
-    """Order and match a split as COCO does."""
+    """Order, if that is not done yet, and match a split as COCO does."""
     index = index_of(truth, tie_break)
-    ranking = rank(index, aligned, tie_break)
+    everything = rank(index, aligned, tie_break) if ranking is None else ranking
+    ranking = kept(everything, everything.place < MAX_DETECTIONS)
     return MatchedSplit(index, ranking, match(index, ranking, thresholds))
 
 

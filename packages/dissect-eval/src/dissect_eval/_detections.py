@@ -23,22 +23,14 @@ __all__ = ["Detections", "OnUnknown"]
 OnUnknown = Literal["error", "drop"]
 
 
-def _among(values: Ints, known: Ints) -> NDArray[np.bool_]:
-    """Return True for values that the ascending `known` holds; `np.isin` would sort the values."""
-    if not len(known):
-        return np.zeros(len(values), dtype=np.bool_)
-    found: NDArray[np.bool_] = known[np.minimum(np.searchsorted(known, values), len(known) - 1)] == values
-    return found
-
-
 def unknown_rows(
     row_image: Ints, category_ids: Ints, truth: GroundTruth, on_unknown: OnUnknown
 ) -> NDArray[np.bool_]:
     """Return True for detections whose image or category `truth` does not have, or raise naming the first."""
     if on_unknown not in ("error", "drop"):
         raise SettingError(f"`on_unknown` must be 'error' or 'drop', got {on_unknown!r}.")
-    bad_image = ~_among(row_image, truth.image_ids)
-    bad = bad_image | ~_among(category_ids, np.array(list(truth.category_names), dtype=np.int64))
+    bad_image = ~np.isin(row_image, truth.image_ids)
+    bad = bad_image | ~np.isin(category_ids, np.array(list(truth.category_names), dtype=np.int64))
     if bad.any() and on_unknown == "error":
         row = int(np.argmax(bad))
         what, value = ("image", row_image) if bad_image[row] else ("category", category_ids)

@@ -13,7 +13,7 @@ from ._detections import Detections
 from ._index import index_of
 from ._pairs import Pairs, take_free
 from ._ragged import Ints
-from ._ranking import rank
+from ._ranking import Ranking, kept, rank
 from ._truth import GroundTruth
 
 __all__ = ["GreedyMatches", "greedy_matches"]
@@ -50,18 +50,23 @@ class GreedyMatches:
 
 
 def greedy_matches(
-    truth: GroundTruth, aligned: Detections, iou_threshold: float, score_threshold: float
+    truth: GroundTruth,
+    aligned: Detections,
+    iou_threshold: float,
+    score_threshold: float,
+    ranking: Ranking | None = None,
 ) -> GreedyMatches:
     """Match detections to truth of their category, best score first, as COCO does at one IoU threshold.
 
     Each detection takes the free true box of the highest IoU at or above the threshold. One that finds none
     is excused if a crowd or ignored region of its category covers that share of its own area; a region
     excuses any number. Tied scores go by category and coordinates of the detection, tied IoUs by those of
-    the truth.
+    the truth. `ranking` is that of the canonical order, where it is at hand.
     """
     floor = iou_threshold - TOLERANCE
     index = index_of(truth, "canonical")
-    ranking = rank(index, aligned, "canonical", limit=None, least_score=score_threshold)
+    everything = rank(index, aligned, "canonical") if ranking is None else ranking
+    ranking = kept(everything, everything.scores >= score_threshold)
     at_truth, place, iou = overlapping_pairs(index, ranking, floor)
     excused = np.zeros(len(ranking.rows), dtype=np.bool_)
     inside = index.crowd[at_truth]

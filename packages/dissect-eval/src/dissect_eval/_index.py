@@ -22,6 +22,10 @@ AREA_RANGES = np.array([[0, 1e10], [0, 32**2], [32**2, 96**2], [96**2, 1e10]], d
 """COCO's ranges of area, in square pixels, both ends included: all, small, medium, large."""
 
 
+MAX_TABLE = 1_000_000
+"""Largest category id that is looked up in a table."""
+
+
 @dataclass(frozen=True, eq=False)
 class TruthIndex:
     """The boxes of a truth, grouped by image and category.
@@ -64,6 +68,14 @@ class TruthIndex:
     def image(self) -> Ints:
         """Index of each box's image, shape (N,)."""
         return self.group // max(len(self.categories), 1)
+
+    def category_of(self, category_ids: Ints) -> Ints:
+        """Index of each category id; by a table, which is several times faster than a search, if ids are small."""
+        if not len(self.categories) or self.categories[0] < 0 or self.categories[-1] > MAX_TABLE:
+            return np.searchsorted(self.categories, category_ids)
+        table = np.zeros(int(self.categories[-1]) + 1, dtype=np.int64)
+        table[self.categories] = np.arange(len(self.categories))
+        return table[category_ids]
 
 
 _CACHE: WeakKeyDictionary[GroundTruth, dict[str, TruthIndex]] = WeakKeyDictionary()

@@ -11,7 +11,7 @@ import numpy as np
 from ._detections import Detections
 from ._f1 import f1_of_counts, paired_labels_f1
 from ._json import as_record
-from ._matching import match_pairs
+from ._matching import pairs_of_aligned
 from ._ragged import Ints
 from ._truth import GroundTruth
 
@@ -137,7 +137,7 @@ def matched_metrics(truth: GroundTruth, detections: Detections) -> MatchedMetric
     (0.5, 1.0, 1)
     """
     aligned = detections.aligned_to(truth)
-    pairs = match_pairs(truth, aligned)
+    pairs = pairs_of_aligned(truth, aligned)
     true, predicted = truth.category_ids[pairs.truth_index], aligned.category_ids[pairs.detection_index]
     paired = paired_labels_f1(true, predicted)
     agree = true == predicted

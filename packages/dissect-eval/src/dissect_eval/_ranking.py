@@ -15,7 +15,7 @@ from ._ragged import Ints
 if TYPE_CHECKING:
     from ._ap import TieBreak
 
-__all__ = ["MAX_DETECTIONS", "Ranking", "rank"]
+__all__ = ["MAX_DETECTIONS", "Ranking", "kept", "rank"]
 
 MAX_DETECTIONS = 100
 """COCO looks at so many detections per image and category, the best by score."""
@@ -23,12 +23,13 @@ MAX_DETECTIONS = 100
 
 @dataclass(frozen=True, eq=False)
 class Ranking:
-    """The best detections of each image and category, D in all, ordered by category and falling score.
+    """Detections, D in all, ordered by category and falling score.
 
     Attributes
     ----------
     rows : ndarray of int64, shape (D,)
         Rows of the detections.
+    scores : ndarray of float64, shape (D,)
     category, image : ndarray of int64, shape (D,)
         Indices into the truth's categories and images.
     place : ndarray of int64, shape (D,)
@@ -45,11 +46,10 @@ class Ranking:
         Width × height.
     in_range : ndarray of bool, shape (4, D)
         Whether the area lies in each of COCO's ranges.
-    n_cut : int
-        Detections beyond the limit, 100 for COCO AP.
     """
 
     rows: Ints
+    scores: NDArray[np.float64]
     category: Ints
     image: Ints
     place: Ints
@@ -59,23 +59,14 @@ class Ranking:
     corners: NDArray[np.float64]
     box_area: NDArray[np.float64]
     in_range: NDArray[np.bool_]
-    n_cut: int
 
 
-def rank(
-    index: TruthIndex,
-    aligned: Detections,
-    tie_break: TieBreak,
-    *,
-    limit: int | None = MAX_DETECTIONS,
-    least_score: float = -np.inf,
-) -> Ranking:
-    """Order the detections, which are aligned to the truth of `index`, leaving out low scores and the excess."""
+def rank(index: TruthIndex, aligned: Detections, tie_break: TieBreak) -> Ranking:
+    """Order all detections, which are aligned to the truth of `index`."""
     n_categories = len(index.categories)
-    category, image = np.searchsorted(index.categories, aligned.category_ids), aligned.image_index
+    category, image = index.category_of(aligned.category_ids), aligned.image_index
     # Sorting by the least important key first: numpy sorts 16-bit integers stably in linear time.
-    order = np.flatnonzero(aligned.scores >= least_score)
-    order = order[np.argsort(-aligned.scores[order], kind="stable")]
+    order = np.argsort(-aligned.scores, kind="stable")
     order = order[_by(category[order], n_categories)]
     if tie_break == "canonical":
         order = _break_ties(order, category, image, aligned)
@@ -84,15 +75,11 @@ def rank(
     group = (image * n_categories + category)[by_group]
     place = np.empty(len(order), dtype=np.int64)
     place[by_group] = np.arange(len(order)) - np.searchsorted(group, group)
-    kept = np.ones_like(place, dtype=np.bool_) if limit is None else place < limit
-    if not kept.all():
-        moved = np.cumsum(kept) - 1
-        by_group, group = moved[by_group[kept[by_group]]], group[kept[by_group]]
-        order, category, image, place = order[kept], category[kept], image[kept], place[kept]
     corners, box_area = corners_of(aligned.boxes[order], aligned.sizes[order])
     low, high = AREA_RANGES.T[:, :, None]
     return Ranking(
         rows=order,
+        scores=aligned.scores[order],
         category=category,
         image=image,
         place=place,
@@ -102,7 +89,27 @@ def rank(
         corners=corners,
         box_area=box_area,
         in_range=(box_area >= low) & (box_area <= high),
-        n_cut=len(kept) - len(order),
+    )
+
+
+def kept(ranking: Ranking, mask: NDArray[np.bool_]) -> Ranking:
+    """Leave out detections: those beyond the best 100 for COCO AP, those under a score for F1."""
+    if mask.all():
+        return ranking
+    moved, in_group = np.cumsum(mask) - 1, mask[ranking.by_group]
+    category = ranking.category[mask]
+    return Ranking(
+        rows=ranking.rows[mask],
+        scores=ranking.scores[mask],
+        category=category,
+        image=ranking.image[mask],
+        place=ranking.place[mask],
+        splits=np.searchsorted(category, np.arange(len(ranking.splits))),
+        by_group=moved[ranking.by_group[in_group]],
+        group=ranking.group[in_group],
+        corners=ranking.corners[:, mask],
+        box_area=ranking.box_area[mask],
+        in_range=ranking.in_range[:, mask],
     )
 
 

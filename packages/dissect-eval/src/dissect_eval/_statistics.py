@@ -20,8 +20,10 @@ from ._ap_numpy import match_split
 from ._detections import Detections
 from ._f1 import f1_of_counts, ratio
 from ._greedy import greedy_matches
-from ._matching import match_pairs
+from ._index import index_of
+from ._matching import pairs_of_aligned
 from ._ragged import Ints
+from ._ranking import Ranking, rank
 from ._truth import GroundTruth
 from .errors import SettingError
 
@@ -69,13 +71,17 @@ def statistics_of(truth: GroundTruth, detections: Detections, settings: Settings
     aligned = detections.aligned_to(truth)
     wanted = set(settings.metrics)
     found: list[Statistic] = []
+    ranking = (
+        rank(index_of(truth, "canonical"), aligned, "canonical") if wanted - set(MATCHED_NAMES) else None
+    )
     if wanted & set(AP_NAMES):
         from ._statistics_ap import ap_statistic
 
-        split = match_split(truth, aligned, settings.tie_break)
+        same = settings.tie_break == "canonical"
+        split = match_split(truth, aligned, settings.tie_break, ranking=ranking if same else None)
         found.append(ap_statistic(split, truth.n_images, settings))
     if wanted & set(DETECTION_NAMES):
-        found.append(_detection_statistic(truth, aligned, settings))
+        found.append(_detection_statistic(truth, aligned, settings, ranking))
     if wanted & set(MATCHED_NAMES):
         found.append(_matched_statistic(truth, aligned, settings))
     return found
@@ -89,8 +95,10 @@ def count_matrix(
     return csr_array((data, (rows, images)), shape=shape)
 
 
-def _detection_statistic(truth: GroundTruth, aligned: Detections, settings: Settings) -> Statistic:
-    found = greedy_matches(truth, aligned, settings.iou_threshold, settings.score_threshold)
+def _detection_statistic(
+    truth: GroundTruth, aligned: Detections, settings: Settings, ranking: Ranking | None
+) -> Statistic:
+    found = greedy_matches(truth, aligned, settings.iou_threshold, settings.score_threshold, ranking)
     categories, shape = _categories(truth)
 
     def matrix(ids: Ints, images: Ints, values: Floats | None = None) -> csr_array[Any]:
@@ -118,7 +126,7 @@ def _detection_statistic(truth: GroundTruth, aligned: Detections, settings: Sett
 
 
 def _matched_statistic(truth: GroundTruth, aligned: Detections, settings: Settings) -> Statistic:
-    pairs = match_pairs(truth, aligned)
+    pairs = pairs_of_aligned(truth, aligned)
     categories, shape = _categories(truth)
     true = np.searchsorted(categories, truth.category_ids[pairs.truth_index])
     predicted = np.searchsorted(categories, aligned.category_ids[pairs.detection_index])

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from ._ap_numpy import RECALLS, MatchedSplit
+from ._ap_numpy import RECALLS, MatchedSplit, precision_at, recall_at
 from ._f1 import ratio
 from ._ragged import Ints
 from ._ranking import MAX_DETECTIONS
@@ -23,6 +23,7 @@ from ._statistics import Floats, Settings, Statistic, Values, count_matrix
 __all__ = ["ap_statistic"]
 
 AREAS = {"s": 1, "m": 2, "l": 3}
+THRESHOLDS = {"AP50": slice(0, 1), "AP75": slice(5, 6)}
 RESAMPLES_AT_ONCE = 256
 """Columns of weights per block: keeps the arrays of one category in the processor's cache."""
 
@@ -32,20 +33,36 @@ def ap_statistic(split: MatchedSplit, n_images: int, settings: Settings) -> Stat
     categories = split.index.categories.tolist()
     precision = {name: AREAS.get(name[-1], 0) for name in settings.metrics if name.startswith("AP")}
     recall = [name for name in settings.metrics if name.startswith("AR")]
-    curves = {area: _Curves(split, n_images, area) for area in sorted(set(precision.values()))}
-    recalls = {name: _Recall(split, n_images, name) for name in recall}
+    per_class = categories if settings.per_class else []
+    curves: dict[int, _Curves] = {}
+    recalls: dict[str, _Recall] = {}
+
+    def whole() -> Values:
+        values: Values = {}
+        for name, area in precision.items():
+            found = precision_at(split, area)[THRESHOLDS.get(name, slice(None))].mean(axis=1)
+            _add(values, name, found.mean(axis=0)[:, None], per_class)
+        for name in recall:
+            reached = recall_at(split, AREAS.get(name[-1], 0), _cut(name))
+            _add(values, name, reached.mean(axis=0)[:, None], per_class)
+        return values
 
     def block(weights: Floats) -> Values:
         per_area = {area: curve.average_precision(weights) for area, curve in curves.items()}
         values: Values = {}
         for name, area in precision.items():
-            found = per_area[area][{"AP50": slice(0, 1), "AP75": slice(5, 6)}.get(name, slice(None))]
-            _add(values, name, found.mean(axis=0), categories if settings.per_class else [])
+            found = per_area[area][THRESHOLDS.get(name, slice(None))]
+            _add(values, name, found.mean(axis=0), per_class)
         for name, statistic in recalls.items():
-            _add(values, name, statistic(weights), categories if settings.per_class else [])
+            _add(values, name, statistic(weights), per_class)
         return values
 
     def statistic(weights: Floats) -> Values:
+        if weights.shape[1] == 1 and (weights == 1).all():  # no resample: the matrices would not pay
+            return whole()
+        if not curves and not recalls:
+            curves.update({area: _Curves(split, n_images, area) for area in sorted(set(precision.values()))})
+            recalls.update({name: _Recall(split, n_images, name) for name in recall})
         starts = range(0, weights.shape[1], RESAMPLES_AT_ONCE)
         blocks = [block(np.ascontiguousarray(weights[:, i : i + RESAMPLES_AT_ONCE])) for i in starts]
         return {key: np.concatenate([values[key] for values in blocks]) for key in blocks[0]}
@@ -61,14 +78,18 @@ def _add(values: Values, name: str, per_class: Floats, categories: list[int]) ->
         values[name, category] = row
 
 
+def _cut(name: str) -> int:
+    """Detections per image and category: AR10 takes ten."""
+    return int(name[2:]) if name[2:].isdigit() else MAX_DETECTIONS
+
+
 class _Recall:
     """Average recall over the thresholds, per category."""
 
     def __init__(self, split: MatchedSplit, n_images: int, name: str) -> None:
         area = AREAS.get(name[-1], 0)
-        cut = int(name[2:]) if name[2:].isdigit() else MAX_DETECTIONS
         at, shape = split.matches.at, (len(split.index.categories), n_images)
-        n_hits = split.matches.hit[:, area].sum(axis=0) * (split.ranking.place[at] < cut)
+        n_hits = split.matches.hit[:, area].sum(axis=0) * (split.ranking.place[at] < _cut(name))
         self.truth = _truth_matrix(split, area, shape)
         self.hits = count_matrix(split.ranking.category[at], split.ranking.image[at], shape, n_hits)
         self.n_thresholds = len(split.matches.hit)

@@ -12,7 +12,7 @@ from ._detections import Detections
 from ._index import index_of
 from ._pairs import BoxesByImage, Pairs, near_pairs, take_free
 from ._ragged import Ints
-from ._ranking import rank
+from ._ranking import MAX_DETECTIONS, kept, rank
 from ._truth import GroundTruth
 
 if TYPE_CHECKING:
@@ -63,7 +63,8 @@ def assign(
 ) -> Assignment:
     """Match as COCO does at the foreground IoU, and give every other detection its type of error."""
     index = index_of(truth, tie_break)
-    ranking = rank(index, aligned, tie_break)
+    everything = rank(index, aligned, tie_break)
+    ranking = kept(everything, everything.place < MAX_DETECTIONS)
     n, category = len(ranking.rows), index.category
     by_image = ranking.by_group
     splits = np.searchsorted(ranking.image[by_image], np.arange(truth.n_images + 1))
@@ -99,14 +100,14 @@ def assign(
     claim[claimed[hit[claim[claimed]]]] = -1
     return Assignment(
         category=ranking.category,
-        scores=aligned.scores[ranking.rows],
+        scores=ranking.scores,
         tie=ranking.rows if tie_break == "input" else np.arange(n),
         kind=kind,
         claim=claim,
         truth_category=category,
         counted=~index.crowd,
         hit=hit,
-        n_cut=ranking.n_cut,
+        n_cut=len(everything.rows) - len(ranking.rows),
     )
 
 
