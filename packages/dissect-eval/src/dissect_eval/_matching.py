@@ -102,6 +102,20 @@ def match_pairs(truth: GroundTruth, detections: Detections) -> MatchedPairs:
     ------
     DetectionError
         If a detection has an image or category that `truth` does not have.
+
+    Examples
+    --------
+    >>> truth = GroundTruth.from_coco(
+    ...     {
+    ...         "images": [{"id": 1}, {"id": 2}],
+    ...         "categories": [{"id": 1, "name": "cat"}],
+    ...         "annotations": [{"id": 0, "image_id": 2, "category_id": 1, "bbox": [0, 0, 2, 2]}],
+    ...     }
+    ... )
+    >>> found = Detections.from_arrays([([[5, 5, 9, 9], [0, 0, 2, 1]], [0.9, 0.1], [0, 0])], [2], [1])
+    >>> pairs = match_pairs(truth, found)
+    >>> pairs.image_index, pairs.detection_index, pairs.giou
+    (array([1]), array([1]), array([0.5]))
     """
     return pairs_of_aligned(truth, detections.aligned_to(truth))
 

@@ -51,6 +51,20 @@ def check_split(truth: GroundTruth, detections: Detections) -> tuple[str, ...]:
     ------
     DetectionError
         If a detection has an image or category that `truth` does not have.
+
+    Examples
+    --------
+    >>> truth = GroundTruth.from_coco(
+    ...     {
+    ...         "images": [{"id": 1, "width": 50, "height": 50}],
+    ...         "categories": [{"id": 1, "name": "cat"}],
+    ...         "annotations": [{"id": 0, "image_id": 1, "category_id": 1, "bbox": [0, 0, 20, 20]}],
+    ...     }
+    ... )
+    >>> from dissect_eval import Detections
+    >>> found = Detections.from_arrays([([[400, 300, 500, 400]], [0.9], [0])], [1], [1])
+    >>> "outside" in check_split(truth, found)[0]
+    True
     """
     aligned = detections.aligned_to(truth)
     unseen = np.setdiff1d(truth.image_ids, detections.image_ids)
