@@ -72,16 +72,18 @@ def test_grid_keeps_styles_and_axes_common():
         "A": {"x": curve},
         "B": {"x": curve},
     }
-    figure = dose_response_grid(panels, metric_label="AP", baselines={"DINO": 0.5}, title="All")
+    levels = {"baselines": {"DINO": 0.5}, "chance": {"DINO": 0.1}}
+    figure = dose_response_grid(panels, metric_label="AP", title="All", **levels)
     assert [axes.get_title() for axes in figure.axes] == ["DETR", "DINO", "A", "B"]
     first, second = figure.axes[:2]
     for attribute in ("get_color", "get_marker"):
         assert getattr(named(first, "decoder"), attribute)() == getattr(named(second, "decoder"), attribute)()
     assert first.get_ylim() == second.get_ylim()
     assert named(second, "baseline (no ablation)").get_ydata()[0] == 0.5
+    assert named(second, "chance (random boxes)").get_ydata()[0] == 0.1
     assert len(first.get_lines()) == 2
     texts = [t.get_text() for t in figure.legends[0].get_texts()]
-    assert texts == ["encoder", "decoder", "x", "baseline (no ablation)"]
+    assert texts == ["encoder", "decoder", "x", "baseline (no ablation)", "chance (random boxes)"]
     assert figure.get_suptitle() == "All"
 
 

@@ -150,7 +150,7 @@ def dose_response_grid(
         for axes in figure.axes
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
     }
-    keys = [label for label in [*labels, BASELINE] if label in handles]
+    keys = [label for label in [*labels, BASELINE, CHANCE] if label in handles]
     figure.legend(
         [handles[key] for key in keys],
         keys,
