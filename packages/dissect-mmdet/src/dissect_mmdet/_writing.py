@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
+
+from .errors import DissectMMDetError
 
 
 def write_text_whole(path: Path, text: str) -> None:
@@ -25,3 +28,30 @@ def write_text_whole(path: Path, text: str) -> None:
         scratch.replace(path)
     finally:
         scratch.unlink(missing_ok=True)
+
+
+def check_output(path: Path, option: str, *, force: bool, inputs: Iterable[Path | None] = ()) -> None:
+    """Check before long work that a file can be written after it, and that nothing is lost by that.
+
+    Raises
+    ------
+    DissectMMDetError
+        If the file is an input, exists and `force` is not set, or its folder cannot be written.
+    """
+    if any(
+        given is not None and given.exists() and path.exists() and path.samefile(given) for given in inputs
+    ):
+        raise DissectMMDetError(f"{option} {path} is an input of this command: choose another file.")
+    if path.exists() and not force:
+        raise DissectMMDetError(
+            f"{option} {path} exists already: choose another file, or --force to replace it."
+        )
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        scratch = path.with_name(f".{path.name}.part")
+        scratch.touch()
+        scratch.unlink()
+    except OSError as error:
+        raise DissectMMDetError(
+            f"{option} {path} cannot be written: {error.strerror}. Choose another file."
+        ) from error

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
-from rich.console import Console
 
 from dissect_core import (
     Component,
     HeadPart,
-    Intervention,
     Mask,
-    Mean,
     UnitError,
-    Zero,
     head_masks,
     sample_units,
     select_components,
@@ -25,12 +21,11 @@ from dissect_core import (
     unknown_component,
     variant_rng,
 )
-from dissect_core.torch import ablate_state, save_checkpoint, state_dict_of
 
-from .. import _checkpoints
 from ..errors import DissectMMDetError
-from ._inspect import components_of_weights, read_components
+from ._inspect import read_components
 from ._options import CheckpointArgument, ConfigOption, ForceOption, SeedOption, TrustOption
+from ._source import Source
 
 app = typer.Typer(
     help="Write ablated checkpoints: single units, attention heads, whole components, layers one after another.\n\n"
@@ -45,16 +40,17 @@ OutOption = Annotated[
     ),
 ]
 PutOption = Annotated[
-    Literal["zero", "mean"],
+    Literal["zero", "mean", "shuffle", "noise"],
     typer.Option(
-        "--intervention", help="What is put in the place of removed values: 0, or the component's mean."
+        "--intervention",
+        help="What is put in the place of removed values: 0, the component's mean, the same values in another order, "
+        "or noise of the component's mean and deviation.",
     ),
 ]
 RepeatsOption = Annotated[int, typer.Option("--repeats", min=1, help="Draw this many variants.")]
 PercentOption = Annotated[
     float, typer.Option("--percent", "-p", help="Share of the units to remove, 0 to 100.")
 ]
-INTERVENTIONS: dict[str, Intervention] = {"zero": Zero(), "mean": Mean()}
 
 
 @app.command()
@@ -80,7 +76,17 @@ def units(
 ) -> None:
     """Remove a random share of a component's units: elements, rows, columns or row segments."""
     source = Source(checkpoint, trust=trust)
-    (found,) = select_components(source.components, component, expect=1)
+    matching = select_components(source.components, component)
+    if len(matching) != 1:
+        raise UnitError(
+            f"COMPONENT must name one component, {component!r} matches {len(matching)}: "
+            f"{', '.join(c.name for c in matching[:4])}, ... Units are drawn from one at a time."
+        )
+    (found,) = matching
+    if unit == "segment" and found.shape[-1] % segments:
+        raise UnitError(
+            f"--segments must divide the {found.shape[-1]} columns of {found.name}, got {segments}."
+        )
     per_row = segments if unit == "segment" else None
     n_units = unit_count(found.shape, unit, segments_per_row=per_row)
     for repeat in range(repeats):
@@ -126,6 +132,8 @@ def heads(
     """Remove attention heads exactly, as the block's own layout defines them."""
     if (percent is None) == (not head):
         raise UnitError("give either --head (one or more) or --percent.")
+    if head and repeats > 1:
+        raise UnitError(f"--repeats must be left out with --head, where nothing is drawn, got {repeats}.")
     source = Source(checkpoint, trust=trust)
     layouts = read_components(checkpoint, config, trust=trust).attention
     if not layouts:
@@ -135,6 +143,8 @@ def heads(
     if block not in layouts:
         raise unknown_component(block, layouts, what="attention block")
     layout = layouts[block]
+    if head and not all(0 <= number < layout.n_heads for number in head):
+        raise UnitError(f"--head must be from 0 to {layout.n_heads - 1}, the heads of {block}, got {head}.")
     for repeat in range(repeats if percent is not None else 1):
         label = f"{percent:g}_{repeat}" if percent is not None else "-".join(map(str, head or []))
         variant = f"{block}/head/{part}/{label}"
@@ -174,11 +184,16 @@ def component_(
     found = list(select_components(source.components, component))
     if bias == "remove":
         found += [c for c in _biases_of(found, source.components) if c not in found]
-    label = component.replace("*", "+")
+    label = component.replace("*", "+") + ("_component_bias" if bias == "remove" else "_component")
     record = {"unit": "component", "components": [c.name for c in found], "bias": bias}
     masks = _whole(found)
     source.write(
-        out / f"{label}_component.pth", masks, f"{component}/component", record, intervention, force=force
+        out / f"{label}.pth",
+        masks,
+        f"{component}/component",
+        record,
+        intervention,
+        force=force,
     )
 
 
@@ -211,48 +226,6 @@ def layers(
         file = f"{stack}_{component}_{direction}_{count}.pth"
         variant = f"{stack}/{component}/{direction}/{count}"
         source.write(out / file, _whole(order[:count]), variant, record, intervention, force=force)
-
-
-class Source:
-    """A loaded checkpoint from which ablated ones are written."""
-
-    def __init__(self, path: Path, *, trust: bool) -> None:
-        self.path = path
-        self.checkpoint = _checkpoints.load_mmdet_checkpoint(path, trust=trust)
-        self.weights = state_dict_of(self.checkpoint)
-        self.components = components_of_weights(self.weights)
-
-    def write(
-        self,
-        target: Path,
-        masks: Mapping[str, Mask],
-        variant: str,
-        record: dict[str, Any],
-        intervention: str,
-        *,
-        force: bool,
-    ) -> None:
-        """Write one variant and say what it changed; refuses to overwrite and warns of a no-op."""
-        if target.exists() and (not force or target.samefile(self.path)):
-            raise DissectMMDetError(
-                f"{target} exists already: choose another --out, or --force to overwrite results."
-            )
-        state, report = ablate_state(self.weights, masks, INTERVENTIONS[intervention])
-        meta = dict(self.checkpoint.get("meta") or {})
-        meta["deep_dissect"] = {
-            "variant": variant,
-            "source": self.path.name,
-            "intervention": intervention,
-            "values_changed": report.changed,
-            **record,
-        }
-        target.parent.mkdir(parents=True, exist_ok=True)
-        save_checkpoint({**self.checkpoint, "meta": meta, "state_dict": state}, target)
-        typer.echo(f"{target}  ({report.changed:,} of {report.masked:,} masked values changed)")
-        if report.is_no_op:
-            Console(stderr=True, soft_wrap=True).print(
-                f"note: {target.name} is a no-op: nothing changed.", markup=False
-            )
 
 
 def _fraction(percent: float) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,9 +17,10 @@ from dissect_eval import Detections, Evaluation, GroundTruth, SplitWarning, labe
 from dissect_eval import evaluate as score
 
 from .. import _images, _open
-from .._writing import write_text_whole
+from .._detector import ImageDetections
+from .._writing import check_output, write_text_whole
 from ..errors import DissectMMDetError
-from ._options import CheckpointOption, ConfigOption, DeviceOption, TrustOption
+from ._options import CheckpointOption, ConfigOption, DeviceOption, ForceOption, TrustOption
 from ._progress import progress
 
 COCO_ROWS = (("AP", "AP50", "AP75", "APs", "APm", "APl"), ("AR1", "AR10", "AR100", "ARs", "ARm", "ARl"))
@@ -52,6 +53,7 @@ def evaluate(
         Path | None,
         typer.Option("--save-detections", help="Also write the detections as a COCO results list."),
     ] = None,
+    force: ForceOption = False,
     trust: TrustOption = False,
 ) -> None:
     """Measure GIoU and F1, overall and per class, and COCO AP.
@@ -60,6 +62,8 @@ def evaluate(
     1.0: over an optimal one-to-one matching that is blind to class, score and unmatched boxes; its chance level
     stands beside it.
     """
+    if save is not None:
+        check_output(save, "--save-detections", force=force, inputs=(checkpoint, config, annotations))
     truth = GroundTruth.from_coco(annotations)
     if limit is not None:
         truth = truth.subset(truth.image_ids[:limit].tolist())
@@ -68,7 +72,13 @@ def evaluate(
     paths = _images.image_paths(images, truth.file_names)
     detector = _open.open_mmdet(config=config, checkpoint=checkpoint, device=device, trust=trust)
     categories = label_to_category(truth, detector.class_names)
-    found = list(progress(detector.predict(paths, batch_size), total=len(paths), unit="image"))
+    found: list[ImageDetections] = []
+    sizes: list[tuple[int, int]] = []  # height and width as read
+    with progress(total=len(paths), unit="image") as bar:
+        for batch in detector.prepare(paths, batch_size):
+            sizes += [sample.ori_shape for sample in batch["data_samples"]]
+            found += detector.predict_batch(batch)
+            bar.update(len(batch["inputs"]))
     detections = Detections.from_arrays(found, truth.image_ids.tolist(), categories)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", SplitWarning)  # the reasons are printed from the result
@@ -79,6 +89,8 @@ def evaluate(
         typer.echo(json.dumps(result.to_dict(), indent=2))
         return
     _show(Console(highlight=False), result)
+    for reason in (*_other_sizes(truth, sizes), *result.warnings):
+        Console(stderr=True, soft_wrap=True).print(f"warning: {reason}", markup=False)
 
 
 def _show(console: Console, result: Evaluation) -> None:
@@ -126,8 +138,33 @@ def _show(console: Console, result: Evaluation) -> None:
             _number(_of(m.giou_per_class, category)),
         )
     console.print(classes)
-    for reason in result.warnings:
-        Console(stderr=True, soft_wrap=True).print(f"warning: {reason}", markup=False)
+    for undefined, why in _undefined(result).items():
+        console.print(f"–: {undefined}: {why}", soft_wrap=True)
+
+
+def _undefined(result: Evaluation) -> dict[str, str]:
+    """Why numbers of the tables are undefined, by the names of those that share a reason."""
+    shown = ("micro", "macro", "weighted")
+    reasons = {k: v for k, v in result.detection.undefined.items() if k.split(".")[0] in shown}
+    reasons |= {f"matched {name}": why for name, why in result.matched.undefined.items()}
+    reasons |= dict(result.ap.undefined) if result.ap else {}
+    return {
+        ", ".join(n for n in reasons if reasons[n] == why): why for why in dict.fromkeys(reasons.values())
+    }
+
+
+def _other_sizes(truth: GroundTruth, sizes: Sequence[tuple[int, int]]) -> list[str]:
+    """Say where image files are not of the size that the annotation file gives: boxes then fit nothing."""
+    read = np.array(sizes, dtype=np.float64).reshape(-1, 2)[:, ::-1]
+    wrong = np.flatnonzero((read != truth.image_sizes).any(axis=1) & ~np.isnan(truth.image_sizes).any(axis=1))
+    if not len(wrong):
+        return []
+    at = int(wrong[0])
+    (width, height), (w, h) = read[at], truth.image_sizes[at]
+    return [
+        f"{len(wrong)} of {len(read)} images have another size than the annotation file says: "
+        f"{truth.file_names[at]} has {width:g} × {height:g} pixels instead of {w:g} × {h:g}. Use the original images."
+    ]
 
 
 def _of(values: Mapping[int, float], category: int) -> float:

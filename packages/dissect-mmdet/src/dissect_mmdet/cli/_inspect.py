@@ -17,6 +17,8 @@ from dissect_core.torch import attention_layouts, components_of, state_dict_of
 from .. import _checkpoints, _open
 from ._options import CheckpointArgument, ConfigOption, TrustOption
 
+STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
+
 
 def inspect(
     checkpoint: CheckpointArgument,
@@ -95,8 +97,16 @@ def read_components(checkpoint: Path, config: Path | None, *, trust: bool) -> Co
 
 
 def components_of_weights(weights: Mapping[str, Any]) -> list[Component]:
-    """Components of a state dict, for want of a live model: names, shapes and types, no heads."""
-    return [Component(n, tuple(v.shape), str(v.dtype).removeprefix("torch.")) for n, v in weights.items()]
+    """Components of a state dict, for want of a live model: names, shapes and types, no heads.
+
+    Only parameters are components. A state dict also holds the statistics of batch norms: they are left out,
+    because a glob over a backbone would else zero variances, which removes nothing and breaks everything.
+    """
+    return [
+        Component(name, tuple(value.shape), str(value.dtype).removeprefix("torch."))
+        for name, value in weights.items()
+        if name.rsplit(".", 1)[-1] not in STATISTICS
+    ]
 
 
 def _tree(checkpoint: Path, found: Contents, depth: int | None) -> Tree:

@@ -73,14 +73,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words
     words = [word for word in words if word != "--debug"]
-    sys.exit(run_guarded(lambda: app(words, prog_name="deep-dissect", standalone_mode=True), debug=debug))
+    sys.exit(run_guarded(lambda: app(words, prog_name="deep-dissect", standalone_mode=False), debug=debug))
 
 
 def run_guarded(work: Callable[[], Any], *, debug: bool) -> int:
     """Call `work` and turn what it raises into an exit status and one line on standard error."""
     errors = Console(stderr=True, soft_wrap=True, highlight=False)
     try:
-        work()
+        status = work()
+        if status == INTERRUPTED:
+            errors.print("interrupted; nothing half-written is left", markup=False)
+        return status if isinstance(status, int) else 0
     except SystemExit as exit_request:
         return exit_request.code if isinstance(exit_request.code, int) else int(exit_request.code is not None)
     except KeyboardInterrupt:
@@ -97,6 +100,8 @@ def run_guarded(work: Callable[[], Any], *, debug: bool) -> int:
         errors.print(f"error: {text}", markup=False)
         return USAGE_ERROR
     except Exception as error:
+        if hasattr(error, "format_message"):  # typer's own: its box of five lines is made one
+            return _usage_error(error, errors)
         if debug:
             raise
         errors.print(
@@ -105,4 +110,30 @@ def run_guarded(work: Callable[[], Any], *, debug: bool) -> int:
             markup=False,
         )
         return 1
-    return 0
+
+
+def _usage_error(error: Any, errors: Console) -> int:
+    """Print what is wrong with the words of the command in one line; typer names option and rule."""
+    context = getattr(error, "ctx", None)
+    if type(error).__name__ == "NoArgsIsHelpError":
+        error.show()
+        return USAGE_ERROR
+    text = " ".join(str(error.format_message()).split()).rstrip(".")
+    parameter = getattr(error, "param", None)
+    given = _word_after(parameter.opts if parameter is not None else (), sys.argv)
+    if given is not None and given not in text:
+        text += f", got {given!r}"
+    if "No such command" in text and context is not None:
+        text += f"; there are {', '.join(context.command.list_commands(context))}"
+    help_of = context.command_path if context is not None else "deep-dissect"
+    errors.print(f"error: {text} (see '{help_of} --help')", markup=False)
+    return USAGE_ERROR
+
+
+def _word_after(options: Sequence[str], words: Sequence[str]) -> str | None:
+    """The value given to an option on the command line, as ``--seed -1`` or ``--seed=-1``."""
+    for i, word in enumerate(words):
+        name, equals, value = word.partition("=")
+        if name in options:
+            return value if equals else next(iter(words[i + 1 : i + 2]), None)
+    return None

@@ -7,12 +7,41 @@ from typing import Annotated
 
 import typer
 
+from ..errors import DissectMMDetError
+
+BUNDLED = "demo:"
+
+
+def bundled_checkpoint(path: Path | None) -> Path | None:
+    """Let ``demo:detr`` stand for the checkpoint of a bundled detector."""
+    if path is None or not str(path).startswith(BUNDLED):
+        return path
+    from ..demo import DEMO_DETECTORS, demo_files
+
+    name = str(path).removeprefix(BUNDLED)
+    if name not in DEMO_DETECTORS:
+        known = ", ".join(f"{BUNDLED}{known}" for known in DEMO_DETECTORS)
+        raise DissectMMDetError(f"the checkpoint {path} must be one of the bundled ones, {known}, or a file.")
+    return demo_files(name).checkpoint
+
+
 CheckpointArgument = Annotated[
-    Path, typer.Argument(help="Checkpoint (.pth) of an MMDetection model.", show_default=False)
+    Path,
+    typer.Argument(
+        help="Checkpoint (.pth) of an MMDetection model, or demo:detr, demo:deformable_detr, demo:dino.",
+        callback=bundled_checkpoint,
+        show_default=False,
+    ),
 ]
 CheckpointOption = Annotated[
     Path,
-    typer.Option("--checkpoint", "-w", help="Checkpoint (.pth) of an MMDetection model.", show_default=False),
+    typer.Option(
+        "--checkpoint",
+        "-w",
+        help="Checkpoint (.pth) of an MMDetection model, or demo:detr, demo:deformable_detr, demo:dino.",
+        callback=bundled_checkpoint,
+        show_default=False,
+    ),
 ]
 ConfigOption = Annotated[
     Path | None,
