@@ -43,6 +43,16 @@ def load_config(path: Path | str) -> Any:
         )
     try:
         config = Config.fromfile(str(path))
+    except FileNotFoundError as error:
+        needed = Path(str(error.filename))
+        if needed.suffix not in (".py", ".json", ".yaml", ".yml"):
+            raise ConfigError(
+                f"config {path} cannot be read: it needs {needed}, which is not there."
+            ) from error
+        raise ConfigError(
+            f"config {path} cannot be read: it builds on {needed}, which is not there. Copy that file too, to the "
+            "same place beside the config, or give the config where it was."
+        ) from error
     except Exception as error:  # a config runs code of its own: anything can come out of it
         raise ConfigError(f"config {path} cannot be read: {type(error).__name__}: {error}") from error
     return checked_config(config, f"config {path}")

@@ -60,8 +60,14 @@ def image_paths(folder: Path, file_names: Sequence[str]) -> list[Path]:
     paths = [folder / name for name in file_names]
     missing = [path.name for path in paths if not path.is_file()]
     if missing:
+        # Most of them missing, the folder is the wrong one; a few, it is incomplete.
+        remedy = (
+            "is it the folder of another split?"
+            if 2 * len(missing) > len(paths)
+            else "complete the folder, or take them out of the annotation file."
+        )
         raise ImageError(
             f"{len(missing)} of {len(paths)} images of the annotation file are not in {folder}, for instance "
-            f"{', '.join(missing[:NAMED_AT_MOST])}: is it the folder of another split?"
+            f"{', '.join(missing[:NAMED_AT_MOST])}: {remedy}"
         )
     return paths

@@ -38,11 +38,21 @@ def available_device(name: str) -> torch.device:
         device = torch.device(name)
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise DeviceError(
-            f"device {name!r} cannot be used here: {reason}. Use 'cpu', or 'cuda' with a CUDA GPU."
-        ) from error
+        raise DeviceError(f"device {name!r} cannot be used here: {_why_not(name, error)}") from error
     return device
+
+
+def _why_not(name: str, error: Exception) -> str:
+    """What keeps torch from using a device, and the remedy."""
+    reason = str(error).splitlines()[0].partition(". ")[0].rstrip(".")
+    if reason.startswith(("Expected one of", "Invalid device string")):  # torch lists twenty kinds of devices
+        return "torch knows no such device. Use 'cpu', 'cuda', or 'cuda:1' for the second GPU."
+    if name.partition(":")[0] == "cuda" and torch.version.cuda is None and torch.version.hip is None:
+        return (
+            f"this torch ({torch.__version__}) has no CUDA. Install a CUDA build of torch "
+            "(https://pytorch.org/get-started/locally), or use 'cpu'."
+        )
+    return f"{reason}. Use 'cpu', or 'cuda' with a CUDA GPU."
 
 
 def _drop_pretrained(node: Any) -> None:

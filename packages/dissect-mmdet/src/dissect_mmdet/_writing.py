@@ -38,10 +38,14 @@ def check_output(path: Path, option: str, *, force: bool, inputs: Iterable[Path 
     DissectMMDetError
         If the file is an input, exists and `force` is not set, or its folder cannot be written.
     """
-    if any(
-        given is not None and given.exists() and path.exists() and path.samefile(given) for given in inputs
+    if path.exists() and any(
+        given is not None and given.exists() and path.samefile(given) for given in inputs
     ):
         raise DissectMMDetError(f"{option} {path} is an input of this command: choose another file.")
+    if path.is_dir():
+        raise DissectMMDetError(
+            f"{option} {path} is a folder: give a file, for instance {path / 'detections.json'}."
+        )
     if path.exists() and not force:
         raise DissectMMDetError(
             f"{option} {path} exists already: choose another file, or --force to replace it."

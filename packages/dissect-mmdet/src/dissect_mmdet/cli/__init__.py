@@ -2,6 +2,29 @@
 
 from __future__ import annotations
 
-from ._main import app, main
+import sys
+from collections.abc import Sequence
+from typing import Any
 
 __all__ = ["app", "main"]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command and exit; see ``_main.main``.
+
+    The rest is imported here: torch and MMDetection take seconds, and an interruption meanwhile is no fault.
+    """
+    try:
+        from ._main import main as run
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
+    run(arguments)
+
+
+def __getattr__(name: str) -> Any:
+    if name == "app":
+        from ._main import app
+
+        return app
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -53,6 +53,9 @@ PercentOption = Annotated[
 ]
 
 
+SEGMENTS = 8  # a row, as in Deep Dissect 1.0
+
+
 @app.command()
 def units(
     checkpoint: CheckpointArgument,
@@ -67,7 +70,7 @@ def units(
     ] = "element",
     segments: Annotated[
         int, typer.Option("--segments", min=1, help="Segments a row, for --unit segment.")
-    ] = 8,
+    ] = SEGMENTS,
     repeats: RepeatsOption = 1,
     seed: SeedOption = 0,
     intervention: PutOption = "zero",
@@ -96,7 +99,9 @@ def units(
         )
         masks = {found.name: unit_mask(found.shape, unit, drawn, segments_per_row=per_row)}
         record = {"unit": unit, "percent": percent, "units": drawn.tolist(), "seed": seed}
-        file = f"{found.name}_{unit}_{percent:g}_{repeat}.pth"
+        record |= {"segments": segments} if unit == "segment" else {}
+        cut = f"{unit}{segments}" if unit == "segment" and segments != SEGMENTS else unit
+        file = f"{found.name}_{cut}_{percent:g}_{repeat}.pth"
         source.write(out / file, masks, variant, record, intervention, force=force)
 
 
@@ -145,6 +150,8 @@ def heads(
     layout = layouts[block]
     if head and not all(0 <= number < layout.n_heads for number in head):
         raise UnitError(f"--head must be from 0 to {layout.n_heads - 1}, the heads of {block}, got {head}.")
+    if head and len(set(head)) < len(head):
+        raise UnitError(f"--head must name each head once, got {', '.join(map(str, head))}.")
     for repeat in range(repeats if percent is not None else 1):
         label = f"{percent:g}_{repeat}" if percent is not None else "-".join(map(str, head or []))
         variant = f"{block}/head/{part}/{label}"

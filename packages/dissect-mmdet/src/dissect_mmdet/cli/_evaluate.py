@@ -10,8 +10,11 @@ from typing import Annotated, Any
 
 import numpy as np
 import typer
+from rich.box import SIMPLE_HEAD
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Column, Table
+from rich.text import Text
 
 from dissect_eval import Detections, Evaluation, GroundTruth, SplitWarning, label_to_category
 from dissect_eval import evaluate as score
@@ -24,6 +27,8 @@ from ._options import CheckpointOption, ConfigOption, DeviceOption, ForceOption,
 from ._progress import progress
 
 COCO_ROWS = (("AP", "AP50", "AP75", "APs", "APm", "APl"), ("AR1", "AR10", "AR100", "ARs", "ARm", "ARl"))
+NAMES = {"f1": "F1", "f1_weighted": "F1", "matched_f1": "matched F1", "mean_giou": "GIoU"}  # in the tables
+WIDTH_OF_NUMBERS = 72  # of the table of classes, beside the names
 
 
 def evaluate(
@@ -62,14 +67,15 @@ def evaluate(
     1.0: over an optimal one-to-one matching that is blind to class, score and unmatched boxes; its chance level
     stands beside it.
     """
-    if save is not None:
-        check_output(save, "--save-detections", force=force, inputs=(checkpoint, config, annotations))
     truth = GroundTruth.from_coco(annotations)
     if limit is not None:
         truth = truth.subset(truth.image_ids[:limit].tolist())
     if not truth.n_images:
         raise DissectMMDetError(f"annotation file {annotations} holds no image.")
     paths = _images.image_paths(images, truth.file_names)
+    if save is not None:
+        inputs = (checkpoint, config, annotations, *paths)
+        check_output(save, "--save-detections", force=force, inputs=inputs)
     detector = _open.open_mmdet(config=config, checkpoint=checkpoint, device=device, trust=trust)
     categories = label_to_category(truth, detector.class_names)
     found: list[ImageDetections] = []
@@ -87,8 +93,8 @@ def evaluate(
         write_text_whole(save, json.dumps(detections.to_results()))
     if as_json:
         typer.echo(json.dumps(result.to_dict(), indent=2))
-        return
-    _show(Console(highlight=False), result)
+    else:
+        _show(Console(highlight=False), result)
     for reason in (*_other_sizes(truth, sizes), *result.warnings):
         Console(stderr=True, soft_wrap=True).print(f"warning: {reason}", markup=False)
 
@@ -102,10 +108,11 @@ def _show(console: Console, result: Evaluation) -> None:
     )
     if ap is not None:
         for names in COCO_ROWS:
-            table = Table(*(Column(name, justify="right") for name in names))
+            table = _table(*(Column(name, justify="right", min_width=6) for name in names))
             table.add_row(*(_number(getattr(ap, name)) for name in names))
             console.print(table)
-    overall = Table("overall", "F1", "precision", "recall", "GIoU")
+    right = (Column(name, justify="right") for name in ("F1", "precision", "recall", "GIoU"))
+    overall = _table("overall", *right)
     where = f"IoU ≥ {d.iou_threshold:g}, score ≥ {d.score_threshold:g}"
     for label, scores in (("micro", d.micro), ("macro", d.macro), ("weighted", d.weighted)):
         giou = _number(d.mean_giou) if label == "micro" else ""
@@ -124,30 +131,68 @@ def _show(console: Console, result: Evaluation) -> None:
         )
     console.print(overall)
     numbers = ("objects", "AP", "F1", "prec.", "recall", "GIoU", "matched\nF1", "matched\nGIoU")
-    classes = Table(
-        Column("class", overflow="fold"), *(Column(n, justify="right", no_wrap=True) for n in numbers)
+    classes = _table(
+        Column("class", no_wrap=True), *(Column(n, justify="right", no_wrap=True) for n in numbers)
     )
     for category, name in result.category_names.items():
         own = d.per_class[category]
         classes.add_row(
-            name,
+            Text(name),  # as it is, brackets included
             str(own.n_truth),
             _number(_of(ap.per_class if ap else {}, category)),
             *(_number(value) for value in (own.f1, own.precision, own.recall, own.mean_giou)),
             _number(_of(m.f1_per_class, category)),
             _number(_of(m.giou_per_class, category)),
         )
-    console.print(classes)
-    for undefined, why in _undefined(result).items():
-        console.print(f"–: {undefined}: {why}", soft_wrap=True)
+    # Wider than the screen rather than with names or numbers cut off.
+    longest = max((cell_len(name) for name in result.category_names.values()), default=0)
+    Console(highlight=False, width=max(console.width, longest + WIDTH_OF_NUMBERS)).print(classes)
+    for undefined, why in (*_undefined(result).items(), *_undefined_of_classes(result).items()):
+        console.print(f"–: {undefined}: {why}", soft_wrap=True, markup=False)
+
+
+def _table(*columns: Column | str) -> Table:
+    return Table(*columns, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
 
 
 def _undefined(result: Evaluation) -> dict[str, str]:
-    """Why numbers of the tables are undefined, by the names of those that share a reason."""
-    shown = ("micro", "macro", "weighted")
-    reasons = {k: v for k, v in result.detection.undefined.items() if k.split(".")[0] in shown}
-    reasons |= {f"matched {name}": why for name, why in result.matched.undefined.items()}
-    reasons |= dict(result.ap.undefined) if result.ap else {}
+    """Why numbers of the upper tables are undefined, by the names of those that share a reason."""
+    reasons = dict(result.ap.undefined) if result.ap else {}
+    for name, why in result.detection.undefined.items():
+        kind, _, score = name.partition(".")
+        if kind in ("micro", "macro", "weighted"):
+            reasons[f"{kind} {NAMES.get(score, score)}"] = why
+        elif kind == "mean_giou":
+            reasons["micro GIoU"] = why
+    for name, why in result.matched.undefined.items():
+        if name in NAMES:
+            reasons[f"matched {NAMES[name]}"] = why
+    for name, why in result.chance.undefined.items() if result.chance else ():
+        reasons[f"{NAMES.get(name, name)} of random boxes"] = why
+    return _by_reason(reasons)
+
+
+def _undefined_of_classes(result: Evaluation) -> dict[str, str]:
+    """The same for the table of classes, where the row says of which class."""
+    reasons: dict[str, str] = {}
+    for category, own in result.detection.per_class.items():
+        values = {
+            "AP": (_of(result.ap.per_class if result.ap else {}, category), "no object of the class"),
+            "recall": (own.recall, "no object of the class"),
+            "precision": (own.precision, "no detection of the class at or above the score cut"),
+            "F1": (own.f1, "neither an object nor a detection of the class"),
+            "GIoU": (own.mean_giou, "no true positive of the class"),
+            "matched F1": (_of(result.matched.f1_per_class, category), "the class is in no matched pair"),
+            "matched GIoU": (
+                _of(result.matched.giou_per_class, category),
+                "no matched pair agrees on the class",
+            ),
+        }
+        reasons |= {f"class {name}": why for name, (value, why) in values.items() if np.isnan(value)}
+    return _by_reason(reasons)
+
+
+def _by_reason(reasons: Mapping[str, str]) -> dict[str, str]:
     return {
         ", ".join(n for n in reasons if reasons[n] == why): why for why in dict.fromkeys(reasons.values())
     }

@@ -73,10 +73,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words
     words = [word for word in words if word != "--debug"]
-    sys.exit(run_guarded(lambda: app(words, prog_name="deep-dissect", standalone_mode=False), debug=debug))
+    sys.exit(
+        run_guarded(lambda: app(words, prog_name="deep-dissect", standalone_mode=False), words, debug=debug)
+    )
 
 
-def run_guarded(work: Callable[[], Any], *, debug: bool) -> int:
+def run_guarded(work: Callable[[], Any], words: Sequence[str] = (), *, debug: bool) -> int:
     """Call `work` and turn what it raises into an exit status and one line on standard error."""
     errors = Console(stderr=True, soft_wrap=True, highlight=False)
     try:
@@ -101,7 +103,7 @@ def run_guarded(work: Callable[[], Any], *, debug: bool) -> int:
         return USAGE_ERROR
     except Exception as error:
         if hasattr(error, "format_message"):  # typer's own: its box of five lines is made one
-            return _usage_error(error, errors)
+            return _usage_error(error, words, errors)
         if debug:
             raise
         errors.print(
@@ -112,15 +114,16 @@ def run_guarded(work: Callable[[], Any], *, debug: bool) -> int:
         return 1
 
 
-def _usage_error(error: Any, errors: Console) -> int:
+def _usage_error(error: Any, words: Sequence[str], errors: Console) -> int:
     """Print what is wrong with the words of the command in one line; typer names option and rule."""
     context = getattr(error, "ctx", None)
     if type(error).__name__ == "NoArgsIsHelpError":
         error.show()
         return USAGE_ERROR
-    text = " ".join(str(error.format_message()).split()).rstrip(".")
+    text = " ".join(str(error.format_message()).split()).rstrip(".?")
+    text = text.replace("Input should be", "must be").replace("Value error, ", "")
     parameter = getattr(error, "param", None)
-    given = _word_after(parameter.opts if parameter is not None else (), sys.argv)
+    given = _word_after(parameter.opts if parameter is not None else (), words)
     if given is not None and given not in text:
         text += f", got {given!r}"
     if "No such command" in text and context is not None:

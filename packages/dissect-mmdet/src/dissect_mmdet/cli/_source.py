@@ -11,7 +11,7 @@ from typing import Any
 import typer
 from rich.console import Console
 
-from dissect_core import Intervention, Mask, Mean, Noise, Shuffle, Zero
+from dissect_core import CheckpointError, Intervention, Mask, Mean, Noise, Shuffle, Zero
 from dissect_core.torch import ablate_state, save_checkpoint, state_dict_of
 
 from .. import _checkpoints
@@ -71,6 +71,7 @@ class Source:
             "history": [*earlier.get("history", []), earlier] if isinstance(earlier, dict) else [],
             "intervention": intervention,
             "values_changed": report.changed,
+            "seed": 0,  # of shuffle and noise, where nothing else is drawn
             **record,
         }
         try:
@@ -79,7 +80,12 @@ class Source:
             raise DissectMMDetError(
                 f"--out {target.parent} cannot be made: {error.strerror}. Choose another folder."
             ) from error
-        save_checkpoint({**self.checkpoint, "meta": meta, "state_dict": state}, target)
+        try:
+            save_checkpoint({**self.checkpoint, "meta": meta, "state_dict": state}, target)
+        except (OSError, CheckpointError) as error:
+            raise DissectMMDetError(
+                f"--out {target.parent}: {str(error).rstrip('.')}. Choose another."
+            ) from error
         typer.echo(f"{target}  ({report.changed:,} of {report.masked:,} masked values changed)")
         if report.is_no_op:
             Console(stderr=True, soft_wrap=True).print(
