@@ -70,7 +70,7 @@ def test_plan_prints_a_line_for_each_ablation(capsys: pytest.CaptureFixture[str]
 
 
 def test_plan_as_json_lists_every_variant(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("plan", "leave_one_head_out", "--demo", "dino", "--json") == 0
+    assert run("plan", "leave_one_head_out", "--checkpoint", "demo:dino", "--json") == 0
     rows = json.loads(capsys.readouterr().out)
     assert rows[0]["id"] == "baseline"
     assert {row["kind"] for row in rows} == {"baseline", "ablation", "control"}

@@ -23,7 +23,7 @@ from .._detector import MMDetDetector
 from .._writing import write_text_whole
 from ..errors import DissectMMDetError
 from ..studies import shipped_studies, study_path
-from ._options import ConfigOption, TrustOption
+from ._options import ConfigOption, TrustOption, bundled_checkpoint
 
 
 def plan_(
@@ -32,7 +32,13 @@ def plan_(
     ],
     checkpoint: Annotated[
         Path | None,
-        typer.Option("--checkpoint", help="The detector; left out, the study's own.", show_default=False),
+        typer.Option(
+            "--checkpoint",
+            "-w",
+            help="The detector, or demo:detr and so on; left out, the study's own.",
+            callback=bundled_checkpoint,
+            show_default=False,
+        ),
     ] = None,
     config: ConfigOption = None,
     demo: Annotated[
