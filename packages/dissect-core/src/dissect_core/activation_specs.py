@@ -5,9 +5,9 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Literal, TypeAlias, get_args
+from typing import Annotated, Any, Literal, TypeAlias, get_args
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from .errors import UnitError
 from .interventions import _Spec
@@ -86,19 +86,34 @@ class ActivationSite:
         return f"{self.unit}{units} of {self.path!r}"
 
 
-class ZeroActivation(_Spec):
+def _space_required(schema: dict[str, Any]) -> None:
+    """Say in the JSON Schema that `space` must be written: without it, a kind of the same name is meant of weights."""
+    schema["required"] = [*schema.get("required", []), "space"]
+
+
+class _ActivationSpec(_Spec):
+    """What tells an intervention on activations from one on weights, whose kinds have the same names."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra=_space_required)
+
+    space: Literal["activation"] = Field(
+        default="activation", description="Replaces what a module computes, not its weights."
+    )
+
+
+class ZeroActivation(_ActivationSpec):
     """Put 0 in the place of the activation.
 
     Examples
     --------
     >>> ZeroActivation().model_dump()
-    {'kind': 'zero'}
+    {'space': 'activation', 'kind': 'zero'}
     """
 
     kind: Literal["zero"] = "zero"
 
 
-class MeanActivation(_Spec):
+class MeanActivation(_ActivationSpec):
     """Put the activation's mean over a reference set there: what is typical stays, what tells images apart goes.
 
     Examples
@@ -115,7 +130,7 @@ class MeanActivation(_Spec):
     )
 
 
-class ResampleActivation(_Spec):
+class ResampleActivation(_ActivationSpec):
     """Put the activation of another image there: one of the reference set, drawn for the variant.
 
     Examples
@@ -127,7 +142,7 @@ class ResampleActivation(_Spec):
     kind: Literal["resample"] = "resample"
 
 
-class NoiseActivation(_Spec):
+class NoiseActivation(_ActivationSpec):
     """Put Gaussian noise there, with each feature's mean and standard deviation in the reference set.
 
     The same noise for every image: it depends on the variant and the site alone, not on the order of images.

@@ -2,7 +2,8 @@
 
 from .build import n_variants, plan
 from .choices import Scores
-from .pool import Place, Pool, pool_of
+from .places import pool_of
+from .pool import Place, Pool
 from .scores import scores_needed, weight_norms
 from .table import PlanRow, plan_table
 from .variant import Chosen, Drawn, Variant, Whole

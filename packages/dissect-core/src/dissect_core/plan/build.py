@@ -9,8 +9,9 @@ from ..errors import PlanError
 from ..spec import Ablation, StudySpec
 from .choices import Scores, choices, n_choices
 from .controls import control_variants
-from .pool import Pool, pool_of
-from .variant import Chosen, Drawn, Variant, Whole, baseline, count_by_place
+from .places import ablation_pool
+from .pool import Pool
+from .variant import Chosen, Drawn, Variant, Whole, baseline, count_by_place, intervention_label
 
 __all__ = ["n_variants", "plan"]
 
@@ -96,7 +97,7 @@ def n_variants(ablation: Ablation, anatomy: Anatomy) -> int:
 
 
 def _pools(ablation: Ablation, anatomy: Anatomy) -> list[Pool]:
-    whole = pool_of(ablation.target, anatomy)
+    whole = ablation_pool(ablation, anatomy)
     if ablation.target.pool:
         return [whole]
     return [Pool(whole.unit, (place,), whole.segments_per_row) for place in whole.places]
@@ -112,7 +113,7 @@ def _key(variant: Variant) -> Any:
     if isinstance(draw, Chosen):
         draw = Chosen(tuple(sorted(draw.units)))
     # Random replacement values differ from repeat to repeat, although the same units are removed.
-    own = variant.id if variant.intervention.kind in ("noise", "shuffle") else None
+    own = variant.id if variant.intervention.kind in ("noise", "shuffle", "resample") else None
     return pool.key, draw, variant.intervention, own
 
 
@@ -150,5 +151,5 @@ def _n_parameters(pool: Pool, counts: Sequence[int] | None, n_units: int) -> int
 
 def _label(ablation: Ablation, number: int) -> str:
     """Kind of an intervention, with its number where the kind does not tell it from the others."""
-    kinds = [intervention.kind for intervention in ablation.interventions]
+    kinds = [intervention_label(item, "-") for item in ablation.interventions]
     return kinds[number] if kinds.count(kinds[number]) == 1 else f"{kinds[number]}-{number}"

@@ -93,7 +93,11 @@ def _drawn(label: str, count: int, repeats: int, nested: bool, where: str, pool:
 def _plain(by: str, pool: Pool) -> Iterator[Choice]:
     n = pool.n_units
     names = _unit_names(pool)
-    if by == "all":
+    if pool.unit == "readout":
+        # What is removed when a layer is read out are the layers behind it.
+        for i in range(n):
+            yield Choice(f"each/{names(i)}", Whole(tuple(range(i + 1, n))))
+    elif by == "all":
         yield Choice("all", Whole(tuple(range(len(pool.places)))))
     elif by == "each":
         for i in range(n):
@@ -114,7 +118,7 @@ def _unit_names(pool: Pool) -> Callable[[int], str]:
     def name(unit: int) -> str:
         place = int(np.searchsorted(starts, unit, side="right")) - 1
         path = pool.places[place].path
-        return path if pool.unit in ("component", "layer", "sublayer") else f"{path}:{unit - starts[place]}"
+        return path if pool.unit in ("component", "layer", "sublayer", "readout") else f"{path}:{unit - starts[place]}"
 
     return name
 

@@ -10,7 +10,8 @@ from ..anatomy import Anatomy
 from ..errors import PlanError
 from ..groups import UnitSlice
 from ..spec import StudySpec
-from .pool import Place, Pool, pool_of
+from .places import ablation_pool
+from .pool import Place, Pool
 
 __all__ = ["scores_needed", "unit_sums", "weight_norms"]
 
@@ -53,7 +54,7 @@ def weight_norms(
     for ablation in spec.ablations:
         if getattr(ablation.select, "score", None) != "weight_norm":
             continue
-        pool = pool_of(ablation.target, anatomy)
+        pool = ablation_pool(ablation, anatomy)
         for place in pool.places:
             found["weight_norm", place.path] = np.sqrt(unit_sums(pool, place, arrays, np.square))
     return found

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ..anatomy import Anatomy
-from .variant import Variant
+from .variant import Variant, intervention_label
 
 __all__ = ["PlanRow", "plan_table"]
 
@@ -51,14 +51,15 @@ def plan_table(variants: Sequence[Variant], anatomy: Anatomy) -> list[PlanRow]:
     total = sum(component.n_parameters for component in anatomy.components)
     rows = []
     for v in variants:
-        known = v.n_parameters if v.n_parameters or not v.n_units else None
+        owning = any(place.parameters_per_unit for place in v.pool.places)
+        known = v.n_parameters if v.n_parameters or not v.n_units or not owning else None
         rows.append(
             PlanRow(
                 id=v.id,
                 ablation=v.ablation,
                 kind=v.kind,
                 unit=v.pool.unit,
-                intervention="bypass" if v.pool.unit in ("layer", "sublayer") else v.intervention.kind,
+                intervention=_label(v),
                 n_units=v.n_units,
                 n_available=v.pool.n_units,
                 dose=v.dose,
@@ -68,3 +69,9 @@ def plan_table(variants: Sequence[Variant], anatomy: Anatomy) -> list[PlanRow]:
             )
         )
     return rows
+
+
+def _label(variant: Variant) -> str:
+    if variant.space == "structure":
+        return "read out" if variant.pool.unit == "readout" else "bypass"
+    return intervention_label(variant.intervention)

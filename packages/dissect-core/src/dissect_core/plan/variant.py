@@ -7,11 +7,14 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from ..activation_specs import ActivationIntervention, ActivationSite
+from ..errors import PlanError
 from ..groups import Edit
 from ..interventions import Intervention, Zero
 from ..randomness import variant_rng
 from ..sampling import sample_units
-from .pool import Pool
+from ..spec.interventions import is_activation
+from .pool import Place, Pool
 
 __all__ = ["Chosen", "Draw", "Drawn", "Variant", "Whole"]
 
@@ -57,7 +60,7 @@ class Variant:
         The units there are.
     draw : Chosen, Drawn or Whole
         Which of them are removed.
-    intervention : Intervention
+    intervention : Intervention or ActivationIntervention
         What takes their place.
     n_units : int
         Units removed.
@@ -79,7 +82,7 @@ class Variant:
     n_units: int
     n_parameters: int
     kind: Literal["baseline", "ablation", "control"] = "ablation"
-    intervention: Intervention = field(default_factory=Zero)
+    intervention: Intervention | ActivationIntervention = field(default_factory=Zero)
     repeat: int = 0
     seed: int = 0
     control_of: str | None = None
@@ -103,13 +106,59 @@ class Variant:
                 parts = [np.arange(starts[i], starts[i + 1]) for i in sorted(self.draw.places)]
                 return np.concatenate([np.zeros(0, dtype=np.int64), *parts])
 
+    @property
+    def space(self) -> Literal["weight", "activation", "structure"]:
+        """Where it acts: on parameters, on activations, or by leaving out layers."""
+        if self.pool.unit in ("layer", "sublayer", "readout"):
+            return "structure"
+        return "activation" if is_activation(self.intervention) else "weight"
+
     def edits(self) -> tuple[Edit, ...]:
-        """What to change in the model's parameters."""
-        return self.pool.edits(self.units(), self.intervention)
+        """What to change in the model's parameters; nothing where it acts elsewhere."""
+        if self.space != "weight":
+            return ()
+        return self.pool.edits(self.units(), self.intervention)  # type: ignore[arg-type]  # the space says so
+
+    def sites(self) -> tuple[ActivationSite, ...]:
+        """Where to step into the model's activations; nothing where it acts elsewhere."""
+        return self.pool.sites(self.units()) if self.space == "activation" else ()
 
     def bypassed(self) -> tuple[str, ...]:
         """Paths of layers and sublayers that are bypassed."""
         return self.pool.bypassed(self.units())
+
+    def readout(self) -> str | None:
+        """Path of the decoder layer whose predictions are read, if not those of the last."""
+        if self.pool.unit != "readout":
+            return None
+        n_left = len(self.pool.places) - self.n_units
+        return self.pool.places[n_left - 1].path
+
+    def as_edits(self) -> tuple[Edit, ...]:
+        """Edits of parameters that do the same as the variant, whatever space it acts in.
+
+        Zero activations of heads, neurons and channels are zero weights, and a bypassed sublayer is one whose
+        output projection is zero.
+
+        Raises
+        ------
+        PlanError
+            If no weights do the same.
+        """
+        if self.space == "weight":
+            return self.edits()
+        if self.pool.unit == "sublayer" and all(place.silenced for place in self._places()):
+            return self.pool.silencing(self.units())
+        if self.intervention.kind == "zero" and self.pool.unit in ("head", "neuron", "channel"):
+            return self.pool.edits(self.units(), Zero())
+        what = intervention_label(self.intervention) if self.space == "activation" else "left out"
+        raise PlanError(
+            f"{self.id!r} cannot be written as weights: no values of parameters do what {self.pool.unit} {what} does. "
+            "Apply it to the live model with `ablated`."
+        )
+
+    def _places(self) -> list[Place]:
+        return [place for place, _ in self.pool.by_place(self.units())]
 
     def removed(self) -> dict[str, tuple[int, ...]]:
         """Units removed in each place, for people."""
@@ -119,6 +168,11 @@ class Variant:
 def baseline(seed: int) -> Variant:
     """The whole model."""
     return Variant("baseline", "baseline", Pool("component", ()), Chosen(()), 0, 0, "baseline", seed=seed)
+
+
+def intervention_label(intervention: Intervention | ActivationIntervention, space: str = " ") -> str:
+    """Kind of an intervention, with ``activation`` before it where it acts there."""
+    return f"activation{space}{intervention.kind}" if is_activation(intervention) else intervention.kind
 
 
 def count_by_place(pool: Pool, draw: Draw) -> Sequence[int] | None:

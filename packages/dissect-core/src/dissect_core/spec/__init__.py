@@ -1,5 +1,6 @@
 """Studies as validated data: what is removed, how much, how often, and what is put in its place."""
 
+from .interventions import SpecIntervention
 from .load import load_spec, spec_schema, spec_to_yaml
 from .selections import (
     Control,
@@ -11,7 +12,7 @@ from .selections import (
     RankSelection,
     Selection,
 )
-from .study import SCHEMA_VERSION, Ablation, DetectorSpec, StudySpec
+from .study import SCHEMA_VERSION, Ablation, DetectorSpec, ReferenceSpec, StudySpec
 from .targets import (
     BlockTarget,
     ComponentTarget,
@@ -38,8 +39,10 @@ __all__ = [
     "ParameterTarget",
     "PlainSelection",
     "RankSelection",
+    "ReferenceSpec",
     "SegmentTarget",
     "Selection",
+    "SpecIntervention",
     "StudySpec",
     "Target",
     "load_spec",

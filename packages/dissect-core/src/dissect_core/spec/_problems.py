@@ -35,7 +35,9 @@ def _describe(problem: Any, content: Mapping[str, Any]) -> str:
     message = str(problem["msg"]).removeprefix("Value error, ")
     if kind == "extra_forbidden":
         near = near_matches(last, _fields(), n=1)
-        message = "no such field" + (f"; did you mean {near[0]!r}?" if near else "")
+        elsewhere = bool(near) and near[0] == last
+        message = "no such field"
+        message += " here" if elsewhere else f"; did you mean {near[0]!r}?" if near else ""
     elif kind == "missing":
         message = "must be given"
     elif kind == "less_than_equal" and problem["ctx"]["le"] == 1:

@@ -69,7 +69,7 @@ def _pruned(value: Any) -> Any:
     if isinstance(value, BaseModel):
         fields = type(value).model_fields
         kept = {
-            n: getattr(value, n) for n in fields if n in TAGS or getattr(value, n) != fields[n].get_default()
+            n: getattr(value, n) for n in fields if n in (*TAGS, "space") or getattr(value, n) != fields[n].get_default()
         }
         return {name: _pruned(item) for name, item in kept.items()}
     return [_pruned(item) for item in value] if isinstance(value, tuple) else value

@@ -1,15 +1,18 @@
 """The whole specification of a study."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from ..interventions import Intervention, Zero
+from ..activation_specs import ActivationUnit
+from ..interventions import Zero
 from ._base import Spec, as_kinds
+from .interventions import SpecIntervention, is_activation
 from .selections import Control, Selection
 from .targets import Target
 
 SCHEMA_VERSION = 1
+BYPASSED = ("layer", "sublayer", "readout")
 
 
 def _control(value: Any) -> Any:
@@ -40,7 +43,7 @@ class Ablation(Spec):
     )
     target: Target = Field(description="Which components, and what to count in.")
     select: Selection = Field(description="Which units, and how many variants.")
-    interventions: Annotated[tuple[Intervention, ...], BeforeValidator(as_kinds), Field(min_length=1)] = (
+    interventions: Annotated[tuple[SpecIntervention, ...], BeforeValidator(as_kinds), Field(min_length=1)] = (
         Field(
             default=(Zero(),),
             description="What takes the place of what is removed; with several, each selection runs with every one.",
@@ -52,16 +55,47 @@ class Ablation(Spec):
 
     @model_validator(mode="after")
     def _fits(self) -> "Ablation":
-        if self.target.unit in ("layer", "sublayer") and self.interventions != (Zero(),):
-            raise ValueError(f"the unit {self.target.unit!r} is bypassed: leave `interventions` out")
-        if self.select.by in ("top", "bottom") and self.target.unit in ("layer", "sublayer"):
+        unit, by = self.target.unit, self.select.by
+        if unit in BYPASSED and self.interventions != (Zero(),):
+            raise ValueError(f"the unit {unit!r} is bypassed: leave `interventions` out")
+        if by in ("top", "bottom") and unit in BYPASSED:
+            raise ValueError(f"`select.by: {by}` needs units with weights, not {unit!r}")
+        if unit == "readout" and (by != "each" or self.control is not None):
             raise ValueError(
-                f"`select.by: {self.select.by}` needs units with weights, not {self.target.unit!r}"
+                "the unit 'readout' reads one layer after the other: `select: {by: each}`, no `control`"
             )
+        self._fits_activations()
         score = getattr(self.select, "score", None)
         if score == "head_importance" and self.target.unit != "head":
             raise ValueError(f"`score: head_importance` is of heads, the unit is {self.target.unit!r}")
         return self
+
+    def _fits_activations(self) -> None:
+        """Refuse what has no activation to replace."""
+        acting = [is_activation(item) for item in self.interventions]
+        if not any(acting):
+            return
+        unit = self.target.unit
+        if unit not in get_args(ActivationUnit):
+            known = ", ".join(get_args(ActivationUnit))
+            raise ValueError(
+                f"`interventions` in activation space are for {known}; the unit {unit!r} is of weights only"
+            )
+        if unit == "query" and not all(acting):
+            raise ValueError(
+                "weights of queries are rows of an embedding, their activations enter decoder layers: "
+                "make one ablation for each `space`"
+            )
+        if unit == "query" and self.select.by in ("top", "bottom"):
+            raise ValueError(f"`select.by: {self.select.by}` needs units with weights, not activations of queries")
+        if getattr(self.target, "part", "output") != "output":
+            raise ValueError("`target.part` must be output for interventions in activation space")
+        if self.control is not None and self.control.match == "parameters":
+            raise ValueError(
+                "`control.match: parameters` draws single weights, which have no activation: match units"
+            )
+        if any(getattr(item, "kind", "") == "optimal" for item in self.interventions) and unit == "component":
+            raise ValueError("`kind: optimal` is fitted for heads, neurons, channels or queries, not 'component'")
 
 
 class DetectorSpec(Spec):
@@ -70,6 +104,14 @@ class DetectorSpec(Spec):
     adapter: str = Field(description="Name of an entry point in the group dissect.detectors, such as mmdet.")
     options: dict[str, Any] = Field(
         default_factory=dict, description="What the adapter needs: for mmdet config, checkpoint, trust."
+    )
+
+
+class ReferenceSpec(Spec):
+    """The images over which activations are averaged, units scored by gradients, and optimal constants fitted."""
+
+    images: int = Field(
+        default=32, ge=1, description="How many of the study's images, drawn once with its seed."
     )
 
 
@@ -91,6 +133,10 @@ class StudySpec(Spec):
     seed: int = Field(default=0, ge=0, description="Seed of every random draw in the study.")
     detector: DetectorSpec | None = Field(
         default=None, description="Left out, it is given when the study is run."
+    )
+    reference: ReferenceSpec = Field(
+        default=ReferenceSpec(),
+        description="Images for means and samples of activations, scores by gradients, and optimal constants.",
     )
     ablations: tuple[Ablation, ...] = Field(
         min_length=1, description="The questions, each a sweep of variants."

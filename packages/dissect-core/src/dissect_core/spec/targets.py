@@ -62,9 +62,13 @@ class ComponentTarget(_Target):
 
 
 class BlockTarget(_Target):
-    """Whole layers (bypassed, the residual kept) or sublayers (attention or FFN, bypassed)."""
+    """Whole layers or sublayers (attention or FFN), bypassed with the residual kept, or predictions read earlier.
 
-    unit: Literal["layer", "sublayer"] = Field(description="What to count in.")
+    A readout takes the predictions of a decoder layer before the last: the layers behind it are not heard. Models
+    with a box and class branch for each decoder layer use that layer's.
+    """
+
+    unit: Literal["layer", "sublayer", "readout"] = Field(description="What to count in.")
 
 
 Target: TypeAlias = Annotated[

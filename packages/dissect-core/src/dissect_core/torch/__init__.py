@@ -26,17 +26,21 @@ from ._components import components_of
 from ._edits import edited
 from ._layouts import attention_layouts
 from ._probe import NoOpWarning, output_change
+from ._readout import read_out
 from ._reference import Reference, gather_reference
 from ._role_rules import RoleRule
 from ._safetensors import load_safetensors, save_safetensors
 from ._save import save_checkpoint
 from ._state import ablate_state, edit_state
+from ._variants import StructureReport, VariantReport, reference_sites
 
 __all__ = [
     "AblationReport",
     "NoOpWarning",
     "Reference",
     "RoleRule",
+    "StructureReport",
+    "VariantReport",
     "ablate_state",
     "ablated",
     "anatomy_of",
@@ -50,6 +54,8 @@ __all__ = [
     "load_checkpoint",
     "load_safetensors",
     "output_change",
+    "read_out",
+    "reference_sites",
     "save_checkpoint",
     "save_safetensors",
     "state_dict_of",

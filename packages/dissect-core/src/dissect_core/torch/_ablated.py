@@ -1,28 +1,50 @@
-"""Ablation of a live model by one intervention, for the length of a `with` block."""
+"""Ablation of a live model, by masks or by a variant of a plan, for the length of a `with` block."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from typing import Any, overload
 
 from torch import nn
 
+from ..errors import InterventionError
 from ..groups import Edit
 from ..interventions import Intervention, Zero
 from ..masks import Mask
+from ..plan import Variant
 from ..report import AblationReport
 from ._edits import edited
+from ._reference import Reference
+from ._variants import VariantReport, applied
 
 _ZERO = Zero()
 
 
-@contextmanager
+@overload
+def ablated(
+    model: nn.Module, what: Variant, *, reference: Reference | None = None
+) -> AbstractContextManager[VariantReport]: ...
+
+
+@overload
 def ablated(
     model: nn.Module,
-    masks: Mapping[str, Mask],
+    what: Mapping[str, Mask],
     intervention: Intervention = _ZERO,
     *,
     seed: int = 0,
     variant: str = "",
-) -> Iterator[AblationReport]:
+) -> AbstractContextManager[AblationReport]: ...
+
+
+def ablated(
+    model: nn.Module,
+    what: Variant | Mapping[str, Mask],
+    intervention: Intervention = _ZERO,
+    *,
+    reference: Reference | None = None,
+    seed: int = 0,
+    variant: str = "",
+) -> AbstractContextManager[Any]:
     """Ablate a model in place; on leaving the block, also by an error, every value is restored bit for bit.
 
     Parameters
@@ -30,29 +52,33 @@ def ablated(
     model : torch.nn.Module
         The model, on any device, with parameters of any types. Everything is checked before its first value
         is touched.
-    masks : mapping of str to ndarray of bool
-        For each parameter to ablate, by any of its names, a mask of its shape, True where ablated. Masks for
-        tied parameters, which share their values, are joined.
+    what : Variant, or mapping of str to ndarray of bool
+        A variant of a `dissect_core.plan`, with its own intervention, seed and id: on weights, on activations, or
+        by leaving out layers. Or masks: for each parameter to ablate, by any of its names, one of its shape, True
+        where ablated. Masks for tied parameters, which share their values, are joined.
     intervention : Zero, Constant, Mean, Shuffle, Noise, Scale or Quantize, default Zero()
-        What to put in the place of masked values.
+        For masks: what to put in the place of masked values.
+    reference : Reference, optional
+        For a variant on activations that are not just zeroed: from `gather_reference` at its `sites`.
     seed : int, default 0
-        Seed of the study, for `Shuffle` and `Noise`.
+        For masks: seed of the study, for `Shuffle` and `Noise`.
     variant : str, default ""
-        Stable id of the variant: with the seed and the component's name it decides what is drawn.
+        For masks: stable id of the variant; with the seed and the component's name it decides what is drawn.
 
-    Yields
-    ------
-    AblationReport
-        How many values are masked and how many really changed.
+    Returns
+    -------
+    context manager of AblationReport, ActivationReport or StructureReport
+        How many values are masked and how many really changed. Of activations it counts while the model runs.
 
     Raises
     ------
     UnknownComponentError
-        If a mask names no parameter of the model; near matches are named.
+        If the model has no such parameter or module; near matches are named.
     MaskError
         If a mask is not of bool, or not of its parameter's shape.
     InterventionError
-        If a parameter cannot hold the replacement.
+        If a parameter cannot hold the replacement, a reference is missing, or, on leaving the block, what was to be
+        replaced or left out never ran.
 
     Notes
     -----
@@ -69,7 +95,28 @@ def ablated(
     >>> with ablated(layer, masks) as report:
     ...     print(report.masked, layer.self_attn.out_proj.weight[:, 8:12].abs().sum().item())
     64 0.0
+
+    The same, planned:
+
+    >>> from dissect_core.plan import plan
+    >>> from dissect_core.spec import load_spec
+    >>> from dissect_core.torch import anatomy_of
+    >>> heads = {"name": "heads", "target": {"unit": "head", "components": "*"}, "select": {"by": "each"}}
+    >>> for one in plan(load_spec({"name": "single heads", "ablations": [heads]}), anatomy_of(layer)):
+    ...     with ablated(layer, one) as report:
+    ...         print(one.id, report.masked)
+    baseline 0
+    heads/head/each/self_attn:0 64
+    heads/head/each/self_attn:1 64
+    heads/head/each/self_attn:2 64
+    heads/head/each/self_attn:3 64
     """
-    edits = [Edit(name, mask, intervention) for name, mask in masks.items()]
-    with edited(model, edits, seed=seed, variant=variant) as report:
-        yield report
+    if isinstance(what, Variant):
+        if intervention != _ZERO or seed or variant:
+            raise InterventionError(
+                f"The variant {what.id!r} brings its own intervention, seed and id: leave `intervention`, `seed` and "
+                "`variant` out."
+            )
+        return applied(model, what, reference)
+    edits = [Edit(name, mask, intervention) for name, mask in what.items()]
+    return edited(model, edits, seed=seed, variant=variant)
