@@ -7,17 +7,27 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, overload
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from dissect_core import AblationReport, Anatomy, AttentionLayout, Component, Intervention, Mask, Zero
-from dissect_core.torch import ablated, anatomy_of, attention_layouts, components_of
+from dissect_core.plan import Variant
+from dissect_core.torch import (
+    Reference,
+    VariantReport,
+    ablated,
+    anatomy_of,
+    attention_layouts,
+    components_of,
+)
+from dissect_eval import GroundTruth
 
 from ._fit import Fit
 from ._images import read_image
+from ._loss import batches_with_truth, training_loss
 from .errors import ConfigError
 
 Batch = dict[str, Any]
@@ -83,11 +93,30 @@ class MMDetDetector:
             self._anatomy = anatomy_of(self.model)
         return self._anatomy
 
+    @overload
     def ablated(
-        self, masks: Mapping[str, Mask], intervention: Intervention | None = None
-    ) -> AbstractContextManager[AblationReport]:
-        """Ablate for the length of a ``with`` block; every value is restored after it, also after an error."""
-        return ablated(self.model, masks, intervention or Zero())
+        self, what: Variant, *, reference: Reference | None = None
+    ) -> AbstractContextManager[VariantReport]: ...
+
+    @overload
+    def ablated(
+        self, what: Mapping[str, Mask], intervention: Intervention | None = None
+    ) -> AbstractContextManager[AblationReport]: ...
+
+    def ablated(
+        self,
+        what: Variant | Mapping[str, Mask],
+        intervention: Intervention | None = None,
+        *,
+        reference: Reference | None = None,
+    ) -> AbstractContextManager[Any]:
+        """Ablate for the length of a ``with`` block; every value is restored after it, also after an error.
+
+        Takes a variant of a plan, or masks of parameters by name; `dissect_core.torch.ablated` says more.
+        """
+        if isinstance(what, Variant):
+            return ablated(self.model, what, reference=reference)
+        return ablated(self.model, what, intervention or Zero())
 
     def prepare(self, images: Sequence[Path | str], batch_size: int = 1) -> Iterator[Batch]:
         """Read images through the config's test pipeline, as batches for `predict_batch`.
@@ -105,6 +134,56 @@ class MMDetDetector:
                 inputs.append(packed["inputs"])
                 samples.append(packed["data_samples"])
             yield {"inputs": inputs, "data_samples": samples}
+
+    def prepare_with_truth(
+        self, images: Sequence[Path | str], truth: GroundTruth, batch_size: int = 1
+    ) -> Iterator[Batch]:
+        """Like `prepare`, with each image's truth in its sample, scaled with the image, as batches for `loss`.
+
+        Parameters
+        ----------
+        images : sequence of Path or str
+            Files that `truth` lists; their paths end with a file name there.
+        truth : dissect_eval.GroundTruth
+            Categories are recognised by name; see `batches_with_truth` for boxes that do not count.
+        batch_size : int
+
+        Raises
+        ------
+        AnnotationError
+            If an image is not in `truth`, or no category is a class of the detector.
+        ImageError
+            If an image is missing or cannot be decoded.
+        """
+        return batches_with_truth(self._test_pipeline(), images, truth, self.class_names, batch_size)
+
+    def loss(self, batch: Batch) -> torch.Tensor:
+        """Sum of the detector's own training losses on one batch of `prepare_with_truth`, with nothing left to chance.
+
+        Returns
+        -------
+        torch.Tensor
+            A scalar, with a graph even where the caller has gradients off; equal for equal weights and batches.
+
+        Raises
+        ------
+        DissectMMDetError
+            If the detector learns from masks, or the batch holds no truth.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from dissect_mmdet import open_mmdet
+        >>> from dissect_mmdet.demo import demo_files, write_split
+        >>> detector = open_mmdet(checkpoint=demo_files("detr").checkpoint)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     images, annotations = write_split(folder, "test", 2)
+        ...     truth = GroundTruth.from_coco(annotations)
+        ...     (batch,) = detector.prepare_with_truth(sorted(images.iterdir()), truth, batch_size=2)
+        >>> bool(detector.loss(batch) > 0)
+        True
+        """
+        return training_loss(self.model, batch)
 
     @torch.inference_mode()
     def predict_batch(self, batch: Batch) -> list[ImageDetections]:
