@@ -68,9 +68,8 @@ def _pruned(value: Any) -> Any:
     """Plain data without what has its default, but with what says which member of a union it is."""
     if isinstance(value, BaseModel):
         fields = type(value).model_fields
-        kept = {
-            n: getattr(value, n) for n in fields if n in (*TAGS, "space") or getattr(value, n) != fields[n].get_default()
-        }
+        needed = {n for n in fields if n in (*TAGS, "space") or getattr(value, n) != fields[n].get_default()}
+        kept = {n: getattr(value, n) for n in fields if n in needed}
         return {name: _pruned(item) for name, item in kept.items()}
     return [_pruned(item) for item in value] if isinstance(value, tuple) else value
 

@@ -24,6 +24,7 @@ from ._bypass import bypassed
 from ._checkpoint import load_checkpoint, state_dict_of
 from ._components import components_of
 from ._edits import edited
+from ._effects import Probe, VariantEffect
 from ._layouts import attention_layouts
 from ._probe import NoOpWarning, output_change
 from ._readout import read_out
@@ -37,9 +38,11 @@ from ._variants import StructureReport, VariantReport, reference_sites
 __all__ = [
     "AblationReport",
     "NoOpWarning",
+    "Probe",
     "Reference",
     "RoleRule",
     "StructureReport",
+    "VariantEffect",
     "VariantReport",
     "ablate_state",
     "ablated",

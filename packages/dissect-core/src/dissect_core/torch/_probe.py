@@ -2,8 +2,8 @@
 
 import math
 import warnings
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, ExitStack
 from typing import Any, TypeVar
 
 import torch
@@ -74,44 +74,48 @@ def output_change(
     """
     module = module_at(model, path)
     with without_fast_path():
-        before = _outputs(model, module, run, batch)
+        before = record_outputs(model, {path: module}, run, batch)[path]
         with context as report:
-            after = _outputs(model, module, run, batch)
+            after = record_outputs(model, {path: module}, run, batch)[path]
     if [x.shape for x in before] != [x.shape for x in after]:
         raise InterventionError(
             f"Outputs of {path!r} must have the same shapes with and without the ablation, got "
             f"{[tuple(x.shape) for x in after]} and {[tuple(x.shape) for x in before]}. "
             "Probe a module before the model selects proposals."
         )
-    change = _relative(before, after)
+    change = relative_change(before, after)
     if change == 0:
-        reason = _reason(path, bool(before), report)
+        reason = no_op_reason(bool(before), report)
         warnings.warn(f"The output of {path!r} did not change: {reason}", NoOpWarning, stacklevel=2)
     return change
 
 
-def _outputs(
-    model: nn.Module, module: nn.Module, run: Callable[[nn.Module, Batch], Any], batch: Batch
-) -> list[Tensor]:
-    outputs: list[Tensor] = []
+def record_outputs(
+    model: nn.Module,
+    modules: Mapping[str, nn.Module],
+    run: Callable[[nn.Module, Batch], Any],
+    batch: Batch,
+) -> dict[str, list[Tensor]]:
+    """Copies of all floating tensors that some modules return in one run, in double precision on the CPU."""
+    outputs: dict[str, list[Tensor]] = {path: [] for path in modules}
+    with ExitStack() as stack:
+        for path, module in modules.items():
 
-    def record(_module: nn.Module, _args: Any, output: Any) -> None:
-        def copied(tensor: Tensor) -> Tensor:
-            outputs.append(tensor.detach().to("cpu", torch.float64, copy=True))
-            return tensor
+            def record(_module: nn.Module, _args: Any, output: Any, path: str = path) -> None:
+                def copied(tensor: Tensor) -> Tensor:
+                    outputs[path].append(tensor.detach().to("cpu", torch.float64, copy=True))
+                    return tensor
 
-        map_tensors(copied, output)
+                map_tensors(copied, output)
 
-    handle = module.register_forward_hook(record)
-    try:
+            stack.callback(module.register_forward_hook(record).remove)
         with torch.no_grad():
             run(model, batch)
-    finally:
-        handle.remove()
     return outputs
 
 
-def _relative(before: list[Tensor], after: list[Tensor]) -> float:
+def relative_change(before: list[Tensor], after: list[Tensor]) -> float:
+    """‖after − before‖ / ‖before‖ over all tensors together; equal values that are not finite are left out."""
     change = norm = 0.0
     for old, new in zip(before, after, strict=True):
         differ = (new != old) & ~(new.isnan() & old.isnan())
@@ -124,7 +128,7 @@ def _relative(before: list[Tensor], after: list[Tensor]) -> float:
     return math.sqrt(change / norm) if norm else math.inf
 
 
-def _reason(path: str, ran: bool, report: Any) -> str:
+def no_op_reason(ran: bool, report: Any) -> str:
     """Likely reason for an output that did not change."""
     if not ran:
         return (
