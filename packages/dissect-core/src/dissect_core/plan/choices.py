@@ -118,7 +118,11 @@ def _unit_names(pool: Pool) -> Callable[[int], str]:
     def name(unit: int) -> str:
         place = int(np.searchsorted(starts, unit, side="right")) - 1
         path = pool.places[place].path
-        return path if pool.unit in ("component", "layer", "sublayer", "readout") else f"{path}:{unit - starts[place]}"
+        return (
+            path
+            if pool.unit in ("component", "layer", "sublayer", "readout")
+            else f"{path}:{unit - starts[place]}"
+        )
 
     return name
 

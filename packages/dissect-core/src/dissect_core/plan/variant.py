@@ -151,9 +151,10 @@ class Variant:
             return self.pool.silencing(self.units())
         if self.intervention.kind == "zero" and self.pool.unit in ("head", "neuron", "channel"):
             return self.pool.edits(self.units(), Zero())
-        what = intervention_label(self.intervention) if self.space == "activation" else "left out"
+        what = {"layer": "a bypassed layer", "readout": "reading out a layer"}.get(self.pool.unit)
+        what = what or f"{intervention_label(self.intervention)} of a {self.pool.unit}"
         raise PlanError(
-            f"{self.id!r} cannot be written as weights: no values of parameters do what {self.pool.unit} {what} does. "
+            f"{self.id!r} cannot be written as weights: no values of the parameters do what {what} does. "
             "Apply it to the live model with `ablated`."
         )
 

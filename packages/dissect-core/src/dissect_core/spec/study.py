@@ -87,7 +87,9 @@ class Ablation(Spec):
                 "make one ablation for each `space`"
             )
         if unit == "query" and self.select.by in ("top", "bottom"):
-            raise ValueError(f"`select.by: {self.select.by}` needs units with weights, not activations of queries")
+            raise ValueError(
+                f"`select.by: {self.select.by}` needs units with weights, not activations of queries"
+            )
         if getattr(self.target, "part", "output") != "output":
             raise ValueError("`target.part` must be output for interventions in activation space")
         if self.control is not None and self.control.match == "parameters":
@@ -95,7 +97,9 @@ class Ablation(Spec):
                 "`control.match: parameters` draws single weights, which have no activation: match units"
             )
         if any(getattr(item, "kind", "") == "optimal" for item in self.interventions) and unit == "component":
-            raise ValueError("`kind: optimal` is fitted for heads, neurons, channels or queries, not 'component'")
+            raise ValueError(
+                "`kind: optimal` is fitted for heads, neurons, channels or queries, not 'component'"
+            )
 
 
 class DetectorSpec(Spec):

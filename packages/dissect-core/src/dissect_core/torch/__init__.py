@@ -25,6 +25,7 @@ from ._checkpoint import load_checkpoint, state_dict_of
 from ._components import components_of
 from ._edits import edited
 from ._effects import Probe, VariantEffect
+from ._export import export, with_state
 from ._layouts import attention_layouts
 from ._probe import NoOpWarning, output_change
 from ._readout import read_out
@@ -52,6 +53,7 @@ __all__ = [
     "components_of",
     "edit_state",
     "edited",
+    "export",
     "gather_reference",
     "intervened",
     "load_checkpoint",
@@ -62,4 +64,5 @@ __all__ = [
     "save_checkpoint",
     "save_safetensors",
     "state_dict_of",
+    "with_state",
 ]

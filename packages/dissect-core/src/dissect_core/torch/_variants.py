@@ -52,7 +52,9 @@ VariantReport: TypeAlias = AblationReport | ActivationReport | StructureReport
 
 
 @contextmanager
-def applied(model: nn.Module, variant: Variant, reference: Reference | None = None) -> Iterator[VariantReport]:
+def applied(
+    model: nn.Module, variant: Variant, reference: Reference | None = None
+) -> Iterator[VariantReport]:
     """Apply a variant for the length of a block; `ablated` says the rest."""
     if variant.space == "activation":
         with intervened(

@@ -14,7 +14,7 @@ from dissect_core import DissectError, SpecError
 from dissect_eval import DissectEvalError
 
 from ..errors import DissectMMDetError
-from . import _ablate, _demo, _evaluate, _inspect, _plan
+from . import _ablate, _demo, _evaluate, _export, _inspect, _plan
 
 USAGE_ERROR = 2
 INTERRUPTED = 130
@@ -25,8 +25,8 @@ app = typer.Typer(
     name="deep-dissect",
     help="Which parts of an object detector matter, and how much?\n\n"
     "Look into a trained MMDetection checkpoint (inspect), remove parts of it (ablate), measure what a detector "
-    "is worth (evaluate), list what a study would do (plan), or see all of it at work on the bundled detectors "
-    "(demo).",
+    "is worth (evaluate), list what a study would do (plan), write its variants as checkpoints (export), or see all "
+    "of it at work on the bundled detectors (demo).",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -36,6 +36,7 @@ app.command("inspect")(_inspect.inspect)
 app.add_typer(_ablate.app, name="ablate")
 app.command("evaluate")(_evaluate.evaluate)
 app.command("plan")(_plan.plan_)
+app.command("export")(_export.export)
 app.command("studies")(_plan.studies)
 app.command("schema")(_plan.schema)
 app.add_typer(_demo.app, name="demo")

@@ -15,35 +15,21 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Column, Table
 
-from dissect_core.plan import PlanRow, plan, plan_table, scores_needed, weight_norms
-from dissect_core.spec import StudySpec, load_spec, spec_schema
+from dissect_core.plan import PlanRow, plan_table
+from dissect_core.spec import load_spec, spec_schema
 
-from .. import _open
 from .._detector import MMDetDetector
 from .._writing import write_text_whole
-from ..errors import DissectMMDetError
 from ..studies import shipped_studies, study_path
-from ._options import ConfigOption, TrustOption, bundled_checkpoint
+from ._options import ConfigOption, TrustOption
+from ._study import DemoOption, DetectorOption, StudyArgument, open_detector, plan_study
 
 
 def plan_(
-    study: Annotated[
-        str, typer.Argument(help="A study's file, or the name of a shipped one (see `studies`).")
-    ],
-    checkpoint: Annotated[
-        Path | None,
-        typer.Option(
-            "--checkpoint",
-            "-w",
-            help="The detector, or demo:detr and so on; left out, the study's own.",
-            callback=bundled_checkpoint,
-            show_default=False,
-        ),
-    ] = None,
+    study: StudyArgument,
+    checkpoint: DetectorOption = None,
     config: ConfigOption = None,
-    demo: Annotated[
-        str | None, typer.Option("--demo", help="A bundled detector instead: detr, deformable_detr or dino.")
-    ] = None,
+    demo: DemoOption = None,
     images: Annotated[
         int, typer.Option("--images", min=1, help="Images that the study will run over.")
     ] = 5000,
@@ -55,17 +41,8 @@ def plan_(
 ) -> None:
     """Show which variants a study makes of a detector, what each masks, and about how long they take."""
     spec = load_spec(study_path(study))
-    detector = _detector(spec, checkpoint, config, demo, trust=trust)
-    anatomy = detector.anatomy
-    scores = None
-    if needed := scores_needed(spec):
-        if needed != ("weight_norm",):
-            raise DissectMMDetError(
-                f"study {study} selects by {', '.join(needed)}: only weight_norm can be planned without images."
-            )
-        arrays = {name: value.detach().cpu().numpy() for name, value in detector.model.named_parameters()}
-        scores = weight_norms(spec, anatomy, arrays)
-    rows = plan_table(plan(spec, anatomy, scores), anatomy)
+    detector = open_detector(spec, checkpoint, config, demo, trust=trust)
+    rows = plan_table(plan_study(study, spec, detector), detector.anatomy)
     if as_json:
         typer.echo(json.dumps([row.to_dict() for row in rows], indent=2))
         return
@@ -102,25 +79,6 @@ def studies() -> None:
     console = Console(highlight=False, soft_wrap=True)
     console.print(table)
     console.print(f"Their files, to copy and change, are in {next(iter(shipped_studies().values())).parent}")
-
-
-def _detector(
-    spec: StudySpec, checkpoint: Path | None, config: Path | None, demo: str | None, *, trust: bool
-) -> MMDetDetector:
-    if demo is not None:
-        from ..demo import DEMO_DETECTORS, demo_files
-
-        if demo not in DEMO_DETECTORS:
-            raise DissectMMDetError(f"--demo must be one of {', '.join(DEMO_DETECTORS)}, got {demo!r}.")
-        bundled = demo_files(demo)
-        return _open.open_mmdet(config=bundled.config, checkpoint=bundled.checkpoint)
-    if checkpoint is None and spec.detector is not None and spec.detector.adapter == "mmdet":
-        return _open.open_mmdet(**spec.detector.options)
-    if checkpoint is None:
-        raise DissectMMDetError(
-            "a plan needs a detector: give --checkpoint (and --config), or --demo detr, or name one in the study."
-        )
-    return _open.open_mmdet(config=config, checkpoint=checkpoint, trust=trust)
 
 
 def _summary(rows: Sequence[PlanRow]) -> Table:
