@@ -44,7 +44,7 @@ from .groups import (
 )
 from .heads import head_masks
 from .interventions import Constant, Intervention, Mean, Noise, Quantize, Scale, Shuffle, Zero
-from .layouts import deformable_layout, multihead_layout, separate_layout
+from .layouts import deformable_layout, multihead_layout, separate_layout, stacked_layout
 from .masks import Mask, check_mask, column_mask, dose, element_mask, row_mask, segment_mask, unit_mask
 from .randomness import variant_rng
 from .replacement import intervene, replacement_values
@@ -121,6 +121,7 @@ __all__ = [
     "segment_mask",
     "select_components",
     "separate_layout",
+    "stacked_layout",
     "unit_count",
     "unit_mask",
     "unknown_component",

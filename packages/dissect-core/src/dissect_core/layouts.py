@@ -139,6 +139,60 @@ def separate_layout(
     return AttentionLayout("separate", embed_dims, n_heads, tuple(slices))
 
 
+def stacked_layout(
+    embed_dims: int,
+    n_heads: int,
+    *,
+    stacked: str = "qkv",
+    output: str = "proj",
+    prefix: str = "",
+    bias: bool = True,
+) -> AttentionLayout:
+    """Layout of a block with one linear layer, E to 3·E, for queries, keys and values, as in ViT and Swin.
+
+    Parameters
+    ----------
+    embed_dims : int
+        Width E of the block; `n_heads` must divide it.
+    n_heads : int
+        Number of heads.
+    stacked, output : str
+        Names of the linear layer that makes queries, keys and values (in this order, each head by head), and of the
+        one that mixes the heads.
+    prefix : str
+        Put before every name, with its dot.
+    bias : bool, default True
+        Whether the stacked layer has a bias.
+
+    Returns
+    -------
+    AttentionLayout
+        Of the kind ``"fused"``.
+
+    Raises
+    ------
+    LayoutError
+        If `n_heads` does not divide `embed_dims`.
+
+    Examples
+    --------
+    >>> stacked_layout(96, 3, prefix="blocks.0.attn.").parameters
+    ('blocks.0.attn.qkv.weight', 'blocks.0.attn.qkv.bias', 'blocks.0.attn.proj.weight')
+    """
+    width = head_width(embed_dims, n_heads)
+    shapes: list[tuple[str, tuple[int, ...]]] = [(f"{prefix}{stacked}.weight", (3 * embed_dims, embed_dims))]
+    if bias:
+        shapes.append((f"{prefix}{stacked}.bias", (3 * embed_dims,)))
+    parts: tuple[HeadPart, ...] = ("query", "key", "value")
+    slices = [
+        HeadSlice(name, shape, part, 0, i * embed_dims, width)
+        for name, shape in shapes
+        for i, part in enumerate(parts)
+    ]
+    slices.append(HeadSlice(f"{prefix}{output}.weight", (embed_dims, embed_dims), "output", 1, 0, width))
+    return AttentionLayout("fused", embed_dims, n_heads, tuple(slices))
+
+
 def deformable_layout(
     embed_dims: int,
     n_heads: int,

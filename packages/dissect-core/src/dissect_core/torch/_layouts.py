@@ -5,7 +5,7 @@ from collections.abc import Callable
 from torch import nn
 
 from ..attention import AttentionLayout
-from ..layouts import deformable_layout, multihead_layout, separate_layout
+from ..layouts import deformable_layout, multihead_layout, separate_layout, stacked_layout
 
 _QUERY = ("q_proj", "qcontent_proj", "qpos_proj", "qpos_sine_proj")
 _KEY = ("k_proj", "kcontent_proj", "kpos_proj")
@@ -22,7 +22,9 @@ def attention_layouts(model: nn.Module) -> dict[str, AttentionLayout]:
       ``attention_weights``, ``value_proj`` and ``output_proj`` and the numbers ``num_heads``, ``num_levels``
       and ``num_points`` (or ``n_heads``, ...), as in MMCV, the Deformable DETR repository and Transformers;
     - modules with ``num_heads`` and square linear layers ``v_proj``, ``out_proj`` and ``q_proj``, ``k_proj``
-      or the several query and key layers of MMDetection's Conditional DETR.
+      or the several query and key layers of MMDetection's Conditional DETR;
+    - modules with ``num_heads`` and a linear layer ``qkv`` three times as wide as its input, followed by a square
+      ``proj`` or ``out_proj``, as in ViT and Swin (windows do not matter: a head is one in all of them).
 
     Parameters
     ----------
@@ -100,10 +102,25 @@ def _separate(module: nn.Module, prefix: str) -> AttentionLayout | None:
     return separate_layout(embed_dims, n_heads, query=query, key=key, value=value, prefix=prefix, bias=bias)
 
 
+def _stacked(module: nn.Module, prefix: str) -> AttentionLayout | None:
+    linear = _linears(module, ("qkv", "proj", "out_proj"))
+    n_heads = _number(module, "heads")
+    outputs = [name for name in ("proj", "out_proj") if name in linear]
+    if n_heads is None or "qkv" not in linear or len(outputs) != 1:
+        return None
+    embed_dims = linear["qkv"].in_features
+    square = linear[outputs[0]].in_features == linear[outputs[0]].out_features == embed_dims
+    if linear["qkv"].out_features != 3 * embed_dims or not square or embed_dims % n_heads:
+        return None
+    bias = linear["qkv"].bias is not None
+    return stacked_layout(embed_dims, n_heads, output=outputs[0], prefix=prefix, bias=bias)
+
+
 _RECOGNISERS: tuple[Callable[[nn.Module, str], AttentionLayout | None], ...] = (
     _multihead,
     _deformable,
     _separate,
+    _stacked,
 )
 
 
