@@ -1,0 +1,6 @@
+"""Prefix replay: many variants of a model for little more than the work that each really changes."""
+
+from ._replay import BatchPass, PrefixReplay, ReplayCounts, ReplayWarning
+from ._trace import Call, Trace
+
+__all__ = ["BatchPass", "Call", "PrefixReplay", "ReplayCounts", "ReplayWarning", "Trace"]

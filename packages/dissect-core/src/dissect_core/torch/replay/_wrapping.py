@@ -1,0 +1,45 @@
+"""Stepping into every module's forward at once, for the length of a block."""
+
+import functools
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeAlias
+
+import torch
+from torch import nn
+
+Around: TypeAlias = Callable[[str, nn.Module, Callable[..., Any], Any, Any], Any]
+
+
+@contextmanager
+def every_forward(model: nn.Module, around: Callable[[], Around | None]) -> Iterator[None]:
+    """Let `around` run the forward of every module, as long as it gives something to run it with.
+
+    Hooks of others still fire, before and after. What others put around a forward inside the block lies outside of
+    this. Compiled modules (TorchScript) are left alone: what is inside them is not seen, and they are not stood in for.
+    """
+    wrapped: list[tuple[nn.Module, Any]] = []
+    try:
+        for path, module in model.named_modules():
+            if isinstance(module, torch.jit.ScriptModule):
+                continue
+            wrapped.append((module, module.__dict__.get("forward")))
+            module.__dict__["forward"] = _wrapper(path, module, module.forward, around)
+        yield
+    finally:
+        for module, before in wrapped:
+            if before is None:
+                module.__dict__.pop("forward", None)
+            else:
+                module.__dict__["forward"] = before
+
+
+def _wrapper(
+    path: str, module: nn.Module, inner: Callable[..., Any], around: Callable[[], Around | None]
+) -> Callable[..., Any]:
+    @functools.wraps(inner)
+    def forward(*args: Any, **kwargs: Any) -> Any:
+        run = around()
+        return inner(*args, **kwargs) if run is None else run(path, module, inner, args, kwargs)
+
+    return forward
