@@ -19,6 +19,9 @@ from .attention import AttentionLayout, HeadPart, HeadSlice, head_width
 from .components import Component, near_matches, select_components, unknown_component
 from .errors import (
     CheckpointError,
+    ConformanceError,
+    DetectorOptionError,
+    DetectorUnavailableError,
     DissectError,
     DoseError,
     InterventionError,
@@ -31,6 +34,7 @@ from .errors import (
     SpecError,
     UnitError,
     UnknownComponentError,
+    UnknownDetectorError,
 )
 from .groups import (
     Edit,
@@ -65,7 +69,10 @@ __all__ = [
     "CheckpointError",
     "Component",
     "ComponentChange",
+    "ConformanceError",
     "Constant",
+    "DetectorOptionError",
+    "DetectorUnavailableError",
     "DissectError",
     "DoseError",
     "Edit",
@@ -96,6 +103,7 @@ __all__ = [
     "UnitGroup",
     "UnitSlice",
     "UnknownComponentError",
+    "UnknownDetectorError",
     "Zero",
     "ZeroActivation",
     "channel_group",

@@ -76,3 +76,19 @@ class CheckpointError(DissectError):
 
 class MissingDependencyError(DissectError, ImportError):
     """An optional dependency is needed and not installed."""
+
+
+class UnknownDetectorError(DissectError, LookupError):
+    """No installed package offers a detector of this name."""
+
+
+class DetectorUnavailableError(DissectError, RuntimeError):
+    """A detector is installed and cannot be opened here: its package is broken, or lacks something it needs."""
+
+
+class DetectorOptionError(DissectError, TypeError):
+    """A detector was given an option that it does not have, or not one that it must have."""
+
+
+class ConformanceError(DissectError, AssertionError):
+    """A detector breaks the contract that studies rely on."""

@@ -7,13 +7,13 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, NamedTuple, overload
+from typing import Any, overload
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from dissect_core import AblationReport, Anatomy, AttentionLayout, Component, Intervention, Mask, Zero
+from dissect_core.detectors import ImageDetections as ImageDetections  # imported from here by the rest
 from dissect_core.plan import Variant
 from dissect_core.torch import (
     Reference,
@@ -33,24 +33,6 @@ from .errors import ConfigError
 Batch = dict[str, Any]
 
 
-class ImageDetections(NamedTuple):
-    """What a detector found in one image.
-
-    Attributes
-    ----------
-    boxes : ndarray of float64, shape (n, 4)
-        ``x_min, y_min, x_max, y_max`` in pixels of the original image.
-    scores : ndarray of float64, shape (n,)
-        Confidence in [0, 1].
-    labels : ndarray of int64, shape (n,)
-        Contiguous class index, into the detector's `class_names`.
-    """
-
-    boxes: NDArray[np.float64]
-    scores: NDArray[np.float64]
-    labels: NDArray[np.int64]
-
-
 class MMDetDetector:
     """A detector of MMDetection whose components can be ablated and restored.
 
@@ -66,7 +48,14 @@ class MMDetDetector:
         One name for each label.
     fit : Fit
         How the checkpoint's entries matched the model's.
+
+    Attributes
+    ----------
+    batch_invariant : bool
+        False: images of a batch are padded to one size, which shows in the detections of some models.
     """
+
+    batch_invariant = False
 
     def __init__(self, model: torch.nn.Module, config: Any, class_names: tuple[str, ...], fit: Fit) -> None:
         self.model = model
@@ -179,13 +168,12 @@ class MMDetDetector:
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     images, annotations = write_split(folder, "test", 2)
         ...     truth = GroundTruth.from_coco(annotations)
-        ...     (batch,) = detector.prepare_with_truth(sorted(images.iterdir()), truth, batch_size=2)
+        ...     (batch,) = detector.prepare_with_truth(sorted(images.glob("*.png")), truth, batch_size=2)
         >>> bool(detector.loss(batch) > 0)
         True
         """
         return training_loss(self.model, batch)
 
-    @torch.inference_mode()
     def predict_batch(self, batch: Batch) -> list[ImageDetections]:
         """Run the model on one batch of `prepare`; the batch can be used again."""
         results = self.predict_samples(batch)

@@ -1,0 +1,168 @@
+"""What a study asks of a detector, and what a detector may offer beyond that."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..anatomy import Anatomy
+from ..plan import Variant
+
+__all__ = ["ChangeReport", "Detector", "ImageDetections", "LossDetector", "TorchDetector"]
+
+
+class ImageDetections(NamedTuple):
+    """What a detector found in one image.
+
+    Attributes
+    ----------
+    boxes : ndarray of float64, shape (n, 4)
+        ``x_min, y_min, x_max, y_max`` in pixels of the original image.
+    scores : ndarray of float64, shape (n,)
+        Confidence in [0, 1].
+    labels : ndarray of int64, shape (n,)
+        Contiguous class index, into the detector's `class_names`.
+
+    Examples
+    --------
+    >>> found = ImageDetections(np.array([[0.0, 0.0, 8.0, 6.0]]), np.array([0.9]), np.array([2]))
+    >>> found.boxes.shape, found.labels.tolist()
+    ((1, 4), [2])
+    """
+
+    boxes: NDArray[np.float64]
+    scores: NDArray[np.float64]
+    labels: NDArray[np.int64]
+
+
+class ChangeReport(Protocol):
+    """What a variant did to a detector: `dissect_core.AblationReport`, or anything with these three."""
+
+    @property
+    def masked(self) -> int:
+        """Values that the variant aims at."""
+        ...
+
+    @property
+    def changed(self) -> int:
+        """Values among these that really became others."""
+        ...
+
+    @property
+    def is_no_op(self) -> bool:
+        """Whether the detector is left as it was, so that its results say nothing about robustness."""
+        ...
+
+
+@runtime_checkable
+class Detector(Protocol):
+    """A trained detector whose parts can be removed for a while: all that a study needs.
+
+    Nothing is to be inherited. `check_detector` tells whether an object keeps what is promised here; `isinstance`
+    only looks for the names. A package offers its detector as an entry point of the group ``dissect.detectors``:
+    a function with keyword arguments that gives one.
+
+    A detector that can run the same batch alone and beside others with the same result, up to rounding, need not
+    say so. One that cannot, because images are padded to a common size for instance, says
+    ``batch_invariant = False``: it is no fault, as a study compares variants on the same batches.
+
+    Examples
+    --------
+    With weights in a dict of arrays, `ablated` is no more than this:
+
+    >>> from contextlib import contextmanager
+    >>> from dissect_core import Component, edit_arrays
+    >>> class Brightest:
+    ...     class_names = ("bright",)
+    ...     anatomy = Anatomy((Component("gain", (3,), "float64"),))
+    ...     arrays = {"gain": np.ones(3)}
+    ...
+    ...     def prepare(self, images, batch_size=1):
+    ...         for start in range(0, len(images), batch_size):
+    ...             yield [np.load(path) for path in images[start : start + batch_size]]
+    ...
+    ...     def predict_batch(self, batch):
+    ...         return [self._predict(image) for image in batch]
+    ...
+    ...     @contextmanager
+    ...     def ablated(self, variant, *, reference=None):
+    ...         edits = variant.as_edits()  # an error where weights cannot do what the variant asks
+    ...         edited, report = edit_arrays(self.arrays, edits, seed=variant.seed, variant=variant.id)
+    ...         before, self.arrays = self.arrays, edited
+    ...         try:
+    ...             yield report
+    ...         finally:
+    ...             self.arrays = before
+    ...
+    ...     def _predict(self, image):
+    ...         y, x = np.argwhere(image @ self.arrays["gain"] > 1).T
+    ...         if not len(x):
+    ...             return ImageDetections(np.zeros((0, 4)), np.zeros(0), np.zeros(0, dtype=np.int64))
+    ...         box = np.array([[x.min(), y.min(), x.max() + 1, y.max() + 1]], dtype=np.float64)
+    ...         return ImageDetections(box, np.ones(1), np.zeros(1, dtype=np.int64))
+    >>> isinstance(Brightest(), Detector)
+    True
+    """
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """One unique name for each label."""
+        ...
+
+    @property
+    def anatomy(self) -> Anatomy:
+        """Components, blocks and units that a study can aim at: the same, in the same order, every time."""
+        ...
+
+    def prepare(self, images: Sequence[Path | str], batch_size: int = 1) -> Iterator[Any]:
+        """Read images as batches for `predict_batch`: all of them, in order, each when its batch is asked for.
+
+        What a batch is, is the detector's own business. The last one may be smaller. An image that is missing or
+        cannot be decoded raises an error that names its file.
+        """
+        ...
+
+    def predict_batch(self, batch: Any, /) -> list[ImageDetections]:
+        """Detect objects: one entry for each image of the batch, in order.
+
+        The batch is left as it is: it serves every variant of a study. The same weights and batch give the same
+        detections, bit for bit, in arrays that nobody else holds.
+        """
+        ...
+
+    def ablated(self, variant: Variant, /, *, reference: Any = None) -> AbstractContextManager[ChangeReport]:
+        """Apply a variant for the length of a ``with`` block; afterwards, also after an error, nothing is left of it.
+
+        Blocks can be nested. A variant that the detector cannot apply is refused with a `DissectError`, never
+        skipped silently: an unknown component, a mask of another shape, or a space (activations, structure) that
+        the detector does not reach. `reference` holds mean or sampled activations, for variants that need them.
+        """
+        ...
+
+
+@runtime_checkable
+class LossDetector(Detector, Protocol):
+    """A detector that can also say how wrong it is: what scores by gradients and fitted constants need."""
+
+    def prepare_with_truth(
+        self, images: Sequence[Path | str], truth: Any, batch_size: int = 1
+    ) -> Iterator[Any]:
+        """Like `prepare`, with the true boxes and labels of each image in the batch."""
+        ...
+
+    def loss(self, batch: Any, /) -> Any:
+        """The training loss on a batch of `prepare_with_truth`: a scalar with a gradient, the same every time."""
+        ...
+
+
+@runtime_checkable
+class TorchDetector(Detector, Protocol):
+    """A detector that is a live torch model inside: what activations and prefix replay need."""
+
+    @property
+    def model(self) -> Any:
+        """The ``torch.nn.Module`` that `predict_batch` runs, and whose parameters the anatomy names."""
+        ...

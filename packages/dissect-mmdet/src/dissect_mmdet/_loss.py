@@ -1,0 +1,234 @@
+"""A detector's own training losses on images with truth: what gradient scores and fitted constants go by."""
+
+from __future__ import annotations
+
+import random
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dissect_eval import GroundTruth
+
+from ._images import read_image
+from .errors import AnnotationError, ConfigError, DissectMMDetError
+
+Batch = dict[str, Any]
+SEED = 0
+"""Of whatever a loss draws: the same for every call, so that two losses differ by the model alone."""
+
+
+def batches_with_truth(
+    pipeline: Callable[[dict[str, Any]], Any],
+    images: Sequence[Path | str],
+    truth: GroundTruth,
+    class_names: Sequence[str],
+    batch_size: int = 1,
+) -> Iterator[Batch]:
+    """Pass images and their truth through a test pipeline, as batches for `training_loss`.
+
+    The pipeline scales, clips or flips boxes with their image, as it does in training. The rules are those of
+    MMDetection's ``CocoDataset``: crowd boxes go to ``ignored_instances``; left out are boxes marked ``ignore``,
+    of a side below one pixel, without area, outside the image, or of a category that is no class.
+
+    Parameters
+    ----------
+    pipeline : callable
+        From ``{"img", "img_id", "gt_bboxes", ...}`` to ``{"inputs", "data_samples"}``.
+    images : sequence of Path or str
+        Files that `truth` lists: their paths end with a file name there. Images without boxes count.
+    truth : GroundTruth
+    class_names : sequence of str
+        Name of each label. Categories are recognised by name.
+    batch_size : int
+
+    Returns
+    -------
+    iterator of dict
+        Samples hold ``gt_instances`` with ``bboxes`` (n, 4) of float32, xyxy in pixels of the network's input, and
+        ``labels`` (n,) of int64.
+
+    Raises
+    ------
+    AnnotationError
+        If an image is not in `truth`, or no category is a class; before anything is read.
+    ImageError
+        If an image is missing or cannot be decoded.
+    ConfigError
+        If the pipeline drops the truth.
+
+    Examples
+    --------
+    See `MMDetDetector.loss`.
+    """
+    numbers = {name: number for number, name in enumerate(class_names)}
+    labels = {i: numbers[name] for i, name in truth.category_names.items() if name in numbers}
+    if not labels:
+        raise AnnotationError(
+            f"the detector's classes ({', '.join(class_names[:3])}, …) and the truth's categories "
+            f"({', '.join(list(truth.category_names.values())[:3])}, …) have no name in common: is it the truth of "
+            "another data set?"
+        )
+    places = _places_in_truth(images, truth)
+
+    def one(path: Path | str, place: int) -> Any:
+        pixels = read_image(path)
+        size = (pixels.shape[1], pixels.shape[0])
+        fields = _truth_fields(truth, place, labels, size)
+        packed = pipeline({"img": pixels, "img_id": int(truth.image_ids[place]), **fields})
+        sample = packed["data_samples"]
+        if "bboxes" not in sample.gt_instances or "labels" not in sample.gt_instances:
+            raise ConfigError(
+                "the test pipeline must hand on boxes and labels to have a loss: let it end with PackDetInputs."
+            )
+        sample.set_metainfo({"img_path": str(path)})
+        return packed
+
+    def batches() -> Iterator[Batch]:
+        for start in range(0, len(images), batch_size):
+            chosen = slice(start, start + batch_size)
+            packed = [one(path, place) for path, place in zip(images[chosen], places[chosen], strict=True)]
+            yield {key: [item[key] for item in packed] for key in ("inputs", "data_samples")}
+
+    return batches()
+
+
+def _places_in_truth(images: Sequence[Path | str], truth: GroundTruth) -> list[int]:
+    """Index of each image in the truth, by the longest end of its path that is a file name there."""
+    listed: dict[str, int] = {}
+    repeated: set[str] = set()
+    for place, name in enumerate(truth.file_names):
+        file_name = Path(name).as_posix()
+        repeated |= {file_name} & listed.keys()
+        listed[file_name] = place
+    places = []
+    for path in images:
+        parts = Path(path).parts
+        ends = ("/".join(parts[start:]) for start in range(len(parts)))
+        found = next((end for end in (Path(path).as_posix(), *ends) if end in listed), None)
+        if found is None or found in repeated:
+            how_often = "not among" if found is None else "more than once among"
+            raise AnnotationError(
+                f"image {path}: must be one of the truth's file names, but is {how_often} its "
+                f"{len(truth.file_names)} ({', '.join(truth.file_names[:2])}, …). Give the truth of these images."
+            )
+        places.append(listed[found])
+    return places
+
+
+def _truth_fields(
+    truth: GroundTruth, place: int, labels: Mapping[int, int], size: tuple[int, int]
+) -> dict[str, Any]:
+    """What MMDetection's loading of annotations would put into a pipeline's results."""
+    from mmdet.structures.bbox import HorizontalBoxes
+
+    rows = slice(truth.image_splits[place], truth.image_splits[place + 1])
+    boxes, category_ids = truth.boxes[rows], truth.category_ids[rows]
+    inside = np.minimum(boxes[:, 2:], size) - np.maximum(boxes[:, :2], 0)
+    kept = (inside > 0).all(axis=1) & (truth.sizes[rows] >= 1).all(axis=1) & (truth.area[rows] > 0)
+    kept &= ~truth.ignore[rows] & np.isin(category_ids, list(labels))
+    return {
+        "gt_bboxes": HorizontalBoxes(boxes[kept].astype(np.float32)),
+        "gt_bboxes_labels": np.array([labels[int(i)] for i in category_ids[kept]], dtype=np.int64),
+        "gt_ignore_flags": truth.iscrowd[rows][kept],
+    }
+
+
+def training_loss(model: Any, batch: Batch, seed: int = SEED) -> Tensor:
+    """Sum of a detector's own training losses on a batch, with nothing left to chance.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        A detector of MMDetection, on any device. Its mode, and the states of random generators, are left as found.
+    batch : dict
+        Of `batches_with_truth`; it can be used again.
+    seed : int
+        Of what the loss draws: denoising queries, sampled proposals.
+
+    Returns
+    -------
+    torch.Tensor
+        A scalar, with a graph even where the caller has gradients off.
+
+    Raises
+    ------
+    DissectMMDetError
+        If the detector learns from masks, which boxes cannot replace, or the batch holds no truth.
+
+    Notes
+    -----
+    All modules are in evaluation mode: no dropout, batch norms with their own statistics. Only the flags of the
+    detector, of its decoder and of heads with a loss say training, for these choose by it what to compute: DINO its
+    denoising queries, DDQ its dense ones. Layers inside them are not touched by that.
+    """
+    if getattr(model, "with_mask", False):
+        raise DissectMMDetError(
+            f"{type(model).__name__} learns from masks, and its loss needs them, but truth holds boxes only. Take a "
+            "detector of boxes, or a score that needs no loss (`weight_norm`)."
+        )
+    if not all("bboxes" in sample.get("gt_instances", {}) for sample in batch["data_samples"]):
+        raise DissectMMDetError(
+            "`batch` must hold truth for each image to have a loss, got one without. Make it with "
+            "`prepare_with_truth`."
+        )
+    # MMDetection writes into samples: give it copies, so that a batch serves many variants.
+    fresh = {"inputs": batch["inputs"], "data_samples": [sample.clone() for sample in batch["data_samples"]]}
+    device = next(model.parameters()).device
+    with ExitStack() as stack:
+        stack.enter_context(torch.inference_mode(False))
+        stack.enter_context(torch.enable_grad())
+        stack.enter_context(_loss_mode(model))
+        stack.enter_context(_fixed_chance(device, seed))
+        stack.enter_context(warnings.catch_warnings())
+        # MMDetection calls torch in ways that torch advises against; no user can act on it.
+        for message in ("torch.meshgrid", "To copy construct from a tensor"):
+            warnings.filterwarnings("ignore", message=message, category=UserWarning)
+        # Through the model's call, not its method `loss`: whoever steps into the model's passes sees this one too.
+        losses = model(**model.data_preprocessor(fresh, False), mode="loss")
+        total, _ = model.parse_losses(losses)
+    return torch.as_tensor(total)
+
+
+@contextmanager
+def _loss_mode(model: Any) -> Iterator[None]:
+    """Evaluation mode, but for the flags by which a detector chooses what its loss needs."""
+    before = [(module, module.training, set(module._modules)) for module in model.modules()]
+    choosing = [model, getattr(model, "decoder", None)]
+    choosing += [module for module, *_ in before if callable(getattr(module, "loss", None))]
+    try:
+        model.eval()
+        for module in choosing:
+            if isinstance(module, torch.nn.Module):
+                module.training = True  # not train(), which would reach the layers inside
+        yield
+    finally:
+        for module, training, children in before:
+            module.training = training
+            # DDQ hangs branches of its head into its decoder, where they would count as more parameters.
+            for name in set(module._modules) - children:
+                del module._modules[name]
+
+
+@contextmanager
+def _fixed_chance(device: torch.device, seed: int) -> Iterator[None]:
+    """Seed the generators that MMDetection draws from, and put their states back."""
+    on_cuda = device.type == "cuda"
+    numpy_state, python_state = np.random.get_state(), random.getstate()  # noqa: NPY002  # MMDetection's samplers
+    with torch.random.fork_rng(devices=[device] if on_cuda else []):
+        torch.default_generator.manual_seed(seed)
+        if on_cuda:
+            with torch.cuda.device(device):
+                torch.cuda.manual_seed(seed)
+        np.random.seed(seed)  # noqa: NPY002
+        random.seed(seed)
+        try:
+            yield
+        finally:
+            np.random.set_state(numpy_state)  # noqa: NPY002
+            random.setstate(python_state)
