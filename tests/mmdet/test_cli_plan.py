@@ -8,12 +8,15 @@ from typing import Any
 
 import pytest
 
-from dissect_core.plan import plan
+from dissect_core.plan import plan, reference_images, weight_norms
 from dissect_core.spec import load_spec
+from dissect_core.torch import gradient_scores
+from dissect_eval import GroundTruth
 from dissect_mmdet import open_mmdet
 from dissect_mmdet.cli import main
 from dissect_mmdet.demo import DEMO_DETECTORS, demo_files
 from dissect_mmdet.studies import shipped_studies
+from helpers import DemoData
 
 
 def run(*words: object) -> int:
@@ -62,7 +65,7 @@ def test_the_protocol_is_what_it_says(detectors: dict[str, Any]) -> None:
 
 
 def test_plan_prints_a_line_for_each_ablation(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("plan", "paper_protocol", "--demo", "detr", "--images", "100") == 0
+    assert run("plan", "paper_protocol", "--demo", "detr", "--limit", "100") == 0
     printed = " ".join(capsys.readouterr().out.split())
     for words in ("query embeddings query 35", "cross-attention head 35", "variants with the baseline"):
         assert words in printed
@@ -88,10 +91,40 @@ def test_plan_by_weight_norm(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     study.write_text(json.dumps({"name": "norms", "ablations": [ablation]}))
     assert run("plan", study, "--demo", "detr", "--all") == 0
     assert "strong neurons/neuron/top-weight_norm/0.1" in capsys.readouterr().out
-    ablation["select"]["score"] = "weight_gradient"  # type: ignore[index]
-    study.write_text(json.dumps({"name": "norms", "ablations": [ablation]}))
+
+
+def test_plan_by_gradients_takes_images_with_truth(
+    tmp_path: Path, demo_data: DemoData, detectors: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    study = tmp_path / "gradients.json"
+    heads = {"unit": "head", "components": "decoder.cross_attn"}
+    ablations = [
+        {
+            "name": score,
+            "target": heads,
+            "select": {"by": "top", "score": score, "counts": [count]},
+        }
+        for count, score in enumerate(("weight_gradient", "head_importance", "weight_norm"), 2)
+    ]
+    study.write_text(json.dumps({"name": "g", "reference": {"images": 2}, "ablations": ablations}))
     assert run("plan", study, "--demo", "detr") == 2
-    assert "only weight_norm can be planned without images" in capsys.readouterr().err
+    assert "selects by head_importance, weight_gradient, which takes images with" in capsys.readouterr().err
+    data = ["--images", demo_data.images, "--annotations", demo_data.annotations]
+    assert run("plan", study, "--demo", "detr", "--json", *data) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [row["ablation"] for row in rows[1:]] == ["weight_gradient", "head_importance", "weight_norm"]
+    # The same images, in another order of doing it.
+    truth = GroundTruth.from_coco(demo_data.annotations)
+    spec, detector = load_spec(study), detectors["detr"]
+    chosen = [demo_data.images / truth.file_names[i] for i in reference_images(spec, truth.n_images)]
+    assert len(chosen) == 2
+    batches = detector.prepare_with_truth(chosen, truth)
+    scores = gradient_scores(
+        detector.model, batches, lambda _model, batch: detector.loss(batch), spec, detector.anatomy
+    )
+    weights = {name: value.detach().numpy() for name, value in detector.model.named_parameters()}
+    scores |= weight_norms(spec, detector.anatomy, weights)
+    assert [row["id"] for row in rows] == [v.id for v in plan(spec, detector.anatomy, scores)]
 
 
 def test_the_schema_goes_to_screen_or_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

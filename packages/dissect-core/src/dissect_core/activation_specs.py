@@ -156,8 +156,32 @@ class NoiseActivation(_ActivationSpec):
     kind: Literal["noise"] = "noise"
 
 
+class OptimalActivation(_ActivationSpec):
+    """Put the constant there that does the least damage: one vector for a head, one number for a neuron or channel.
+
+    The same for all images and positions, fitted to a loss by `dissect_core.torch.fit_optimal`, for all units of a
+    variant together: it takes the information away, and does as little harm of its own as a constant can (Li and
+    Janson 2024, arXiv:2409.09951).
+
+    Examples
+    --------
+    >>> OptimalActivation(steps=20).learning_rate
+    0.3
+    """
+
+    kind: Literal["optimal"] = "optimal"
+    steps: int = Field(default=50, ge=0, description="Steps of the fit, each over the whole reference set.")
+    learning_rate: float = Field(
+        default=0.3,
+        gt=0,
+        allow_inf_nan=False,
+        description="Of Adam, in standard deviations of each feature; it falls to 0 along half a cosine.",
+    )
+
+
 ActivationIntervention: TypeAlias = Annotated[
-    ZeroActivation | MeanActivation | ResampleActivation | NoiseActivation, Field(discriminator="kind")
+    ZeroActivation | MeanActivation | ResampleActivation | NoiseActivation | OptimalActivation,
+    Field(discriminator="kind"),
 ]
 
 

@@ -4,6 +4,7 @@ from .build import n_variants, plan
 from .choices import Scores
 from .places import pool_of
 from .pool import Place, Pool
+from .reference import reference_images
 from .scores import scores_needed, weight_norms
 from .table import PlanRow, plan_table
 from .variant import Chosen, Drawn, Variant, Whole
@@ -21,6 +22,7 @@ __all__ = [
     "plan",
     "plan_table",
     "pool_of",
+    "reference_images",
     "scores_needed",
     "weight_norms",
 ]

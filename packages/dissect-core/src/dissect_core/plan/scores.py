@@ -44,18 +44,30 @@ def weight_norms(
     Raises
     ------
     PlanError
-        If a parameter is missing from `arrays`.
+        If a parameter is missing from `arrays`, or two ablations give one place different units.
 
     References
     ----------
     Li et al., Pruning Filters for Efficient ConvNets, ICLR 2017, arXiv:1608.08710 (there the L1 norm).
     """
     found: dict[tuple[str, str], Floats] = {}
+    seen: dict[str, tuple[Pool, Place]] = {}
     for ablation in spec.ablations:
         if getattr(ablation.select, "score", None) != "weight_norm":
             continue
         pool = ablation_pool(ablation, anatomy)
         for place in pool.places:
+            known = seen.setdefault(place.path, (pool, place))
+            if (known[0].unit, known[0].segments_per_row, known[1]) != (
+                pool.unit,
+                pool.segments_per_row,
+                place,
+            ):
+                raise PlanError(
+                    f"{ablation.name}: {place.path!r} must have the same units wherever it is ranked by "
+                    f"'weight_norm' in a study, got {known[0].unit}s and {pool.unit}s, or other parts of them. "
+                    "Make two studies of it."
+                )
             found["weight_norm", place.path] = np.sqrt(unit_sums(pool, place, arrays, np.square))
     return found
 

@@ -27,21 +27,32 @@ from ._edits import edited
 from ._effects import Probe, VariantEffect
 from ._export import export, with_state
 from ._layouts import attention_layouts
+from ._optimal import fit_optimal
+from ._optimal_fit import OptimalFit
 from ._probe import NoOpWarning, output_change
 from ._readout import read_out
 from ._reference import Reference, gather_reference
+from ._reference_file import load_reference
 from ._role_rules import RoleRule
 from ._safetensors import load_safetensors, save_safetensors
 from ._save import save_checkpoint
+from ._scores import gradient_scores
+from ._simplify import Simplified, simplify
+from ._slim import SlimAttention
+from ._stand_ins import StandIn
 from ._state import ablate_state, edit_state
 from ._variants import StructureReport, VariantReport, reference_sites
 
 __all__ = [
     "AblationReport",
     "NoOpWarning",
+    "OptimalFit",
     "Probe",
     "Reference",
     "RoleRule",
+    "Simplified",
+    "SlimAttention",
+    "StandIn",
     "StructureReport",
     "VariantEffect",
     "VariantReport",
@@ -54,15 +65,19 @@ __all__ = [
     "edit_state",
     "edited",
     "export",
+    "fit_optimal",
     "gather_reference",
+    "gradient_scores",
     "intervened",
     "load_checkpoint",
+    "load_reference",
     "load_safetensors",
     "output_change",
     "read_out",
     "reference_sites",
     "save_checkpoint",
     "save_safetensors",
+    "simplify",
     "state_dict_of",
     "with_state",
 ]

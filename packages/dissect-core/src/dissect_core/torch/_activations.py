@@ -15,6 +15,7 @@ from ..activation_specs import (
     ActivationSite,
     MeanActivation,
     NoiseActivation,
+    OptimalActivation,
     ResampleActivation,
     SiteActivity,
     ZeroActivation,
@@ -23,6 +24,7 @@ from ..errors import InterventionError
 from ..randomness import gaussian, variant_rng
 from ._activation_sites import Place, place_of
 from ._forward import check_ran, without_fast_path
+from ._optimal_fit import require_fit
 from ._reference import Reference, Slot
 
 
@@ -45,10 +47,11 @@ def intervened(
         The model, on any device.
     sites : ActivationSite or sequence of them
         What to replace; all are found before anything is.
-    intervention : ZeroActivation, MeanActivation, ResampleActivation or NoiseActivation
+    intervention : ZeroActivation, MeanActivation, ResampleActivation, NoiseActivation or OptimalActivation
         What to put there.
     reference : Reference, optional
-        From `gather_reference`, with all the sites. All interventions but zero need it.
+        From `gather_reference`, with all the sites. All interventions but zero need it; `OptimalActivation` needs
+        one of `fit_optimal` for these very sites.
     seed : int, default 0
         Seed of the study, for `ResampleActivation` and `NoiseActivation`.
     variant : str, default ""
@@ -89,6 +92,8 @@ def intervened(
     (True, 40)
     """
     several = (sites,) if isinstance(sites, ActivationSite) else tuple(sites)
+    if isinstance(intervention, OptimalActivation) and reference is not None:
+        require_fit(reference.fit, several)
     taps = [
         _Tap(place_of(model, site), intervention, _slots(site, intervention, reference)) for site in several
     ]
@@ -124,9 +129,10 @@ def _slots(
     if isinstance(intervention, ZeroActivation):
         return []
     if reference is None:
+        maker = "fit_optimal" if isinstance(intervention, OptimalActivation) else "gather_reference"
         raise InterventionError(
             f"`reference` must be given for the intervention {intervention.kind!r}, got None. "
-            "Make one with `gather_reference`."
+            f"Make one with `{maker}`."
         )
     slots = reference.at(site)
     if isinstance(intervention, ResampleActivation):
@@ -215,6 +221,9 @@ class _Tap:
             values = slot.positions / slot.n_images
         elif slot.mean.numel() != shape[feature]:
             values = slot.mean
+        elif isinstance(self.intervention, OptimalActivation):
+            assert slot.optimal is not None  # checked before the block began
+            values = slot.optimal.view(by_feature)
         elif isinstance(self.intervention, NoiseActivation):
             rng = variant_rng(self.stream[0], f"{self.stream[1]}/{index}")
             noise = torch.from_numpy(gaussian(rng, math.prod(shape))).view(shape)

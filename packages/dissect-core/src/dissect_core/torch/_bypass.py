@@ -71,7 +71,7 @@ def bypassed(
     with ExitStack() as stack:
         stack.enter_context(without_fast_path())
         if kind == "sublayer":
-            stack.enter_context(_silent(_projection(path, module)))
+            stack.enter_context(silent(projection_of(path, module)))
             stack.enter_context(wrapped_forward(module, _residual_only(path, module)))
         else:
             stack.enter_context(wrapped_forward(module, _through(path, module)))
@@ -114,7 +114,7 @@ def _through(path: str, module: nn.Module) -> Any:
     return around
 
 
-def _projection(path: str, module: nn.Module) -> nn.Module:
+def projection_of(path: str, module: nn.Module) -> nn.Module:
     """The module whose output is what a sublayer contributes."""
     if isinstance(module, (nn.Linear, nn.MultiheadAttention)):
         return module
@@ -137,7 +137,7 @@ def _projection(path: str, module: nn.Module) -> nn.Module:
 
 
 @contextmanager
-def _silent(module: nn.Module) -> Iterator[None]:
+def silent(module: nn.Module) -> Iterator[None]:
     """Zeros in the place of a module's output; of an attention's output and weights, the first."""
 
     def zeros(_module: nn.Module, _args: Any, output: Any) -> Any:
@@ -164,7 +164,7 @@ def _residual_only(path: str, module: nn.Module) -> Any:
             inputs = [
                 x for x in (*args, *kwargs.values()) if isinstance(x, Tensor) and x.shape == first.shape
             ]
-            if not any(_same(first, x) for x in (torch.zeros_like(first), *inputs)):
+            if not any(same_values(first, x) for x in (torch.zeros_like(first), *inputs)):
                 raise InterventionError(
                     f"{path!r} is more than a residual branch: with its output projection at zero it returns "
                     "neither its input nor zeros. Bypass a block inside it."
@@ -175,5 +175,6 @@ def _residual_only(path: str, module: nn.Module) -> Any:
     return around
 
 
-def _same(a: Tensor, b: Tensor) -> bool:
+def same_values(a: Tensor, b: Tensor) -> bool:
+    """Whether two tensors of one shape hold the same, NaN included."""
     return a.dtype == b.dtype and torch.allclose(a, b, rtol=0, atol=0, equal_nan=True)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
@@ -12,6 +13,7 @@ from ..activation_specs import ActivationSite
 from ..errors import InterventionError
 from ._activation_sites import Place, place_of
 from ._forward import check_ran, without_fast_path
+from ._optimal_fit import OptimalFit
 
 Batch = TypeVar("Batch")
 
@@ -35,6 +37,8 @@ class Slot:
         Activation of each image, on the CPU.
     feature_axis : int
         Counted from the end.
+    optimal : torch.Tensor of float64, shape (features,), or None
+        Fitted constants; NaN for features of units that they were not fitted for.
     """
 
     n_images: int = 0
@@ -45,6 +49,7 @@ class Slot:
     positions: Tensor | None = None
     kept: list[Tensor] = field(default_factory=list)
     feature_axis: int = -1
+    optimal: Tensor | None = None
 
     @property
     def mean(self) -> Tensor:
@@ -94,9 +99,12 @@ class Reference:
     ----------
     slots : dict
         By place (path, unit, argument), the tensors met in one pass, in order.
+    fit : OptimalFit or None
+        Where `fit_optimal` made it.
     """
 
     slots: dict[tuple[str, str, str | None], list[Slot]]
+    fit: OptimalFit | None = None
 
     def at(self, site: ActivationSite) -> list[Slot]:
         """Tensors of a site, whatever units of it were asked for.
@@ -118,6 +126,18 @@ class Reference:
     def n_images(self) -> int:
         """Images of the reference set."""
         return max((slot.n_images for slots in self.slots.values() for slot in slots), default=0)
+
+    def save(self, path: str | Path) -> None:
+        """Write to a file, whole or not at all, that `load_reference` reads back exactly.
+
+        Raises
+        ------
+        CheckpointError
+            If the folder is missing or the disk refuses.
+        """
+        from ._reference_file import save_reference
+
+        save_reference(self, path)
 
 
 def gather_reference(

@@ -17,7 +17,7 @@ from ..errors import DissectMMDetError
 from ..studies import study_path
 from ._options import CheckpointOption, ConfigOption, ForceOption, TrustOption
 from ._source import Source
-from ._study import StudyArgument, open_detector, plan_study
+from ._study import AnnotationsOption, ImagesOption, StudyArgument, open_detector, plan_study
 
 
 def export(
@@ -37,13 +37,15 @@ def export(
         ),
     ],
     config: ConfigOption = None,
+    images: ImagesOption = None,
+    annotations: AnnotationsOption = None,
     force: ForceOption = False,
     trust: TrustOption = False,
 ) -> None:
     """Write variants of a study as checkpoints, which any program loads that loads the original."""
     spec = load_spec(study_path(study))
     detector = open_detector(spec, checkpoint, config, None, trust=trust)
-    variants = _matching(plan_study(study, spec, detector), variant)
+    variants = _matching(plan_study(study, spec, detector, images, annotations), variant)
     for one in variants:
         one.as_edits()  # what cannot be written is said before the first file is
     source = Source(checkpoint, trust=trust)

@@ -22,7 +22,15 @@ from .._detector import MMDetDetector
 from .._writing import write_text_whole
 from ..studies import shipped_studies, study_path
 from ._options import ConfigOption, TrustOption
-from ._study import DemoOption, DetectorOption, StudyArgument, open_detector, plan_study
+from ._study import (
+    AnnotationsOption,
+    DemoOption,
+    DetectorOption,
+    ImagesOption,
+    StudyArgument,
+    open_detector,
+    plan_study,
+)
 
 
 def plan_(
@@ -30,8 +38,10 @@ def plan_(
     checkpoint: DetectorOption = None,
     config: ConfigOption = None,
     demo: DemoOption = None,
-    images: Annotated[
-        int, typer.Option("--images", min=1, help="Images that the study will run over.")
+    images: ImagesOption = None,
+    annotations: AnnotationsOption = None,
+    limit: Annotated[
+        int, typer.Option("--limit", min=1, help="Images that the study will run over, for its cost.")
     ] = 5000,
     every: Annotated[
         bool, typer.Option("--all", help="List every variant, not a line for each ablation.")
@@ -42,7 +52,7 @@ def plan_(
     """Show which variants a study makes of a detector, what each masks, and about how long they take."""
     spec = load_spec(study_path(study))
     detector = open_detector(spec, checkpoint, config, demo, trust=trust)
-    rows = plan_table(plan_study(study, spec, detector), detector.anatomy)
+    rows = plan_table(plan_study(study, spec, detector, images, annotations), detector.anatomy)
     if as_json:
         typer.echo(json.dumps([row.to_dict() for row in rows], indent=2))
         return
@@ -52,9 +62,9 @@ def plan_(
     else:
         console.print(_summary(rows))
     seconds = _seconds_per_image(detector)
-    total = seconds * images * len(rows)
+    total = seconds * limit * len(rows)
     console.print(
-        f"{len(rows):,} variants with the baseline. One image takes about {seconds:.3f} s here: {images:,} images take "
+        f"{len(rows):,} variants with the baseline. One image takes about {seconds:.3f} s here: {limit:,} images take "
         f"about {_duration(total)} in full passes."
     )
 

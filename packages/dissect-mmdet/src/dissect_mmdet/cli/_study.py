@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
+import numpy as np
 import typer
+from numpy.typing import NDArray
 
-from dissect_core.plan import Variant, plan, scores_needed, weight_norms
+from dissect_core.plan import Variant, plan, reference_images, scores_needed, weight_norms
 from dissect_core.spec import StudySpec
+from dissect_core.torch import gradient_scores
+from dissect_eval import GroundTruth
 
 from .. import _open
 from .._detector import MMDetDetector
+from .._images import image_paths
 from ..errors import DissectMMDetError
 from ._options import bundled_checkpoint
+from ._progress import progress
 
 StudyArgument = Annotated[
     str, typer.Argument(help="A study's file, or the name of a shipped one (see `studies`).")
@@ -26,6 +33,21 @@ DetectorOption = Annotated[
         help="The detector, or demo:detr and so on; left out, the study's own.",
         callback=bundled_checkpoint,
         show_default=False,
+    ),
+]
+ImagesOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--images",
+        "-i",
+        help="Folder of the images, for selections by weight_gradient or head_importance.",
+        show_default=False,
+    ),
+]
+AnnotationsOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--annotations", "-a", help="Their ground truth, a COCO instances file.", show_default=False
     ),
 ]
 DemoOption = Annotated[
@@ -53,14 +75,44 @@ def open_detector(
     return _open.open_mmdet(config=config, checkpoint=checkpoint, trust=trust)
 
 
-def plan_study(study: str, spec: StudySpec, detector: MMDetDetector) -> list[Variant]:
+def plan_study(
+    study: str, spec: StudySpec, detector: MMDetDetector, images: Path | None, annotations: Path | None
+) -> list[Variant]:
     """Every variant of a study, with the scores that its selections need."""
-    scores = None
-    if needed := scores_needed(spec):
-        if needed != ("weight_norm",):
-            raise DissectMMDetError(
-                f"study {study} selects by {', '.join(needed)}: only weight_norm can be planned without images."
-            )
+    scores: dict[tuple[str, str], NDArray[np.float64]] = {}
+    needed = scores_needed(spec)
+    if "weight_norm" in needed:
         arrays = {name: value.detach().cpu().numpy() for name, value in detector.model.named_parameters()}
-        scores = weight_norms(spec, detector.anatomy, arrays)
+        scores |= weight_norms(spec, detector.anatomy, arrays)
+    by_gradient = [name for name in needed if name != "weight_norm"]
+    if by_gradient:
+        if images is None or annotations is None:
+            raise DissectMMDetError(
+                f"study {study} selects by {', '.join(by_gradient)}, which takes images with their truth: give "
+                "--images and --annotations."
+            )
+        scores |= _gradient_scores(spec, detector, images, annotations)
     return plan(spec, detector.anatomy, scores)
+
+
+def _gradient_scores(
+    spec: StudySpec, detector: MMDetDetector, images: Path, annotations: Path
+) -> dict[tuple[str, str], NDArray[np.float64]]:
+    truth = GroundTruth.from_coco(annotations)
+    chosen = [truth.file_names[i] for i in reference_images(spec, truth.n_images)]
+    batches = detector.prepare_with_truth(image_paths(images, chosen), truth)
+    with progress(total=len(chosen), unit="image", label="scores") as bar:
+
+        def counted(batches: Iterable[Any]) -> Iterator[Any]:
+            for batch in batches:
+                yield batch
+                bar.update(1)
+
+        return gradient_scores(
+            detector.model,
+            batches,
+            lambda _model, batch: detector.loss(batch),
+            spec,
+            detector.anatomy,
+            progress=counted,
+        )

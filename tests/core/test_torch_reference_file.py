@@ -1,0 +1,154 @@
+"""References on disk: what comes back, and what a bad file says."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+torch = pytest.importorskip("torch")
+nn = torch.nn
+
+from dissect_core import ActivationSite, CheckpointError, NoiseActivation  # noqa: E402
+from dissect_core.activation_specs import OptimalActivation  # noqa: E402
+from dissect_core.torch import (  # noqa: E402
+    Reference,
+    fit_optimal,
+    gather_reference,
+    intervened,
+    load_reference,
+)
+from dissect_core.torch._reference import Slot  # noqa: E402
+
+SITES = (ActivationSite("2", "neuron", (0, 2)), ActivationSite("0", "component"))
+
+
+def run(model: Any, batch: Any) -> Any:
+    return model(batch)
+
+
+def example(dtype: Any = torch.float32, keep: bool = True) -> tuple[Any, Any]:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 3)).to(dtype)
+    return model, gather_reference(
+        model, [torch.randn(3, n, 4).to(dtype) for n in (2, 5)], run, SITES, keep=keep
+    )
+
+
+def assert_same(first: Any, second: Any) -> None:
+    assert first.fit == second.fit
+    assert list(first.slots) == list(second.slots)
+    for place, slots in first.slots.items():
+        assert len(slots) == len(second.slots[place])
+        for one, other in zip(slots, second.slots[place], strict=True):
+            for field in dataclasses.fields(one):
+                values = [getattr(slot, field.name) for slot in (one, other)]
+                if isinstance(values[0], torch.Tensor):
+                    values = [[value] for value in values]
+                if (
+                    field.name in ("total", "squares", "positions", "optimal", "kept")
+                    and values[0] is not None
+                ):
+                    assert len(values[0]) == len(values[1])
+                    for a, b in zip(*values, strict=True):
+                        assert a.dtype == b.dtype
+                        assert a.shape == b.shape
+                        # Bytes, because NaN marks what was not fitted.
+                        assert a.contiguous().view(-1).view(torch.uint8).equal(b.view(-1).view(torch.uint8))
+                else:
+                    assert values[0] == values[1], field.name
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("keep", [True, False])
+def test_round_trip(dtype: Any, keep: bool, tmp_path: Path) -> None:
+    _, reference = example(dtype, keep)
+    reference.save(tmp_path / "reference.npz")
+    assert [path.name for path in tmp_path.iterdir()] == ["reference.npz"]
+    loaded = load_reference(tmp_path / "reference.npz")
+    assert_same(reference, loaded)
+    assert loaded.n_images == 6
+    assert len(loaded.at(SITES[0])[0].kept) == 6 * keep
+
+
+def test_a_fit_comes_back_and_serves(tmp_path: Path) -> None:
+    model, reference = example()
+    batch = torch.randn(2, 3, 4)
+    fitted = fit_optimal(model, [batch], lambda m, x: m(x).square().mean(), SITES, reference, steps=2)
+    fitted.save(tmp_path / "fitted")
+    loaded = load_reference(str(tmp_path / "fitted"))
+    assert_same(fitted, loaded)
+    for intervention in (OptimalActivation(), NoiseActivation()):
+        results = []
+        for given_reference in (fitted, loaded):
+            with intervened(model, SITES, intervention, given_reference), torch.no_grad():
+                results.append(model(batch))
+        assert torch.equal(*results)
+
+
+@settings(max_examples=15)
+@given(st.text(), st.text(), st.lists(st.floats(width=64), max_size=4), st.integers(0, 2))
+def test_any_names_and_numbers(path: str, argument: str, numbers: list[float], n: int) -> None:
+    import tempfile
+
+    tensor = torch.tensor(numbers, dtype=torch.float64)
+    slot = Slot(n, [(n, 2)], n, tensor, tensor, None, [tensor] * n, -1, tensor * math.nan)
+    reference = Reference({(path, "query", argument or None): [slot] * n})
+    with tempfile.TemporaryDirectory() as folder:
+        reference.save(Path(folder) / "r")
+        assert_same(reference, load_reference(Path(folder) / "r"))
+
+
+def test_saving_replaces_whole_files_or_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, reference = example()
+    path = tmp_path / "reference.npz"
+    reference.save(path)
+    before = path.read_bytes()
+    reference.save(path)
+    assert path.read_bytes() == before
+
+    def full(file: Any, **_: Any) -> None:
+        file.write(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np, "savez", full)
+    with pytest.raises(CheckpointError, match="cannot be written: No space left"):
+        reference.save(path)
+    assert path.read_bytes() == before
+    assert [file.name for file in tmp_path.iterdir()] == ["reference.npz"]
+    with pytest.raises(CheckpointError, match="its folder does not exist"):
+        reference.save(tmp_path / "no" / "reference.npz")
+
+
+def test_bad_files(tmp_path: Path) -> None:
+    _, reference = example()
+    good = tmp_path / "good.npz"
+    reference.save(good)
+    content = good.read_bytes()
+    damaged = bytearray(content)
+    damaged[len(content) // 2] ^= 0xFF
+    bad = {
+        "cut": content[: len(content) // 2],
+        "damaged": bytes(damaged),
+        "empty": b"",
+        "text": b"hello",
+        "pickle": pickle.dumps({"x": 1}),
+    }
+    for name, data in bad.items():
+        (tmp_path / name).write_bytes(data)
+    np.savez(tmp_path / "other.npz", x=np.ones(2))
+    np.save(tmp_path / "array.npy", np.ones(2))
+    np.savez(tmp_path / "objects.npz", header=np.array([{"x": 1}], dtype=object))
+    np.savez(tmp_path / "format.npz", header=np.frombuffer(b'{"format": "dissect reference 9"}', np.uint8))
+    for name in (*bad, "other.npz", "array.npy", "objects.npz", "format.npz", "."):
+        with pytest.raises(CheckpointError, match=r"is damaged, or not a file of `Reference\.save`"):
+            load_reference(tmp_path / name)
+    with pytest.raises(CheckpointError, match=r"no such file\. Make it with `Reference\.save`"):
+        load_reference(tmp_path / "none.npz")
