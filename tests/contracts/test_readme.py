@@ -24,8 +24,9 @@ def python_blocks(readme: Path) -> list[str]:
 def test_python_blocks_run(readme: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     blocks = python_blocks(readme)
     assert blocks
+    names = {"work": tmp_path, "folder": tmp_path}  # the blocks build on each other
     for block in blocks:
-        exec(compile(block, str(readme), "exec"), {"work": tmp_path, "folder": tmp_path})
+        exec(compile(block, str(readme), "exec"), names)
     assert "weights changed" in capsys.readouterr().out
 
 
@@ -37,8 +38,10 @@ def test_the_study_of_the_readme_is_valid() -> None:
     anatomy = open_mmdet(config=files.config, checkpoint=files.checkpoint).anatomy
     arrays = {c.name: np.ones(c.shape) for c in anatomy.components}
     spec = load_spec(yaml.safe_load(block))
-    kinds = [variant.kind for variant in plan(spec, anatomy, weight_norms(spec, anatomy, arrays))]
+    variants = plan(spec, anatomy, weight_norms(spec, anatomy, arrays))
+    kinds = [variant.kind for variant in variants]
     assert kinds.count("ablation") == 15 + 12
+    assert {variant.space for variant in variants} == {"weight", "activation"}
     assert kinds.count("control") == 15
 
 

@@ -11,14 +11,18 @@ torch = pytest.importorskip("torch")
 nn = torch.nn
 
 from dissect_core import CheckpointError, PlanError, UnknownComponentError  # noqa: E402
+from dissect_core.plan import apply as plain_apply  # noqa: E402
 from dissect_core.plan import plan  # noqa: E402
 from dissect_core.spec import load_spec  # noqa: E402
 from dissect_core.torch import (  # noqa: E402
     ablated,
     anatomy_of,
+    apply,
     export,
     load_checkpoint,
+    load_safetensors,
     save_checkpoint,
+    save_safetensors,
     with_state,
 )
 
@@ -131,3 +135,27 @@ def test_the_source_is_left_as_it_was(model: Any, tmp_path: Path) -> None:
     before = {name: value.clone() for name, value in model.state_dict().items()}
     export(variants_of(model, "head", "self_attn")[0], model, tmp_path / "x.pth")
     assert all(value.equal(before[name]) for name, value in model.state_dict().items())
+
+
+def test_a_state_without_a_model(model: Any, tmp_path: Path) -> None:
+    """Tensors, arrays and a safetensors file: the same values as in the live model."""
+    pytest.importorskip("safetensors")
+    image = torch.randn(2, 5, 8, dtype=torch.float64)
+    kinds = ["zero", "mean", "noise", ON_ACTIVATIONS]
+    save_safetensors(model.state_dict(), tmp_path / "model.safetensors")
+    for variant in variants_of(model, "head", "self_attn", *kinds)[::5]:
+        with torch.no_grad(), ablated(model, variant) as report:
+            expected = model(image)
+        state, change = apply(model.state_dict(), variant)
+        torch.testing.assert_close(torch.func.functional_call(model, state, image), expected)
+        assert change.masked > 0
+        assert variant.space == "activation" or change.masked == report.masked
+        arrays = {name: value.numpy() for name, value in model.state_dict().items()}
+        for other, _ in (
+            plain_apply(arrays, variant),
+            apply(arrays, variant),
+            apply(load_safetensors(tmp_path / "model.safetensors"), variant),
+        ):
+            assert all((torch.as_tensor(other[name]) == state[name]).all() for name in state)
+    with pytest.raises(PlanError, match="cannot be written as weights"):
+        apply(model.state_dict(), variants_of(model, "layer", "layer")[0])

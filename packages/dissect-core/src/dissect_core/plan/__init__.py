@@ -1,5 +1,6 @@
 """Plans: every variant of a study on one model, worked out without torch."""
 
+from .apply import apply
 from .build import n_variants, plan
 from .choices import Scores
 from .places import pool_of
@@ -18,6 +19,7 @@ __all__ = [
     "Scores",
     "Variant",
     "Whole",
+    "apply",
     "n_variants",
     "plan",
     "plan_table",

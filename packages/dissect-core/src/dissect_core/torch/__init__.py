@@ -40,7 +40,7 @@ from ._scores import gradient_scores
 from ._simplify import Simplified, simplify
 from ._slim import SlimAttention
 from ._stand_ins import StandIn
-from ._state import ablate_state, edit_state
+from ._state import ablate_state, apply, edit_state
 from ._variants import StructureReport, VariantReport, reference_sites
 
 __all__ = [
@@ -59,6 +59,7 @@ __all__ = [
     "ablate_state",
     "ablated",
     "anatomy_of",
+    "apply",
     "attention_layouts",
     "bypassed",
     "components_of",

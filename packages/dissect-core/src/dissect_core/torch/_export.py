@@ -12,7 +12,7 @@ from ..plan.variant import intervention_label
 from ..report import AblationReport
 from ._checkpoint import state_dict_of
 from ._save import save_checkpoint
-from ._state import edit_state
+from ._state import apply
 
 RECORD = "deep_dissect"
 
@@ -70,9 +70,7 @@ def export(
     tensor(0.)
     """
     checkpoint = {"state_dict": source.state_dict()} if isinstance(source, nn.Module) else source
-    state, report = edit_state(
-        state_dict_of(checkpoint), variant.as_edits(), seed=variant.seed, variant=variant.id
-    )
+    state, report = apply(state_dict_of(checkpoint), variant)
     made = {
         "variant": variant.id,
         "unit": variant.pool.unit,

@@ -9,6 +9,7 @@ from torch import Tensor
 from ..groups import Edit
 from ..interventions import Intervention, Zero
 from ..masks import Mask
+from ..plan import Variant
 from ..report import AblationReport
 from ..state import edit_arrays, joined_edits, merged_report
 from ._tensors import identity, make_patch
@@ -77,6 +78,42 @@ def edit_state(
         for name, tensor in tensors.items():
             edited[name] = copies.get(identity(tensor), tensor)
     return edited, merged_report(patch.change() for patch in patches)
+
+
+def apply(state_dict: Mapping[str, Any], variant: Variant) -> tuple[dict[str, Any], AblationReport]:
+    """Apply a variant of a plan to a state dict, into a new one, without a model.
+
+    Parameters
+    ----------
+    state_dict : mapping of str to torch.Tensor, or to ndarray
+        As `Module.state_dict` or `load_safetensors` gives it. It is not changed.
+    variant : Variant
+        On weights, or one that weights can express (`Variant.as_edits`).
+
+    Returns
+    -------
+    state_dict : dict of str to torch.Tensor or ndarray
+    report : AblationReport
+
+    Raises
+    ------
+    PlanError
+        If no weights do what the variant does; and the errors of `edit_state`.
+
+    Examples
+    --------
+    >>> from torch import nn
+    >>> from dissect_core.plan import plan
+    >>> from dissect_core.spec import load_spec
+    >>> from dissect_core.torch import anatomy_of
+    >>> model = nn.MultiheadAttention(4, 2)
+    >>> heads = {"name": "heads", "target": {"unit": "head", "components": "*"}, "select": {"by": "each"}}
+    >>> variants = plan(load_spec({"name": "single heads", "ablations": [heads]}), anatomy_of(model))
+    >>> state, report = apply(model.state_dict(), variants[1])
+    >>> state["out_proj.weight"][:, :2].abs().sum(), report.masked
+    (tensor(0.), 8)
+    """
+    return edit_state(state_dict, variant.as_edits(), seed=variant.seed, variant=variant.id)
 
 
 def ablate_state(
