@@ -179,7 +179,7 @@ def _explained(
             )
     if path.suffix == ".safetensors":
         return CheckpointError(
-            f"{path} is in the safetensors format. Read it with `safetensors.torch.load_file`."
+            f"{path} is in the safetensors format. Read it with `dissect_core.torch.load_safetensors`."
         )
     if "TorchScript" in str(error):
         return CheckpointError(f"{path} is a TorchScript program. Save its `state_dict()` and load that.")
