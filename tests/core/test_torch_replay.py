@@ -10,8 +10,8 @@ torch = pytest.importorskip("torch")
 nn = torch.nn
 
 from dissect_core import UnknownComponentError  # noqa: E402
-from dissect_core.torch import gather_reference, reference_sites  # noqa: E402
-from dissect_core.torch.replay import BatchPass, PrefixReplay, ReplayWarning  # noqa: E402
+from dissect_core.torch import Probe, gather_reference, reference_sites  # noqa: E402
+from dissect_core.torch.replay import BatchPass, PrefixReplay, ReplayWarning, replayed_effects  # noqa: E402
 from replays import check, images, linear, rows_of, variants_of  # noqa: E402
 
 
@@ -162,3 +162,18 @@ def test_errors_leave_the_model_as_it_was() -> None:
     with pytest.raises(RuntimeError, match="shape"), replay.on(images(2, 5)[0], rows_of(model)):
         pass
     assert not any("forward" in vars(module) for module in model.modules())
+
+
+def test_effects_are_those_of_full_passes() -> None:
+    torch.manual_seed(0)
+    layer = nn.TransformerEncoderLayer(8, 2, 12, batch_first=True)
+    model = nn.TransformerEncoder(layer, 3).eval()
+    variants = variants_of(model, ("head", "*"), ("neuron", "*"), ("layer", "layer"), ("sublayer", "ffn"))
+    image = images(2, 5, 8)[0]
+    probe = Probe(model, lambda model, batch: torch.no_grad()(model)(batch), image)
+    replay: PrefixReplay[Any, Any] = PrefixReplay(model, torch.no_grad()(model))
+    with replay.on(image, variants) as one:
+        effects = replayed_effects(one, variants)
+        assert torch.equal(one.run(variants[1]), one.run_in_full(variants[1]))
+    assert effects == {variant.id: probe.effect(variant) for variant in variants}
+    assert sum(effect.is_no_op for effect in effects.values()) < len(effects) / 2

@@ -1,7 +1,7 @@
 """What variants change in a model: the dose that counts, and why it may be none."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -101,13 +101,10 @@ class Probe(Generic[Batch]):
             As `ablated`.
         """
         paths = self.paths(variant)
-        missing = [path for path in paths if path not in self._intact]
-        with without_fast_path():
-            if missing:
-                self._intact.update(self._outputs(missing))
-            with applied(self._model, variant, reference) as report:
-                found = self._outputs(paths)
-                masked, changed = report.masked, report.changed
+        self.remember(paths)
+        with without_fast_path(), applied(self._model, variant, reference) as report:
+            found = self._outputs(paths)
+            masked, changed = report.masked, report.changed
         before = [tensor for path in paths for tensor in self._intact[path]]
         after = [tensor for path in paths for tensor in found[path]]
         same_shapes = [x.shape for x in before] == [x.shape for x in after]
@@ -119,6 +116,13 @@ class Probe(Generic[Batch]):
         elif changed == 0 or change == 0:
             reason = no_op_reason(bool(before), report)
         return VariantEffect(variant.id, masked, changed, paths, change, reason)
+
+    def remember(self, paths: Iterable[str]) -> None:
+        """Record outputs of modules of the whole model: at once for all variants, it takes a single pass."""
+        missing = [path for path in dict.fromkeys(paths) if path not in self._intact]
+        if missing:
+            with without_fast_path():
+                self._intact.update(self._outputs(missing))
 
     def paths(self, variant: Variant) -> tuple[str, ...]:
         """Modules that a variant ablates, each replaced by the one around it where it is not called itself."""
@@ -159,6 +163,6 @@ class Probe(Generic[Batch]):
             record_outputs(self._model, {}, self._run, self._batch)
         return order
 
-    def _outputs(self, paths: list[str] | tuple[str, ...]) -> dict[str, list[Tensor]]:
+    def _outputs(self, paths: Sequence[str]) -> dict[str, list[Tensor]]:
         modules = {path: self._model.get_submodule(path) for path in paths}
         return record_outputs(self._model, modules, self._run, self._batch)

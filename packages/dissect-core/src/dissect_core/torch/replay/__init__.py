@@ -1,6 +1,7 @@
 """Prefix replay: many variants of a model for little more than the work that each really changes."""
 
+from ._probe import replayed_effects
 from ._replay import BatchPass, PrefixReplay, ReplayCounts, ReplayWarning
 from ._trace import Call, Trace
 
-__all__ = ["BatchPass", "Call", "PrefixReplay", "ReplayCounts", "ReplayWarning", "Trace"]
+__all__ = ["BatchPass", "Call", "PrefixReplay", "ReplayCounts", "ReplayWarning", "Trace", "replayed_effects"]

@@ -155,11 +155,13 @@ class BatchPass(Generic[Batch, Output]):
     order : tuple of Variant
         The variants in the order that keeps the fewest records alive: from the latest first use to the earliest.
     trace : Trace
+    model : torch.nn.Module
     """
 
     def __init__(
         self, replay: PrefixReplay[Batch, Output], batch: Batch, variants: Sequence[Variant], state: _State
     ) -> None:
+        self.model = replay.model
         self._replay, self._batch, self._state = replay, batch, state
         # Batches are mostly alike: what the last one needed is recorded at once, and else a second pass does it.
         guess = replay._wanted
@@ -192,6 +194,11 @@ class BatchPass(Generic[Batch, Output]):
             uses.append(NEVER if call is None else call.leave)
         return min(uses, default=NEVER)
 
+    def player(self, variant: Variant) -> "_Player":
+        """What answers module calls for a variant: good for one pass."""
+        moment = self._moments.get(variant.id)
+        return _Player(self.trace, self._results, self.moment(variant) if moment is None else moment)
+
     def run(self, variant: Variant, reference: Reference | None = None) -> Output:
         """What the model gives with the variant applied."""
         return self.run_with_report(variant, reference)[0]
@@ -200,15 +207,13 @@ class BatchPass(Generic[Batch, Output]):
         self, variant: Variant, reference: Reference | None = None
     ) -> tuple[Output, VariantReport]:
         """What the model gives with the variant applied, and what that changed."""
-        moment = self._moments.get(variant.id)
-        moment = self.moment(variant) if moment is None else moment
+        player = self.player(variant)
         self._forget(variant)
         counts = self._replay.counts
         counts.passes += 1
         with applied(self._replay.model, variant, reference) as report:
-            player = _Player(self.trace, self._results, moment)
             try:
-                output = self._once(player)
+                output = self.once(player)
             except _DivergedError:
                 counts.full += 1
                 warnings.warn(
@@ -217,7 +222,7 @@ class BatchPass(Generic[Batch, Output]):
                     ReplayWarning,
                     stacklevel=3,
                 )
-                output = self._once(None)
+                output = self.once(None)
             counts.calls += player.met
             counts.replayed += player.replayed
         return output, report
@@ -225,9 +230,10 @@ class BatchPass(Generic[Batch, Output]):
     def run_in_full(self, variant: Variant, reference: Reference | None = None) -> Output:
         """The same without replay, to check it."""
         with applied(self._replay.model, variant, reference):
-            return self._once(None)
+            return self.once(None)
 
-    def _once(self, around: Around | None) -> Output:
+    def once(self, around: Around | None = None) -> Output:
+        """Run the batch once as the model is now, with something around every module's forward."""
         self._state.around = around
         try:
             return self._replay._run(self._batch)
@@ -238,7 +244,7 @@ class BatchPass(Generic[Batch, Output]):
         tracer = Tracer(self._replay.model)
         recorder = _Recorder(tracer, wanted, self._replay._max_bytes)
         with tracer.uses():
-            output = self._once(recorder)
+            output = self.once(recorder)
         return output, tracer.trace, recorder.results
 
     def _forget(self, variant: Variant) -> None:
