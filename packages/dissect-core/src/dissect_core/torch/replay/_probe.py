@@ -6,14 +6,15 @@ from typing import Any
 from ...plan import Variant
 from .._effects import Probe, VariantEffect
 from .._reference import Reference
-from ._replay import BatchPass, _Player
+from ._pass import BatchPass
+from ._players import Player
 
 
 class _ReplayedProbe(Probe[Any]):
     """A probe whose passes of variants are answered from the record of a batch."""
 
     def __init__(self, one: BatchPass[Any, Any]) -> None:
-        self._playing: _Player | None = None
+        self._playing: Player | None = None
         super().__init__(one.model, lambda _model, _batch: one.once(self._playing), None)
         self._one = one
 

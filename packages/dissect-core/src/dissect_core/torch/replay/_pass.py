@@ -1,0 +1,181 @@
+"""One batch: its baseline on record, and variants run from it."""
+
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from torch import nn
+
+from ...plan import Variant
+from .._activation_sites import place_of
+from .._edits import named_parameters
+from .._reference import Reference
+from .._variants import VariantReport, applied
+from ._players import DivergedError, Player, Recorder
+from ._trace import NEVER, Trace, Tracer
+from ._values import n_bytes, storage
+from ._wrapping import Around
+
+Batch = TypeVar("Batch")
+Output = TypeVar("Output")
+
+
+class ReplayWarning(UserWarning):
+    """A variant was run in full, because its pass did not begin as the baseline's did."""
+
+
+@dataclass
+class ReplayCounts:
+    """What replay saved so far.
+
+    Attributes
+    ----------
+    passes : int
+        Variants run.
+    full : int
+        Those of them that were run in full after a pass had not begun as the baseline's did.
+    calls, replayed : int
+        Outermost module calls that variants stood before, and those of them that were answered from the record.
+    peak_bytes : int
+        Most memory that records took at once.
+    """
+
+    passes: int = 0
+    full: int = 0
+    calls: int = 0
+    replayed: int = 0
+    peak_bytes: int = 0
+
+
+@dataclass(eq=False)
+class Session(Generic[Batch, Output]):
+    """What the batches of one replay share.
+
+    Attributes
+    ----------
+    model : torch.nn.Module
+    run : callable
+    max_bytes : int or None
+    counts : ReplayCounts
+    wanted : set of int
+        Calls whose results the last batch needed.
+    around : callable or None
+        What stands around every module's forward at the moment.
+    """
+
+    model: nn.Module
+    run: Callable[[Batch], Output]
+    max_bytes: int | None
+    counts: ReplayCounts = field(default_factory=ReplayCounts)
+    wanted: set[int] = field(default_factory=set)
+    around: Around | None = None
+
+
+class BatchPass(Generic[Batch, Output]):
+    """One batch: its baseline, and variants run from the record. Made by `PrefixReplay.on`.
+
+    Attributes
+    ----------
+    baseline : object
+        What `run` gave for the whole model.
+    order : tuple of Variant
+        The variants in the order that keeps the fewest records alive: from the latest first use to the earliest.
+    trace : Trace
+    model : torch.nn.Module
+    """
+
+    def __init__(self, session: Session[Batch, Output], batch: Batch, variants: Sequence[Variant]) -> None:
+        self.model = session.model
+        self._session, self._batch = session, batch
+        # Batches are mostly alike: what the last one needed is recorded at once, and else a second pass does it.
+        guess = session.wanted
+        self.baseline, self.trace, self._results = self._traced(guess)
+        moments = {variant.id: self.moment(variant) for variant in variants}
+        needed = {i for moment in set(moments.values()) for i in self.trace.outermost(moment)}
+        if not needed <= guess:
+            session.wanted = needed
+            self.baseline, self.trace, self._results = self._traced(needed)
+        self._moments = moments
+        self._left = sorted(moments.values())
+        self.order = tuple(sorted(variants, key=lambda variant: -moments[variant.id]))
+        session.counts.peak_bytes = max(session.counts.peak_bytes, sum(map(n_bytes, self._results.values())))
+
+    def moment(self, variant: Variant) -> int:
+        """Boundary of the baseline's pass up to which a variant's pass is the same."""
+        model = self.model
+        edited = named_parameters(model, [edit.parameter for edit in variant.edits()])
+        uses = [self.trace.first_use.get(storage(parameter), NEVER) for parameter in edited.values()]
+        for site in variant.sites():
+            place = place_of(model, site)
+            path = next(path for path, module in model.named_modules() if module is place.module)
+            call = self.trace.first_call(path)
+            uses.append(NEVER if call is None else call.leave if place.where == "output" else call.enter)
+        for path in variant.bypassed():
+            call = self.trace.first_call(path)
+            uses.append(NEVER if call is None else call.enter)
+        if (layer := variant.readout()) is not None:
+            call = self.trace.first_call(layer.rpartition(".")[0].rpartition(".")[0])
+            uses.append(NEVER if call is None else call.leave)
+        return min(uses, default=NEVER)
+
+    def player(self, variant: Variant) -> "Player":
+        """What answers module calls for a variant: good for one pass."""
+        moment = self._moments.get(variant.id)
+        return Player(self.trace, self._results, self.moment(variant) if moment is None else moment)
+
+    def run(self, variant: Variant, reference: Reference | None = None) -> Output:
+        """What the model gives with the variant applied."""
+        return self.run_with_report(variant, reference)[0]
+
+    def run_with_report(
+        self, variant: Variant, reference: Reference | None = None
+    ) -> tuple[Output, VariantReport]:
+        """What the model gives with the variant applied, and what that changed."""
+        player = self.player(variant)
+        self._forget(variant)
+        counts = self._session.counts
+        counts.passes += 1
+        with applied(self.model, variant, reference) as report:
+            try:
+                output = self.once(player)
+            except DivergedError:
+                counts.full += 1
+                warnings.warn(
+                    f"{variant.id!r} called other modules than the baseline before its first ablated component was "
+                    "used, so it was run in full. Something outside the model decides what is called.",
+                    ReplayWarning,
+                    stacklevel=3,
+                )
+                output = self.once(None)
+            counts.calls += player.met
+            counts.replayed += player.replayed
+        return output, report
+
+    def run_in_full(self, variant: Variant, reference: Reference | None = None) -> Output:
+        """The same without replay, to check it."""
+        with applied(self.model, variant, reference):
+            return self.once(None)
+
+    def once(self, around: Around | None = None) -> Output:
+        """Run the batch once as the model is now, with something around every module's forward."""
+        self._session.around = around
+        try:
+            return self._session.run(self._batch)
+        finally:
+            self._session.around = None
+
+    def _traced(self, wanted: set[int]) -> tuple[Output, Trace, dict[int, Any]]:
+        tracer = Tracer(self.model)
+        recorder = Recorder(tracer, wanted, self._session.max_bytes)
+        with tracer.uses():
+            output = self.once(recorder)
+        return output, tracer.trace, recorder.results
+
+    def _forget(self, variant: Variant) -> None:
+        """Drop what no variant needs any more that comes later in `order`."""
+        while self._left and self._left[-1] > self._moments.get(variant.id, NEVER):
+            self._left.pop()
+        if self._left:
+            needed = {i for moment in set(self._left) for i in self.trace.outermost(moment)}
+            self._results = {i: result for i, result in self._results.items() if i in needed}

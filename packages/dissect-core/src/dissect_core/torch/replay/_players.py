@@ -1,0 +1,67 @@
+"""What stands around every module's forward: recording a baseline, and answering from the record."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import nn
+
+from ._trace import Trace, Tracer
+from ._values import copied, n_bytes
+
+
+class DivergedError(Exception):
+    """The modules called are others than in the baseline."""
+
+
+@dataclass(eq=False)
+class Recorder:
+    """Records the results of some calls of one pass."""
+
+    tracer: Tracer
+    wanted: set[int]
+    max_bytes: int | None
+    results: dict[int, Any] = field(default_factory=dict)
+    held: int = 0
+
+    def __call__(
+        self, path: str, module: nn.Module, forward: Callable[..., Any], args: Any, kwargs: Any
+    ) -> Any:
+        index = len(self.tracer.trace.calls)
+        result = self.tracer.call(path, module, forward, args, kwargs)
+        if index in self.wanted and self.tracer.trace.calls[index].why_not is None:
+            size = n_bytes(result)
+            if self.max_bytes is None or self.held + size <= self.max_bytes:
+                self.results[index] = copied(result)
+                self.held += size
+        return result
+
+
+class Player:
+    """Answers module calls from the record until a moment, and checks that they are the recorded ones."""
+
+    def __init__(self, trace: Trace, results: dict[int, Any], moment: int) -> None:
+        self._calls, self._results, self._moment = trace.calls, results, moment
+        self._next = 0
+        self.met = 0
+        self.replayed = 0
+
+    def __call__(
+        self, path: str, module: nn.Module, forward: Callable[..., Any], args: Any, kwargs: Any
+    ) -> Any:
+        index = self._next
+        if index >= len(self._calls) or self._calls[index].enter >= self._moment:
+            self._next = len(self._calls)  # from here on nothing is known
+            return forward(*args, **kwargs)
+        call = self._calls[index]
+        if call.path != path:
+            raise DivergedError(path)
+        if call.leave <= self._moment and index in self._results:
+            self._next = call.behind
+            self.met += 1
+            self.replayed += 1
+            return copied(self._results[index])
+        self._next += 1
+        if call.leave <= self._moment:
+            self.met += 1
+        return forward(*args, **kwargs)
