@@ -29,7 +29,7 @@ from dissect_core import (  # noqa: E402
     unit_mask,
 )
 from dissect_core.torch import (  # noqa: E402
-    _edits,
+    _prepared,
     edit_state,
     edited,
     load_safetensors,
@@ -101,7 +101,7 @@ def test_restored_after_an_error(error: type[BaseException]) -> None:
 def test_an_interrupt_while_restoring_leaves_nothing_ablated(monkeypatch: pytest.MonkeyPatch) -> None:
     model = detector()
     before = bits(model)
-    undo, calls = _edits.Patch.undo, []
+    undo, calls = _prepared.Patch.undo, []
 
     def interrupted(patch: Any) -> None:
         calls.append(patch)
@@ -109,7 +109,7 @@ def test_an_interrupt_while_restoring_leaves_nothing_ablated(monkeypatch: pytest
             raise KeyboardInterrupt
         undo(patch)
 
-    monkeypatch.setattr(_edits.Patch, "undo", interrupted)
+    monkeypatch.setattr(_prepared.Patch, "undo", interrupted)
     edits = [Edit(f"{i}.bias", row_mask((n,), [0]), Constant(value=9)) for i, n in ((0, 8), (2, 4))]
     with pytest.raises(KeyboardInterrupt), edited(model, edits):
         pass

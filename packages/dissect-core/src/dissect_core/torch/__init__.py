@@ -29,6 +29,7 @@ from ._export import export, with_state
 from ._layouts import attention_layouts
 from ._optimal import fit_optimal
 from ._optimal_fit import OptimalFit
+from ._prepared import Prepared, prepared
 from ._probe import NoOpWarning, output_change
 from ._readout import read_out
 from ._reference import Reference, gather_reference
@@ -47,6 +48,7 @@ __all__ = [
     "AblationReport",
     "NoOpWarning",
     "OptimalFit",
+    "Prepared",
     "Probe",
     "Reference",
     "RoleRule",
@@ -74,6 +76,7 @@ __all__ = [
     "load_reference",
     "load_safetensors",
     "output_change",
+    "prepared",
     "read_out",
     "reference_sites",
     "save_checkpoint",

@@ -68,7 +68,7 @@ def edit_state(
     patches = [make_patch(edit, tensors[edit.name], seed, variant) for edit in joined]
     copies: dict[Hashable, Tensor] = {}
     for patch in patches:
-        if patch.old.numel():
+        if patch.n_masked:
             key = identity(patch.tensor)
             copies.setdefault(key, patch.tensor.detach().clone())
             patch.apply_to(copies[key])

@@ -9,7 +9,7 @@ from torch import nn
 
 from ...plan import Variant
 from .._activation_sites import place_of
-from .._edits import named_parameters
+from .._prepared import named_parameters
 from .._reference import Reference
 from .._variants import VariantReport, applied
 from ._players import DivergedError, Player, Recorder
