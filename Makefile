@@ -35,6 +35,7 @@ lint: $(STAMP)
 
 typecheck: $(STAMP)
 	$(BIN)/mypy packages/dissect-core/src packages/dissect-eval/src packages/dissect-mmdet/src packages/dissect-widgets/src
+	cd examples/own_model && ../../$(BIN)/mypy --config-file ../../pyproject.toml *.py
 
 unit: $(STAMP)
 	$(BIN)/python -m pytest -m "not packaging"
