@@ -74,7 +74,7 @@ def _sweeps(
     for number, (name, group) in enumerate(groups.items()):
         style: dict[str, Any] = {"color": COLOURS[number], "marker": MARKERS[number]}
         doses = sorted({variant.dose for variant in group})
-        means = [np.mean([values[v.id] for v in group if v.dose == dose]) for dose in doses]
+        means = [float(np.mean([values[v.id] for v in group if v.dose == dose])) for dose in doses]
         axes.plot([0, *doses], [whole, *means], linewidth=2, markersize=6, label=name, **style)
         draws = np.array([(v.dose, values[v.id]) for v in group])
         axes.plot(draws[:, 0], draws[:, 1], linestyle="none", markersize=3, alpha=0.45, **style)

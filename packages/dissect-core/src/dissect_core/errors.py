@@ -92,3 +92,19 @@ class DetectorOptionError(DissectError, TypeError):
 
 class ConformanceError(DissectError, AssertionError):
     """A detector breaks the contract that studies rely on."""
+
+
+class StudyError(DissectError):
+    """A study cannot be run, or its folder cannot be read or written."""
+
+
+class StudyChangedError(StudyError):
+    """A study folder belongs to another study: something that must stay the same has changed."""
+
+
+class StudyLockedError(StudyError):
+    """Another run is at work in a study folder."""
+
+
+class ReplayError(DissectError, RuntimeError):
+    """A replayed pass gave other results than a full one."""

@@ -14,9 +14,9 @@ from torch import Tensor
 
 from ..activation_specs import ActivationSite
 from ..errors import CheckpointError
+from ..files import write_whole
 from ._optimal_fit import OptimalFit
 from ._reference import Reference, Slot
-from ._save import write_whole
 
 _FORMAT = "dissect reference 1"
 _TENSORS = ("total", "squares", "positions", "optimal")

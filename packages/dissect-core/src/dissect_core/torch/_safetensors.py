@@ -10,8 +10,8 @@ from typing import Any
 from torch import Tensor
 
 from ..errors import CheckpointError, MissingDependencyError
+from ..files import write_whole
 from ._checkpoint import _opening
-from ._save import write_whole
 
 
 def load_safetensors(path: str | Path) -> dict[str, Tensor]:

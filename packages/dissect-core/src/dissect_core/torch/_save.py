@@ -1,15 +1,13 @@
 """Writing checkpoints whole or not at all."""
 
-import os
-import secrets
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import torch
 
 from ..errors import CheckpointError
+from ..files import write_whole
 
 
 def save_checkpoint(checkpoint: Mapping[str, Any], path: str | Path) -> None:
@@ -48,45 +46,3 @@ def save_checkpoint(checkpoint: Mapping[str, Any], path: str | Path) -> None:
             f"{Path(path).resolve()} cannot be written: {error}. "
             "A checkpoint may hold tensors, and objects that can be pickled."
         ) from error
-
-
-def write_whole(path: str | Path, write: Callable[[BinaryIO], object]) -> None:
-    """Write a file beside its place, and move it there in one step once it has reached the disk.
-
-    Raises
-    ------
-    CheckpointError
-        If the folder is missing, `path` is a folder, or the disk refuses. Errors of `write` pass through;
-        `path` is then what it was before.
-    """
-    path = Path(path).resolve()
-    if not path.parent.is_dir():
-        raise CheckpointError(
-            f"{path} cannot be written: its folder does not exist. Create {path.parent} first."
-        )
-    if path.is_dir():
-        raise CheckpointError(f"{path} cannot be written: it is a folder. Give the name of a file in it.")
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        with temporary.open("xb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException as error:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError):
-            raise CheckpointError(f"{path} cannot be written: {error.strerror or error}.") from error
-        raise
-    _sync_folder(path.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the new name itself durable, where the system can (Windows cannot open folders)."""
-    with suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

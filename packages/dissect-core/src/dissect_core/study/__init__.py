@@ -1,0 +1,40 @@
+"""Studies: many variants of a detector over a set of images, in a folder that survives anything.
+
+Needs pyarrow and more: ``pip install "dissect-core[study]"``.
+"""
+
+from ..errors import MissingDependencyError
+
+try:
+    import filelock  # noqa: F401
+    import pyarrow  # noqa: F401
+except ModuleNotFoundError as error:
+    if error.name not in ("filelock", "pyarrow"):
+        raise
+    raise MissingDependencyError(
+        f"`dissect_core.study` needs {error.name}, which is not installed. "
+        'Run `pip install "dissect-core[study]"`.',
+        name=error.name,
+    ) from error
+
+from ._folder import ImageRef, StudyFolder
+from ._progress import Bar, MakeBar, no_bar, tqdm_bar
+from ._rows import Row, Status
+from ._run import run
+from ._stop import StopRequest
+from ._study import Found, Study
+
+__all__ = [
+    "Bar",
+    "Found",
+    "ImageRef",
+    "MakeBar",
+    "Row",
+    "Status",
+    "StopRequest",
+    "Study",
+    "StudyFolder",
+    "no_bar",
+    "run",
+    "tqdm_bar",
+]

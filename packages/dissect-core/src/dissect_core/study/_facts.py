@@ -1,0 +1,92 @@
+"""What must be the same whenever a study goes on: compared by name, so that a refusal can say what differs."""
+
+import hashlib
+import json
+import os
+import platform
+import socket
+import time
+from collections.abc import Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+FORMAT = 1
+"""Version of the folder's layout."""
+DISTRIBUTIONS = ("dissect-core", "numpy", "pyarrow", "torch")
+NAMED_AT_MOST = 12
+
+
+def versions(more: Sequence[str] = ()) -> dict[str, str]:
+    """Versions of Python and of installed distributions; those that are not installed are left out."""
+    installed = {name: _version(name) for name in (*DISTRIBUTIONS, *more)}
+    python = ".".join(platform.python_version_tuple()[:2])
+    return {"python": python, **{name: found for name, found in installed.items() if found is not None}}
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def incidental() -> dict[str, Any]:
+    """Facts that may differ between the runs of a study, for the record."""
+    return {
+        "host": socket.gethostname(),
+        "platform": platform.platform(),
+        "processors": os.cpu_count(),
+        "started": time.strftime("%Y-%m-%d %H:%M:%S %z"),
+    }
+
+
+def fingerprint(facts: Mapping[str, Any]) -> str:
+    """SHA-256 of facts, whatever their order.
+
+    Examples
+    --------
+    >>> fingerprint({"a": 1, "b": 2}) == fingerprint({"b": 2, "a": 1})
+    True
+    """
+    text = json.dumps(facts, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def differences(before: Any, now: Any, name: str = "") -> list[str]:
+    """Say what has changed, one sentence for each fact.
+
+    Examples
+    --------
+    >>> differences({"spec": {"seed": 0}, "batch_size": 1}, {"spec": {"seed": 3}, "batch_size": 1})
+    ['spec.seed was 0, is now 3']
+    """
+    if isinstance(before, Mapping) and isinstance(now, Mapping):
+        keys = [*before, *(key for key in now if key not in before)]
+        return [
+            line
+            for key in keys
+            for line in differences(
+                before.get(key, _Missing), now.get(key, _Missing), f"{name}.{key}" if name else str(key)
+            )
+        ]
+    if isinstance(before, list) and isinstance(now, list) and len(before) == len(now):
+        pairs = enumerate(zip(before, now, strict=True))
+        return [line for i, (a, b) in pairs for line in differences(a, b, f"{name}[{i}]")]
+    return [] if before == now else [f"{name} was {_shown(before)}, is now {_shown(now)}"]
+
+
+class _Missing:
+    """Stands for a fact that is not there."""
+
+
+def _shown(value: Any) -> str:
+    if value is _Missing:
+        return "not there"
+    text = json.dumps(value)
+    return text if len(text) <= 100 else f"{text[:97]}..."
+
+
+def listed(lines: Sequence[str]) -> str:
+    """Join differences, the first of them where there are many."""
+    more = len(lines) - NAMED_AT_MOST
+    return "; ".join([*lines[:NAMED_AT_MOST], *([f"and {more} more"] if more > 0 else [])])

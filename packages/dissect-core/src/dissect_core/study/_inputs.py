@@ -1,0 +1,158 @@
+"""What a study needs before its first image: its variants, and activations of reference images."""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..detectors import Detector, LossDetector
+from ..errors import StudyError
+from ..plan import Variant, plan, reference_images, scores_needed, weight_norms
+from ..spec import StudySpec
+from ._progress import MakeBar, counted
+
+
+def planned(
+    spec: StudySpec, detector: Detector, paths: Sequence[Path], truth: Any, bar: MakeBar
+) -> list[Variant]:
+    """Every variant of a study, with scores by the model's weights and by gradients on its reference images.
+
+    Raises
+    ------
+    StudyError
+        If the study selects by a score that the detector cannot give.
+    """
+    needed = scores_needed(spec)
+    scores: dict[tuple[str, str], NDArray[np.float64]] = {}
+    if needed:
+        model = _model(detector, f"select by {', '.join(needed)}")
+    if "weight_norm" in needed:
+        arrays = {name: value.detach().cpu().numpy() for name, value in model.named_parameters()}
+        scores |= weight_norms(spec, detector.anatomy, arrays)
+    if set(needed) - {"weight_norm"}:
+        from ..torch import gradient_scores
+
+        losing, chosen = _losing(detector, truth, "scores by gradients"), _chosen(spec, paths)
+        batches = counted(losing.prepare_with_truth(chosen, truth), bar, len(chosen), "image", "scores")
+        scores |= gradient_scores(
+            model, batches, lambda _model, batch: losing.loss(batch), spec, detector.anatomy
+        )
+    return plan(spec, detector.anatomy, scores)
+
+
+class ReferenceActivations:
+    """Activations of reference images, gathered in one pass when the first variant needs them, and kept in a folder.
+
+    Parameters
+    ----------
+    spec : StudySpec
+    detector : Detector
+    variants : sequence of Variant
+    paths : sequence of Path
+        All images of the study.
+    truth : object
+        As the detector's `prepare_with_truth` takes it; for optimal constants only.
+    folder : Path
+        Where they are kept: a second run reads what a first has gathered.
+    bar : callable
+        Makes progress bars.
+    """
+
+    def __init__(
+        self,
+        spec: StudySpec,
+        detector: Detector,
+        variants: Sequence[Variant],
+        paths: Sequence[Path],
+        truth: Any,
+        folder: Path,
+        bar: MakeBar,
+    ) -> None:
+        self._detector, self._truth, self._bar = detector, truth, bar
+        self._chosen = _chosen(spec, paths)
+        self._folder = folder
+        self._needing = [v for v in variants if v.space == "activation" and v.intervention.kind != "zero"]
+        self._fitted: dict[str, Any] = {}
+        self._gathered: Any = None
+
+    def __call__(self, variant: Variant) -> Any:
+        """What a variant needs: None, the activations, or these with constants fitted for its units."""
+        if variant.space != "activation" or variant.intervention.kind == "zero":
+            return None
+        if variant.intervention.kind != "optimal":
+            return self._reference()
+        if variant.id not in self._fitted:
+            self._fitted[variant.id] = self._fit(variant)
+        return self._fitted[variant.id]
+
+    def _reference(self) -> Any:
+        from ..torch import gather_reference, load_reference, reference_sites
+
+        path = self._folder / "reference.npz"
+        if self._gathered is None and path.exists():
+            self._gathered = load_reference(path)
+        if self._gathered is None:
+            model = _model(self._detector, "replace activations")
+            found = self._detector.prepare(self._chosen)
+            batches = counted(found, self._bar, len(self._chosen), "image", "reference activations")
+            keep = any(v.intervention.kind == "resample" for v in self._needing)
+            self._gathered = gather_reference(
+                model,
+                batches,
+                lambda _model, batch: self._detector.predict_batch(batch),
+                reference_sites(self._needing),
+                keep=keep,
+            )
+            self._gathered.save(path)
+        return self._gathered
+
+    def _fit(self, variant: Variant) -> Any:
+        from ..torch import fit_optimal, load_reference
+
+        name = hashlib.sha256(variant.id.encode()).hexdigest()[:24]
+        path = self._folder / "optimal" / f"{name}.npz"
+        if path.exists():
+            return load_reference(path)
+        intervention: Any = variant.intervention
+        losing = _losing(self._detector, self._truth, "optimal constants")
+        fitted = fit_optimal(
+            _model(self._detector, "fit constants"),
+            list(losing.prepare_with_truth(self._chosen, self._truth)),
+            lambda _model, batch: losing.loss(batch),
+            variant.sites(),
+            self._reference(),
+            steps=intervention.steps,
+            learning_rate=intervention.learning_rate,
+            seed=variant.seed,
+        )
+        path.parent.mkdir(exist_ok=True)
+        fitted.save(path)
+        return fitted
+
+
+def _chosen(spec: StudySpec, paths: Sequence[Path]) -> list[Path]:
+    return [paths[i] for i in reference_images(spec, len(paths))]
+
+
+def _model(detector: Detector, purpose: str) -> Any:
+    model = getattr(detector, "model", None)
+    if model is None:
+        raise StudyError(
+            f"The detector must be a torch model to {purpose}, but {type(detector).__name__} has no `model`. "
+            "Leave these ablations out."
+        )
+    return model
+
+
+def _losing(detector: Detector, truth: Any, purpose: str) -> LossDetector:
+    if not isinstance(detector, LossDetector):
+        raise StudyError(
+            f"The detector must have a loss for {purpose}, but {type(detector).__name__} has no `prepare_with_truth` "
+            "and `loss`. Leave these ablations out, or select by weight_norm."
+        )
+    if truth is None:
+        raise StudyError(f"`truth` must be given for {purpose}, got None. Pass the images' ground truth.")
+    return detector

@@ -1,0 +1,78 @@
+"""Names of a study folder's files, and reading the small ones of them."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ..errors import StudyError
+from ..files import write_whole
+
+SPEC = "spec.yaml"
+ENVIRONMENT = "environment.json"
+PLAN = "plan.parquet"
+IMAGES = "images.parquet"
+DETECTIONS = "detections"
+EFFECTS = "effects.parquet"
+LOG = "log.jsonl"
+
+
+def shard_name(number: int) -> str:
+    """File of a shard, below the folder of detections."""
+    return f"shard-{number:05d}.parquet"
+
+
+def part_name(number: int, batch: int) -> str:
+    """File of one batch of a shard that is not complete."""
+    return f"part-{number:05d}-{batch:05d}.parquet"
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write plain data, whole or not at all."""
+    text = json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+    write_whole(path, lambda file: file.write(text.encode()), StudyError)
+
+
+def read_json(path: Path) -> Any:
+    """Read plain data.
+
+    Raises
+    ------
+    StudyError
+        If the file is missing or damaged.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise StudyError(f"{path.parent} is no study: it holds no {path.name}.") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise StudyError(f"{path} is damaged: {' '.join(str(error).split())[:200]}.") from error
+
+
+def write_table(path: Path, table: pa.Table) -> None:
+    """Write a small table, whole or not at all."""
+    write_whole(path, lambda file: pq.write_table(table, file, compression="zstd"), StudyError)
+
+
+def read_table(path: Path, columns: tuple[str, ...]) -> pa.Table:
+    """Read a small table that must have some columns.
+
+    Raises
+    ------
+    StudyError
+        If the file is missing, damaged, or lacks a column.
+    """
+    if not path.is_file():
+        raise StudyError(f"{path.parent} is no study: it holds no {path.name}.")
+    try:
+        with pq.ParquetFile(path) as file:
+            table = file.read()
+        table.validate(full=True)
+    except (pa.ArrowException, OSError, KeyError, ValueError, OverflowError) as error:
+        raise StudyError(f"{path} is damaged: {' '.join(str(error).split())[:200]}.") from error
+    missing = [name for name in columns if name not in table.column_names]
+    if missing:
+        raise StudyError(f"{path} is damaged: it has no column {', '.join(missing)}.")
+    return table

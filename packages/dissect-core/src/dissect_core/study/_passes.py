@@ -1,0 +1,134 @@
+"""All variants of a study on one batch: replayed from the baseline where the detector is a torch model."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..detectors import Detector, ImageDetections
+from ..errors import ReplayError
+from ..plan import Variant
+from ..randomness import variant_rng
+
+References = Callable[[Variant], Any]
+"""Activations that a variant needs, by `dissect_core.torch.gather_reference`; None where it needs none."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a variant gave on a batch.
+
+    Attributes
+    ----------
+    variant : Variant
+    found : list of ImageDetections
+        One entry for each image.
+    masked, changed : int
+        Values replaced, and those of them that became others.
+    """
+
+    variant: Variant
+    found: list[ImageDetections]
+    masked: int
+    changed: int
+
+
+class Passes(Protocol):
+    """How variants are run on a batch."""
+
+    def over(self, batch: Any, variants: Sequence[Variant], references: References) -> Iterator[Outcome]:
+        """Outcome of every variant, in any order."""
+        ...
+
+
+@dataclass
+class PlainPasses:
+    """Every variant in full: for detectors that are no torch model."""
+
+    detector: Detector
+
+    def over(self, batch: Any, variants: Sequence[Variant], references: References) -> Iterator[Outcome]:
+        """Outcome of every variant, in the order given."""
+        for variant in variants:
+            with self.detector.ablated(variant, reference=references(variant)) as report:
+                found = self.detector.predict_batch(batch)
+                masked, changed = report.masked, report.changed
+            yield Outcome(variant, found, masked, changed)
+
+
+@dataclass
+class ReplayedPasses:
+    """Every variant from the first use of what it ablates, and a share of them in full beside it, to check.
+
+    Attributes
+    ----------
+    detector : TorchDetector
+    verify : float
+        Share of the pairs of variant and batch that are run in full too, in [0, 1].
+    seed : int
+        Of the choice of these pairs.
+    max_bytes : int or None
+        Bound of the memory for records of one batch.
+    wants_effects : bool
+        Whether to measure, on the next batch, what variants change in the outputs of what they ablate.
+    verified : int
+        Pairs that were.
+    effects : dict of str to VariantEffect
+        What each variant changed in the outputs of what it ablates.
+    """
+
+    detector: Any
+    verify: float = 0.0
+    seed: int = 0
+    max_bytes: int | None = None
+    wants_effects: bool = False
+    verified: int = 0
+    effects: dict[str, Any] = field(default_factory=dict, repr=False)
+    _batches: int = 0
+    _replay: Any = field(default=None, repr=False)
+
+    def over(self, batch: Any, variants: Sequence[Variant], references: References) -> Iterator[Outcome]:
+        """Outcome of every variant, those with the latest first use first."""
+        from ..torch.replay import PrefixReplay, replayed_effects
+
+        if self._replay is None:
+            model, run = self.detector.model, self.detector.predict_batch
+            self._replay = PrefixReplay(model, run, max_bytes=self.max_bytes)
+        number, self._batches = self._batches, self._batches + 1
+        with self._replay.on(batch, variants) as one:
+            if self.wants_effects:
+                self.effects = replayed_effects(one, variants, references)
+                self.wants_effects = False
+            for variant in one.order:
+                reference = references(variant)
+                found, report = one.run_with_report(variant, reference)
+                masked, changed = report.masked, report.changed
+                if self._is_chosen(variant, number):
+                    self._check(variant, found, one.run_in_full(variant, reference))
+                yield Outcome(variant, found, masked, changed)
+
+    def _is_chosen(self, variant: Variant, number: int) -> bool:
+        if self.verify <= 0:
+            return False
+        drawn = variant_rng(self.seed, f"verify/{number}/{variant.id}").bit_generator.random_raw()
+        return int(drawn) < self.verify * 2.0**64
+
+    def _check(self, variant: Variant, found: list[ImageDetections], full: list[ImageDetections]) -> None:
+        self.verified += 1
+        for image, (one, other) in enumerate(zip(found, full, strict=True)):
+            for name in ImageDetections._fields:
+                a, b = getattr(one, name), getattr(other, name)
+                if a.shape != b.shape or not np.array_equal(a, b, equal_nan=a.dtype.kind == "f"):
+                    raise ReplayError(
+                        f"Replay of {variant.id!r} must give what a full pass gives, but the {name} of image {image} "
+                        f"of the batch differ ({_difference(a, b)}). Run without replay, and report the model: "
+                        "something in its forward goes unseen."
+                    )
+
+
+def _difference(a: NDArray[Any], b: NDArray[Any]) -> str:
+    if a.shape != b.shape:
+        return f"{len(a)} and {len(b)} of them"
+    return f"by up to {float(np.nanmax(np.abs(a - b))):.3g}"

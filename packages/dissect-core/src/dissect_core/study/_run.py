@@ -1,0 +1,240 @@
+"""Running a study: images outside, variants inside, and nothing lost."""
+
+import hashlib
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from ..detectors import Detector, TorchDetector
+from ..errors import StudyError
+from ..plan import Variant, plan_table
+from ..spec import StudySpec
+from . import _layout
+from ._facts import versions
+from ._folder import ImageRef, StudyFolder
+from ._images import BatchWork, OnBadImage
+from ._inputs import ReferenceActivations, planned
+from ._loading import loaded_ahead
+from ._passes import Passes, PlainPasses, ReplayedPasses
+from ._progress import MakeBar, tqdm_bar
+from ._stop import StopRequest, stop_on_interrupt
+from ._study import Study
+
+UNITS_LISTED = 64
+"""Of variants with more units than this, only their number is kept with the plan."""
+
+
+def run(
+    spec: StudySpec,
+    detector: Detector,
+    images: Sequence[Path | str],
+    out: Path | str,
+    *,
+    refs: Sequence[ImageRef] | None = None,
+    truth: Any = None,
+    facts: Mapping[str, Any] | None = None,
+    files: Mapping[str, bytes] | None = None,
+    batch_size: int = 1,
+    shard_images: int = 32,
+    replay: bool = True,
+    verify: float = 0.0,
+    max_bytes: int | None = None,
+    on_bad_image: OnBadImage = "fail",
+    ahead: int = 2,
+    bar: MakeBar = tqdm_bar,
+    stop: StopRequest | None = None,
+    say: Callable[[str], object] = print,
+) -> Study:
+    """Run every variant of a study over images, and keep what it detects in a folder.
+
+    A run that was stopped or killed goes on where it was when it is called again, and gives the same files as one that
+    was left alone.
+
+    Parameters
+    ----------
+    spec : StudySpec
+    detector : Detector
+    images : sequence of Path or str
+    out : Path or str
+        The study's folder: not there, empty, or holding this study.
+    refs : sequence of ImageRef, optional
+        How the annotation file names and numbers the images; their file names and 0, 1, ... if left out.
+    truth : object, optional
+        As the detector's `prepare_with_truth` takes it: for scores by gradients and optimal constants.
+    facts : mapping, optional
+        What else must stay the same if the study goes on, as plain data: checksums of the checkpoint, say.
+    files : mapping of str to bytes, optional
+        Further files to keep in the folder.
+    batch_size : int
+        Images of a batch. Some detectors pad the images of a batch to one size, which shows in the detections.
+    shard_images : int
+        Images of a file of detections, rounded up to whole batches.
+    replay : bool
+        Run variants of a torch model by prefix replay, which is exact.
+    verify : float
+        Share of the pairs of variant and batch that are run in full too, to compare, in [0, 1].
+    max_bytes : int, optional
+        Bound of the memory for prefix replay's records.
+    on_bad_image : {"fail", "skip"}
+        What to do about an image that cannot be read; a skipped one is recorded as such.
+    ahead : int
+        Batches read ahead of the detector, 0 or more.
+    bar : callable
+        Makes progress bars; `no_bar` makes none.
+    stop : StopRequest, optional
+        Ask it, from any thread, to stop after the batch at hand. Ctrl-C does the same.
+    say : callable
+        Takes messages for people.
+
+    Returns
+    -------
+    Study
+        `is_complete` tells whether it was run to its end.
+
+    Raises
+    ------
+    StudyError
+        If an argument is out of range, or the folder cannot be used.
+    StudyChangedError
+        If the folder holds a study that differs; all differences are named.
+    StudyLockedError
+        If another run is at work there.
+    ReplayError
+        If a verified pass differs.
+    DissectError
+        As the plan and the detector raise.
+    """
+    _check(images, batch_size, shard_images, verify, ahead)
+    paths, out = [Path(image) for image in images], Path(out)
+    refs = refs or [ImageRef(path.name, number) for number, path in enumerate(paths)]
+    if len(refs) != len(paths):
+        raise StudyError(f"`refs` must name each of {len(paths)} images, got {len(refs)}.")
+    variants = planned(spec, detector, paths, truth, bar)
+    folder = StudyFolder.create(
+        out,
+        spec,
+        {
+            **(facts or {}),
+            "detector": describe(detector),
+            "versions": versions(),
+            "on_bad_image": on_bad_image,
+        },
+        plan_rows(variants, detector),
+        refs,
+        batch_size=batch_size,
+        shard_batches=-(-shard_images // batch_size),
+        files=files,
+    )
+    request = stop or StopRequest()
+    passes = _passes(detector, spec, replay=replay, verify=verify, max_bytes=max_bytes)
+    with folder.locked(), stop_on_interrupt(request, say):
+        folder.tidy()
+        references = ReferenceActivations(spec, detector, variants, paths, truth, folder.path, bar)
+        left = [number for number, done in enumerate(folder.done()) if not done]
+        if isinstance(passes, ReplayedPasses):
+            passes.wants_effects = not (folder.path / _layout.EFFECTS).exists()
+        begun = time.perf_counter()
+        folder.log("started" if len(left) == len(folder.batches) else "resumed", batches=len(left))
+        with bar(len(left) * len(variants), "pass", spec.name) as shown:
+            work = BatchWork(
+                detector,
+                passes,
+                variants,
+                references,
+                paths,
+                on_bad_image,
+                folder.log,
+                lambda: shown.update(1),
+            )
+            ahead_of = loaded_ahead(detector, paths, [folder.batches[i] for i in left], on_bad_image, ahead)
+            for number, loaded in zip(left, ahead_of, strict=True):
+                rows = work.rows(loaded)
+                _keep_effects(folder, passes)  # first, so that they are always those of the first batch
+                folder.write_batch(number, rows)
+                if request:
+                    break
+        folder.log(
+            "finished" if all(folder.done()) else "stopped",
+            seconds=round(time.perf_counter() - begun, 3),
+            verified=getattr(passes, "verified", 0),
+        )
+    return Study.open(out)
+
+
+def describe(detector: Detector) -> dict[str, Any]:
+    """What tells one detector from another: its classes, its weights and where they are."""
+    found: dict[str, Any] = {"class_names": list(detector.class_names)}
+    if isinstance(detector, TorchDetector):
+        state = detector.model.state_dict()
+        digest = hashlib.sha256()
+        for name, value in state.items():
+            if hasattr(value, "detach"):
+                digest.update(f"{name}:{value.dtype}:{tuple(value.shape)};".encode())
+                digest.update(value.detach().cpu().contiguous().flatten().view(_bytes_type()).numpy())
+        parameter = next(detector.model.parameters(), None)
+        found["weights_sha256"] = digest.hexdigest()
+        found["device"] = "cpu" if parameter is None else parameter.device.type
+    return found
+
+
+def plan_rows(variants: Sequence[Variant], detector: Detector) -> list[dict[str, Any]]:
+    """A row of plain data for each variant: what `plan_table` says, and which units where, if these are few."""
+    rows = []
+    for variant, row in zip(variants, plan_table(variants, detector.anatomy), strict=True):
+        listed = variant.n_units <= UNITS_LISTED
+        removed = variant.removed() if listed else {}
+        rows.append(
+            {
+                **asdict(row),
+                "space": variant.space,
+                "repeat": variant.repeat,
+                "control_of": variant.control_of,
+                "merged": list(variant.merged),
+                "removed": [{"path": path, "units": list(units)} for path, units in removed.items()],
+            }
+        )
+    return rows
+
+
+def _bytes_type() -> Any:
+    import torch
+
+    return torch.uint8
+
+
+def _passes(
+    detector: Detector, spec: StudySpec, *, replay: bool, verify: float, max_bytes: int | None
+) -> Passes:
+    if replay and isinstance(detector, TorchDetector):
+        return ReplayedPasses(detector, verify=verify, seed=spec.seed, max_bytes=max_bytes)
+    return PlainPasses(detector)
+
+
+def _keep_effects(folder: StudyFolder, passes: Passes) -> None:
+    """Write what variants change in the outputs of what they ablate, once."""
+    effects = passes.effects if isinstance(passes, ReplayedPasses) else {}
+    path = folder.path / _layout.EFFECTS
+    if effects and not path.exists():
+        rows = [{"id": e.id, "output_change": e.output_change, "no_op": e.no_op} for e in effects.values()]
+        schema = pa.schema([("id", pa.string()), ("output_change", pa.float64()), ("no_op", pa.string())])
+        _layout.write_table(
+            path, pa.Table.from_pylist(sorted(rows, key=lambda row: str(row["id"])), schema=schema)
+        )
+
+
+def _check(images: Sequence[Any], batch_size: int, shard_images: int, verify: float, ahead: int) -> None:
+    if not images:
+        raise StudyError("`images` must name at least one, got none.")
+    for name, value, least in (
+        ("batch_size", batch_size, 1),
+        ("shard_images", shard_images, 1),
+        ("ahead", ahead, 0),
+    ):
+        if value < least:
+            raise StudyError(f"`{name}` must be {least} or more, got {value}.")
+    if not 0 <= verify <= 1:
+        raise StudyError(f"`verify` must be a share in [0, 1], got {verify}.")

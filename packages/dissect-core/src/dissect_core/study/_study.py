@@ -1,0 +1,228 @@
+"""Reading a study's folder: its plan, its images, and what every variant detected."""
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from ..components import near_matches
+from ..detectors import ImageDetections
+from ..errors import StudyError
+from ..spec import StudySpec, load_spec
+from . import _layout
+from ._facts import fingerprint
+from ._folder import ImageRef, StudyFolder, read_frozen
+from ._lock import holder_of, is_locked
+from ._rows import STATUSES, flat
+from ._shards import read_shard
+
+_PLAN = (
+    "id",
+    "ablation",
+    "kind",
+    "unit",
+    "intervention",
+    "n_units",
+    "n_available",
+    "dose",
+    "repeat",
+    "removed",
+)
+
+
+class Found(NamedTuple):
+    """What one variant found, image by image.
+
+    Attributes
+    ----------
+    images : ndarray of int64, shape (m,)
+        Numbers of the images that were run, ascending.
+    counts : ndarray of int64, shape (m,)
+        Detections in each.
+    boxes : ndarray of float64, shape (n, 4)
+        ``x_min, y_min, x_max, y_max`` in pixels, of all images one after the other.
+    scores : ndarray of float64, shape (n,)
+    labels : ndarray of int64, shape (n,)
+        Index into the detector's class names.
+    not_finite : ndarray of bool, shape (m,)
+        Images with detections that hold NaN or infinity; these detections are there.
+    """
+
+    images: NDArray[np.int64]
+    counts: NDArray[np.int64]
+    boxes: NDArray[np.float64]
+    scores: NDArray[np.float64]
+    labels: NDArray[np.int64]
+    not_finite: NDArray[np.bool_]
+
+    def by_image(self) -> dict[int, ImageDetections]:
+        """The detections of each image, by its number."""
+        ends = np.cumsum(self.counts)
+        spans = [
+            slice(end - count, end) for end, count in zip(ends.tolist(), self.counts.tolist(), strict=True)
+        ]
+        return {
+            image: ImageDetections(self.boxes[span], self.scores[span], self.labels[span])
+            for image, span in zip(self.images.tolist(), spans, strict=True)
+        }
+
+
+class Study:
+    """A study's folder, for reading, while it runs or later; made by `run`, opened by `Study.open`.
+
+    Attributes
+    ----------
+    path : Path
+    facts : mapping
+        What must be the same when it goes on, as plain data.
+    """
+
+    def __init__(self, path: Path, facts: Mapping[str, Any]) -> None:
+        self.path, self.facts = path, facts
+        self._fingerprint = fingerprint(facts)
+
+    @classmethod
+    def open(cls, path: Path | str) -> "Study":
+        """Open a study's folder. Nothing in it runs code, whoever made it.
+
+        Raises
+        ------
+        StudyError
+            If it is no study, damaged, or of a newer format.
+        """
+        facts, _, _ = read_frozen(Path(path))
+        return cls(Path(path), facts)
+
+    @cached_property
+    def spec(self) -> StudySpec:
+        """The specification it was begun with."""
+        return load_spec(self.path / _layout.SPEC)
+
+    @cached_property
+    def plan(self) -> pa.Table:
+        """A row for each variant: what it masks, the baseline first."""
+        table = _layout.read_table(self.path / _layout.PLAN, _PLAN)
+        self._require_count(table, "variants", self.facts["variants"])
+        return table
+
+    @cached_property
+    def variants(self) -> tuple[str, ...]:
+        """Ids of all variants, the baseline first."""
+        return tuple(self.plan.column("id").to_pylist())
+
+    @cached_property
+    def images(self) -> tuple[ImageRef, ...]:
+        """File names and ids of the images, by their numbers."""
+        table = _layout.read_table(self.path / _layout.IMAGES, ImageRef._fields)
+        self._require_count(table, "images", self.facts["images"]["count"])
+        columns = (table.column(name).to_pylist() for name in ImageRef._fields)
+        return tuple(ImageRef(*values) for values in zip(*columns, strict=True))
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the detector's classes, by label."""
+        return tuple(self.facts["detector"]["class_names"])
+
+    @cached_property
+    def effects(self) -> pa.Table | None:
+        """What each variant changed in the outputs of what it ablates, on the first batch; None where not measured."""
+        path = self.path / _layout.EFFECTS
+        return _layout.read_table(path, ("id", "output_change", "no_op")) if path.is_file() else None
+
+    def progress(self) -> tuple[int, int]:
+        """How many batches are finished, and how many there are."""
+        done = StudyFolder(self.path).done()
+        return sum(done), len(done)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all batches are finished."""
+        done, wanted = self.progress()
+        return done == wanted
+
+    @property
+    def held_by(self) -> str | None:
+        """Who runs it at the moment, for people; None if nobody does."""
+        return holder_of(self.path) if is_locked(self.path) else None
+
+    def found(self, variant: str) -> Found:
+        """What one variant found in all images that are finished.
+
+        Raises
+        ------
+        StudyError
+            If there is no such variant, near matches are named; or a file is damaged.
+        """
+        table = self.table([variant], ["image", "status", "boxes", "scores", "labels"])
+        boxes, _ = flat(table.column("boxes"), np.float64)
+        scores, counts = flat(table.column("scores"), np.float64)
+        labels, _ = flat(table.column("labels"), np.int64)
+        status = table.column("status").to_numpy()
+        if len(boxes) != 4 * len(scores) or len(labels) != len(scores):
+            raise StudyError(
+                f"The study {self.path} is damaged: boxes, scores and labels of {variant!r} do not fit."
+            )
+        run = status != STATUSES.index("bad image")
+        return Found(
+            table.column("image").to_numpy().astype(np.int64)[run],
+            counts[run],
+            boxes.reshape(-1, 4),
+            scores,
+            labels,
+            status[run] == STATUSES.index("not finite"),
+        )
+
+    def table(self, variants: Sequence[str] | None = None, columns: Sequence[str] | None = None) -> pa.Table:
+        """Rows by variant and image, of all finished batches; `to_pandas` and polars' `from_arrow` take it on.
+
+        Parameters
+        ----------
+        variants : sequence of str, optional
+            Ids; all, if left out.
+        columns : sequence of str, optional
+            Of `image`, `status`, `masked`, `changed`, `boxes`, `scores`, `labels`; all, if left out.
+
+        Returns
+        -------
+        pyarrow.Table
+            Sorted by image within each variant.
+        """
+        numbers = None if variants is None else [self._number(variant) for variant in variants]
+        tables = [read_shard(path, self._fingerprint, numbers, columns) for path in self._files()]
+        if not tables:
+            raise StudyError(f"The study {self.path} has no finished batch yet. Run it first.")
+        whole = pa.concat_tables(tables)
+        keys = [(name, "ascending") for name in ("variant", "image") if name in whole.column_names]
+        return whole.sort_by(keys)
+
+    def bad_images(self) -> list[int]:
+        """Numbers of the images that could not be read."""
+        table = self.table([self.variants[0]], ["image", "status"])
+        bad = table.column("status").to_numpy() == STATUSES.index("bad image")
+        return table.column("image").to_numpy()[bad].tolist()  # type: ignore[no-any-return]  # int, by the schema
+
+    def _files(self) -> list[Path]:
+        """Every shard, and the parts of those that are not there: a kill may leave both."""
+        folder = self.path / _layout.DETECTIONS
+        shards = sorted(folder.glob("shard-*.parquet"))
+        joined = {shard.stem.removeprefix("shard-") for shard in shards}
+        parts = sorted(folder.glob("part-*.parquet"))
+        return shards + [part for part in parts if part.stem.split("-")[1] not in joined]
+
+    def _number(self, variant: str) -> int:
+        try:
+            return self.variants.index(variant)
+        except ValueError:
+            near = near_matches(variant, self.variants)
+            hint = f" Did you mean {', '.join(near)}?" if near else ""
+            raise StudyError(f"The study {self.path} has no variant {variant!r}.{hint}") from None
+
+    def _require_count(self, table: pa.Table, what: str, count: int) -> None:
+        if table.num_rows != count:
+            raise StudyError(
+                f"The study {self.path} is damaged: it lists {table.num_rows} of {count} {what}."
+            )
