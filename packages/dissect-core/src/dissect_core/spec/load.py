@@ -101,6 +101,8 @@ def _content(path: Path) -> Any:
             return json.loads(text)
         if kind == ".toml":
             return _toml(text)
+    except RecursionError:
+        raise SpecError(f"The spec {path} is nested too deeply for any study. Mend the file.") from None
     except ValueError as error:
         if isinstance(error, SpecError):
             raise

@@ -129,7 +129,7 @@ def run(
         shard_batches=-(-shard_images // batch_size),
         files=files,
     )
-    request = stop or StopRequest()
+    request = StopRequest() if stop is None else stop
     passes = _passes(detector, spec, replay=replay, verify=verify, max_bytes=max_bytes)
     with folder.locked(), stop_on_interrupt(request, say):
         folder.tidy()
@@ -155,7 +155,7 @@ def run(
                 rows = work.rows(loaded)
                 _keep_effects(folder, passes)  # first, so that they are always those of the first batch
                 folder.write_batch(number, rows)
-                if request:
+                if request.asked:
                     break
         folder.log(
             "finished" if all(folder.done()) else "stopped",

@@ -8,7 +8,7 @@ from types import FrameType
 
 
 class StopRequest:
-    """Whether somebody has asked to stop."""
+    """A wish, from any thread, that a run stops."""
 
     def __init__(self) -> None:
         self._event = threading.Event()
@@ -17,7 +17,9 @@ class StopRequest:
         """Ask the run to stop after the batch at hand, from any thread."""
         self._event.set()
 
-    def __bool__(self) -> bool:
+    @property
+    def asked(self) -> bool:
+        """Whether somebody has."""
         return self._event.is_set()
 
 

@@ -1,0 +1,124 @@
+"""A study that is killed at any moment loses nothing that was finished, and ends with the same bytes."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("pyarrow")
+
+import studies
+from dissect_core import StudyLockedError
+from dissect_core.study import Study, StudyFolder
+
+N_KILLS = 20
+
+
+def start(images: Path, out: Path) -> "subprocess.Popen[str]":
+    child = subprocess.Popen(
+        [sys.executable, studies.__file__, str(images), str(out)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(Path(studies.__file__).parent)},
+    )
+    assert child.stdout is not None
+    assert child.stdout.readline() == "ready\n"
+    return child
+
+
+def end(child: "subprocess.Popen[str]", number: int) -> str:
+    child.send_signal(number)
+    return child.communicate(timeout=30)[1]
+
+
+def test_twenty_kills_leave_the_same_bytes_as_none(tmp_path: Path) -> None:
+    images = studies.scenes(tmp_path / "images", 60)
+    whole = studies.run_toy(images, tmp_path / "whole")
+    assert whole.is_complete
+    moments, out, history = random.Random(4), tmp_path / "killed", [0]
+    for _ in range(N_KILLS):
+        child = start(tmp_path / "images", out)
+        time.sleep(moments.uniform(0, 0.6))
+        end(child, signal.SIGKILL)
+        if not out.exists():
+            continue  # killed before the folder was made: nothing is there, not half of it
+        study = Study.open(out)
+        done, wanted = study.progress()
+        assert done >= history[-1]
+        history.append(done)
+        if done:
+            # Whatever is there is right, also while the study is not complete.
+            found, expected = study.found("baseline").by_image(), whole.found("baseline").by_image()
+            assert len(found) == 2 * done
+            assert all((found[i].boxes == expected[i].boxes).all() for i in found)
+    assert len(set(history)) > 3, "the kills fell on different moments of the run"
+    assert wanted == 30
+    resumed = studies.run_toy(images, out)
+    assert resumed.is_complete
+    assert studies.digests(out) == studies.digests(tmp_path / "whole")
+    assert not list(out.rglob("*.tmp")), "what was half-written is cleared away"
+    assert "taken over" in (out / "log.jsonl").read_text()
+
+
+def test_ctrl_c_ends_after_the_batch_and_says_how(tmp_path: Path) -> None:
+    images = studies.scenes(tmp_path / "images", 22)
+    child = start(tmp_path / "images", tmp_path / "out")
+    while not list((tmp_path / "out").glob("detections/*.parquet")):
+        time.sleep(0.01)
+    child.send_signal(signal.SIGINT)
+    _, errors = child.communicate(timeout=30)
+    assert child.returncode == 0
+    assert errors == ""
+    done, wanted = Study.open(tmp_path / "out").progress()
+    assert 0 < done < wanted
+    assert '"event": "stopped"' in (tmp_path / "out" / "log.jsonl").read_text()
+    studies.run_toy(images, tmp_path / "out")
+    studies.run_toy(images, tmp_path / "whole")
+    assert studies.digests(tmp_path / "out") == studies.digests(tmp_path / "whole")
+
+
+def test_a_second_run_is_refused_by_the_name_of_the_first(tmp_path: Path) -> None:
+    images = studies.scenes(tmp_path / "images", 22)
+    child = start(tmp_path / "images", tmp_path / "out")
+    while not (tmp_path / "out" / "run.json").exists():
+        time.sleep(0.01)
+    with pytest.raises(StudyLockedError, match=rf"process {child.pid} on "):
+        studies.run_toy(images, tmp_path / "out")
+    assert Study.open(tmp_path / "out").held_by is not None
+    end(child, signal.SIGKILL)
+    # A lock goes with its process, and what the dead one has written of itself does not count.
+    assert Study.open(tmp_path / "out").held_by is None
+    assert studies.run_toy(images, tmp_path / "out").is_complete
+
+
+def test_of_two_that_race_for_a_folder_one_gets_it(tmp_path: Path) -> None:
+    study = studies.run_toy(studies.scenes(tmp_path / "images", 2), tmp_path / "out")
+    code = (
+        "import sys, time\nfrom pathlib import Path\nfrom dissect_core.study import StudyFolder\n"
+        "from dissect_core import StudyLockedError\nfolder = StudyFolder(Path(sys.argv[1]))\nsys.stdin.readline()\n"
+        "try:\n    with folder.locked():\n        time.sleep(0.5)\n        print('mine')\n"
+        "except StudyLockedError:\n    print('refused')\n"
+    )
+    for _ in range(3):
+        pair = [
+            subprocess.Popen(
+                [sys.executable, "-c", code, str(study.path)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+            for _ in range(2)
+        ]
+        for child in pair:
+            assert child.stdin is not None
+            child.stdin.write("\n")
+            child.stdin.flush()
+        assert sorted(child.communicate(timeout=30)[0].strip() for child in pair) == ["mine", "refused"]
+    with StudyFolder(study.path).locked():
+        pass

@@ -1,0 +1,189 @@
+"""Running a study: what is kept equals what the detector gives, whatever the images and the detector do."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("pyarrow")
+
+import studies
+from dissect_core import StudyError
+from dissect_core.detectors import ImageDetections
+from dissect_core.plan import plan
+from dissect_core.study import ImageRef, StopRequest, Study
+from toy_detector import ToyDetector
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> list[Path]:
+    return studies.scenes(tmp_path / "images", 7)
+
+
+def events(study: Study) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (study.path / "log.jsonl").read_text().splitlines()]
+
+
+def same(a: ImageDetections, b: ImageDetections) -> bool:
+    return all(np.array_equal(x, y) for x, y in zip(a, b, strict=True))
+
+
+def test_what_is_kept_is_what_the_detector_gives(images: list[Path], tmp_path: Path) -> None:
+    study = studies.run_toy(images, tmp_path / "out")
+    detector = ToyDetector()
+    variants = plan(studies.toy_spec(), detector.anatomy)
+    assert study.variants == tuple(v.id for v in variants)
+    assert len(variants) == 15
+    assert study.is_complete
+    changed = {}
+    for variant in variants:
+        found = study.found(variant.id).by_image()
+        with detector.ablated(variant) as report:
+            expected = detector.predict_batch(next(detector.prepare(images, batch_size=7)))
+        assert sorted(found) == list(range(7))
+        assert all(same(found[i], expected[i]) for i in found)
+        changed[variant.id] = (report.masked, report.changed)
+    table = study.table(columns=["image", "masked", "changed"]).to_pylist()
+    assert {(study.variants[row["variant"]], (row["masked"], row["changed"])) for row in table} == set(
+        changed.items()
+    )
+    assert [image.file_name for image in study.images] == [path.name for path in images]
+    assert [e["event"] for e in events(study)] == ["started", "finished"]
+
+
+def test_shards_hold_whole_batches_and_the_same_whatever_their_size(
+    images: list[Path], tmp_path: Path
+) -> None:
+    names, tables = [], []
+    for size in (1, 4, 100):
+        study = studies.run_toy(images, tmp_path / f"out{size}", shard_images=size)
+        names.append(sorted(path.name for path in (study.path / "detections").iterdir()))
+        tables.append(study.table())
+    assert [len(each) for each in names] == [4, 2, 1]
+    assert all(name.startswith("shard-") for each in names for name in each)
+    assert tables[0].equals(tables[1])
+    assert tables[0].equals(tables[2])
+
+
+def test_a_finished_study_runs_nothing_again(images: list[Path], tmp_path: Path) -> None:
+    first = studies.run_toy(images, tmp_path / "out")
+    before = {path: path.stat().st_mtime_ns for path in first.path.rglob("*.parquet")}
+
+    class Dead(ToyDetector):
+        def predict_batch(self, batch: Any) -> list[ImageDetections]:
+            raise AssertionError
+
+    studies.run_toy(images, tmp_path / "out", Dead())
+    assert {path: path.stat().st_mtime_ns for path in first.path.rglob("*.parquet")} == before
+
+
+def test_a_stop_ends_after_the_batch_at_hand(images: list[Path], tmp_path: Path) -> None:
+    stop = StopRequest()
+
+    class Stopping(ToyDetector):
+        def predict_batch(self, batch: Any) -> list[ImageDetections]:
+            stop.ask()
+            return super().predict_batch(batch)
+
+    study = studies.run_toy(images, tmp_path / "out", Stopping(), stop=stop)
+    assert study.progress() == (1, 4)
+    assert events(study)[-1]["event"] == "stopped"
+    assert sorted(study.found("baseline").by_image()) == [0, 1]
+
+
+def test_a_bad_image_is_an_error_or_on_record(images: list[Path], tmp_path: Path) -> None:
+    images[2].write_bytes(b"P6 nonsense")
+    with pytest.raises(ValueError, match="unpack"):
+        studies.run_toy(images, tmp_path / "strict")
+    assert Study.open(tmp_path / "strict").progress()[0] == 1, "the batch before it stays"
+    study = studies.run_toy(images, tmp_path / "out", on_bad_image="skip")
+    assert study.is_complete
+    assert study.bad_images() == [2]
+    assert sorted(study.found("baseline").by_image()) == [0, 1, 3, 4, 5, 6]
+    (event,) = [e for e in events(study) if e["event"] == "bad image"]
+    assert event["image"] == 2
+    assert "002.ppm" in event["file"]
+
+
+def test_numbers_that_are_not_finite_are_kept_and_marked(images: list[Path], tmp_path: Path) -> None:
+    class Broken(ToyDetector):
+        broken = False
+
+        @contextmanager
+        def ablated(self, variant: Any, *, reference: Any = None) -> Iterator[Any]:
+            self.broken = variant.id.endswith("features:1")
+            with super().ablated(variant, reference=reference) as report:
+                yield report
+            self.broken = False
+
+        def predict_batch(self, batch: Any) -> list[ImageDetections]:
+            found = super().predict_batch(batch)
+            if self.broken:
+                found[0].boxes[0, 1] = np.nan
+            return found
+
+    study = studies.run_toy(images, tmp_path / "out", Broken())
+    (name,) = [v for v in study.variants if v.endswith("features:1")]
+    found = study.found(name)
+    assert found.not_finite.tolist() == [True, False, True, False, True, False, True]
+    assert np.isnan(found.by_image()[0].boxes[0, 1])
+    assert not study.found("baseline").not_finite.any()
+
+
+def test_memory_that_runs_out_halves_the_batch(images: list[Path], tmp_path: Path) -> None:
+    class OutOfMemoryError(RuntimeError):
+        pass
+
+    class Small(ToyDetector):
+        def __init__(self) -> None:
+            super().__init__()
+            self.sizes: list[int] = []
+
+        def predict_batch(self, batch: Any) -> list[ImageDetections]:
+            self.sizes.append(len(batch))
+            if len(batch) > 2:
+                raise OutOfMemoryError
+            return super().predict_batch(batch)
+
+    detector = Small()
+    study = studies.run_toy(images, tmp_path / "out", detector, batch_size=7)
+    assert study.is_complete
+    assert max(detector.sizes) == 7
+    assert [(e["images"], e["now"]) for e in events(study) if e["event"] == "out of memory"] == [
+        (7, 4),
+        (4, 2),
+        (3, 2),
+    ]
+    whole = studies.run_toy(images, tmp_path / "whole", batch_size=7)
+    assert study.table().equals(whole.table())
+
+    class Tiny(Small):
+        def predict_batch(self, batch: Any) -> list[ImageDetections]:
+            raise OutOfMemoryError("no room for one image")
+
+    with pytest.raises(OutOfMemoryError, match="no room"):
+        studies.run_toy(images, tmp_path / "none", Tiny())
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"batch_size": 0}, "`batch_size` must be 1 or more, got 0"),
+        ({"shard_images": 0}, "`shard_images` must be 1 or more"),
+        ({"verify": 1.5}, r"`verify` must be a share in \[0, 1\], got 1.5"),
+        ({"ahead": -1}, "`ahead` must be 0 or more"),
+        ({"refs": [ImageRef("a", 1)]}, "`refs` must name each of 7 images, got 1"),
+    ],
+)
+def test_arguments_out_of_range(
+    images: list[Path], tmp_path: Path, options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(StudyError, match=message):
+        studies.run_toy(images, tmp_path / "out", **options)
+    assert not (tmp_path / "out").exists()
+    with pytest.raises(StudyError, match="`images` must name at least one"):
+        studies.run_toy([], tmp_path / "out")
