@@ -5,7 +5,7 @@ from typing import Literal, TypeAlias
 
 from ..anatomy import Anatomy, Block
 from ..components import Component, select_components, unknown_component
-from ..errors import PlanError
+from ..errors import DissectError, PlanError
 from ..groups import UnitGroup, head_group
 from ..spec import (
     Ablation,
@@ -87,9 +87,12 @@ def pool_of(target: Target, anatomy: Anatomy, space: Space = "weight") -> Pool:
 
 
 def ablation_pool(ablation: Ablation, anatomy: Anatomy) -> Pool:
-    """Resolve an ablation's target in the space in which its interventions act."""
+    """Resolve an ablation's target in the space in which its interventions act; errors name the ablation."""
     acting = any(is_activation(item) for item in ablation.interventions)
-    return pool_of(ablation.target, anatomy, "activation" if acting else "weight")
+    try:
+        return pool_of(ablation.target, anatomy, "activation" if acting else "weight")
+    except DissectError as error:
+        raise type(error)(f"In the ablation {ablation.name!r}: {error}") from error
 
 
 def _group_place(group: UnitGroup) -> Place:

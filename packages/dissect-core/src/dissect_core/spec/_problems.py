@@ -1,6 +1,7 @@
 """Pydantic's problems in the words of the file: the path to a field, the rule, the value, the remedy."""
 
 from collections.abc import Mapping
+from difflib import get_close_matches
 from typing import Any
 
 from pydantic import ValidationError
@@ -49,8 +50,12 @@ def _describe(problem: Any, content: Mapping[str, Any]) -> str:
         message = f"must be within 0 and 1, got {given}.{percent}"
     elif kind == "union_tag_invalid":
         tag = problem["ctx"]
+        close = get_close_matches(
+            str(tag["tag"]), str(tag["expected_tags"]).replace("'", "").split(", "), n=1
+        )
         message = (
             f"`{tag['discriminator'].strip(QUOTE)}` must be one of {tag['expected_tags']}, got {tag['tag']!r}"
+            + (f"; did you mean {close[0]!r}?" if close else "")
         )
     elif kind == "string_pattern_mismatch" and last == "name":
         message = f"must be one line without a slash and without spaces at its ends, got {given!r}"

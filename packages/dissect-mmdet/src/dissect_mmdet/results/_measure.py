@@ -1,0 +1,240 @@
+"""Numbers of a whole study: every metric of every variant, with what it lost against the baseline."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from dissect_core import StudyError
+from dissect_core.study import Bar, Study, no_bar
+from dissect_eval import (
+    Detections,
+    ErrorTypes,
+    GroundTruth,
+    VariantTable,
+    chance_level,
+    error_types,
+    evaluate_variants,
+    summarize_repeats,
+)
+
+from ._found import StudyDetections
+
+METRICS = (
+    "AP",
+    "AP50",
+    "AP75",
+    "APs",
+    "APm",
+    "APl",
+    "AR100",
+    "f1",
+    "precision",
+    "recall",
+    "giou",
+    "matched_giou",
+    "matched_f1",
+)
+CHANCE_OF = {
+    "AP": "ap",
+    "AP50": "ap50",
+    "f1": "f1",
+    "precision": "precision",
+    "recall": "recall",
+    "matched_giou": "mean_giou",
+    "matched_f1": "matched_f1",
+}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a study is measured.
+
+    Attributes
+    ----------
+    metrics : tuple of str
+        Of `dissect_eval.METRICS`.
+    n_replicates : int
+        Resamples of the paired bootstrap; 0 leaves intervals and p-values out.
+    confidence : float
+    score_threshold, iou_threshold : float
+        Of F1, precision and recall.
+    correction : {"holm", "bh", "none"}
+        Of p-values, for the number of variants.
+    seed : int
+    """
+
+    metrics: tuple[str, ...] = METRICS
+    n_replicates: int = 1000
+    confidence: float = 0.95
+    score_threshold: float = 0.3
+    iou_threshold: float = 0.5
+    correction: Any = "holm"
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class StudyResults:
+    """What a study found out.
+
+    Attributes
+    ----------
+    study : Study
+    truth : GroundTruth
+        Of the images that were run.
+    settings : Settings
+    table : VariantTable
+        Every metric of every variant, overall and per class.
+    variants : list of dict
+        The plan's row of each variant, with what it changed: `masked`, `changed`, `output_change`, `no_op`,
+        `n_detections`, `n_not_finite`.
+    errors : mapping of str to ErrorTypes
+        TIDE's error types, by variant.
+    chance : mapping of str to mapping of str to float
+        What random boxes reach, by variant and metric, as far as there is a chance level of it.
+    n_bad_images : int
+        Images that could not be read, and count nowhere.
+    """
+
+    study: Study
+    truth: GroundTruth
+    settings: Settings
+    table: VariantTable
+    variants: list[dict[str, Any]]
+    errors: Mapping[str, ErrorTypes]
+    chance: Mapping[str, Mapping[str, float]]
+    n_bad_images: int
+
+    def repeats(self) -> Iterator[dict[str, Any]]:
+        """Rows over random draws of the same dose: mean, spread and t interval of each metric."""
+        groups: dict[tuple[Any, ...], list[str]] = {}
+        for row in self.variants:
+            key = tuple(row[name] for name in ("ablation", "kind", "unit", "intervention", "n_units", "dose"))
+            groups.setdefault(key, []).append(row["id"])
+        values = {(r.variant, r.metric): r.value for r in self.table.select(category_id=None)}
+        names = ("ablation", "kind", "unit", "intervention", "n_units", "dose")
+        for key, ids in groups.items():
+            for metric in self.settings.metrics:
+                summary = summarize_repeats([values[one, metric] for one in ids], self.settings.confidence)
+                yield {
+                    **dict(zip(names, key, strict=True)),
+                    "metric": metric,
+                    "n": summary.n,
+                    "mean": summary.mean,
+                    "standard_deviation": summary.standard_deviation,
+                    "low": summary.low,
+                    "high": summary.high,
+                }
+
+
+def measure(
+    study: Study,
+    truth: GroundTruth | None = None,
+    settings: Settings = Settings(),  # frozen
+    *,
+    bar: Callable[[int, str, str], AbstractContextManager[Bar]] = no_bar,
+) -> StudyResults:
+    """Measure every variant of a study that was run to its end.
+
+    Parameters
+    ----------
+    study : Study
+    truth : GroundTruth, optional
+        Another one than the truth that is kept with the study.
+    settings : Settings
+    bar : callable
+        Makes a progress bar.
+
+    Raises
+    ------
+    dissect_core.StudyError
+        If the study is not complete, or holds no truth.
+    """
+    done, wanted = study.progress()
+    if done < wanted:
+        raise StudyError(
+            f"The study {study.path} is not complete: {done} of {wanted} batches are finished. Run it to its end first."
+        )
+    found = StudyDetections(study, truth)
+    errors: dict[str, ErrorTypes] = {}
+    chance: dict[str, dict[str, float]] = {}
+    counts: dict[str, tuple[int, int]] = {}
+    with bar(len(study.variants), "variant", "metrics") as shown:
+
+        def detections(variant: str) -> Detections:
+            boxes, n_dropped = found.of(variant)
+            errors[variant] = error_types(found.truth, boxes, foreground=settings.iou_threshold)
+            level = chance_level(
+                found.truth,
+                boxes,
+                settings.seed,
+                repeats=1,
+                iou_threshold=settings.iou_threshold,
+                score_threshold=settings.score_threshold,
+            )
+            chance[variant] = {
+                metric: getattr(level, name)
+                for metric, name in CHANCE_OF.items()
+                if metric in settings.metrics
+            }
+            counts[variant] = boxes.n_boxes, n_dropped
+            shown.update(1)
+            return boxes
+
+        table = evaluate_variants(
+            found.truth,
+            {variant: _later(detections, variant) for variant in study.variants},
+            metrics=settings.metrics,
+            per_class=True,
+            n_replicates=settings.n_replicates,
+            confidence=settings.confidence,
+            correction=settings.correction,
+            seed=settings.seed,
+            iou_threshold=settings.iou_threshold,
+            score_threshold=settings.score_threshold,
+        )
+    rows = variant_rows(study)
+    for row in rows:
+        row["n_detections"], row["n_not_finite"] = counts[row["id"]]
+    return StudyResults(study, found.truth, settings, table, rows, errors, chance, found.n_bad_images)
+
+
+def variant_rows(study: Study) -> list[dict[str, Any]]:
+    """The plan's rows, with what each variant changed in the model."""
+    changes = study.table(columns=["masked", "changed"])
+    numbers = changes.column("variant").to_numpy()
+    masked, changed = (_largest(numbers, changes.column(name).to_numpy()) for name in ("masked", "changed"))
+    effects = {} if study.effects is None else {row["id"]: row for row in study.effects.to_pylist()}
+    rows: list[dict[str, Any]] = []
+    for number, row in enumerate(study.plan.to_pylist()):
+        effect = effects.get(row["id"], {})
+        change = effect.get("output_change", math.nan)
+        no_op = effect.get("no_op")
+        if no_op is None and not effect and row["kind"] != "baseline" and not changed[number]:
+            no_op = "it changed no value."
+        rows.append(
+            {
+                **row,
+                "masked": int(masked[number]),
+                "changed": int(changed[number]),
+                "output_change": change,
+                "no_op": no_op if row["kind"] != "baseline" else None,
+            }
+        )
+    return rows
+
+
+def _largest(numbers: Any, values: Any) -> Any:
+    """Most that a variant reports over its images; of activations each batch has its own count."""
+    out = np.zeros(int(numbers.max()) + 1, dtype=np.int64)
+    np.maximum.at(out, numbers, values)
+    return out
+
+
+def _later(function: Callable[[str], Detections], variant: str) -> Callable[[], Detections]:
+    return lambda: function(variant)
