@@ -9,6 +9,7 @@ from ._plot_confusion import confusion_heatmap
 from ._plot_curves import precision_recall
 from ._plot_doses import dose_response, dose_response_grid
 from ._plot_errors import error_type_bars
+from ._plot_heatmap import value_heatmap
 
 __all__ = [
     "Curve",
@@ -18,4 +19,5 @@ __all__ = [
     "error_type_bars",
     "per_class_bars",
     "precision_recall",
+    "value_heatmap",
 ]

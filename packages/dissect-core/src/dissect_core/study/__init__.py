@@ -17,6 +17,7 @@ except ModuleNotFoundError as error:
         name=error.name,
     ) from error
 
+from ._facts import versions
 from ._folder import ImageRef, StudyFolder
 from ._progress import Bar, MakeBar, no_bar, tqdm_bar
 from ._rows import Row, Status
@@ -37,4 +38,5 @@ __all__ = [
     "no_bar",
     "run",
     "tqdm_bar",
+    "versions",
 ]

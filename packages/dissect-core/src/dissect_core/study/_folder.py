@@ -67,6 +67,7 @@ class StudyFolder:
         batch_size: int = 1,
         shard_batches: int = 32,
         files: Mapping[str, bytes] | None = None,
+        notes: Mapping[str, Any] | None = None,
     ) -> "StudyFolder":
         """Make a study's folder, or open one of the same study to go on with it.
 
@@ -84,6 +85,8 @@ class StudyFolder:
             Images of a batch, and batches of a shard.
         files : mapping of str to bytes, optional
             Further files to keep in the folder, such as the truth.
+        notes : mapping, optional
+            Plain data that may differ when the study goes on, for the record.
 
         Raises
         ------
@@ -120,7 +123,10 @@ class StudyFolder:
                 _layout.write_table(scratch / name, table)
             for name, content in (files or {}).items():
                 write_whole(scratch / name, lambda file, content=content: file.write(content), StudyError)  # type: ignore[misc]
-            _layout.write_json(scratch / _layout.ENVIRONMENT, {"frozen": frozen, "incidental": incidental()})
+            _layout.write_json(
+                scratch / _layout.ENVIRONMENT,
+                {"frozen": frozen, "incidental": {**incidental(), **(notes or {})}},
+            )
             scratch.rename(path)  # takes the place of an empty folder, too
             sync_folder(path.parent)
         except OSError as error:

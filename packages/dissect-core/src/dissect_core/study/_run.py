@@ -1,6 +1,7 @@
 """Running a study: images outside, variants inside, and nothing lost."""
 
 import hashlib
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
@@ -128,6 +129,7 @@ def run(
         batch_size=batch_size,
         shard_batches=-(-shard_images // batch_size),
         files=files,
+        notes={"image_folder": _common_folder(paths)},
     )
     request = StopRequest() if stop is None else stop
     passes = _passes(detector, spec, replay=replay, verify=verify, max_bytes=max_bytes)
@@ -198,6 +200,11 @@ def plan_rows(variants: Sequence[Variant], detector: Detector) -> list[dict[str,
             }
         )
     return rows
+
+
+def _common_folder(paths: Sequence[Path]) -> str:
+    """Where the images lie, for reports that show some of them."""
+    return os.path.commonpath([path.resolve().parent for path in paths])
 
 
 def _bytes_type() -> Any:

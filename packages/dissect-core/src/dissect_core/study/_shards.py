@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ..errors import StudyError
@@ -77,7 +78,7 @@ def read_shard(
         ) from error
     if variants is None:
         return table
-    return table.filter(pa.compute.is_in(table.column("variant"), pa.array(list(variants), pa.int32())))
+    return table.filter(pc.is_in(table.column("variant"), pa.array(list(variants), pa.int32())))
 
 
 def _check(file: pq.ParquetFile, path: Path, fingerprint: str) -> None:

@@ -128,6 +128,18 @@ class Study:
         return tuple(self.facts["detector"]["class_names"])
 
     @cached_property
+    def environment(self) -> dict[str, Any]:
+        """The facts, as `frozen`, and as `incidental` what may differ between runs: host, time, image folder."""
+        return dict(_layout.read_json(self.path / _layout.ENVIRONMENT))
+
+    @property
+    def image_folder(self) -> Path | None:
+        """Where the images lay when the study was begun; None where that is not known any more."""
+        noted = self.environment.get("incidental")
+        folder = noted.get("image_folder") if isinstance(noted, dict) else None
+        return Path(folder) if isinstance(folder, str) and Path(folder).is_dir() else None
+
+    @cached_property
     def effects(self) -> pa.Table | None:
         """What each variant changed in the outputs of what it ablates, on the first batch; None where not measured."""
         path = self.path / _layout.EFFECTS

@@ -14,7 +14,7 @@ from dissect_core import DissectError, SpecError
 from dissect_eval import DissectEvalError
 
 from ..errors import DissectMMDetError
-from . import _ablate, _demo, _evaluate, _export, _inspect, _plan
+from . import _ablate, _demo, _evaluate, _export, _folder, _inspect, _plan, _run
 
 USAGE_ERROR = 2
 INTERRUPTED = 130
@@ -25,8 +25,8 @@ app = typer.Typer(
     name="deep-dissect",
     help="Which parts of an object detector matter, and how much?\n\n"
     "Look into a trained MMDetection checkpoint (inspect), remove parts of it (ablate), measure what a detector "
-    "is worth (evaluate), list what a study would do (plan), write its variants as checkpoints (export), or see all "
-    "of it at work on the bundled detectors (demo).",
+    "is worth (evaluate), list what a study would do (plan), run it (run), write its variants as checkpoints "
+    "(export), or see all of it at work on the bundled detectors (demo).",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -36,6 +36,11 @@ app.command("inspect")(_inspect.inspect)
 app.add_typer(_ablate.app, name="ablate")
 app.command("evaluate")(_evaluate.evaluate)
 app.command("plan")(_plan.plan_)
+app.command("run")(_run.run_)
+app.command("status")(_folder.status)
+app.command("report")(_folder.report)
+app.command("compare")(_folder.compare_)
+app.command("export-coco")(_folder.export_coco)
 app.command("export")(_export.export)
 app.command("studies")(_plan.studies)
 app.command("schema")(_plan.schema)

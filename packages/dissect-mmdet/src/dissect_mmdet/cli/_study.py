@@ -10,6 +10,8 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
+from dissect_core.detectors import Detector
+from dissect_core.detectors import open_detector as open_by_adapter
 from dissect_core.plan import Variant, plan, reference_images, scores_needed, weight_norms
 from dissect_core.spec import StudySpec
 from dissect_core.torch import gradient_scores
@@ -56,7 +58,13 @@ DemoOption = Annotated[
 
 
 def open_detector(
-    spec: StudySpec, checkpoint: Path | None, config: Path | None, demo: str | None, *, trust: bool
+    spec: StudySpec,
+    checkpoint: Path | None,
+    config: Path | None,
+    demo: str | None,
+    *,
+    trust: bool,
+    device: str = "cpu",
 ) -> MMDetDetector:
     """Open the detector that is asked for, else the one that the study names."""
     if demo is not None:
@@ -65,14 +73,29 @@ def open_detector(
         if demo not in DEMO_DETECTORS:
             raise DissectMMDetError(f"--demo must be one of {', '.join(DEMO_DETECTORS)}, got {demo!r}.")
         bundled = demo_files(demo)
-        return _open.open_mmdet(config=bundled.config, checkpoint=bundled.checkpoint)
+        return _open.open_mmdet(config=bundled.config, checkpoint=bundled.checkpoint, device=device)
     if checkpoint is None and spec.detector is not None and spec.detector.adapter == "mmdet":
-        return _open.open_mmdet(**spec.detector.options)
+        return _open.open_mmdet(**{"device": device, **spec.detector.options})
     if checkpoint is None:
         raise DissectMMDetError(
-            "a plan needs a detector: give --checkpoint (and --config), or --demo detr, or name one in the study."
+            "a study needs a detector: give --checkpoint (and --config), or --demo detr, or name one in the study."
         )
-    return _open.open_mmdet(config=config, checkpoint=checkpoint, trust=trust)
+    return _open.open_mmdet(config=config, checkpoint=checkpoint, trust=trust, device=device)
+
+
+def open_any_detector(
+    spec: StudySpec,
+    checkpoint: Path | None,
+    config: Path | None,
+    demo: str | None,
+    *,
+    device: str,
+    trust: bool,
+) -> Detector:
+    """Like `open_detector`, on a device; also a detector of another package that the study names."""
+    if checkpoint is None and demo is None and spec.detector is not None and spec.detector.adapter != "mmdet":
+        return open_by_adapter(spec.detector.adapter, **spec.detector.options)
+    return open_detector(spec, checkpoint, config, demo, device=device, trust=trust)
 
 
 def plan_study(

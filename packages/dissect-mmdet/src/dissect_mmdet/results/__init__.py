@@ -1,20 +1,32 @@
 """What a study found out: its metrics, tables and report."""
 
+from ._compare import Comparison, compare
+from ._examples import Example, examples
+from ._figures import NamedFigure, figures
 from ._found import TRUTH, StudyDetections, kept_truth, truth_file
 from ._measure import METRICS, Settings, StudyResults, measure
+from ._report import latex_table, write_report
 from ._tables import class_rows, error_rows, summary_rows, write_results
 
 __all__ = [
     "METRICS",
     "TRUTH",
+    "Comparison",
+    "Example",
+    "NamedFigure",
     "Settings",
     "StudyDetections",
     "StudyResults",
     "class_rows",
+    "compare",
     "error_rows",
+    "examples",
+    "figures",
     "kept_truth",
+    "latex_table",
     "measure",
     "summary_rows",
     "truth_file",
+    "write_report",
     "write_results",
 ]

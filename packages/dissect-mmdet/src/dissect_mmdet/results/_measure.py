@@ -111,7 +111,7 @@ class StudyResults:
     n_bad_images: int
 
     def repeats(self) -> Iterator[dict[str, Any]]:
-        """Rows over random draws of the same dose: mean, spread and t interval of each metric."""
+        """Rows over variants of the same dose: mean, spread and t interval of each metric, where it is defined."""
         groups: dict[tuple[Any, ...], list[str]] = {}
         for row in self.variants:
             key = tuple(row[name] for name in ("ablation", "kind", "unit", "intervention", "n_units", "dose"))
@@ -123,6 +123,7 @@ class StudyResults:
                 summary = summarize_repeats([values[one, metric] for one in ids], self.settings.confidence)
                 yield {
                     **dict(zip(names, key, strict=True)),
+                    "variants": len(ids),
                     "metric": metric,
                     "n": summary.n,
                     "mean": summary.mean,

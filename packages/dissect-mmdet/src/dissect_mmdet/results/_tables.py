@@ -40,6 +40,7 @@ _OF_THE_PLAN = (
     "no_op",
     "n_detections",
     "n_not_finite",
+    "removed",
 )
 
 
@@ -123,7 +124,9 @@ def write_results(results: StudyResults, folder: Path | None = None) -> list[Pat
 
 def _csv(rows: Sequence[Mapping[str, Any]]) -> bytes:
     text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]) if rows else [], lineterminator="\n")
+    # Lists have no place in a cell.
+    names = [name for name, value in rows[0].items() if not isinstance(value, list)] if rows else []
+    writer = csv.DictWriter(text, names, lineterminator="\n", extrasaction="ignore")
     writer.writeheader()
     writer.writerows(_plain(rows))
     return text.getvalue().encode()

@@ -1,0 +1,187 @@
+"""``deep-dissect status``, ``report``, ``compare`` and ``export-coco``: what a study's folder holds."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Column, Table
+
+from dissect_core.study import Study, tqdm_bar
+from dissect_eval import GroundTruth
+
+from .._writing import check_output, write_text_whole
+from ..errors import DissectMMDetError
+from ..results import (
+    Settings,
+    StudyDetections,
+    StudyResults,
+    compare,
+    latex_table,
+    measure,
+    write_report,
+    write_results,
+)
+from ._options import ForceOption
+from ._results import number
+
+FolderArgument = Annotated[Path, typer.Argument(help="A study's folder.", show_default=False)]
+ReplicatesOption = Annotated[
+    int, typer.Option("--replicates", min=0, help="Resamples of the images for intervals; 0: none.")
+]
+FORMATS = ("png", "svg")
+
+
+def status(
+    folder: FolderArgument, as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False
+) -> None:
+    """Say how far a study is, and who runs it."""
+    study = Study.open(folder)
+    done, wanted = study.progress()
+    told = {
+        "name": study.spec.name,
+        "variants": len(study.variants),
+        "images": len(study.images),
+        "batches_done": done,
+        "batches": wanted,
+        "running": study.held_by,
+        "bad_images": len(study.bad_images()) if done else 0,
+        "last_event": _last_event(folder),
+    }
+    if as_json:
+        typer.echo(json.dumps(told, indent=2))
+        return
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(f"{told['name']}: {told['variants']} variants, {told['images']} images", markup=False)
+    state = "complete" if done == wanted else f"{done} of {wanted} batches ({done / wanted:.0%})"
+    console.print(
+        f"{state}; {'run by ' + study.held_by if study.held_by else 'nobody runs it'}", markup=False
+    )
+    if told["bad_images"]:
+        console.print(f"{told['bad_images']} images could not be read; see log.jsonl")
+    if told["last_event"]:
+        console.print(f"last: {told['last_event']}", markup=False)
+
+
+def report(
+    folder: FolderArgument,
+    metric: Annotated[str, typer.Option("--metric", help="What the pictures show: AP, AP50, f1, …")] = "AP50",
+    images: Annotated[
+        Path | None,
+        typer.Option("--images", "-i", help="Folder of the images, for examples (default: where they were)."),
+    ] = None,
+    annotations: Annotated[
+        Path | None, typer.Option("--annotations", "-a", help="Another truth than the study's own.")
+    ] = None,
+    replicates: ReplicatesOption = 1000,
+    score_threshold: Annotated[
+        float,
+        typer.Option("--score-threshold", min=0.0, max=1.0, help="Score cut of F1, precision and recall."),
+    ] = 0.3,
+    iou_threshold: Annotated[
+        float, typer.Option("--iou-threshold", min=0.0, max=1.0, help="Least IoU of a true positive.")
+    ] = 0.5,
+    figures: Annotated[
+        str,
+        typer.Option(
+            "--figures", help="Also write pictures to figures/: png, svg or png,svg.", metavar="FORMATS"
+        ),
+    ] = "",
+    latex: Annotated[
+        bool, typer.Option("--latex", help="Also write the table of doses as summary.tex.")
+    ] = False,
+) -> None:
+    """Measure a study anew and write its tables and report.html; the detector is not needed."""
+    study = Study.open(folder)
+    formats = tuple(word.strip() for word in figures.split(",") if word.strip())
+    if unknown := [word for word in formats if word not in FORMATS]:
+        raise DissectMMDetError(f"--figures must be png, svg or both with a comma, got {', '.join(unknown)}.")
+    settings = Settings(n_replicates=replicates, score_threshold=score_threshold, iou_threshold=iou_threshold)
+    if metric not in settings.metrics:
+        raise DissectMMDetError(f"--metric must be one of {', '.join(settings.metrics)}, got {metric!r}.")
+    truth = None if annotations is None else GroundTruth.from_coco(annotations)
+    results = measure(study, truth, settings, bar=tqdm_bar)
+    write_results(results)
+    if latex:
+        write_text_whole(folder / "summary.tex", latex_table(results))
+    typer.echo(write_report(results, images=images, metric=metric, formats=formats))
+
+
+def compare_(
+    first: FolderArgument,
+    second: FolderArgument,
+    metric: Annotated[str, typer.Option("--metric", help="AP, AP50, f1, …")] = "AP50",
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """Say what two studies lost, each against its own baseline: of two detectors, or before and after."""
+    a, b = (_measured(folder, metric) for folder in (first, second))
+    found = compare(a, b, (metric,))
+    if as_json:
+        typer.echo(json.dumps({"by": found.by, "rows": found.rows}, indent=2))
+        return
+    base = [results.table.select(metric=metric, category_id=None)[0].value for results in (a, b)]
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(f"A: {first}, {a.study.spec.name}, baseline {metric} {number(base[0])}", markup=False)
+    console.print(f"B: {second}, {b.study.spec.name}, baseline {metric} {number(base[1])}", markup=False)
+    right = (Column(name, justify="right", no_wrap=True) for name in ("n", "change A", "change B", "B − A"))
+    table = Table(
+        Column("variant" if found.by == "variant" else "ablation", no_wrap=True), *right, box=SIMPLE_HEAD
+    )
+    for row in found.rows:
+        values = (row[f"{metric}_{which}"] for which in ("first", "second", "change"))
+        table.add_row(row["name"], row["n"], *(number(value, signed=True) for value in values))
+    longest = max(len(row["name"]) for row in found.rows)
+    Console(highlight=False, width=max(console.width, longest + 45)).print(table)
+    if found.only_first or found.only_second:
+        console.print(f"without a counterpart: {found.only_first} of A, {found.only_second} of B")
+
+
+def export_coco(
+    folder: FolderArgument,
+    variant: Annotated[str, typer.Option("--variant", help="Id of a variant.")] = "baseline",
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="The file (default: on standard output).")
+    ] = None,
+    force: ForceOption = False,
+) -> None:
+    """Write a variant's detections as a COCO results list, for any other tool."""
+    study = Study.open(folder)
+    if out is not None:
+        check_output(out, "--out", force=force, inputs=folder.rglob("*"))
+    boxes, n_dropped = StudyDetections(study).of(variant)
+    text = json.dumps(boxes.to_results())
+    if n_dropped:
+        Console(stderr=True, soft_wrap=True).print(
+            f"warning: {n_dropped} detections with NaN or infinity are left out.", markup=False
+        )
+    if out is None:
+        typer.echo(text)
+    else:
+        write_text_whole(out, text)
+        typer.echo(f"{out}  ({boxes.n_boxes:,} detections)")
+
+
+def _measured(folder: Path, metric: str) -> StudyResults:
+    settings = Settings(n_replicates=0)
+    if metric not in settings.metrics:
+        raise DissectMMDetError(f"--metric must be one of {', '.join(settings.metrics)}, got {metric!r}.")
+    return measure(Study.open(folder), settings=settings, bar=tqdm_bar)
+
+
+def _last_event(folder: Path) -> str:
+    """The last line of the log that is whole: a kill may have torn the last one."""
+    try:
+        lines = (folder / "log.jsonl").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return ""
+    for line in reversed(lines):
+        try:
+            entry = json.loads(line)
+            return f"{entry['event']} at {entry['time']}"
+        except (ValueError, KeyError, TypeError, RecursionError):  # noqa: PERF203
+            continue
+    return ""

@@ -1,0 +1,158 @@
+"""A study's numbers on the terminal."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Column, Table
+
+from ..results import StudyResults, summary_rows
+
+SHOWN = ("AP", "AP50", "f1", "matched_giou")
+TITLES = {"f1": "F1", "matched_giou": "GIoU"}
+ROWS_AT_MOST = 40
+WORST = 5
+ALPHA = 0.05
+
+
+def print_summary(console: Console, results: StudyResults) -> None:
+    """A line for each selection of each ablation: what is left of the metrics, and how sure the loss is."""
+    metrics = [name for name in SHOWN if name in results.settings.metrics]
+    rows = summary_rows(results)
+    baseline = rows[0]
+    console.print(
+        f"{results.study.spec.name}: {len(rows):,} variants, {results.truth.n_images:,} images, "
+        f"{results.truth.n_boxes:,} objects",
+        markup=False,
+    )
+    names = [_name(first, rows) for first in (members[0] for members in _groups(rows).values())]
+    table = Table(
+        Column("ablation", no_wrap=True),
+        Column("dose", justify="right", no_wrap=True),
+        Column("n", justify="right", no_wrap=True),
+        Column("output\nchange", justify="right", no_wrap=True),
+        *(Column(TITLES.get(name, name), justify="right", no_wrap=True) for name in metrics),
+        Column(f"change of {TITLES.get(metrics[0], metrics[0])}", justify="right", no_wrap=True),
+        box=SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+    )
+    table.add_row("baseline", "", "", "", *(number(baseline[m]) for m in metrics), "")
+    table.add_row(
+        "chance", "", "", "", *(number(baseline.get(f"{m}_chance")) for m in metrics), "", end_section=True
+    )
+    groups = _groups(rows)
+    for members in list(groups.values())[:ROWS_AT_MOST]:
+        first = members[0]
+        changes = [row["output_change"] for row in members if math.isfinite(row["output_change"])]
+        table.add_row(
+            _name(first, rows),
+            f"{first['dose']:.0%}" if first["dose"] >= 0.01 else f"{first['dose']:.2%}",
+            str(len(members)),
+            f"{np.mean(changes):.0%}" if changes else "–",
+            *(
+                number(np.nanmean([row[m] for row in members]) if _any(members, m) else math.nan)
+                for m in metrics
+            ),
+            _loss(members, metrics[0]),
+        )
+    # Wider than the screen rather than with names broken.
+    Console(highlight=False, width=max(console.width, max(map(len, names), default=0) + 70)).print(table)
+    _print_worst(console, rows, metrics[0], _least_p(results) < ALPHA)
+    if len(groups) > ROWS_AT_MOST:
+        console.print(f"… and {len(groups) - ROWS_AT_MOST} more lines in repeats.csv")
+    for text in _remarks(results, rows):
+        console.print(text, markup=False)
+
+
+def _name(row: dict[str, Any], rows: list[dict[str, Any]]) -> str:
+    """What a line is about: the ablation, with its intervention where the study has several."""
+    name = str(row["ablation"]) + (", random control" if row["kind"] == "control" else "")
+    return (
+        name if len({other["intervention"] for other in rows[1:]}) == 1 else f"{name}: {row['intervention']}"
+    )
+
+
+def _print_worst(console: Console, rows: list[dict[str, Any]], metric: str, significant_at_all: bool) -> None:
+    """The single variants that lose most, with their intervals."""
+    known = [
+        row for row in rows[1:] if row["kind"] == "ablation" and math.isfinite(row[f"{metric}_difference"])
+    ]
+    worst = sorted(known, key=lambda row: row[f"{metric}_difference"])[:WORST]
+    if len(known) > WORST:
+        console.print(f"largest losses of {TITLES.get(metric, metric)}:")
+        for row in worst:
+            p = row[f"{metric}_p"]
+            text = f", p {p:.2g}" if math.isfinite(p) and significant_at_all else ""
+            console.print(f"  {_loss([row], metric)}{text}  {row['id']}", markup=False)
+
+
+def _groups(rows: list[dict[str, Any]]) -> dict[tuple[Any, ...], list[dict[str, Any]]]:
+    groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
+    for row in rows[1:]:
+        key = (row["ablation"], row["kind"], row["intervention"], row["dose"])
+        groups.setdefault(key, []).append(row)
+    return groups
+
+
+def _any(rows: list[dict[str, Any]], metric: str) -> bool:
+    return any(math.isfinite(row[metric]) for row in rows)
+
+
+def _loss(members: list[dict[str, Any]], metric: str) -> str:
+    """Difference from the baseline: with its interval where there is one variant, else the range over all."""
+    differences = [row[f"{metric}_difference"] for row in members]
+    if not any(map(math.isfinite, differences)):
+        return "–"
+    if len(members) > 1:
+        low, high = np.nanmin(differences), np.nanmax(differences)
+        return f"{low:+.3f} to {high:+.3f}"
+    row = members[0]
+    if not math.isfinite(row[f"{metric}_low"]):
+        return f"{differences[0]:+.3f}"
+    return f"{differences[0]:+.3f} [{row[f'{metric}_low']:+.3f}, {row[f'{metric}_high']:+.3f}]"
+
+
+def _remarks(results: StudyResults, rows: list[dict[str, Any]]) -> list[str]:
+    """What must not pass silently."""
+    remarks = []
+    still = [row for row in rows if row["no_op"]]
+    if still:
+        remarks.append(
+            f"note: {len(still)} variants changed nothing and say nothing about robustness, such as "
+            f"{still[0]['id']}: {still[0]['no_op']}"
+        )
+    broken = [row for row in rows if row["n_not_finite"]]
+    if broken:
+        remarks.append(
+            f"note: {len(broken)} variants gave detections with NaN or infinity, which are left out: "
+            f"{sum(row['n_not_finite'] for row in broken):,} of them, first in {broken[0]['id']}"
+        )
+    if results.n_bad_images:
+        remarks.append(
+            f"note: {results.n_bad_images} images could not be read and count nowhere; see log.jsonl"
+        )
+    if results.settings.n_replicates and _least_p(results) >= ALPHA:
+        needed = math.ceil((len(rows) - 1) / ALPHA)
+        remarks.append(
+            f"note: corrected for {len(rows) - 1:,} variants, no p-value can fall below {_least_p(results):.2g} with "
+            f"{results.settings.n_replicates:,} resamples; --replicates {needed} would do"
+        )
+    remarks += [f"note: {text}" for text in results.truth.notes]
+    return remarks
+
+
+def _least_p(results: StudyResults) -> float:
+    """Least p-value that a corrected test can have: one of B resamples has 1 / (B + 1)."""
+    n_tests = len(results.variants) - 1 if results.settings.correction == "holm" else 1
+    return min(1.0, n_tests / (results.settings.n_replicates + 1))
+
+
+def number(value: float | None, *, signed: bool = False) -> str:
+    """Three decimals; a dash for what is undefined."""
+    if value is None or not math.isfinite(value):
+        return "–"
+    return f"{value:+.3f}" if signed else f"{value:.3f}"

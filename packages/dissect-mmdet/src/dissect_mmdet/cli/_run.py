@@ -1,0 +1,185 @@
+"""``deep-dissect run``: a study from its file to its numbers."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+from rich.console import Console
+
+from dissect_core.spec import StudySpec, load_spec
+from dissect_core.study import ImageRef, Study, run, tqdm_bar, versions
+from dissect_eval import GroundTruth, label_to_category
+
+from .._images import image_paths
+from ..errors import DissectMMDetError
+from ..results import TRUTH, Settings, measure, truth_file, write_report, write_results
+from ..studies import study_path
+from ._options import ConfigOption, TrustOption
+from ._results import print_summary
+from ._study import AnnotationsOption, DemoOption, DetectorOption, StudyArgument, open_any_detector
+
+INTERRUPTED = 130
+DEMO_IMAGES = 100
+VERSIONS = ("dissect-mmdet", "mmdet", "mmengine", "mmcv", "mmcv-lite")
+
+
+def run_(
+    study: StudyArgument,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="The study's folder (default: the study's name in this folder)."),
+    ] = None,
+    checkpoint: DetectorOption = None,
+    config: ConfigOption = None,
+    demo: DemoOption = None,
+    images: Annotated[
+        Path | None, typer.Option("--images", "-i", help="Folder of the images.", show_default=False)
+    ] = None,
+    annotations: AnnotationsOption = None,
+    limit: Annotated[
+        int | None, typer.Option("--limit", min=1, help="Only the first images, by number.")
+    ] = None,
+    batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Images a batch.")] = 1,
+    shard_images: Annotated[
+        int, typer.Option("--shard-images", min=1, help="Images in a file of detections.")
+    ] = 32,
+    device: Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:0, …")] = "cpu",
+    verify: Annotated[
+        float,
+        typer.Option(
+            "--verify", min=0.0, max=1.0, help="Share of the passes to run in full as well, and compare."
+        ),
+    ] = 0.0,
+    replay: Annotated[
+        bool,
+        typer.Option("--replay/--no-replay", help="Run variants from the first use of what they ablate."),
+    ] = True,
+    on_bad_image: Annotated[
+        str, typer.Option("--on-bad-image", help="fail, or skip and record it.", metavar="fail|skip")
+    ] = "fail",
+    replicates: Annotated[
+        int, typer.Option("--replicates", min=0, help="Resamples of the images for intervals; 0: none.")
+    ] = 1000,
+    force_new: Annotated[
+        bool, typer.Option("--force-new", help="Begin another folder where --out holds another study.")
+    ] = False,
+    trust: TrustOption = False,
+) -> int:
+    """Run a study: every variant over every image, in a folder that a second call goes on with.
+
+    Stop it with Ctrl-C, or kill it: what was finished stays. Detections come first, then the tables summary,
+    per_class, errors and repeats, and report.html.
+    """
+    console = Console(highlight=False, soft_wrap=True)
+    spec = load_spec(study_path(study))
+    detector = open_any_detector(spec, checkpoint, config, demo, device=device, trust=trust)
+    target = out or Path(_file_name(spec.name))
+    data = _data(demo, images, annotations, limit, target)
+    label_to_category(data.truth, detector.class_names)  # before hours of work
+    done = run(
+        spec,
+        detector,
+        image_paths(data.images, data.truth.file_names),
+        _free(target) if force_new else target,
+        refs=[
+            ImageRef(name, number)
+            for name, number in zip(data.truth.file_names, data.truth.image_ids.tolist(), strict=True)
+        ],
+        truth=data.truth,
+        facts=_facts(data, spec, checkpoint, config),
+        files={TRUTH: truth_file(data.annotations, data.truth)},
+        batch_size=batch_size,
+        shard_images=shard_images,
+        replay=replay,
+        verify=verify,
+        on_bad_image=_bad_image(on_bad_image),
+        bar=tqdm_bar,
+        say=Console(stderr=True, highlight=False).print,
+    )
+    if not done.is_complete:
+        finished, wanted = done.progress()
+        console.print(
+            f"stopped after {finished} of {wanted} batches; the same command goes on from there: {done.path}",
+            markup=False,
+        )
+        return INTERRUPTED
+    finish(done, Settings(n_replicates=replicates), console)
+    return 0
+
+
+def finish(study: Study, settings: Settings, console: Console) -> None:
+    """Measure a complete study, write its tables, and print the most important numbers."""
+    results = measure(study, settings=settings, bar=tqdm_bar)
+    files = write_results(results)
+    print_summary(console, results)
+    page = write_report(results)
+    names = sorted({path.stem for path in files})
+    console.print(
+        f"tables: {', '.join(names)} (.csv, .parquet) and summary.json in {study.path}", markup=False
+    )
+    console.print(f"report: {page}", markup=False)
+
+
+@dataclass(frozen=True)
+class _Data:
+    """The images of a study, and their truth."""
+
+    images: Path
+    annotations: Path
+    truth: GroundTruth
+
+
+def _data(
+    demo: str | None, images: Path | None, annotations: Path | None, limit: int | None, out: Path
+) -> _Data:
+    if images is None and annotations is None and demo is not None:
+        from ..demo import write_split
+
+        images, annotations = write_split(out.with_name(f"{out.name}-images"), "test", limit or DEMO_IMAGES)
+    if images is None or annotations is None:
+        raise DissectMMDetError(
+            "a study runs over images with their truth: give --images and --annotations, or --demo for bundled ones."
+        )
+    truth = GroundTruth.from_coco(annotations)
+    if limit is not None:
+        truth = truth.subset(truth.image_ids[:limit].tolist())
+    if not truth.n_images:
+        raise DissectMMDetError(f"annotation file {annotations} holds no image.")
+    return _Data(images, annotations, truth)
+
+
+def _facts(data: _Data, spec: StudySpec, checkpoint: Path | None, config: Path | None) -> dict[str, Any]:
+    """What must be the same when the study goes on, besides what the runner itself sees."""
+    files = {"annotations": data.annotations, "checkpoint": checkpoint, "config": config}
+    sums = {
+        f"{name}_sha256": sha256(path.read_bytes()).hexdigest()
+        for name, path in files.items()
+        if path is not None and path.is_file()
+    }
+    return {**sums, "packages": versions(VERSIONS)}
+
+
+def _bad_image(value: str) -> Literal["fail", "skip"]:
+    if value not in ("fail", "skip"):
+        raise DissectMMDetError(f"--on-bad-image must be fail or skip, got {value!r}.")
+    return value  # type: ignore[return-value]  # checked
+
+
+def _free(path: Path) -> Path:
+    """The folder itself if nothing is there, else the first of its name with a number that is free."""
+    names = [path, *(path.with_name(f"{path.name}-{number}") for number in range(2, 1000))]
+    return next(name for name in names if not name.exists())
+
+
+def _file_name(name: str) -> str:
+    """A study's name as that of a folder.
+
+    >>> _file_name("Four components, at growing doses")
+    'four-components-at-growing-doses'
+    """
+    return re.sub(r"[^\w]+", "-", name.lower()).strip("-") or "study"

@@ -1,0 +1,93 @@
+"""Two studies side by side."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from dissect_core import StudyError
+
+from ._measure import StudyResults
+from ._tables import summary_rows
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What two studies say of the same variants, or of the same questions asked of two detectors.
+
+    Attributes
+    ----------
+    rows : tuple of dict
+        `name`, `n`, and of each metric its change in the first study, in the second, and the difference of the two;
+        by variant where both have the same, else by ablation, kind, intervention and dose.
+    by : {"variant", "dose"}
+    only_first, only_second : int
+        Rows that have no counterpart.
+    """
+
+    rows: tuple[dict[str, Any], ...]
+    by: str
+    only_first: int
+    only_second: int
+
+
+def compare(
+    first: StudyResults, second: StudyResults, metrics: tuple[str, ...] = ("AP", "AP50")
+) -> Comparison:
+    """Compare what studies lost: each against its own baseline.
+
+    Parameters
+    ----------
+    first, second : StudyResults
+    metrics : tuple of str
+        Of both studies.
+
+    Raises
+    ------
+    dissect_core.StudyError
+        If the studies have nothing in common, or a metric is not in both.
+    """
+    for metric in metrics:
+        if metric not in first.settings.metrics or metric not in second.settings.metrics:
+            raise StudyError(f"`metrics` must be of both studies, {metric!r} is not.")
+    rows_a, rows_b = summary_rows(first), summary_rows(second)
+    by = "variant" if {r["id"] for r in rows_a} == {r["id"] for r in rows_b} else "dose"
+    a, b = _grouped(rows_a, by, metrics), _grouped(rows_b, by, metrics)
+    common = [name for name in a if name in b]
+    if not common:
+        raise StudyError(
+            f"The studies {first.study.path} and {second.study.path} have no question in common: neither variants nor "
+            "ablations of the same name."
+        )
+    rows = []
+    for name in common:
+        row: dict[str, Any] = {"name": name, "n": f"{a[name]['n']}, {b[name]['n']}" if by == "dose" else "1"}
+        for metric in metrics:
+            x, y = a[name][metric], b[name][metric]
+            row |= {f"{metric}_first": x, f"{metric}_second": y, f"{metric}_change": y - x}
+        rows.append(row)
+    return Comparison(tuple(rows), by, len(a) - len(common), len(b) - len(common))
+
+
+def _grouped(rows: list[dict[str, Any]], by: str, metrics: tuple[str, ...]) -> dict[str, Mapping[str, Any]]:
+    """Mean change of each metric by name."""
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for row in rows[1:]:
+        kind = " (control)" if row["kind"] == "control" else ""
+        name = (
+            row["id"]
+            if by == "variant"
+            else f"{row['ablation']}{kind}, {row['intervention']}, {row['dose']:.1%}"
+        )
+        groups.setdefault(name, []).append(row)
+    return {
+        name: {"n": len(members), **{m: _mean([row[f"{m}_difference"] for row in members]) for m in metrics}}
+        for name, members in groups.items()
+    }
+
+
+def _mean(values: list[float]) -> float:
+    known = [value for value in values if math.isfinite(value)]
+    return sum(known) / len(known) if known else math.nan

@@ -1,0 +1,168 @@
+"""One page that tells a study's results, and works without a network."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jinja2
+
+from dissect_core import StudyError
+from dissect_core.files import write_whole
+from dissect_core.spec import spec_to_yaml
+
+from ._examples import examples
+from ._figures import NamedFigure, figures, title_of
+from ._measure import StudyResults
+from ._tables import summary_rows
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+REPORT = "report.html"
+SHOWN = ("AP", "AP50", "AP75", "f1", "recall", "matched_giou", "matched_f1")
+
+
+def write_report(
+    results: StudyResults,
+    folder: Path | None = None,
+    *,
+    images: Path | None = None,
+    metric: str = "AP50",
+    formats: tuple[str, ...] = (),
+) -> Path:
+    """Write a self-contained page: tables, pictures, examples, the spec and the environment.
+
+    Parameters
+    ----------
+    results : StudyResults
+    folder : Path, optional
+        The study's own, if left out.
+    images : Path, optional
+        Folder of the images, for examples; where the study found them, if left out.
+    metric : str
+        What the pictures show: one of the study's metrics.
+    formats : tuple of str
+        Also write each picture to ``figures/`` as ``png`` or ``svg``.
+
+    Returns
+    -------
+    Path
+        The page.
+
+    Raises
+    ------
+    dissect_core.StudyError
+        If `metric` is none of the study's, or the folder cannot be written.
+    """
+    if metric not in results.settings.metrics:
+        raise StudyError(f"`metric` must be one of {', '.join(results.settings.metrics)}, got {metric!r}.")
+    folder = folder or results.study.path
+    drawn = list(figures(results, metric))
+    if formats:
+        _save(drawn, folder / "figures", formats)
+    where = images or results.study.image_folder
+    shown = [] if where is None else list(examples(results, where, metric))
+    page = _template().render(
+        study=results.study,
+        results=results,
+        metric=title_of(metric),
+        figures=[(figure.caption, _svg(figure.figure)) for figure in drawn],
+        examples=[(one, _data(one.figure)) for one in shown],
+        columns=[(name, title_of(name)) for name in SHOWN if name in results.settings.metrics],
+        rows=summary_rows(results),
+        chosen=metric,
+        spec=spec_to_yaml(results.study.spec),
+        environment=json.dumps(results.study.environment, indent=2, ensure_ascii=False),
+        number=_number,
+        signed=_signed,
+        percent=_percent,
+    )
+    write_whole(folder / REPORT, lambda file: file.write(page.encode()), StudyError)
+    return folder / REPORT
+
+
+def latex_table(results: StudyResults, metrics: tuple[str, ...] = ("AP", "AP50", "f1")) -> str:
+    """A table for a paper: mean and standard deviation of each metric over the draws of each dose.
+
+    Needs the package booktabs.
+    """
+    cells: dict[tuple[Any, ...], dict[str, str]] = {}
+    for row in results.repeats():
+        key = (row["ablation"], row["kind"], row["intervention"], row["dose"])
+        spread = "" if math.isnan(row["standard_deviation"]) else f" $\\pm$ {row['standard_deviation']:.3f}"
+        cells.setdefault(key, {"n": str(row["variants"])})[row["metric"]] = f"{_number(row['mean'])}{spread}"
+    wanted = [name for name in metrics if name in results.settings.metrics]
+    head = " & ".join(["ablation", "intervention", "dose", "$n$", *(_escaped(title_of(m)) for m in wanted)])
+    lines = [r"\begin{tabular}{llrr" + "r" * len(wanted) + "}", r"\toprule", head + r" \\", r"\midrule"]
+    for (ablation, kind, intervention, dose), values in cells.items():
+        name = ablation + (" (control)" if kind == "control" else "")
+        what = "" if kind == "baseline" else intervention
+        share = "" if kind == "baseline" else f"{100 * dose:.3g}\\,\\%"
+        lines.append(
+            " & ".join([_escaped(name), _escaped(what), share, values["n"], *(values[m] for m in wanted)])
+            + r" \\"
+        )
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
+
+
+def _escaped(text: str) -> str:
+    for character in "&%$#_{}":
+        text = text.replace(character, f"\\{character}")
+    return text
+
+
+def _template() -> jinja2.Template:
+    # Names in a study are anybody's: they are text here, never markup.
+    environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    source = Path(__file__).with_name("report.html.jinja").read_text(encoding="utf-8")
+    return environment.from_string(source)
+
+
+def _svg(figure: Figure) -> str:
+    sink = io.BytesIO()
+    figure.savefig(sink, format="svg", metadata={"Date": None})
+    return f"data:image/svg+xml;base64,{base64.b64encode(sink.getvalue()).decode()}"
+
+
+def _data(figure: Figure) -> str:
+    sink = io.BytesIO()
+    figure.savefig(sink, format="jpeg", dpi=90)
+    return f"data:image/jpeg;base64,{base64.b64encode(sink.getvalue()).decode()}"
+
+
+def _save(drawn: list[NamedFigure], folder: Path, formats: tuple[str, ...]) -> None:
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise StudyError(f"{folder} cannot be made: {error.strerror}.") from error
+    for one in drawn:
+        for kind in formats:
+            sink = io.BytesIO()
+            one.figure.savefig(sink, format=kind, dpi=150)
+            path = folder / f"{one.name}.{kind}"
+            write_whole(path, lambda file, sink=sink: file.write(sink.getvalue()), StudyError)  # type: ignore[misc]
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None or not math.isfinite(value) else f"{value:.3f}"
+
+
+def _signed(row: Mapping[str, Any], metric: str) -> str:
+    """Difference of a metric with its interval, for people."""
+    difference, low, high = (row[f"{metric}_{end}"] for end in ("difference", "low", "high"))
+    if not math.isfinite(difference):
+        return "–"
+    text = f"{difference:+.3f}"
+    return text if not math.isfinite(low) else f"{text} [{low:+.3f}, {high:+.3f}]"
+
+
+def _percent(value: float | None) -> str:
+    if value is None or not math.isfinite(value):
+        return "–"
+    return f"{value:.0%}" if value >= 0.01 or value == 0 else f"{value:.2%}"
