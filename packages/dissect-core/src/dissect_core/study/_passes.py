@@ -11,6 +11,7 @@ from ..detectors import Detector, ImageDetections
 from ..errors import ReplayError
 from ..plan import Variant
 from ..randomness import variant_rng
+from ._progress import Stopwatch
 
 References = Callable[[Variant], Any]
 """Activations that a variant needs, by `dissect_core.torch.gather_reference`; None where it needs none."""
@@ -77,6 +78,8 @@ class ReplayedPasses:
         Pairs that were.
     effects : dict of str to VariantEffect
         What each variant changed in the outputs of what it ablates.
+    seconds : dict of str to float
+        Time by what it went into.
     """
 
     detector: Any
@@ -86,28 +89,41 @@ class ReplayedPasses:
     wants_effects: bool = False
     verified: int = 0
     effects: dict[str, Any] = field(default_factory=dict, repr=False)
+    seconds: dict[str, float] = field(default_factory=dict)
     _batches: int = 0
     _replay: Any = field(default=None, repr=False)
 
     def over(self, batch: Any, variants: Sequence[Variant], references: References) -> Iterator[Outcome]:
         """Outcome of every variant, those with the latest first use first."""
-        from ..torch.replay import PrefixReplay, replayed_effects
+        from ..torch.replay import EffectPass, PrefixReplay
 
         if self._replay is None:
             model, run = self.detector.model, self.detector.predict_batch
             self._replay = PrefixReplay(model, run, max_bytes=self.max_bytes)
         number, self._batches = self._batches, self._batches + 1
+        clock = Stopwatch(self.seconds)
         with self._replay.on(batch, variants) as one:
-            if self.wants_effects:
-                self.effects = replayed_effects(one, variants, references)
-                self.wants_effects = False
+            clock.stop("baseline")
+            probe = EffectPass(one, variants) if self.wants_effects else None
+            clock.stop("effects")
             for variant in one.order:
                 reference = references(variant)
-                found, report = one.run_with_report(variant, reference)
-                masked, changed = report.masked, report.changed
+                clock.stop("references")
+                if probe is not None:
+                    one.forget_before(variant)
+                    found, effect = probe.run_with_effect(variant, reference)
+                    self.effects[variant.id] = effect
+                    masked, changed = effect.masked, effect.changed
+                else:
+                    found, report = one.run_with_report(variant, reference)
+                    masked, changed = report.masked, report.changed
+                clock.stop("variants")
                 if self._is_chosen(variant, number):
                     self._check(variant, found, one.run_in_full(variant, reference))
+                    clock.stop("verification")
                 yield Outcome(variant, found, masked, changed)
+                clock.start()
+        self.wants_effects = False
 
     def _is_chosen(self, variant: Variant, number: int) -> bool:
         if self.verify <= 0:

@@ -1,6 +1,7 @@
 """Progress of long work, on a terminal, in a notebook, or in a log."""
 
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
@@ -29,6 +30,38 @@ def tqdm_bar(total: int, unit: str, label: str) -> AbstractContextManager[Bar]:
         total=total, unit=unit, desc=label, mininterval=interval, dynamic_ncols=True, leave=False
     )
     return bar
+
+
+class Stopwatch:
+    """Adds up time by what it went into.
+
+    Parameters
+    ----------
+    seconds : dict of str to float
+        Where it is added.
+
+    Examples
+    --------
+    >>> spent: dict[str, float] = {}
+    >>> clock = Stopwatch(spent)
+    >>> clock.stop("reading")
+    >>> list(spent)
+    ['reading']
+    """
+
+    def __init__(self, seconds: dict[str, float]) -> None:
+        self._seconds = seconds
+        self.start()
+
+    def start(self) -> None:
+        """Begin anew: what went before counts for nothing."""
+        self._since = time.perf_counter()
+
+    def stop(self, what: str) -> None:
+        """Add the time since the last stop to something, and go on."""
+        now = time.perf_counter()
+        self._seconds[what] = self._seconds.get(what, 0.0) + now - self._since
+        self._since = now
 
 
 class _NoBar:

@@ -21,7 +21,7 @@ from ._images import BatchWork, OnBadImage
 from ._inputs import ReferenceActivations, planned
 from ._loading import loaded_ahead
 from ._passes import Passes, PlainPasses, ReplayedPasses
-from ._progress import MakeBar, tqdm_bar
+from ._progress import MakeBar, Stopwatch, tqdm_bar
 from ._stop import StopRequest, stop_on_interrupt
 from ._study import Study
 
@@ -139,7 +139,8 @@ def run(
         left = [number for number, done in enumerate(folder.done()) if not done]
         if isinstance(passes, ReplayedPasses):
             passes.wants_effects = not (folder.path / _layout.EFFECTS).exists()
-        begun = time.perf_counter()
+        begun, seconds = time.perf_counter(), dict[str, float]()
+        clock = Stopwatch(seconds)
         folder.log("started" if len(left) == len(folder.batches) else "resumed", batches=len(left))
         with bar(len(left) * len(variants), "pass", spec.name) as shown:
             work = BatchWork(
@@ -154,14 +155,18 @@ def run(
             )
             ahead_of = loaded_ahead(detector, paths, [folder.batches[i] for i in left], on_bad_image, ahead)
             for number, loaded in zip(left, ahead_of, strict=True):
+                clock.stop("waiting for images")
                 rows = work.rows(loaded)
+                clock.start()
                 _keep_effects(folder, passes)  # first, so that they are always those of the first batch
                 folder.write_batch(number, rows)
+                clock.stop("writing")
                 if request.asked:
                     break
         folder.log(
             "finished" if all(folder.done()) else "stopped",
             seconds=round(time.perf_counter() - begun, 3),
+            stages={k: round(v, 3) for k, v in {**seconds, **getattr(passes, "seconds", {})}.items()},
             verified=getattr(passes, "verified", 0),
         )
     return Study.open(out)

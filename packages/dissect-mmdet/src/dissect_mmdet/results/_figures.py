@@ -165,7 +165,7 @@ def _single_variants(rows: Sequence[Mapping[str, Any]], metric: str) -> NamedFig
     low, high = (np.array([r[f"{metric}_{end}"] for r in worst]) for end in ("low", "high"))
     reach = np.maximum([change - low, high - change], 0)
     axes.errorbar(change, range(len(worst)), xerr=reach, fmt="o", color="#0072B2", markersize=5, capsize=2)
-    axes.set_yticks(range(len(worst)), [_short(r["id"]) for r in worst], fontsize=8)
+    axes.set_yticks(range(len(worst)), [_short(r["id"], 80) for r in worst], fontsize=8)
     axes.invert_yaxis()
     axes.axvline(0, color="#555555", linestyle="--", linewidth=1)
     axes.set_xlabel(f"change of {title_of(metric)}, with its paired 95 % interval")

@@ -1,8 +1,17 @@
 """Prefix replay: many variants of a model for little more than the work that each really changes."""
 
 from ._pass import BatchPass, ReplayCounts, ReplayWarning
-from ._probe import replayed_effects
+from ._probe import EffectPass, replayed_effects
 from ._replay import PrefixReplay
 from ._trace import Call, Trace
 
-__all__ = ["BatchPass", "Call", "PrefixReplay", "ReplayCounts", "ReplayWarning", "Trace", "replayed_effects"]
+__all__ = [
+    "BatchPass",
+    "Call",
+    "EffectPass",
+    "PrefixReplay",
+    "ReplayCounts",
+    "ReplayWarning",
+    "Trace",
+    "replayed_effects",
+]

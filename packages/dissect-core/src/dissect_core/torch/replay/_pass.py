@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
+from weakref import WeakKeyDictionary
 
 from torch import nn
 
@@ -19,6 +20,7 @@ from ._wrapping import Around
 
 Batch = TypeVar("Batch")
 Output = TypeVar("Output")
+Result = TypeVar("Result")
 
 
 class ReplayWarning(UserWarning):
@@ -70,6 +72,13 @@ class Session(Generic[Batch, Output]):
     counts: ReplayCounts = field(default_factory=ReplayCounts)
     wanted: set[int] = field(default_factory=set)
     around: Around | None = None
+    _parameters: WeakKeyDictionary[Variant, tuple[str, ...]] = field(default_factory=WeakKeyDictionary)
+
+    def parameters_of(self, variant: Variant) -> tuple[str, ...]:
+        """Names of the parameters that a variant edits, worked out once: its masks take time."""
+        if variant not in self._parameters:
+            self._parameters[variant] = tuple(edit.parameter for edit in variant.edits())
+        return self._parameters[variant]
 
 
 class BatchPass(Generic[Batch, Output]):
@@ -104,7 +113,7 @@ class BatchPass(Generic[Batch, Output]):
     def moment(self, variant: Variant) -> int:
         """Boundary of the baseline's pass up to which a variant's pass is the same."""
         model = self.model
-        edited = named_parameters(model, [edit.parameter for edit in variant.edits()])
+        edited = named_parameters(model, self._session.parameters_of(variant))
         uses = [self.trace.first_use.get(storage(parameter), NEVER) for parameter in edited.values()]
         for site in variant.sites():
             place = place_of(model, site)
@@ -132,25 +141,29 @@ class BatchPass(Generic[Batch, Output]):
         self, variant: Variant, reference: Reference | None = None
     ) -> tuple[Output, VariantReport]:
         """What the model gives with the variant applied, and what that changed."""
-        player = self.player(variant)
-        self._forget(variant)
-        counts = self._session.counts
-        counts.passes += 1
+        self.forget_before(variant)
         with applied(self.model, variant, reference) as report:
-            try:
-                output = self.once(player)
-            except DivergedError:
-                counts.full += 1
-                warnings.warn(
-                    f"{variant.id!r} called other modules than the baseline before its first ablated component was "
-                    "used, so it was run in full. Something outside the model decides what is called.",
-                    ReplayWarning,
-                    stacklevel=3,
-                )
-                output = self.once(None)
-            counts.calls += player.met
-            counts.replayed += player.replayed
+            output = self.attempt(variant, self.once)
         return output, report
+
+    def attempt(self, variant: Variant, run: Callable[["Player | None"], Result]) -> Result:
+        """Run something with what answers module calls for a variant, and without it if the pass diverges."""
+        player, counts = self.player(variant), self._session.counts
+        counts.passes += 1
+        try:
+            result = run(player)
+        except DivergedError:
+            counts.full += 1
+            warnings.warn(
+                f"{variant.id!r} called other modules than the baseline before its first ablated component was "
+                "used, so it was run in full. Something outside the model decides what is called.",
+                ReplayWarning,
+                stacklevel=4,
+            )
+            result = run(None)
+        counts.calls += player.met
+        counts.replayed += player.replayed
+        return result
 
     def run_in_full(self, variant: Variant, reference: Reference | None = None) -> Output:
         """The same without replay, to check it."""
@@ -172,8 +185,8 @@ class BatchPass(Generic[Batch, Output]):
             output = self.once(recorder)
         return output, tracer.trace, recorder.results
 
-    def _forget(self, variant: Variant) -> None:
-        """Drop what no variant needs any more that comes later in `order`."""
+    def forget_before(self, variant: Variant) -> None:
+        """Drop what neither a variant nor those that come later in `order` need."""
         while self._left and self._left[-1] > self._moments.get(variant.id, NEVER):
             self._left.pop()
         if self._left:

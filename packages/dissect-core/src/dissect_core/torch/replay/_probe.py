@@ -10,20 +10,42 @@ from ._pass import BatchPass
 from ._players import Player
 
 
-class _ReplayedProbe(Probe[Any]):
-    """A probe whose passes of variants are answered from the record of a batch."""
+class EffectPass(Probe[Any]):
+    """Runs variants on a batch by replay, and measures meanwhile what they change in what they ablate.
 
-    def __init__(self, one: BatchPass[Any, Any]) -> None:
-        self._playing: Player | None = None
-        super().__init__(one.model, lambda _model, _batch: one.once(self._playing), None)
+    Parameters
+    ----------
+    one : BatchPass
+        Of `PrefixReplay.on`, begun with these variants, before any of them was run: records are dropped then.
+    variants : sequence of Variant
+        All that will be run.
+    """
+
+    def __init__(self, one: BatchPass[Any, Any], variants: Sequence[Variant]) -> None:
         self._one = one
+        self._playing: Player | None = None
+        self._output: Any = None
+        super().__init__(one.model, self._once, None)
+        self.remember(path for variant in variants for path in self.paths(variant))
 
-    def replayed(self, variant: Variant, reference: Reference | None) -> VariantEffect:
-        self._playing = self._one.player(variant)
-        try:
-            return self.effect(variant, reference)
-        finally:
-            self._playing = None
+    def run_with_effect(
+        self, variant: Variant, reference: Reference | None = None
+    ) -> tuple[Any, VariantEffect]:
+        """What the model gives with the variant applied, and what that changed."""
+
+        def passed(player: Player | None) -> VariantEffect:
+            self._playing = player
+            try:
+                return self.effect(variant, reference)
+            finally:
+                self._playing = None
+
+        effect = self._one.attempt(variant, passed)
+        return self._output, effect
+
+    def _once(self, _model: Any, _batch: Any) -> Any:
+        self._output = self._one.once(self._playing)
+        return self._output
 
 
 def replayed_effects(
@@ -64,6 +86,5 @@ def replayed_effects(
     >>> [effect.is_no_op for effect in effects.values()]
     [True, False, False]
     """
-    probe = _ReplayedProbe(one)
-    probe.remember(path for variant in variants for path in probe.paths(variant))
-    return {variant.id: probe.replayed(variant, reference_of(variant)) for variant in variants}
+    probe = EffectPass(one, variants)
+    return {variant.id: probe.run_with_effect(variant, reference_of(variant))[1] for variant in variants}
