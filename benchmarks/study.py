@@ -1,0 +1,285 @@
+"""Time whole studies, from the checkpoint to the tables, beside the manner of Deep Dissect 1.0, in one run.
+
+    python benchmarks/study.py [--threads 1] [--images 2] [--only DETR DINO ...] [--bundled detr ...] [--device cpu]
+
+The old way: for each variant an ablated checkpoint is written and `init_detector` loads it, images go through
+`inference_detector` one by one, results are pickled, and each of four metrics reads the pickle again. `run` does the
+same study, and its tables hold more. Full-size detectors have random weights, which are as fast as trained ones, and
+go image by image here too; the bundled ones take ten images at a time.
+
+The limit is one pass of the baseline and, for each variant, the share of its operations that come after the first use
+of what it ablates (by `torch.utils.flop_counter`). Memory is the most that the process held, less what it held before.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import json
+import logging
+import pickle
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+
+from _old_way import PASSES
+
+from dissect_core.plan import Variant, plan
+from dissect_core.spec import load_spec
+from dissect_core.study import ImageRef, Study, no_bar, run
+from dissect_core.torch import edit_state
+from dissect_eval import GroundTruth
+from dissect_mmdet import open_mmdet
+from dissect_mmdet.results import Settings, measure, truth_file, write_results
+
+FULL = ["DETR", "Deformable DETR", "DINO"]
+SPEC = {
+    "name": "four components",
+    "ablations": [
+        {
+            "name": name,
+            "target": {"unit": unit, "components": role},
+            "select": {"by": "fraction", "fractions": [0.1, 0.3, 0.5, 0.7, 0.9], "rounding": "nearest"},
+        }
+        for name, unit, role in [
+            ("query embeddings", "query", "query_embedding"),
+            ("encoder self-attention", "head", "encoder.self_attn"),
+            ("decoder self-attention", "head", "decoder.self_attn"),
+            ("decoder cross-attention", "head", "decoder.cross_attn"),
+        ]
+    ],
+}
+
+
+class Case:
+    """A detector on disk, and images for it."""
+
+    def __init__(self, name: str, folder: Path, n_images: int, device: str) -> None:
+        from dissect_mmdet.demo import DEMO_DETECTORS
+
+        self.batch_size = 10 if name in DEMO_DETECTORS else 1
+        self.name, self.folder, self.device = name, folder, device
+        if name in DEMO_DETECTORS:
+            self._bundled(n_images)
+        else:
+            self._full_size(n_images)
+        self.truth = GroundTruth.from_coco(self.annotations)
+        self.paths = [self.images / file for file in self.truth.file_names]
+        self.detector = open_mmdet(config=self.config, checkpoint=self.checkpoint, device=device)
+        self.spec = load_spec(SPEC)
+        self.variants = plan(self.spec, self.detector.anatomy)
+
+    def _bundled(self, n_images: int) -> None:
+        from dissect_mmdet.demo import demo_files, write_split
+
+        files = demo_files(self.name)
+        self.config, self.checkpoint = files.config, files.checkpoint
+        self.images, self.annotations = write_split(self.folder / "data", "test", n_images)
+
+    def _full_size(self, n_images: int) -> None:
+        import cv2
+
+        import zoo
+        from dissect_mmdet.ops import enable_mmcv_ops
+
+        enable_mmcv_ops()
+        model, _ = zoo.build_detector(zoo.ARCHITECTURES[self.name])
+        self.config = zoo.config_folder() / zoo.ARCHITECTURES[self.name]
+        self.checkpoint = self.folder / "model.pth"
+        names = zoo_classes()
+        torch.save(
+            {"state_dict": model.state_dict(), "meta": {"dataset_meta": {"classes": names}}}, self.checkpoint
+        )
+        self.images, self.annotations = self.folder / "images", self.folder / "truth.json"
+        self.images.mkdir()
+        rng = np.random.default_rng(0)
+        images, boxes = [], []
+        for number in range(n_images):
+            file = f"{number:06}.png"
+            cv2.imwrite(str(self.images / file), zoo.random_image(600, 800, number))
+            images.append({"id": number, "file_name": file, "width": 800, "height": 600})
+            for _ in range(7):
+                box = [*rng.uniform(0, 400, 2).tolist(), *rng.uniform(20, 200, 2).tolist()]
+                one = {
+                    "id": len(boxes) + 1,
+                    "image_id": number,
+                    "bbox": box,
+                    "area": box[2] * box[3],
+                    "iscrowd": 0,
+                }
+                boxes.append({**one, "category_id": int(rng.integers(len(names))) + 1})
+        categories = [{"id": i + 1, "name": name} for i, name in enumerate(names)]
+        content = {"images": images, "annotations": boxes, "categories": categories}
+        self.annotations.write_text(json.dumps(content))
+
+    def run(self, out: Path, variants: int | None = None) -> Study:
+        """The study, and its tables."""
+        refs = [
+            ImageRef(f, i) for f, i in zip(self.truth.file_names, self.truth.image_ids.tolist(), strict=True)
+        ]
+        files = {"truth.json": truth_file(self.annotations, self.truth)}
+        study = run(
+            self.spec,
+            self.detector,
+            self.paths,
+            out,
+            refs=refs,
+            files=files,
+            batch_size=self.batch_size,
+            bar=no_bar,
+        )
+        write_results(measure(study, settings=Settings(n_replicates=0)))
+        return study
+
+
+def zoo_classes() -> tuple[str, ...]:
+    """COCO's class names."""
+    from mmdet.datasets import CocoDataset
+
+    names: tuple[str, ...] = CocoDataset.METAINFO["classes"]
+    return names
+
+
+def old_way(case: Case) -> None:
+    """A checkpoint for each variant, loaded anew; images one by one; four passes over a pickle."""
+    from mmdet.apis import inference_detector, init_detector
+
+    whole = torch.load(case.checkpoint, map_location="cpu", weights_only=True)
+    per_image = [
+        {
+            "bboxes": torch.tensor(case.truth.boxes[a:b], dtype=torch.float32),
+            "labels": torch.tensor(case.truth.category_ids[a:b]),
+        }
+        for a, b in zip(case.truth.image_splits[:-1], case.truth.image_splits[1:], strict=True)
+    ]
+    for number, variant in enumerate(case.variants):
+        path, results = case.folder / f"ablated-{number}.pth", case.folder / f"results-{number}.pkl"
+        state, _ = edit_state(whole["state_dict"], variant.edits(), seed=variant.seed, variant=variant.id)
+        torch.save({**whole, "state_dict": state}, path)
+        model = init_detector(str(case.config), str(path), device=case.device)
+        samples = []
+        for image, truth in zip(case.paths, per_image, strict=True):
+            found = inference_detector(model, str(image)).pred_instances.cpu()
+            predicted = {"bboxes": found.bboxes, "labels": found.labels, "scores": found.scores}
+            samples.append({"gt_instances": truth, "pred_instances": predicted})
+        results.write_bytes(pickle.dumps(samples))
+        for metric in PASSES:
+            metric(results)
+        path.unlink()
+
+
+def seconds(function: Callable[[], object]) -> float:
+    """Time of one call by the clock."""
+    start = time.perf_counter()
+    function()
+    return time.perf_counter() - start
+
+
+def peak_mib(function: Callable[[], object]) -> float:
+    """Most memory that the process held during a call, less what it held before, in MiB; Linux only."""
+
+    def status(field: str) -> float:
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return next(float(line.split()[1]) for line in lines if line.startswith(field)) / 1024
+
+    Path("/proc/self/clear_refs").write_text("5")
+    before = status("VmRSS")
+    function()
+    return status("VmHWM") - before
+
+
+def limit(case: Case) -> tuple[float, float, float, dict[str, float]]:
+    """Seconds of a baseline pass, of tracing one, and the least that the variants of one image can take."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    from dissect_core.torch.replay import PrefixReplay
+
+    def flops(function: Callable[[], object]) -> int:
+        with FlopCounterMode(display=False) as counter:
+            function()
+        return int(counter.get_total_flops())
+
+    (batch, *_) = case.detector.prepare(case.paths[: case.batch_size], case.batch_size)
+    plain = min(seconds(lambda: case.detector.predict_batch(batch)) for _ in range(3))
+    total = flops(lambda: case.detector.predict_batch(batch))
+    replay: PrefixReplay[Any, Any] = PrefixReplay(case.detector.model, case.detector.predict_batch)
+    with replay.on(batch, case.variants):
+        pass  # the first batch shows what to record
+    traced = []
+    shares: dict[str, float] = {}
+    for _ in range(3):
+        start = time.perf_counter()
+        with replay.on(batch, case.variants) as one:
+            traced.append(time.perf_counter() - start)
+            if not shares:
+                shares = {v.id: flops(_runner(one, v)) / total for v in one.order}
+    return plain, min(traced), plain * (1 + sum(shares.values())), shares
+
+
+def _runner(one: Any, variant: Variant) -> Callable[[], object]:
+    return lambda: one.run(variant)
+
+
+def compare(case: Case) -> None:
+    """Print the table of one detector."""
+    plain, traced, least, shares = limit(case)
+    (batch, *_) = case.detector.prepare(case.paths[: case.batch_size], case.batch_size)
+    memory = peak_mib(lambda: case.detector.predict_batch(batch))
+    out = case.folder / "study"
+    started = time.perf_counter()
+    memory_of_run = peak_mib(lambda: case.run(out))
+    new = time.perf_counter() - started
+    stages = json.loads((out / "log.jsonl").read_text().splitlines()[-1])["stages"]
+    with contextlib.redirect_stdout(io.StringIO()):  # mmengine tells of every checkpoint
+        old = seconds(lambda: old_way(case))
+    n = -(-len(case.paths) // case.batch_size)
+    engine = sum(stages.values())
+    print(f"\n{case.name}: {len(case.variants)} variants, {len(case.paths)} images; a pass {plain:.3f} s")
+    print(f"  old way {old:8.1f} s    run {new:7.1f} s    ratio {old / new:5.1f}")
+    print(
+        f"  limit {n * least:6.1f} s    run / limit {new / (n * least):.2f}    tracing {traced / plain - 1:+.1%}"
+    )
+    print(f"  peak memory: a pass {memory:.0f} MiB, the study {memory_of_run:.0f} MiB")
+    rest = {**stages, "tables and the rest": new - engine}
+    print(
+        "  where it goes: "
+        + ", ".join(f"{what} {s:.2f} s" for what, s in sorted(rest.items(), key=lambda x: -x[1]))
+    )
+    by_ablation: dict[str, list[float]] = {}
+    for variant in case.variants[1:]:
+        by_ablation.setdefault(variant.ablation, []).append(shares[variant.id])
+    print("  share of a pass: " + ", ".join(f"{k} {np.mean(v):.3f}" for k, v in by_ablation.items()))
+
+
+def main() -> None:
+    """Compare detector by detector."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--images", type=int, default=2)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--only", nargs="*", default=FULL, help="architectures of tests/zoo.py")
+    parser.add_argument("--bundled", nargs="*", default=["detr", "deformable_detr", "dino"])
+    parser.add_argument("--bundled-images", type=int, default=20)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    logging.disable(logging.WARNING)
+    warnings.simplefilter("ignore")
+    for names, n_images in ((options.bundled, options.bundled_images), (options.only, options.images)):
+        for name in names:
+            with tempfile.TemporaryDirectory() as folder:
+                compare(Case(name, Path(folder), n_images, options.device))
+
+
+if __name__ == "__main__":
+    main()

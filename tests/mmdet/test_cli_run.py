@@ -1,0 +1,214 @@
+"""``deep-dissect run`` and what looks at its folder, as a user calls them."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dissect_core.study import Study
+from dissect_eval import Detections, GroundTruth, coco_ap
+from dissect_mmdet.cli import main
+from dissect_mmdet.demo import write_split
+
+SPEC = """
+name: few heads
+ablations:
+  - name: encoder heads
+    target: {unit: head, components: encoder.self_attn}
+    select: {by: indices, indices: [1, 9]}
+  - name: queries
+    target: {unit: query, components: query_embedding}
+    select: {by: fraction, fractions: [0.3, 0.9], repeats: 2}
+    interventions: [zero, {space: weight, kind: noise}]
+"""
+
+
+def call(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as ended:
+        main([str(word) for word in words])
+    out, err = capsys.readouterr()
+    return int(ended.value.code or 0), out, err
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("run")
+    (folder / "few.yaml").write_text(SPEC)
+    write_split(folder / "data", "test", 8)
+    return folder
+
+
+def words(place: Path, out: Path) -> list[object]:
+    data = [
+        "--images",
+        place / "data" / "test",
+        "--annotations",
+        place / "data/annotations/instances_test.json",
+    ]
+    return ["run", place / "few.yaml", "-w", "demo:detr", *data, "-o", out, "--batch-size", 4]
+
+
+@pytest.fixture(scope="module")
+def study(place: Path) -> Study:
+    with pytest.raises(SystemExit) as ended:
+        main([str(w) for w in [*words(place, place / "out"), "--verify", "1", "--replicates", "50"]])
+    assert not ended.value.code
+    return Study.open(place / "out")
+
+
+def test_run_writes_tables_and_a_page(study: Study, place: Path) -> None:
+    assert study.is_complete
+    names = {path.name for path in study.path.iterdir()}
+    assert {
+        "summary.csv",
+        "summary.json",
+        "summary.parquet",
+        "report.html",
+        "truth.json",
+        "log.jsonl",
+    } <= names
+    log = [json.loads(line) for line in (study.path / "log.jsonl").read_text().splitlines()]
+    assert log[-1]["verified"] == len(study.variants) * 2, "every pass was compared with a full one"
+    told = json.loads((study.path / "summary.json").read_text())
+    truth = GroundTruth.from_coco(place / "data/annotations/instances_test.json")
+    found = study.found("baseline").by_image().values()
+    boxes = Detections.from_arrays(list(found), truth.image_ids.tolist(), sorted(truth.category_names))
+    assert told["variants"][0]["AP"] == pytest.approx(coco_ap(truth, boxes, backend="pycocotools").AP)
+    assert told["variants"][0]["AP50"] > 0.7
+
+
+def test_again_it_only_measures(study: Study, place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = (study.path / "detections/shard-00000.parquet").stat().st_mtime_ns
+    status, out, err = call(capsys, *words(place, study.path), "--replicates", 0)
+    assert status == 0, err
+    assert "few heads: 10 variants, 8 images" in out
+    assert "queries: noise" in out
+    assert (study.path / "detections/shard-00000.parquet").stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--batch-size", 2], "batch_size was 4, is now 2"),
+        (["--limit", 4], "images.count was 8, is now 4"),
+        (["--on-bad-image", "maybe"], "--on-bad-image must be fail or skip, got 'maybe'"),
+        (["--verify", 2], "--verify"),
+        (["-w", "demo:dino"], "detector.weights_sha256 was"),
+    ],
+)
+def test_what_cannot_go_on_is_one_line(
+    study: Study, place: Path, capsys: pytest.CaptureFixture[str], more: list[object], said: str
+) -> None:
+    status, _, err = call(capsys, *words(place, study.path), *more)
+    assert status == 2
+    assert said in err
+    assert err.strip().count("\n") == 0
+
+
+def test_force_new_begins_another_folder(
+    study: Study, place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    more = ["--limit", 2, "--replicates", 0, "--force-new"]
+    status, out, err = call(capsys, *words(place, study.path), *more)
+    assert status == 0, err
+    other = Study.open(place / "out-2")
+    assert len(other.images) == 2
+    assert str(other.path / "report.html") in out
+
+
+def test_a_study_needs_images_and_truth(
+    place: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    status, _, err = call(capsys, "run", place / "few.yaml", "-w", "demo:detr", "-o", tmp_path / "out")
+    assert (status, "give --images and --annotations, or --demo" in err) == (2, True)
+    status, _, err = call(capsys, "run", place / "few.yaml", "-o", tmp_path / "out")
+    assert (status, "needs a detector" in err) == (2, True)
+    assert not (tmp_path / "out").exists()
+
+
+def test_ctrl_c_says_how_to_go_on(place: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    line = [
+        sys.executable,
+        "-c",
+        "from dissect_mmdet.cli import main; main()",
+        *map(str, words(place, out)),
+        "--batch-size",
+        "1",
+    ]
+    child = subprocess.Popen(
+        line,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    while not list(out.glob("detections/*.parquet")):
+        assert child.poll() is None
+        time.sleep(0.01)
+    child.send_signal(signal.SIGINT)
+    told, errors = child.communicate(timeout=60)
+    assert child.returncode == 130
+    assert "the same command goes on from there" in told
+    assert "stopping after this batch" in errors
+    assert "nothing half-written" in errors
+    done, wanted = Study.open(out).progress()
+    assert 0 < done < wanted
+
+
+def test_status_report_compare_and_export(
+    study: Study, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    status, out, _ = call(capsys, "status", study.path)
+    assert (status, "complete; nobody runs it" in out) == (0, True)
+    status, out, _ = call(capsys, "status", study.path, "--json")
+    assert json.loads(out)["batches_done"] == 2
+    status, out, err = call(
+        capsys, "report", study.path, "--metric", "AP", "--replicates", 0, "--figures", "svg", "--latex"
+    )
+    assert status == 0, err
+    assert (study.path / "summary.tex").read_text().startswith(r"\begin{tabular}")
+    assert (study.path / "figures" / "dose-response.svg").stat().st_size > 5000
+    status, out, _ = call(capsys, "compare", study.path, study.path, "--json")
+    assert all(row["AP50_change"] == 0 for row in json.loads(out)["rows"])
+    status, out, _ = call(capsys, "compare", study.path, study.path)
+    assert "+0.000" in out
+    target = tmp_path / "baseline.json"
+    status, out, _ = call(capsys, "export-coco", study.path, "--variant", "baseline", "-o", target)
+    assert status == 0
+    entries = json.loads(target.read_text())
+    assert len(entries) == len(study.found("baseline").scores)
+    assert set(entries[0]) == {"image_id", "category_id", "bbox", "score"}
+    for wrong, said in [
+        (["status", tmp_path], "no study"),
+        (["report", study.path, "--metric", "mAP"], "--metric must be one of AP, AP50"),
+        (["report", study.path, "--figures", "gif"], "--figures must be png, svg or both"),
+        (["export-coco", study.path, "--variant", "basline"], "Did you mean baseline?"),
+        (["export-coco", study.path, "-o", target], "exists already"),
+        (["compare", study.path, tmp_path], "no study"),
+    ]:
+        status, _, err = call(capsys, *wrong)
+        assert (status, said in err) == (2, True), err
+
+
+def test_an_adapter_that_the_study_names_is_opened(
+    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dissect_mmdet.cli import _study
+
+    asked: list[Any] = []
+
+    def opened(name: str, **options: Any) -> Any:
+        asked.append((name, options))
+        raise FileNotFoundError("as far as this test goes")
+
+    monkeypatch.setattr(_study, "open_by_adapter", opened)
+    (tmp_path / "s.yaml").write_text(SPEC + "detector: {adapter: mine, options: {weights: a.pt}}\n")
+    call(capsys, "run", tmp_path / "s.yaml", "-o", tmp_path / "out")
+    assert asked == [("mine", {"weights": "a.pt"})]

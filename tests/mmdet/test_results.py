@@ -1,0 +1,279 @@
+"""A study's tables hold what other ways of counting give, and its page is whole and safe."""
+
+import csv
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+import studies
+from dissect_core import StudyError
+from dissect_core.detectors import ImageDetections
+from dissect_core.spec import load_spec
+from dissect_core.study import ImageRef, Study
+from dissect_eval import Detections, GroundTruth, bootstrap, coco_ap, detection_metrics, error_types
+from dissect_mmdet.results import (
+    TRUTH,
+    Settings,
+    compare,
+    figures,
+    kept_truth,
+    latex_table,
+    measure,
+    summary_rows,
+    truth_file,
+    write_report,
+    write_results,
+)
+from toy_detector import ToyDetector, write_scenes
+
+N = 12
+FAST = Settings(n_replicates=100)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Path], Path]:
+    """Scenes, and an annotation file that holds more than the study's images."""
+    folder = tmp_path_factory.mktemp("data")
+    (folder / "images").mkdir()
+    scenes = write_scenes(folder / "images", N + 2)
+    content: dict[str, Any] = {
+        "images": [
+            {"id": 100 + i, "file_name": s.path.name, "width": 96, "height": 64} for i, s in enumerate(scenes)
+        ],
+        "annotations": [],
+        "categories": [{"id": 7 + i, "name": name} for i, name in enumerate(ToyDetector.class_names)],
+    }
+    for i, scene in enumerate(scenes):
+        for (x, y, right, bottom), label in zip(scene.boxes.tolist(), scene.labels.tolist(), strict=True):
+            box = [x, y, right - x, bottom - y]
+            one = {"id": len(content["annotations"]) + 1, "image_id": 100 + i, "category_id": 7 + label}
+            outline = [[x, y, right, y, right, bottom]]
+            area = {"area": box[2] * box[3], "iscrowd": 0, "segmentation": outline}
+            content["annotations"].append({**one, "bbox": box, **area})
+    annotations = folder / "truth.json"
+    annotations.write_text(json.dumps(content))
+    return [scene.path for scene in scenes[:N]], annotations
+
+
+def run_with_truth(data: tuple[list[Path], Path], out: Path, detector: Any = None, **options: Any) -> Study:
+    images, annotations = data
+    truth = GroundTruth.from_coco(annotations).subset([100 + i for i in range(N)])
+    refs = [ImageRef(path.name, 100 + i) for i, path in enumerate(images)]
+    files = {TRUTH: truth_file(annotations, truth)}
+    return studies.run_toy(images, out, detector, refs=refs, files=files, **options)
+
+
+@pytest.fixture(scope="module")
+def study(data: tuple[list[Path], Path], tmp_path_factory: pytest.TempPathFactory) -> Study:
+    return run_with_truth(data, tmp_path_factory.mktemp("results") / "study")
+
+
+@pytest.fixture(scope="module")
+def results(study: Study) -> Any:
+    return measure(study, settings=FAST)
+
+
+def by_hand(data: tuple[list[Path], Path], variant: str, images: list[int] | None = None) -> tuple[Any, Any]:
+    """Truth and detections of a variant, from the detector itself."""
+    from dissect_core.plan import plan
+
+    chosen = list(range(N)) if images is None else images
+    detector = ToyDetector()
+    (one,) = [v for v in plan(studies.toy_spec(), detector.anatomy) if v.id == variant]
+    with detector.ablated(one):
+        found = [detector.predict_batch(next(detector.prepare([data[0][i]])))[0] for i in chosen]
+    ids = [100 + i for i in chosen]
+    truth = GroundTruth.from_coco(data[1]).subset(ids)
+    return truth, Detections.from_arrays(found, ids, [7, 8, 9])
+
+
+VARIANTS = ["baseline", "channels/channel/each/features:1", "weights/element/0.6/1/noise"]
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_numbers_are_those_of_other_ways(data: Any, results: Any, variant: str) -> None:
+    truth, found = by_hand(data, variant)
+    row = next(row for row in summary_rows(results) if row["id"] == variant)
+    ap = coco_ap(truth, found, backend="pycocotools")
+    for name in ("AP", "AP50", "AP75", "APs", "APm", "AR100"):
+        np.testing.assert_allclose(row[name], getattr(ap, name), atol=1e-12)
+    detection = detection_metrics(truth, found)
+    assert row["f1"] == pytest.approx(detection.micro.f1)
+    assert row["recall"] == pytest.approx(detection.micro.recall)
+    assert row["n_detections"] == found.n_boxes
+    assert results.errors[variant].counts == error_types(truth, found).counts
+    baseline = coco_ap(truth, by_hand(data, "baseline")[1], backend="pycocotools")
+    assert row["AP_difference"] == pytest.approx(ap.AP - baseline.AP)
+
+
+def test_intervals_are_the_paired_bootstraps(data: Any, results: Any) -> None:
+    variant = VARIANTS[1]
+    truth, found = by_hand(data, variant)
+    baseline = by_hand(data, "baseline")[1]
+    expected = bootstrap(truth, baseline, found, metrics=["AP50"], n_replicates=100, seed=0)
+    row = next(row for row in summary_rows(results) if row["id"] == variant)
+    (one,) = (
+        [r for r in expected if r.category_id is None]
+        if not isinstance(expected, dict)
+        else [expected["AP50"]]
+    )
+    assert (row["AP50_low"], row["AP50_high"]) == pytest.approx((one.low, one.high))
+
+
+def test_tables_agree_in_all_formats_and_come_again_byte_for_byte(
+    results: Any, study: Study, tmp_path: Path
+) -> None:
+    files = write_results(results, tmp_path)
+    contents = {path.name: path.read_bytes() for path in files}
+    assert sorted(contents) == sorted(
+        [f"{n}.{k}" for n in ("summary", "per_class", "errors", "repeats") for k in ("csv", "parquet")]
+        + ["summary.json"]
+    )
+    write_results(measure(study, settings=FAST), tmp_path)
+    assert {path.name: path.read_bytes() for path in files} == contents
+    rows = list(csv.DictReader(contents["summary.csv"].decode().splitlines()))
+    table = pq.read_table(tmp_path / "summary.parquet").to_pylist()
+    told = json.loads(contents["summary.json"])
+    assert [row["id"] for row in rows] == list(study.variants) == [row["id"] for row in told["variants"]]
+    for text, typed, plain in zip(rows, table, told["variants"], strict=True):
+        for name in ("AP", "AP50_difference", "output_change", "APl"):
+            value = None if text[name] == "" else float(text[name])
+            assert value == typed[name] == plain[name]
+    assert rows[0]["APl"] == "", "no large object: undefined, not 0"
+    assert told["n_images"] == N
+    classes = list(csv.DictReader(contents["per_class.csv"].decode().splitlines()))
+    assert {row["category"] for row in classes} == {"red", "green", "blue"}
+
+
+def test_repeats_are_means_over_draws(results: Any) -> None:
+    values = {row["id"]: row["AP50"] for row in summary_rows(results)}
+    draws = [values[f"weights/element/0.6/{i}/noise"] for i in (0, 1)]
+    (row,) = [
+        r
+        for r in results.repeats()
+        if (r["ablation"], r["metric"], r["intervention"]) == ("weights", "AP50", "noise") and r["dose"] > 0.5
+    ]
+    assert (row["variants"], row["n"]) == (2, 2)
+    assert row["mean"] == pytest.approx(np.mean(draws))
+    assert row["standard_deviation"] == pytest.approx(np.std(draws, ddof=1))
+
+
+def test_a_bad_image_counts_nowhere(data: Any, tmp_path: Path) -> None:
+    images = [tmp_path / path.name for path in data[0]]
+    for path, original in zip(images, data[0], strict=True):
+        path.write_bytes(original.read_bytes())
+    images[3].write_bytes(b"")
+    found = measure(
+        run_with_truth((images, data[1]), tmp_path / "out", on_bad_image="skip"),
+        settings=Settings(n_replicates=0),
+    )
+    assert found.n_bad_images == 1
+    truth, boxes = by_hand(data, "baseline", [i for i in range(N) if i != 3])
+    assert summary_rows(found)[0]["AP"] == pytest.approx(coco_ap(truth, boxes).AP)
+
+
+class Broken(ToyDetector):
+    """Gives a NaN for one variant."""
+
+    broken = False
+
+    @contextmanager
+    def ablated(self, variant: Any, *, reference: Any = None) -> Iterator[Any]:
+        self.broken = variant.id == VARIANTS[1]
+        with super().ablated(variant, reference=reference) as report:
+            yield report
+        self.broken = False
+
+    def predict_batch(self, batch: Any) -> list[ImageDetections]:
+        found = super().predict_batch(batch)
+        if self.broken:
+            found = [ImageDetections(f.boxes * np.nan, f.scores, f.labels) for f in found]
+        return found
+
+
+def test_detections_that_are_not_finite_are_left_out_and_told(data: Any, tmp_path: Path) -> None:
+    found = measure(run_with_truth(data, tmp_path / "out", Broken()), settings=Settings(n_replicates=0))
+    rows = {row["id"]: row for row in summary_rows(found)}
+    assert rows[VARIANTS[1]]["n_not_finite"] > 5
+    assert rows[VARIANTS[1]]["n_detections"] == 0
+    assert rows[VARIANTS[1]]["AP"] == 0
+    assert rows["baseline"]["n_not_finite"] == 0
+
+
+def test_what_cannot_be_measured_is_an_error(data: Any, study: Study, tmp_path: Path) -> None:
+    from dissect_core.study import StopRequest
+
+    stop = StopRequest()
+    stop.ask()
+    begun = run_with_truth(data, tmp_path / "begun", stop=stop)
+    with pytest.raises(StudyError, match="not complete: 1 of 6 batches"):
+        measure(begun)
+    bare = studies.run_toy(data[0], tmp_path / "bare")
+    with pytest.raises(StudyError, match="holds no truth"):
+        measure(bare)
+    assert kept_truth(study).n_images == N
+    assert b"segmentation" not in (study.path / TRUTH).read_bytes()
+
+
+def test_the_page_is_whole_safe_and_shows_examples(results: Any, data: Any, tmp_path: Path) -> None:
+    page = write_report(results, tmp_path, formats=("png", "svg")).read_text()
+    for variant in results.study.variants:
+        assert f"<td>{variant}</td>" in page
+    assert page.count("<figure>") >= 5
+    assert "objects lost" in page
+    sources = re.findall(r"""(?:src|href)=["']([^"']+)""", page)
+    assert sources
+    assert all(source.startswith("data:image/") for source in sources), "nothing is fetched"
+    names = sorted(path.name for path in (tmp_path / "figures").iterdir())
+    assert "dose-response.png" in names
+    assert "dose-response.svg" in names
+    hostile = {**studies.SPEC, "name": "<script>alert(1)</script>", "description": "<img src=x>"}
+    other = run_with_truth(data, tmp_path / "hostile", spec=load_spec(hostile))
+    text = write_report(measure(other, settings=Settings(n_replicates=0))).read_text()
+    assert "<script>alert" not in text
+    assert "&lt;script&gt;alert(1)" in text
+    assert "<img src=x>" not in text
+    with pytest.raises(StudyError, match=r"`metric` must be one of AP, .* got 'mAP'"):
+        write_report(results, tmp_path, metric="mAP")
+
+
+def test_pictures_show_the_tables_numbers(results: Any) -> None:
+    drawn = {figure.name: figure.figure for figure in figures(results, "AP50")}
+    rows = {row["id"]: row for row in summary_rows(results)}
+    axes = drawn["dose-response"].axes[0]
+    lines = {line.get_label(): line.get_xydata() for line in axes.get_lines()}
+    noise = next(data for label, data in lines.items() if label == "noise")
+    expected = np.mean([rows[f"weights/element/0.6/{i}/noise"]["AP50"] for i in (0, 1)])
+    assert noise[-1, 1] == pytest.approx(expected)
+    assert noise[0].tolist() == [0.0, rows["baseline"]["AP50"]]
+    classes = drawn["classes"].axes[0]
+    assert [t.get_text() for t in classes.get_xticklabels()] == ["red", "green", "blue"]
+
+
+def test_latex_is_a_table(results: Any) -> None:
+    text = latex_table(results)
+    assert text.count(r"\\") == 1 + 1 + 1 + 2 * 2
+    assert r"\begin{tabular}{llrrrrr}" in text
+    assert re.search(r"weights & noise & [\d.]+\\,\\% & 2 & 0\.\d{3} \$\\pm\$", text)
+
+
+def test_comparison_is_of_losses(data: Any, results: Any, tmp_path: Path) -> None:
+    same = compare(results, results)
+    assert same.by == "variant"
+    assert all(row["AP_change"] == 0 for row in same.rows)
+    spec = load_spec({**studies.SPEC, "ablations": studies.SPEC["ablations"][1:], "seed": 9})
+    other = measure(run_with_truth(data, tmp_path / "other", spec=spec), settings=Settings(n_replicates=0))
+    found = compare(results, other, ("AP50",))
+    assert found.by == "dose"
+    assert (len(found.rows), found.only_first, found.only_second) == (4, 1, 0)
+    spec = load_spec({**studies.SPEC, "ablations": [{**studies.SPEC["ablations"][0], "name": "else"}]})
+    unlike = measure(run_with_truth(data, tmp_path / "unlike", spec=spec), settings=Settings(n_replicates=0))
+    with pytest.raises(StudyError, match="no question in common"):
+        compare(results, unlike)
