@@ -122,8 +122,8 @@ def test_hooks_and_patches_of_others_stay() -> None:
     with replay.on(images(2, 4)[0], variants) as one:
         for variant in one.order:
             assert torch.equal(one.run(variant), one.run_in_full(variant))
-    # Twice to trace and record; in full and replayed for all but the baseline, whose result is on record.
-    assert len(seen) == 2 + 2 * len(variants) - 1
+    # Once to trace and record; in full and replayed for all but the baseline, whose result is on record.
+    assert len(seen) == 1 + 2 * len(variants) - 1
     assert "forward" in vars(model[1])
 
 
@@ -177,3 +177,25 @@ def test_effects_are_those_of_full_passes() -> None:
         assert torch.equal(one.run(variants[1]), one.run_in_full(variants[1]))
     assert effects == {variant.id: probe.effect(variant) for variant in variants}
     assert sum(effect.is_no_op for effect in effects.values()) < len(effects) / 2
+
+
+def test_a_first_pass_that_could_not_keep_all_is_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    from dissect_core.torch.replay import _explore
+
+    model = nn.Sequential(linear(), nn.Sequential(linear(), linear()), linear())
+    passes: list[int] = []
+    model[0].register_forward_hook(lambda *_: passes.append(1))
+    variants = rows_of(model)
+    with PrefixReplay(model.eval(), torch.no_grad()(model)).on(images(1, 4)[0], variants) as one:
+        assert len(passes) == 1
+        assert set(one.trace.outermost(one.moment(variants[-1]))) <= set(one._results)
+    monkeypatch.setattr(_explore, "SPECULATIVE_BYTES", 0)
+    passes.clear()
+    check(model, images(2, 4), variants)
+    with PrefixReplay(model.eval(), torch.no_grad()(model)).on(images(1, 4)[0], variants):
+        passes.clear()
+    replay: PrefixReplay[Any, Any] = PrefixReplay(model.eval(), torch.no_grad()(model))
+    with replay.on(images(1, 4)[0], variants):
+        assert len(passes) == 2
+    with replay.on(images(1, 4)[0], variants):
+        assert len(passes) == 3, "the second batch is recorded at once"

@@ -8,11 +8,13 @@ from weakref import WeakKeyDictionary
 
 from torch import nn
 
+from ...activation_specs import ActivationSite
 from ...plan import Variant
 from .._activation_sites import place_of
 from .._prepared import named_parameters
 from .._reference import Reference
 from .._variants import VariantReport, applied
+from ._explore import Explorer
 from ._players import DivergedError, Player, Recorder
 from ._trace import NEVER, Trace, Tracer
 from ._values import n_bytes, storage
@@ -60,8 +62,8 @@ class Session(Generic[Batch, Output]):
     run : callable
     max_bytes : int or None
     counts : ReplayCounts
-    wanted : set of int
-        Calls whose results the last batch needed.
+    wanted : set of int or None
+        Calls whose results the last batch needed; None before the first one.
     around : callable or None
         What stands around every module's forward at the moment.
     """
@@ -70,7 +72,7 @@ class Session(Generic[Batch, Output]):
     run: Callable[[Batch], Output]
     max_bytes: int | None
     counts: ReplayCounts = field(default_factory=ReplayCounts)
-    wanted: set[int] = field(default_factory=set)
+    wanted: set[int] | None = None
     around: Around | None = None
     _parameters: WeakKeyDictionary[Variant, tuple[str, ...]] = field(default_factory=WeakKeyDictionary)
 
@@ -99,12 +101,17 @@ class BatchPass(Generic[Batch, Output]):
         self._session, self._batch = session, batch
         # Batches are mostly alike: what the last one needed is recorded at once, and else a second pass does it.
         guess = session.wanted
-        self.baseline, self.trace, self._results = self._traced(guess)
+        if guess is None:
+            self.baseline, self.trace, self._results = self._explored(variants)
+        else:
+            self.baseline, self.trace, self._results = self._traced(guess)
         moments = {variant.id: self.moment(variant) for variant in variants}
         needed = {i for moment in set(moments.values()) for i in self.trace.outermost(moment)}
-        if not needed <= guess:
-            session.wanted = needed
+        if not needed <= (self._results.keys() if guess is None else guess):
             self.baseline, self.trace, self._results = self._traced(needed)
+        if guess is None or not needed <= guess:
+            session.wanted = needed
+        self._results = {i: result for i, result in self._results.items() if i in needed}
         self._moments = moments
         self._left = sorted(moments.values())
         self.order = tuple(sorted(variants, key=lambda variant: -moments[variant.id]))
@@ -116,22 +123,37 @@ class BatchPass(Generic[Batch, Output]):
         edited = named_parameters(model, self._session.parameters_of(variant))
         uses = [self.trace.first_use.get(storage(parameter), NEVER) for parameter in edited.values()]
         for site in variant.sites():
-            place = place_of(model, site)
-            path = next(path for path, module in model.named_modules() if module is place.module)
+            path, where = self._place(site)
             call = self.trace.first_call(path)
-            uses.append(NEVER if call is None else call.leave if place.where == "output" else call.enter)
+            uses.append(NEVER if call is None else call.leave if where == "output" else call.enter)
         for path in variant.bypassed():
             call = self.trace.first_call(path)
             uses.append(NEVER if call is None else call.enter)
         if (layer := variant.readout()) is not None:
-            call = self.trace.first_call(layer.rpartition(".")[0].rpartition(".")[0])
+            call = self.trace.first_call(_decoder_of(layer))
             uses.append(NEVER if call is None else call.leave)
         return min(uses, default=NEVER)
+
+    def _boundaries(self, variant: Variant) -> list[str]:
+        """Modules at whose calls a variant's pass may become another one, besides the first uses of parameters."""
+        paths = [self._place(site)[0] for site in variant.sites()] + list(variant.bypassed())
+        layer = variant.readout()
+        return paths if layer is None else [*paths, _decoder_of(layer)]
+
+    def _place(self, site: ActivationSite) -> tuple[str, str]:
+        """The module at which activations are replaced, and whether at its input or output."""
+        place = place_of(self.model, site)
+        path = next(path for path, module in self.model.named_modules() if module is place.module)
+        return path, place.where
 
     def player(self, variant: Variant) -> "Player":
         """What answers module calls for a variant: good for one pass."""
         moment = self._moments.get(variant.id)
-        return Player(self.trace, self._results, self.moment(variant) if moment is None else moment)
+        return self.player_until(self.moment(variant) if moment is None else moment)
+
+    def player_until(self, moment: int) -> "Player":
+        """What answers module calls until a moment: good for one pass."""
+        return Player(self.trace, self._results, moment)
 
     def run(self, variant: Variant, reference: Reference | None = None) -> Output:
         """What the model gives with the variant applied."""
@@ -178,6 +200,17 @@ class BatchPass(Generic[Batch, Output]):
         finally:
             self._session.around = None
 
+    def _explored(self, variants: Sequence[Variant]) -> tuple[Output, Trace, dict[int, Any]]:
+        """The baseline with all on record that these variants may need."""
+        names = {name for variant in variants for name in self._session.parameters_of(variant)}
+        addresses = {storage(parameter) for parameter in named_parameters(self.model, sorted(names)).values()}
+        paths = {path for variant in variants for path in self._boundaries(variant)}
+        tracer = Tracer(self.model)
+        explorer = Explorer(tracer, addresses, paths, self._session.max_bytes)
+        with tracer.uses():
+            output = self.once(explorer)
+        return output, tracer.trace, explorer.results
+
     def _traced(self, wanted: set[int]) -> tuple[Output, Trace, dict[int, Any]]:
         tracer = Tracer(self.model)
         recorder = Recorder(tracer, wanted, self._session.max_bytes)
@@ -192,3 +225,8 @@ class BatchPass(Generic[Batch, Output]):
         if self._left:
             needed = {i for moment in set(self._left) for i in self.trace.outermost(moment)}
             self._results = {i: result for i, result in self._results.items() if i in needed}
+
+
+def _decoder_of(layer: str) -> str:
+    """The decoder that a layer of a module list belongs to."""
+    return layer.rpartition(".")[0].rpartition(".")[0]

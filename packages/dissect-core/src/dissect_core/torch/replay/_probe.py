@@ -26,7 +26,10 @@ class EffectPass(Probe[Any]):
         self._playing: Player | None = None
         self._output: Any = None
         super().__init__(one.model, self._once, None)
+        # Everything that is compared runs after the earliest first use.
+        self._playing = one.player_until(min((one.moment(variant) for variant in variants), default=0))
         self.remember(path for variant in variants for path in self.paths(variant))
+        self._playing = None
 
     def run_with_effect(
         self, variant: Variant, reference: Reference | None = None
@@ -42,6 +45,14 @@ class EffectPass(Probe[Any]):
 
         effect = self._one.attempt(variant, passed)
         return self._output, effect
+
+    def _calls(self) -> dict[str, int]:
+        """Modules by the order in which they first return, from the trace: no pass is needed."""
+        ended = sorted(self._one.trace.calls, key=lambda call: call.leave)
+        order: dict[str, int] = {}
+        for call in ended:
+            order.setdefault(call.path, len(order))
+        return order
 
     def _once(self, _model: Any, _batch: Any) -> Any:
         self._output = self._one.once(self._playing)

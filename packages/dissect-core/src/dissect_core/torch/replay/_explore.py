@@ -1,0 +1,76 @@
+"""The first pass of all: what variants will need of it is not known yet, and recorded all the same."""
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import nn
+
+from ._trace import Tracer
+from ._values import copied, n_bytes
+
+SPECULATIVE_BYTES = 256 * 2**20
+"""Most that is recorded of a first pass without knowing whether it will be needed."""
+
+
+@dataclass(eq=False)
+class Explorer:
+    """Records every result of a pass, and drops it as soon as it is known that nothing will need it.
+
+    A result is needed for a moment if its call is outermost among those that have ended by then. So when a call
+    ends within which no moment of interest lies, the results of the calls inside it are not needed: its own is.
+
+    Attributes
+    ----------
+    tracer : Tracer
+    addresses : collection of int
+        Of the memory of parameters whose first uses are moments of interest.
+    paths : collection of str
+        Modules whose calls begin and end at moments of interest.
+    max_bytes : int or None
+        As for `Recorder`; beyond it, the oldest results are dropped first.
+    results : dict of int to object
+        By the index of the call.
+    """
+
+    tracer: Tracer
+    addresses: Collection[int]
+    paths: Collection[str]
+    max_bytes: int | None
+    results: dict[int, Any] = field(default_factory=dict)
+    held: int = 0
+
+    def __call__(
+        self, path: str, module: nn.Module, forward: Callable[..., Any], args: Any, kwargs: Any
+    ) -> Any:
+        """Run a module's forward, and keep its result for now."""
+        trace = self.tracer.trace
+        index = len(trace.calls)
+        result = self.tracer.call(path, module, forward, args, kwargs)
+        call = trace.calls[index]
+        if call.why_not is None:
+            inside = [at for at in self._moments() if call.enter < at < call.leave]
+            last = max(inside, default=-1)
+            self._drop(i for i in range(index + 1, call.behind) if trace.calls[i].leave > last)
+            self.results[index] = copied(result)
+            self.held += n_bytes(result)
+            self._drop_oldest()
+        return result
+
+    def _moments(self) -> list[int]:
+        trace = self.tracer.trace
+        uses = [trace.first_use[address] for address in self.addresses if address in trace.first_use]
+        if not self.paths:
+            return uses
+        calls = [call for call in trace.calls if call.path in self.paths]
+        return uses + [boundary for call in calls for boundary in (call.enter, call.leave)]
+
+    def _drop(self, indices: Any) -> None:
+        for index in indices:
+            if index in self.results:
+                self.held -= n_bytes(self.results.pop(index))
+
+    def _drop_oldest(self) -> None:
+        most = SPECULATIVE_BYTES if self.max_bytes is None else min(self.max_bytes, SPECULATIVE_BYTES)
+        while self.held > most:
+            self._drop([next(iter(self.results))])
