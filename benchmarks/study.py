@@ -1,6 +1,6 @@
 """Time whole studies, from the checkpoint to the tables, beside the manner of Deep Dissect 1.0, in one run.
 
-    python benchmarks/study.py [--threads 1] [--images 2] [--only DETR DINO ...] [--bundled detr ...] [--device cpu]
+    python benchmarks/study.py [--threads 1] [--images 2] [--repeats 1] [--only DETR DINO ...] [--bundled detr ...]
 
 The old way: for each variant an ablated checkpoint is written and `init_detector` loads it, images go through
 `inference_detector` one by one, results are pickled, and each of four metrics reads the pickle again. `run` does the
@@ -8,7 +8,7 @@ same study, and its tables hold more. Full-size detectors have random weights, w
 go image by image here too; the bundled ones take ten images at a time.
 
 The limit is one pass of the baseline and, for each variant, the share of its operations that come after the first use
-of what it ablates (by `torch.utils.flop_counter`). Memory is the most that the process held, less what it held before.
+of what it ablates (by `torch.utils.flop_counter`). Memory is the most that the process held.
 """
 
 from __future__ import annotations
@@ -36,36 +36,21 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 from _old_way import PASSES
 
 from dissect_core.plan import Variant, plan
-from dissect_core.spec import load_spec
+from dissect_core.spec import StudySpec, load_spec
 from dissect_core.study import ImageRef, Study, no_bar, run
 from dissect_core.torch import edit_state
 from dissect_eval import GroundTruth
 from dissect_mmdet import open_mmdet
 from dissect_mmdet.results import Settings, measure, truth_file, write_results
+from dissect_mmdet.studies import study_path
 
 FULL = ["DETR", "Deformable DETR", "DINO"]
-SPEC = {
-    "name": "four components",
-    "ablations": [
-        {
-            "name": name,
-            "target": {"unit": unit, "components": role},
-            "select": {"by": "fraction", "fractions": [0.1, 0.3, 0.5, 0.7, 0.9], "rounding": "nearest"},
-        }
-        for name, unit, role in [
-            ("query embeddings", "query", "query_embedding"),
-            ("encoder self-attention", "head", "encoder.self_attn"),
-            ("decoder self-attention", "head", "decoder.self_attn"),
-            ("decoder cross-attention", "head", "decoder.cross_attn"),
-        ]
-    ],
-}
 
 
 class Case:
     """A detector on disk, and images for it."""
 
-    def __init__(self, name: str, folder: Path, n_images: int, device: str) -> None:
+    def __init__(self, name: str, folder: Path, n_images: int, repeats: int, device: str) -> None:
         from dissect_mmdet.demo import DEMO_DETECTORS
 
         self.batch_size = 10 if name in DEMO_DETECTORS else 1
@@ -77,7 +62,7 @@ class Case:
         self.truth = GroundTruth.from_coco(self.annotations)
         self.paths = [self.images / file for file in self.truth.file_names]
         self.detector = open_mmdet(config=self.config, checkpoint=self.checkpoint, device=device)
-        self.spec = load_spec(SPEC)
+        self.spec = paper_study(repeats)
         self.variants = plan(self.spec, self.detector.anatomy)
 
     def _bundled(self, n_images: int) -> None:
@@ -123,7 +108,7 @@ class Case:
         content = {"images": images, "annotations": boxes, "categories": categories}
         self.annotations.write_text(json.dumps(content))
 
-    def run(self, out: Path, variants: int | None = None) -> Study:
+    def run(self, out: Path) -> Study:
         """The study, and its tables."""
         refs = [
             ImageRef(f, i) for f, i in zip(self.truth.file_names, self.truth.image_ids.tolist(), strict=True)
@@ -141,6 +126,14 @@ class Case:
         )
         write_results(measure(study, settings=Settings(n_replicates=0)))
         return study
+
+
+def paper_study(repeats: int) -> StudySpec:
+    """The shipped study of query embeddings and three kinds of attention heads at seven doses, with so many draws."""
+    content = load_spec(study_path("paper_protocol")).model_dump(mode="json")
+    for ablation in content["ablations"]:
+        ablation["select"]["repeats"] = repeats
+    return load_spec(content)
 
 
 def zoo_classes() -> tuple[str, ...]:
@@ -187,16 +180,15 @@ def seconds(function: Callable[[], object]) -> float:
 
 
 def peak_mib(function: Callable[[], object]) -> float:
-    """Most memory that the process held during a call, less what it held before, in MiB; Linux only."""
+    """Most memory that the process held during a call, its weights included, in MiB; Linux only."""
 
     def status(field: str) -> float:
         lines = Path("/proc/self/status").read_text().splitlines()
         return next(float(line.split()[1]) for line in lines if line.startswith(field)) / 1024
 
     Path("/proc/self/clear_refs").write_text("5")
-    before = status("VmRSS")
     function()
-    return status("VmHWM") - before
+    return status("VmHWM")
 
 
 def limit(case: Case) -> tuple[float, float, float, dict[str, float]]:
@@ -250,7 +242,9 @@ def compare(case: Case) -> None:
     print(
         f"  limit {n * least:6.1f} s    run / limit {new / (n * least):.2f}    tracing {traced / plain - 1:+.1%}"
     )
-    print(f"  peak memory: a pass {memory:.0f} MiB, the study {memory_of_run:.0f} MiB")
+    print(
+        f"  peak memory: a pass {memory:.0f} MiB, the study {memory_of_run:.0f} MiB ({memory_of_run / memory:.2f} times)"
+    )
     rest = {**stages, "tables and the rest": new - engine}
     print(
         "  where it goes: "
@@ -267,6 +261,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--images", type=int, default=2)
+    parser.add_argument("--repeats", type=int, default=1, help="random draws at each of seven doses")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--only", nargs="*", default=FULL, help="architectures of tests/zoo.py")
     parser.add_argument("--bundled", nargs="*", default=["detr", "deformable_detr", "dino"])
@@ -278,7 +273,7 @@ def main() -> None:
     for names, n_images in ((options.bundled, options.bundled_images), (options.only, options.images)):
         for name in names:
             with tempfile.TemporaryDirectory() as folder:
-                compare(Case(name, Path(folder), n_images, options.device))
+                compare(Case(name, Path(folder), n_images, options.repeats, options.device))
 
 
 if __name__ == "__main__":

@@ -191,3 +191,37 @@ def test_an_output_of_another_shape_has_no_distance() -> None:
         for v in variants_of(model, {"unit": "query", "components": "query_embed"})[1:]
     ]
     assert math.inf in changes
+
+
+class Boxed(nn.Module):
+    """A model whose results are objects, and that reads a parameter itself: there is no output of the ablated part."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = Net()
+        self.shift = nn.Embedding(3, 8)
+
+    def forward(self, image: Any) -> Any:
+        class Result:
+            def __init__(self, tensor: Any) -> None:
+                self.tensor = tensor
+
+        return Result(self.inner(image + self.shift.weight.sum(0)))
+
+
+def test_what_a_model_reads_itself_is_compared_where_its_results_come_from(image: Any) -> None:
+    from dissect_core.torch.replay import PrefixReplay, replayed_effects
+
+    torch.manual_seed(0)
+    model = Boxed().eval()
+    variants = variants_of(model, {"unit": "row", "components": "shift.weight"})
+    probe = Probe(model, run, image)
+    effects = [probe.effect(variant) for variant in variants]
+    for variant, effect in zip(variants[1:], effects[1:], strict=True):
+        assert effect.paths == ("inner",)
+        assert effect.no_op is None
+        assert effect.output_change == pytest.approx(by_hand(model, "inner", variant, image))
+        assert effect.output_change > 0
+    with PrefixReplay(model, lambda batch: run(model, batch)).on(image, variants) as one:
+        replayed = replayed_effects(one, variants)
+    assert list(replayed.values()) == effects

@@ -21,7 +21,7 @@ from ._facts import versions
 from ._folder import ImageRef, StudyFolder
 from ._progress import Bar, MakeBar, no_bar, tqdm_bar
 from ._rows import Row, Status
-from ._run import run
+from ._run import run, weights_sha256
 from ._stop import StopRequest
 from ._study import Found, Study
 
@@ -39,4 +39,5 @@ __all__ = [
     "run",
     "tqdm_bar",
     "versions",
+    "weights_sha256",
 ]

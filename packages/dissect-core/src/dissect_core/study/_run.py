@@ -176,14 +176,8 @@ def describe(detector: Detector) -> dict[str, Any]:
     """What tells one detector from another: its classes, its weights and where they are."""
     found: dict[str, Any] = {"class_names": list(detector.class_names)}
     if isinstance(detector, TorchDetector):
-        state = detector.model.state_dict()
-        digest = hashlib.sha256()
-        for name, value in state.items():
-            if hasattr(value, "detach"):
-                digest.update(f"{name}:{value.dtype}:{tuple(value.shape)};".encode())
-                digest.update(value.detach().cpu().contiguous().flatten().view(_bytes_type()).numpy())
         parameter = next(detector.model.parameters(), None)
-        found["weights_sha256"] = digest.hexdigest()
+        found["weights_sha256"] = weights_sha256(detector.model)
         found["device"] = "cpu" if parameter is None else parameter.device.type
     return found
 
@@ -212,10 +206,16 @@ def _common_folder(paths: Sequence[Path]) -> str:
     return os.path.commonpath([path.resolve().parent for path in paths])
 
 
-def _bytes_type() -> Any:
+def weights_sha256(model: Any) -> str:
+    """Checksum of a torch model's parameters and buffers, by name, type, shape and value."""
     import torch
 
-    return torch.uint8
+    digest = hashlib.sha256()
+    for name, value in model.state_dict().items():
+        if isinstance(value, torch.Tensor):
+            digest.update(f"{name}:{value.dtype}:{tuple(value.shape)};".encode())
+            digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 def _passes(

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from ..plan import Variant
 from ._forward import without_fast_path
-from ._probe import no_op_reason, record_outputs, relative_change
+from ._probe import has_tensors, no_op_reason, record_outputs, relative_change
 from ._reference import Reference
 from ._variants import applied
 
@@ -30,7 +30,8 @@ class VariantEffect:
     changed : int
         Those that became other values.
     paths : tuple of str
-        Modules whose outputs were compared: the ablated ones, as far as they are called.
+        Modules whose outputs were compared: the ablated ones, as far as they are called and give tensors, else those
+        around them; for parameters that the model itself reads, the module that gives its results.
     output_change : float
         ‖y′ − y‖ / ‖y‖ over all outputs of these modules, 0 or more.
     no_op : str or None
@@ -145,19 +146,23 @@ class Probe(Generic[Batch]):
         return found
 
     def _called(self, path: str) -> str:
+        """The module itself, the one around it that is called, or else the last that is: near the model's results."""
         while path and path not in self._order:
             path = path.rpartition(".")[0]
+        if path not in self._order and self._order:
+            return max(self._order, key=lambda each: self._order[each])
         return path
 
     def _calls(self) -> dict[str, int]:
-        """Modules by the order in which they first return."""
+        """Modules that return tensors, by the order in which they first do."""
         order: dict[str, int] = {}
         with ExitStack() as stack:
             stack.enter_context(without_fast_path())
             for path, module in self._model.named_modules():
 
-                def note(_module: nn.Module, _args: Any, _output: Any, path: str = path) -> None:
-                    order.setdefault(path, len(order))
+                def note(_module: nn.Module, _args: Any, output: Any, path: str = path) -> None:
+                    if has_tensors(output):
+                        order.setdefault(path, len(order))
 
                 stack.callback(module.register_forward_hook(note).remove)
             record_outputs(self._model, {}, self._run, self._batch)

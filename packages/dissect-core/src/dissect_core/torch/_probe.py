@@ -114,6 +114,18 @@ def record_outputs(
     return outputs
 
 
+def has_tensors(output: Any) -> bool:
+    """Whether `record_outputs` finds anything in what a module returns."""
+    found: list[bool] = []
+
+    def noted(tensor: Tensor) -> Tensor:
+        found.append(True)
+        return tensor
+
+    map_tensors(noted, output)
+    return bool(found)
+
+
 def relative_change(before: list[Tensor], after: list[Tensor]) -> float:
     """‖after − before‖ / ‖before‖ over all tensors together; equal values that are not finite are left out."""
     change = norm = 0.0

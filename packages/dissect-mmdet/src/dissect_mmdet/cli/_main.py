@@ -14,7 +14,7 @@ from dissect_core import DissectError, SpecError
 from dissect_eval import DissectEvalError
 
 from ..errors import DissectMMDetError
-from . import _ablate, _demo, _evaluate, _export, _folder, _inspect, _plan, _run
+from . import _ablate, _demo, _evaluate, _export, _folder, _inspect, _plan, _run, _simplify
 
 USAGE_ERROR = 2
 INTERRUPTED = 130
@@ -40,6 +40,7 @@ app.command("run")(_run.run_)
 app.command("status")(_folder.status)
 app.command("report")(_folder.report)
 app.command("compare")(_folder.compare_)
+app.command("simplify")(_simplify.simplify_)
 app.command("export-coco")(_folder.export_coco)
 app.command("export")(_export.export)
 app.command("studies")(_plan.studies)

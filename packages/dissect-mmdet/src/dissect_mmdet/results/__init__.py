@@ -5,6 +5,7 @@ from ._examples import Example, examples
 from ._figures import NamedFigure, figures
 from ._found import TRUTH, StudyDetections, kept_truth, truth_file
 from ._measure import METRICS, Settings, StudyResults, measure
+from ._redundant import Slimmed, removable, slim
 from ._report import latex_table, write_report
 from ._tables import class_rows, error_rows, summary_rows, write_results
 
@@ -15,6 +16,7 @@ __all__ = [
     "Example",
     "NamedFigure",
     "Settings",
+    "Slimmed",
     "StudyDetections",
     "StudyResults",
     "class_rows",
@@ -25,6 +27,8 @@ __all__ = [
     "kept_truth",
     "latex_table",
     "measure",
+    "removable",
+    "slim",
     "summary_rows",
     "truth_file",
     "write_report",

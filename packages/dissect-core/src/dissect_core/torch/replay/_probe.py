@@ -47,8 +47,9 @@ class EffectPass(Probe[Any]):
         return self._output, effect
 
     def _calls(self) -> dict[str, int]:
-        """Modules by the order in which they first return, from the trace: no pass is needed."""
-        ended = sorted(self._one.trace.calls, key=lambda call: call.leave)
+        """Modules that return tensors, by the order in which they first do; from the trace, no pass is needed."""
+        giving = [call for call in self._one.trace.calls if call.has_floats]
+        ended = sorted(giving, key=lambda call: call.leave)
         order: dict[str, int] = {}
         for call in ended:
             order.setdefault(call.path, len(order))

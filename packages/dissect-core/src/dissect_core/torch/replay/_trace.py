@@ -36,6 +36,8 @@ class Call:
         Index of the first call that begins after this one has ended.
     why_not : str or None
         Why its result cannot stand in for it; None if it can.
+    has_floats : bool
+        Whether its result holds floating tensors.
     """
 
     path: str
@@ -43,6 +45,7 @@ class Call:
     leave: int = NEVER
     behind: int = NEVER
     why_not: str | None = None
+    has_floats: bool = False
 
 
 @dataclass(eq=False)
@@ -107,6 +110,7 @@ class Tracer:
             self._open.clear()
             raise
         call = self._leave(index)
+        call.has_floats = any(tensor.is_floating_point() for tensor in tensors_in(result))
         if call.why_not is None:
             call.why_not = self._why_not(taken, result)
         if not _same(state, _state(module)):

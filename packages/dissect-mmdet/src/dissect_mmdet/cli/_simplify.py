@@ -1,0 +1,124 @@
+"""``deep-dissect simplify``: take out for good what a study found to be redundant."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Column, Table
+
+from dissect_core import StudyChangedError
+from dissect_core.plan import Variant
+from dissect_core.study import Study, tqdm_bar, weights_sha256
+
+from .._images import image_paths
+from .._writing import check_output, write_text_whole
+from ..errors import DissectMMDetError
+from ..results import Settings, Slimmed, StudyDetections, measure, removable, slim
+from ._folder import FolderArgument
+from ._options import ConfigOption, ForceOption, TrustOption
+from ._study import DemoOption, DetectorOption, open_detector, plan_study
+
+
+def simplify_(
+    folder: FolderArgument,
+    ablation: Annotated[
+        str,
+        typer.Argument(
+            help="Name of an ablation of the study that removes single units.", show_default=False
+        ),
+    ],
+    checkpoint: DetectorOption = None,
+    config: ConfigOption = None,
+    demo: DemoOption = None,
+    metric: Annotated[str, typer.Option("--metric", help="What must not fall: AP, AP50, f1, …")] = "AP",
+    max_loss: Annotated[float, typer.Option("--max-loss", min=0.0, help="By how much it may.")] = 0.01,
+    images: Annotated[
+        Path | None, typer.Option("--images", "-i", help="Folder of the images (default: where they were).")
+    ] = None,
+    batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Images a batch.")] = 1,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Also write what was removed and measured, as JSON.")
+    ] = None,
+    force: ForceOption = False,
+    trust: TrustOption = False,
+) -> None:
+    """Remove the least missed heads, neurons or layers of a detector for good, and measure what that saves and costs.
+
+    Units are ranked by what each cost alone in the study; then as many of them go together as cost no more than
+    --max-loss on the study's images.
+    """
+    study = Study.open(folder)
+    if out is not None:
+        check_output(out, "--out", force=force, inputs=folder.rglob("*"))
+    settings = Settings(n_replicates=0)
+    if metric not in settings.metrics:
+        raise DissectMMDetError(f"--metric must be one of {', '.join(settings.metrics)}, got {metric!r}.")
+    detector = open_detector(study.spec, checkpoint, config, demo, trust=trust)
+    if weights_sha256(detector.model) != study.facts["detector"].get("weights_sha256"):
+        raise StudyChangedError(f"The study {folder} is of another detector: its weights differ from these.")
+    where = images or study.image_folder
+    if where is None:
+        raise DissectMMDetError("the study's images are not where they were: give their folder as --images.")
+    variants = removable(plan_study(str(folder), study.spec, detector, None, None), ablation)
+    found = StudyDetections(study)
+    paths = image_paths(where, found.truth.file_names)
+    rows = measure(study, settings=settings, bar=tqdm_bar).table.select(metric=metric, category_id=None)
+    console = Console(highlight=False, soft_wrap=True)
+    slimmed = slim(
+        detector,
+        variants,
+        {row.variant: row.difference for row in rows},
+        found.truth,
+        lambda: detector.prepare(paths, batch_size),
+        found.categories.tolist(),
+        metric=metric,
+        max_loss=max_loss,
+        say=lambda line: console.print(line, markup=False),
+    )
+    _show(console, slimmed, variants)
+    if out is not None:
+        write_text_whole(out, json.dumps(_record(slimmed), indent=2) + "\n")
+
+
+def _show(console: Console, slimmed: Slimmed, variants: Sequence[Variant]) -> None:
+    table = Table("", *(Column(name, justify="right") for name in ("before", "after", "")), box=SIMPLE_HEAD)
+    rows = [
+        (
+            f"{variants[0].pool.unit}s",
+            variants[0].pool.n_units,
+            variants[0].pool.n_units - slimmed.variant.n_units,
+            ",",
+        ),
+        ("parameters", slimmed.n_parameters_before, slimmed.n_parameters_after, ","),
+        ("GFLOP a pass", slimmed.flops_before / 1e9, slimmed.flops_after / 1e9, ".3g"),
+        ("ms a pass", 1000 * slimmed.seconds_before, 1000 * slimmed.seconds_after, ".1f"),
+        (slimmed.metric, slimmed.before, slimmed.after, ".3f"),
+    ]
+    for name, before, after, form in rows:
+        change = (
+            f"{after - before:+.3f}"
+            if name == slimmed.metric
+            else f"{after / before - 1:+.1%}"
+            if before
+            else ""
+        )
+        table.add_row(name, format(before, form), format(after, form), change)
+    console.print(table)
+    for path, units in slimmed.removed.items():
+        console.print(f"removed from {path}: {', '.join(map(str, units))}", markup=False)
+
+
+def _record(slimmed: Slimmed) -> dict[str, object]:
+    names = ("before", "after", "n_parameters_before", "n_parameters_after", "flops_before", "flops_after")
+    return {
+        "variant": slimmed.variant.id,
+        "removed": {path: list(units) for path, units in slimmed.removed.items()},
+        "metric": slimmed.metric,
+        **{name: getattr(slimmed, name) for name in (*names, "seconds_before", "seconds_after")},
+    }
