@@ -119,6 +119,10 @@ def compare(key: Key, baseline: Resampled, variant: Resampled | None, how: Resam
         return pick(baseline) if variant is None else pick(variant) - pick(baseline)
 
     value = float(estimate(lambda r: r.whole[key]))
+    if (
+        not baseline.replicates
+    ):  # no bootstrap: a study without one has tens of thousands of rows all the same
+        return _only(key, baseline, variant, how, value)
     none = np.zeros(0)
     replicates: Floats = estimate(lambda r: r.replicates.get(key, none))
     low, high = interval(
@@ -139,6 +143,29 @@ def compare(key: Key, baseline: Resampled, variant: Resampled | None, how: Resam
         method=how.method,
         n_replicates=len(replicates),
         n_undefined=len(replicates) - len(defined),
+    )
+
+
+def _only(
+    key: Key, baseline: Resampled, variant: Resampled | None, how: Resampling, value: float
+) -> BootstrapResult:
+    """Return a value without interval."""
+    nan = float("nan")
+    other = nan if variant is None else variant.whole[key]
+    return BootstrapResult(
+        metric=key[0],
+        category_id=key[1],
+        baseline=baseline.whole[key],
+        variant=other,
+        estimate=value,
+        low=nan,
+        high=nan,
+        standard_error=nan,
+        p_value=nan,
+        confidence=how.confidence,
+        method=how.method,
+        n_replicates=0,
+        n_undefined=0,
     )
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 
+import numpy as np
+
 from ._ap import TieBreak
 from ._bootstrap import Resampling, compare, ordered, resampled
 from ._detections import Detections
@@ -132,7 +134,10 @@ def _adjusted(rows: Sequence[VariantRow], correction: Correction) -> tuple[Varia
         families.setdefault((row.metric, row.category_id is None), []).append(i)
     out = list(rows)
     for members in families.values():
-        adjusted = adjust_p_values([rows[i].p_value for i in members], correction)
+        given = [rows[i].p_value for i in members]
+        if np.isnan(given).all():
+            continue
+        adjusted = adjust_p_values(given, correction)
         for i, value in zip(members, adjusted.tolist(), strict=True):
             out[i] = replace(rows[i], p_adjusted=value)
     return tuple(out)

@@ -7,7 +7,7 @@ from typing import Any
 from torch import nn
 
 from ._trace import Tracer
-from ._values import copied, n_bytes
+from ._values import copied, n_bytes, tensors_in
 
 SPECULATIVE_BYTES = 256 * 2**20
 """Most that is recorded of a first pass without knowing whether it will be needed."""
@@ -29,16 +29,14 @@ class Explorer:
         Modules whose calls begin and end at moments of interest.
     max_bytes : int or None
         As for `Recorder`; beyond it, the oldest results are dropped first.
-    results : dict of int to object
-        By the index of the call.
     """
 
     tracer: Tracer
     addresses: Collection[int]
     paths: Collection[str]
     max_bytes: int | None
-    results: dict[int, Any] = field(default_factory=dict)
-    held: int = 0
+    _results: dict[int, tuple[Any, list[int]]] = field(default_factory=dict)
+    _held: int = 0
 
     def __call__(
         self, path: str, module: nn.Module, forward: Callable[..., Any], args: Any, kwargs: Any
@@ -52,10 +50,16 @@ class Explorer:
             inside = [at for at in self._moments() if call.enter < at < call.leave]
             last = max(inside, default=-1)
             self._drop(i for i in range(index + 1, call.behind) if trace.calls[i].leave > last)
-            self.results[index] = copied(result)
-            self.held += n_bytes(result)
+            # Not copied yet: most are dropped, and what is changed in place until the end is found out by its version.
+            self._results[index] = (result, _versions(result))
+            self._held += n_bytes(result)
             self._drop_oldest()
         return result
+
+    def kept(self, needed: Collection[int]) -> dict[int, Any]:
+        """Copies of the results that are needed, as far as they are there and unchanged."""
+        found = {index: self._results[index] for index in needed if index in self._results}
+        return {i: copied(result) for i, (result, before) in found.items() if _versions(result) == before}
 
     def _moments(self) -> list[int]:
         trace = self.tracer.trace
@@ -67,10 +71,14 @@ class Explorer:
 
     def _drop(self, indices: Any) -> None:
         for index in indices:
-            if index in self.results:
-                self.held -= n_bytes(self.results.pop(index))
+            if index in self._results:
+                self._held -= n_bytes(self._results.pop(index)[0])
 
     def _drop_oldest(self) -> None:
         most = SPECULATIVE_BYTES if self.max_bytes is None else min(self.max_bytes, SPECULATIVE_BYTES)
-        while self.held > most:
-            self._drop([next(iter(self.results))])
+        while self._held > most:
+            self._drop([next(iter(self._results))])
+
+
+def _versions(result: Any) -> list[int]:
+    return [tensor._version for tensor in tensors_in(result)]

@@ -101,12 +101,16 @@ class BatchPass(Generic[Batch, Output]):
         self._session, self._batch = session, batch
         # Batches are mostly alike: what the last one needed is recorded at once, and else a second pass does it.
         guess = session.wanted
+        explorer = None
         if guess is None:
-            self.baseline, self.trace, self._results = self._explored(variants)
+            self.baseline, self.trace, explorer = self._explored(variants)
+            self._results: dict[int, Any] = {}
         else:
             self.baseline, self.trace, self._results = self._traced(guess)
         moments = {variant.id: self.moment(variant) for variant in variants}
         needed = {i for moment in set(moments.values()) for i in self.trace.outermost(moment)}
+        if explorer is not None:
+            self._results = explorer.kept(needed)
         if not needed <= (self._results.keys() if guess is None else guess):
             self.baseline, self.trace, self._results = self._traced(needed)
         if guess is None or not needed <= guess:
@@ -200,7 +204,7 @@ class BatchPass(Generic[Batch, Output]):
         finally:
             self._session.around = None
 
-    def _explored(self, variants: Sequence[Variant]) -> tuple[Output, Trace, dict[int, Any]]:
+    def _explored(self, variants: Sequence[Variant]) -> tuple[Output, Trace, Explorer]:
         """The baseline with all on record that these variants may need."""
         names = {name for variant in variants for name in self._session.parameters_of(variant)}
         addresses = {storage(parameter) for parameter in named_parameters(self.model, sorted(names)).values()}
@@ -209,7 +213,7 @@ class BatchPass(Generic[Batch, Output]):
         explorer = Explorer(tracer, addresses, paths, self._session.max_bytes)
         with tracer.uses():
             output = self.once(explorer)
-        return output, tracer.trace, explorer.results
+        return output, tracer.trace, explorer
 
     def _traced(self, wanted: set[int]) -> tuple[Output, Trace, dict[int, Any]]:
         tracer = Tracer(self.model)
