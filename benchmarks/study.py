@@ -242,9 +242,8 @@ def compare(case: Case) -> None:
     print(
         f"  limit {n * least:6.1f} s    run / limit {new / (n * least):.2f}    tracing {traced / plain - 1:+.1%}"
     )
-    print(
-        f"  peak memory: a pass {memory:.0f} MiB, the study {memory_of_run:.0f} MiB ({memory_of_run / memory:.2f} times)"
-    )
+    times = memory_of_run / memory
+    print(f"  peak memory: a pass {memory:.0f} MiB, the study {memory_of_run:.0f} MiB ({times:.2f} times)")
     rest = {**stages, "tables and the rest": new - engine}
     print(
         "  where it goes: "
