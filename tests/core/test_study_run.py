@@ -187,3 +187,38 @@ def test_arguments_out_of_range(
     assert not (tmp_path / "out").exists()
     with pytest.raises(StudyError, match="`images` must name at least one"):
         studies.run_toy([], tmp_path / "out")
+
+
+def test_a_torch_model_is_replayed_and_verified_with_an_estimate_first(
+    images: list[Path], tmp_path: Path
+) -> None:
+    from dissect_core.spec import load_spec
+
+    detector = studies.tiny_torch_detector()
+    by = {"select": {"by": "each"}}
+    ablations = [
+        {"name": "heads", "target": {"unit": "head", "components": "*"}, **by},
+        {"name": "queries", "target": {"unit": "query", "components": "query_embed"}, **by},
+        {"name": "means", "target": {"unit": "head", "components": "encoder.self_attn"}, **by}
+        | {"interventions": {"space": "activation", "kind": "mean"}},
+        {"name": "layers", "target": {"unit": "layer", "components": "encoder.layer"}, **by},
+    ]
+    spec = load_spec({"name": "torch", "ablations": ablations})
+    said: list[str] = []
+    options = {"spec": spec, "verify": 1.0, "say": said.append, "batch_size": 3}
+    study = studies.run_toy(images, tmp_path / "out", detector, **options)
+    variants = plan(spec, detector.anatomy)
+    assert len(variants) == 1 + 8 + 5 + 4 + 2
+    assert events(study)[-1]["verified"] == len(variants) * 3
+    assert len(said) == 1
+    assert said[0].endswith(f"for {len(variants)} variants over 3 batches")
+    effects = {row["id"]: row for row in study.effects.to_pylist()} if study.effects else {}
+    assert set(effects) == {v.id for v in variants}
+    assert all(effects[v.id]["output_change"] > 0 for v in variants[1:])
+    plain = studies.run_toy(
+        images, tmp_path / "plain", detector, **{**options, "replay": False, "verify": 0.0}
+    )
+    columns = ["image", "status", "boxes", "scores", "labels"]
+    assert study.table(columns=columns).equals(plain.table(columns=columns))
+    # What activations were averaged is kept, and read by the next run.
+    assert (study.path / "reference.npz").exists()

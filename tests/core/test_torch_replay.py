@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -199,3 +200,17 @@ def test_a_first_pass_that_could_not_keep_all_is_repeated(monkeypatch: pytest.Mo
         assert len(passes) == 2
     with replay.on(images(1, 4)[0], variants):
         assert len(passes) == 3, "the second batch is recorded at once"
+
+
+def test_times_tell_what_comes_after_a_moment() -> None:
+    class Slow(nn.Module):
+        def forward(self, x: Any) -> Any:
+            time.sleep(0.05)
+            return x * 1.5
+
+    model = nn.Sequential(linear(), Slow(), linear()).eval()
+    variants = rows_of(model)
+    with PrefixReplay(model, torch.no_grad()(model)).on(images(1, 4)[0], variants) as one:
+        first, last = (one.trace.seconds_after(one.moment(variant)) for variant in variants[1:])
+        assert one.trace.seconds_after(0) >= first >= 0.05 > last > 0
+        assert one.trace.seconds_after(one.moment(variants[0])) == 0

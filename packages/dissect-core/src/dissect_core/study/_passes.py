@@ -1,13 +1,14 @@
 """All variants of a study on one batch: replayed from the baseline where the detector is a torch model."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..detectors import Detector, ImageDetections
+from ..detectors import Detector, ImageDetections, TorchDetector
 from ..errors import ReplayError
 from ..plan import Variant
 from ..randomness import variant_rng
@@ -46,17 +47,26 @@ class Passes(Protocol):
 
 @dataclass
 class PlainPasses:
-    """Every variant in full: for detectors that are no torch model."""
+    """Every variant in full: for detectors that are no torch model, and to compare with replay."""
 
     detector: Detector
 
     def over(self, batch: Any, variants: Sequence[Variant], references: References) -> Iterator[Outcome]:
         """Outcome of every variant, in the order given."""
-        for variant in variants:
-            with self.detector.ablated(variant, reference=references(variant)) as report:
-                found = self.detector.predict_batch(batch)
-                masked, changed = report.masked, report.changed
-            yield Outcome(variant, found, masked, changed)
+        with self._as_replayed():
+            for variant in variants:
+                with self.detector.ablated(variant, reference=references(variant)) as report:
+                    found = self.detector.predict_batch(batch)
+                    masked, changed = report.masked, report.changed
+                yield Outcome(variant, found, masked, changed)
+
+    def _as_replayed(self) -> AbstractContextManager[None]:
+        """Without torch's fused layers, which replay cannot use: they differ from its plain ones in the last bits."""
+        if not isinstance(self.detector, TorchDetector):
+            return nullcontext()
+        from ..torch._forward import without_fast_path
+
+        return without_fast_path()
 
 
 @dataclass
@@ -72,6 +82,8 @@ class ReplayedPasses:
         Of the choice of these pairs.
     max_bytes : int or None
         Bound of the memory for records of one batch.
+    on_first : callable
+        Told, once the baseline of the first batch was run, about how many seconds a batch will take.
     wants_effects : bool
         Whether to measure, on the next batch, what variants change in the outputs of what they ablate.
     verified : int
@@ -86,6 +98,7 @@ class ReplayedPasses:
     verify: float = 0.0
     seed: int = 0
     max_bytes: int | None = None
+    on_first: Callable[[float], object] = lambda _seconds: None
     wants_effects: bool = False
     verified: int = 0
     effects: dict[str, Any] = field(default_factory=dict, repr=False)
@@ -104,6 +117,9 @@ class ReplayedPasses:
         clock = Stopwatch(self.seconds)
         with self._replay.on(batch, variants) as one:
             clock.stop("baseline")
+            if number == 0:
+                after = sum(one.trace.seconds_after(one.moment(variant)) for variant in variants)
+                self.on_first(one.trace.seconds_after(0) + after)
             probe = EffectPass(one, variants) if self.wants_effects else None
             clock.stop("effects")
             for variant in one.order:

@@ -138,6 +138,7 @@ def run(
         references = ReferenceActivations(spec, detector, variants, paths, truth, folder.path, bar)
         left = [number for number, done in enumerate(folder.done()) if not done]
         if isinstance(passes, ReplayedPasses):
+            passes.on_first = lambda seconds: say(_estimate(seconds, len(left), len(variants)))
             passes.wants_effects = not (folder.path / _layout.EFFECTS).exists()
         begun, seconds = time.perf_counter(), dict[str, float]()
         clock = Stopwatch(seconds)
@@ -216,6 +217,19 @@ def weights_sha256(model: Any) -> str:
             digest.update(f"{name}:{value.dtype}:{tuple(value.shape)};".encode())
             digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
     return digest.hexdigest()
+
+
+def _estimate(seconds: float, n_batches: int, n_variants: int) -> str:
+    """What a run will take, for people."""
+    total = seconds * n_batches
+    text = (
+        f"{total:.0f} s"
+        if total < 120
+        else f"{total / 60:.0f} min"
+        if total < 7200
+        else f"{total / 3600:.1f} h"
+    )
+    return f"about {text} for {n_variants:,} variants over {n_batches:,} batches"
 
 
 def _passes(

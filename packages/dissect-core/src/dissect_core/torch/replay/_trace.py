@@ -1,5 +1,6 @@
 """One pass of a model on record: every module call in order, and when each parameter was first used."""
 
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -57,10 +58,17 @@ class Trace:
     calls : list of Call
     first_use : dict of int to int
         By the address of a parameter's memory, the last boundary before its first use.
+    times : list of float
+        The clock, in seconds, at the beginning of the pass and at each boundary.
     """
 
     calls: list[Call] = field(default_factory=list)
     first_use: dict[int, int] = field(default_factory=dict)
+    times: list[float] = field(default_factory=lambda: [time.perf_counter()])
+
+    def seconds_after(self, moment: int) -> float:
+        """Time from a boundary to the last one; on an accelerator, which works on by itself, a rough guess."""
+        return self.times[-1] - self.times[min(moment, len(self.times) - 1)]
 
     def outermost(self, moment: int) -> list[int]:
         """Indices of the outermost calls that ended by a moment and can be stood in for."""
@@ -136,14 +144,18 @@ class Tracer:
         # Operators in C++ are not seen: a module is taken to use its parameters as soon as it is called.
         for address in self._own.get(id(module), ()):
             self.used(address)
-        self._boundary += 1
+        self._cross()
         index = len(self.trace.calls)
         self.trace.calls.append(Call(path, self._boundary))
         self._open.append(index)
         return index
 
-    def _leave(self, index: int) -> Call:
+    def _cross(self) -> None:
         self._boundary += 1
+        self.trace.times.append(time.perf_counter())
+
+    def _leave(self, index: int) -> Call:
+        self._cross()
         self._open.pop()
         call = self.trace.calls[index]
         call.leave, call.behind = self._boundary, len(self.trace.calls)
