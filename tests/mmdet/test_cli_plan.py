@@ -145,7 +145,7 @@ def test_studies_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     ("words", "message"),
     [
         (["plan", "paper"], "STUDY must be a file or one of the shipped studies (deformable_sampling"),
-        (["plan", "paper_protocol"], "a plan needs a detector: give --checkpoint"),
+        (["plan", "paper_protocol"], "a study needs a detector: give --checkpoint"),
         (
             ["plan", "paper_protocol", "--demo", "yolo"],
             "--demo must be one of detr, deformable_detr, dino, got 'yolo'",
