@@ -123,6 +123,7 @@ class Case:
             files=files,
             batch_size=self.batch_size,
             bar=no_bar,
+            say=lambda _text: None,
         )
         write_results(measure(study, settings=Settings(n_replicates=0)))
         return study

@@ -17,11 +17,13 @@ except ModuleNotFoundError as error:
         name=error.name,
     ) from error
 
+from ._create import ImageRef
+from ._describe import weights_sha256
 from ._facts import versions
-from ._folder import ImageRef, StudyFolder
+from ._folder import StudyFolder
 from ._progress import Bar, MakeBar, no_bar, tqdm_bar
 from ._rows import Row, Status
-from ._run import run, weights_sha256
+from ._run import run
 from ._stop import StopRequest
 from ._study import Found, Study
 

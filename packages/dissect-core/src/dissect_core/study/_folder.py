@@ -1,39 +1,24 @@
 """A study's folder: made whole, filled shard by shard, and never with results of another study."""
 
 import json
-import secrets
-import shutil
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pyarrow as pa
 
 from ..errors import StudyChangedError, StudyError
-from ..files import TEMPORARY, sync_folder, write_whole
-from ..spec import StudySpec, spec_to_yaml
+from ..files import TEMPORARY
+from ..spec import StudySpec
 from . import _layout
-from ._facts import FORMAT, differences, fingerprint, incidental, listed
+from ._create import ImageRef, make_folder
+from ._facts import FORMAT, differences, fingerprint, listed
+from ._frozen import read_frozen
 from ._lock import locked
 from ._rows import Row, rows_to_table
 from ._shards import is_whole, read_shard, write_shard
-
-
-class ImageRef(NamedTuple):
-    """An image of a study.
-
-    Attributes
-    ----------
-    file_name : str
-        As its annotation file names it.
-    image_id : int
-        As its annotation file numbers it.
-    """
-
-    file_name: str
-    image_id: int
 
 
 class StudyFolder:
@@ -111,28 +96,7 @@ class StudyFolder:
             return cls._continued(path, frozen)
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
             raise StudyError(f"{path} holds files and is no study. Give a new or empty folder.")
-        tables = {
-            _layout.PLAN: pa.Table.from_pylist([dict(row) for row in plan]),
-            _layout.IMAGES: pa.Table.from_pylist([image._asdict() for image in images]),
-        }
-        scratch = path.with_name(f".{path.name}.{secrets.token_hex(4)}{TEMPORARY}")
-        try:
-            (scratch / _layout.DETECTIONS).mkdir(parents=True)
-            _write_text(scratch / _layout.SPEC, spec_to_yaml(spec))
-            for name, table in tables.items():
-                _layout.write_table(scratch / name, table)
-            for name, content in (files or {}).items():
-                write_whole(scratch / name, lambda file, content=content: file.write(content), StudyError)  # type: ignore[misc]
-            _layout.write_json(
-                scratch / _layout.ENVIRONMENT,
-                {"frozen": frozen, "incidental": {**incidental(), **(notes or {})}},
-            )
-            scratch.rename(path)  # takes the place of an empty folder, too
-            sync_folder(path.parent)
-        except OSError as error:
-            raise StudyError(f"{path} cannot be made: {error.strerror}. Choose another folder.") from error
-        finally:
-            shutil.rmtree(scratch, ignore_errors=True)
+        make_folder(path, spec, frozen, plan, images, files or {}, notes or {})
         return cls(path)
 
     @classmethod
@@ -262,34 +226,3 @@ class StudyFolder:
                 f"Batch {batch} must have one row for each of {self.n_variants} variants and {len(images)} images, got "
                 f"{len(given)} rows. This is a fault of the runner."
             )
-
-
-def read_frozen(path: Path) -> tuple[dict[str, Any], int, int]:
-    """Read a study's facts, its number of variants and of images.
-
-    Raises
-    ------
-    StudyError
-        If there is no study, it is damaged, or of a newer format.
-    """
-    if not path.is_dir():
-        raise StudyError(f"{path} is no study: there is no such folder.")
-    content = _layout.read_json(path / _layout.ENVIRONMENT)
-    frozen = content.get("frozen") if isinstance(content, dict) else None
-    if not isinstance(frozen, dict) or not isinstance(frozen.get("format"), int):
-        raise StudyError(f"{path / _layout.ENVIRONMENT} is damaged: it holds no facts of a study.")
-    if frozen["format"] > FORMAT:
-        raise StudyError(
-            f"The study {path} has the format {frozen['format']}, this Deep Dissect knows up to {FORMAT}. Install "
-            "a newer one."
-        )
-    images = frozen.get("images")
-    counts = [frozen.get("variants"), images.get("count") if isinstance(images, dict) else None]
-    counts += [frozen.get("batch_size"), frozen.get("shard_batches")]
-    if not all(isinstance(count, int) and count >= (i > 1) for i, count in enumerate(counts)):
-        raise StudyError(f"{path / _layout.ENVIRONMENT} is damaged: its counts are not numbers.")
-    return frozen, counts[0], counts[1]  # type: ignore[return-value]  # checked above
-
-
-def _write_text(path: Path, text: str) -> None:
-    write_whole(path, lambda file: file.write(text.encode()), StudyError)

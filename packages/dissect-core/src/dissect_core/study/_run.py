@@ -1,10 +1,8 @@
 """Running a study: images outside, variants inside, and nothing lost."""
 
-import hashlib
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +10,12 @@ import pyarrow as pa
 
 from ..detectors import Detector, TorchDetector
 from ..errors import StudyError
-from ..plan import Variant, plan_table
 from ..spec import StudySpec
 from . import _layout
+from ._create import ImageRef
+from ._describe import describe, plan_rows
 from ._facts import versions
-from ._folder import ImageRef, StudyFolder
+from ._folder import StudyFolder
 from ._images import BatchWork, OnBadImage
 from ._inputs import ReferenceActivations, planned
 from ._loading import loaded_ahead
@@ -24,9 +23,6 @@ from ._passes import Passes, PlainPasses, ReplayedPasses
 from ._progress import MakeBar, Stopwatch, tqdm_bar
 from ._stop import StopRequest, stop_on_interrupt
 from ._study import Study
-
-UNITS_LISTED = 64
-"""Of variants with more units than this, only their number is kept with the plan."""
 
 
 def run(
@@ -173,50 +169,9 @@ def run(
     return Study.open(out)
 
 
-def describe(detector: Detector) -> dict[str, Any]:
-    """What tells one detector from another: its classes, its weights and where they are."""
-    found: dict[str, Any] = {"class_names": list(detector.class_names)}
-    if isinstance(detector, TorchDetector):
-        parameter = next(detector.model.parameters(), None)
-        found["weights_sha256"] = weights_sha256(detector.model)
-        found["device"] = "cpu" if parameter is None else parameter.device.type
-    return found
-
-
-def plan_rows(variants: Sequence[Variant], detector: Detector) -> list[dict[str, Any]]:
-    """A row of plain data for each variant: what `plan_table` says, and which units where, if these are few."""
-    rows = []
-    for variant, row in zip(variants, plan_table(variants, detector.anatomy), strict=True):
-        listed = variant.n_units <= UNITS_LISTED
-        removed = variant.removed() if listed else {}
-        rows.append(
-            {
-                **asdict(row),
-                "space": variant.space,
-                "repeat": variant.repeat,
-                "control_of": variant.control_of,
-                "merged": list(variant.merged),
-                "removed": [{"path": path, "units": list(units)} for path, units in removed.items()],
-            }
-        )
-    return rows
-
-
 def _common_folder(paths: Sequence[Path]) -> str:
     """Where the images lie, for reports that show some of them."""
     return os.path.commonpath([path.resolve().parent for path in paths])
-
-
-def weights_sha256(model: Any) -> str:
-    """Checksum of a torch model's parameters and buffers, by name, type, shape and value."""
-    import torch
-
-    digest = hashlib.sha256()
-    for name, value in model.state_dict().items():
-        if isinstance(value, torch.Tensor):
-            digest.update(f"{name}:{value.dtype}:{tuple(value.shape)};".encode())
-            digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
-    return digest.hexdigest()
 
 
 def _estimate(seconds: float, n_batches: int, n_variants: int) -> str:

@@ -14,8 +14,10 @@ from ..detectors import ImageDetections
 from ..errors import StudyError
 from ..spec import StudySpec, load_spec
 from . import _layout
+from ._create import ImageRef
 from ._facts import fingerprint
-from ._folder import ImageRef, StudyFolder, read_frozen
+from ._folder import StudyFolder
+from ._frozen import read_frozen
 from ._lock import holder_of, is_locked
 from ._rows import STATUSES, flat
 from ._shards import read_shard

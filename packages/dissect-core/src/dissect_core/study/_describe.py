@@ -1,0 +1,53 @@
+"""What a study's folder says of its detector and of its plan."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from ..detectors import Detector, TorchDetector
+from ..plan import Variant, plan_table
+
+UNITS_LISTED = 64
+"""Of variants with more units than this, only their number is kept with the plan."""
+
+
+def describe(detector: Detector) -> dict[str, Any]:
+    """What tells one detector from another: its classes, its weights and where they are."""
+    found: dict[str, Any] = {"class_names": list(detector.class_names)}
+    if isinstance(detector, TorchDetector):
+        parameter = next(detector.model.parameters(), None)
+        found["weights_sha256"] = weights_sha256(detector.model)
+        found["device"] = "cpu" if parameter is None else parameter.device.type
+    return found
+
+
+def plan_rows(variants: Sequence[Variant], detector: Detector) -> list[dict[str, Any]]:
+    """A row of plain data for each variant: what `plan_table` says, and which units where, if these are few."""
+    rows = []
+    for variant, row in zip(variants, plan_table(variants, detector.anatomy), strict=True):
+        listed = variant.n_units <= UNITS_LISTED
+        removed = variant.removed() if listed else {}
+        rows.append(
+            {
+                **asdict(row),
+                "space": variant.space,
+                "repeat": variant.repeat,
+                "control_of": variant.control_of,
+                "merged": list(variant.merged),
+                "removed": [{"path": path, "units": list(units)} for path, units in removed.items()],
+            }
+        )
+    return rows
+
+
+def weights_sha256(model: Any) -> str:
+    """Checksum of a torch model's parameters and buffers, by name, type, shape and value."""
+    import torch
+
+    digest = hashlib.sha256()
+    for name, value in model.state_dict().items():
+        if isinstance(value, torch.Tensor):
+            digest.update(f"{name}:{value.dtype}:{tuple(value.shape)};".encode())
+            digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
+    return digest.hexdigest()
