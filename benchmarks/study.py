@@ -62,6 +62,7 @@ class Case:
         self.truth = GroundTruth.from_coco(self.annotations)
         self.paths = [self.images / file for file in self.truth.file_names]
         self.detector = open_mmdet(config=self.config, checkpoint=self.checkpoint, device=device)
+        self.detector.model.requires_grad_(False)  # the counter of operations trips over views of parameters
         self.spec = paper_study(repeats)
         self.variants = plan(self.spec, self.detector.anatomy)
 
