@@ -21,7 +21,7 @@ from dissect_eval import (
     detection_metrics,
     matched_metrics,
 )
-from dissect_eval._intervals import image_weights, interval, jackknife_weights, p_value
+from dissect_eval._intervals import image_weights, interval, jackknife_weights, p_values, percentile_intervals
 from dissect_eval._statistics import Settings, statistics_of
 
 
@@ -198,13 +198,28 @@ def test_coverage_of_the_interval() -> None:
 MEAN_CUT = float(stats.gamma(2.0).expect(lambda x: np.clip(x, 0, 9.9)))
 
 
+def test_many_intervals_are_those_of_each() -> None:
+    rng = np.random.default_rng(5)
+    replicates = rng.normal(0, 1, (6, 101))
+    replicates[1, ::3] = np.nan
+    replicates[2] = np.nan
+    estimates = np.array([0.1, 0.2, 0.3, np.nan, 0.4, 0.5])
+    low, high = percentile_intervals(estimates, replicates, 0.9)
+    each = [interval(float(e), r, 0.9) for e, r in zip(estimates, replicates, strict=True)]
+    np.testing.assert_array_equal(np.stack([low, high], axis=1), np.array(each))
+    assert np.isnan(low).tolist() == [False, False, True, True, False, False]
+    p = p_values(estimates, replicates)
+    assert p[1] == p_values(estimates[1:2], replicates[1:2, ~np.isnan(replicates[1])])[0]
+    assert np.isnan(p).tolist() == [False, False, True, True, False, False]
+
+
 def test_p_values_are_uniform_without_a_difference() -> None:
     rng = np.random.default_rng(1)
     p = []
     for study in range(300):
         values = rng.normal(0, 1, 50)
         weights = next(iter(image_weights(50, 250, study)))
-        p.append(p_value(float(values.mean()), (values @ weights) / 50))
+        p.append(float(p_values(values.mean(keepdims=True), (values @ weights)[None] / 50)[0]))
     assert stats.kstest(p, "uniform").pvalue > 0.01
     assert 0.02 < np.mean(np.array(p) <= 0.05) < 0.1
 

@@ -6,24 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from ._ap import TieBreak
+from ._compared import compared
 from ._detections import Detections
-from ._intervals import (
-    IntervalMethod,
-    check_confidence,
-    image_weights,
-    interval,
-    jackknife_weights,
-    p_value,
-)
+from ._intervals import IntervalMethod
 from ._json import as_record
-from ._statistics import Floats, Key, Settings, Statistic, Values, statistics_of
+from ._resampled import Resampling, ordered, resampled
+from ._statistics import Settings
 from ._truth import GroundTruth
-from .errors import SettingError
 
-__all__ = ["BootstrapResult", "Resampled", "Resampling", "bootstrap", "resampled"]
+__all__ = ["BootstrapResult", "bootstrap"]
 
 
 @dataclass(frozen=True)
@@ -69,104 +61,6 @@ class BootstrapResult:
     def to_dict(self) -> dict[str, Any]:
         """Return all fields ready for JSON; NaN becomes None."""
         return as_record(self)
-
-
-@dataclass(frozen=True)
-class Resampling:
-    """How to resample: the same settings give the same resamples for every set of detections."""
-
-    n_replicates: int = 1000
-    confidence: float = 0.95
-    method: IntervalMethod = "percentile"
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.n_replicates < 0 or self.seed < 0:
-            raise SettingError(
-                f"`n_replicates` and `seed` must be >= 0, got {self.n_replicates} and {self.seed}."
-            )
-        check_confidence(self.confidence)
-        if self.method not in ("percentile", "bca"):
-            raise SettingError(f"`method` must be 'percentile' or 'bca', got {self.method!r}.")
-
-
-@dataclass(frozen=True, eq=False)
-class Resampled:
-    """A set of detections measured on all images, on resamples, and with images left out."""
-
-    whole: dict[Key, float]
-    replicates: Values
-    jackknife: Values
-
-
-def resampled(truth: GroundTruth, detections: Detections, settings: Settings, how: Resampling) -> Resampled:
-    """Measure a set of detections as often as the bootstrap needs, matching its boxes once."""
-    statistics = statistics_of(truth, detections, settings)
-    whole = _measure(statistics, [np.ones((truth.n_images, 1))])
-    replicates: Values = {}
-    jackknife: Values = {}
-    if how.n_replicates and truth.n_images:
-        replicates = _measure(statistics, image_weights(truth.n_images, how.n_replicates, how.seed))
-        if how.method == "bca":
-            jackknife = _measure(statistics, [jackknife_weights(truth.n_images)])
-    return Resampled({key: float(value[0]) for key, value in whole.items()}, replicates, jackknife)
-
-
-def compare(key: Key, baseline: Resampled, variant: Resampled | None, how: Resampling) -> BootstrapResult:
-    """Return the interval of one metric, or of its difference between the two."""
-
-    def estimate(pick: Any) -> Any:
-        return pick(baseline) if variant is None else pick(variant) - pick(baseline)
-
-    value = float(estimate(lambda r: r.whole[key]))
-    if (
-        not baseline.replicates
-    ):  # no bootstrap: a study without one has tens of thousands of rows all the same
-        return _only(key, baseline, variant, how, value)
-    none = np.zeros(0)
-    replicates: Floats = estimate(lambda r: r.replicates.get(key, none))
-    low, high = interval(
-        value, replicates, how.confidence, how.method, estimate(lambda r: r.jackknife.get(key, none))
-    )
-    defined = replicates[~np.isnan(replicates)]
-    return BootstrapResult(
-        metric=key[0],
-        category_id=key[1],
-        baseline=baseline.whole[key],
-        variant=float("nan") if variant is None else variant.whole[key],
-        estimate=value,
-        low=low,
-        high=high,
-        standard_error=float(defined.std(ddof=1)) if len(defined) > 1 else float("nan"),
-        p_value=float("nan") if variant is None else p_value(value, replicates),
-        confidence=how.confidence,
-        method=how.method,
-        n_replicates=len(replicates),
-        n_undefined=len(replicates) - len(defined),
-    )
-
-
-def _only(
-    key: Key, baseline: Resampled, variant: Resampled | None, how: Resampling, value: float
-) -> BootstrapResult:
-    """Return a value without interval."""
-    nan = float("nan")
-    other = nan if variant is None else variant.whole[key]
-    return BootstrapResult(
-        metric=key[0],
-        category_id=key[1],
-        baseline=baseline.whole[key],
-        variant=other,
-        estimate=value,
-        low=nan,
-        high=nan,
-        standard_error=nan,
-        p_value=nan,
-        confidence=how.confidence,
-        method=how.method,
-        n_replicates=0,
-        n_undefined=0,
-    )
 
 
 def bootstrap(
@@ -256,19 +150,23 @@ def bootstrap(
     how = Resampling(n_replicates, confidence, method, seed)
     one = resampled(truth, baseline, settings, how)
     two = resampled(truth, variant, settings, how) if variant is not None else None
-    return tuple(compare(key, one, two, how) for key in ordered(one.whole, settings))
-
-
-def ordered(keys: dict[Key, float], settings: Settings) -> list[Key]:
-    """Return the keys by metric as asked for, each over all categories first."""
-    place = {name: i for i, name in enumerate(settings.metrics)}
-    return sorted(keys, key=lambda key: (place[key[0]], key[1] is not None, key[1] or 0))
-
-
-def _measure(statistics: Sequence[Statistic], blocks: Any) -> Values:
-    found: dict[Key, list[Floats]] = {}
-    for weights in blocks:
-        for statistic in statistics:
-            for key, values in statistic(weights).items():
-                found.setdefault(key, []).append(values)
-    return {key: np.concatenate(values) for key, values in found.items()}
+    keys = ordered(one.whole, settings)
+    found = compared(keys, one, two, how)
+    return tuple(
+        BootstrapResult(
+            metric=metric,
+            category_id=category,
+            baseline=float(found.baseline[k]),
+            variant=float(found.variant[k]),
+            estimate=float(found.estimate[k]),
+            low=float(found.low[k]),
+            high=float(found.high[k]),
+            standard_error=float(found.standard_error[k]),
+            p_value=float(found.p_value[k]),
+            confidence=how.confidence,
+            method=how.method,
+            n_replicates=found.n_replicates,
+            n_undefined=int(found.n_undefined[k]),
+        )
+        for k, (metric, category) in enumerate(keys)
+    )

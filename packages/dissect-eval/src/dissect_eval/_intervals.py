@@ -20,7 +20,8 @@ __all__ = [
     "image_weights",
     "interval",
     "jackknife_weights",
-    "p_value",
+    "p_values",
+    "percentile_intervals",
     "summarize_repeats",
 ]
 
@@ -82,19 +83,37 @@ def interval(
     return float(low), float(high)
 
 
-def p_value(difference: float, replicates: Floats) -> float:
-    """Return the two-sided bootstrap p-value of no difference: how often resampling moves it as far as it is from 0.
+def percentile_intervals(estimates: Floats, replicates: Floats, confidence: float) -> tuple[Floats, Floats]:
+    """Return `interval` by percentiles of K estimates from their replicates (K, R), in one go."""
+    low, high = (np.full(len(estimates), np.nan) for _ in range(2))
+    tails = np.array([(1 - confidence) / 2, (1 + confidence) / 2])
+    gaps = np.isnan(replicates).any(axis=1)
+    whole = np.flatnonzero(~gaps & ~np.isnan(estimates))
+    if replicates.shape[1]:
+        low[whole], high[whole] = np.quantile(replicates[whole], tails, axis=1)
+    for k in np.flatnonzero(gaps).tolist():
+        low[k], high[k] = interval(float(estimates[k]), replicates[k], confidence)
+    return low, high
+
+
+def p_values(differences: Floats, replicates: Floats) -> Floats:
+    """Return two-sided bootstrap p-values of no difference: how often resampling moves it as far as it is from 0.
+
+    Parameters
+    ----------
+    differences : ndarray of float64, shape (K,)
+    replicates : ndarray of float64, shape (K, R)
+        NaN where undefined: left out.
 
     References
     ----------
     Hall and Wilson, Biometrics 47, 1991: resample the distance from the estimate, not from 0. One is added to
     both counts, so that it is never 0.
     """
-    values = replicates[~np.isnan(replicates)]
-    if np.isnan(difference) or not len(values):
-        return float("nan")
-    as_far = np.abs(values - difference) >= abs(difference) - 1e-12
-    return float((1 + as_far.sum()) / (1 + len(values)))
+    as_far = np.abs(replicates - differences[:, None]) >= np.abs(differences)[:, None] - 1e-12
+    n = (~np.isnan(replicates)).sum(axis=1)
+    found: Floats = np.where(np.isnan(differences) | (n == 0), np.nan, (1 + as_far.sum(axis=1)) / (1 + n))
+    return found
 
 
 def adjust_p_values(p_values: ArrayLike, method: Correction = "holm") -> Floats:

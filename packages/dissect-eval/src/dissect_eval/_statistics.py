@@ -6,7 +6,7 @@ images, kept per image once; a metric of a thousand resamples is then a few matr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -114,12 +114,18 @@ def _detection_statistic(
     )
 
     def statistic(weights: Floats) -> Values:
-        per_class = [m @ weights for m in sums]
-        values = {}
-        for category, (t, d, h, g) in _levels(per_class, categories, settings.per_class):
-            values["f1", category] = f1_of_counts(h, d - h, t - h)
-            values["precision", category], values["recall", category] = ratio(h, d), ratio(h, t)
-            values["giou", category] = ratio(g, h)
+        t, d, h, g = (_with_all(m @ weights) for m in sums)
+        found = {
+            "f1": f1_of_counts(h, d - h, t - h),
+            "precision": ratio(h, d),
+            "recall": ratio(h, t),
+            "giou": ratio(g, h),
+        }
+        values: Values = {}
+        for name, rows in found.items():
+            values[name, None] = rows[0]
+            if settings.per_class:
+                values |= {(name, c): row for c, row in zip(categories.tolist(), rows[1:], strict=True)}
         return {key: value for key, value in values.items() if key[0] in settings.metrics}
 
     return statistic
@@ -155,14 +161,9 @@ def _matched_statistic(truth: GroundTruth, aligned: Detections, settings: Settin
     return statistic
 
 
-def _levels(
-    sums: Sequence[Floats], categories: Ints, per_class: bool
-) -> list[tuple[int | None, tuple[Floats, ...]]]:
-    """Return sums (K, R) added over the categories, then those of each category."""
-    levels: list[tuple[int | None, tuple[Floats, ...]]] = [(None, tuple(s.sum(axis=0) for s in sums))]
-    if per_class:
-        levels += [(c, tuple(s[k] for s in sums)) for k, c in enumerate(categories.tolist())]
-    return levels
+def _with_all(sums: Floats) -> Floats:
+    """Return sums of K categories (K, R) below those over all of them, shape (K + 1, R)."""
+    return np.concatenate([sums.sum(axis=0, keepdims=True), sums])
 
 
 def _categories(truth: GroundTruth) -> tuple[Ints, tuple[int, int]]:

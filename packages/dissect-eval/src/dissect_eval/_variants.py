@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ._ap import TieBreak
-from ._bootstrap import Resampling, compare, ordered, resampled
+from ._compared import compared
 from ._detections import Detections
 from ._intervals import Correction, IntervalMethod, adjust_p_values
-from ._statistics import Settings
+from ._resampled import Resampling, ordered, resampled
+from ._statistics import Key, Settings
 from ._truth import GroundTruth
 from ._variant_table import VariantRow, VariantTable
 from .errors import SettingError
@@ -96,48 +99,38 @@ def evaluate_variants(
     first = found(name)
     whole = resampled(truth, first, settings, how)
     keys = ordered(whole.whole, settings)
-    rows: list[VariantRow] = []
-    for variant in variants:
+    columns: list[tuple[NDArray[Any], ...]] = []
+    p = np.full((len(variants), len(keys)), np.nan)
+    for i, variant in enumerate(variants):
         detections = first if variant == name else found(variant)
         measured = whole if variant == name else resampled(truth, detections, settings, how)
-        for key in keys:
-            own = compare(key, measured, None, how)
-            result = compare(key, whole, measured, how)
-            rows.append(
-                VariantRow(
-                    variant=variant,
-                    metric=key[0],
-                    category_id=key[1],
-                    category=None if key[1] is None else truth.category_names[key[1]],
-                    value=own.estimate,
-                    baseline=result.baseline,
-                    difference=result.estimate,
-                    value_low=own.low,
-                    value_high=own.high,
-                    low=result.low,
-                    high=result.high,
-                    p_value=float("nan") if variant == name else result.p_value,
-                    p_adjusted=float("nan"),
-                    n_undefined=result.n_undefined,
-                    n_images=truth.n_images,
-                    n_detections=detections.n_boxes,
-                )
-            )
+        own, result = compared(keys, measured, None, how), compared(keys, whole, measured, how)
+        if variant != name:
+            p[i] = result.p_value
+        sizes = (np.full(len(keys), n) for n in (truth.n_images, detections.n_boxes))
+        values = (own.estimate, result.baseline, result.estimate, own.low, own.high, result.low, result.high)
+        columns.append((*values, p[i], p[i], result.n_undefined, *sizes))
+    adjusted = _adjusted(p, keys, correction)
+    labels = [None if category is None else truth.category_names[category] for _, category in keys]
+    rows: list[VariantRow] = []
+    for i, variant in enumerate(variants):
+        of_variant = (*columns[i][:8], adjusted[i], *columns[i][9:])
+        # By position: a study has so many rows that names would show in its time.
+        for (metric, category), label, *numbers in zip(
+            keys, labels, *(column.tolist() for column in of_variant), strict=True
+        ):
+            rows.append(VariantRow(variant, metric, category, label, *numbers))
     used = {**asdict(settings), **asdict(how), "baseline": name, "correction": correction}
-    return VariantTable(_adjusted(rows, correction), used)
+    return VariantTable(tuple(rows), used)
 
 
-def _adjusted(rows: Sequence[VariantRow], correction: Correction) -> tuple[VariantRow, ...]:
-    """Correct the p-values within each family: one metric, over all categories or per category."""
+def _adjusted(p: NDArray[np.float64], keys: Sequence[Key], correction: Correction) -> NDArray[np.float64]:
+    """Correct the p-values (V, K) within each family: one metric, over all categories or per category."""
     families: dict[tuple[str, bool], list[int]] = {}
-    for i, row in enumerate(rows):
-        families.setdefault((row.metric, row.category_id is None), []).append(i)
-    out = list(rows)
+    for k, (metric, category) in enumerate(keys):
+        families.setdefault((metric, category is None), []).append(k)
+    out: NDArray[np.float64] = p.copy()
     for members in families.values():
-        given = [rows[i].p_value for i in members]
-        if np.isnan(given).all():
-            continue
-        adjusted = adjust_p_values(given, correction)
-        for i, value in zip(members, adjusted.tolist(), strict=True):
-            out[i] = replace(rows[i], p_adjusted=value)
-    return tuple(out)
+        given = p[:, members]
+        out[:, members] = adjust_p_values(given, correction).reshape(given.shape)
+    return out

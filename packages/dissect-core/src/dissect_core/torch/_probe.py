@@ -96,14 +96,15 @@ def record_outputs(
     run: Callable[[nn.Module, Batch], Any],
     batch: Batch,
 ) -> dict[str, list[Tensor]]:
-    """Copies of all floating tensors that some modules return in one run, in double precision on the CPU."""
+    """Copies of all floating tensors that some modules return in one run, on the CPU, in single precision or better."""
     outputs: dict[str, list[Tensor]] = {path: [] for path in modules}
     with ExitStack() as stack:
         for path, module in modules.items():
 
             def record(_module: nn.Module, _args: Any, output: Any, path: str = path) -> None:
                 def copied(tensor: Tensor) -> Tensor:
-                    outputs[path].append(tensor.detach().to("cpu", torch.float64, copy=True))
+                    dtype = torch.promote_types(tensor.dtype, torch.float32)
+                    outputs[path].append(tensor.detach().to("cpu", dtype, copy=True))
                     return tensor
 
                 map_tensors(copied, output)
@@ -130,14 +131,20 @@ def relative_change(before: list[Tensor], after: list[Tensor]) -> float:
     """‖after − before‖ / ‖before‖ over all tensors together; equal values that are not finite are left out."""
     change = norm = 0.0
     for old, new in zip(before, after, strict=True):
-        differ = (new != old) & ~(new.isnan() & old.isnan())
-        if bool((differ & ~(new.isfinite() & old.isfinite())).any()):
-            return math.inf
-        change += float((new - old)[differ].square().sum())
-        norm += float(old[old.isfinite()].square().sum())
+        squares = _squares(new - old), _squares(old)
+        if not all(map(math.isfinite, squares)):
+            differ = (new != old) & ~(new.isnan() & old.isnan())
+            if bool((differ & ~(new.isfinite() & old.isfinite())).any()):
+                return math.inf
+            squares = _squares((new.double() - old.double())[differ]), _squares(old[old.isfinite()])
+        change, norm = change + squares[0], norm + squares[1]
     if change == 0:
         return 0.0
     return math.sqrt(change / norm) if norm else math.inf
+
+
+def _squares(values: Tensor) -> float:
+    return float(torch.linalg.vector_norm(values, dtype=torch.float64)) ** 2
 
 
 def no_op_reason(ran: bool, report: Any) -> str:

@@ -7,7 +7,7 @@ from ._found import TRUTH, StudyDetections, kept_truth, truth_file
 from ._measure import METRICS, Settings, StudyResults, measure
 from ._redundant import Slimmed, removable, slim
 from ._report import latex_table, write_report
-from ._tables import class_rows, error_rows, summary_rows, write_results
+from ._tables import class_table, error_rows, summary_rows, write_results
 
 __all__ = [
     "METRICS",
@@ -19,7 +19,7 @@ __all__ = [
     "Slimmed",
     "StudyDetections",
     "StudyResults",
-    "class_rows",
+    "class_table",
     "compare",
     "error_rows",
     "examples",

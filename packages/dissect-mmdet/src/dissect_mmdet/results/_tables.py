@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import json
-import math
-from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
 import pyarrow.parquet as pq
 
 from dissect_core import StudyError
@@ -62,11 +61,12 @@ def summary_rows(results: StudyResults) -> list[dict[str, Any]]:
     return rows
 
 
-def class_rows(results: StudyResults) -> list[dict[str, Any]]:
-    """A row for each variant, class and metric that has values of single classes."""
+def class_table(results: StudyResults) -> pa.Table:
+    """A row for each variant, class and metric that has values of single classes: many, so by columns."""
     names = ("variant", "category_id", "category", "metric", "value", "baseline", "difference", "low", "high")
-    rows = (row for row in results.table if row.category_id is not None)
-    return [{**{name: getattr(row, name) for name in names}, "p": row.p_adjusted} for row in rows]
+    rows = [row for row in results.table if row.category_id is not None]
+    columns = {name: [getattr(row, name) for row in rows] for name in names}
+    return pa.table({**columns, "p": [row.p_adjusted for row in rows]})
 
 
 def error_rows(results: StudyResults) -> list[dict[str, Any]]:
@@ -98,14 +98,15 @@ def write_results(results: StudyResults, folder: Path | None = None) -> list[Pat
     """
     folder = folder or results.study.path
     tables = {
-        SUMMARY: summary_rows(results),
-        PER_CLASS: class_rows(results),
-        ERRORS: error_rows(results),
-        REPEATS: list(results.repeats()),
+        SUMMARY: pa.Table.from_pylist(summary_rows(results)),
+        PER_CLASS: class_table(results),
+        ERRORS: pa.Table.from_pylist(error_rows(results)),
+        REPEATS: pa.Table.from_pylist(list(results.repeats())),
     }
     written = []
-    for name, rows in tables.items():
-        for path, content in ((f"{name}.csv", _csv(rows)), (f"{name}.parquet", _parquet(rows))):
+    for name, table in tables.items():
+        tables[name] = defined = _defined(table)
+        for path, content in ((f"{name}.csv", _csv(defined)), (f"{name}.parquet", _parquet(defined))):
             _write(folder / path, content)
             written.append(folder / path)
     about = {
@@ -115,38 +116,35 @@ def write_results(results: StudyResults, folder: Path | None = None) -> list[Pat
         "n_truth": results.truth.n_boxes,
         "n_bad_images": results.n_bad_images,
         "notes": list(results.truth.notes),
-        "variants": _plain(tables[SUMMARY]),
-        "repeats": _plain(tables[REPEATS]),
+        "variants": tables[SUMMARY].to_pylist(),
+        "repeats": tables[REPEATS].to_pylist(),
     }
     _write(folder / "summary.json", (json.dumps(about, indent=1, ensure_ascii=False) + "\n").encode())
     return [*written, folder / "summary.json"]
 
 
-def _csv(rows: Sequence[Mapping[str, Any]]) -> bytes:
-    text = io.StringIO()
-    # Lists have no place in a cell.
-    names = [name for name, value in rows[0].items() if not isinstance(value, list)] if rows else []
-    writer = csv.DictWriter(text, names, lineterminator="\n", extrasaction="ignore")
-    writer.writeheader()
-    writer.writerows(_plain(rows))
-    return text.getvalue().encode()
-
-
-def _parquet(rows: Sequence[Mapping[str, Any]]) -> bytes:
+def _csv(table: pa.Table) -> bytes:
+    cells = [field.name for field in table.schema if not pa.types.is_list(field.type)]  # a list fits no cell
     sink = io.BytesIO()
-    pq.write_table(pa.Table.from_pylist(_plain(rows)), sink, compression="zstd")
+    pyarrow.csv.write_csv(table.select(cells), sink)
     return sink.getvalue()
 
 
-def _plain(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Rows with None for what is undefined, or beyond all numbers."""
-    return [{name: _value(value) for name, value in row.items()} for row in rows]
+def _parquet(table: pa.Table) -> bytes:
+    sink = io.BytesIO()
+    pq.write_table(table, sink, compression="zstd")
+    return sink.getvalue()
 
 
-def _value(value: Any) -> Any:
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
+def _defined(table: pa.Table) -> pa.Table:
+    """The table with nulls for what is undefined, or beyond all numbers."""
+    for i, field in enumerate(table.schema):
+        if pa.types.is_floating(field.type):
+            column = table.column(i)
+            table = table.set_column(
+                i, field, pc.if_else(pc.is_finite(column), column, pa.scalar(None, field.type))
+            )
+    return table
 
 
 def _write(path: Path, content: bytes) -> None:

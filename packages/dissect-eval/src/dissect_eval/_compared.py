@@ -1,0 +1,87 @@
+"""Intervals of many metrics at once: a study has tens of thousands of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ._intervals import interval, p_values, percentile_intervals
+from ._resampled import Resampled, Resampling
+from ._statistics import Floats, Key
+
+__all__ = ["Compared", "compared"]
+
+
+@dataclass(frozen=True, eq=False)
+class Compared:
+    """Columns of K metrics; NaN where undefined.
+
+    Attributes
+    ----------
+    baseline, variant : ndarray of float64, shape (K,)
+        The metrics of both sets of detections; `variant` is NaN if only one was given.
+    estimate : ndarray of float64, shape (K,)
+        What the interval is of: variant − baseline, or the baseline if only one was given.
+    low, high : ndarray of float64, shape (K,)
+    standard_error, p_value : ndarray of float64, shape (K,)
+    n_undefined : ndarray of int64, shape (K,)
+        Resamples in which the metric is undefined.
+    n_replicates : int
+    """
+
+    baseline: Floats
+    variant: Floats
+    estimate: Floats
+    low: Floats
+    high: Floats
+    standard_error: Floats
+    p_value: Floats
+    n_undefined: NDArray[np.int64]
+    n_replicates: int
+
+
+def compared(
+    keys: Sequence[Key], baseline: Resampled, variant: Resampled | None, how: Resampling
+) -> Compared:
+    """Return the intervals of some metrics, or of their differences between the two."""
+    one = np.array([baseline.whole[key] for key in keys])
+    other = np.full(len(keys), np.nan) if variant is None else np.array([variant.whole[key] for key in keys])
+    estimate = one if variant is None else other - one
+    out = np.full((4, len(keys)), np.nan)
+    n_undefined = np.zeros(len(keys), dtype=np.int64)
+    n_replicates = 0
+    if baseline.replicates:
+        n_replicates = how.n_replicates
+        replicates = _stacked(keys, baseline, variant, "replicates")
+        n_undefined = np.isnan(replicates).sum(axis=1)
+        if how.method == "percentile":
+            out[:2] = percentile_intervals(estimate, replicates, how.confidence)
+        else:
+            jackknife = _stacked(keys, baseline, variant, "jackknife")
+            for k, (value, of_value, left_out) in enumerate(
+                zip(estimate, replicates, jackknife, strict=True)
+            ):
+                out[:2, k] = interval(float(value), of_value, how.confidence, how.method, left_out)
+        out[2] = _standard_errors(replicates)
+        if variant is not None:
+            out[3] = p_values(estimate, replicates)
+    low, high, error, p = out
+    return Compared(one, other, estimate, low, high, error, p, n_undefined, n_replicates)
+
+
+def _stacked(keys: Sequence[Key], baseline: Resampled, variant: Resampled | None, name: str) -> Floats:
+    """Values of the metrics on the resamples, or their differences, shape (K, R)."""
+    values = np.stack([getattr(baseline, name)[key] for key in keys])
+    return values if variant is None else np.stack([getattr(variant, name)[key] for key in keys]) - values
+
+
+def _standard_errors(replicates: Floats) -> Floats:
+    """Standard deviations of the defined replicates (K, R)."""
+    n = (~np.isnan(replicates)).sum(axis=1)
+    mean = np.nansum(replicates, axis=1) / np.maximum(n, 1)
+    squares = np.nansum((replicates - mean[:, None]) ** 2, axis=1)
+    found: Floats = np.where(n > 1, np.sqrt(squares / np.maximum(n - 1, 1)), np.nan)
+    return found
