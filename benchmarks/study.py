@@ -62,7 +62,6 @@ class Case:
         self.truth = GroundTruth.from_coco(self.annotations)
         self.paths = [self.images / file for file in self.truth.file_names]
         self.detector = open_mmdet(config=self.config, checkpoint=self.checkpoint, device=device)
-        self.detector.model.requires_grad_(False)  # the counter of operations trips over views of parameters
         self.spec = paper_study(repeats)
         self.variants = plan(self.spec, self.detector.anatomy)
 
@@ -195,14 +194,8 @@ def peak_mib(function: Callable[[], object]) -> float:
 
 def limit(case: Case) -> tuple[float, float, float, dict[str, float]]:
     """Seconds of a baseline pass, of tracing one, and the least that the variants of one image can take."""
-    from torch.utils.flop_counter import FlopCounterMode
-
+    from dissect_core.torch._flops import operations as flops
     from dissect_core.torch.replay import PrefixReplay
-
-    def flops(function: Callable[[], object]) -> int:
-        with FlopCounterMode(display=False) as counter:
-            function()
-        return int(counter.get_total_flops())
 
     (batch, *_) = case.detector.prepare(case.paths[: case.batch_size], case.batch_size)
     plain = min(seconds(lambda: case.detector.predict_batch(batch)) for _ in range(3))

@@ -12,9 +12,10 @@ import pytest
 pytest.importorskip("pyarrow")
 
 import studies
-from dissect_core import StudyError
+from dissect_core import StudyChangedError, StudyError
 from dissect_core.detectors import ImageDetections
 from dissect_core.plan import plan
+from dissect_core.spec import load_spec
 from dissect_core.study import ImageRef, StopRequest, Study
 from toy_detector import ToyDetector
 
@@ -192,8 +193,6 @@ def test_arguments_out_of_range(
 def test_a_torch_model_is_replayed_and_verified_with_an_estimate_first(
     images: list[Path], tmp_path: Path
 ) -> None:
-    from dissect_core.spec import load_spec
-
     detector = studies.tiny_torch_detector()
     by = {"select": {"by": "each"}}
     ablations = [
@@ -211,7 +210,7 @@ def test_a_torch_model_is_replayed_and_verified_with_an_estimate_first(
     assert len(variants) == 1 + 8 + 5 + 4 + 2
     assert events(study)[-1]["verified"] == len(variants) * 3
     assert len(said) == 1
-    assert said[0].endswith(f"for {len(variants)} variants over 3 batches")
+    assert f"for {len(variants)} variants over 3 batches; prefix replay leaves out 70% of" in said[0]
     effects = {row["id"]: row for row in study.effects.to_pylist()} if study.effects else {}
     assert set(effects) == {v.id for v in variants}
     assert all(effects[v.id]["output_change"] > 0 for v in variants[1:])
@@ -222,3 +221,26 @@ def test_a_torch_model_is_replayed_and_verified_with_an_estimate_first(
     assert study.table(columns=columns).equals(plain.table(columns=columns))
     # What activations were averaged is kept, and read by the next run.
     assert (study.path / "reference.npz").exists()
+
+
+def test_half_precision_is_on_record_and_not_mixed(images: list[Path], tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    detector = studies.tiny_torch_detector()
+    heads = {"name": "heads", "target": {"unit": "head", "components": "*"}, "select": {"by": "each"}}
+    spec = load_spec({"name": "tiny", "ablations": [heads]})
+    full = studies.run_toy(images, tmp_path / "full", detector, spec=spec)
+    half = studies.run_toy(images, tmp_path / "half", detector, spec=spec, precision="bf16", verify=1.0)
+    assert half.facts["precision"] == "bf16"
+    scores = [study.found("baseline").scores for study in (full, half)]
+    assert not np.array_equal(*scores)
+    np.testing.assert_allclose(*scores, atol=0.05)
+    assert np.isfinite(scores[1]).all()
+    slow = studies.run_toy(images, tmp_path / "slow", detector, spec=spec, precision="bf16", replay=False)
+    assert np.array_equal(slow.found(slow.variants[3]).boxes, half.found(half.variants[3]).boxes)
+    with pytest.raises(StudyChangedError, match="precision"):
+        studies.run_toy(images, tmp_path / "half", detector, spec=spec)
+    with pytest.raises(StudyError, match="must be one of full, bf16, fp16, got 'int8'"):
+        studies.run_toy(images, tmp_path / "none", detector, spec=spec, precision="int8")
+    with pytest.raises(StudyError, match="needs a torch model"):
+        studies.run_toy(images, tmp_path / "none", precision="bf16")
+    assert not (tmp_path / "none").exists()

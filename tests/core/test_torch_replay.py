@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -176,7 +177,8 @@ def test_effects_are_those_of_full_passes() -> None:
     with replay.on(image, variants) as one:
         effects = replayed_effects(one, variants)
         assert torch.equal(one.run(variants[1]), one.run_in_full(variants[1]))
-    assert effects == {variant.id: probe.effect(variant) for variant in variants}
+    without = {name: replace(effect, flops_saved=None) for name, effect in effects.items()}
+    assert without == {variant.id: probe.effect(variant) for variant in variants}
     assert sum(effect.is_no_op for effect in effects.values()) < len(effects) / 2
 
 

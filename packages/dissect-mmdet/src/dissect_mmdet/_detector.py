@@ -265,7 +265,7 @@ class MMDetDetector:
 
 def _detections(instances: Any) -> ImageDetections:
     return ImageDetections(
-        boxes=instances.bboxes.detach().cpu().numpy().astype(np.float64).reshape(-1, 4),
-        scores=instances.scores.detach().cpu().numpy().astype(np.float64),
+        boxes=instances.bboxes.detach().to("cpu", torch.float64).numpy().reshape(-1, 4),
+        scores=instances.scores.detach().to("cpu", torch.float64).numpy(),
         labels=instances.labels.detach().cpu().numpy().astype(np.int64),
     )

@@ -12,6 +12,7 @@ from ..detectors import Detector, ImageDetections, TorchDetector
 from ..errors import ReplayError
 from ..plan import Variant
 from ..randomness import variant_rng
+from ._precision import Precision, in_precision
 from ._progress import Stopwatch
 
 References = Callable[[Variant], Any]
@@ -50,13 +51,15 @@ class PlainPasses:
     """Every variant in full: for detectors that are no torch model, and to compare with replay."""
 
     detector: Detector
+    precision: Precision = "full"
 
     def over(self, batch: Any, variants: Sequence[Variant], references: References) -> Iterator[Outcome]:
         """Outcome of every variant, in the order given."""
         with self._as_replayed():
             for variant in variants:
                 with self.detector.ablated(variant, reference=references(variant)) as report:
-                    found = self.detector.predict_batch(batch)
+                    with in_precision(self.detector, self.precision):
+                        found = self.detector.predict_batch(batch)
                     masked, changed = report.masked, report.changed
                 yield Outcome(variant, found, masked, changed)
 
@@ -82,8 +85,10 @@ class ReplayedPasses:
         Of the choice of these pairs.
     max_bytes : int or None
         Bound of the memory for records of one batch.
+    precision : {"full", "bf16", "fp16"}
     on_first : callable
-        Told, once the baseline of the first batch was run, about how many seconds a batch will take.
+        Told, once the baseline of the first batch was run, about how many seconds a batch will take, and which share of
+        the operations of full passes replay leaves out.
     wants_effects : bool
         Whether to measure, on the next batch, what variants change in the outputs of what they ablate.
     verified : int
@@ -98,7 +103,8 @@ class ReplayedPasses:
     verify: float = 0.0
     seed: int = 0
     max_bytes: int | None = None
-    on_first: Callable[[float], object] = lambda _seconds: None
+    precision: Precision = "full"
+    on_first: Callable[[float, float], object] = lambda _seconds, _share: None
     wants_effects: bool = False
     verified: int = 0
     effects: dict[str, Any] = field(default_factory=dict, repr=False)
@@ -111,15 +117,16 @@ class ReplayedPasses:
         from ..torch.replay import EffectPass, PrefixReplay
 
         if self._replay is None:
-            model, run = self.detector.model, self.detector.predict_batch
-            self._replay = PrefixReplay(model, run, max_bytes=self.max_bytes)
+            self._replay = PrefixReplay(self.detector.model, self._predicted, max_bytes=self.max_bytes)
         number, self._batches = self._batches, self._batches + 1
         clock = Stopwatch(self.seconds)
         with self._replay.on(batch, variants) as one:
             clock.stop("baseline")
             if number == 0:
-                after = sum(one.trace.seconds_after(one.moment(variant)) for variant in variants)
-                self.on_first(one.trace.seconds_after(0) + after)
+                trace, moments = one.trace, [one.moment(variant) for variant in variants]
+                seconds = trace.seconds_after(0) + sum(map(trace.seconds_after, moments))
+                left_out = sum(map(trace.flops_before, moments))
+                self.on_first(seconds, left_out / max(1, trace.flops[-1] * len(moments)))
             probe = EffectPass(one, variants) if self.wants_effects else None
             clock.stop("effects")
             for variant in one.order:
@@ -140,6 +147,11 @@ class ReplayedPasses:
                 yield Outcome(variant, found, masked, changed)
                 clock.start()
         self.wants_effects = False
+
+    def _predicted(self, batch: Any) -> list[ImageDetections]:
+        with in_precision(self.detector, self.precision):
+            found: list[ImageDetections] = self.detector.predict_batch(batch)
+        return found
 
     def _is_chosen(self, variant: Variant, number: int) -> bool:
         if self.verify <= 0:

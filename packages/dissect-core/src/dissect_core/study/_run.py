@@ -20,9 +20,19 @@ from ._images import BatchWork, OnBadImage
 from ._inputs import ReferenceActivations, planned
 from ._loading import loaded_ahead
 from ._passes import Passes, PlainPasses, ReplayedPasses
+from ._precision import Precision, in_precision
 from ._progress import MakeBar, Stopwatch, tqdm_bar
 from ._stop import StopRequest, stop_on_interrupt
 from ._study import Study
+
+_EFFECTS: pa.Schema = pa.schema(
+    [
+        ("id", pa.string()),
+        ("output_change", pa.float64()),
+        ("no_op", pa.string()),
+        ("flops_saved", pa.float64()),
+    ]
+)
 
 
 def run(
@@ -40,6 +50,7 @@ def run(
     replay: bool = True,
     verify: float = 0.0,
     max_bytes: int | None = None,
+    precision: Precision = "full",
     on_bad_image: OnBadImage = "fail",
     ahead: int = 2,
     bar: MakeBar = tqdm_bar,
@@ -76,6 +87,8 @@ def run(
         Share of the pairs of variant and batch that are run in full too, to compare, in [0, 1].
     max_bytes : int, optional
         Bound of the memory for prefix replay's records.
+    precision : {"full", "bf16", "fp16"}
+        Compute in half precision where `torch.autocast` does. Numbers become others, so a study keeps to one.
     on_bad_image : {"fail", "skip"}
         What to do about an image that cannot be read; a skipped one is recorded as such.
     ahead : int
@@ -106,6 +119,7 @@ def run(
         As the plan and the detector raise.
     """
     _check(images, batch_size, shard_images, verify, ahead)
+    in_precision(detector, precision)  # before anything is written
     paths, out = [Path(image) for image in images], Path(out)
     refs = refs or [ImageRef(path.name, number) for number, path in enumerate(paths)]
     if len(refs) != len(paths):
@@ -118,6 +132,7 @@ def run(
             **(facts or {}),
             "detector": describe(detector),
             "versions": versions(),
+            "precision": precision,
             "on_bad_image": on_bad_image,
         },
         plan_rows(variants, detector),
@@ -128,13 +143,15 @@ def run(
         notes={"image_folder": _common_folder(paths)},
     )
     request = StopRequest() if stop is None else stop
-    passes = _passes(detector, spec, replay=replay, verify=verify, max_bytes=max_bytes)
+    passes: Passes = PlainPasses(detector, precision)
+    if replay and isinstance(detector, TorchDetector):
+        passes = ReplayedPasses(detector, verify, spec.seed, max_bytes, precision)
     with folder.locked(), stop_on_interrupt(request, say):
         folder.tidy()
         references = ReferenceActivations(spec, detector, variants, paths, truth, folder.path, bar)
         left = [number for number, done in enumerate(folder.done()) if not done]
         if isinstance(passes, ReplayedPasses):
-            passes.on_first = lambda seconds: say(_estimate(seconds, len(left), len(variants)))
+            passes.on_first = lambda seconds, share: say(_estimate(seconds, share, len(left), len(variants)))
             passes.wants_effects = not (folder.path / _layout.EFFECTS).exists()
         begun, seconds = time.perf_counter(), dict[str, float]()
         clock = Stopwatch(seconds)
@@ -174,7 +191,7 @@ def _common_folder(paths: Sequence[Path]) -> str:
     return os.path.commonpath([path.resolve().parent for path in paths])
 
 
-def _estimate(seconds: float, n_batches: int, n_variants: int) -> str:
+def _estimate(seconds: float, share: float, n_batches: int, n_variants: int) -> str:
     """What a run will take, for people."""
     total = seconds * n_batches
     text = (
@@ -184,15 +201,8 @@ def _estimate(seconds: float, n_batches: int, n_variants: int) -> str:
         if total < 7200
         else f"{total / 3600:.1f} h"
     )
-    return f"about {text} for {n_variants:,} variants over {n_batches:,} batches"
-
-
-def _passes(
-    detector: Detector, spec: StudySpec, *, replay: bool, verify: float, max_bytes: int | None
-) -> Passes:
-    if replay and isinstance(detector, TorchDetector):
-        return ReplayedPasses(detector, verify=verify, seed=spec.seed, max_bytes=max_bytes)
-    return PlainPasses(detector)
+    replayed = f"; prefix replay leaves out {share:.0%} of the operations" if share else ""
+    return f"about {text} for {n_variants:,} variants over {n_batches:,} batches{replayed}"
 
 
 def _keep_effects(folder: StudyFolder, passes: Passes) -> None:
@@ -200,11 +210,9 @@ def _keep_effects(folder: StudyFolder, passes: Passes) -> None:
     effects = passes.effects if isinstance(passes, ReplayedPasses) else {}
     path = folder.path / _layout.EFFECTS
     if effects and not path.exists():
-        rows = [{"id": e.id, "output_change": e.output_change, "no_op": e.no_op} for e in effects.values()]
-        schema = pa.schema([("id", pa.string()), ("output_change", pa.float64()), ("no_op", pa.string())])
-        _layout.write_table(
-            path, pa.Table.from_pylist(sorted(rows, key=lambda row: str(row["id"])), schema=schema)
-        )
+        rows = [effects[name] for name in sorted(effects)]
+        columns = {field.name: [getattr(row, field.name) for row in rows] for field in _EFFECTS}
+        _layout.write_table(path, pa.table(columns, schema=_EFFECTS))
 
 
 def _check(images: Sequence[Any], batch_size: int, shard_images: int, verify: float, ahead: int) -> None:

@@ -145,7 +145,11 @@ class Study:
     def effects(self) -> pa.Table | None:
         """What each variant changed in the outputs of what it ablates, on the first batch; None where not measured."""
         path = self.path / _layout.EFFECTS
-        return _layout.read_table(path, ("id", "output_change", "no_op")) if path.is_file() else None
+        return (
+            _layout.read_table(path, ("id", "output_change", "no_op", "flops_saved"))
+            if path.is_file()
+            else None
+        )
 
     def progress(self) -> tuple[int, int]:
         """How many batches are finished, and how many there are."""

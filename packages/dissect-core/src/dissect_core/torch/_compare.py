@@ -2,15 +2,13 @@
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.utils.flop_counter import FlopCounterMode
 
 from ..errors import InterventionError
 from ._forward import without_fast_path
@@ -27,34 +25,6 @@ def evaluating(model: nn.Module) -> Iterator[None]:
     finally:
         for module, training in modes:
             module.training = training
-
-
-class _Untracked:
-    """Takes the place of the counter's record of modules.
-
-    That is kept by hooks for gradients, which fail where a parameter is passed to a module in inference mode
-    (``reference_points_fc(query_pos)`` in Deformable DETR).
-    """
-
-    parents = frozenset({"Global"})
-
-    def __enter__(self) -> None:
-        """Nothing to set up."""
-
-    def __exit__(self, *_: object) -> None:
-        """Nothing to undo."""
-
-
-def operations(call: Callable[[], Any]) -> int:
-    """Floating-point operations of a call: matrix products and convolutions, two for a multiply and add.
-
-    Attention is counted as the products that it is made of: some of its fused kernels are unknown to the counter.
-    """
-    counter = FlopCounterMode(display=False)
-    counter.mod_tracker = _Untracked()  # type: ignore[assignment]
-    with sdpa_kernel(SDPBackend.MATH), counter:
-        call()
-    return int(counter.get_total_flops())
 
 
 def floating_values(output: Any) -> list[Tensor]:

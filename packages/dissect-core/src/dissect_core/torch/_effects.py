@@ -36,6 +36,9 @@ class VariantEffect:
         ‖y′ − y‖ / ‖y‖ over all outputs of these modules, 0 or more.
     no_op : str or None
         If nothing changed, neither values nor outputs, or values alone: the likely reason.
+    flops_saved : float or None
+        Share of a pass's operations that a model without the removed units would not need, see `flops_saved`; None
+        where it was not counted or depends on how the model is rewritten.
 
     Examples
     --------
@@ -50,6 +53,7 @@ class VariantEffect:
     paths: tuple[str, ...]
     output_change: float
     no_op: str | None = None
+    flops_saved: float | None = None
 
     @property
     def is_no_op(self) -> bool:

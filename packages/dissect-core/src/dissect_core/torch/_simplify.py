@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from ..errors import DissectError, InterventionError
 from ..plan import Variant
-from ._compare import evaluating, floating_values, largest_difference, operations, require_values, rounding
+from ._compare import evaluating, floating_values, largest_difference, require_values, rounding
+from ._flops import operations
 from ._forward import wrapped_forward
 from ._reduce import first_linears, leave_out_first, reduced
 from ._removals import removals_of, require_removable

@@ -59,6 +59,9 @@ def run_(
         bool,
         typer.Option("--replay/--no-replay", help="Run variants from the first use of what they ablate."),
     ] = True,
+    precision: Annotated[
+        str, typer.Option("--precision", help="full, or half by autocast.", metavar="full|bf16|fp16")
+    ] = "full",
     on_bad_image: Annotated[
         str, typer.Option("--on-bad-image", help="fail, or skip and record it.", metavar="fail|skip")
     ] = "fail",
@@ -97,6 +100,7 @@ def run_(
         shard_images=shard_images,
         replay=replay,
         verify=verify,
+        precision=precision,  # type: ignore[arg-type]  # `run` checks it
         on_bad_image=_bad_image(on_bad_image),
         bar=tqdm_bar,
         say=Console(stderr=True, highlight=False).print,

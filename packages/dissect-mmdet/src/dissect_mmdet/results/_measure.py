@@ -92,7 +92,7 @@ class StudyResults:
         Every metric of every variant, overall and per class.
     variants : list of dict
         The plan's row of each variant, with what it changed: `masked`, `changed`, `output_change`, `no_op`,
-        `n_detections`, `n_not_finite`.
+        `flops_saved`, `n_detections`, `n_not_finite`.
     errors : mapping of str to ErrorTypes
         TIDE's error types, by variant.
     chance : mapping of str to mapping of str to float
@@ -225,6 +225,7 @@ def variant_rows(study: Study) -> list[dict[str, Any]]:
                 "changed": int(changed[number]),
                 "output_change": change,
                 "no_op": no_op if row["kind"] != "baseline" else None,
+                "flops_saved": effect.get("flops_saved"),
             }
         )
     return rows

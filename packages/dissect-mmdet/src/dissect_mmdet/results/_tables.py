@@ -36,6 +36,7 @@ _OF_THE_PLAN = (
     "masked",
     "changed",
     "output_change",
+    "flops_saved",
     "no_op",
     "n_detections",
     "n_not_finite",

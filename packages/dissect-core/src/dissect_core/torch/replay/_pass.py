@@ -11,6 +11,7 @@ from torch import nn
 from ...activation_specs import ActivationSite
 from ...plan import Variant
 from .._activation_sites import place_of
+from .._flops import flop_counter
 from .._prepared import named_parameters
 from .._reference import Reference
 from .._variants import VariantReport, applied
@@ -209,9 +210,10 @@ class BatchPass(Generic[Batch, Output]):
         names = {name for variant in variants for name in self._session.parameters_of(variant)}
         addresses = {storage(parameter) for parameter in named_parameters(self.model, sorted(names)).values()}
         paths = {path for variant in variants for path in self._boundaries(variant)}
-        tracer = Tracer(self.model)
+        counter = flop_counter()
+        tracer = Tracer(self.model, counter.get_total_flops)
         explorer = Explorer(tracer, addresses, paths, self._session.max_bytes)
-        with tracer.uses():
+        with counter, tracer.uses():
             output = self.once(explorer)
         return output, tracer.trace, explorer
 

@@ -1,10 +1,12 @@
 """The effective dose of many variants on a batch, without running each in full."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ...plan import Variant
 from .._effects import Probe, VariantEffect
+from .._flops import flops_saved
 from .._reference import Reference
 from ._pass import BatchPass
 from ._players import Player
@@ -23,6 +25,7 @@ class EffectPass(Probe[Any]):
 
     def __init__(self, one: BatchPass[Any, Any], variants: Sequence[Variant]) -> None:
         self._one = one
+        self._flops = one.trace.flops_by_module()
         self._playing: Player | None = None
         self._output: Any = None
         super().__init__(one.model, self._once, None)
@@ -44,7 +47,8 @@ class EffectPass(Probe[Any]):
                 self._playing = None
 
         effect = self._one.attempt(variant, passed)
-        return self._output, effect
+        saved = flops_saved(variant, self._one.model, self._flops, self._one.trace.flops[-1])
+        return self._output, replace(effect, flops_saved=saved)
 
     def _calls(self) -> dict[str, int]:
         """Modules that return tensors, by the order in which they first do; from the trace, no pass is needed."""

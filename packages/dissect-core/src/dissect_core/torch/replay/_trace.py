@@ -60,15 +60,30 @@ class Trace:
         By the address of a parameter's memory, the last boundary before its first use.
     times : list of float
         The clock, in seconds, at the beginning of the pass and at each boundary.
+    flops : list of int
+        Operations up to these, where they were counted; else zeros.
     """
 
     calls: list[Call] = field(default_factory=list)
     first_use: dict[int, int] = field(default_factory=dict)
     times: list[float] = field(default_factory=lambda: [time.perf_counter()])
+    flops: list[int] = field(default_factory=lambda: [0])
 
     def seconds_after(self, moment: int) -> float:
         """Time from a boundary to the last one; on an accelerator, which works on by itself, a rough guess."""
         return self.times[-1] - self.times[min(moment, len(self.times) - 1)]
+
+    def flops_before(self, moment: int) -> int:
+        """Operations from the beginning to a boundary."""
+        return self.flops[min(moment, len(self.flops) - 1)]
+
+    def flops_by_module(self) -> dict[str, int]:
+        """Operations in all calls of each module."""
+        found: dict[str, int] = {}
+        for call in self.calls:
+            spent = self.flops_before(call.leave) - self.flops_before(call.enter)
+            found[call.path] = found.get(call.path, 0) + spent
+        return found
 
     def outermost(self, moment: int) -> list[int]:
         """Indices of the outermost calls that ended by a moment and can be stood in for."""
@@ -88,10 +103,18 @@ class Trace:
 
 
 class Tracer:
-    """Watches the module calls of one pass; `wrapped` is to be put around every module's forward."""
+    """Watches the module calls of one pass; `call` is to be put around every module's forward.
 
-    def __init__(self, model: nn.Module) -> None:
+    Parameters
+    ----------
+    model : torch.nn.Module
+    counted : callable
+        Operations of the pass so far.
+    """
+
+    def __init__(self, model: nn.Module, counted: Callable[[], int] = lambda: 0) -> None:
         self.trace = Trace()
+        self._counted = counted
         self._boundary = 0
         self._open: list[int] = []
         self._waiting = {storage(p) for p in model.parameters()} - {0}
@@ -153,6 +176,7 @@ class Tracer:
     def _cross(self) -> None:
         self._boundary += 1
         self.trace.times.append(time.perf_counter())
+        self.trace.flops.append(self._counted())
 
     def _leave(self, index: int) -> Call:
         self._cross()
