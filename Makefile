@@ -48,6 +48,7 @@ bench: $(STAMP)
 	$(BIN)/python benchmarks/detectors.py
 	$(BIN)/python benchmarks/ablation.py
 	$(BIN)/python benchmarks/study.py
+	$(BIN)/python benchmarks/scaling.py
 	$(BIN)/python benchmarks/eval_metrics.py
 	$(BIN)/python benchmarks/eval_edge_battery.py
 

@@ -90,3 +90,10 @@ def test_noise_saves_nothing_and_queries_depend() -> None:
     }
     variants = plan(load_spec({"name": "queries", "ablations": [queries]}), anatomy_of(model))
     assert [flops_saved(v, model, {}, 100) for v in variants] == [0.0, *[None] * 5]
+
+
+def test_operations_are_known_too_where_records_outgrow_their_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    from dissect_core.torch.replay import _explore
+
+    monkeypatch.setattr(_explore, "SPECULATIVE_BYTES", 0)
+    assert saved({"target": {"unit": "row", "components": "narrow.weight"}})["baseline"] == 0

@@ -5,53 +5,59 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry, sdpa_flop_count
 
 from ..plan import Variant
 from ..plan.pool import Place
 
+_FUSED_ON_CPU = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
 _DENSE = frozenset({"element", "segment"})  # without them a matrix is as large as it was
 _REWRITTEN = frozenset({"query", "level", "point"})  # what they save depends on how the model is written then
 _REMOVING = frozenset({"zero", "constant", "mean", "optimal"})  # what gives a constant need not be computed
 
 
-class _Untracked:
-    """Takes the place of the counter's record of modules.
+class FlopMeter(TorchDispatchMode):
+    """Counts the floating-point operations of matrix products and convolutions, by torch's own formulas.
 
-    That is kept by hooks for gradients, which fail where a parameter is passed to a module in inference mode
-    (``reference_points_fc(query_pos)`` in Deformable DETR).
+    A multiplication and an addition are two. Attention is counted as the products that it is made of. Unlike
+    `torch.utils.flop_counter.FlopCounterMode` it neither follows modules, whose hooks fail where a parameter that wants
+    gradients is passed to one (``reference_points_fc(query_pos)`` in Deformable DETR), nor takes operators apart.
+
+    Attributes
+    ----------
+    total : int
+        So far.
+
+    Examples
+    --------
+    >>> with torch.no_grad(), FlopMeter() as meter:
+    ...     _ = torch.ones(2, 3) @ torch.ones(3, 4)
+    >>> meter.total
+    48
     """
 
-    parents = frozenset({"Global"})
+    def __init__(self) -> None:
+        super().__init__()
+        self.total = 0
 
-    def __enter__(self) -> None:
-        """Nothing to set up."""
-
-    def __exit__(self, *_: object) -> None:
-        """Nothing to undo."""
-
-
-def flop_counter() -> FlopCounterMode:
-    """Return a counter of the floating-point operations of matrix products and convolutions, for a ``with`` block.
-
-    A multiplication and an addition are two. Attention is counted as the products that it is made of.
-    """
-    fused_on_cpu = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu  # torch's table lacks it
-    counter = FlopCounterMode(display=False, custom_mapping={fused_on_cpu: _attention})
-    counter.mod_tracker = _Untracked()  # type: ignore[assignment]
-    return counter
-
-
-def _attention(query: Any, key: Any, value: Any, *_: Any, **__: Any) -> int:
-    """Operations of attention by the shapes of its inputs."""
-    return int(sdpa_flop_count(query, key, value))
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Run an operator and count its operations."""
+        kwargs = kwargs or {}
+        result = func(*args, **kwargs)
+        formula: Callable[..., int] | None = flop_registry.get(func._overloadpacket)
+        if formula is not None:
+            self.total += int(formula(*args, **kwargs, out_val=result))
+        elif func._overloadpacket is _FUSED_ON_CPU:  # torch's table lacks it
+            self.total += int(sdpa_flop_count(*(tensor.shape for tensor in args[:3])))
+        return result
 
 
 def operations(call: Callable[[], Any]) -> int:
-    """Count the operations of a call, see `flop_counter`."""
-    with flop_counter() as counter:
+    """Count the operations of a call, see `FlopMeter`."""
+    with FlopMeter() as meter:
         call()
-    return int(counter.get_total_flops())
+    return meter.total
 
 
 def flops_saved(variant: Variant, model: nn.Module, flops: Mapping[str, int], total: int) -> float | None:

@@ -9,7 +9,7 @@ from torch import nn
 from ._trace import Tracer
 from ._values import copied, n_bytes, tensors_in
 
-SPECULATIVE_BYTES = 256 * 2**20
+SPECULATIVE_BYTES = 2**30
 """Most that is recorded of a first pass without knowing whether it will be needed."""
 
 

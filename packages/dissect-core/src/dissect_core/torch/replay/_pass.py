@@ -11,7 +11,7 @@ from torch import nn
 from ...activation_specs import ActivationSite
 from ...plan import Variant
 from .._activation_sites import place_of
-from .._flops import flop_counter
+from .._flops import FlopMeter
 from .._prepared import named_parameters
 from .._reference import Reference
 from .._variants import VariantReport, applied
@@ -113,7 +113,10 @@ class BatchPass(Generic[Batch, Output]):
         if explorer is not None:
             self._results = explorer.kept(needed)
         if not needed <= (self._results.keys() if guess is None else guess):
+            counted = self.trace.flops
             self.baseline, self.trace, self._results = self._traced(needed)
+            if len(counted) == len(self.trace.flops):
+                self.trace.flops = counted
         if guess is None or not needed <= guess:
             session.wanted = needed
         self._results = {i: result for i, result in self._results.items() if i in needed}
@@ -210,10 +213,10 @@ class BatchPass(Generic[Batch, Output]):
         names = {name for variant in variants for name in self._session.parameters_of(variant)}
         addresses = {storage(parameter) for parameter in named_parameters(self.model, sorted(names)).values()}
         paths = {path for variant in variants for path in self._boundaries(variant)}
-        counter = flop_counter()
-        tracer = Tracer(self.model, counter.get_total_flops)
+        meter = FlopMeter()
+        tracer = Tracer(self.model, lambda: meter.total)
         explorer = Explorer(tracer, addresses, paths, self._session.max_bytes)
-        with counter, tracer.uses():
+        with meter, tracer.uses():
             output = self.once(explorer)
         return output, tracer.trace, explorer
 
