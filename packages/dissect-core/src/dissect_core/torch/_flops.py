@@ -17,7 +17,7 @@ _REWRITTEN = frozenset({"query", "level", "point"})  # what they save depends on
 _REMOVING = frozenset({"zero", "constant", "mean", "optimal"})  # what gives a constant need not be computed
 
 
-class FlopMeter(TorchDispatchMode):
+class FlopMeter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's
     """Counts the floating-point operations of matrix products and convolutions, by torch's own formulas.
 
     A multiplication and an addition are two. Attention is counted as the products that it is made of. Unlike
@@ -38,7 +38,7 @@ class FlopMeter(TorchDispatchMode):
     """
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.total = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -49,7 +49,8 @@ class FlopMeter(TorchDispatchMode):
         if formula is not None:
             self.total += int(formula(*args, **kwargs, out_val=result))
         elif func._overloadpacket is _FUSED_ON_CPU:  # torch's table lacks it
-            self.total += int(sdpa_flop_count(*(tensor.shape for tensor in args[:3])))
+            shapes = (tensor.shape for tensor in args[:3])
+            self.total += int(sdpa_flop_count(*shapes))  # type: ignore[no-untyped-call]
         return result
 
 
@@ -57,7 +58,8 @@ def operations(call: Callable[[], Any]) -> int:
     """Count the operations of a call, see `FlopMeter`."""
     with FlopMeter() as meter:
         call()
-    return meter.total
+    total: int = meter.total
+    return total
 
 
 def flops_saved(variant: Variant, model: nn.Module, flops: Mapping[str, int], total: int) -> float | None:
