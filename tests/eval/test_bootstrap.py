@@ -21,8 +21,10 @@ from dissect_eval import (
     detection_metrics,
     matched_metrics,
 )
+from dissect_eval._ap_numpy import RECALLS
 from dissect_eval._intervals import image_weights, interval, jackknife_weights, p_values, percentile_intervals
 from dissect_eval._statistics import Settings, statistics_of
+from dissect_eval._statistics_ap import _recalls_up_to
 
 
 def problem(seed: int, n_images: int = 12, n_categories: int = 3) -> tuple[GroundTruth, Detections]:
@@ -211,6 +213,13 @@ def test_many_intervals_are_those_of_each() -> None:
     p = p_values(estimates, replicates)
     assert p[1] == p_values(estimates[1:2], replicates[1:2, ~np.isnan(replicates[1])])[0]
     assert np.isnan(p).tolist() == [False, False, True, True, False, False]
+
+
+def test_recalls_are_counted_as_a_search_does() -> None:
+    found, n_truth = np.meshgrid(np.arange(0, 400), np.arange(1, 400))
+    fraction = np.minimum(found / n_truth, 1.0)
+    around = np.stack([np.nextafter(fraction, -1).clip(0), fraction, np.nextafter(fraction, 2).clip(0, 1)])
+    np.testing.assert_array_equal(_recalls_up_to(around), np.searchsorted(RECALLS, around, side="right"))
 
 
 def test_p_values_are_uniform_without_a_difference() -> None:

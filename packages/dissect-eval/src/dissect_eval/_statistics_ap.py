@@ -8,7 +8,8 @@ positive, for all resamples at once.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,8 @@ AREAS = {"s": 1, "m": 2, "l": 3}
 THRESHOLDS = {"AP50": slice(0, 1), "AP75": slice(5, 6)}
 RESAMPLES_AT_ONCE = 256
 """Columns of weights per block: keeps the arrays of one category in the processor's cache."""
+
+_NEXT_RECALLS = np.append(RECALLS[1:], np.inf)
 
 
 def ap_statistic(split: MatchedSplit, n_images: int, settings: Settings) -> Statistic:
@@ -99,6 +102,16 @@ class _Recall:
         return ratio(self.hits @ weights, self.n_thresholds * (self.truth @ weights))
 
 
+class _Part(NamedTuple):
+    """Curves of one category: what `_Curves` holds, of it alone."""
+
+    category: int
+    image: Ints
+    counted: csr_array[Any]
+    chosen: list[Ints]
+    changes: list[csr_array[Any] | None]
+
+
 class _Curves:
     """Precision–recall curves of one area range."""
 
@@ -145,21 +158,31 @@ class _Curves:
         n_truth = self.truth @ weights
         out = np.full((self.n_thresholds, *n_truth.shape), np.nan)
         out[:, n_truth > 0] = 0.0
-        for k, begin, end in self._categories():
-            runs = np.cumsum(self.counted[begin:end] @ weights, axis=0)
-            own = weights[self.image[begin:end]]
-            for t in range(self.n_thresholds):
-                chosen = self.chosen[t]
-                here = chosen[np.searchsorted(chosen, begin) : np.searchsorted(chosen, end)] - begin
+        for part in self._parts:
+            k, own = part.category, weights[part.image]
+            runs = np.cumsum(part.counted @ weights, axis=0)
+            for t, (here, change) in enumerate(zip(part.chosen, part.changes, strict=True)):
                 if not len(here):
                     continue
                 counted = runs[here]
-                change = self.changes[t][begin:end]
-                if change.nnz:
+                if change is not None:
                     counted += np.cumsum(change @ weights, axis=0)[here]
                 average = _average(np.cumsum(own[here], axis=0), counted, n_truth[k])
                 out[t, k] = np.where(n_truth[k] > 0, average, np.nan)
         return out
+
+    @cached_property
+    def _parts(self) -> list[_Part]:
+        """What there is of each category, cut out once for all resamples."""
+        return [self._part(k, begin, end) for k, begin, end in self._categories()]
+
+    def _part(self, k: int, begin: int, end: int) -> _Part:
+        inside = [np.searchsorted(chosen, (begin, end)) for chosen in self.chosen]
+        chosen = [one[a:b] - begin for one, (a, b) in zip(self.chosen, inside, strict=True)]
+        changes = [change[begin:end] for change in self.changes]
+        return _Part(
+            k, self.image[begin:end], self.counted[begin:end], chosen, [c if c.nnz else None for c in changes]
+        )
 
     def _categories(self) -> Iterator[tuple[int, int, int]]:
         for k in range(len(self.splits) - 1):
@@ -172,10 +195,18 @@ def _average(found: Floats, counted: Floats, n_truth: Floats) -> Floats:
     precision = np.divide(found, counted, out=np.zeros_like(found), where=counted > 0)
     best = np.maximum.accumulate(precision[::-1], axis=0)[::-1]
     recall = found / np.maximum(n_truth, 1)
-    passed = np.searchsorted(RECALLS, recall, side="right")
+    passed = _recalls_up_to(recall)
     passed[1:] -= passed[:-1].copy()
     mean: Floats = np.einsum("nr,nr->r", best, passed) / len(RECALLS)
     return mean
+
+
+def _recalls_up_to(recall: Floats) -> Ints:
+    """Count the 101 recalls that are at most this one: a search, begun one step from its end."""
+    last = np.clip((recall * (len(RECALLS) - 1)).astype(np.int64), 0, len(RECALLS) - 1)
+    last += _NEXT_RECALLS[last] <= recall
+    last -= RECALLS[last] > recall
+    return last + 1
 
 
 def _truth_matrix(split: MatchedSplit, area: int, shape: tuple[int, int]) -> csr_array[Any]:

@@ -21,6 +21,13 @@ MakeBar = Callable[[int, str, str], AbstractContextManager[Bar]]
 """Called with the number of steps, what one step is, and what they do."""
 
 
+def say_beside_bars(text: str) -> None:
+    """Print a line on standard error, above the bars that are shown there."""
+    from tqdm.auto import tqdm
+
+    tqdm.write(text, file=sys.stderr)
+
+
 def tqdm_bar(total: int, unit: str, label: str) -> AbstractContextManager[Bar]:
     """A tqdm bar: a widget in a notebook, else on standard error, a line now and then where that is no terminal."""
     from tqdm.auto import tqdm

@@ -21,7 +21,7 @@ from ._inputs import ReferenceActivations, planned
 from ._loading import loaded_ahead
 from ._passes import Passes, PlainPasses, ReplayedPasses
 from ._precision import Precision, in_precision
-from ._progress import MakeBar, Stopwatch, tqdm_bar
+from ._progress import MakeBar, Stopwatch, no_bar, say_beside_bars, tqdm_bar
 from ._stop import StopRequest, stop_on_interrupt
 from ._study import Study
 
@@ -55,7 +55,7 @@ def run(
     ahead: int = 2,
     bar: MakeBar = tqdm_bar,
     stop: StopRequest | None = None,
-    say: Callable[[str], object] = print,
+    say: Callable[[str], object] = say_beside_bars,
 ) -> Study:
     """Run every variant of a study over images, and keep what it detects in a folder.
 
@@ -156,7 +156,7 @@ def run(
         begun, seconds = time.perf_counter(), dict[str, float]()
         clock = Stopwatch(seconds)
         folder.log("started" if len(left) == len(folder.batches) else "resumed", batches=len(left))
-        with bar(len(left) * len(variants), "pass", spec.name) as shown:
+        with (bar if left else no_bar)(len(left) * len(variants), "pass", spec.name) as shown:
             work = BatchWork(
                 detector,
                 passes,
@@ -202,7 +202,8 @@ def _estimate(seconds: float, share: float, n_batches: int, n_variants: int) -> 
         else f"{total / 3600:.1f} h"
     )
     replayed = f"; prefix replay leaves out {share:.0%} of the operations" if share else ""
-    return f"about {text} for {n_variants:,} variants over {n_batches:,} batches{replayed}"
+    batches = "one batch" if n_batches == 1 else f"{n_batches:,} batches"
+    return f"about {text} for {n_variants:,} variants over {batches}{replayed}"
 
 
 def _keep_effects(folder: StudyFolder, passes: Passes) -> None:

@@ -103,7 +103,6 @@ def run_(
         precision=precision,  # type: ignore[arg-type]  # `run` checks it
         on_bad_image=_bad_image(on_bad_image),
         bar=tqdm_bar,
-        say=Console(stderr=True, highlight=False).print,
     )
     if not done.is_complete:
         finished, wanted = done.progress()
