@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from ._plot_style import HATCHES, line_style, new_figure, tidy
 from ._tide_fix import ERROR_TYPES, SPECIAL_TYPES
-from ._tide_result import ErrorTypes
 from .errors import SettingError
 
 if TYPE_CHECKING:
@@ -29,8 +28,27 @@ MEANINGS = {
 }
 
 
+class HasErrorTypes(Protocol):
+    """What the bars show: `ErrorTypes` has it, and so may a row of a table."""
+
+    @property
+    def foreground(self) -> float:
+        """IoU threshold of a hit."""
+        ...
+
+    @property
+    def background(self) -> float:
+        """IoU threshold under which a detection is background."""
+        ...
+
+    @property
+    def delta_ap(self) -> Mapping[str, float]:
+        """AP to be gained by type of error."""
+        ...
+
+
 def error_type_bars(
-    errors: ErrorTypes | Mapping[str, ErrorTypes],
+    errors: HasErrorTypes | Mapping[str, HasErrorTypes],
     *,
     title: str | None = None,
     figure: Figure | None = None,
@@ -74,7 +92,7 @@ def error_type_bars(
     >>> [round(float(bar.get_width()), 3) for bar in figure.axes[0].patches]
     [0.0, 1.0, 0.0, 0.0, 0.0, 0.0]
     """
-    series = {"": errors} if isinstance(errors, ErrorTypes) else dict(errors)
+    series = dict(errors) if isinstance(errors, Mapping) else {"": errors}
     if not series:
         raise SettingError("`errors` must hold at least one series.")
     settings = {(one.foreground, one.background) for one in series.values()}

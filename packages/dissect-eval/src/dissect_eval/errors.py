@@ -10,6 +10,7 @@ __all__ = [
     "MissingExtraError",
     "SettingError",
     "SplitWarning",
+    "StudyDataError",
     "TruthError",
 ]
 
@@ -36,6 +37,10 @@ class CategoryError(DissectEvalError, ValueError):
 
 class SettingError(DissectEvalError, ValueError):
     """A setting of a metric or plot outside the range in which it means something."""
+
+
+class StudyDataError(DissectEvalError, ValueError):
+    """A study's folder that lacks something, or holds something else than it should."""
 
 
 class MissingExtraError(DissectEvalError, ImportError):

@@ -1,13 +1,29 @@
-"""What a study found out: its metrics, tables and report."""
+"""What a study found out: its metrics and tables (`dissect_eval.study`), its report, and slimmer models."""
 
-from ._compare import Comparison, compare
-from ._examples import Example, examples
-from ._figures import NamedFigure, figures
-from ._found import TRUTH, StudyDetections, kept_truth, truth_file
-from ._measure import METRICS, Settings, StudyResults, measure
+from dissect_eval.study import (
+    METRICS,
+    TRUTH,
+    Comparison,
+    Example,
+    NamedFigure,
+    Settings,
+    StudyDetections,
+    StudyResults,
+    StudyTables,
+    class_table,
+    compare,
+    error_rows,
+    examples,
+    figures,
+    kept_truth,
+    measure,
+    summary_rows,
+    truth_file,
+)
+
 from ._redundant import Slimmed, removable, slim
 from ._report import latex_table, write_report
-from ._tables import class_table, error_rows, summary_rows, write_results
+from ._write import write_results
 
 __all__ = [
     "METRICS",
@@ -19,6 +35,7 @@ __all__ = [
     "Slimmed",
     "StudyDetections",
     "StudyResults",
+    "StudyTables",
     "class_table",
     "compare",
     "error_rows",

@@ -15,11 +15,15 @@ import jinja2
 from dissect_core import StudyError
 from dissect_core.files import write_whole
 from dissect_core.spec import spec_to_yaml
-
-from ._examples import examples
-from ._figures import NamedFigure, figures, title_of
-from ._measure import StudyResults
-from ._tables import summary_rows
+from dissect_eval.study import (
+    NamedFigure,
+    StudyResults,
+    StudyTables,
+    examples,
+    figures,
+    summary_rows,
+    title_of,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -63,7 +67,7 @@ def write_report(
     if metric not in results.settings.metrics:
         raise StudyError(f"`metric` must be one of {', '.join(results.settings.metrics)}, got {metric!r}.")
     folder = folder or results.study.path
-    drawn = list(figures(results, metric))
+    drawn = list(figures(StudyTables.of(results), metric))
     if formats:
         _save(drawn, folder / "figures", formats)
     where = images or results.study.image_folder

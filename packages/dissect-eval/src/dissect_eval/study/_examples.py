@@ -10,12 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dissect_core.detectors import ImageDetections
-from dissect_eval import GroundTruth, pairwise_iou
-
-from .._images import read_image
-from ..errors import ImageError
-from ._found import StudyDetections
+from .._boxes import pairwise_iou
+from ._found import ImageBoxes, StudyDetections
 from ._measure import StudyResults
 from ._tables import summary_rows
 
@@ -35,14 +31,6 @@ class Example(NamedTuple):
     figure: Figure
 
 
-class _Boxes(NamedTuple):
-    """Boxes to draw, with their labels and, of detections, their scores."""
-
-    boxes: NDArray[np.float64]
-    labels: NDArray[np.int64]
-    scores: NDArray[np.float64] | None
-
-
 def examples(
     results: StudyResults, images: Path, metric: str = "AP50", *, count: int = 4
 ) -> Iterator[Example]:
@@ -59,23 +47,43 @@ def examples(
         Most pictures.
     """
     found = StudyDetections(results.study, results.truth)
-    whole = results.study.found(results.study.variants[0]).by_image()
+    settings = results.settings
+    whole = found.on_images(results.study.variants[0])
     for row in _worst(summary_rows(results), metric)[:count]:
-        ablated = results.study.found(row["id"]).by_image()
+        ablated = found.on_images(row["id"])
+        truth = {image: found.truth_on(image) for image in whole}
         losses = {
-            image: _hits(results, found, image, whole[image]) - _hits(results, found, image, ablated[image])
+            image: hits(truth[image], whole[image].above(settings.score_threshold), settings.iou_threshold)
+            - hits(truth[image], ablated[image].above(settings.score_threshold), settings.iou_threshold)
             for image in whole
         }
         image = max(losses, key=lambda i: losses[i])
         file_name = results.study.images[image].file_name
-        try:
-            pixels = read_image(images / file_name)[:, :, ::-1]
-        except ImageError:
+        pixels = read_pixels(images / file_name)
+        if pixels is None:
             continue  # moved or deleted since: a report without it is a report all the same
-        truth = _truth(results.truth, found, results.study.images[image].image_id)
-        shown = [truth, _above(whole[image], results), _above(ablated[image], results)]
+        shown = [truth[image], *(one[image].above(settings.score_threshold) for one in (whole, ablated))]
         figure = _draw(pixels, shown, results.study.class_names)
         yield Example(row["id"], file_name, losses[image], figure)
+
+
+def read_pixels(path: Path) -> NDArray[np.uint8] | None:
+    """Decode an image, turned as it says of itself, to RGB of shape (height, width, 3); None where it cannot be."""
+    from PIL import Image, ImageOps
+
+    try:
+        with Image.open(path) as image:
+            return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+    except (OSError, ValueError, Image.DecompressionBombError):
+        return None
+
+
+def hits(truth: ImageBoxes, found: ImageBoxes, iou_threshold: float) -> int:
+    """Count the true boxes with a detection of their class on them."""
+    if not len(truth.boxes) or not len(found.boxes):
+        return 0
+    fits = pairwise_iou(truth.boxes, found.boxes) >= iou_threshold
+    return int((fits & (truth.labels[:, None] == found.labels[None])).any(axis=1).sum())
 
 
 def _worst(rows: Sequence[Mapping[str, Any]], metric: str) -> list[Mapping[str, Any]]:
@@ -91,30 +99,7 @@ def _worst(rows: Sequence[Mapping[str, Any]], metric: str) -> list[Mapping[str, 
     return sorted(worst.values(), key=lambda row: row[f"{metric}_difference"])
 
 
-def _above(found: ImageDetections, results: StudyResults) -> _Boxes:
-    kept = found.scores >= results.settings.score_threshold
-    return _Boxes(found.boxes[kept], found.labels[kept], found.scores[kept])
-
-
-def _truth(truth: GroundTruth, found: StudyDetections, image_id: int) -> _Boxes:
-    at = int(np.flatnonzero(truth.image_ids == image_id)[0])
-    part = slice(*truth.image_splits[at : at + 2])
-    label_of = {category: label for label, category in enumerate(found.categories.tolist())}
-    labels = [label_of.get(category, -1) for category in truth.category_ids[part].tolist()]
-    return _Boxes(truth.boxes[part], np.array(labels, dtype=np.int64), None)
-
-
-def _hits(results: StudyResults, found: StudyDetections, image: int, given: ImageDetections) -> int:
-    """True boxes with a detection of their class on them, at or above the score threshold."""
-    truth = _truth(results.truth, found, results.study.images[image].image_id)
-    boxes = _above(given, results)
-    if not len(truth.boxes) or not len(boxes.boxes):
-        return 0
-    fits = pairwise_iou(truth.boxes, boxes.boxes) >= results.settings.iou_threshold
-    return int((fits & (truth.labels[:, None] == boxes.labels[None])).any(axis=1).sum())
-
-
-def _draw(pixels: NDArray[np.uint8], shown: Sequence[_Boxes], class_names: Sequence[str]) -> Figure:
+def _draw(pixels: NDArray[np.uint8], shown: Sequence[ImageBoxes], class_names: Sequence[str]) -> Figure:
     from matplotlib.figure import Figure as FigureClass
 
     height, width = pixels.shape[:2]
@@ -125,11 +110,11 @@ def _draw(pixels: NDArray[np.uint8], shown: Sequence[_Boxes], class_names: Seque
         axes.imshow(pixels)
         axes.set_title(f"{title} ({len(boxes.boxes)})")
         axes.set_axis_off()
-        _draw_boxes(axes, boxes, class_names)
+        _draw_boxes(axes, boxes, class_names, with_scores=title != "truth")
     return figure
 
 
-def _draw_boxes(axes: Axes, shown: _Boxes, class_names: Sequence[str]) -> None:
+def _draw_boxes(axes: Axes, shown: ImageBoxes, class_names: Sequence[str], *, with_scores: bool) -> None:
     from matplotlib.patches import Rectangle
 
     for i, (box, label) in enumerate(zip(shown.boxes, shown.labels.tolist(), strict=True)):
@@ -137,7 +122,7 @@ def _draw_boxes(axes: Axes, shown: _Boxes, class_names: Sequence[str]) -> None:
         colour = COLOURS[label % len(COLOURS)]
         axes.add_patch(Rectangle((x, y), right - x, bottom - y, fill=False, edgecolor=colour, linewidth=1.6))
         name = class_names[label] if 0 <= label < len(class_names) else "other"
-        text = name if shown.scores is None else f"{name} {shown.scores[i]:.2f}"
+        text = f"{name} {shown.scores[i]:.2f}" if with_scores else name
         axes.text(
             x,
             y,

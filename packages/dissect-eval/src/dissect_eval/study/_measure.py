@@ -4,26 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from dissect_core import StudyError
-from dissect_core.study import Bar, Study, no_bar
-from dissect_eval import (
-    Detections,
-    ErrorTypes,
-    GroundTruth,
-    VariantTable,
-    chance_level,
-    error_types,
-    evaluate_variants,
-    summarize_repeats,
-)
-
+from .._chance import chance_level
+from .._detections import Detections
+from .._intervals import summarize_repeats
+from .._tide import error_types
+from .._tide_result import ErrorTypes
+from .._truth import GroundTruth
+from .._variant_table import VariantTable
+from .._variants import evaluate_variants
+from ..errors import StudyDataError
 from ._found import StudyDetections
+from ._stored import MakeBar, StoredStudy, no_bar
 
 METRICS = (
     "AP",
@@ -84,7 +80,7 @@ class StudyResults:
 
     Attributes
     ----------
-    study : Study
+    study : StoredStudy
     truth : GroundTruth
         Of the images that were run.
     settings : Settings
@@ -101,7 +97,7 @@ class StudyResults:
         Images that could not be read, and count nowhere.
     """
 
-    study: Study
+    study: StoredStudy
     truth: GroundTruth
     settings: Settings
     table: VariantTable
@@ -109,6 +105,11 @@ class StudyResults:
     errors: Mapping[str, ErrorTypes]
     chance: Mapping[str, Mapping[str, float]]
     n_bad_images: int
+
+    @property
+    def name(self) -> str:
+        """The study's own name."""
+        return str(self.study.spec.name)
 
     def repeats(self) -> Iterator[dict[str, Any]]:
         """Rows over variants of the same dose: mean, spread and t interval of each metric, where it is defined."""
@@ -134,17 +135,17 @@ class StudyResults:
 
 
 def measure(
-    study: Study,
+    study: StoredStudy,
     truth: GroundTruth | None = None,
     settings: Settings = Settings(),  # frozen
     *,
-    bar: Callable[[int, str, str], AbstractContextManager[Bar]] = no_bar,
+    bar: MakeBar = no_bar,
 ) -> StudyResults:
     """Measure every variant of a study that was run to its end.
 
     Parameters
     ----------
-    study : Study
+    study : StoredStudy
     truth : GroundTruth, optional
         Another one than the truth that is kept with the study.
     settings : Settings
@@ -153,12 +154,12 @@ def measure(
 
     Raises
     ------
-    dissect_core.StudyError
+    StudyDataError
         If the study is not complete, or holds no truth.
     """
     done, wanted = study.progress()
     if done < wanted:
-        raise StudyError(
+        raise StudyDataError(
             f"The study {study.path} is not complete: {done} of {wanted} batches are finished. Run it to its end first."
         )
     found = StudyDetections(study, truth)
@@ -205,7 +206,7 @@ def measure(
     return StudyResults(study, found.truth, settings, table, rows, errors, chance, found.n_bad_images)
 
 
-def variant_rows(study: Study) -> list[dict[str, Any]]:
+def variant_rows(study: StoredStudy) -> list[dict[str, Any]]:
     """The plan's rows, with what each variant changed in the model."""
     changes = study.table(columns=["masked", "changed"])
     numbers = changes.column("variant").to_numpy()

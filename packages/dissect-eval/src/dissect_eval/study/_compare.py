@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from dissect_core import StudyError
-
+from ..errors import StudyDataError
 from ._measure import StudyResults
 from ._tables import summary_rows
 
@@ -46,18 +45,18 @@ def compare(
 
     Raises
     ------
-    dissect_core.StudyError
+    StudyDataError
         If the studies have nothing in common, or a metric is not in both.
     """
     for metric in metrics:
         if metric not in first.settings.metrics or metric not in second.settings.metrics:
-            raise StudyError(f"`metrics` must be of both studies, {metric!r} is not.")
+            raise StudyDataError(f"`metrics` must be of both studies, {metric!r} is not.")
     rows_a, rows_b = summary_rows(first), summary_rows(second)
     by = "variant" if {r["id"] for r in rows_a} == {r["id"] for r in rows_b} else "dose"
     a, b = _grouped(rows_a, by, metrics), _grouped(rows_b, by, metrics)
     common = [name for name in a if name in b]
     if not common:
-        raise StudyError(
+        raise StudyDataError(
             f"The studies {first.study.path} and {second.study.path} have no question in common: neither variants nor "
             "ablations of the same name."
         )

@@ -9,10 +9,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from dissect_eval.plot import Curve, dose_response_grid, error_type_bars, value_heatmap
-
-from ._measure import StudyResults
-from ._tables import summary_rows
+from .._dose_curve import Curve
+from .._intervals import summarize_repeats
+from .._plot_doses import dose_response_grid
+from .._plot_errors import error_type_bars
+from .._plot_heatmap import value_heatmap
+from .._tide_fix import ERROR_TYPES, SPECIAL_TYPES
+from ..errors import SettingError
+from ._tables import StudyTables
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -25,6 +29,7 @@ TITLES = {
     "matched_giou": "matched GIoU",
     "matched_f1": "matched F1",
 }
+_BACKGROUND = 0.1  # of `error_types`
 ROWS_AT_MOST = 40
 CLASSES_AT_MOST = 30
 
@@ -42,30 +47,29 @@ def title_of(metric: str) -> str:
     return TITLES.get(metric, metric)
 
 
-def figures(results: StudyResults, metric: str = "AP50") -> Iterator[NamedFigure]:
+def figures(tables: StudyTables, metric: str = "AP50") -> Iterator[NamedFigure]:
     """Draw what the study's variants allow: curves where doses grow, heatmaps of heads, classes, error types.
 
     Parameters
     ----------
-    results : StudyResults
+    tables : StudyTables
     metric : str
         Of the study's metrics.
+
+    Raises
+    ------
+    SettingError
+        If `metric` is none of them.
     """
-    rows = summary_rows(results)
-    curves = _curves(results, rows, metric)
-    if curves is not None:
-        yield curves
-    yield from _head_maps(rows, metric)
-    single = _single_variants(rows, metric)
-    if single is not None:
-        yield single
-    classes = _classes(results, rows, metric)
-    if classes is not None:
-        yield classes
-    yield _errors(results, rows, metric)
+    if metric not in tables.metrics:
+        raise SettingError(f"`metric` must be one of {', '.join(tables.metrics)}, got {metric!r}.")
+    for one in (dose_curves, head_maps, worst_variants, class_map, error_bars):
+        yield from one(tables, metric)
 
 
-def _curves(results: StudyResults, rows: Sequence[Mapping[str, Any]], metric: str) -> NamedFigure | None:
+def dose_curves(tables: StudyTables, metric: str) -> Iterator[NamedFigure]:
+    """A metric against the dose, a panel for each ablation that has several doses."""
+    rows = tables.summary
     baseline = rows[0][metric]
     panels: dict[str, dict[str, Curve]] = {}
     several = len({row["intervention"] for row in rows[1:]}) > 1
@@ -81,7 +85,7 @@ def _curves(results: StudyResults, rows: Sequence[Mapping[str, Any]], metric: st
         label = "random control" if kind == "control" else intervention if several else "ablated"
         panels.setdefault(ablation, {})[label] = _curve(by_dose, baseline)
     if not panels:
-        return None
+        return
     chance = rows[0].get(f"{metric}_chance")
     figure = dose_response_grid(
         panels,
@@ -90,8 +94,8 @@ def _curves(results: StudyResults, rows: Sequence[Mapping[str, Any]], metric: st
         chance=dict.fromkeys(panels, chance) if chance is not None and math.isfinite(chance) else None,
         columns=min(3, len(panels)),
     )
-    confidence = results.settings.confidence
-    return NamedFigure(
+    confidence = float(tables.about["settings"].get("confidence", 0.95))
+    yield NamedFigure(
         "dose-response",
         f"{title_of(metric)} against the share of units that are removed: mean over random draws, each draw as a small "
         f"mark, and the {confidence:.0%} t interval of the mean as a band.",
@@ -100,8 +104,6 @@ def _curves(results: StudyResults, rows: Sequence[Mapping[str, Any]], metric: st
 
 
 def _curve(by_dose: Mapping[float, Sequence[float]], baseline: float) -> Curve:
-    from dissect_eval import summarize_repeats
-
     most = max(map(len, by_dose.values()))
     doses, values, low, high, points = [0.0], [baseline], [baseline], [baseline], [[math.nan] * most]
     for dose, found in by_dose.items():
@@ -117,8 +119,9 @@ def _curve(by_dose: Mapping[float, Sequence[float]], baseline: float) -> Curve:
     return Curve(doses, values, low, high, points)
 
 
-def _head_maps(rows: Sequence[Mapping[str, Any]], metric: str) -> Iterator[NamedFigure]:
+def head_maps(tables: StudyTables, metric: str) -> Iterator[NamedFigure]:
     """One map of blocks by units for each ablation that takes out single heads, levels or points."""
+    rows = tables.summary
     found: dict[tuple[str, str], dict[tuple[str, int], float]] = {}
     removed = {row["id"]: row["removed"] for row in rows if row.get("removed")}
     for row in rows[1:]:
@@ -151,14 +154,15 @@ def _head_maps(rows: Sequence[Mapping[str, Any]], metric: str) -> Iterator[Named
         )
 
 
-def _single_variants(rows: Sequence[Mapping[str, Any]], metric: str) -> NamedFigure | None:
+def worst_variants(tables: StudyTables, metric: str) -> Iterator[NamedFigure]:
     """The variants that lose most, with their paired intervals."""
     from matplotlib.figure import Figure as FigureClass
 
+    rows = tables.summary
     known = [r for r in rows[1:] if r["kind"] == "ablation" and math.isfinite(r[f"{metric}_difference"])]
     worst = sorted(known, key=lambda r: r[f"{metric}_difference"])[:15]
     if not worst or not math.isfinite(worst[0][f"{metric}_low"]):
-        return None
+        return
     figure = FigureClass(figsize=(8.6, 1.2 + 0.3 * len(worst)), layout="constrained")
     axes = figure.subplots()
     change = np.array([r[f"{metric}_difference"] for r in worst])
@@ -172,14 +176,19 @@ def _single_variants(rows: Sequence[Mapping[str, Any]], metric: str) -> NamedFig
     axes.grid(True, axis="x", color="#DDDDDD", linewidth=0.8)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
-    return NamedFigure("worst", f"The variants that lose most of {title_of(metric)}.", figure)
+    yield NamedFigure("worst", f"The variants that lose most of {title_of(metric)}.", figure)
 
 
-def _classes(results: StudyResults, rows: Sequence[Mapping[str, Any]], metric: str) -> NamedFigure | None:
+def class_map(tables: StudyTables, metric: str) -> Iterator[NamedFigure]:
     """Mean difference of each class over the draws of each ablation and dose."""
-    per_class = [r for r in results.table.select(metric=metric) if r.category is not None]
-    names = list(dict.fromkeys(r.category for r in per_class if r.category is not None))[:CLASSES_AT_MOST]
-    by_id = {(r.variant, r.category): r.difference for r in per_class}
+    import pyarrow.compute as pc
+
+    rows = tables.summary
+    chosen = tables.per_class.filter(pc.equal(tables.per_class["metric"], metric))
+    variants, categories = (chosen[name].to_pylist() for name in ("variant", "category"))
+    differences = chosen["difference"].to_numpy().tolist()
+    names = list(dict.fromkeys(categories))[:CLASSES_AT_MOST]
+    by_id = dict(zip(zip(variants, categories, strict=True), differences, strict=True))
     several = len({row["intervention"] for row in rows[1:]}) > 1
     groups: dict[str, list[str]] = {}
     for row in rows[1:]:
@@ -188,24 +197,42 @@ def _classes(results: StudyResults, rows: Sequence[Mapping[str, Any]], metric: s
             what = f", {row['intervention']}" if several else ""
             groups.setdefault(f"{row['ablation']}{what}, {dose}", []).append(row["id"])
     if not names or not groups:
-        return None
+        return
     shown = dict(list(groups.items())[:ROWS_AT_MOST])
     values = [[_mean([by_id[one, name] for one in ids]) for name in names] for ids in shown.values()]
     figure = value_heatmap(values, list(shown), names, value_label=f"change of {title_of(metric)}")
-    return NamedFigure(
+    yield NamedFigure(
         "classes", f"Change of {title_of(metric)} of each class, mean over draws. Orange is a loss.", figure
     )
 
 
-def _errors(results: StudyResults, rows: Sequence[Mapping[str, Any]], metric: str) -> NamedFigure:
+class _Errors(NamedTuple):
+    """What mending each type of error would give, as it stands in a table."""
+
+    foreground: float
+    background: float
+    delta_ap: Mapping[str, float]
+
+
+def error_bars(tables: StudyTables, metric: str) -> Iterator[NamedFigure]:
     """Error types of the baseline, and of the variant that loses most in each ablation."""
-    chosen = {"baseline": results.errors[rows[0]["id"]]}
+    rows = tables.summary
+    foreground = float(tables.about["settings"].get("iou_threshold", 0.5))
+    errors = {
+        row["variant"]: _Errors(
+            foreground,
+            _BACKGROUND,
+            {kind: row.get(f"d_{kind}", math.nan) for kind in (*ERROR_TYPES, *SPECIAL_TYPES)},
+        )
+        for row in tables.errors
+    }
+    chosen = {"baseline": errors[rows[0]["id"]]}
     for ablation in list(dict.fromkeys(row["ablation"] for row in rows[1:]))[:4]:
         members = [r for r in rows if r["ablation"] == ablation and math.isfinite(r[f"{metric}_difference"])]
         if members:
             worst = min(members, key=lambda r: r[f"{metric}_difference"])
-            chosen[_short(ablation, 24)] = results.errors[worst["id"]]
-    return NamedFigure(
+            chosen[_short(ablation, 24)] = errors[worst["id"]]
+    yield NamedFigure(
         "errors",
         "AP that mending each type of error (TIDE) would give: baseline, and the variant of each ablation that loses "
         "most.",

@@ -1,0 +1,153 @@
+"""A study's detections beside its truth, ready to be measured."""
+
+from __future__ import annotations
+
+import json
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._detections import Detections
+from .._labels import label_to_category
+from .._truth import GroundTruth
+from ..errors import StudyDataError
+from ._stored import StoredFound, StoredStudy
+
+TRUTH = "truth.json"
+_KEPT = ("id", "image_id", "category_id", "bbox", "area", "iscrowd", "ignore")
+
+
+def truth_file(annotations: Path, truth: GroundTruth) -> bytes:
+    """What an annotation file says of the images of a study, without outlines: kept in the study's folder.
+
+    Parameters
+    ----------
+    annotations : Path
+        A COCO instances file, which `truth` was read from.
+    truth : GroundTruth
+        Of the study's images.
+    """
+    content = json.loads(annotations.read_text(encoding="utf-8"))
+    # As the reader has it: ids may be written as strings or floats.
+    wanted = {str(image) for image in truth.image_ids.tolist()}
+
+    def is_of_the_study(entry: dict[str, Any], key: str) -> bool:
+        value = entry.get(key)
+        return str(int(value) if isinstance(value, float) else value) in wanted
+
+    kept = {
+        "images": [image for image in content["images"] if is_of_the_study(image, "id")],
+        "annotations": [
+            {key: each[key] for key in _KEPT if key in each}
+            for each in content["annotations"]
+            if is_of_the_study(each, "image_id")
+        ],
+        "categories": content["categories"],
+    }
+    return json.dumps(kept, ensure_ascii=False).encode()
+
+
+class ImageBoxes(NamedTuple):
+    """Boxes of one image.
+
+    Attributes
+    ----------
+    boxes : ndarray of float64, shape (N, 4)
+        Corners ``x_min, y_min, x_max, y_max`` in pixels.
+    labels : ndarray of int64, shape (N,)
+        Index into the detector's class names; -1 for a true box of a category that it does not know.
+    scores : ndarray of float64, shape (N,)
+        1 for true boxes.
+    """
+
+    boxes: NDArray[np.float64]
+    labels: NDArray[np.int64]
+    scores: NDArray[np.float64]
+
+    def above(self, threshold: float) -> ImageBoxes:
+        """Those that score at least so much."""
+        kept = self.scores >= threshold
+        return ImageBoxes(self.boxes[kept], self.labels[kept], self.scores[kept])
+
+
+class StudyDetections:
+    """Detections of a study's variants, as `dissect_eval` takes them.
+
+    Parameters
+    ----------
+    study : StoredStudy
+    truth : GroundTruth, optional
+        The truth kept with the study, if left out.
+
+    Raises
+    ------
+    StudyDataError
+        If the study has no truth, or no image that was run.
+    """
+
+    def __init__(self, study: StoredStudy, truth: GroundTruth | None = None) -> None:
+        self.study = study
+        whole = truth if truth is not None else kept_truth(study)
+        bad = set(study.bad_images())
+        self.n_bad_images = len(bad)
+        self._ids = np.array([image.image_id for image in study.images], dtype=np.int64)
+        ran = [image_id for i, image_id in enumerate(self._ids.tolist()) if i not in bad]
+        if not ran:
+            raise StudyDataError(f"None of the images of the study {study.path} could be read.")
+        # Images that could not be read are left out: they would count as images without a detection.
+        self.truth = whole.subset(ran) if len(ran) < whole.n_images else whole
+
+    @cached_property
+    def categories(self) -> NDArray[np.int64]:
+        """Category id of each label of the detector."""
+        return np.asarray(label_to_category(self.truth, self.study.class_names))
+
+    def of(self, variant: str) -> tuple[Detections, int]:
+        """Detections of a variant, and how many were left out since they are not finite."""
+        found: StoredFound = self.study.found(variant)
+        good = np.isfinite(found.boxes).all(axis=1) & np.isfinite(found.scores)
+        owner = np.repeat(np.arange(len(found.counts)), found.counts)
+        # Detections with NaN or infinity are left out: no metric knows what they mean.
+        ends = np.cumsum(np.bincount(owner[good], minlength=len(found.counts)))
+        parts = (np.split(part[good], ends[:-1]) for part in (found.boxes, found.scores, found.labels))
+        image_ids = self._ids[found.images].tolist()
+        detections = Detections.from_arrays(list(zip(*parts, strict=True)), image_ids, self.categories)
+        return detections, int((~good).sum())
+
+    def on_images(self, variant: str) -> dict[int, ImageBoxes]:
+        """What a variant found, by the image's number in the study."""
+        found: StoredFound = self.study.found(variant)
+        ends = np.cumsum(found.counts)[:-1]
+        parts = (np.split(part, ends) for part in (found.boxes, found.labels, found.scores))
+        return dict(zip(found.images.tolist(), map(ImageBoxes, *parts), strict=True))
+
+    def truth_on(self, image: int) -> ImageBoxes:
+        """The true boxes of an image, by its number in the study."""
+        at = int(np.flatnonzero(self.truth.image_ids == self._ids[image])[0])
+        part = slice(*self.truth.image_splits[at : at + 2])
+        labels = [self._label_of.get(category, -1) for category in self.truth.category_ids[part].tolist()]
+        boxes = self.truth.boxes[part]
+        return ImageBoxes(boxes, np.array(labels, dtype=np.int64), np.ones(len(boxes)))
+
+    @cached_property
+    def _label_of(self) -> dict[int, int]:
+        return {category: label for label, category in enumerate(self.categories.tolist())}
+
+
+def kept_truth(study: StoredStudy) -> GroundTruth:
+    """The truth that was kept with a study.
+
+    Raises
+    ------
+    StudyDataError
+        If there is none.
+    """
+    path = study.path / TRUTH
+    if not path.is_file():
+        raise StudyDataError(
+            f"The study {study.path} holds no truth: pass `truth`, or run it with annotations."
+        )
+    return GroundTruth.from_coco(path)

@@ -1,0 +1,135 @@
+"""What a stored study has to offer to be measured; `dissect_core.study.Study` does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["MakeBar", "StoredFound", "StoredImage", "StoredStudy", "no_bar"]
+
+
+class StoredImage(Protocol):
+    """An image as the annotation file names and numbers it."""
+
+    @property
+    def file_name(self) -> str:
+        """Name of its file."""
+        ...
+
+    @property
+    def image_id(self) -> int:
+        """Its id in the truth."""
+        ...
+
+
+class StoredFound(Protocol):
+    """What one variant found in M images, one image after the other."""
+
+    @property
+    def images(self) -> NDArray[np.int64]:
+        """Numbers of the images that were run, ascending, shape (M,)."""
+        ...
+
+    @property
+    def counts(self) -> NDArray[np.int64]:
+        """Detections in each, shape (M,)."""
+        ...
+
+    @property
+    def boxes(self) -> NDArray[np.float64]:
+        """Corners ``x_min, y_min, x_max, y_max`` in pixels, shape (N, 4)."""
+        ...
+
+    @property
+    def scores(self) -> NDArray[np.float64]:
+        """Scores, shape (N,)."""
+        ...
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """Index into the detector's class names, shape (N,)."""
+        ...
+
+
+class StoredStudy(Protocol):
+    """A study's folder, as far as its numbers go."""
+
+    @property
+    def path(self) -> Path:
+        """The folder."""
+        ...
+
+    @property
+    def spec(self) -> Any:
+        """What was asked, with a `name`."""
+        ...
+
+    @property
+    def variants(self) -> tuple[str, ...]:
+        """Ids of all variants, the baseline first."""
+        ...
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the detector's classes, by label."""
+        ...
+
+    @property
+    def images(self) -> Sequence[StoredImage]:
+        """The images, by number."""
+        ...
+
+    @property
+    def plan(self) -> Any:
+        """An Arrow table with a row for each variant: what it removes."""
+        ...
+
+    @property
+    def effects(self) -> Any:
+        """An Arrow table of what variants change in a model, or None."""
+        ...
+
+    @property
+    def environment(self) -> Mapping[str, Any]:
+        """With what it was run."""
+        ...
+
+    @property
+    def image_folder(self) -> Path | None:
+        """Where the images lie, as far as that is known."""
+        ...
+
+    def progress(self) -> tuple[int, int]:
+        """How many batches are finished, and how many there are."""
+        ...
+
+    def bad_images(self) -> list[int]:
+        """Numbers of the images that could not be read."""
+        ...
+
+    def found(self, variant: str) -> Any:
+        """What one variant found: a `StoredFound`."""
+        ...
+
+    def table(self, variants: Sequence[str] | None = None, columns: Sequence[str] | None = None) -> Any:
+        """An Arrow table with a row for each variant and image."""
+        ...
+
+
+MakeBar: TypeAlias = Callable[[int, str, str], AbstractContextManager[Any]]
+"""Makes a progress bar from total, unit and description; what the block gets has `update(n)`."""
+
+
+class _NoBar:
+    def update(self, n: float = 1) -> object:
+        """Show nothing."""
+
+
+def no_bar(_total: int, _unit: str, _description: str) -> AbstractContextManager[_NoBar]:
+    """No progress bar."""
+    return nullcontext(_NoBar())

@@ -1,0 +1,247 @@
+"""A study's numbers as tables: rows in memory, and files that read back as what they were."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import MissingExtraError, StudyDataError
+from ._measure import StudyResults
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["StudyTables", "class_table", "error_rows", "summary_rows"]
+
+SUMMARY, PER_CLASS, ERRORS, REPEATS = "summary", "per_class", "errors", "repeats"
+ABOUT = "summary.json"
+_NEEDED = {
+    SUMMARY: ("id", "ablation", "kind", "unit", "intervention", "dose", "removed"),
+    PER_CLASS: ("variant", "category", "metric", "value", "difference"),
+    ERRORS: ("variant", "ap"),
+    REPEATS: ("ablation", "kind", "intervention", "dose", "metric", "mean"),
+}
+_OF_THE_PLAN = (
+    "id",
+    "ablation",
+    "kind",
+    "unit",
+    "intervention",
+    "space",
+    "n_units",
+    "n_available",
+    "dose",
+    "repeat",
+    "control_of",
+    "n_parameters",
+    "share",
+    "masked",
+    "changed",
+    "output_change",
+    "flops_saved",
+    "no_op",
+    "n_detections",
+    "n_not_finite",
+    "removed",
+)
+
+
+def summary_rows(results: StudyResults) -> list[dict[str, Any]]:
+    """A row for each variant: what it is, then each metric with its paired difference from the baseline."""
+    overall = {(row.variant, row.metric): row for row in results.table.select(category_id=None)}
+    rows = []
+    for variant in results.variants:
+        out = {name: variant.get(name) for name in _OF_THE_PLAN}
+        for metric in results.settings.metrics:
+            row = overall[variant["id"], metric]
+            out[metric] = row.value
+            out[f"{metric}_difference"] = row.difference
+            out[f"{metric}_low"], out[f"{metric}_high"] = row.low, row.high
+            out[f"{metric}_p"] = row.p_adjusted
+            if metric in results.chance[variant["id"]]:
+                out[f"{metric}_chance"] = results.chance[variant["id"]][metric]
+        rows.append(out)
+    return rows
+
+
+def class_table(results: StudyResults) -> pa.Table:
+    """A row for each variant, class and metric that has values of single classes: many, so by columns."""
+    names = ("variant", "category_id", "category", "metric", "value", "baseline", "difference", "low", "high")
+    rows = [row for row in results.table if row.category_id is not None]
+    columns = {name: [getattr(row, name) for row in rows] for name in names}
+    return _pyarrow().table({**columns, "p": [row.p_adjusted for row in rows]})
+
+
+def error_rows(results: StudyResults) -> list[dict[str, Any]]:
+    """A row for each variant: errors of each of TIDE's types, and the AP that mending them would give."""
+    return [
+        {
+            "variant": name,
+            "ap": found.ap,
+            **{f"n_{kind}": count for kind, count in found.counts.items()},
+            **{f"d_{kind}": change for kind, change in found.delta_ap.items()},
+        }
+        for name, found in results.errors.items()
+    ]
+
+
+@dataclass(frozen=True, eq=False)
+class StudyTables:
+    """All numbers of a study, as they are kept in its folder.
+
+    Attributes
+    ----------
+    about : mapping
+        The study's name, the settings of its metrics, and numbers of images and objects.
+    summary : list of dict
+        See `summary_rows`; NaN where undefined.
+    per_class : pyarrow.Table
+        See `class_table`.
+    errors : list of dict
+        See `error_rows`.
+    repeats : list of dict
+        See `StudyResults.repeats`.
+    """
+
+    about: Mapping[str, Any]
+    summary: list[dict[str, Any]]
+    per_class: pa.Table
+    errors: list[dict[str, Any]]
+    repeats: list[dict[str, Any]]
+
+    @classmethod
+    def of(cls, results: StudyResults) -> StudyTables:
+        """Lay out what was measured."""
+        about = {
+            "study": results.name,
+            "settings": asdict(results.settings),
+            "n_images": results.truth.n_images,
+            "n_truth": results.truth.n_boxes,
+            "n_bad_images": results.n_bad_images,
+            "notes": list(results.truth.notes),
+        }
+        repeats = list(results.repeats())
+        return cls(about, summary_rows(results), class_table(results), error_rows(results), repeats)
+
+    @classmethod
+    def read(cls, folder: Path) -> StudyTables:
+        """Read the tables of a study's folder. Nothing in them runs code, whoever made them.
+
+        Raises
+        ------
+        StudyDataError
+            If a table is missing or damaged.
+        """
+        try:
+            about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError) as error:
+            raise StudyDataError(
+                f"{folder / ABOUT} cannot be read: {error}. Measure the study first, with `deep-dissect report`."
+            ) from error
+        if not isinstance(about, dict) or not isinstance(about.get("settings"), dict):
+            raise StudyDataError(f"{folder / ABOUT} is no summary of a study: it has no `settings`.")
+        tables = {name: _read(folder / f"{name}.parquet", columns) for name, columns in _NEEDED.items()}
+        about = {key: value for key, value in about.items() if key not in ("variants", "repeats")}
+        return cls(
+            about, _rows(tables[SUMMARY]), tables[PER_CLASS], _rows(tables[ERRORS]), _rows(tables[REPEATS])
+        )
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Metrics that were measured."""
+        return tuple(str(name) for name in self.about["settings"].get("metrics", ()))
+
+    def files(self) -> dict[str, bytes]:
+        """Content of each file by name: all tables as CSV and Parquet, and `summary.json` with the settings."""
+        pa = _pyarrow()
+        tables = {
+            SUMMARY: pa.Table.from_pylist(self.summary),
+            PER_CLASS: self.per_class,
+            ERRORS: pa.Table.from_pylist(self.errors),
+            REPEATS: pa.Table.from_pylist(self.repeats),
+        }
+        tables = {name: _defined(table) for name, table in tables.items()}
+        about = {
+            **self.about,
+            "variants": tables[SUMMARY].to_pylist(),
+            "repeats": tables[REPEATS].to_pylist(),
+        }
+        written = {ABOUT: (json.dumps(about, indent=1, ensure_ascii=False) + "\n").encode()}
+        for name, table in tables.items():
+            written |= {f"{name}.csv": _csv(table), f"{name}.parquet": _parquet(table)}
+        return written
+
+
+def _pyarrow() -> Any:
+    try:
+        import pyarrow
+    except ImportError as error:
+        raise MissingExtraError(
+            'Tables of studies need pyarrow, which is not installed: pip install "dissect-eval[study]"'
+        ) from error
+    return pyarrow
+
+
+def _read(path: Path, columns: tuple[str, ...]) -> pa.Table:
+    import pyarrow.parquet as pq
+
+    pa = _pyarrow()
+    try:
+        table = pq.read_table(path)
+    except (OSError, pa.ArrowException) as error:
+        raise StudyDataError(
+            f"{path} cannot be read: {error}. Measure the study again, with `deep-dissect report`."
+        ) from error
+    missing = [name for name in columns if name not in table.column_names]
+    if missing:
+        raise StudyDataError(
+            f"{path} must have the columns {', '.join(columns)}, it lacks {', '.join(missing)}."
+        )
+    return table
+
+
+def _rows(table: pa.Table) -> list[dict[str, Any]]:
+    """Rows of a table, with NaN where a number is undefined."""
+    pa = _pyarrow()
+    numbers = {field.name for field in table.schema if pa.types.is_floating(field.type)}
+    return [
+        {name: math.nan if value is None and name in numbers else value for name, value in row.items()}
+        for row in table.to_pylist()
+    ]
+
+
+def _csv(table: pa.Table) -> bytes:
+    import pyarrow.csv
+
+    pa = _pyarrow()
+    cells = [field.name for field in table.schema if not pa.types.is_list(field.type)]  # a list fits no cell
+    sink = io.BytesIO()
+    pyarrow.csv.write_csv(table.select(cells), sink)
+    return sink.getvalue()
+
+
+def _parquet(table: pa.Table) -> bytes:
+    import pyarrow.parquet as pq
+
+    sink = io.BytesIO()
+    pq.write_table(table, sink, compression="zstd")
+    return sink.getvalue()
+
+
+def _defined(table: pa.Table) -> pa.Table:
+    """Return the table with nulls for what is undefined, or beyond all numbers."""
+    import pyarrow.compute as pc
+
+    pa = _pyarrow()
+    for i, field in enumerate(table.schema):
+        if pa.types.is_floating(field.type):
+            column = table.column(i)
+            table = table.set_column(
+                i, field, pc.if_else(pc.is_finite(column), column, pa.scalar(None, field.type))
+            )
+    return table
