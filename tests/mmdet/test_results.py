@@ -17,10 +17,20 @@ from dissect_core import StudyError
 from dissect_core.detectors import ImageDetections
 from dissect_core.spec import load_spec
 from dissect_core.study import ImageRef, Study
-from dissect_eval import Detections, GroundTruth, bootstrap, coco_ap, detection_metrics, error_types
+from dissect_eval import (
+    Detections,
+    GroundTruth,
+    SettingError,
+    bootstrap,
+    coco_ap,
+    detection_metrics,
+    error_types,
+)
+from dissect_eval.errors import StudyDataError
 from dissect_mmdet.results import (
     TRUTH,
     Settings,
+    StudyTables,
     compare,
     figures,
     kept_truth,
@@ -213,10 +223,10 @@ def test_what_cannot_be_measured_is_an_error(data: Any, study: Study, tmp_path: 
     stop = StopRequest()
     stop.ask()
     begun = run_with_truth(data, tmp_path / "begun", stop=stop)
-    with pytest.raises(StudyError, match="not complete: 1 of 6 batches"):
+    with pytest.raises(StudyDataError, match="not complete: 1 of 6 batches"):
         measure(begun)
     bare = studies.run_toy(data[0], tmp_path / "bare")
-    with pytest.raises(StudyError, match="holds no truth"):
+    with pytest.raises(StudyDataError, match="holds no truth"):
         measure(bare)
     assert kept_truth(study).n_images == N
     assert b"segmentation" not in (study.path / TRUTH).read_bytes()
@@ -245,7 +255,7 @@ def test_the_page_is_whole_safe_and_shows_examples(results: Any, data: Any, tmp_
 
 
 def test_pictures_show_the_tables_numbers(results: Any) -> None:
-    drawn = {figure.name: figure.figure for figure in figures(results, "AP50")}
+    drawn = {figure.name: figure.figure for figure in figures(StudyTables.of(results), "AP50")}
     rows = {row["id"]: row for row in summary_rows(results)}
     axes = drawn["dose-response"].axes[0]
     lines = {line.get_label(): line.get_xydata() for line in axes.get_lines()}
@@ -255,6 +265,37 @@ def test_pictures_show_the_tables_numbers(results: Any) -> None:
     assert noise[0].tolist() == [0.0, rows["baseline"]["AP50"]]
     classes = drawn["classes"].axes[0]
     assert [t.get_text() for t in classes.get_xticklabels()] == ["red", "green", "blue"]
+
+
+def test_tables_read_back_as_what_they_were(results: Any, tmp_path: Path) -> None:
+    write_results(results, tmp_path)
+    made, read = StudyTables.of(results), StudyTables.read(tmp_path)
+    assert json.dumps(made.about) == json.dumps(read.about)
+    assert read.metrics == results.settings.metrics
+    for name in ("summary", "errors", "repeats"):
+        for a, b in zip(getattr(made, name), getattr(read, name), strict=True):
+            np.testing.assert_equal(b, a)
+    assert read.per_class.num_rows == made.per_class.num_rows
+    for a, b in zip(figures(made), figures(read), strict=True):
+        assert (a.name, a.caption) == (b.name, b.caption)
+    with pytest.raises(SettingError, match=r"`metric` must be one of AP, .* got 'mAP'"):
+        next(figures(read, "mAP"))
+
+
+def test_damaged_tables_are_named(results: Any, tmp_path: Path) -> None:
+    with pytest.raises(StudyDataError, match=r"summary.json cannot be read.*deep-dissect report"):
+        StudyTables.read(tmp_path)
+    write_results(results, tmp_path)
+    (tmp_path / "summary.json").write_text("[]")
+    with pytest.raises(StudyDataError, match=r"summary.json is no summary"):
+        StudyTables.read(tmp_path)
+    write_results(results, tmp_path)
+    (tmp_path / "per_class.parquet").write_bytes(b"PAR1")
+    with pytest.raises(StudyDataError, match=r"per_class.parquet cannot be read"):
+        StudyTables.read(tmp_path)
+    (tmp_path / "per_class.parquet").write_bytes((tmp_path / "errors.parquet").read_bytes())
+    with pytest.raises(StudyDataError, match=r"per_class.parquet must have the columns .* it lacks category"):
+        StudyTables.read(tmp_path)
 
 
 def test_latex_is_a_table(results: Any) -> None:
@@ -275,5 +316,5 @@ def test_comparison_is_of_losses(data: Any, results: Any, tmp_path: Path) -> Non
     assert (len(found.rows), found.only_first, found.only_second) == (4, 1, 0)
     spec = load_spec({**studies.SPEC, "ablations": [{**studies.SPEC["ablations"][0], "name": "else"}]})
     unlike = measure(run_with_truth(data, tmp_path / "unlike", spec=spec), settings=Settings(n_replicates=0))
-    with pytest.raises(StudyError, match="no question in common"):
+    with pytest.raises(StudyDataError, match="no question in common"):
         compare(results, unlike)

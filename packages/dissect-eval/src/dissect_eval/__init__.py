@@ -37,6 +37,7 @@ from .errors import (
     MissingExtraError,
     SettingError,
     SplitWarning,
+    StudyDataError,
     TruthError,
 )
 
@@ -68,6 +69,7 @@ __all__ = [
     "Scores",
     "SettingError",
     "SplitWarning",
+    "StudyDataError",
     "TruthError",
     "TruthHealth",
     "VariantRow",
