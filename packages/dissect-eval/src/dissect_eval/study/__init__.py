@@ -6,9 +6,11 @@ pictures the extra ``plot``.
 
 from ._compare import Comparison, compare
 from ._examples import Example, examples
-from ._figures import NamedFigure, figures, title_of
+from ._figures import dose_curves, figures, head_maps, worst_variants
+from ._figures_classes import class_map, class_values, error_bars, variant_groups
 from ._found import TRUTH, ImageBoxes, StudyDetections, kept_truth, truth_file
 from ._measure import METRICS, Settings, StudyResults, measure
+from ._named import NamedFigure, title_of
 from ._stored import StoredFound, StoredImage, StoredStudy
 from ._tables import StudyTables, class_table, error_rows, summary_rows
 
@@ -26,14 +28,21 @@ __all__ = [
     "StudyDetections",
     "StudyResults",
     "StudyTables",
+    "class_map",
     "class_table",
+    "class_values",
     "compare",
+    "dose_curves",
+    "error_bars",
     "error_rows",
     "examples",
     "figures",
+    "head_maps",
     "kept_truth",
     "measure",
     "summary_rows",
     "title_of",
     "truth_file",
+    "variant_groups",
+    "worst_variants",
 ]

@@ -5,46 +5,18 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from .._dose_curve import Curve
 from .._intervals import summarize_repeats
 from .._plot_doses import dose_response_grid
-from .._plot_errors import error_type_bars
 from .._plot_heatmap import value_heatmap
-from .._tide_fix import ERROR_TYPES, SPECIAL_TYPES
 from ..errors import SettingError
+from ._figures_classes import class_map, error_bars
+from ._named import NamedFigure, short, title_of
 from ._tables import StudyTables
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-TITLES = {
-    "f1": "F1",
-    "precision": "precision",
-    "recall": "recall",
-    "giou": "GIoU of hits",
-    "matched_giou": "matched GIoU",
-    "matched_f1": "matched F1",
-}
-_BACKGROUND = 0.1  # of `error_types`
-ROWS_AT_MOST = 40
-CLASSES_AT_MOST = 30
-
-
-class NamedFigure(NamedTuple):
-    """A figure, the name of its file, and what it shows, in a sentence."""
-
-    name: str
-    caption: str
-    figure: Figure
-
-
-def title_of(metric: str) -> str:
-    """A metric's name for people."""
-    return TITLES.get(metric, metric)
 
 
 def figures(tables: StudyTables, metric: str = "AP50") -> Iterator[NamedFigure]:
@@ -169,7 +141,7 @@ def worst_variants(tables: StudyTables, metric: str) -> Iterator[NamedFigure]:
     low, high = (np.array([r[f"{metric}_{end}"] for r in worst]) for end in ("low", "high"))
     reach = np.maximum([change - low, high - change], 0)
     axes.errorbar(change, range(len(worst)), xerr=reach, fmt="o", color="#0072B2", markersize=5, capsize=2)
-    axes.set_yticks(range(len(worst)), [_short(r["id"], 80) for r in worst], fontsize=8)
+    axes.set_yticks(range(len(worst)), [short(r["id"], 80) for r in worst], fontsize=8)
     axes.invert_yaxis()
     axes.axvline(0, color="#555555", linestyle="--", linewidth=1)
     axes.set_xlabel(f"change of {title_of(metric)}, with its paired 95 % interval")
@@ -177,76 +149,6 @@ def worst_variants(tables: StudyTables, metric: str) -> Iterator[NamedFigure]:
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
     yield NamedFigure("worst", f"The variants that lose most of {title_of(metric)}.", figure)
-
-
-def class_map(tables: StudyTables, metric: str) -> Iterator[NamedFigure]:
-    """Mean difference of each class over the draws of each ablation and dose."""
-    import pyarrow.compute as pc
-
-    rows = tables.summary
-    chosen = tables.per_class.filter(pc.equal(tables.per_class["metric"], metric))
-    variants, categories = (chosen[name].to_pylist() for name in ("variant", "category"))
-    differences = chosen["difference"].to_numpy().tolist()
-    names = list(dict.fromkeys(categories))[:CLASSES_AT_MOST]
-    by_id = dict(zip(zip(variants, categories, strict=True), differences, strict=True))
-    several = len({row["intervention"] for row in rows[1:]}) > 1
-    groups: dict[str, list[str]] = {}
-    for row in rows[1:]:
-        if row["kind"] == "ablation":
-            dose = f"{row['dose']:.0%}" if row["dose"] >= 0.01 else f"{row['dose']:.1%}"
-            what = f", {row['intervention']}" if several else ""
-            groups.setdefault(f"{row['ablation']}{what}, {dose}", []).append(row["id"])
-    if not names or not groups:
-        return
-    shown = dict(list(groups.items())[:ROWS_AT_MOST])
-    values = [[_mean([by_id[one, name] for one in ids]) for name in names] for ids in shown.values()]
-    figure = value_heatmap(values, list(shown), names, value_label=f"change of {title_of(metric)}")
-    yield NamedFigure(
-        "classes", f"Change of {title_of(metric)} of each class, mean over draws. Orange is a loss.", figure
-    )
-
-
-class _Errors(NamedTuple):
-    """What mending each type of error would give, as it stands in a table."""
-
-    foreground: float
-    background: float
-    delta_ap: Mapping[str, float]
-
-
-def error_bars(tables: StudyTables, metric: str) -> Iterator[NamedFigure]:
-    """Error types of the baseline, and of the variant that loses most in each ablation."""
-    rows = tables.summary
-    foreground = float(tables.about["settings"].get("iou_threshold", 0.5))
-    errors = {
-        row["variant"]: _Errors(
-            foreground,
-            _BACKGROUND,
-            {kind: row.get(f"d_{kind}", math.nan) for kind in (*ERROR_TYPES, *SPECIAL_TYPES)},
-        )
-        for row in tables.errors
-    }
-    chosen = {"baseline": errors[rows[0]["id"]]}
-    for ablation in list(dict.fromkeys(row["ablation"] for row in rows[1:]))[:4]:
-        members = [r for r in rows if r["ablation"] == ablation and math.isfinite(r[f"{metric}_difference"])]
-        if members:
-            worst = min(members, key=lambda r: r[f"{metric}_difference"])
-            chosen[_short(ablation, 24)] = errors[worst["id"]]
-    yield NamedFigure(
-        "errors",
-        "AP that mending each type of error (TIDE) would give: baseline, and the variant of each ablation that loses "
-        "most.",
-        error_type_bars(chosen),
-    )
-
-
-def _mean(values: Sequence[float]) -> float:
-    known = [value for value in values if math.isfinite(value)]
-    return sum(known) / len(known) if known else math.nan
-
-
-def _short(name: str, length: int = 60) -> str:
-    return name if len(name) <= length else f"{name[: length // 2 - 1]}…{name[-length // 2 :]}"
 
 
 def _file(name: str) -> str:

@@ -1,0 +1,101 @@
+"""Pictures of classes and of error types, from a study's tables."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Literal, NamedTuple
+
+from .._plot_errors import error_type_bars
+from .._plot_heatmap import value_heatmap
+from .._tide_fix import ERROR_TYPES, SPECIAL_TYPES
+from ._named import NamedFigure, short, title_of
+from ._tables import StudyTables
+
+__all__ = ["class_map", "class_values", "error_bars", "variant_groups"]
+
+_BACKGROUND = 0.1  # of `error_types`
+ROWS_AT_MOST = 40
+CLASSES_AT_MOST = 30
+
+
+def class_map(
+    tables: StudyTables, metric: str, *, show: Literal["difference", "ablated", "baseline"] = "difference"
+) -> Iterator[NamedFigure]:
+    """What each class has or loses, mean over the draws of each ablation and dose."""
+    rows = tables.summary
+    column = {"difference": "difference", "ablated": "value", "baseline": "baseline"}[show]
+    by_id = class_values(tables, metric, column)
+    names = list(dict.fromkeys(category for _, category in by_id))[:CLASSES_AT_MOST]
+    groups = {name: ids for name, ids in variant_groups(rows).items() if ids}
+    if not names or not groups:
+        return
+    shown = dict(list(groups.items())[:ROWS_AT_MOST])
+    values = [[_mean([by_id[one, name] for one in ids]) for name in names] for ids in shown.values()]
+    label = f"change of {title_of(metric)}" if show == "difference" else f"{title_of(metric)}, {show}"
+    figure = value_heatmap(values, list(shown), names, value_label=label, diverging=show == "difference")
+    what = f"Change of {title_of(metric)}" if show == "difference" else f"{title_of(metric)} ({show})"
+    loss = " Orange is a loss." if show == "difference" else ""
+    yield NamedFigure("classes", f"{what} of each class, mean over draws.{loss}", figure)
+
+
+def class_values(
+    tables: StudyTables, metric: str, column: str = "difference"
+) -> dict[tuple[str, str], float]:
+    """A column of the classes' table for one metric, by variant and class."""
+    import pyarrow.compute as pc
+
+    chosen = tables.per_class.filter(pc.equal(tables.per_class["metric"], metric))
+    keys = zip(*(chosen[name].to_pylist() for name in ("variant", "category")), strict=True)
+    return dict(zip(keys, chosen[column].to_numpy().tolist(), strict=True))
+
+
+def variant_groups(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
+    """Ids of the variants of each ablation, intervention and dose, by a name for people; controls are left out."""
+    several = len({row["intervention"] for row in rows[1:]}) > 1
+    groups: dict[str, list[str]] = {}
+    for row in rows[1:]:
+        if row["kind"] == "ablation":
+            dose = f"{row['dose']:.0%}" if row["dose"] >= 0.01 else f"{row['dose']:.1%}"
+            what = f", {row['intervention']}" if several else ""
+            groups.setdefault(f"{row['ablation']}{what}, {dose}", []).append(row["id"])
+    return groups
+
+
+class _Errors(NamedTuple):
+    """What mending each type of error would give, as it stands in a table."""
+
+    foreground: float
+    background: float
+    delta_ap: Mapping[str, float]
+
+
+def error_bars(tables: StudyTables, metric: str) -> Iterator[NamedFigure]:
+    """Error types of the baseline, and of the variant that loses most in each ablation."""
+    rows = tables.summary
+    foreground = float(tables.about["settings"].get("iou_threshold", 0.5))
+    errors = {
+        row["variant"]: _Errors(
+            foreground,
+            _BACKGROUND,
+            {kind: row.get(f"d_{kind}", math.nan) for kind in (*ERROR_TYPES, *SPECIAL_TYPES)},
+        )
+        for row in tables.errors
+    }
+    chosen = {"baseline": errors[rows[0]["id"]]}
+    for ablation in list(dict.fromkeys(row["ablation"] for row in rows[1:]))[:4]:
+        members = [r for r in rows if r["ablation"] == ablation and math.isfinite(r[f"{metric}_difference"])]
+        if members:
+            worst = min(members, key=lambda r: r[f"{metric}_difference"])
+            chosen[short(ablation, 24)] = errors[worst["id"]]
+    yield NamedFigure(
+        "errors",
+        "AP that mending each type of error (TIDE) would give: baseline, and the variant of each ablation that loses "
+        "most.",
+        error_type_bars(chosen),
+    )
+
+
+def _mean(values: Sequence[float]) -> float:
+    known = [value for value in values if math.isfinite(value)]
+    return sum(known) / len(known) if known else math.nan

@@ -1,0 +1,37 @@
+"""A figure with its name and caption, and names of metrics for people."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["NamedFigure", "short", "title_of"]
+
+TITLES = {
+    "f1": "F1",
+    "precision": "precision",
+    "recall": "recall",
+    "giou": "GIoU of hits",
+    "matched_giou": "matched GIoU",
+    "matched_f1": "matched F1",
+}
+
+
+class NamedFigure(NamedTuple):
+    """A figure, the name of its file, and what it shows, in a sentence."""
+
+    name: str
+    caption: str
+    figure: Figure
+
+
+def title_of(metric: str) -> str:
+    """A metric's name for people."""
+    return TITLES.get(metric, metric)
+
+
+def short(name: str, length: int = 60) -> str:
+    """Shorten a name in its middle."""
+    return name if len(name) <= length else f"{name[: length // 2 - 1]}…{name[-length // 2 :]}"
