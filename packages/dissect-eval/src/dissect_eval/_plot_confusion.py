@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ._confusion import ConfusionMatrix, Normalize
 from ._f1 import ratio
-from ._plot_style import new_figure
+from ._plot_style import new_figure, reference_color
 from ._ragged import Ints
 from .errors import SettingError
 
@@ -132,7 +132,7 @@ def _draw(figure: Figure, values: NDArray[np.float64], names: list[str], normali
     axes.grid(which="minor", color="white" if n <= NUMBERS_UP_TO else "#EEEEEE", linewidth=0.8)
     axes.tick_params(which="minor", length=0)
     for line in (axes.axhline, axes.axvline):
-        line(n - 1.5, color="#555555", linewidth=1.2)
+        line(n - 1.5, color=reference_color(), linewidth=1.2)
     if n <= NUMBERS_UP_TO:
         for (row, column), value in np.ndenumerate(values):
             if value > 0:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ._dose_curve import Curve
-from ._plot_style import line_style, new_figure, tidy
+from ._plot_style import line_style, new_figure, reference_color, tidy
 from .errors import SettingError
 
 if TYPE_CHECKING:
@@ -135,7 +135,9 @@ def dose_response_grid(
         row, column = divmod(i, n_columns)
         axes = grid[row, column]
         if name in chance:
-            axes.axhline(chance[name], color="#555555", linestyle=":", linewidth=1.2, label=CHANCE, zorder=1)
+            axes.axhline(
+                chance[name], color=reference_color(), linestyle=":", linewidth=1.2, label=CHANCE, zorder=1
+            )
         _draw(axes, curves, labels, baselines.get(name))
         axes.set_title(name)
         if column == 0:
@@ -168,7 +170,9 @@ def _draw(axes: Axes, curves: Mapping[str, Curve], labels: Sequence[str], baseli
     from matplotlib.ticker import PercentFormatter
 
     if baseline is not None:
-        axes.axhline(baseline, color="#555555", linestyle="--", linewidth=1.2, label=BASELINE, zorder=1)
+        axes.axhline(
+            baseline, color=reference_color(), linestyle="--", linewidth=1.2, label=BASELINE, zorder=1
+        )
     for label, curve in curves.items():
         style = line_style(labels.index(label))
         doses = np.asarray(curve.doses, dtype=np.float64)

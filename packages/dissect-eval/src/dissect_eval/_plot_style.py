@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["HATCHES", "LineStyle", "line_style", "new_figure", "tidy"]
+__all__ = ["HATCHES", "LineStyle", "is_dark", "line_style", "new_figure", "reference_color", "tidy"]
 
 OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<")
@@ -47,8 +47,21 @@ def new_figure(figure: Figure | None, size: tuple[float, float]) -> Figure:
     return figure
 
 
+def is_dark() -> bool:
+    """Whether figures are drawn for a dark page at the moment, by matplotlib's own settings."""
+    import matplotlib as mpl
+    from matplotlib.colors import to_rgb
+
+    return sum(to_rgb(mpl.rcParams["figure.facecolor"])) < 1.5
+
+
+def reference_color() -> str:
+    """Colour of lines that mark a baseline or chance level."""
+    return "#AAAAAA" if is_dark() else "#555555"
+
+
 def tidy(axes: Axes, grid_axis: Literal["x", "y"]) -> None:
     """Leave of an axes what carries data: two spines, and a light grid along one axis."""
     axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(True, axis=grid_axis, color="#DDDDDD", linewidth=0.8)
+    axes.grid(True, axis=grid_axis, color="#444444" if is_dark() else "#DDDDDD", linewidth=0.8)
     axes.set_axisbelow(True)

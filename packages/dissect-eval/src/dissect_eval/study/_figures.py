@@ -13,6 +13,7 @@ from .._dose_curve import Curve
 from .._intervals import summarize_repeats
 from .._plot_doses import dose_response_grid
 from .._plot_heatmap import value_heatmap
+from .._plot_style import reference_color, tidy
 from ..errors import SettingError
 from ._figures_classes import class_map, error_bars
 from ._named import NamedFigure, short, title_of
@@ -143,11 +144,9 @@ def worst_variants(tables: StudyTables, metric: str) -> Iterator[NamedFigure]:
     axes.errorbar(change, range(len(worst)), xerr=reach, fmt="o", color="#0072B2", markersize=5, capsize=2)
     axes.set_yticks(range(len(worst)), [short(r["id"], 80) for r in worst], fontsize=8)
     axes.invert_yaxis()
-    axes.axvline(0, color="#555555", linestyle="--", linewidth=1)
+    axes.axvline(0, color=reference_color(), linestyle="--", linewidth=1)
     axes.set_xlabel(f"change of {title_of(metric)}, with its paired 95 % interval")
-    axes.grid(True, axis="x", color="#DDDDDD", linewidth=0.8)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
+    tidy(axes, "x")
     yield NamedFigure("worst", f"The variants that lose most of {title_of(metric)}.", figure)
 
 

@@ -1,0 +1,97 @@
+"""Figures as HTML that lasts: a picture with words for it, and its numbers as a table."""
+
+import base64
+import io
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from ._text import html_text
+
+_SCROLL = "overflow-x:auto;max-width:100%"
+
+
+def figure_html(figure: Any, caption: str, table: str = "", *, dpi: int = 96) -> str:
+    """A figure as an image with alternative text, its caption, and its data folded away.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+    caption : str
+        What it shows, in a sentence; escaped here.
+    table : str, optional
+        HTML of its numbers, see `table_html`.
+    dpi : int, default 96
+        Pixels per inch.
+
+    Returns
+    -------
+    str
+        HTML without scripts that needs no network.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> page = figure_html(Figure(figsize=(1, 1)), "Nothing & more")
+    >>> page.startswith('<figure style="margin:0"><img alt="Nothing &amp; more"')
+    True
+    """
+    sink = io.BytesIO()
+    figure.savefig(sink, format="png", dpi=dpi)
+    data = base64.b64encode(sink.getvalue()).decode()
+    text = html_text(caption)
+    more = f"<details><summary>Numbers of this picture</summary>{table}</details>" if table else ""
+    return (
+        f'<figure style="margin:0"><img alt="{text}" style="max-width:100%;height:auto" '
+        f'src="data:image/png;base64,{data}"><figcaption>{text}</figcaption></figure>{more}'
+    )
+
+
+def table_html(head: Sequence[str], rows: Iterable[Sequence[str]], caption: str) -> str:
+    """A table whose first column names its rows; all texts are escaped.
+
+    Parameters
+    ----------
+    head : sequence of str
+        Titles of the columns.
+    rows : iterable of sequence of str
+        Cells.
+    caption : str
+        What the table holds.
+
+    Returns
+    -------
+    str
+        HTML in a box that scrolls on its own where the page is narrow, by keyboard too.
+
+    Examples
+    --------
+    >>> "a&lt;b</th><td>1</td></tr>" in table_html(["name", "n"], [["a<b", "1"]], "counts")
+    True
+    """
+    titles = "".join(f'<th scope="col">{html_text(title)}</th>' for title in head)
+    body = "".join(
+        f'<tr><th scope="row">{html_text(row[0])}</th>'
+        + "".join(f"<td>{html_text(cell)}</td>" for cell in row[1:])
+        + "</tr>"
+        for row in rows
+    )
+    name = html_text(caption)
+    return (
+        f'<div style="{_SCROLL}" tabindex="0" role="region" aria-label="{name}"><table><caption>{name}</caption>'
+        f"<thead><tr>{titles}</tr></thead><tbody>{body}</tbody></table></div>"
+    )
+
+
+def number_text(value: object, *, signed: bool = False) -> str:
+    """A cell's text: three decimals, a dash for what is undefined.
+
+    Examples
+    --------
+    >>> number_text(0.12345), number_text(-0.5, signed=True), number_text(float("nan")), number_text(7)
+    ('0.123', '−0.500', '–', '7')
+    """
+    if value is None or value != value:  # NaN differs from itself
+        return "–"
+    if isinstance(value, float):
+        return f"{value:{'+' if signed else ''}.3f}".replace("-", "\N{MINUS SIGN}")
+    return str(value)
