@@ -7,23 +7,29 @@ the model is made of (`component_tree`, `search_tree`, `block_level`) needs no w
 from ._browser import ComponentBrowser
 from ._browser_rows import BlockRow, ComponentRow, MoreRow
 from ._model import BrowserModel
+from ._results import ResultsExplorer
+from ._results_model import Chosen, ResultsModel
 from ._rows import Row, TreeView, visible_rows
 from ._search import Found, search_tree
 from ._selection import SelectionModel
 from ._tree import ComponentNode, block_level, component_tree
-from .errors import DissectWidgetsError, TreeError, UnknownNameError
+from .errors import DissectWidgetsError, StudyFolderError, TreeError, UnknownNameError
 
 __all__ = [
     "BlockRow",
     "BrowserModel",
+    "Chosen",
     "ComponentBrowser",
     "ComponentNode",
     "ComponentRow",
     "DissectWidgetsError",
     "Found",
     "MoreRow",
+    "ResultsExplorer",
+    "ResultsModel",
     "Row",
     "SelectionModel",
+    "StudyFolderError",
     "TreeError",
     "TreeView",
     "UnknownNameError",

@@ -2,7 +2,7 @@
 
 from traitlets import TraitError
 
-from dissect_core import UnknownComponentError
+from dissect_core import StudyError, UnknownComponentError
 
 
 class DissectWidgetsError(Exception):
@@ -28,3 +28,7 @@ class UnknownNameError(DissectWidgetsError, UnknownComponentError, TraitError):
 
     It is a `TraitError` too, so that a refused value leaves the trait as it was.
     """
+
+
+class StudyFolderError(DissectWidgetsError, StudyError):
+    """A study's folder cannot be shown, or something cannot be written beside it."""

@@ -65,7 +65,7 @@ def dose_curves(tables: StudyTables, metric: str) -> Iterator[NamedFigure]:
         metric_label=title_of(metric),
         baselines=dict.fromkeys(panels, baseline),
         chance=dict.fromkeys(panels, chance) if chance is not None and math.isfinite(chance) else None,
-        columns=min(3, len(panels)),
+        columns=2 if len(panels) == 4 else min(3, len(panels)),
     )
     confidence = float(tables.about["settings"].get("confidence", 0.95))
     yield NamedFigure(

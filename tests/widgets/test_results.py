@@ -1,0 +1,208 @@
+"""The results explorer on a stored study: what it shows are the tables' numbers, whatever is chosen."""
+
+import csv
+import gc
+import json
+import math
+import threading
+import weakref
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from ipywidgets import Button, Checkbox, Dropdown, Select, Text
+from ipywidgets.widgets.widget import _instances
+
+pytest.importorskip("pyarrow")
+
+import studies
+from dissect_core.spec import load_spec
+from dissect_core.study import ImageRef
+from dissect_eval import GroundTruth
+from dissect_eval.study import Settings, StudyTables, measure, truth_file
+from dissect_widgets import ResultsExplorer, ResultsModel, StudyFolderError, UnknownNameError
+from dissect_widgets._results_model import PAGE
+from toy_detector import write_scenes
+
+N = 10
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A measured study: single channels, and growing doses of two interventions."""
+    root = tmp_path_factory.mktemp("study")
+    (root / "images").mkdir()
+    scenes = write_scenes(root / "images", N)
+    names = ("red", "green", "blue")
+    content = {
+        "images": [
+            {"id": 7 * i, "file_name": s.path.name, "width": 64, "height": 64} for i, s in enumerate(scenes)
+        ],
+        "categories": [{"id": i + 1, "name": name} for i, name in enumerate(names)],
+        "annotations": [],
+    }
+    for i, scene in enumerate(scenes):
+        for box, label in zip(scene.boxes.tolist(), scene.labels.tolist(), strict=True):
+            entry = {"id": len(content["annotations"]) + 1, "image_id": 7 * i, "category_id": label + 1}
+            size = [box[2] - box[0], box[3] - box[1]]
+            content["annotations"].append(
+                {**entry, "bbox": [*box[:2], *size], "area": size[0] * size[1], "iscrowd": 0}
+            )
+    annotations = root / "truth.json"
+    annotations.write_text(json.dumps(content))
+    truth = GroundTruth.from_coco(annotations)
+    study = studies.run_toy(
+        [s.path for s in scenes],
+        root / "out",
+        spec=load_spec({**studies.SPEC, "name": "<b>toy</b>"}),
+        refs=[ImageRef(s.path.name, 7 * i) for i, s in enumerate(scenes)],
+        files={"truth.json": truth_file(annotations, truth)},
+    )
+    tables = StudyTables.of(measure(study, settings=Settings(n_replicates=50)))
+    for name, data in tables.files().items():
+        (study.path / name).write_bytes(data)
+    return study.path
+
+
+@pytest.fixture
+def explorer(folder: Path) -> Iterator[ResultsExplorer]:
+    panel = ResultsExplorer(folder)
+    yield panel
+    panel.close()
+
+
+def test_it_opens_with_the_studys_views_and_metrics(explorer: ResultsExplorer, folder: Path) -> None:
+    model = explorer.model
+    assert model.views == ("doses", "units", "classes", "errors", "worst")
+    assert (model.metric, model.view) == ("AP50", "doses")
+    assert [value for _, value in explorer.metric.options] == list(model.tables.metrics)
+    assert "15 variants, 10 images" in explorer.status.value
+    assert explorer.pictures.value.count("<img alt=") == 1
+    assert explorer.show.disabled
+
+
+def test_points_are_the_variants_by_their_loss_and_choosing_one_is_told(explorer: ResultsExplorer) -> None:
+    rows = {row["id"]: row for row in explorer.model.tables.summary}
+    found = explorer.model.choices()
+    losses = [rows[one.variant]["AP50_difference"] for one in found]
+    assert losses == sorted(losses)
+    assert [one.change for one in found] == losses
+    told: list[str] = []
+    explorer.model.observe(lambda change: told.append(change["new"]), "variant")
+    explorer.points.index = 2
+    assert told == [found[2].variant]
+    assert f"Chosen: {found[2].variant}" in explorer.status.value
+    explorer.metric.value = "f1"
+    assert explorer.points.options[explorer.points.index].endswith(found[2].variant), "it stays chosen"
+
+
+def test_classes_show_difference_ablated_and_baseline(explorer: ResultsExplorer) -> None:
+    explorer.view.value = "classes"
+    assert not explorer.show.disabled
+    pictures = {}
+    for show in ("difference", "ablated", "baseline"):
+        explorer.show.value = show
+        (one,) = explorer.model.figures()
+        pictures[show] = np.array(one.figure.axes[0].images[0].get_array())
+    np.testing.assert_allclose(pictures["ablated"] - pictures["baseline"], pictures["difference"], atol=1e-12)
+    explorer.points.index = 0
+    choice = explorer.model.choices()[0]
+    assert (explorer.model.variant, explorer.model.category) == (choice.variant, choice.category)
+    assert choice.category in ("red", "green", "blue")
+    value = explorer.model.tables.per_class.to_pylist()
+    assert choice.change in [
+        row["difference"]
+        for row in value
+        if (row["variant"], row["category"], row["metric"]) == (choice.variant, choice.category, "AP50")
+    ]
+
+
+def test_the_table_is_searched_sorted_and_saved(explorer: ResultsExplorer, tmp_path: Path) -> None:
+    explorer.search.value = "WEIGHTS noise"
+    rows = explorer.model.rows()
+    assert {row["ablation"] for row in rows} == {"weights"}
+    assert len(rows) == 4
+    explorer.sort.value = "AP50"
+    explorer.descending.value = True
+    values = [row["AP50"] for row in explorer.model.rows()]
+    assert values == sorted(values, reverse=True)
+    explorer.target.value = str(tmp_path)
+    explorer.save_table.click()
+    explorer.save_picture.click()
+    saved = list(csv.DictReader((tmp_path / "results-AP50.csv").read_text().splitlines()))
+    assert [float(row["AP50"]) for row in saved] == values
+    assert (tmp_path / "results-AP50-doses.png").read_bytes()[:4] == b"\x89PNG"
+    explorer.target.value = str(tmp_path / "none")
+    explorer.save_table.click()
+    assert "Not saved" in explorer.status.value
+    with pytest.raises(StudyFolderError, match=r"must end with .csv, .png, .svg or .pdf, got '.exe'"):
+        explorer.model.export(tmp_path / "x.exe")
+    explorer.search.value = "nothing like it"
+    assert "No variant matches the search" in explorer.table.value
+
+
+def test_pages_and_undefined_numbers(folder: Path) -> None:
+    tables = StudyTables.read(folder)
+    rows = [
+        {**tables.summary[i % 15], "id": f"v{i}", "AP50": math.nan if i == 3 else i / 200} for i in range(130)
+    ]
+    many = StudyTables(tables.about, rows, tables.per_class, tables.errors, tables.repeats)
+    model = ResultsModel(tables)
+    model.tables = many
+    panel = ResultsExplorer(model)
+    panel.sort.value = "AP50"
+    assert model.rows()[-1]["id"] == "v3"
+    assert model.n_pages() == 3
+    assert panel.previous.disabled
+    panel.next.click()
+    panel.next.click()
+    assert panel.next.disabled
+    assert f"Rows {2 * PAGE + 1} to 130 of 130 variants" in panel.table.value
+    panel.search.value = "v12"
+    assert model.page == 0
+    panel.close()
+
+
+def test_wrong_names_and_folders_are_told(explorer: ResultsExplorer, tmp_path: Path) -> None:
+    with pytest.raises(UnknownNameError, match=r"`metric` must be one of the study's, got 'AP5': .*AP50"):
+        explorer.model.metric = "AP5"
+    assert explorer.model.metric == "AP50"
+    with pytest.raises(StudyFolderError, match=r"summary.json cannot be read"):
+        ResultsExplorer(tmp_path)
+
+
+def test_names_are_text_and_every_control_has_words(explorer: ResultsExplorer) -> None:
+    page = explorer.snapshot()
+    assert "<b>toy</b>" not in page
+    assert "&lt;b&gt;toy" in page
+    assert "<script" not in page
+    kinds = (Button, Checkbox, Dropdown, Select, Text)
+    controls = [each for name, each in vars(explorer).items() if isinstance(each, kinds)]
+    assert len(controls) >= 12
+    assert all(any(c.isalpha() for c in control.description) for control in controls)
+    assert 'role="status"' in explorer.status.value
+
+
+def test_dark_pages_get_dark_pictures(explorer: ResultsExplorer) -> None:
+    light = explorer.model.figures()[0].figure.get_facecolor()
+    explorer.theme.value = "dark"
+    dark = explorer.model.figures()[0].figure.get_facecolor()
+    assert sum(dark[:3]) < 0.6 < sum(light[:3])
+
+
+def test_opening_and_closing_leaves_nothing_behind(folder: Path) -> None:
+    model: Any = ResultsModel(folder)
+    before, threads, gone = set(_instances), threading.active_count(), []
+    for _ in range(50):
+        panel = ResultsExplorer(model)
+        gone.append(weakref.ref(panel))
+        panel.close()
+        panel.close()
+        assert set(_instances) == before
+    del panel
+    gc.collect()
+    assert [ref for ref in gone if ref() is not None] == []
+    assert all(not by_type["change"] for by_type in model._trait_notifiers.values())
+    assert threading.active_count() == threads
