@@ -75,7 +75,7 @@ def explorer(folder: Path) -> Iterator[ResultsExplorer]:
 
 def test_it_opens_with_the_studys_views_and_metrics(explorer: ResultsExplorer, folder: Path) -> None:
     model = explorer.model
-    assert model.views == ("doses", "units", "classes", "errors", "worst")
+    assert model.views == ("doses", "classes", "errors", "worst"), "channels are no heads"
     assert (model.metric, model.view) == ("AP50", "doses")
     assert [value for _, value in explorer.metric.options] == list(model.tables.metrics)
     assert "15 variants, 10 images" in explorer.status.value
