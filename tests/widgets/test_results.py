@@ -2,7 +2,6 @@
 
 import csv
 import gc
-import json
 import math
 import threading
 import weakref
@@ -17,53 +16,9 @@ from ipywidgets.widgets.widget import _instances
 
 pytest.importorskip("pyarrow")
 
-import studies
-from dissect_core.spec import load_spec
-from dissect_core.study import ImageRef
-from dissect_eval import GroundTruth
-from dissect_eval.study import Settings, StudyTables, measure, truth_file
+from dissect_eval.study import StudyTables
 from dissect_widgets import ResultsExplorer, ResultsModel, StudyFolderError, UnknownNameError
 from dissect_widgets._results_model import PAGE
-from toy_detector import write_scenes
-
-N = 10
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A measured study: single channels, and growing doses of two interventions."""
-    root = tmp_path_factory.mktemp("study")
-    (root / "images").mkdir()
-    scenes = write_scenes(root / "images", N)
-    names = ("red", "green", "blue")
-    content = {
-        "images": [
-            {"id": 7 * i, "file_name": s.path.name, "width": 64, "height": 64} for i, s in enumerate(scenes)
-        ],
-        "categories": [{"id": i + 1, "name": name} for i, name in enumerate(names)],
-        "annotations": [],
-    }
-    for i, scene in enumerate(scenes):
-        for box, label in zip(scene.boxes.tolist(), scene.labels.tolist(), strict=True):
-            entry = {"id": len(content["annotations"]) + 1, "image_id": 7 * i, "category_id": label + 1}
-            size = [box[2] - box[0], box[3] - box[1]]
-            content["annotations"].append(
-                {**entry, "bbox": [*box[:2], *size], "area": size[0] * size[1], "iscrowd": 0}
-            )
-    annotations = root / "truth.json"
-    annotations.write_text(json.dumps(content))
-    truth = GroundTruth.from_coco(annotations)
-    study = studies.run_toy(
-        [s.path for s in scenes],
-        root / "out",
-        spec=load_spec({**studies.SPEC, "name": "<b>toy</b>"}),
-        refs=[ImageRef(s.path.name, 7 * i) for i, s in enumerate(scenes)],
-        files={"truth.json": truth_file(annotations, truth)},
-    )
-    tables = StudyTables.of(measure(study, settings=Settings(n_replicates=50)))
-    for name, data in tables.files().items():
-        (study.path / name).write_bytes(data)
-    return study.path
 
 
 @pytest.fixture

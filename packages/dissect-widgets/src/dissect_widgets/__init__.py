@@ -6,6 +6,8 @@ the model is made of (`component_tree`, `search_tree`, `block_level`) needs no w
 
 from ._browser import ComponentBrowser
 from ._browser_rows import BlockRow, ComponentRow, MoreRow
+from ._images import ImageBrowser
+from ._images_model import ImagesModel, Listed, Pair
 from ._model import BrowserModel
 from ._results import ResultsExplorer
 from ._results_model import Chosen, ResultsModel
@@ -24,7 +26,11 @@ __all__ = [
     "ComponentRow",
     "DissectWidgetsError",
     "Found",
+    "ImageBrowser",
+    "ImagesModel",
+    "Listed",
     "MoreRow",
+    "Pair",
     "ResultsExplorer",
     "ResultsModel",
     "Row",

@@ -4,6 +4,7 @@ Takes any `StoredStudy`, such as `dissect_core.study.Study`. Needs the extra ``s
 pictures the extra ``plot``.
 """
 
+from ._changes import ImageHits, image_hits
 from ._compare import Comparison, compare
 from ._examples import Example, examples
 from ._figures import dose_curves, figures, head_maps, worst_variants
@@ -11,6 +12,7 @@ from ._figures_classes import class_map, class_values, error_bars, variant_group
 from ._found import TRUTH, ImageBoxes, StudyDetections, kept_truth, truth_file
 from ._measure import METRICS, Settings, StudyResults, measure
 from ._named import NamedFigure, title_of
+from ._pictures import read_pixels, side_by_side
 from ._stored import StoredFound, StoredImage, StoredStudy
 from ._tables import StudyTables, class_table, error_rows, summary_rows
 
@@ -20,6 +22,7 @@ __all__ = [
     "Comparison",
     "Example",
     "ImageBoxes",
+    "ImageHits",
     "NamedFigure",
     "Settings",
     "StoredFound",
@@ -38,8 +41,11 @@ __all__ = [
     "examples",
     "figures",
     "head_maps",
+    "image_hits",
     "kept_truth",
     "measure",
+    "read_pixels",
+    "side_by_side",
     "summary_rows",
     "title_of",
     "truth_file",

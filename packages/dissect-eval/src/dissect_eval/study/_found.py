@@ -107,22 +107,24 @@ class StudyDetections:
 
     def of(self, variant: str) -> tuple[Detections, int]:
         """Detections of a variant, and how many were left out since they are not finite."""
-        found: StoredFound = self.study.found(variant)
-        good = np.isfinite(found.boxes).all(axis=1) & np.isfinite(found.scores)
-        owner = np.repeat(np.arange(len(found.counts)), found.counts)
-        # Detections with NaN or infinity are left out: no metric knows what they mean.
-        ends = np.cumsum(np.bincount(owner[good], minlength=len(found.counts)))
-        parts = (np.split(part[good], ends[:-1]) for part in (found.boxes, found.scores, found.labels))
-        image_ids = self._ids[found.images].tolist()
-        detections = Detections.from_arrays(list(zip(*parts, strict=True)), image_ids, self.categories)
-        return detections, int((~good).sum())
+        images, parts, n_dropped = self._by_image(variant)
+        boxes = list(zip(*parts, strict=True))
+        return Detections.from_arrays(boxes, self._ids[images].tolist(), self.categories), n_dropped
 
     def on_images(self, variant: str) -> dict[int, ImageBoxes]:
-        """What a variant found, by the image's number in the study."""
+        """What a variant found, by the image's number in the study; without boxes that are not finite."""
+        images, (boxes, scores, labels), _ = self._by_image(variant)
+        return dict(zip(images.tolist(), map(ImageBoxes, boxes, labels, scores), strict=True))
+
+    def _by_image(self, variant: str) -> tuple[NDArray[np.int64], tuple[list[NDArray[Any]], ...], int]:
+        """Numbers of the images, their boxes, scores and labels, and how many are left out."""
         found: StoredFound = self.study.found(variant)
-        ends = np.cumsum(found.counts)[:-1]
-        parts = (np.split(part, ends) for part in (found.boxes, found.labels, found.scores))
-        return dict(zip(found.images.tolist(), map(ImageBoxes, *parts), strict=True))
+        # No metric knows what NaN and infinity mean.
+        good = np.isfinite(found.boxes).all(axis=1) & np.isfinite(found.scores)
+        owner = np.repeat(np.arange(len(found.counts)), found.counts)
+        ends = np.cumsum(np.bincount(owner[good], minlength=len(found.counts)))[:-1]
+        parts = tuple(np.split(part[good], ends) for part in (found.boxes, found.scores, found.labels))
+        return found.images, parts, int((~good).sum())
 
     def truth_on(self, image: int) -> ImageBoxes:
         """The true boxes of an image, by its number in the study."""

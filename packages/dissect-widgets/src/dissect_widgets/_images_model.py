@@ -1,0 +1,248 @@
+"""State of the image browser: which image of a study is seen, and how. No widgets in here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from threading import RLock
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from traitlets import Float, HasTraits, Int, Unicode, validate
+
+from dissect_core import DissectError, near_matches
+from dissect_core.study import Study
+from dissect_eval import DissectEvalError, match_image
+from dissect_eval.study import ImageBoxes, ImageHits, StudyDetections, image_hits, read_pixels, side_by_side
+
+from . import plots
+from .errors import StudyFolderError, UnknownNameError
+
+ORDERS = {
+    "lost": "objects lost",
+    "gained": "objects found anew",
+    "alarms": "new false alarms",
+    "name": "file name",
+}
+EVERY_CLASS = ""
+MARGIN = 0.15
+"""Of the size of what is cropped to, on each side."""
+
+
+class Listed(NamedTuple):
+    """An image in the list: its number, name, and what changes in it."""
+
+    image: int
+    file_name: str
+    lost: int
+    gained: int
+    alarms: int
+
+
+class Pair(NamedTuple):
+    """A true box with the detections matched to it, and their GIoU; None where there is none."""
+
+    category: str
+    baseline: str | None
+    baseline_giou: float | None
+    ablated: str | None
+    ablated_giou: float | None
+
+
+class ImagesModel(HasTraits):
+    """Images of a study with what a variant changes in them: works without a notebook; `ImageBrowser` shows it.
+
+    Parameters
+    ----------
+    source : Path, str or Study
+        A study's folder, with truth, finished or not.
+    images : Path or str, optional
+        Folder of its images, where they were moved since.
+
+    Attributes
+    ----------
+    study : dissect_core.study.Study
+    variant : str
+        Trait: the ablated model beside the baseline.
+    category : str
+        Trait: the only class that counts, or empty for all.
+    threshold : float
+        Trait: least score of the detections shown, in [0, 1].
+    order : {"lost", "gained", "alarms", "name"}
+        Trait: what the list of images is sorted by.
+    place : int
+        Trait: which image of the list is shown.
+    crop : {"whole", "boxes"}
+        Trait: the whole image, or what holds all boxes.
+    opacity : float
+        Trait: of the outlines, in [0, 1].
+    theme : {"light", "dark"}
+        Trait: the page that figures are drawn for.
+
+    Raises
+    ------
+    StudyFolderError
+        If the folder holds no study with truth and at least one image that was run.
+    """
+
+    variant = Unicode()
+    category = Unicode(EVERY_CLASS)
+    threshold = Float(0.3)
+    order = Unicode("lost")
+    place = Int(0)
+    crop = Unicode("whole")
+    opacity = Float(1.0)
+    theme = Unicode("light")
+
+    def __init__(self, source: Path | str | Study, *, images: Path | str | None = None) -> None:
+        self.lock = RLock()
+        try:
+            self.study = source if isinstance(source, Study) else Study.open(source)
+            self._found = StudyDetections(self.study)
+            self.class_names = self.study.class_names
+            self._boxes: dict[str, Mapping[int, ImageBoxes]] = {}
+            self._hits: dict[str, ImageHits] = {}
+            whole = self._found.on_images(self.study.variants[0])
+            self._truth = {image: self._found.truth_on(image) for image in whole}
+            self._boxes[self.study.variants[0]] = whole
+        except (DissectError, DissectEvalError) as error:
+            raise StudyFolderError(str(error)) from error
+        self.images = Path(images) if images is not None else self.study.image_folder
+        super().__init__()
+        self.variant = self.study.variants[min(1, len(self.study.variants) - 1)]
+
+    @validate("variant", "category", "order", "crop", "theme")
+    def _known(self, proposal: Mapping[str, Any]) -> str:
+        name, value = proposal["trait"].name, str(proposal["value"])
+        known: Mapping[str, tuple[str, ...]] = {
+            "variant": self.study.variants,
+            "category": (EVERY_CLASS, *self.class_names),
+            "order": tuple(ORDERS),
+            "crop": ("whole", "boxes"),
+            "theme": ("light", "dark"),
+        }
+        if value not in known[name]:
+            near = ", ".join(near_matches(value, known[name], n=3)) or ", ".join(known[name][:4])
+            raise UnknownNameError(f"`{name}` must be one of the study's, got {value!r}: {near}.")
+        return value
+
+    @validate("threshold", "opacity")
+    def _share(self, proposal: Mapping[str, Any]) -> float:
+        value = float(proposal["value"])
+        if not 0 <= value <= 1:
+            raise UnknownNameError(f"`{proposal['trait'].name}` must be in [0, 1], got {value}.")
+        return value
+
+    def listed(self) -> list[Listed]:
+        """All images that were run, in the order asked for; a class that was chosen is the only one that counts."""
+        label = self.class_names.index(self.category) if self.category else None
+        before, after = (self._hits_of(name) for name in (self.study.variants[0], self.variant))
+        change = after.found(self.threshold, label) - before.found(self.threshold, label)
+        alarms = after.false_alarms(self.threshold, label) - before.false_alarms(self.threshold, label)
+        names = [self.study.images[image].file_name for image in self._truth]
+        keys: Mapping[str, NDArray[Any]] = {
+            "lost": change,
+            "gained": -change,
+            "alarms": -alarms,
+            "name": np.argsort(np.argsort(np.array(names), kind="stable")),
+        }
+        order = np.argsort(keys[self.order], kind="stable")
+        images = list(self._truth)
+        return [
+            Listed(images[i], names[i], max(0, -int(change[i])), max(0, int(change[i])), int(alarms[i]))
+            for i in order.tolist()
+        ]
+
+    def step(self, by: int) -> None:
+        """Go on in the list by some images, and stay within it."""
+        with self.lock:
+            self.place = min(max(0, self.place + by), len(self._truth) - 1)
+
+    @property
+    def shown(self) -> Listed:
+        """The image that is shown."""
+        listed = self.listed()
+        return listed[min(max(0, self.place), len(listed) - 1)]
+
+    def boxes(self, image: int) -> tuple[ImageBoxes, ImageBoxes, ImageBoxes]:
+        """Truth, baseline and ablated detections of an image at the threshold, of the chosen class or all."""
+        parts = (
+            self._truth[image],
+            self._boxes_of(self.study.variants[0])[image].above(self.threshold),
+            self._boxes_of(self.variant)[image].above(self.threshold),
+        )
+        if not self.category:
+            return parts
+        label = self.class_names.index(self.category)
+        kept = [ImageBoxes(*(column[one.labels == label] for column in one)) for one in parts]
+        return kept[0], kept[1], kept[2]
+
+    def pairs(self, image: int) -> list[Pair]:
+        """Each true box with the detections that `dissect_eval.match_image` matches to it, by box alone."""
+        truth, *others = self.boxes(image)
+        matched: list[dict[int, tuple[str, float]]] = []
+        for found in others:
+            rows, columns, giou = match_image(truth.boxes, found.boxes)
+            texts = [f"{self._name(found.labels[c])} {found.scores[c]:.2f}" for c in columns]
+            matched.append(dict(zip(rows.tolist(), zip(texts, giou.tolist(), strict=True), strict=True)))
+        nothing = (None, None)
+        return [
+            Pair(self._name(label), *matched[0].get(i, nothing), *matched[1].get(i, nothing))
+            for i, label in enumerate(truth.labels.tolist())
+        ]
+
+    def figure(self) -> Any:
+        """Truth, baseline and ablated side by side; on grey where the image cannot be read."""
+        image = self.shown.image
+        parts = self.boxes(image)
+        pixels = None if self.images is None else read_pixels(self.images / self.shown.file_name)
+        if pixels is None:
+            reach = max((float(one.boxes[:, 2:].max()) for one in parts if len(one.boxes)), default=64.0)
+            pixels = np.full((int(reach) + 1, int(reach) + 1, 3), 200, dtype=np.uint8)
+        with plots.themed(self.theme):  # type: ignore[arg-type]  # checked when it was set
+            return side_by_side(
+                pixels,
+                parts,
+                self.class_names,
+                crop=self._crop(parts, pixels.shape[:2]) if self.crop == "boxes" else None,
+                opacity=self.opacity,
+            )
+
+    @property
+    def has_pixels(self) -> bool:
+        """Whether the shown image is at hand."""
+        return self.images is not None and (self.images / self.shown.file_name).is_file()
+
+    def _crop(
+        self, parts: tuple[ImageBoxes, ...], shape: tuple[int, ...]
+    ) -> tuple[float, float, float, float] | None:
+        boxes = np.concatenate([one.boxes for one in parts])
+        if not len(boxes):
+            return None
+        low, high = boxes[:, :2].min(axis=0), boxes[:, 2:].max(axis=0)
+        margin = MARGIN * np.maximum(high - low, 1)
+        (left, top), (right, bottom) = np.maximum(low - margin, 0), high + margin
+        crop = (
+            float(left),
+            float(top),
+            min(float(right), float(shape[1])),
+            min(float(bottom), float(shape[0])),
+        )
+        return crop if crop[2] > crop[0] and crop[3] > crop[1] else None
+
+    def _name(self, label: int) -> str:
+        return self.class_names[label] if 0 <= label < len(self.class_names) else "other"
+
+    def _boxes_of(self, variant: str) -> Mapping[int, ImageBoxes]:
+        if variant not in self._boxes:
+            kept = {self.study.variants[0]: self._boxes[self.study.variants[0]]}
+            self._boxes = {**kept, variant: self._found.on_images(variant)}
+        return self._boxes[variant]
+
+    def _hits_of(self, variant: str) -> ImageHits:
+        if variant not in self._hits:
+            first = self.study.variants[0]
+            kept = {first: self._hits[first]} if first in self._hits else {}
+            self._hits = {**kept, variant: image_hits(self._truth, self._boxes_of(variant))}
+        return self._hits[variant]

@@ -1,0 +1,172 @@
+"""The image browser on a stored study: what it counts is what a slow look at every image counts."""
+
+import gc
+import shutil
+import threading
+import weakref
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from ipywidgets import Button, Combobox, Dropdown, FloatSlider, Select
+from ipywidgets.widgets.widget import _instances
+
+pytest.importorskip("pyarrow")
+
+from dissect_core.study import Study
+from dissect_eval import match_image, pairwise_iou
+from dissect_eval.study import kept_truth
+from dissect_widgets import ImageBrowser, ImagesModel, StudyFolderError, UnknownNameError
+
+NOISY = "weights/element/0.6/1/zero"
+
+
+@pytest.fixture
+def browser(folder: Path) -> Iterator[ImageBrowser]:
+    panel = ImageBrowser(folder)
+    yield panel
+    panel.close()
+
+
+def lost_by_hand(folder: Path, variant: str, image: int, threshold: float, only: str = "") -> tuple[int, int]:
+    """Objects found by the baseline and by a variant, box by box."""
+    study = Study.open(folder)
+    truth = kept_truth(study)
+    rows = truth.image_index == image
+    names = study.class_names
+    counts = []
+    for name in ("baseline", variant):
+        found = study.found(name).by_image()[image]
+        n = 0
+        for box, category in zip(truth.boxes[rows], truth.category_ids[rows], strict=True):
+            if only and truth.category_names[int(category)] != only:
+                continue
+            for other, score, label in zip(found.boxes, found.scores, found.labels, strict=True):
+                fits = pairwise_iou([box], [other])[0, 0] >= 0.5
+                if fits and score >= threshold and names[label] == truth.category_names[int(category)]:
+                    n += 1
+                    break
+        counts.append(n)
+    return counts[0], counts[1]
+
+
+@pytest.mark.parametrize("only", ["", "green"])
+def test_what_is_lost_is_what_a_slow_count_gives(browser: ImageBrowser, folder: Path, only: str) -> None:
+    model = browser.model
+    browser.variant.value = NOISY
+    browser.threshold.value = 0.4
+    browser.category.value = only
+    listed = model.listed()
+    assert len(listed) == 10
+    assert [row.lost for row in listed] == sorted((row.lost for row in listed), reverse=True)
+    for row in listed:
+        before, after = lost_by_hand(folder, NOISY, row.image, 0.4, only)
+        assert (row.lost, row.gained) == (max(0, before - after), max(0, after - before))
+    assert sum(row.lost + row.gained for row in listed) > 0
+
+
+def test_the_list_is_walked_and_ordered(browser: ImageBrowser) -> None:
+    model = browser.model
+    assert browser.previous.disabled
+    browser.next.click()
+    assert (model.place, browser.listed.index) == (1, 1)
+    browser.listed.index = 9
+    assert browser.next.disabled
+    assert "Image 10 of 10" in browser.status.value
+    browser.order.value = "name"
+    assert model.place == 0
+    names = [row.file_name for row in model.listed()]
+    assert names == sorted(names)
+    browser.order.value = "alarms"
+    alarms = [row.alarms for row in model.listed()]
+    assert alarms == sorted(alarms, reverse=True)
+
+
+def test_boxes_and_pairs_are_those_above_the_threshold(browser: ImageBrowser) -> None:
+    model = browser.model
+    browser.threshold.value = 0.9
+    image = model.shown.image
+    truth, before, after = model.boxes(image)
+    assert (before.scores >= 0.9).all() and (after.scores >= 0.9).all()  # noqa: PT018
+    rows, columns, giou = match_image(truth.boxes, before.boxes)
+    pairs = model.pairs(image)
+    assert len(pairs) == len(truth.boxes)
+    for row, column, value in zip(rows, columns, giou, strict=True):
+        assert pairs[row].baseline_giou == value
+        assert (
+            pairs[row].baseline == f"{model.class_names[before.labels[column]]} {before.scores[column]:.2f}"
+        )
+    browser.threshold.value = 1.0
+    assert all(pair.ablated is None for pair in model.pairs(model.shown.image))
+    panels = model.figure().axes
+    assert [axes.get_title().split()[0] for axes in panels] == ["truth", "baseline", "ablated"]
+    assert len(panels[0].patches) == len(model.boxes(model.shown.image)[0].boxes)
+
+
+def test_all_panels_show_the_same_crop(browser: ImageBrowser) -> None:
+    whole = [axes.get_xlim() for axes in browser.model.figure().axes]
+    assert len(set(whole)) == 1
+    browser.crop.value = "boxes"
+    cropped = {(*axes.get_xlim(), *axes.get_ylim()) for axes in browser.model.figure().axes}
+    assert len(cropped) == 1
+    ((left, right, bottom, top),) = cropped
+    boxes = np.concatenate([part.boxes for part in browser.model.boxes(browser.model.shown.image)])
+    assert left <= max(0, boxes[:, 0].min())
+    assert top <= max(0, boxes[:, 1].min())
+    assert right >= min(64, boxes[:, 2].max())
+    assert bottom >= min(64, boxes[:, 3].max())
+
+
+def test_a_wrong_variant_is_answered_with_near_ones(browser: ImageBrowser) -> None:
+    before = browser.model.variant
+    browser.variant.value = "weights/element/0.6/1/zer"
+    assert NOISY in browser.status.value
+    assert browser.variant.value == browser.model.variant == before
+    browser.variant.value = NOISY
+    assert "must be one of" not in browser.status.value
+    with pytest.raises(UnknownNameError, match=r"`threshold` must be in \[0, 1\], got 2.0"):
+        browser.model.threshold = 2
+
+
+def test_images_that_moved_are_told_and_found_elsewhere(folder: Path, tmp_path: Path) -> None:
+    panel = ImageBrowser(folder, images=tmp_path / "none")
+    assert "not at hand" in panel.status.value
+    assert "<img alt=" in panel.picture.value
+    panel.close()
+    source = Study.open(folder).image_folder
+    assert source is not None
+    shutil.copytree(source, tmp_path / "moved")
+    panel = ImageBrowser(folder, images=tmp_path / "moved")
+    assert "not at hand" not in panel.status.value
+    panel.close()
+    with pytest.raises(StudyFolderError, match="is no study"):
+        ImageBrowser(tmp_path)
+
+
+def test_every_control_has_words_and_pictures_have_too(browser: ImageBrowser) -> None:
+    kinds = (Button, Combobox, Dropdown, FloatSlider, Select)
+    controls = [each for each in vars(browser).values() if isinstance(each, kinds)]
+    assert len(controls) >= 10
+    assert all(any(c.isalpha() for c in control.description) for control in controls)
+    page = browser.snapshot()
+    assert 'alt="' in page
+    assert 'role="status"' in page
+    assert "<script" not in page
+
+
+def test_opening_and_closing_leaves_nothing_behind(folder: Path) -> None:
+    model: Any = ImagesModel(folder)
+    before, threads, gone = set(_instances), threading.active_count(), []
+    for _ in range(50):
+        panel = ImageBrowser(model)
+        gone.append(weakref.ref(panel))
+        panel.close()
+        panel.close()
+        assert set(_instances) == before
+    del panel
+    gc.collect()
+    assert [ref for ref in gone if ref() is not None] == []
+    assert all(not by_type["change"] for by_type in model._trait_notifiers.values())
+    assert threading.active_count() == threads
