@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
+import threading
 import time
+import warnings
 from dataclasses import replace
 from typing import Any
 
@@ -153,6 +156,36 @@ def test_a_model_that_others_steer_is_run_in_full() -> None:
             found = one.run(variant)
         assert torch.equal(found, one.run_in_full(variant))
     assert replay.counts.full == 1
+
+
+def test_calls_of_other_threads_are_no_part_of_a_pass() -> None:
+    """A reader of images may use the model's own preprocessor while a pass is under way."""
+
+    class Model(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.preprocess, self.first, self.second = nn.Identity(), linear(), linear()
+
+        def forward(self, x: Any) -> Any:
+            x = self.first(x)
+            elsewhere = threading.Thread(target=self.preprocess, args=(torch.zeros(1),))
+            if next(times) % 2 == 0:  # now and then, as other threads do
+                elsewhere.start()
+                elsewhere.join()
+            return self.second(x)
+
+    times = itertools.count()
+    model = Model().eval()
+    variants = rows_of(model)
+    replay: PrefixReplay[Any, Any] = PrefixReplay(model, torch.no_grad()(model))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for image in images(3, 4):
+            with replay.on(image, variants) as one:
+                assert [call.path for call in one.trace.calls] == ["", "first", "second"]
+                for variant in one.order:
+                    assert torch.equal(one.run(variant), one.run_in_full(variant))
+    assert replay.counts.full == 0
 
 
 def test_errors_leave_the_model_as_it_was() -> None:

@@ -1,8 +1,9 @@
 """Prefix replay: many variants of a model for little more than the work that each really changes."""
 
-from ._pass import BatchPass, ReplayCounts, ReplayWarning
+from ._pass import BatchPass, ReplayWarning
 from ._probe import EffectPass, replayed_effects
 from ._replay import PrefixReplay
+from ._session import ReplayCounts
 from ._trace import Call, Trace
 
 __all__ = [

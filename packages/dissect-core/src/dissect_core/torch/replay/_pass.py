@@ -2,11 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
-from weakref import WeakKeyDictionary
-
-from torch import nn
 
 from ...activation_specs import ActivationSite
 from ...plan import Variant
@@ -17,6 +13,7 @@ from .._reference import Reference
 from .._variants import VariantReport, applied
 from ._explore import Explorer
 from ._players import DivergedError, Player, Recorder
+from ._session import Session
 from ._trace import NEVER, Trace, Tracer
 from ._values import n_bytes, storage
 from ._wrapping import Around
@@ -28,60 +25,6 @@ Result = TypeVar("Result")
 
 class ReplayWarning(UserWarning):
     """A variant was run in full, because its pass did not begin as the baseline's did."""
-
-
-@dataclass
-class ReplayCounts:
-    """What replay saved so far.
-
-    Attributes
-    ----------
-    passes : int
-        Variants run.
-    full : int
-        Those of them that were run in full after a pass had not begun as the baseline's did.
-    calls, replayed : int
-        Outermost module calls that variants stood before, and those of them that were answered from the record.
-    peak_bytes : int
-        Most memory that records took at once.
-    """
-
-    passes: int = 0
-    full: int = 0
-    calls: int = 0
-    replayed: int = 0
-    peak_bytes: int = 0
-
-
-@dataclass(eq=False)
-class Session(Generic[Batch, Output]):
-    """What the batches of one replay share.
-
-    Attributes
-    ----------
-    model : torch.nn.Module
-    run : callable
-    max_bytes : int or None
-    counts : ReplayCounts
-    wanted : set of int or None
-        Calls whose results the last batch needed; None before the first one.
-    around : callable or None
-        What stands around every module's forward at the moment.
-    """
-
-    model: nn.Module
-    run: Callable[[Batch], Output]
-    max_bytes: int | None
-    counts: ReplayCounts = field(default_factory=ReplayCounts)
-    wanted: set[int] | None = None
-    around: Around | None = None
-    _parameters: WeakKeyDictionary[Variant, tuple[str, ...]] = field(default_factory=WeakKeyDictionary)
-
-    def parameters_of(self, variant: Variant) -> tuple[str, ...]:
-        """Names of the parameters that a variant edits, worked out once: its masks take time."""
-        if variant not in self._parameters:
-            self._parameters[variant] = tuple(edit.parameter for edit in variant.edits())
-        return self._parameters[variant]
 
 
 class BatchPass(Generic[Batch, Output]):
@@ -202,11 +145,8 @@ class BatchPass(Generic[Batch, Output]):
 
     def once(self, around: Around | None = None) -> Output:
         """Run the batch once as the model is now, with something around every module's forward."""
-        self._session.around = around
-        try:
+        with self._session.with_around(around):
             return self._session.run(self._batch)
-        finally:
-            self._session.around = None
 
     def _explored(self, variants: Sequence[Variant]) -> tuple[Output, Trace, Explorer]:
         """The baseline with all on record that these variants may need."""

@@ -8,7 +8,8 @@ from torch import nn
 
 from ...plan import Variant
 from .._forward import without_fast_path
-from ._pass import BatchPass, ReplayCounts, Session
+from ._pass import BatchPass
+from ._session import ReplayCounts, Session
 from ._wrapping import every_forward
 
 Batch = TypeVar("Batch")
@@ -74,5 +75,5 @@ class PrefixReplay(Generic[Batch, Output]):
     def on(self, batch: Batch, variants: Sequence[Variant]) -> Iterator["BatchPass[Batch, Output]"]:
         """Run the baseline on a batch, and keep what the variants need for the length of a block."""
         session = self._session
-        with without_fast_path(), every_forward(session.model, lambda: session.around):
+        with without_fast_path(), every_forward(session.model, session.around):
             yield BatchPass(session, batch, variants)
