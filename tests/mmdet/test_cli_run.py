@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -212,3 +213,28 @@ def test_an_adapter_that_the_study_names_is_opened(
     (tmp_path / "s.yaml").write_text(SPEC + "detector: {adapter: mine, options: {weights: a.pt}}\n")
     call(capsys, "run", tmp_path / "s.yaml", "-o", tmp_path / "out")
     assert asked == [("mine", {"weights": "a.pt"})]
+
+
+def test_damaged_and_missing_images_stop_the_run_or_are_left_out(
+    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    images = tmp_path / "images"
+    shutil.copytree(place / "data" / "test", images)
+    damaged, missing, *_ = sorted(images.glob("*.png"))
+    damaged.write_bytes(b"no image")
+    call_words = [
+        word if word != place / "data" / "test" else images for word in words(place, tmp_path / "out")
+    ]
+    code, _, err = call(capsys, *call_words, "--replicates", 0)
+    assert code == 2
+    assert f"{damaged} cannot be decoded" in err
+    assert "begin the study with --on-bad-image skip." in err
+    missing.unlink()
+    code, _, err = call(capsys, *call_words, "--replicates", 0)
+    assert code == 2
+    assert missing.name in err
+    skipping = [*call_words, "--replicates", 0, "--on-bad-image", "skip", "--force-new"]
+    code, out, _ = call(capsys, *skipping)
+    assert code == 0
+    assert "note: images that could not be read and count nowhere: 2" in out
+    assert Study.open(tmp_path / "out-2").bad_images() == [0, 1]

@@ -103,10 +103,12 @@ class StudyFolder:
     def _continued(cls, path: Path, frozen: Mapping[str, Any]) -> "StudyFolder":
         folder = cls(path)
         changed = differences(folder.frozen, frozen)
+        # A checksum says nothing to people where the spec behind it says what has changed.
+        told = [line for line in changed if not line.startswith("plan was ")]
         if changed:
             raise StudyChangedError(
-                f"The study in {path} cannot go on, since it is another one: {listed(changed)}. Restore what it was, "
-                "or start another folder."
+                f"The study in {path} cannot go on, since it is another one: {listed(told or changed)}. Restore what it "
+                "was, or start another folder (`--force-new` on the command line)."
             )
         return folder
 

@@ -62,7 +62,7 @@ def status(
         f"{state}; {'run by ' + study.held_by if study.held_by else 'nobody runs it'}", markup=False
     )
     if told["bad_images"]:
-        console.print(f"{told['bad_images']} images could not be read; see log.jsonl")
+        console.print(f"images that could not be read: {told['bad_images']}; see log.jsonl")
     if told["last_event"]:
         console.print(f"last: {told['last_event']}", markup=False)
 
@@ -105,10 +105,14 @@ def report(
         raise DissectMMDetError(f"--metric must be one of {', '.join(settings.metrics)}, got {metric!r}.")
     truth = None if annotations is None else GroundTruth.from_coco(annotations)
     results = measure(study, truth, settings, bar=tqdm_bar)
-    write_results(results)
+    written = [*write_results(results), write_report(results, images=images, metric=metric, formats=formats)]
     if latex:
         write_text_whole(folder / "summary.tex", latex_table(results))
-    typer.echo(write_report(results, images=images, metric=metric, formats=formats))
+        written.append(folder / "summary.tex")
+    if formats:
+        written.append(folder / "figures")
+    for path in written:
+        typer.echo(path)
 
 
 def compare_(

@@ -133,7 +133,7 @@ def _remarks(results: StudyResults, rows: list[dict[str, Any]]) -> list[str]:
         )
     if results.n_bad_images:
         remarks.append(
-            f"note: {results.n_bad_images} images could not be read and count nowhere; see log.jsonl"
+            f"note: images that could not be read and count nowhere: {results.n_bad_images}; see log.jsonl"
         )
     if results.settings.n_replicates and _least_p(results) >= ALPHA:
         needed = math.ceil((len(rows) - 1) / ALPHA)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -16,7 +18,7 @@ from dissect_core.study import ImageRef, Study, run, tqdm_bar, versions
 from dissect_eval import GroundTruth, label_to_category
 
 from .._images import image_paths
-from ..errors import DissectMMDetError
+from ..errors import DissectMMDetError, ImageError
 from ..results import TRUTH, Settings, measure, truth_file, write_report, write_results
 from ..studies import study_path
 from ._options import ConfigOption, TrustOption
@@ -84,26 +86,27 @@ def run_(
     target = out or Path(_file_name(spec.name))
     data = _data(demo, images, annotations, limit, target)
     label_to_category(data.truth, detector.class_names)  # before hours of work
-    done = run(
-        spec,
-        detector,
-        image_paths(data.images, data.truth.file_names),
-        _free(target) if force_new else target,
-        refs=[
-            ImageRef(name, number)
-            for name, number in zip(data.truth.file_names, data.truth.image_ids.tolist(), strict=True)
-        ],
-        truth=data.truth,
-        facts=_facts(data, spec, checkpoint, config),
-        files={TRUTH: truth_file(data.annotations, data.truth)},
-        batch_size=batch_size,
-        shard_images=shard_images,
-        replay=replay,
-        verify=verify,
-        precision=precision,  # type: ignore[arg-type]  # `run` checks it
-        on_bad_image=_bad_image(on_bad_image),
-        bar=tqdm_bar,
-    )
+    with _hint():
+        done = run(
+            spec,
+            detector,
+            _paths(data, on_bad_image),
+            _free(target) if force_new else target,
+            refs=[
+                ImageRef(name, number)
+                for name, number in zip(data.truth.file_names, data.truth.image_ids.tolist(), strict=True)
+            ],
+            truth=data.truth,
+            facts=_facts(data, spec, checkpoint, config),
+            files={TRUTH: truth_file(data.annotations, data.truth)},
+            batch_size=batch_size,
+            shard_images=shard_images,
+            replay=replay,
+            verify=verify,
+            precision=precision,  # type: ignore[arg-type]  # `run` checks it
+            on_bad_image=_bad_image(on_bad_image),
+            bar=tqdm_bar,
+        )
     if not done.is_complete:
         finished, wanted = done.progress()
         console.print(
@@ -165,6 +168,24 @@ def _facts(data: _Data, spec: StudySpec, checkpoint: Path | None, config: Path |
         if path is not None and path.is_file()
     }
     return {**sums, "packages": versions(VERSIONS)}
+
+
+def _paths(data: _Data, on_bad_image: str) -> list[Path]:
+    """Files of the images; missing ones are an error now, unless bad ones are skipped and put on record later."""
+    if on_bad_image == "skip" and data.images.is_dir():
+        return [data.images / name for name in data.truth.file_names]
+    return image_paths(data.images, data.truth.file_names)
+
+
+@contextmanager
+def _hint() -> Iterator[None]:
+    """Say with an image's error how to go on without it."""
+    try:
+        yield
+    except ImageError as error:
+        raise ImageError(
+            f"{error} To leave such images out, begin the study with --on-bad-image skip."
+        ) from error
 
 
 def _bad_image(value: str) -> Literal["fail", "skip"]:
