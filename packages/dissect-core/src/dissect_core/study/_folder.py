@@ -107,8 +107,8 @@ class StudyFolder:
         told = [line for line in changed if not line.startswith("plan was ")]
         if changed:
             raise StudyChangedError(
-                f"The study in {path} cannot go on, since it is another one: {listed(told or changed)}. Restore what it "
-                "was, or start another folder (`--force-new` on the command line)."
+                f"The study in {path} cannot go on, since it is another one: {listed(told or changed)}. Restore what "
+                "it was, or start another folder (`--force-new` on the command line)."
             )
         return folder
 
