@@ -1,6 +1,7 @@
 """Time whole studies, from the checkpoint to the tables, beside the manner of Deep Dissect 1.0, in one run.
 
     python benchmarks/study.py [--threads 1] [--images 2] [--repeats 1] [--only DETR DINO ...] [--bundled detr ...]
+                               [--no-old-way]
 
 The old way: for each variant an ablated checkpoint is written and `init_detector` loads it, images go through
 `inference_detector` one by one, results are pickled, and each of four metrics reads the pickle again. `run` does the
@@ -218,7 +219,7 @@ def _runner(one: Any, variant: Variant) -> Callable[[], object]:
     return lambda: one.run(variant)
 
 
-def compare(case: Case) -> None:
+def compare(case: Case, *, with_old_way: bool = True) -> None:
     """Print the table of one detector."""
     plain, traced, least, shares = limit(case)
     (batch, *_) = case.detector.prepare(case.paths[: case.batch_size], case.batch_size)
@@ -229,7 +230,7 @@ def compare(case: Case) -> None:
     new = time.perf_counter() - started
     stages = json.loads((out / "log.jsonl").read_text().splitlines()[-1])["stages"]
     with contextlib.redirect_stdout(io.StringIO()):  # mmengine tells of every checkpoint
-        old = seconds(lambda: old_way(case))
+        old = seconds(lambda: old_way(case)) if with_old_way else float("nan")
     n = -(-len(case.paths) // case.batch_size)
     engine = sum(stages.values())
     print(f"\n{case.name}: {len(case.variants)} variants, {len(case.paths)} images; a pass {plain:.3f} s")
@@ -260,6 +261,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", default=FULL, help="architectures of tests/zoo.py")
     parser.add_argument("--bundled", nargs="*", default=["detr", "deformable_detr", "dino"])
     parser.add_argument("--bundled-images", type=int, default=20)
+    parser.add_argument("--no-old-way", action="store_true", help="only against the limit")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     logging.disable(logging.WARNING)
@@ -267,7 +269,8 @@ def main() -> None:
     for names, n_images in ((options.bundled, options.bundled_images), (options.only, options.images)):
         for name in names:
             with tempfile.TemporaryDirectory() as folder:
-                compare(Case(name, Path(folder), n_images, options.repeats, options.device))
+                case = Case(name, Path(folder), n_images, options.repeats, options.device)
+                compare(case, with_old_way=not options.no_old_way)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """Notebook panels for ablation studies of object detectors, on ipywidgets alone.
 
-There is one panel so far, `ComponentBrowser`. It shows a `BrowserModel`, which works without a notebook; what
-the model is made of (`component_tree`, `search_tree`, `block_level`) needs no widgets either.
+`ComponentBrowser` shows a model's parts, `ResultsExplorer` what a study found out, `ImageBrowser` on which images. Each
+shows a model (`BrowserModel`, `ResultsModel`, `ImagesModel`) that works without a notebook; `dissect_widgets.plots` has
+the pictures.
 """
 
 from ._browser import ComponentBrowser

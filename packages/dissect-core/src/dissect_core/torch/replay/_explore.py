@@ -57,9 +57,13 @@ class Explorer:
         return result
 
     def kept(self, needed: Collection[int]) -> dict[int, Any]:
-        """Copies of the results that are needed, as far as they are there and unchanged."""
-        found = {index: self._results[index] for index in needed if index in self._results}
-        return {i: copied(result) for i, (result, before) in found.items() if _versions(result) == before}
+        """Copies of the results that are needed, as far as they are there and unchanged; all others are let go."""
+        found: dict[int, Any] = {}
+        for index in list(self._results):
+            result, before = self._results.pop(index)  # one by one, or originals and copies would be there at once
+            if index in needed and _versions(result) == before:
+                found[index] = copied(result)
+        return found
 
     def _moments(self) -> list[int]:
         trace = self.tracer.trace
