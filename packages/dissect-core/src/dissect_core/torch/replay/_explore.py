@@ -60,7 +60,9 @@ class Explorer:
         """Copies of the results that are needed, as far as they are there and unchanged; all others are let go."""
         found: dict[int, Any] = {}
         for index in list(self._results):
-            result, before = self._results.pop(index)  # one by one, or originals and copies would be there at once
+            result, before = self._results.pop(
+                index
+            )  # one by one, or originals and copies would be there at once
             if index in needed and _versions(result) == before:
                 found[index] = copied(result)
         return found
