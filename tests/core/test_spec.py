@@ -111,7 +111,9 @@ def test_names_are_unique() -> None:
 
 
 def test_a_newer_format_is_refused() -> None:
-    with pytest.raises(SpecError, match=r"`schema_version` is 2, this Deep Dissect knows up to 1. Install"):
+    with pytest.raises(
+        SpecError, match=r"schema_version: must be at most 1 for this Deep Dissect, got 2. Install"
+    ):
         load_spec({**study(), "schema_version": 2, "new": 1})
 
 

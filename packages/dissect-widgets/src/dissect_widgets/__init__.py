@@ -1,22 +1,25 @@
 """Notebook panels for ablation studies of object detectors, on ipywidgets alone.
 
-`ComponentBrowser` shows a model's parts, `ResultsExplorer` what a study found out, `ImageBrowser` on which images. Each
-shows a model (`BrowserModel`, `ResultsModel`, `ImagesModel`) that works without a notebook; `dissect_widgets.plots` has
-the pictures.
+`ComponentBrowser` shows a model's parts, in `StudyBuilder` a study is written, `ResultsExplorer` shows what it found
+out, `ImageBrowser` on which images. Each shows a model (`BrowserModel`, `SpecModel`, `ResultsModel`, `ImagesModel`)
+that works without a notebook; `dissect_widgets.plots` has the pictures.
 """
 
 from ._browser import ComponentBrowser
 from ._browser_rows import BlockRow, ComponentRow, MoreRow
+from ._builder import StudyBuilder
 from ._images import ImageBrowser
 from ._images_model import ImagesModel, Listed, Pair
 from ._model import BrowserModel
+from ._plan_preview import PlannedAblation, PlanPreview
 from ._results import ResultsExplorer
 from ._results_model import Chosen, ResultsModel
 from ._rows import Row, TreeView, visible_rows
 from ._search import Found, search_tree
 from ._selection import SelectionModel
+from ._spec_model import SpecModel
 from ._tree import ComponentNode, block_level, component_tree
-from .errors import DissectWidgetsError, StudyFolderError, TreeError, UnknownNameError
+from .errors import DissectWidgetsError, DraftError, StudyFolderError, TreeError, UnknownNameError
 
 __all__ = [
     "BlockRow",
@@ -26,16 +29,21 @@ __all__ = [
     "ComponentNode",
     "ComponentRow",
     "DissectWidgetsError",
+    "DraftError",
     "Found",
     "ImageBrowser",
     "ImagesModel",
     "Listed",
     "MoreRow",
     "Pair",
+    "PlanPreview",
+    "PlannedAblation",
     "ResultsExplorer",
     "ResultsModel",
     "Row",
     "SelectionModel",
+    "SpecModel",
+    "StudyBuilder",
     "StudyFolderError",
     "TreeError",
     "TreeView",

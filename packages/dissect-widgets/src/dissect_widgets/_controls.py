@@ -1,5 +1,7 @@
 """What panels have in common: shared looks, safe texts, and closing without leaving anything behind."""
 
+from collections.abc import Iterable
+
 from ipywidgets import Button, ButtonStyle, Layout, Widget
 from ipywidgets.widgets.widget_bool import CheckboxStyle
 from ipywidgets.widgets.widget_string import HTMLStyle
@@ -50,8 +52,12 @@ class Looks:
 
     def close(self) -> None:
         """Close all of them, once no widget uses them any more."""
-        for look in (self.button, self.checkbox, self.html, self.control, self.text, *self._rows.values()):
+        for look in self.all():
             look.close()
+
+    def all(self) -> tuple[Widget, ...]:
+        """Every layout and style that widgets share."""
+        return self.button, self.checkbox, self.html, self.control, self.text, *self._rows.values()
 
     def make_button(self, description: str = "") -> Button:
         """Make a button that has these looks.
@@ -69,20 +75,23 @@ class Looks:
         return Button(description=description, layout=self.control, style=self.button)
 
 
-def close_all(widget: Widget) -> None:
+def close_all(widget: Widget, keep: Iterable[Widget] = ()) -> None:
     """Close a widget with its children, layouts and styles.
 
     Parameters
     ----------
     widget : Widget
-        A widget none of whose parts is used elsewhere. Closing it again does no harm.
+        A widget none of whose parts is used elsewhere, but for `keep`. Closing it again does no harm.
+    keep : iterable of Widget, optional
+        Layouts and styles that other widgets go on using.
     """
+    kept = tuple(keep)
     for child in getattr(widget, "children", ()):
-        close_all(child)
+        close_all(child, kept)
     parts = [getattr(widget, name, None) for name in ("layout", "style")]
     widget.close()
     for part in parts:
-        if part is not None:
+        if part is not None and not any(part is each for each in kept):
             part.close()
 
 

@@ -2,7 +2,7 @@
 
 from traitlets import TraitError
 
-from dissect_core import StudyError, UnknownComponentError
+from dissect_core import SpecError, StudyError, UnknownComponentError
 
 
 class DissectWidgetsError(Exception):
@@ -32,3 +32,7 @@ class UnknownNameError(DissectWidgetsError, UnknownComponentError, TraitError):
 
 class StudyFolderError(DissectWidgetsError, StudyError):
     """A study's folder cannot be shown, or something cannot be written beside it."""
+
+
+class DraftError(DissectWidgetsError, SpecError):
+    """A draft of a study cannot be read or saved."""

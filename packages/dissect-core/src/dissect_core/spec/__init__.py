@@ -1,7 +1,8 @@
 """Studies as validated data: what is removed, how much, how often, and what is put in its place."""
 
+from ._problems import Problem
 from .interventions import SpecIntervention
-from .load import load_spec, spec_schema, spec_to_yaml
+from .load import check_spec, load_spec, parse_spec, spec_schema, spec_to_yaml
 from .selections import (
     Control,
     CountSelection,
@@ -38,6 +39,7 @@ __all__ = [
     "IndexSelection",
     "ParameterTarget",
     "PlainSelection",
+    "Problem",
     "RankSelection",
     "ReferenceSpec",
     "SegmentTarget",
@@ -45,7 +47,9 @@ __all__ = [
     "SpecIntervention",
     "StudySpec",
     "Target",
+    "check_spec",
     "load_spec",
+    "parse_spec",
     "spec_schema",
     "spec_to_yaml",
 ]

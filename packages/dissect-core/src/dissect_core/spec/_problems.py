@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
@@ -13,8 +13,29 @@ QUOTE = "'"
 TAGS = ("unit", "by", "kind")
 
 
-def describe_problems(error: ValidationError, content: Mapping[str, Any]) -> list[str]:
-    """One line for each problem, in the order of the fields."""
+class Problem(NamedTuple):
+    """What is wrong with one field of a spec.
+
+    Attributes
+    ----------
+    path : tuple of (str or int)
+        Keys and indices that lead to the field in the file; empty for the study as a whole.
+    message : str
+        The rule, the value and the remedy, for people.
+    """
+
+    path: tuple[str | int, ...]
+    message: str
+
+    def __str__(self) -> str:
+        text = ""
+        for key in self.path:
+            text += f"[{key}]" if isinstance(key, int) else f".{key}" if text else key
+        return f"{text or 'the study'}: {self.message}"
+
+
+def find_problems(error: ValidationError, content: Mapping[str, Any]) -> tuple[Problem, ...]:
+    """One for each problem, in the order of the fields."""
     problems = error.errors(include_url=False)
     # A list whose items are all wrong is also called too short.
     places = [problem["loc"] for problem in problems]
@@ -26,11 +47,11 @@ def describe_problems(error: ValidationError, content: Mapping[str, Any]) -> lis
             len(p) > len(problem["loc"]) and p[: len(problem["loc"])] == problem["loc"] for p in places
         )
     ]
-    return [_describe(problem, content) for problem in real]
+    return tuple(Problem(_path(problem, content), _describe(problem)) for problem in real)
 
 
-def _describe(problem: Any, content: Mapping[str, Any]) -> str:
-    """Say where, what and how: ``ablations[0].select.fractions[1]: must be within 0 and 1, got 5. ...``."""
+def _describe(problem: Any) -> str:
+    """Say what and how: ``must be within 0 and 1, got 5. For 5 % write 0.05.``."""
     kind, given = problem["type"], problem["input"]
     last = str(problem["loc"][-1]) if problem["loc"] else ""
     message = str(problem["msg"]).removeprefix("Value error, ")
@@ -57,18 +78,23 @@ def _describe(problem: Any, content: Mapping[str, Any]) -> str:
             f"`{tag['discriminator'].strip(QUOTE)}` must be one of {tag['expected_tags']}, got {tag['tag']!r}"
             + (f"; did you mean {close[0]!r}?" if close else "")
         )
+    elif kind == "too_short":
+        least, length = problem["ctx"]["min_length"], problem["ctx"]["actual_length"]
+        message = f"must have at least {least}, got {length or 'none'}"
     elif kind == "string_pattern_mismatch" and last == "name":
         message = f"must be one line without a slash and without spaces at its ends, got {given!r}"
     elif kind == "union_tag_not_found":
         message = f"must say `{problem['ctx']['discriminator'].strip(QUOTE)}`"
     elif not isinstance(given, (Mapping, list, tuple)):
         message += f", got {given!r}"
-    return f"{_path(problem, content) or 'the study'}: {message}"
+    return message
 
 
-def _path(problem: Any, content: Mapping[str, Any]) -> str:
+def _path(problem: Any, content: Mapping[str, Any]) -> tuple[str | int, ...]:
     """Path in the file, without the tags that pydantic adds for the members of a union."""
-    path, value, tagged = "", content, None
+    path: tuple[str | int, ...] = ()
+    value: Any = content
+    tagged: Any = None
     for i, key in enumerate(problem["loc"]):
         # Right after entering a member of a union comes its tag, which may be spelt like a field.
         if isinstance(value, dict) and value is not tagged and key in [value.get(name) for name in TAGS]:
@@ -83,7 +109,7 @@ def _path(problem: Any, content: Mapping[str, Any]) -> str:
             value = value[key]
         elif problem["type"] != "missing" or i < len(problem["loc"]) - 1:
             continue
-        path += f"[{key}]" if isinstance(key, int) else f".{key}" if path else str(key)
+        path += (key,)
     return path
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from ..errors import MissingDependencyError, SpecError
-from ._problems import TAGS, describe_problems
+from ._problems import TAGS, Problem, find_problems
 from .study import SCHEMA_VERSION, StudySpec
 
 
@@ -87,29 +87,87 @@ def _content(path: Path) -> Any:
         raise SpecError(
             f"The spec {path} cannot be read: {error}. Give a YAML, JSON or TOML file."
         ) from error
-    kind = path.suffix.lower()
+    return parse_spec(text, path.suffix.lower(), f"The spec {path}")
+
+
+def parse_spec(text: str, kind: str = ".yaml", where: str = "The spec") -> Any:
+    """Parse a spec's text as plain data, without validating it; nothing in it runs code.
+
+    Parameters
+    ----------
+    text : str
+        The content of a file.
+    kind : {".yaml", ".yml", ".json", ".toml"}, optional
+        What the text is.
+    where : str, optional
+        What to call it in messages.
+
+    Returns
+    -------
+    object
+        What the text holds; `check_spec` says whether it is a study.
+
+    Raises
+    ------
+    SpecError
+        If the text is not valid.
+    MissingDependencyError
+        If YAML is given and PyYAML is not installed.
+
+    Examples
+    --------
+    >>> parse_spec("name: heads")
+    {'name': 'heads'}
+    """
     try:
         if kind in (".yaml", ".yml"):
             yaml = _yaml()
             try:
                 return yaml.safe_load(text)
             except yaml.YAMLError as error:
-                raise SpecError(
-                    f"The spec {path} is not valid YAML: {' '.join(str(error).split())}."
-                ) from error
+                raise SpecError(f"{where} is not valid YAML: {' '.join(str(error).split())}.") from error
         if kind == ".json":
             return json.loads(text)
         if kind == ".toml":
             return _toml(text)
     except RecursionError:
-        raise SpecError(f"The spec {path} is nested too deeply for any study. Mend the file.") from None
+        raise SpecError(f"{where} is nested too deeply for any study. Mend the file.") from None
     except ValueError as error:
         if isinstance(error, SpecError):
             raise
-        raise SpecError(
-            f"The spec {path} is not valid {kind[1:].upper()}: {error}. Mend the file."
-        ) from error
-    raise SpecError(f"The spec {path} must end in .yaml, .yml, .json or .toml, got {kind or 'no suffix'!r}.")
+        raise SpecError(f"{where} is not valid {kind[1:].upper()}: {error}. Mend the file.") from error
+    raise SpecError(f"{where} must end in .yaml, .yml, .json or .toml, got {kind or 'no suffix'!r}.")
+
+
+def check_spec(content: Mapping[str, Any]) -> StudySpec | tuple[Problem, ...]:
+    """Validate the content of a spec, and say what is wrong field by field: what forms and editors need.
+
+    Parameters
+    ----------
+    content : mapping
+        The content, as in a file.
+
+    Returns
+    -------
+    StudySpec or tuple of Problem
+        The spec, or everything that keeps it from being one.
+
+    Examples
+    --------
+    >>> for problem in check_spec({"name": "heads", "ablations": [{"name": "a/b", "target": {}}]}):
+    ...     print(problem)
+    ablations[0].name: must be one line without a slash and without spaces at its ends, got 'a/b'
+    ablations[0].target: must say `unit`
+    ablations[0].select: must be given
+    """
+    version = content.get("schema_version", SCHEMA_VERSION)
+    if isinstance(version, int) and version > SCHEMA_VERSION:
+        rule = f"must be at most {SCHEMA_VERSION} for this Deep Dissect, got {version}. Install a newer one"
+        return (Problem(("schema_version",), rule),)
+    try:
+        return StudySpec.model_validate(content)
+    except ValidationError as error:
+        return find_problems(error, content)
 
 
 def _validated(content: Any, where: str) -> StudySpec:
@@ -117,19 +175,10 @@ def _validated(content: Any, where: str) -> StudySpec:
         raise SpecError(
             f"{where}: a study must be a mapping with `name` and `ablations`, got {type(content).__name__}."
         )
-    version = content.get("schema_version", SCHEMA_VERSION)
-    if isinstance(version, int) and version > SCHEMA_VERSION:
-        raise SpecError(
-            f"{where}: `schema_version` is {version}, this Deep Dissect knows up to {SCHEMA_VERSION}. "
-            "Install a newer one."
-        )
-    try:
-        return StudySpec.model_validate(content)
-    except ValidationError as error:
-        lines = describe_problems(error, content)
-        raise SpecError(
-            f"{where} is not a valid study:\n" + "\n".join(f"  {line}" for line in lines)
-        ) from error
+    checked = check_spec(content)
+    if isinstance(checked, StudySpec):
+        return checked
+    raise SpecError(f"{where} is not a valid study:\n" + "\n".join(f"  {problem}" for problem in checked))
 
 
 def _yaml() -> Any:

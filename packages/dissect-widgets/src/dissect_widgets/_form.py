@@ -1,0 +1,169 @@
+"""A study's form: which fields a draft has, with their words and bounds, made from the format's own schema."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+from ._form_schema import Reader, Schema
+
+Path: TypeAlias = tuple[str | int, ...]
+FieldKind: TypeAlias = Literal[
+    "text", "number", "flag", "choice", "texts", "numbers", "data", "group", "items"
+]
+
+_BOUNDS = {
+    "minimum": "{} or more",
+    "maximum": "at most {}",
+    "minLength": "not empty",
+    "maxLength": "at most {} characters",
+}
+
+
+class FormField(NamedTuple):
+    """A field of a form, or a group of them.
+
+    Attributes
+    ----------
+    path : tuple of (str or int)
+        Keys and indices that lead to its value in the draft.
+    kind : str
+        ``text``, ``number``, ``flag`` (yes or no), ``choice``, ``texts`` and ``numbers`` (lists), ``data`` (any
+        mapping), ``group`` (of `fields`), ``items`` (a list of groups).
+    description : str
+        What it is for, with its bounds.
+    required, has_value : bool
+        Whether it must be given, and whether the draft has it.
+    default : object
+        What holds where it is left out.
+    options : tuple of str
+        What can be chosen: values of a choice, or members of the union that a group is.
+    chosen : str
+        The member that a group is; empty if it is no union, or none of its members.
+    fields : tuple of FormField
+        Of a group, in order; of items, a group each.
+    """
+
+    path: Path
+    kind: FieldKind
+    description: str
+    required: bool
+    has_value: bool
+    default: Any = None
+    options: tuple[str, ...] = ()
+    chosen: str = ""
+    fields: tuple[FormField, ...] = ()
+
+    @property
+    def label(self) -> str:
+        """Its name for people."""
+        last = self.path[-1] if self.path else "study"
+        if isinstance(last, int):
+            return f"{str(self.path[-2]).removesuffix('s')} {last + 1}"
+        return last.replace("_", " ")
+
+    @property
+    def shape(self) -> tuple[Any, ...]:
+        """Equal for forms that need the same widgets."""
+        own = (
+            self.path,
+            self.kind,
+            self.has_value if self.fields or self.kind == "group" else None,
+            self.chosen,
+        )
+        return (*own, tuple(field.shape for field in self.fields))
+
+    def walk(self) -> Iterator[FormField]:
+        """The field and everything in it."""
+        yield self
+        for field in self.fields:
+            yield from field.walk()
+
+
+def form_of(reader: Reader, draft: Mapping[str, Any]) -> FormField:
+    """Fields for a draft.
+
+    Parameters
+    ----------
+    reader : Reader
+        The format's schema.
+    draft : mapping
+        The draft, its shorthands spelt out.
+
+    Returns
+    -------
+    FormField
+        The study as a group.
+
+    Examples
+    --------
+    >>> from dissect_core.spec import spec_schema
+    >>> form = form_of(Reader(spec_schema()), {"name": "heads", "ablations": [{"select": {"by": "count"}}]})
+    >>> {field.path[-1]: field.description for field in form.walk() if field.path[2:3] == ("select",)}["repeats"]
+    'Random draws of each count. 1 or more.'
+    """
+    return _field(reader, reader.root, (), draft, required=True)
+
+
+def _field(reader: Reader, schema: Schema, path: Path, value: Any, *, required: bool) -> FormField:
+    plain = reader.resolved(schema)
+    members = reader.members(plain)
+    kind = _kind(reader, plain, bool(members))
+    own = FormField(
+        path, kind, _words(reader, plain, kind), required, value is not None, plain.get("default")
+    )
+    if kind == "group":
+        member = reader.member_of(plain, value) if members else None
+        properties = (member.schema if member else plain).get("properties", {})
+        needed = (member.schema if member else plain).get("required", ())
+        tags = member.tags if member else {}
+        shown = value is not None or required or not reader.is_optional(schema)
+        values = value if isinstance(value, Mapping) else {}
+        fields = [
+            _field(reader, each, (*path, name), values.get(name), required=name in needed)
+            for name, each in properties.items()
+            if shown and name not in tags and "const" not in each
+        ]
+        options = tuple(each.label for each in members)
+        return own._replace(options=options, chosen=member.label if member else "", fields=tuple(fields))
+    if kind == "items":
+        items = value if isinstance(value, (list, tuple)) else []
+        fields = [
+            _field(reader, reader.items(plain), (*path, i), item, required=True)
+            for i, item in enumerate(items)
+        ]
+        return own._replace(fields=tuple(fields))
+    return own._replace(options=tuple(map(str, plain.get("enum", ()))))
+
+
+def _kind(reader: Reader, plain: Schema, is_union: bool) -> FieldKind:
+    if is_union or "properties" in plain:
+        return "group"
+    if "enum" in plain:
+        return "choice"
+    if plain.get("type") == "array":
+        items = reader.items(plain)
+        if "properties" in items or "oneOf" in items:
+            return "items"
+        return "texts" if items.get("type") == "string" else "numbers"
+    known: dict[str, FieldKind] = {
+        "boolean": "flag",
+        "integer": "number",
+        "number": "number",
+        "object": "data",
+    }
+    return known.get(str(plain.get("type")), "text")
+
+
+def _words(reader: Reader, plain: Schema, kind: FieldKind) -> str:
+    """What a field is for, and its bounds, those of a list's values included."""
+    # The schema of an object begins with its class's docstring; its first paragraph is for people.
+    said = str(plain.get("description", "")).partition("\n\n")[0].replace("\n", " ")
+    bounded = reader.items(plain) if kind in ("texts", "numbers") else plain
+    low, high = bounded.get("minimum"), bounded.get("maximum")
+    if low is not None and high is not None:
+        rules = [f"within {low} and {high}"]
+    else:
+        rules = [words.format(bounded[name]) for name, words in _BOUNDS.items() if name in bounded]
+    more = f"{', '.join(rules)}." if rules else ""
+    return f"{said} {more[:1].upper()}{more[1:]}".strip()
