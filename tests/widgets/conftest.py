@@ -1,4 +1,3 @@
-import json
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
@@ -8,6 +7,7 @@ from ipywidgets.widgets.widget import _instances
 
 from dissect_core import Component
 from dissect_widgets import BrowserModel, ComponentBrowser
+from toy_split import Split, write_split
 
 # A busy machine must not make a property fail.
 settings.register_profile("dissect", deadline=None)
@@ -61,7 +61,12 @@ def components() -> list[Component]:
 
 
 @pytest.fixture(scope="session")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def split(tmp_path_factory: pytest.TempPathFactory) -> Split:
+    return write_split(tmp_path_factory.mktemp("split"), N_IMAGES)
+
+
+@pytest.fixture(scope="session")
+def folder(split: Split, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A measured study: single channels, and growing doses of two interventions."""
     pytest.importorskip("pyarrow")
     import studies
@@ -69,35 +74,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from dissect_core.study import ImageRef
     from dissect_eval import GroundTruth
     from dissect_eval.study import Settings, StudyTables, measure, truth_file
-    from toy_detector import write_scenes
 
-    root = tmp_path_factory.mktemp("study")
-    (root / "images").mkdir()
-    scenes = write_scenes(root / "images", N_IMAGES)
-    names = ("red", "green", "blue")
-    content = {
-        "images": [
-            {"id": 7 * i, "file_name": s.path.name, "width": 64, "height": 64} for i, s in enumerate(scenes)
-        ],
-        "categories": [{"id": i + 1, "name": name} for i, name in enumerate(names)],
-        "annotations": [],
-    }
-    for i, scene in enumerate(scenes):
-        for box, label in zip(scene.boxes.tolist(), scene.labels.tolist(), strict=True):
-            entry = {"id": len(content["annotations"]) + 1, "image_id": 7 * i, "category_id": label + 1}
-            size = [box[2] - box[0], box[3] - box[1]]
-            content["annotations"].append(
-                {**entry, "bbox": [*box[:2], *size], "area": size[0] * size[1], "iscrowd": 0}
-            )
-    annotations = root / "truth.json"
-    annotations.write_text(json.dumps(content))
-    truth = GroundTruth.from_coco(annotations)
+    truth = GroundTruth.from_coco(split.annotations)
     study = studies.run_toy(
-        [s.path for s in scenes],
-        root / "out",
+        split.paths,
+        tmp_path_factory.mktemp("study") / "out",
         spec=load_spec({**studies.SPEC, "name": "<b>toy</b>"}),
-        refs=[ImageRef(s.path.name, 7 * i) for i, s in enumerate(scenes)],
-        files={"truth.json": truth_file(annotations, truth)},
+        refs=[ImageRef(path.name, 7 * i) for i, path in enumerate(split.paths)],
+        files={"truth.json": truth_file(split.annotations, truth)},
     )
     tables = StudyTables.of(measure(study, settings=Settings(n_replicates=50)))
     for name, data in tables.files().items():

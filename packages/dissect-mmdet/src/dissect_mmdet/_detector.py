@@ -25,6 +25,7 @@ from dissect_core.torch import (
 )
 from dissect_eval import GroundTruth
 
+from ._facts import detector_facts
 from ._fit import Fit
 from ._images import read_image
 from ._loss import batches_with_truth, training_loss
@@ -90,6 +91,11 @@ class MMDetDetector:
         self.fit = fit
         self._pipeline: Any = None
         self._anatomy: Anatomy | None = None
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What must stay the same for a study to go on, beside the weights: config and versions, as plain data."""
+        return detector_facts(self.config)
 
     @property
     def components(self) -> tuple[Component, ...]:

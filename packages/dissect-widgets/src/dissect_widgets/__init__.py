@@ -10,16 +10,27 @@ from ._browser_rows import BlockRow, ComponentRow, MoreRow
 from ._builder import StudyBuilder
 from ._images import ImageBrowser
 from ._images_model import ImagesModel, Listed, Pair
+from ._job import StudyJob
 from ._model import BrowserModel
 from ._plan_preview import PlannedAblation, PlanPreview
 from ._results import ResultsExplorer
 from ._results_model import Chosen, ResultsModel
 from ._rows import Row, TreeView, visible_rows
+from ._run import RunPanel
+from ._run_model import Ended, Job, RunModel
 from ._search import Found, search_tree
 from ._selection import SelectionModel
 from ._spec_model import SpecModel
 from ._tree import ComponentNode, block_level, component_tree
-from .errors import DissectWidgetsError, DraftError, StudyFolderError, TreeError, UnknownNameError
+from .errors import (
+    DissectWidgetsError,
+    DraftError,
+    JobError,
+    RunStateError,
+    StudyFolderError,
+    TreeError,
+    UnknownNameError,
+)
 
 __all__ = [
     "BlockRow",
@@ -30,9 +41,12 @@ __all__ = [
     "ComponentRow",
     "DissectWidgetsError",
     "DraftError",
+    "Ended",
     "Found",
     "ImageBrowser",
     "ImagesModel",
+    "Job",
+    "JobError",
     "Listed",
     "MoreRow",
     "Pair",
@@ -41,10 +55,14 @@ __all__ = [
     "ResultsExplorer",
     "ResultsModel",
     "Row",
+    "RunModel",
+    "RunPanel",
+    "RunStateError",
     "SelectionModel",
     "SpecModel",
     "StudyBuilder",
     "StudyFolderError",
+    "StudyJob",
     "TreeError",
     "TreeView",
     "UnknownNameError",

@@ -36,3 +36,11 @@ class StudyFolderError(DissectWidgetsError, StudyError):
 
 class DraftError(DissectWidgetsError, SpecError):
     """A draft of a study cannot be read or saved."""
+
+
+class RunStateError(DissectWidgetsError, RuntimeError):
+    """A run cannot be started or followed now."""
+
+
+class JobError(DissectWidgetsError, ValueError):
+    """What a run is to work on is incomplete, or does not fit together."""

@@ -69,6 +69,9 @@ class Detector(Protocol):
     say so. One that cannot, because images are padded to a common size for instance, says
     ``batch_invariant = False``: it is no fault, as a study compares variants on the same batches.
 
+    A detector may have `facts`, a mapping of plain data: what else, beside class names and a torch model's weights,
+    must be the same for a study that was stopped to go on, such as versions of libraries.
+
     Examples
     --------
     With weights in a dict of arrays, `ablated` is no more than this:

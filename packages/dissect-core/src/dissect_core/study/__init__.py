@@ -21,7 +21,7 @@ from ._create import ImageRef
 from ._describe import weights_sha256
 from ._facts import versions
 from ._folder import StudyFolder
-from ._progress import Bar, MakeBar, no_bar, tqdm_bar
+from ._progress import Bar, MakeBar, PassDone, no_bar, tqdm_bar
 from ._rows import Row, Status
 from ._run import run
 from ._stop import StopRequest
@@ -32,6 +32,7 @@ __all__ = [
     "Found",
     "ImageRef",
     "MakeBar",
+    "PassDone",
     "Row",
     "Status",
     "StopRequest",

@@ -13,8 +13,8 @@ UNITS_LISTED = 64
 
 
 def describe(detector: Detector) -> dict[str, Any]:
-    """What tells one detector from another: its classes, its weights and where they are."""
-    found: dict[str, Any] = {"class_names": list(detector.class_names)}
+    """What tells one detector from another: its classes, its weights and where they are, and what it says itself."""
+    found: dict[str, Any] = {"class_names": list(detector.class_names), **getattr(detector, "facts", {})}
     if isinstance(detector, TorchDetector):
         parameter = next(detector.model.parameters(), None)
         found["weights_sha256"] = weights_sha256(detector.model)

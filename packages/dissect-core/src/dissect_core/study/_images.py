@@ -32,7 +32,7 @@ class BatchWork:
     log : callable
         ``log(event, **fields)``.
     advance : callable
-        Called after each variant.
+        Called after each variant, with its id.
     """
 
     detector: Detector
@@ -42,7 +42,7 @@ class BatchWork:
     paths: Sequence[Path]
     on_bad_image: OnBadImage
     log: Callable[..., None]
-    advance: Callable[[], object]
+    advance: Callable[[str], object]
 
     def rows(self, loaded: Loaded) -> list[Row]:
         """A row for each variant and image, bad ones included."""
@@ -76,7 +76,7 @@ class BatchWork:
             for image, found in zip(images, outcome.found, strict=True):
                 status: Literal["ok", "not finite"] = "ok" if is_finite(found) else "not finite"
                 rows.append(Row(number, image, status, outcome.masked, outcome.changed, found))
-            self.advance()
+            self.advance(outcome.variant.id)
         return rows
 
 

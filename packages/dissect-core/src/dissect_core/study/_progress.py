@@ -4,7 +4,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 SECONDS_BETWEEN_LINES_OF_A_LOG = 15.0
 
@@ -15,6 +15,22 @@ class Bar(Protocol):
     def update(self, n: int = 1, /) -> Any:
         """Go on by some steps."""
         ...
+
+
+class PassDone(NamedTuple):
+    """How far a run is: one more variant has been run on one more batch.
+
+    Attributes
+    ----------
+    done, total : int
+        Passes that are finished, those of earlier runs included, and passes in all.
+    variant : str
+        Id of the variant.
+    """
+
+    done: int
+    total: int
+    variant: str
 
 
 MakeBar = Callable[[int, str, str], AbstractContextManager[Bar]]

@@ -1,5 +1,6 @@
 """Running a study: images outside, variants inside, and nothing lost."""
 
+import itertools
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -21,7 +22,7 @@ from ._inputs import ReferenceActivations, planned
 from ._loading import loaded_ahead
 from ._passes import Passes, PlainPasses, ReplayedPasses
 from ._precision import Precision, in_precision
-from ._progress import MakeBar, Stopwatch, no_bar, say_beside_bars, tqdm_bar
+from ._progress import MakeBar, PassDone, Stopwatch, no_bar, say_beside_bars, tqdm_bar
 from ._stop import StopRequest, stop_on_interrupt
 from ._study import Study
 
@@ -54,6 +55,7 @@ def run(
     on_bad_image: OnBadImage = "fail",
     ahead: int = 2,
     bar: MakeBar = tqdm_bar,
+    watch: Callable[[PassDone], object] | None = None,
     stop: StopRequest | None = None,
     say: Callable[[str], object] = say_beside_bars,
 ) -> Study:
@@ -95,6 +97,8 @@ def run(
         Batches read ahead of the detector, 0 or more.
     bar : callable
         Makes progress bars; `no_bar` makes none.
+    watch : callable, optional
+        Called after each pass, on the thread of the run.
     stop : StopRequest, optional
         Ask it, from any thread, to stop after the batch at hand. Ctrl-C does the same.
     say : callable
@@ -156,7 +160,15 @@ def run(
         begun, seconds = time.perf_counter(), dict[str, float]()
         clock = Stopwatch(seconds)
         folder.log("started" if len(left) == len(folder.batches) else "resumed", batches=len(left))
+        total = len(folder.batches) * len(variants)
+        counter = itertools.count(total - len(left) * len(variants) + 1)
         with (bar if left else no_bar)(len(left) * len(variants), "pass", spec.name) as shown:
+
+            def advance(variant: str) -> None:
+                shown.update(1)
+                if watch is not None:
+                    watch(PassDone(min(next(counter), total), total, variant))  # halves run again
+
             work = BatchWork(
                 detector,
                 passes,
@@ -165,7 +177,7 @@ def run(
                 paths,
                 on_bad_image,
                 folder.log,
-                lambda: shown.update(1),
+                advance,
             )
             ahead_of = loaded_ahead(detector, paths, [folder.batches[i] for i in left], on_bad_image, ahead)
             for number, loaded in zip(left, ahead_of, strict=True):

@@ -8,13 +8,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
 
-from dissect_core.spec import StudySpec, load_spec
-from dissect_core.study import ImageRef, Study, run, tqdm_bar, versions
+from dissect_core.spec import load_spec
+from dissect_core.study import ImageRef, Study, run, tqdm_bar
 from dissect_eval import GroundTruth, label_to_category
 
 from .._images import image_paths
@@ -27,7 +27,6 @@ from ._study import AnnotationsOption, DemoOption, DetectorOption, StudyArgument
 
 INTERRUPTED = 130
 DEMO_IMAGES = 100
-VERSIONS = ("dissect-mmdet", "mmdet", "mmengine", "mmcv", "mmcv-lite")
 
 
 def run_(
@@ -97,7 +96,7 @@ def run_(
                 for name, number in zip(data.truth.file_names, data.truth.image_ids.tolist(), strict=True)
             ],
             truth=data.truth,
-            facts=_facts(data, spec, checkpoint, config),
+            facts={"annotations_sha256": sha256(data.annotations.read_bytes()).hexdigest()},
             files={TRUTH: truth_file(data.annotations, data.truth)},
             batch_size=batch_size,
             shard_images=shard_images,
@@ -157,17 +156,6 @@ def _data(
     if not truth.n_images:
         raise DissectMMDetError(f"annotation file {annotations} holds no image.")
     return _Data(images, annotations, truth)
-
-
-def _facts(data: _Data, spec: StudySpec, checkpoint: Path | None, config: Path | None) -> dict[str, Any]:
-    """What must be the same when the study goes on, besides what the runner itself sees."""
-    files = {"annotations": data.annotations, "checkpoint": checkpoint, "config": config}
-    sums = {
-        f"{name}_sha256": sha256(path.read_bytes()).hexdigest()
-        for name, path in files.items()
-        if path is not None and path.is_file()
-    }
-    return {**sums, "packages": versions(VERSIONS)}
 
 
 def _paths(data: _Data, on_bad_image: str) -> list[Path]:

@@ -1,0 +1,149 @@
+"""A study from its spec to its tables, on a COCO data split: what the run panel's worker does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from dissect_core import StudyError
+from dissect_core.detectors import Detector, open_detector
+from dissect_core.files import write_whole
+from dissect_core.spec import DetectorSpec, StudySpec
+from dissect_core.study import ImageRef, PassDone, StopRequest, no_bar, run
+from dissect_eval import GroundTruth, label_to_category
+from dissect_eval.study import TRUTH, Settings, StudyTables, measure, truth_file
+
+from ._run_model import Ended
+from .errors import JobError
+
+
+class _StoppedError(Exception):
+    """Somebody asked to stop while the study was measured."""
+
+
+@dataclass
+class StudyJob:
+    """Run a study over images with their truth, measure it, and write its tables into its folder.
+
+    Parameters
+    ----------
+    images : Path or str
+        Folder of the images.
+    annotations : Path or str
+        Their truth, a COCO instances file.
+    out : Path or str
+        The study's folder: not there, empty, or holding a part of this study.
+    detector : Detector, DetectorSpec or None
+        The detector, or how to open one; None takes what the study names.
+    limit : int, optional
+        Only the first images.
+    batch_size : int
+    n_replicates : int
+        Resamples of the images for intervals; 0 leaves them out.
+    facts : mapping
+        What else must stay the same if the study goes on.
+
+    Raises
+    ------
+    JobError
+        When it is called: if images are missing, the file holds none, or there is no detector.
+    DissectError, DissectEvalError
+        When it is called: as `dissect_core.study.run` and `dissect_eval.study.measure` raise.
+    """
+
+    images: Path | str
+    annotations: Path | str
+    out: Path | str
+    detector: Detector | DetectorSpec | None = None
+    limit: int | None = None
+    batch_size: int = 1
+    n_replicates: int = 1000
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    def __call__(
+        self,
+        spec: StudySpec,
+        watch: Callable[[PassDone], object],
+        stop: StopRequest,
+        say: Callable[[str], object],
+    ) -> Ended:
+        """Run it; see `RunModel`."""
+        annotations = Path(self.annotations)
+        truth = GroundTruth.from_coco(annotations)
+        truth = truth if self.limit is None else truth.subset(truth.image_ids[: self.limit].tolist())
+        paths = self._paths(truth)
+        say("opening the detector")
+        detector = self._opened(spec)
+        label_to_category(truth, detector.class_names)  # before hours of work
+        if stop.asked:
+            return Ended(Path(self.out), is_finished=False)
+        study = run(
+            spec,
+            detector,
+            paths,
+            self.out,
+            refs=[ImageRef(n, i) for n, i in zip(truth.file_names, truth.image_ids.tolist(), strict=True)],
+            truth=truth,
+            facts={**self.facts, "annotations_sha256": sha256(annotations.read_bytes()).hexdigest()},
+            files={TRUTH: truth_file(annotations, truth)},
+            batch_size=self.batch_size,
+            bar=no_bar,
+            watch=watch,
+            stop=stop,
+            say=say,
+        )
+        if not study.is_complete:
+            return Ended(study.path, is_finished=False)
+        say("measuring")
+        try:
+            results = measure(
+                study, settings=Settings(n_replicates=self.n_replicates), bar=_stopping_bar(stop)
+            )
+        except _StoppedError:
+            return Ended(study.path, is_finished=False)
+        for name, content in StudyTables.of(results).files().items():
+            _write(study.path / name, content)
+        say("the tables are written")
+        return Ended(study.path, is_finished=True)
+
+    def _paths(self, truth: GroundTruth) -> list[Path]:
+        folder = Path(self.images)
+        paths = [folder / name for name in truth.file_names]
+        missing = [path.name for path in paths if not path.is_file()]
+        if not paths:
+            raise JobError(f"`annotations` must name an image, {self.annotations} names none.")
+        if missing:
+            raise JobError(
+                f"`images` must be the folder of the images in `annotations`: {len(missing):,} of {len(paths):,} are "
+                f"not in {folder}, for instance {', '.join(missing[:3])}."
+            )
+        return paths
+
+    def _opened(self, spec: StudySpec) -> Detector:
+        detector = self.detector if self.detector is not None else spec.detector
+        if detector is None:
+            raise JobError("`detector` must be given, or named by the study, got neither.")
+        return open_detector(detector) if isinstance(detector, DetectorSpec) else detector
+
+
+def _write(path: Path, content: bytes) -> None:
+    write_whole(path, lambda file: file.write(content), StudyError)
+
+
+def _stopping_bar(stop: StopRequest) -> Callable[[int, str, str], AbstractContextManager[Any]]:
+    """A progress bar that shows nothing, and ends the work once somebody asks."""
+
+    class Bar:
+        def update(self, n: int = 1, /) -> None:
+            if stop.asked:
+                raise _StoppedError
+
+    @contextmanager
+    def bar(_total: int, _unit: str, _label: str) -> Iterator[Bar]:
+        yield Bar()
+
+    return bar
