@@ -37,8 +37,9 @@ typecheck: $(STAMP)
 	$(BIN)/mypy packages/dissect-core/src packages/dissect-eval/src packages/dissect-mmdet/src packages/dissect-widgets/src
 	cd examples/own_model && ../../$(BIN)/mypy --config-file ../../pyproject.toml *.py
 
+# A worker for each core, each on one thread: tests are small, and two would only wait for each other.
 unit: $(STAMP)
-	$(BIN)/python -m pytest -m "not packaging"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist worksteal -m "not packaging"
 
 wheels: $(STAMP)
 	$(BIN)/python -m pytest -m packaging

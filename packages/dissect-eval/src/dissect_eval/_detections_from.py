@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from ._detections_frameworks import DetectionsFromFrameworks
 
@@ -77,7 +77,7 @@ class DetectionsFrom(DetectionsFromFrameworks):
     @classmethod
     def from_arrays(
         cls,
-        per_image: Sequence[tuple[ArrayLike, ArrayLike, ArrayLike]],
+        per_image: Sequence[Sequence[Any]],
         image_ids: Sequence[int],
         category_ids_of_labels: Sequence[int] | NDArray[np.int64],
     ) -> Detections:
@@ -86,7 +86,7 @@ class DetectionsFrom(DetectionsFromFrameworks):
         Parameters
         ----------
         per_image : sequence of (boxes, scores, labels)
-            Arrays of shapes (n, 4) xyxy in pixels, (n,) and (n,); n may be 0.
+            Arrays of shapes (n, 4) xyxy in pixels, (n,) and (n,); n may be 0. What follows them is not looked at.
         image_ids : sequence of int
             Id of each image, unique, in the order of `per_image`.
         category_ids_of_labels : sequence of int

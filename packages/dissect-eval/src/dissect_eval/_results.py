@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from ._detections import Detections, OnUnknown, unknown_rows
 from ._layouts import Boxes
@@ -77,11 +77,11 @@ def _records(source: Any) -> Sequence[Mapping[str, Any]]:
 
 
 def collect_arrays(
-    per_image: Sequence[tuple[ArrayLike, ArrayLike, ArrayLike]],
+    per_image: Sequence[Sequence[Any]],
     image_ids: Sequence[int],
     category_ids_of_labels: Sequence[int] | NDArray[np.int64],
 ) -> Detections:
-    """Return the detections of a detector's arrays, one triple per image."""
+    """Return the detections of a detector's arrays: boxes, scores and labels for each image, and perhaps more."""
     if len(per_image) != len(image_ids):
         raise DetectionError(
             f"`per_image` and `image_ids` must be of one length, got {len(per_image)} and {len(image_ids)}."
@@ -111,7 +111,7 @@ def collect_arrays(
 
 
 def _one_image(
-    arrays: tuple[ArrayLike, ArrayLike, ArrayLike], image_id: int, n_labels: int
+    arrays: Sequence[Any], image_id: int, n_labels: int
 ) -> tuple[Boxes, NDArray[np.float64], Ints]:
     try:
         boxes, scores = (np.asarray(a, dtype=np.float64) for a in arrays[:2])

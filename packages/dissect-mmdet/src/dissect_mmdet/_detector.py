@@ -29,6 +29,7 @@ from ._facts import detector_facts
 from ._fit import Fit
 from ._images import read_image
 from ._loss import batches_with_truth, training_loss
+from ._queries import FIELD, queries_told
 from .errors import ConfigError
 
 Batch = dict[str, Any]
@@ -231,7 +232,8 @@ class MMDetDetector:
 
     def predict_batch(self, batch: Batch) -> list[ImageDetections]:
         """Run the model on one batch of `prepare`; the batch can be used again."""
-        return _detections([sample.pred_instances for sample in self.predict_samples(batch)])
+        with queries_told(self.model):
+            return _detections([sample.pred_instances for sample in self.predict_samples(batch)])
 
     def predict_samples(self, batch: Batch) -> list[Any]:
         """Like `predict_batch`, giving MMDetection's own ``DetDataSample`` objects."""
@@ -277,13 +279,20 @@ class MMDetDetector:
 
 def _detections(found: Sequence[Any]) -> list[ImageDetections]:
     """Detections of a batch's images, fetched from the device in one go: each transfer waits for all of its work."""
+    told = all(FIELD in one for one in found)
+    names = ("scores", "labels", *([FIELD] if told else []))
     columns = [
-        torch.cat([one.bboxes.double(), one.scores.double()[:, None], one.labels.double()[:, None]], dim=1)
+        torch.cat([one.bboxes.double(), *(one.get(name).double()[:, None] for name in names)], dim=1)
         for one in found
     ]
     whole = torch.cat(columns).detach().cpu().numpy()
     ends = np.cumsum([len(each) for each in columns])
     return [
-        ImageDetections(rows[:, :4].copy(), rows[:, 4].copy(), rows[:, 5].astype(np.int64))
+        ImageDetections(
+            rows[:, :4].copy(),
+            rows[:, 4].copy(),
+            rows[:, 5].astype(np.int64),
+            rows[:, 6].astype(np.int64) if told else None,
+        )
         for rows in np.split(whole, ends[:-1])
     ]

@@ -9,7 +9,7 @@ from ._subject import Subject
 
 __all__ = ["CHECKS"]
 
-_TYPES = {"boxes": np.float64, "scores": np.float64, "labels": np.int64}
+_TYPES = {"boxes": np.float64, "scores": np.float64, "labels": np.int64, "queries": np.int64}
 
 
 @check(
@@ -39,11 +39,10 @@ def predictions(subject: Subject) -> str:
         require(len(listed) == 1, f"batch {number} of one image gives {len(listed)} entries.")
         kind = type(listed[0])
         require(kind is ImageDetections, f"batch {number} gives a {kind.__name__}.")
-        wrong = [
-            f
-            for f, a in zip(ImageDetections._fields, listed[0], strict=True)
-            if not isinstance(a, np.ndarray)
-        ]
+        given = {name: getattr(listed[0], name) for name in ImageDetections._fields}
+        if given["queries"] is None:  # the one that may be left out
+            del given["queries"]
+        wrong = [name for name, array in given.items() if not isinstance(array, np.ndarray)]
         require(not wrong, f"{', '.join(wrong)} of batch {number} are no NumPy arrays.")
         found += copied(listed)
     require(len(found) == len(subject.images), f"{len(subject.images)} images, {len(found)} batches of one.")
@@ -53,14 +52,14 @@ def predictions(subject: Subject) -> str:
 
 @check(
     "arrays",
-    "boxes are float64 of shape (n, 4), scores float64 (n,), labels int64 (n,), with one n.",
+    "boxes are float64 (n, 4), scores float64 (n,), labels int64 (n,), queries int64 (n,) or None, with one n.",
     "Convert them; without detections the shapes are (0, 4), (0,) and (0,).",
     needs=("predictions",),
 )
 def arrays(subject: Subject) -> str:
     for number, found in enumerate(subject.alone):
         n = len(found.labels) if found.labels.ndim else 0
-        for field, array in zip(ImageDetections._fields, found, strict=True):
+        for field, array in found.arrays.items():
             shape = (n, 4) if field == "boxes" else (n,)
             require(
                 array.dtype == _TYPES[field] and array.shape == shape,

@@ -5,8 +5,6 @@ from itertools import permutations
 from threading import Thread
 from typing import Any
 
-import numpy as np
-
 from ._check import BrokenRuleError, Check, DeclaredDeviation, check, require
 from ._compare import copied, deviation, difference, dissimilarity
 from ._protocol import ImageDetections
@@ -165,15 +163,17 @@ def own_memory(subject: Subject) -> str:
     (batch,) = subject.detector.prepare([path])
     (found,) = subject.detector.predict_batch(batch)
     kept = copied([found])
-    held: list[np.ndarray] = [array for array in found if array.flags.writeable]
+    held = [array for array in found.arrays.values() if array.flags.writeable]
     for array in held:
         array += 1  # labels too: a wrong class shows as well as a wrong box
     try:
         again = copied(subject.detector.predict_batch(batch)), subject.detect([path])
     finally:
-        for array, old in zip(found, kept[0], strict=True):
+        for name, array in found.arrays.items():
             if array.flags.writeable:
-                array[...] = old  # what was shared is mended, so that later checks see the detector itself
+                array[...] = kept[0].arrays[
+                    name
+                ]  # what was shared is mended, so that later checks see the detector itself
     differs = difference(again[0], kept) or difference(again[1], kept)
     require(differs is None, f"{differs}.")
     return "arrays of its own." if held else "arrays are read-only."

@@ -15,7 +15,7 @@ _FAR_PX = 32.0
 
 def copied(found: Sequence[ImageDetections]) -> list[ImageDetections]:
     """Detections in memory of their own."""
-    return [ImageDetections(np.array(f.boxes), np.array(f.scores), np.array(f.labels)) for f in found]
+    return [one._replace(**{name: np.array(part) for name, part in one.arrays.items()}) for one in found]
 
 
 def identical(first: Sequence[ImageDetections], second: Sequence[ImageDetections]) -> bool:
@@ -37,7 +37,11 @@ def difference(first: Sequence[ImageDetections], second: Sequence[ImageDetection
     if len(first) != len(second):
         return f"{len(first)} and {len(second)} images"
     for number, (a, b) in enumerate(zip(first, second, strict=True)):
-        for field, x, y in zip(ImageDetections._fields, a, b, strict=True):
+        ours, theirs = a.arrays, b.arrays
+        if only := sorted(ours.keys() ^ theirs.keys()):
+            return f"image {number}: {', '.join(only)} are only in one of both"
+        for field, x in ours.items():
+            y = theirs[field]
             if x.shape != y.shape:
                 return f"image {number}: {len(a.scores)} and {len(b.scores)} detections"
             if x.dtype != y.dtype:

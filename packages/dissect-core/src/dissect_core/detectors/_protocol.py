@@ -25,6 +25,8 @@ class ImageDetections(NamedTuple):
         Confidence in [0, 1].
     labels : ndarray of int64, shape (n,)
         Contiguous class index, into the detector's `class_names`.
+    queries : ndarray of int64, shape (n,), optional
+        Number of the object query that gave each detection, from 0; None for detectors without object queries.
 
     Examples
     --------
@@ -36,6 +38,12 @@ class ImageDetections(NamedTuple):
     boxes: NDArray[np.float64]
     scores: NDArray[np.float64]
     labels: NDArray[np.int64]
+    queries: NDArray[np.int64] | None = None
+
+    @property
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """The fields that there are, by name."""
+        return {name: part for name, part in zip(self._fields, self, strict=True) if part is not None}
 
 
 class ChangeReport(Protocol):

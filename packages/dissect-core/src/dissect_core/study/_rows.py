@@ -25,10 +25,11 @@ SCHEMA: pa.Schema = pa.schema(
         pa.field("boxes", pa.list_(pa.field("element", pa.float64(), nullable=False)), nullable=False),
         pa.field("scores", pa.list_(pa.field("element", pa.float64(), nullable=False)), nullable=False),
         pa.field("labels", pa.list_(pa.field("element", pa.int32(), nullable=False)), nullable=False),
+        pa.field("queries", pa.list_(pa.field("element", pa.int32(), nullable=False))),
     ]
 )
 """One row for each variant and image: their numbers in the plan and in the list of images, how it went, how many
-values the variant masked and changed, and what was found, as in `ImageDetections`."""
+values the variant masked and changed, and what was found, as in `ImageDetections`; `queries` are null where unknown."""
 
 
 @dataclass(frozen=True)
@@ -58,8 +59,19 @@ def rows_to_table(rows: Iterable[Row]) -> pa.Table:
         _lists("boxes", [one.boxes.reshape(-1) for one in found], 4 * counts, np.float64),
         _lists("scores", [one.scores for one in found], counts, np.float64),
         _lists("labels", [one.labels for one in found], counts, np.int32),
+        _queries(found, counts),
     ]
     return pa.Table.from_arrays(columns, schema=SCHEMA)
+
+
+def _queries(found: list[ImageDetections], counts: NDArray[np.int64]) -> pa.Array:
+    """Object queries of detections; null for images whose detector has none."""
+    parts = [one.queries for one in found]
+    known = np.array([part is not None for part in parts])
+    values = _lists("queries", [part for part in parts if part is not None], counts * known, np.int32)
+    return pa.ListArray.from_arrays(
+        values.offsets, values.values, type=SCHEMA.field("queries").type, mask=pa.array(~known)
+    )
 
 
 def _lists(name: str, parts: list[NDArray[Any]], counts: NDArray[np.int64], dtype: type) -> pa.Array:

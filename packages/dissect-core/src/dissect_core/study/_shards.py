@@ -72,6 +72,9 @@ def read_shard(
             names = None if columns is None else list(dict.fromkeys(["variant", *columns]))
             table = file.read_row_groups(groups, columns=names)
             table.validate(full=True)
+            if "queries" not in file.schema_arrow.names and (names is None or "queries" in names):
+                nothing = pa.nulls(table.num_rows, SCHEMA.field("queries").type)
+                table = table.append_column(SCHEMA.field("queries"), nothing)
     except _DAMAGE as error:
         raise StudyError(
             f"The shard {path} is damaged: {' '.join(str(error).split())}. Delete it and run the study again."
@@ -83,7 +86,8 @@ def read_shard(
 
 def _check(file: pq.ParquetFile, path: Path, fingerprint: str) -> None:
     schema = file.schema_arrow
-    if not schema.equals(SCHEMA, check_metadata=False):
+    without_queries = SCHEMA.remove(SCHEMA.get_field_index("queries"))  # studies of earlier versions
+    if not any(schema.equals(each, check_metadata=False) for each in (SCHEMA, without_queries)):
         raise StudyError(
             f"The file {path} is no shard of detections: it has the columns {', '.join(schema.names)}."
         )

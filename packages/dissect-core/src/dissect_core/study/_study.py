@@ -52,6 +52,8 @@ class Found(NamedTuple):
         Index into the detector's class names.
     not_finite : ndarray of bool, shape (m,)
         Images with detections that hold NaN or infinity; these detections are there.
+    queries : ndarray of int64, shape (n,), or None
+        Number of the object query that gave each detection; None if the detector told none.
     """
 
     images: NDArray[np.int64]
@@ -60,6 +62,7 @@ class Found(NamedTuple):
     scores: NDArray[np.float64]
     labels: NDArray[np.int64]
     not_finite: NDArray[np.bool_]
+    queries: NDArray[np.int64] | None = None
 
     def by_image(self) -> dict[int, ImageDetections]:
         """The detections of each image, by its number."""
@@ -68,7 +71,12 @@ class Found(NamedTuple):
             slice(end - count, end) for end, count in zip(ends.tolist(), self.counts.tolist(), strict=True)
         ]
         return {
-            image: ImageDetections(self.boxes[span], self.scores[span], self.labels[span])
+            image: ImageDetections(
+                self.boxes[span],
+                self.scores[span],
+                self.labels[span],
+                None if self.queries is None else self.queries[span],
+            )
             for image, span in zip(self.images.tolist(), spans, strict=True)
         }
 
@@ -175,7 +183,7 @@ class Study:
         StudyError
             If there is no such variant, near matches are named; or a file is damaged.
         """
-        table = self.table([variant], ["image", "status", "boxes", "scores", "labels"])
+        table = self.table([variant], ["image", "status", "boxes", "scores", "labels", "queries"])
         boxes, _ = flat(table.column("boxes"), np.float64)
         scores, counts = flat(table.column("scores"), np.float64)
         labels, _ = flat(table.column("labels"), np.int64)
@@ -185,6 +193,7 @@ class Study:
                 f"The study {self.path} is damaged: boxes, scores and labels of {variant!r} do not fit."
             )
         run = status != STATUSES.index("bad image")
+        queries, _ = flat(table.column("queries"), np.int64)
         return Found(
             table.column("image").to_numpy().astype(np.int64)[run],
             counts[run],
@@ -192,6 +201,7 @@ class Study:
             scores,
             labels,
             status[run] == STATUSES.index("not finite"),
+            queries if len(queries) == len(scores) else None,
         )
 
     def table(self, variants: Sequence[str] | None = None, columns: Sequence[str] | None = None) -> pa.Table:
@@ -202,7 +212,7 @@ class Study:
         variants : sequence of str, optional
             Ids; all, if left out.
         columns : sequence of str, optional
-            Of `image`, `status`, `masked`, `changed`, `boxes`, `scores`, `labels`; all, if left out.
+            Of `image`, `status`, `masked`, `changed`, `boxes`, `scores`, `labels`, `queries`; all, if left out.
 
         Returns
         -------
