@@ -122,6 +122,18 @@ class LabelsFromOne(Changed):
         return found._replace(labels=found.labels + 1)
 
 
+@fault("arrays")
+class QueriesOfAnotherNumber(Changed):
+    def change(self, found: ImageDetections) -> Any:
+        return found._replace(queries=np.arange(len(found.labels) + 1))
+
+
+@fault("predictions")
+class QueriesInAList(Changed):
+    def change(self, found: ImageDetections) -> Any:
+        return found._replace(queries=[0] * len(found.labels))  # type: ignore[arg-type]
+
+
 @fault("repeatable")
 class Random(Changed):
     def change(self, found: ImageDetections) -> Any:

@@ -15,7 +15,7 @@ from dissect_core.detectors._compare import deviation, difference, dissimilarity
 from dissect_core.errors import ConformanceError
 from faulty_ablations import NeverUndone
 from faulty_detectors import FAULTS, BatchStatistics, NoPrepare, OneThread
-from toy_detector import ToyDetector, write_ppm, write_scenes
+from toy_detector import QueryDetector, ToyDetector, write_ppm, write_scenes
 
 
 @pytest.fixture(scope="module")
@@ -200,3 +200,16 @@ def test_a_detector_is_left_as_it_was(images: list[Path]) -> None:
     check_detector(detector, images)
     for name, array in before.items():
         np.testing.assert_array_equal(detector.arrays[name], array)
+
+
+def test_detectors_that_tell_queries_pass(images: list[Path]) -> None:
+    report = check_detector(QueryDetector(), images)
+    assert report.ok, str(report)
+
+
+def test_queries_in_one_list_only_are_a_difference() -> None:
+    one = detections(4, 0)
+    told = one._replace(queries=np.arange(4))
+    assert difference([told], [told]) is None
+    assert difference([one], [told]) == "image 0: queries are only in one of both"
+    assert difference([told], [told._replace(queries=np.array([0, 1, 3, 2]))]) is not None

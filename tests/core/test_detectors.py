@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from dissect_core.detectors import (
@@ -225,5 +226,9 @@ def test_importing_the_protocol_and_the_suite_loads_no_heavy_library() -> None:
     assert not unwanted & set(loaded.stdout.split())
 
 
-def test_detections_unpack_as_boxes_scores_labels() -> None:
-    assert ImageDetections._fields == ("boxes", "scores", "labels")
+def test_detections_begin_with_boxes_scores_labels() -> None:
+    assert ImageDetections._fields == ("boxes", "scores", "labels", "queries")
+    one = ImageDetections(np.zeros((1, 4)), np.ones(1), np.zeros(1, dtype=np.int64))
+    assert one.queries is None
+    assert list(one.arrays) == ["boxes", "scores", "labels"]
+    assert list(one._replace(queries=np.array([3])).arrays) == list(ImageDetections._fields)

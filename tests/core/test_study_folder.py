@@ -131,6 +131,7 @@ def test_rows_come_back_as_they_were(tmp_path_factory: pytest.TempPathFactory, d
             data.draw(arrays(np.float64, (n, 4), elements=floats)),
             data.draw(arrays(np.float64, n, elements=floats)),
             data.draw(arrays(np.int64, n, elements=st.integers(0, 2**31 - 1))),
+            data.draw(st.none() | arrays(np.int64, n, elements=st.integers(0, 2**31 - 1))),
         )
         rows.append(Row(variant, image, "ok", 2**40, n, found))
     path = tmp_path_factory.mktemp("rows") / "a.parquet"
@@ -148,8 +149,24 @@ def test_rows_come_back_as_they_were(tmp_path_factory: pytest.TempPathFactory, d
         np.testing.assert_array_equal(np.array(one["boxes"]).reshape(-1, 4), row.found.boxes)
         np.testing.assert_array_equal(one["scores"], row.found.scores)
         assert one["labels"] == row.found.labels.tolist()
+        assert one["queries"] == (None if row.found.queries is None else row.found.queries.tolist())
         assert one["masked"] == 2**40
     assert shards.read_shard(path, "print", [1]).column("variant").to_pylist() == [1, 1]
+
+
+def test_shards_of_versions_that_knew_no_queries_are_read(tmp_path: Path) -> None:
+    one = ImageDetections(np.ones((2, 4)), np.ones(2), np.zeros(2, dtype=np.int64), np.array([5, 6]))
+    table = rows_to_table([Row(0, 0, "ok", 0, 0, one)])
+    shards.write_shard(tmp_path / "new.parquet", table, "p")
+    shards.write_shard(tmp_path / "old.parquet", table.drop_columns(["queries"]), "p")
+    new, old = (shards.read_shard(tmp_path / f"{name}.parquet", "p") for name in ("new", "old"))
+    assert new.column("queries").to_pylist() == [[5, 6]]
+    assert old.column("queries").to_pylist() == [None]
+    assert old.schema.names == new.schema.names
+    assert old.drop_columns(["queries"]).equals(new.drop_columns(["queries"]))
+    only = shards.read_shard(tmp_path / "old.parquet", "p", [0], ["queries"])
+    assert only.schema.names == ["variant", "queries"]
+    assert "queries" not in shards.read_shard(tmp_path / "old.parquet", "p", [0], ["scores"]).schema.names
 
 
 def test_one_variant_of_many_reads_its_row_groups_only(

@@ -34,7 +34,7 @@ def break_json(text: str) -> Callable[[Path], object]:
 
 def swap_column(folder: Path) -> None:
     path = folder / "detections" / "shard-00000.parquet"
-    pq.write_table(pq.read_table(path).rename_columns([*"abcdefgh"]), path)
+    pq.write_table(pq.read_table(path).rename_columns([*"abcdefghi"]), path)
 
 
 def break_lists(folder: Path) -> None:

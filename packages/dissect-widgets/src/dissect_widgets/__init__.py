@@ -13,6 +13,8 @@ from ._images_model import ImagesModel, Listed, Pair
 from ._job import StudyJob
 from ._model import BrowserModel
 from ._plan_preview import PlannedAblation, PlanPreview
+from ._queries import QueryPanel
+from ._queries_model import QueriesModel
 from ._results import ResultsExplorer
 from ._results_model import Chosen, ResultsModel
 from ._rows import Row, TreeView, visible_rows
@@ -52,6 +54,8 @@ __all__ = [
     "Pair",
     "PlanPreview",
     "PlannedAblation",
+    "QueriesModel",
+    "QueryPanel",
     "ResultsExplorer",
     "ResultsModel",
     "Row",

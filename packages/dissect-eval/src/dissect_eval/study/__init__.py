@@ -9,10 +9,12 @@ from ._compare import Comparison, compare
 from ._examples import Example, examples
 from ._figures import dose_curves, figures, head_maps, worst_variants
 from ._figures_classes import class_map, class_values, error_bars, variant_groups
-from ._found import TRUTH, ImageBoxes, StudyDetections, kept_truth, truth_file
+from ._figures_queries import displacement_map, query_map
+from ._found import TRUTH, FlatDetections, ImageBoxes, StudyDetections, kept_truth, truth_file
 from ._measure import METRICS, Settings, StudyResults, measure
 from ._named import NamedFigure, title_of
 from ._pictures import read_pixels, side_by_side
+from ._queries import QueryBoxes, QueryChanges, query_boxes, query_changes
 from ._stored import StoredFound, StoredImage, StoredStudy
 from ._tables import StudyTables, class_table, error_rows, summary_rows
 
@@ -21,9 +23,12 @@ __all__ = [
     "TRUTH",
     "Comparison",
     "Example",
+    "FlatDetections",
     "ImageBoxes",
     "ImageHits",
     "NamedFigure",
+    "QueryBoxes",
+    "QueryChanges",
     "Settings",
     "StoredFound",
     "StoredImage",
@@ -35,6 +40,7 @@ __all__ = [
     "class_table",
     "class_values",
     "compare",
+    "displacement_map",
     "dose_curves",
     "error_bars",
     "error_rows",
@@ -44,6 +50,9 @@ __all__ = [
     "image_hits",
     "kept_truth",
     "measure",
+    "query_boxes",
+    "query_changes",
+    "query_map",
     "read_pixels",
     "side_by_side",
     "summary_rows",

@@ -73,6 +73,43 @@ class ImageBoxes(NamedTuple):
         return ImageBoxes(self.boxes[kept], self.labels[kept], self.scores[kept])
 
 
+class FlatDetections(NamedTuple):
+    """What a variant found in M images: N detections, one image after the other.
+
+    Attributes
+    ----------
+    ran : ndarray of int64, shape (M,)
+        Numbers of the images that were run, ascending.
+    counts : ndarray of int64, shape (M,)
+        Detections in each.
+    images : ndarray of int64, shape (N,)
+        Number of each detection's image.
+    boxes : ndarray of float64, shape (N, 4)
+        Corners ``x_min, y_min, x_max, y_max`` in pixels.
+    scores : ndarray of float64, shape (N,)
+    labels : ndarray of int64, shape (N,)
+        Index into the detector's class names.
+    queries : ndarray of int64, shape (N,), or None
+        Object query of each detection, where these are known.
+    n_dropped : int
+        Detections left out since they are not finite.
+    """
+
+    ran: NDArray[np.int64]
+    counts: NDArray[np.int64]
+    images: NDArray[np.int64]
+    boxes: NDArray[np.float64]
+    scores: NDArray[np.float64]
+    labels: NDArray[np.int64]
+    queries: NDArray[np.int64] | None
+    n_dropped: int
+
+    def split(self, *columns: NDArray[Any]) -> tuple[list[NDArray[Any]], ...]:
+        """Columns image by image."""
+        ends = np.cumsum(self.counts)[:-1]
+        return tuple(np.split(column, ends) for column in columns)
+
+
 class StudyDetections:
     """Detections of a study's variants, as `dissect_eval` takes them.
 
@@ -105,26 +142,44 @@ class StudyDetections:
         """Category id of each label of the detector."""
         return np.asarray(label_to_category(self.truth, self.study.class_names))
 
+    @cached_property
+    def image_sizes(self) -> NDArray[np.float64]:
+        """Width and height in pixels of each of the study's images, shape (M, 2); NaN where the truth gives none."""
+        sizes = np.full((len(self._ids), 2), np.nan)
+        at = np.searchsorted(self.truth.image_ids, self._ids)
+        known = np.isin(self._ids, self.truth.image_ids)
+        sizes[known] = self.truth.image_sizes[at[known]]
+        return sizes
+
     def of(self, variant: str) -> tuple[Detections, int]:
         """Detections of a variant, and how many were left out since they are not finite."""
-        images, parts, n_dropped = self._by_image(variant)
-        boxes = list(zip(*parts, strict=True))
-        return Detections.from_arrays(boxes, self._ids[images].tolist(), self.categories), n_dropped
+        flat = self.flat(variant)
+        boxes = list(zip(*flat.split(flat.boxes, flat.scores, flat.labels), strict=True))
+        ids = self._ids[flat.ran].tolist()
+        return Detections.from_arrays(boxes, ids, self.categories), flat.n_dropped
 
     def on_images(self, variant: str) -> dict[int, ImageBoxes]:
         """What a variant found, by the image's number in the study; without boxes that are not finite."""
-        images, (boxes, scores, labels), _ = self._by_image(variant)
-        return dict(zip(images.tolist(), map(ImageBoxes, boxes, labels, scores), strict=True))
+        flat = self.flat(variant)
+        parts = flat.split(flat.boxes, flat.labels, flat.scores)
+        return dict(zip(flat.ran.tolist(), map(ImageBoxes, *parts), strict=True))
 
-    def _by_image(self, variant: str) -> tuple[NDArray[np.int64], tuple[list[NDArray[Any]], ...], int]:
-        """Numbers of the images, their boxes, scores and labels, and how many are left out."""
+    def flat(self, variant: str) -> FlatDetections:
+        """All detections of a variant in one array each; without those that are not finite."""
         found: StoredFound = self.study.found(variant)
         # No metric knows what NaN and infinity mean.
         good = np.isfinite(found.boxes).all(axis=1) & np.isfinite(found.scores)
-        owner = np.repeat(np.arange(len(found.counts)), found.counts)
-        ends = np.cumsum(np.bincount(owner[good], minlength=len(found.counts)))[:-1]
-        parts = tuple(np.split(part[good], ends) for part in (found.boxes, found.scores, found.labels))
-        return found.images, parts, int((~good).sum())
+        owner = np.repeat(np.arange(len(found.counts)), found.counts)[good]
+        return FlatDetections(
+            found.images,
+            np.bincount(owner, minlength=len(found.counts)),
+            found.images[owner],
+            found.boxes[good],
+            found.scores[good],
+            found.labels[good],
+            None if found.queries is None else found.queries[good],
+            int((~good).sum()),
+        )
 
     def truth_on(self, image: int) -> ImageBoxes:
         """The true boxes of an image, by its number in the study."""

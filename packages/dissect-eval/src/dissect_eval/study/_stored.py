@@ -55,6 +55,11 @@ class StoredFound(Protocol):
         """Index into the detector's class names, shape (N,)."""
         ...
 
+    @property
+    def queries(self) -> NDArray[np.int64] | None:
+        """Object query that gave each, shape (N,); None where it is not known."""
+        ...
+
 
 class StoredStudy(Protocol):
     """A study's folder, as far as its numbers go."""
