@@ -158,7 +158,7 @@ def test_a_study_that_is_not_valid_cannot_be_run(
     panels.append(panel)
     study.set(("ablations", 1, "select", "fractions"), [2])
     assert panel.start.disabled
-    assert "not ready to run: ablations[1].select.fractions[0]: must be within 0 and 1" in panel.status.value
+    assert "ablations[1].select.fractions[0]: must be within 0 and 1" in panel.status.value
     with pytest.raises(RunStateError, match="must be valid"):
         panel.model.start()
     study.set(("ablations", 1, "select", "fractions"), [0.5])
@@ -289,6 +289,9 @@ def test_closing_stops_a_run_and_leaves_nothing_behind(split: Split, tmp_path: P
     panel = RunPanel(studies.toy_spec(), job(split, tmp_path / "out", detector))
     panel.start.click()
     assert detector.waits.acquire(timeout=60)
+    beside = RunPanel(panel.model)
+    beside.close()
+    assert panel.model.state == "running", "it belongs to the other panel"
     threading.Timer(0.2, lambda: detector.let(15)).start()
     panel.close()
     assert panel.model.state == "cancelled"

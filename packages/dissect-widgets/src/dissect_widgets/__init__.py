@@ -8,9 +8,12 @@ that works without a notebook; `dissect_widgets.plots` has the pictures.
 from ._browser import ComponentBrowser
 from ._browser_rows import BlockRow, ComponentRow, MoreRow
 from ._builder import StudyBuilder
+from ._detector import DetectorPanel
+from ._detector_model import DetectorModel
 from ._images import ImageBrowser
 from ._images_model import ImagesModel, Listed, Pair
 from ._job import StudyJob
+from ._job_form import JobForm, JobModel
 from ._model import BrowserModel
 from ._plan_preview import PlannedAblation, PlanPreview
 from ._queries import QueryPanel
@@ -24,6 +27,8 @@ from ._search import Found, search_tree
 from ._selection import SelectionModel
 from ._spec_model import SpecModel
 from ._tree import ComponentNode, block_level, component_tree
+from ._weights import weight_histograms, weights_of
+from ._workbench import Workbench
 from .errors import (
     DissectWidgetsError,
     DraftError,
@@ -41,6 +46,8 @@ __all__ = [
     "ComponentBrowser",
     "ComponentNode",
     "ComponentRow",
+    "DetectorModel",
+    "DetectorPanel",
     "DissectWidgetsError",
     "DraftError",
     "Ended",
@@ -49,6 +56,8 @@ __all__ = [
     "ImagesModel",
     "Job",
     "JobError",
+    "JobForm",
+    "JobModel",
     "Listed",
     "MoreRow",
     "Pair",
@@ -70,8 +79,11 @@ __all__ = [
     "TreeError",
     "TreeView",
     "UnknownNameError",
+    "Workbench",
     "block_level",
     "component_tree",
     "search_tree",
     "visible_rows",
+    "weight_histograms",
+    "weights_of",
 ]

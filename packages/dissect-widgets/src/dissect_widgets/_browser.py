@@ -3,16 +3,20 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ipywidgets import HTML, Button, HBox, Layout, Text, VBox
+from ipywidgets import HTML, Button, Checkbox, HBox, Layout, Text, VBox
 
 from dissect_core import Component, near_matches
 
 from ._browser_rows import ROW_TYPES, BlockRow, BrowserRow, ComponentRow, MoreRow
 from ._browser_text import selection_html, snapshot_html, status_text
 from ._controls import Looks, close_all, status_html
-from ._model import BrowserModel
+from ._figure_html import figure_html
+from ._model import HISTOGRAMS, BrowserModel
 from ._rows import MAX_ROWS, RowKind
+from ._weights import Weights
 from .errors import UnknownNameError
+
+_SHOWN = ("selection", "view", "shows_weights", "theme")
 
 
 class ComponentBrowser(VBox):  # type: ignore[misc]  # ipywidgets has no types
@@ -25,6 +29,8 @@ class ComponentBrowser(VBox):  # type: ignore[misc]  # ipywidgets has no types
     ----------
     components : BrowserModel or iterable of Component
         The state to show, or the components of a model.
+    weights : callable, optional
+        Gives the values of a component by its name, for histograms; `weights_of(detector)`.
 
     Attributes
     ----------
@@ -34,8 +40,10 @@ class ComponentBrowser(VBox):  # type: ignore[misc]  # ipywidgets has no types
         What to search for: part of a name or a glob, followed by Enter.
     clear_search, clear_selection, more_rows : Button
         End the search; select nothing; show more rows, where there are any.
-    status, selected : HTML
-        Line that is announced, with the counts; names of the selected components.
+    show_weights : Checkbox
+        Draw histograms of the selected components.
+    status, selected, histograms : HTML
+        Line that is announced, with the counts; names of the selected components; their values.
     tree : VBox
         The rows.
 
@@ -57,8 +65,12 @@ class ComponentBrowser(VBox):  # type: ignore[misc]  # ipywidgets has no types
 
     _is_live = False
 
-    def __init__(self, components: BrowserModel | Iterable[Component]) -> None:
-        self.model = components if isinstance(components, BrowserModel) else BrowserModel(components)
+    def __init__(
+        self, components: BrowserModel | Iterable[Component], *, weights: Weights | None = None
+    ) -> None:
+        self.model = (
+            components if isinstance(components, BrowserModel) else BrowserModel(components, weights=weights)
+        )
         self._looks = Looks()
         self._rows: dict[tuple[RowKind, str], BrowserRow] = {}
         self.search = Text(
@@ -72,17 +84,25 @@ class ComponentBrowser(VBox):  # type: ignore[misc]  # ipywidgets has no types
         self.clear_search = self._looks.make_button("Clear search")
         self.clear_selection = self._looks.make_button("Clear selection")
         self.more_rows = self._looks.make_button()
-        self.status, self.selected = HTML(), HTML()
+        self.show_weights = Checkbox(
+            description="Histograms of the selected components' weights",
+            indent=False,
+            layout=self._looks.control,
+            style=self._looks.checkbox,
+        )
+        self.status, self.selected, self.histograms = HTML(), HTML(), HTML()
         self.tree = VBox()
         bar = HBox(
             (self.search, self.clear_search, self.clear_selection), layout=Layout(flex_flow="row wrap")
         )
-        super().__init__((bar, self.status, self.tree, self.selected), layout=Layout(max_width="100%"))
+        parts = (bar, self.status, self.tree, self.selected, self.show_weights, self.histograms)
+        super().__init__(parts, layout=Layout(max_width="100%"))
         self.search.observe(self._on_search, "value")
         self.clear_search.on_click(self._on_clear_search)
         self.clear_selection.on_click(self._on_clear_selection)
         self.more_rows.on_click(self._on_more_rows)
-        self.model.observe(self._refresh, ("selection", "view"))
+        self.show_weights.observe(self._on_show_weights, "value")
+        self.model.observe(self._refresh, _SHOWN)
         self._is_live = True
         self._refresh()
 
@@ -157,14 +177,15 @@ class ComponentBrowser(VBox):  # type: ignore[misc]  # ipywidgets has no types
         str
             HTML without scripts; every name is escaped.
         """
-        return snapshot_html(self.model)
+        return f"{snapshot_html(self.model)}{self.histograms.value}"
 
     def close(self) -> None:
         """Close the panel and all of its widgets, and stop observing the model, which stays as it is."""
         if self._is_live:
             self._is_live = False
-            self.model.unobserve(self._refresh, ("selection", "view"))
+            self.model.unobserve(self._refresh, _SHOWN)
             self.search.unobserve(self._on_search, "value")
+            self.show_weights.unobserve(self._on_show_weights, "value")
             with self.model.lock:
                 rows, self._rows = self._rows, {}
                 self.tree.children = ()
@@ -207,6 +228,21 @@ class ComponentBrowser(VBox):  # type: ignore[misc]  # ipywidgets has no types
             self.clear_selection.disabled = not model.selection
             self.status.value = status_html(status_text(model))
             self.selected.value = selection_html(model.selection)
+            self.show_weights.disabled = model.weights is None
+            self.show_weights.value = model.shows_weights
+            self.histograms.value = self._histograms() if model.shows_weights else ""
+
+    def _histograms(self) -> str:
+        model = self.model
+        drawn = model.histograms()
+        if drawn is None:
+            return f"<p>{'No component selected' if model.weights else 'The weights are not at hand'}</p>"
+        n_left = len(model.selection) - HISTOGRAMS
+        more = f" {n_left:,} more selected components are not drawn." if n_left > 0 else ""
+        return figure_html(drawn.figure, drawn.caption + more, dpi=80)
+
+    def _on_show_weights(self, change: Mapping[str, Any]) -> None:
+        self.model.shows_weights = change["new"]
 
     def _on_search(self, change: Mapping[str, Any]) -> None:
         self.model.search(change["new"])

@@ -114,3 +114,33 @@ def status_html(text: str) -> str:
     '<div role="status" style="overflow-wrap:anywhere">&lt;3 components</div>'
     """
     return f'<div role="status" style="overflow-wrap:anywhere">{html_text(text)}</div>'
+
+
+def problem_html(error: str, details: str) -> str:
+    """HTML of what made a job fail: type and message, and the traceback folded away.
+
+    Parameters
+    ----------
+    error : str
+        Type and message; empty if nothing failed.
+    details : str
+        The traceback, or nothing.
+
+    Returns
+    -------
+    str
+        Both escaped; empty without an error.
+
+    Examples
+    --------
+    >>> problem_html("", "")
+    ''
+    >>> "<summary>Traceback</summary>" in problem_html("ValueError: <x>", "Traceback ...")
+    True
+    """
+    if not error:
+        return ""
+    lines = "\n".join(html_text(line) for line in details.splitlines())
+    pre = f'<pre tabindex="0" style="overflow-x:auto">{lines}</pre>'
+    more = f"<details><summary>Traceback</summary>{pre}</details>" if lines else ""
+    return f'<div role="alert" style="overflow-wrap:anywhere"><strong>{html_text(error)}</strong></div>{more}'

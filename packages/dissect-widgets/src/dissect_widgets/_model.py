@@ -5,15 +5,21 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from traitlets import Instance, validate
+from traitlets import Bool, Enum, Instance, validate
 
 from dissect_core import Component, unknown_component
+from dissect_eval.study import NamedFigure
 
 from ._rows import MAX_ROWS, PAGE_SIZE, Row, TreeView, visible_rows
 from ._search import Found, search_tree
 from ._selection import SelectionModel
 from ._tree import ComponentNode, block_level, block_paths
+from ._weights import Weights, weight_histograms
 from .errors import UnknownNameError
+from .plots import themed
+
+HISTOGRAMS = 6
+"""Histograms that are drawn at a time."""
 
 
 class BrowserModel(SelectionModel):
@@ -27,11 +33,17 @@ class BrowserModel(SelectionModel):
         Components of one model.
     selection : iterable of str, optional
         Names of the components that are selected at first.
+    weights : callable, optional
+        Gives the values of a component by its name, for histograms; `weights_of(detector)`.
 
     Attributes
     ----------
     selection : tuple of str
         Names of the selected components, a trait; see `SelectionModel`.
+    shows_weights : bool
+        Whether histograms of the selected components are drawn, a trait.
+    theme : {"light", "dark"}
+        The page that figures are drawn for, a trait.
     view : TreeView
         What is sought and open, a trait.
 
@@ -56,7 +68,17 @@ class BrowserModel(SelectionModel):
 
     view = Instance(TreeView, help="What is sought and open.")
 
-    def __init__(self, components: Iterable[Component], *, selection: Iterable[str] = ()) -> None:
+    shows_weights = Bool(False, help="Whether histograms are drawn.")
+    theme = Enum(("light", "dark"), "light", help="The page that figures are drawn for.")
+
+    def __init__(
+        self,
+        components: Iterable[Component],
+        *,
+        selection: Iterable[str] = (),
+        weights: Weights | None = None,
+    ) -> None:
+        self.weights = weights
         super().__init__(components, selection=selection)
         self._blocks = {node.path: node for node in self.tree.walk() if node.children and node.path}
         self._found: tuple[str, Found] | None = None
@@ -214,6 +236,14 @@ class BrowserModel(SelectionModel):
         if self.view.search:
             names = {c.name for c in self.shown_tree.components()}.intersection(names)
         return Counter(path for name in names for path in (*block_paths(name), name))
+
+    def histograms(self) -> NamedFigure | None:
+        """Histograms of the first selected components, `HISTOGRAMS` at most; None without weights or selection."""
+        if self.weights is None or not self.selection:
+            return None
+        values = {name: self.weights(name) for name in self.selection[:HISTOGRAMS]}
+        with themed(self.theme):  # type: ignore[arg-type]  # one of both, by its trait
+            return weight_histograms(values)
 
     def _in_block(self, path: str) -> tuple[str, ...]:
         if path not in self._blocks:

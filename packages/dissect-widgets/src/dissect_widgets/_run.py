@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from ipywidgets import HTML, Button, HBox, Layout, Text, VBox
+from traitlets import HasTraits
 
 from dissect_core import DissectError
 from dissect_core.spec import StudySpec
 
-from ._controls import Looks, close_all, status_html
+from ._controls import Looks, close_all, problem_html, status_html
 from ._run_model import Job, RunModel
 from ._spec_model import SpecModel
 from ._text import html_text, visible
@@ -65,6 +66,7 @@ class RunPanel(VBox):  # type: ignore[misc]  # ipywidgets has no types
     _is_live = False
 
     def __init__(self, source: RunModel | SpecModel | StudySpec, job: Job | None = None) -> None:
+        self._owns = not isinstance(source, RunModel)
         if not isinstance(source, RunModel):
             if job is None:
                 raise DissectWidgetsError(
@@ -99,6 +101,8 @@ class RunPanel(VBox):  # type: ignore[misc]  # ipywidgets has no types
         self.attach.on_click(self._on_attach)
         self.model.observe(self._refresh, _SHOWN)
         self.model.study.observe(self._refresh, "draft")
+        if isinstance(self.model.job, HasTraits):  # one that is filled in
+            self.model.job.observe(self._refresh, "problems")
         self._is_live = True
         self._refresh()
 
@@ -108,12 +112,15 @@ class RunPanel(VBox):  # type: ignore[misc]  # ipywidgets has no types
         return f'<section aria-label="A run of a study">{shown}</section>'
 
     def close(self) -> None:
-        """Stop a run that was begun here, close the panel and its widgets, and stop observing."""
+        """Close the panel and its widgets, stop observing, and stop the run, unless its model was given."""
         if self._is_live:
             self._is_live = False
             self.model.unobserve(self._refresh, _SHOWN)
             self.model.study.unobserve(self._refresh, "draft")
-            self.model.close()
+            if isinstance(self.model.job, HasTraits):
+                self.model.job.unobserve(self._refresh, "problems")
+            if self._owns:
+                self.model.close()
             close_all(self)
             self._looks.close()
         super().close()
@@ -130,7 +137,7 @@ class RunPanel(VBox):  # type: ignore[misc]  # ipywidgets has no types
             self.attach.disabled = model.is_active
             self._set(self.status, status_html(self._status()))
             self._set(self.progress, self._progress())
-            self._set(self.problem, self._problem())
+            self._set(self.problem, problem_html(model.error, model.details))
 
     def _set(self, part: HTML, value: str) -> None:
         """Change what is shown only where it differs: what is announced is not to be repeated."""
@@ -142,8 +149,8 @@ class RunPanel(VBox):  # type: ignore[misc]  # ipywidgets has no types
         text = _SAID[model.state]
         if model.attached and model.state == "running":
             text = f"Running elsewhere: {model.attached}. Stop it where it was begun."
-        if model.state == "idle" and model.study.spec is None:
-            text = f"The study is not ready to run: {model.study.problems[0]}."
+        if model.state == "idle" and model.obstacle:
+            text = f"Not ready. {model.obstacle}"
         told = f" {visible(model.message)}." if model.message and model.state in ("running", "done") else ""
         folder = f" Folder: {visible(model.folder)}." if model.folder else ""
         stale = ""
@@ -169,18 +176,6 @@ class RunPanel(VBox):  # type: ignore[misc]  # ipywidgets has no types
             f'<div style="overflow-wrap:anywhere"><progress aria-label="Progress of the run" {share}></progress> '
             f"{html_text(', '.join(parts))}</div>"
         )
-
-    def _problem(self) -> str:
-        model = self.model
-        if not model.error:
-            return ""
-        lines = "\n".join(html_text(line) for line in model.details.splitlines())
-        more = (
-            f'<details><summary>Traceback</summary><pre tabindex="0" style="overflow-x:auto">{lines}</pre></details>'
-            if lines
-            else ""
-        )
-        return f'<div role="alert" style="overflow-wrap:anywhere"><strong>{html_text(model.error)}</strong></div>{more}'
 
     def _on_start(self, _: Button) -> None:
         self._do(self.model.start)

@@ -122,9 +122,18 @@ class RunModel(HasTraits):
         return self.state in ("running", "cancelling") and not self.attached
 
     @property
+    def obstacle(self) -> str:
+        """What keeps the study from being run: the first of its problems, or of the job's; empty if nothing does."""
+        if self.study.spec is None:
+            return f"The study must be valid to be run: {self.study.problems[0]}."
+        for _, text in getattr(self.job, "problems", ()):
+            return str(text)
+        return ""
+
+    @property
     def can_start(self) -> bool:
-        """Whether the study is valid, and nothing is running."""
-        return self.study.spec is not None and self.state not in ("running", "cancelling")
+        """Whether nothing keeps the study from being run, and nothing is running."""
+        return not self.obstacle and self.state not in ("running", "cancelling")
 
     def start(self) -> None:
         """Begin the study, or go on with it where its folder holds a part of it; returns at once.
@@ -137,8 +146,8 @@ class RunModel(HasTraits):
         with self.lock:
             if self.state in ("running", "cancelling"):
                 raise RunStateError("A run is at work already. Cancel it, or wait until it ends.")
-            if self.study.spec is None:
-                raise RunStateError(f"The study must be valid to be run: {self.study.problems[0]}.")
+            if self.obstacle or self.study.spec is None:
+                raise RunStateError(self.obstacle)
             self._join()
             self.spec, self._stop = self.study.spec, StopRequest()
             with self.hold_trait_notifications():

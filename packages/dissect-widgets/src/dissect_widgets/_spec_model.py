@@ -190,6 +190,23 @@ class SpecModel(HasTraits):
             has = list(self.value(path) or [])
             self.set(path, [*has, *(name for name in names if name not in has)])
 
+    def add_ablation_of(self, names: Iterable[str]) -> None:
+        """Add an ablation of random shares of components' weights; it takes the place of one that aims at nothing."""
+        with self.lock:
+            others = [
+                one
+                for one in self.value(("ablations",)) or []
+                if not (isinstance(one, dict) and one == self._new_ablation(1))
+            ]
+            taken = {one.get("name") for one in others if isinstance(one, dict)}
+            name = next(name for i in range(1, len(taken) + 2) if (name := f"selection {i}") not in taken)
+            new = {
+                **self._new_ablation(1),
+                "name": name,
+                "target": {"unit": "element", "components": [*names]},
+            }
+            self.set(("ablations",), [*others, new])
+
     def load(self, source: StudySpec | Mapping[str, Any] | FilePath | str) -> None:
         """Replace the draft by a spec, its content, or that of a file.
 

@@ -1,0 +1,247 @@
+"""All panels in one: from a detector to what its parts are worth."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ipywidgets import HTML, Button, HBox, Layout, Text, VBox, Widget
+
+from dissect_core.detectors import Detector
+from dissect_core.spec import DetectorSpec, StudySpec
+
+from ._builder import StudyBuilder
+from ._controls import Looks, close_all, status_html
+from ._detector_model import DetectorModel
+from ._images import ImageBrowser
+from ._images_model import ImagesModel
+from ._job_form import JobModel
+from ._queries import QueryPanel
+from ._results import ResultsExplorer
+from ._results_model import ResultsModel
+from ._run_model import RunModel
+from ._spec_model import SpecModel
+from ._workbench_steps import ModelStep, RunStep
+from .errors import DissectWidgetsError, StudyFolderError
+
+STEPS = {
+    "model": "Model",
+    "study": "Study",
+    "run": "Run",
+    "results": "Results",
+    "images": "Images",
+    "queries": "Queries",
+}
+
+
+class Workbench(VBox):  # type: ignore[misc]  # ipywidgets has no types
+    """The panels in one, each made when it is first looked at, and connected.
+
+    Components that are selected can be added to the study; the study's plan is of the detector that is open; what was
+    run opens in the results; a point chosen there opens in the images.
+
+    Parameters
+    ----------
+    folder : Path or str, optional
+        A study that was run, to look at.
+    detector : Detector or DetectorSpec, optional
+        A detector, or what to open.
+    study : StudySpec, mapping, Path or str, optional
+        A study to begin with.
+    images, annotations, out : Path or str, optional
+        What a run works on; see `JobModel`.
+
+    Attributes
+    ----------
+    detector : DetectorModel
+    spec : SpecModel
+    job : JobModel
+    run : RunModel
+    step : str
+        Which panel is shown: one of `STEPS`.
+    panels : dict of str to Widget
+        The panels that were made, by step.
+    buttons : dict of str to Button
+        What leads to each step.
+    folder, open_folder : Text, Button
+        A study to look at.
+    status, place : HTML, VBox
+
+    Examples
+    --------
+    >>> workbench = Workbench()
+    >>> workbench.buttons["study"].click()
+    >>> workbench.step, sorted(workbench.panels)
+    ('study', ['model', 'study'])
+    >>> workbench.close()
+    """
+
+    _is_live = False
+
+    def __init__(
+        self,
+        folder: Path | str | None = None,
+        *,
+        detector: Detector | DetectorSpec | None = None,
+        study: StudySpec | Mapping[str, Any] | Path | str | None = None,
+        images: Path | str = "",
+        annotations: Path | str = "",
+        out: Path | str = "",
+    ) -> None:
+        self.spec = SpecModel(study)
+        named = self.spec.spec.detector if self.spec.spec else None
+        self.detector = DetectorModel(detector if detector is not None else named)
+        self.job = JobModel(self.detector, images=images, annotations=annotations, out=out)
+        self.run = RunModel(self.spec, self.job)
+        self.panels: dict[str, Widget] = {}
+        self.step = ""
+        self._looks = Looks()
+        self._said = ""
+        self._results: ResultsModel | None = None
+        self._images: ImagesModel | None = None
+        self.buttons = {name: self._looks.make_button(text) for name, text in STEPS.items()}
+        self.folder = Text(
+            value=str(folder or ""),
+            description="Folder of a study",
+            continuous_update=False,
+            layout=Layout(width="100%", max_width="36rem"),
+        )
+        self.folder.style.description_width = "initial"
+        self.open_folder = self._looks.make_button("Look at it")
+        self.status, self.place = HTML(), VBox(layout=Layout(max_width="100%"))
+        wrap = Layout(flex_flow="row wrap", align_items="center")
+        super().__init__(
+            (
+                HBox(tuple(self.buttons.values()), layout=wrap),
+                HBox((self.folder, self.open_folder), layout=wrap),
+                self.status,
+                self.place,
+            ),
+            layout=Layout(max_width="100%"),
+        )
+        for button in self.buttons.values():
+            button.on_click(self._on_step)
+        self.open_folder.on_click(self._on_open)
+        self.detector.observe(self._on_detector, "detector")
+        self.run.observe(self._on_run, "state")
+        self._is_live = True
+        self._on_detector()
+        self.show("results" if folder else "model")
+
+    def show(self, step: str) -> None:
+        """Show a panel, made if need be.
+
+        Raises
+        ------
+        DissectWidgetsError
+            If there is no such step.
+        """
+        if step not in STEPS:
+            raise DissectWidgetsError(f"`step` must be one of {', '.join(STEPS)}, got {step!r}.")
+        self._said = ""
+        if step not in self.panels:
+            try:
+                self.panels[step] = self._made(step)
+            except StudyFolderError as error:
+                self._said = f" {error}"
+                self.panels.pop(step, None)
+        self.step = step
+        panel = self.panels.get(step)
+        self.place.children = (panel,) if panel is not None else ()
+        for name, button in self.buttons.items():
+            # Said in words, not by colour alone.
+            button.description = f"{STEPS[name]} (shown)" if name == step else STEPS[name]
+        self.status.value = status_html(f"{STEPS[step]}.{self._said}")
+
+    def look_at(self, folder: Path | str) -> None:
+        """Open a study's folder in the results, the images and the queries."""
+        self.folder.value = str(folder)
+        for step in ("results", "images", "queries"):
+            self._drop(step)
+        self._results = self._images = None
+        self.show("results")
+
+    def snapshot(self) -> str:
+        """Show what the shown panel shows as plain HTML."""
+        panel: Any = self.panels.get(self.step)
+        return str(panel.snapshot()) if panel is not None else str(self.status.value)
+
+    def close(self) -> None:
+        """Stop a run, close all panels, and stop observing."""
+        if self._is_live:
+            self._is_live = False
+            self.detector.unobserve(self._on_detector, "detector")
+            self.run.unobserve(self._on_run, "state")
+            self.run.close()
+            self.place.children = ()
+            for step in list(self.panels):
+                self._drop(step)
+            self.job.close()
+            self.folder.unobserve_all()
+            close_all(self)
+            self._looks.close()
+        super().close()
+
+    def _made(self, step: str) -> Widget:
+        make: dict[str, Callable[[], Widget]] = {
+            "model": lambda: ModelStep(self.detector, self.spec),
+            "study": lambda: StudyBuilder(self.spec),
+            "run": lambda: RunStep(self.job, self.run),
+            "results": lambda: ResultsExplorer(self._results_model()),
+            "images": lambda: ImageBrowser(self._images_model()),
+            "queries": lambda: QueryPanel(self._folder()),
+        }
+        return make[step]()
+
+    def _folder(self) -> Path:
+        if not self.folder.value.strip():
+            raise StudyFolderError("Give the folder of a study, or run one.")
+        return Path(self.folder.value.strip()).expanduser()
+
+    def _results_model(self) -> ResultsModel:
+        if self._results is None:
+            self._results = ResultsModel(self._folder())
+            self._results.observe(self._on_chosen, ("variant", "category"))
+        return self._results
+
+    def _images_model(self) -> ImagesModel:
+        if self._images is None:
+            self._images = ImagesModel(self._folder())
+            self._on_chosen()
+        return self._images
+
+    def _drop(self, step: str) -> None:
+        panel = self.panels.pop(step, None)
+        if panel is not None:
+            if panel in self.place.children:
+                self.place.children = ()
+            panel.close()
+
+    def _on_step(self, button: Button) -> None:
+        self.show(next(name for name, one in self.buttons.items() if one is button))
+
+    def _on_open(self, _: Button) -> None:
+        self.look_at(self.folder.value)
+
+    def _on_detector(self, _: Mapping[str, Any] | None = None) -> None:
+        detector = self.detector.detector
+        self.spec.anatomy = detector.anatomy if detector is not None else None
+
+    def _on_chosen(self, _: Mapping[str, Any] | None = None) -> None:
+        """What was chosen in the results is what the images show."""
+        if self._results is None or self._images is None or not self._results.variant:
+            return
+        with self._images.lock, self._images.hold_trait_notifications():
+            self._images.place = 0
+            self._images.variant = self._results.variant
+            if self._results.category in ("", *self._images.class_names):
+                self._images.category = self._results.category
+
+    def _on_run(self, change: Mapping[str, Any]) -> None:
+        if change["new"] == "done" and self.run.folder:
+            self.folder.value = self.run.folder
+            for step in ("results", "images", "queries"):
+                if self.step != step:
+                    self._drop(step)
+            self._results = self._images = None
