@@ -1,5 +1,6 @@
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -7,7 +8,6 @@ from ipywidgets.widgets.widget import _instances
 
 from dissect_core import Component
 from dissect_widgets import BrowserModel, ComponentBrowser
-from toy_split import Split, write_split
 
 # A busy machine must not make a property fail.
 settings.register_profile("dissect", deadline=None)
@@ -61,29 +61,16 @@ def components() -> list[Component]:
 
 
 @pytest.fixture(scope="session")
-def split(tmp_path_factory: pytest.TempPathFactory) -> Split:
+def split(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    pytest.importorskip("pyarrow")
+    from toy_split import write_split
+
     return write_split(tmp_path_factory.mktemp("split"), N_IMAGES)
 
 
 @pytest.fixture(scope="session")
-def folder(split: Split, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(split: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A measured study: single channels, and growing doses of two interventions."""
-    pytest.importorskip("pyarrow")
-    import studies
-    from dissect_core.spec import load_spec
-    from dissect_core.study import ImageRef
-    from dissect_eval import GroundTruth
-    from dissect_eval.study import Settings, StudyTables, measure, truth_file
+    from toy_split import write_study
 
-    truth = GroundTruth.from_coco(split.annotations)
-    study = studies.run_toy(
-        split.paths,
-        tmp_path_factory.mktemp("study") / "out",
-        spec=load_spec({**studies.SPEC, "name": "<b>toy</b>"}),
-        refs=[ImageRef(path.name, 7 * i) for i, path in enumerate(split.paths)],
-        files={"truth.json": truth_file(split.annotations, truth)},
-    )
-    tables = StudyTables.of(measure(study, settings=Settings(n_replicates=50)))
-    for name, data in tables.files().items():
-        (study.path / name).write_bytes(data)
-    return study.path
+    return write_study(split, tmp_path_factory.mktemp("study") / "out", name="<b>toy</b>")

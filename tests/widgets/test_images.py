@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from ipywidgets import Button, Combobox, Dropdown, FloatSlider, Select
+from ipywidgets import BoundedFloatText, Button, Combobox, Dropdown, Select
 from ipywidgets.widgets.widget import _instances
 
 pytest.importorskip("pyarrow")
@@ -146,7 +146,7 @@ def test_images_that_moved_are_told_and_found_elsewhere(folder: Path, tmp_path: 
 
 
 def test_every_control_has_words_and_pictures_have_too(browser: ImageBrowser) -> None:
-    kinds = (Button, Combobox, Dropdown, FloatSlider, Select)
+    kinds = (Button, Combobox, Dropdown, BoundedFloatText, Select)
     controls = [each for each in vars(browser).values() if isinstance(each, kinds)]
     assert len(controls) >= 10
     assert all(any(c.isalpha() for c in control.description) for control in controls)

@@ -11,14 +11,13 @@ from ipywidgets.widgets.widget import _instances
 
 pytest.importorskip("pyarrow")
 
-import studies
-from dissect_core.study import ImageRef, Study
-from dissect_eval import GroundTruth, StudyDataError, pairwise_giou
-from dissect_eval.study import QueryBoxes, StudyDetections, query_boxes, query_changes, truth_file
+from dissect_core.study import Study
+from dissect_eval import StudyDataError, pairwise_giou
+from dissect_eval.study import QueryBoxes, StudyDetections, query_boxes, query_changes
 from dissect_widgets import QueriesModel, QueryPanel, StudyFolderError, UnknownNameError
 from dissect_widgets import _queries_model as queries_model
 from toy_detector import HEIGHT, WIDTH, QueryDetector
-from toy_split import Split
+from toy_split import Split, write_study
 
 CHANNEL = "channels/channel/each/features:2"
 
@@ -26,15 +25,7 @@ CHANNEL = "channels/channel/each/features:2"
 @pytest.fixture(scope="module")
 def told(split: Split, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A study whose detections come from six queries."""
-    truth = GroundTruth.from_coco(split.annotations)
-    study = studies.run_toy(
-        split.paths,
-        tmp_path_factory.mktemp("told") / "out",
-        QueryDetector(),
-        refs=[ImageRef(path.name, 7 * i) for i, path in enumerate(split.paths)],
-        files={"truth.json": truth_file(split.annotations, truth)},
-    )
-    return study.path
+    return write_study(split, tmp_path_factory.mktemp("told") / "out", QueryDetector())
 
 
 @pytest.fixture

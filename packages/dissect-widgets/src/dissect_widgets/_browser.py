@@ -78,7 +78,7 @@ class ComponentBrowser(VBox):  # type: ignore[misc]  # ipywidgets has no types
             description="Search components",
             placeholder="part of a name, or a glob; then Enter",
             continuous_update=False,
-            layout=Layout(width="100%", max_width="30rem"),
+            layout=Layout(width="auto", max_width="30rem"),
         )
         self.search.style.description_width = "initial"
         self.clear_search = self._looks.make_button("Clear search")

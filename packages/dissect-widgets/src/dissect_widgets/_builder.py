@@ -77,7 +77,7 @@ class StudyBuilder(VBox):  # type: ignore[misc]  # ipywidgets has no types
             description="The study as YAML",
             rows=14,
             continuous_update=False,
-            layout=Layout(width="100%", max_width="60rem"),
+            layout=Layout(width="auto", max_width="60rem"),
         )
         self.text.style.description_width = "initial"
         self.apply = self._looks.make_button("Take over the YAML")

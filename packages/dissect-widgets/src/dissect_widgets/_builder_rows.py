@@ -59,7 +59,7 @@ class LeafRow(VBox):  # type: ignore[misc]  # ipywidgets has no types
         field = self.field
         if field.kind == "flag":
             return Checkbox(description=field.label, indent=False, style=looks.checkbox, layout=looks.control)
-        wide = Layout(width="100%", max_width="36rem")
+        wide = Layout(width="auto", max_width="36rem")
         if field.kind == "choice":
             control: Any = Dropdown(description=field.label, options=_options(field), layout=wide)
         elif field.kind == "data":

@@ -141,6 +141,6 @@ def problem_html(error: str, details: str) -> str:
     if not error:
         return ""
     lines = "\n".join(html_text(line) for line in details.splitlines())
-    pre = f'<pre tabindex="0" style="overflow-x:auto">{lines}</pre>'
+    pre = f'<pre tabindex="0" style="overflow-x:auto;width:0;min-width:100%">{lines}</pre>'
     more = f"<details><summary>Traceback</summary>{pre}</details>" if lines else ""
     return f'<div role="alert" style="overflow-wrap:anywhere"><strong>{html_text(error)}</strong></div>{more}'

@@ -56,7 +56,7 @@ class DetectorPanel(VBox):  # type: ignore[misc]  # ipywidgets has no types
             placeholder="checkpoint: detr.pth",
             rows=4,
             continuous_update=False,
-            layout=Layout(width="100%", max_width="40rem"),
+            layout=Layout(width="auto", max_width="40rem"),
         )
         for each in (self.name, self.options):
             each.style.description_width = "initial"

@@ -7,7 +7,10 @@ from typing import Any
 
 from ._text import html_text
 
-_SCROLL = "overflow-x:auto;max-width:100%"
+_SCROLL = "overflow-x:auto;width:0;min-width:100%"  # asks for no room of its own, and takes what there is
+_TABLE = "border-collapse:collapse;line-height:1.3;font-variant-numeric:tabular-nums"
+_HEAD = "text-align:left;vertical-align:bottom;border-bottom:1px solid"
+_ROW = "border-bottom:1px solid #80808040"
 
 
 def figure_html(figure: Any, caption: str, table: str = "", *, dpi: int = 96) -> str:
@@ -68,16 +71,18 @@ def table_html(head: Sequence[str], rows: Iterable[Sequence[str]], caption: str)
     >>> "a&lt;b</th><td>1</td></tr>" in table_html(["name", "n"], [["a<b", "1"]], "counts")
     True
     """
-    titles = "".join(f'<th scope="col">{html_text(title)}</th>' for title in head)
+    titles = "".join(f'<th scope="col" style="{_HEAD}">{html_text(title)}</th>' for title in head)
     body = "".join(
-        f'<tr><th scope="row">{html_text(row[0])}</th>'
+        f'<tr style="{_ROW}"><th scope="row" style="text-align:left">{html_text(row[0])}</th>'
         + "".join(f"<td>{html_text(cell)}</td>" for cell in row[1:])
         + "</tr>"
         for row in rows
     )
     name = html_text(caption)
     return (
-        f'<div style="{_SCROLL}" tabindex="0" role="region" aria-label="{name}"><table><caption>{name}</caption>'
+        f'<div style="{_SCROLL}" tabindex="0" role="region" aria-label="{name}">'
+        f'<table cellpadding="4" style="{_TABLE}">'
+        f'<caption style="text-align:left">{name}</caption>'
         f"<thead><tr>{titles}</tr></thead><tbody>{body}</tbody></table></div>"
     )
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ipywidgets import HTML, Button, Combobox, Dropdown, FloatSlider, HBox, Layout, Select, VBox
+from ipywidgets import HTML, BoundedFloatText, Button, Combobox, Dropdown, HBox, Layout, Select, VBox
 
 from dissect_core.study import Study
 
@@ -37,7 +37,7 @@ class ImageBrowser(VBox):  # type: ignore[misc]  # ipywidgets has no types
     variant : Combobox
         The ablated model: type a part of its id.
     category, order, crop, theme : Dropdown
-    threshold, opacity : FloatSlider
+    threshold, opacity : BoundedFloatText
     listed : Select
         The images, in order.
     previous, next : Button
@@ -59,7 +59,7 @@ class ImageBrowser(VBox):  # type: ignore[misc]  # ipywidgets has no types
             options=list(model.study.variants),
             ensure_option=False,
             continuous_update=False,
-            layout=Layout(width="100%", max_width="40rem"),
+            layout=Layout(width="auto", max_width="40rem"),
         )
         self.category = self._dropdown(
             "Class", [("all classes", EVERY_CLASS), *((visible(n), n) for n in model.class_names)]
@@ -68,7 +68,7 @@ class ImageBrowser(VBox):  # type: ignore[misc]  # ipywidgets has no types
         self.crop = self._dropdown("Show", [(text, name) for name, text in CROPS.items()])
         self.theme = self._dropdown("Page", [("light", "light"), ("dark", "dark")])
         self.threshold, self.opacity = (
-            FloatSlider(
+            BoundedFloatText(
                 description=text,
                 min=0,
                 max=1,
@@ -80,7 +80,7 @@ class ImageBrowser(VBox):  # type: ignore[misc]  # ipywidgets has no types
         )
         for each in (self.variant, self.threshold, self.opacity):
             each.style.description_width = "initial"
-        self.listed = Select(description="Images", rows=6, layout=Layout(width="100%"))
+        self.listed = Select(description="Images", rows=6, layout=Layout(width="auto"))
         self.listed.style.description_width = "initial"
         self.previous, self.next = (self._looks.make_button(f"{word} image") for word in ("Previous", "Next"))
         self.status, self.picture, self.pairs = HTML(), HTML(), HTML()

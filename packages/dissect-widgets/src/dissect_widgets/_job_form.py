@@ -143,7 +143,7 @@ class JobForm(VBox):  # type: ignore[misc]  # ipywidgets has no types
         self._looks = Looks()
         self._is_refreshing = False
         self.notes = {name: HTML() for name in ("detector", *_TEXTS, *_NUMBERS)}
-        wide = Layout(width="100%", max_width="40rem")
+        wide = Layout(width="auto", max_width="40rem")
         for name, (text, hint) in _TEXTS.items():
             setattr(
                 self,

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ipywidgets import HTML, Button, Combobox, Dropdown, FloatSlider, HBox, Layout, VBox
+from ipywidgets import HTML, BoundedFloatText, Button, Combobox, Dropdown, HBox, Layout, VBox
 
 from dissect_core.study import Study
 
@@ -32,7 +32,7 @@ class QueryPanel(VBox):  # type: ignore[misc]  # ipywidgets has no types
     variant : Combobox
         The ablated model: type a part of its id.
     show, sort, theme : Dropdown
-    threshold : FloatSlider
+    threshold : BoundedFloatText
     previous, next : Button
     status, picture, table : HTML
     """
@@ -50,12 +50,12 @@ class QueryPanel(VBox):  # type: ignore[misc]  # ipywidgets has no types
             options=list(self.model.study.variants),
             ensure_option=False,
             continuous_update=False,
-            layout=Layout(width="100%", max_width="40rem"),
+            layout=Layout(width="auto", max_width="40rem"),
         )
         self.show = self._dropdown("Show", SHOWS)
         self.sort = self._dropdown("Queries", SORTS)
         self.theme = self._dropdown("Page", {"light": "light", "dark": "dark"})
-        self.threshold = FloatSlider(
+        self.threshold = BoundedFloatText(
             description="Score threshold",
             min=0,
             max=1,

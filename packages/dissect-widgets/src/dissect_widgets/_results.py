@@ -64,7 +64,7 @@ class ResultsExplorer(VBox):  # type: ignore[misc]  # ipywidgets has no types
         self.view = self._dropdown("Picture", [(VIEWS[name], name) for name in model.views])
         self.show = self._dropdown("Classes show", [(name, name) for name in SHOWS])
         self.theme = self._dropdown("Page", [("light", "light"), ("dark", "dark")])
-        self.points = Select(description="Points of the picture", rows=8, layout=Layout(width="100%"))
+        self.points = Select(description="Points of the picture", rows=8, layout=Layout(width="auto"))
         self.points.style.description_width = "initial"
         self.search = Text(
             description="Search the table", continuous_update=False, layout=Layout(width="auto")
@@ -76,7 +76,7 @@ class ResultsExplorer(VBox):  # type: ignore[misc]  # ipywidgets has no types
         self.target = Text(
             value=str(model.folder or Path.cwd()),
             description="Save in",
-            layout=Layout(width="100%", max_width="40rem"),
+            layout=Layout(width="auto", max_width="40rem"),
         )
         self.target.style.description_width = "initial"
         self.save_table = self._looks.make_button("Save table as CSV")

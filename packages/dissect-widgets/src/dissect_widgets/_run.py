@@ -81,7 +81,7 @@ class RunPanel(VBox):  # type: ignore[misc]  # ipywidgets has no types
         self.folder = Text(
             description="Folder of a run elsewhere",
             continuous_update=False,
-            layout=Layout(width="100%", max_width="36rem"),
+            layout=Layout(width="auto", max_width="36rem"),
         )
         self.folder.style.description_width = "initial"
         self.attach = self._looks.make_button("Follow it")

@@ -105,7 +105,7 @@ class Workbench(VBox):  # type: ignore[misc]  # ipywidgets has no types
             value=str(folder or ""),
             description="Folder of a study",
             continuous_update=False,
-            layout=Layout(width="100%", max_width="36rem"),
+            layout=Layout(width="auto", max_width="36rem"),
         )
         self.folder.style.description_width = "initial"
         self.open_folder = self._looks.make_button("Look at it")

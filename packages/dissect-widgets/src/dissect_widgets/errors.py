@@ -2,7 +2,7 @@
 
 from traitlets import TraitError
 
-from dissect_core import SpecError, StudyError, UnknownComponentError
+from dissect_core import MissingDependencyError, SpecError, StudyError, UnknownComponentError
 
 
 class DissectWidgetsError(Exception):
@@ -44,3 +44,7 @@ class RunStateError(DissectWidgetsError, RuntimeError):
 
 class JobError(DissectWidgetsError, ValueError):
     """What a run is to work on is incomplete, or does not fit together."""
+
+
+class MissingAppError(DissectWidgetsError, MissingDependencyError):
+    """What serves the app is not installed."""

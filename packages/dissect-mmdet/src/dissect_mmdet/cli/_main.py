@@ -14,7 +14,7 @@ from dissect_core import DissectError, SpecError
 from dissect_eval import DissectEvalError
 
 from ..errors import DissectMMDetError
-from . import _ablate, _demo, _evaluate, _export, _folder, _inspect, _plan, _run, _simplify
+from . import _ablate, _app, _demo, _evaluate, _export, _folder, _inspect, _plan, _run, _simplify
 
 USAGE_ERROR = 2
 INTERRUPTED = 130
@@ -26,7 +26,7 @@ app = typer.Typer(
     help="Which parts of an object detector matter, and how much?\n\n"
     "Look into a trained MMDetection checkpoint (inspect), remove parts of it (ablate), measure what a detector "
     "is worth (evaluate), list what a study would do (plan), run it (run), write its variants as checkpoints "
-    "(export), or see all of it at work on the bundled detectors (demo).",
+    "(export), look at results in the browser (app), or see all of it at work on the bundled detectors (demo).",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -43,6 +43,7 @@ app.command("compare")(_folder.compare_)
 app.command("simplify")(_simplify.simplify_)
 app.command("export-coco")(_folder.export_coco)
 app.command("export")(_export.export)
+app.command("app")(_app.app_)
 app.command("studies")(_plan.studies)
 app.command("schema")(_plan.schema)
 app.add_typer(_demo.app, name="demo")

@@ -1,0 +1,31 @@
+"""``deep-dissect app``: the notebook panels without a notebook."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dissect_core import MissingDependencyError
+
+
+def app_(
+    study: Annotated[
+        Path | None, typer.Argument(help="A study's folder to look at.", show_default=False)
+    ] = None,
+    port: Annotated[int, typer.Option("--port", min=1, max=65535, help="Port on this machine.")] = 8866,
+    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open it in the browser.")] = True,
+) -> int:
+    """Serve the workbench as an app in the browser, on this machine alone; Ctrl-C ends it."""
+    try:
+        from dissect_widgets.app import serve
+    except ModuleNotFoundError as error:
+        if error.name != "dissect_widgets":
+            raise
+        raise MissingDependencyError(
+            'The app needs dissect-widgets, which is not installed. Run `pip install "dissect-widgets[app]"`.',
+            name="dissect_widgets",
+        ) from error
+    typer.echo(f"Deep Dissect on http://127.0.0.1:{port}/ (Ctrl-C ends it)")
+    return serve(study, port=port, open_browser=browser)

@@ -1,0 +1,84 @@
+"""The workbench as an app in the browser, served by Voila on this machine alone."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+from ..errors import MissingAppError, StudyFolderError
+
+__all__ = ["NOTEBOOK", "STUDY", "command", "serve"]
+
+NOTEBOOK = Path(__file__).with_name("workbench.ipynb")
+STUDY = "DEEP_DISSECT_STUDY"
+"""Environment variable that tells the notebook which study to open."""
+
+
+def command(port: int, *, open_browser: bool) -> list[str]:
+    """The command that serves the app.
+
+    Parameters
+    ----------
+    port : int
+        Where, on 127.0.0.1.
+    open_browser : bool
+
+    Returns
+    -------
+    list of str
+
+    Raises
+    ------
+    MissingAppError
+        If Voila is not installed.
+    """
+    if find_spec("voila") is None:
+        raise MissingAppError(
+            'The app needs Voila, which is not installed. Run `pip install "dissect-widgets[app]"`.'
+        )
+    return [
+        sys.executable,
+        "-m",
+        "voila",
+        str(NOTEBOOK),
+        f"--port={port}",
+        "--Voila.ip=127.0.0.1",
+        "--show_tracebacks=True",  # it is one's own machine
+        *([] if open_browser else ["--no-browser"]),
+    ]
+
+
+def serve(study: Path | str | None = None, *, port: int = 8866, open_browser: bool = True) -> int:
+    """Serve the workbench until it is interrupted.
+
+    Parameters
+    ----------
+    study : Path or str, optional
+        The folder of a study to open.
+    port : int, optional
+    open_browser : bool, optional
+
+    Returns
+    -------
+    int
+        The server's exit status; 0 after an interrupt.
+
+    Raises
+    ------
+    MissingAppError
+        If Voila is not installed.
+    StudyFolderError
+        If there is no such folder.
+    """
+    if study is not None and not Path(study).is_dir():
+        raise StudyFolderError(f"There is no folder {study}. Give a study's folder, or none.")
+    chosen = {} if study is None else {STUDY: str(Path(study).resolve())}
+    try:
+        return subprocess.run(
+            command(port, open_browser=open_browser), env={**os.environ, **chosen}, check=False
+        ).returncode
+    except KeyboardInterrupt:
+        return 0
