@@ -139,7 +139,9 @@ class ImageBrowser(VBox):  # type: ignore[misc]  # ipywidgets has no types
                     getattr(self, name).value = getattr(model, name)
                 self._rows = model.listed()
                 place = min(max(0, model.place), len(self._rows) - 1)
-                self.listed.options = [self._line(row) for row in self._rows[:LISTED_AT_MOST]]
+                lines = tuple(self._line(row) for row in self._rows[:LISTED_AT_MOST])
+                if lines != tuple(self.listed.options):  # made anew, the list would lose the keyboard's place
+                    self.listed.options = lines
                 self.listed.index = place if place < LISTED_AT_MOST else None
                 self.previous.disabled, self.next.disabled = place == 0, place == len(self._rows) - 1
                 row = self._rows[place]

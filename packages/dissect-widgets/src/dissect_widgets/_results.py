@@ -153,7 +153,9 @@ class ResultsExplorer(VBox):  # type: ignore[misc]  # ipywidgets has no types
     def _show_pictures(self) -> None:
         model = self.model
         self._choices = model.choices()[:POINTS_AT_MOST]
-        self.points.options = [visible(choice.label) for choice in self._choices]
+        labels = tuple(visible(choice.label) for choice in self._choices)
+        if labels != tuple(self.points.options):  # made anew, the list would lose the keyboard's place
+            self.points.options = labels
         chosen = [(c.variant, c.category or "") for c in self._choices]
         now = (model.variant, model.category)
         self.points.index = chosen.index(now) if now in chosen else None
