@@ -6,13 +6,13 @@ STAMP  := $(VENV)/.installed
 
 SETUP_FILES := constraints.txt requirements-dev.txt tools/opencv-headless/pyproject.toml $(wildcard packages/*/pyproject.toml)
 
-.PHONY: demo test lint typecheck unit wheels bench setup clean
+.PHONY: demo test lint typecheck unit browser wheels bench setup clean
 
 setup: $(STAMP)
 
 # Stale when a set-up file is newer, or when the interpreter it was made from is gone.
 ifneq ($(shell $(BIN)/python -c "print('ok')" 2>/dev/null),ok)
-.PHONY: demo test lint typecheck unit wheels bench setup clean
+.PHONY: demo test lint typecheck unit browser wheels bench setup clean
 endif
 
 $(STAMP): $(SETUP_FILES)
@@ -27,7 +27,7 @@ $(STAMP): $(SETUP_FILES)
 demo: $(STAMP)
 	@$(BIN)/deep-dissect demo
 
-test: lint typecheck unit wheels
+test: lint typecheck unit browser wheels
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
@@ -39,7 +39,11 @@ typecheck: $(STAMP)
 
 # A worker for each core, each on one thread: tests are small, and two would only wait for each other.
 unit: $(STAMP)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist worksteal -m "not packaging"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist worksteal -m "not packaging and not browser"
+
+# A worker for each front end. Without Chromium these tests skip, and say so.
+browser: $(STAMP)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup -m browser
 
 wheels: $(STAMP)
 	$(BIN)/python -m pytest -m packaging

@@ -10,6 +10,9 @@ from axe_playwright_python.sync_playwright import Axe
 
 MARK = "dissect-test"
 PANEL = f".{MARK}"
+WENT_WRONG = (
+    "[data-mime-type='application/vnd.jupyter.error'], [data-mime-type='application/vnd.jupyter.stderr']"
+)
 READY_MS = 60_000
 # Of the front ends' own frames, not of a panel: these rules are about whole pages.
 PAGE_RULES = (
@@ -60,7 +63,9 @@ class Frontend:
             page.goto(f"{root}/lab/tree/{notebook}?reset")
             page.wait_for_function(LAB_CONNECTED)
             page.evaluate(LAB_RUN)
-        page.locator(PANEL).first.wait_for()
+        page.locator(f"{PANEL}, {WENT_WRONG}").first.wait_for()
+        wrong = page.locator(WENT_WRONG)
+        assert not wrong.count(), wrong.first.inner_text()
         page.panel = page.locator(PANEL).first
         return page
 

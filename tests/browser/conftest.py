@@ -44,6 +44,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if here in item.path.parents:
             item.add_marker(pytest.mark.browser)
+            # With several workers, each front end has its own: servers and the browser are started once.
+            callspec = getattr(item, "callspec", None)
+            group = callspec.params.get("frontend", "none") if callspec else "none"
+            item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(scope="session")

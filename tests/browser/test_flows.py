@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from browser_frontends import violations
+from browser_frontends import Frontend, violations
 
 Open = Callable[..., Any]
 
@@ -86,7 +86,7 @@ def test_a_run_that_fails_says_why(opened: Open, stored: Any, tmp_path: Path) ->
     assert violations(page) == []
 
 
-def test_images_are_walked_by_keyboard_alone(opened: Open, stored: Any) -> None:
+def test_images_are_walked_by_keyboard_alone(opened: Open, stored: Any, frontend: Frontend) -> None:
     page = opened(f"from dissect_widgets import ImageBrowser\npanel = ImageBrowser({str(stored.study)!r})")
     said(page, "Image 1 of 10")
     page.panel.get_by_label("Ablated variant").focus()  # where Tab leads from the cell before
@@ -111,15 +111,66 @@ def test_images_are_walked_by_keyboard_alone(opened: Open, stored: Any) -> None:
     tab_to("Next image")
     page.keyboard.press("Enter")
     said(page, "Image 2 of 10")
-    tab_to("Images")
     before = page.panel.locator("figure img").get_attribute("src")
-    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
     said(page, "Image 3 of 10")
     page.wait_for_function(
         "src => document.querySelector('.dissect-test figure img').src !== src", arg=before
     )
-    page.keyboard.press("ArrowUp")
+    page.keyboard.press("Shift+Tab")
+    page.keyboard.press("Enter")
     said(page, "Image 2 of 10")
+    page.panel.get_by_label("Ablated variant").focus()
+    tab_to("Sort images by")
+    for key in ("Space", "ArrowDown", "Enter"):  # opened first: then JupyterLab leaves arrow keys alone too
+        page.keyboard.press(key)
+    said(page, "Image 1 of 10")
+    assert page.panel.get_by_label("Sort images by").input_value() == "objects found anew"
+    if frontend.name == "voila":
+        tab_to("Images")
+        page.keyboard.press("ArrowDown")
+        said(page, "Image 2 of 10")
+
+
+def test_points_are_walked_by_keyboard_alone(opened: Open, stored: Any) -> None:
+    page = opened(
+        f"from dissect_widgets import ResultsExplorer\npanel = ResultsExplorer({str(stored.study)!r})"
+    )
+    page.panel.get_by_label("Points of the picture").focus()
+    for _ in range(2):  # "Previous point" cannot be pressed yet, so Tab leaves it out
+        page.keyboard.press("Tab")
+        if "Next point" in page.evaluate("() => document.activeElement.textContent"):
+            break
+    page.keyboard.press("Enter")
+    said(page, "Chosen: ")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    said(page, "Image 1 of 10")
+    assert violations(page) == []
+
+
+def test_a_stopped_run_shows_what_it_has_and_says_so(opened: Open, stored: Any, tmp_path: Path) -> None:
+    page = opened(
+        "from dissect_widgets import Workbench\nfrom studies import SlowToy, toy_spec\n"
+        f"panel = Workbench(detector=SlowToy(), study=toy_spec(), images={str(stored.split.images)!r}, "
+        f"annotations={str(stored.split.annotations)!r}, out={str(tmp_path / 'out')!r})\npanel.show('run')"
+    )
+    page.panel.get_by_role("button", name="Start").click()
+    page.panel.get_by_text("of 150 passes").wait_for()
+    page.wait_for_function(
+        "() => +document.querySelector('.dissect-test progress')?.getAttribute('value') >= 15"
+    )
+    page.panel.get_by_role("button", name="Cancel").click()
+    said(page, "Stopped before its end; what is finished is kept.")
+    page.panel.get_by_role("button", name="Results").click()
+    page.panel.get_by_text("Of a run that was stopped: ").wait_for()
+    assert (
+        page.panel.locator("figure img").first.evaluate(
+            "one => getComputedStyle(one.parentElement.parentElement).opacity"
+        )
+        == "0.7"
+    )
+    assert violations(page) == []
 
 
 def test_a_point_of_the_results_leads_to_its_images(opened: Open, stored: Any) -> None:
@@ -131,7 +182,7 @@ def test_a_point_of_the_results_leads_to_its_images(opened: Open, stored: Any) -
     said(page, "Chosen: ")
     page.panel.get_by_label("Picture", exact=True).select_option("Classes")
     page.wait_for_function("() => document.querySelector('.dissect-test figure img').alt.includes('class')")
-    page.panel.get_by_role("button", name="Images").click()
+    page.panel.get_by_role("button", name="Images", exact=True).click()
     said(page, "Image 1 of 10")
     variant = page.panel.get_by_label("Ablated variant").input_value()
     assert variant in first

@@ -50,6 +50,8 @@ def test_the_demo_travels_in_the_wheel(wheels: dict[str, Path]) -> None:
         assert f"dissect_mmdet/demo/configs/{detector}.py" in sizes
         assert 1_000_000 < sizes[f"dissect_mmdet/demo/weights/{detector}.pth"] <= 12 * 2**20
     assert "deep_dissect/__init__.py" in sizes
+    with zipfile.ZipFile(wheels["dissect-widgets"]) as archive:
+        assert "dissect_widgets/app/workbench.ipynb" in archive.namelist()
 
 
 @pytest.mark.parametrize("name", PACKAGES)

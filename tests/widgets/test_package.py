@@ -1,9 +1,11 @@
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from ipywidgets import VBox
 
 import dissect_widgets
 
@@ -43,3 +45,23 @@ def test_opening_a_panel_loads_no_framework_and_no_pyplot() -> None:
     loaded = set(done.stdout.split())
     assert "dissect_widgets" in loaded
     assert not {"torch", "mmdet", "mmengine", "mmcv", "dissect_mmdet", "matplotlib.pyplot"} & loaded
+
+
+def test_no_panel_hides_what_a_widget_needs() -> None:
+    panels = {each.__name__: each for each in every_subclass(VBox) if each.__module__.startswith("dissect")}
+    assert {"Workbench", "ResultsExplorer", "PointList", "ModelStep"} <= set(panels)
+    for name, panel in panels.items():
+        own = {key for key in vars(panel) if not key.startswith("__")} - {"close"}
+        # What a plain box has, and what traitlets keep for every class of their own.
+        hidden = {
+            key
+            for key in own & set(dir(VBox))
+            if not key.startswith(("_trait", "_all_trait", "_static", "_instance", "_descriptors"))
+        }
+        assert not hidden, f"{name} has its own {', '.join(sorted(hidden))}"
+
+
+def every_subclass(kind: type) -> Iterator[type]:
+    for each in kind.__subclasses__():
+        yield each
+        yield from every_subclass(each)

@@ -46,11 +46,69 @@ def test_points_are_the_variants_by_their_loss_and_choosing_one_is_told(explorer
     assert [one.change for one in found] == losses
     told: list[str] = []
     explorer.model.observe(lambda change: told.append(change["new"]), "variant")
-    explorer.points.index = 2
+    explorer.chosen.points.index = 2
     assert told == [found[2].variant]
     assert f"Chosen: {found[2].variant}" in explorer.status.value
     explorer.metric.value = "f1"
-    assert explorer.points.options[explorer.points.index].endswith(found[2].variant), "it stays chosen"
+    assert explorer.chosen.points.options[explorer.chosen.points.index].endswith(found[2].variant), (
+        "it stays chosen"
+    )
+
+
+def test_points_are_walked_by_buttons_and_lead_to_their_images(explorer: ResultsExplorer) -> None:
+    points, model = explorer.chosen, explorer.model
+    assert points.see_images.disabled, "nothing is chosen"
+    points.next.click()
+    assert points.points.index == 0
+    assert points.previous.disabled
+    points.see_images.click()
+    assert points.images is not None
+    assert points.images.model.variant == model.variant == model.choices()[0].variant
+    points.images.model.place = 3
+    points.next.click()
+    points.next.click()
+    assert points.points.index == 2
+    assert points.images.model.variant == model.choices()[2].variant, "they follow"
+    assert points.images.model.place == 0
+    explorer.view.value = "classes"
+    points.points.index = 0
+    assert points.images.model.category == model.category != ""
+    points.points.index = len(points.choices) - 1
+    assert points.next.disabled
+
+
+def test_tables_without_their_study_have_no_images(folder: Path, tmp_path: Path) -> None:
+    alone = ResultsExplorer(StudyTables.read(folder))
+    alone.chosen.next.click()
+    assert alone.chosen.see_images.disabled
+    alone.close()
+    for name in (
+        "summary.json",
+        *(f"{name}.parquet" for name in ("summary", "per_class", "errors", "repeats")),
+    ):
+        (tmp_path / name).write_bytes((folder / name).read_bytes())
+    moved = ResultsExplorer(tmp_path)
+    moved.chosen.next.click()
+    moved.chosen.see_images.click()
+    assert "No images: " in moved.chosen.said.value
+    assert str(tmp_path) in moved.chosen.said.value
+    moved.close()
+
+
+def test_what_is_not_the_last_word_is_dimmed_and_says_why(folder: Path) -> None:
+    tables = StudyTables.read(folder)
+    assert ResultsModel(tables).remarks == ()
+    part = StudyTables(
+        {**tables.about, "batches": [2, 5]}, tables.summary, tables.per_class, tables.errors, tables.repeats
+    )
+    explorer = ResultsExplorer(part)
+    assert "2 of 5 batches of images" in explorer.remarks.value
+    assert explorer.pictures.value.startswith('<div style="opacity:')
+    assert explorer.table.value.startswith('<div style="opacity:')
+    explorer.model.outdated = "Of <another> study."
+    assert explorer.remarks.value.count('role="note"') == 2
+    assert "Of &lt;another&gt; study." in explorer.snapshot()
+    explorer.close()
 
 
 def test_classes_show_difference_ablated_and_baseline(explorer: ResultsExplorer) -> None:
@@ -62,7 +120,7 @@ def test_classes_show_difference_ablated_and_baseline(explorer: ResultsExplorer)
         (one,) = explorer.model.figures()
         pictures[show] = np.array(one.figure.axes[0].images[0].get_array())
     np.testing.assert_allclose(pictures["ablated"] - pictures["baseline"], pictures["difference"], atol=1e-12)
-    explorer.points.index = 0
+    explorer.chosen.points.index = 0
     choice = explorer.model.choices()[0]
     assert (explorer.model.variant, explorer.model.category) == (choice.variant, choice.category)
     assert choice.category in ("red", "green", "blue")

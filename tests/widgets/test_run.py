@@ -11,6 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from ipywidgets.widgets.widget import _instances
 
@@ -20,6 +21,7 @@ import studies
 from dissect_core.detectors import ImageDetections
 from dissect_core.spec import DetectorSpec, StudySpec
 from dissect_core.study import PassDone, StopRequest, Study, StudyFolder
+from dissect_eval import StudyDataError
 from dissect_eval.study import Settings, StudyTables, measure
 from dissect_widgets import (
     DissectWidgetsError,
@@ -115,13 +117,16 @@ def test_cancel_keeps_what_is_finished_and_resume_ends_as_if_undisturbed(
         panel.model.start()
     panel.cancel.click()
     assert panel.model.state == "cancelling"
-    assert panel.cancel.disabled
     assert "Stopping after the batch at hand" in panel.status.value
     detector.let(15)  # the batch at hand
     assert panel.model.wait(60) == "cancelled", panel.model.details
     assert Study.open(tmp_path / "out").progress() == (1, 5)
-    assert "what is finished is kept" in panel.status.value
+    assert "what is finished is kept. the numbers of what is finished are written." in panel.status.value
     assert panel.start.description == "Resume"
+    assert panel.cancel.disabled
+    part = ResultsModel(tmp_path / "out")
+    assert part.tables.about["n_images"] == 2
+    assert "1 of 5 batches" in part.remarks[0]
     detector.let(1000)
     panel.start.click()
     assert panel.model.wait(60) == "done", panel.model.details
@@ -130,6 +135,41 @@ def test_cancel_keeps_what_is_finished_and_resume_ends_as_if_undisturbed(
     other.start()
     assert other.wait(60) == "done"
     assert studies.digests(tmp_path / "out") == studies.digests(tmp_path / "other")
+
+
+def test_the_part_of_a_cancelled_run_is_measured_as_if_there_were_no_other_images(
+    split: Split, tmp_path: Path
+) -> None:
+    detector = Gated()
+    model = RunModel(studies.toy_spec(), job(split, tmp_path / "part", detector))
+    model.start()
+    assert detector.waits.acquire(timeout=60)
+    model.cancel()
+    detector.let(15)
+    assert model.wait(60) == "cancelled", model.details
+    only = RunModel(studies.toy_spec(), job(split, tmp_path / "only", limit=2, n_replicates=0))
+    only.start()
+    assert only.wait(60) == "done", only.details
+    part, whole = (StudyTables.read(tmp_path / name) for name in ("part", "only"))
+    np.testing.assert_equal(part.summary, whole.summary)
+    assert part.per_class.equals(whole.per_class)
+    assert (part.batches, whole.batches) == ((1, 5), (1, 1))
+    with pytest.raises(StudyDataError, match="not complete: 1 of 5 batches"):
+        measure(Study.open(tmp_path / "part"))
+
+
+def test_cancelled_twice_nothing_is_measured(split: Split, tmp_path: Path) -> None:
+    detector = Gated()
+    model = RunModel(studies.toy_spec(), job(split, tmp_path / "out", detector))
+    model.start()
+    assert detector.waits.acquire(timeout=60)
+    model.cancel()
+    model.cancel()
+    detector.let(15)
+    assert model.wait(60) == "cancelled", model.details
+    assert model.message == "nothing is measured"
+    assert Study.open(tmp_path / "out").progress() == (1, 5)
+    assert not (tmp_path / "out" / "summary.json").exists()
 
 
 def test_a_failure_is_shown_with_its_traceback_folded_away(

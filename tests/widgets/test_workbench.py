@@ -129,11 +129,11 @@ def test_the_whole_path_by_clicking(workbench: Workbench, tmp_path: Path) -> Non
     workbench.buttons["results"].click()
     results = workbench.panels["results"]
     assert "4 variants, 10 images" in results.status.value
-    results.points.index = 0
+    results.chosen.points.index = 0
     chosen = results.model.variant
     workbench.buttons["images"].click()
     assert workbench.panels["images"].model.variant == chosen
-    results.points.index = 1
+    results.chosen.points.index = 1
     assert workbench.panels["images"].model.variant == results.model.variant != chosen
     workbench.buttons["queries"].click()
     assert "keeps no object queries" in workbench.status.value
@@ -151,6 +151,33 @@ def test_results_follow_a_new_run(workbench: Workbench, folder: Path, tmp_path: 
     assert workbench.run.wait(60) == "done", workbench.run.details
     workbench.show("results")
     assert Study.open(tmp_path / "out").spec.ablations[0].name in workbench.snapshot()
+
+
+def test_results_of_another_study_say_so_until_they_are_of_this_one(folder: Path, split: Split) -> None:
+    workbench = Workbench(folder)
+    results = workbench.panels["results"]
+    assert workbench.spec.spec == Study.open(folder).spec, "one goes on from what was run"
+    assert results.model.outdated == ""
+    workbench.spec.set(("seed",), 7)
+    assert (
+        "Of another study than the one that is written here: seed was 3, is now 7." in results.remarks.value
+    )
+    workbench.spec.set(("seed",), 3)
+    assert results.remarks.value == ""
+    workbench.spec.set(("seed",), "x")
+    assert results.remarks.value == "", "there is nothing to compare with"
+    workbench.close()
+
+
+def test_a_cancelled_run_shows_what_it_has(workbench: Workbench, tmp_path: Path) -> None:
+    workbench.spec.add_ablation_of(["features.weight"])
+    workbench.job.batch_size = 2
+    workbench.run.observe(lambda _: workbench.run.cancel(), "done")
+    workbench.run.start()
+    assert workbench.run.wait(60) == "cancelled", workbench.run.details
+    workbench.show("results")
+    assert "Of a run that was stopped: " in workbench.snapshot()
+    assert workbench.panels["results"].model.outdated == ""
 
 
 def test_what_is_missing_for_a_run_stands_beside_its_field(tmp_path: Path) -> None:

@@ -154,6 +154,13 @@ class ImagesModel(HasTraits):
             for i in order.tolist()
         ]
 
+    def look_at(self, variant: str, category: str = EVERY_CLASS) -> None:
+        """Show the first image of a variant, of one class or of all."""
+        with self.lock, self.hold_trait_notifications():
+            self.place = 0
+            self.variant = variant
+            self.category = category if category in self.class_names else EVERY_CLASS
+
     def step(self, by: int) -> None:
         """Go on in the list by some images, and stay within it."""
         with self.lock:

@@ -13,7 +13,7 @@ from dissect_core import StudyError
 from dissect_core.detectors import Detector, open_detector
 from dissect_core.files import write_whole
 from dissect_core.spec import DetectorSpec, StudySpec
-from dissect_core.study import ImageRef, PassDone, StopRequest, no_bar, run
+from dissect_core.study import ImageRef, PassDone, StopRequest, Study, no_bar, run
 from dissect_eval import GroundTruth, label_to_category
 from dissect_eval.study import TRUTH, Settings, StudyTables, measure, truth_file
 
@@ -23,6 +23,10 @@ from .errors import JobError
 
 class _StoppedError(Exception):
     """Somebody asked to stop while the study was measured."""
+
+
+QUICK = 0
+"""Resamples for the finished part of a run that was stopped: its numbers come without intervals, but soon."""
 
 
 @dataclass
@@ -96,19 +100,27 @@ class StudyJob:
             stop=stop,
             say=say,
         )
-        if not study.is_complete:
-            return Ended(study.path, is_finished=False)
-        say("measuring")
+        if study.is_complete:
+            say("measuring")
+            if self._measured(study, self.n_replicates, lambda: stop.asked):
+                say("the tables are written")
+                return Ended(study.path, is_finished=True)
+        if study.progress()[0]:
+            say("measuring what is finished; cancel again to leave that out")
+            kept = self._measured(study, QUICK, lambda: stop.is_urgent)
+            say("the numbers of what is finished are written" if kept else "nothing is measured")
+        return Ended(study.path, is_finished=False)
+
+    def _measured(self, study: Study, n_replicates: int, is_stopped: Callable[[], bool]) -> bool:
+        """Measure a study and write its tables, unless somebody stops it."""
+        settings = Settings(n_replicates=n_replicates)
         try:
-            results = measure(
-                study, settings=Settings(n_replicates=self.n_replicates), bar=_stopping_bar(stop)
-            )
+            results = measure(study, settings=settings, partial=True, bar=_stopping_bar(is_stopped))
         except _StoppedError:
-            return Ended(study.path, is_finished=False)
+            return False
         for name, content in StudyTables.of(results).files().items():
             _write(study.path / name, content)
-        say("the tables are written")
-        return Ended(study.path, is_finished=True)
+        return True
 
     def _paths(self, truth: GroundTruth) -> list[Path]:
         folder = Path(self.images)
@@ -134,12 +146,12 @@ def _write(path: Path, content: bytes) -> None:
     write_whole(path, lambda file: file.write(content), StudyError)
 
 
-def _stopping_bar(stop: StopRequest) -> Callable[[int, str, str], AbstractContextManager[Any]]:
+def _stopping_bar(is_stopped: Callable[[], bool]) -> Callable[[int, str, str], AbstractContextManager[Any]]:
     """A progress bar that shows nothing, and ends the work once somebody asks."""
 
     class Bar:
         def update(self, n: int = 1, /) -> None:
-            if stop.asked:
+            if is_stopped():
                 raise _StoppedError
 
     @contextmanager

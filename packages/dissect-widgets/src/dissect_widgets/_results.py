@@ -2,45 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ipywidgets import HTML, Button, Checkbox, Dropdown, HBox, Layout, Select, Text, VBox
+from ipywidgets import HTML, Button, Checkbox, Dropdown, HBox, Layout, Text, VBox
 
 from dissect_core import DissectError
 from dissect_eval.study import StudyTables, title_of
 
 from ._controls import Looks, close_all, status_html
 from ._figure_html import figure_html, number_text, table_html
+from ._points import POINTS_AT_MOST, PointList
 from ._results_model import PAGE, SHOWS, VIEWS, ResultsModel
-from ._results_rows import Choice
-from ._text import counted, html_text, visible
+from ._text import counted, html_text
 
-POINTS_AT_MOST = 500
+_DIMMED = "opacity:0.7"  # seen at a glance, and still of enough contrast
 
 
 class ResultsExplorer(VBox):  # type: ignore[misc]  # ipywidgets has no types
-    """Panel that shows what a study found out; a point or cell that is chosen stands in its model.
+    """Panel that shows what a study found out; a point or cell that is chosen leads to its images.
 
     Parameters
     ----------
     source : ResultsModel, Path, str or StudyTables
         The state to show, or a study's folder.
+    show_images : callable, optional
+        What shows the images of the point that is chosen, instead of an `ImageBrowser` below.
 
     Attributes
     ----------
     model : ResultsModel
         The state. Observe ``variant`` and ``category`` to show the images of what is chosen.
-    metric, view, show, theme, sort, points : Dropdown or Select
-        What is shown; `points` lists the picture's points or cells, the largest loss first.
+    metric, view, show, theme, sort : Dropdown
+        What is shown.
+    chosen : PointList
+        The picture's points or cells, the largest loss first, with the images of the one that is chosen.
     search : Text
         Words that rows of the table must hold.
     descending : Checkbox
     previous, next, save_table, save_picture : Button
     target : Text
         Folder to save in.
-    status, pictures, table : HTML
+    status, remarks, pictures, table : HTML
 
     Examples
     --------
@@ -54,18 +58,20 @@ class ResultsExplorer(VBox):  # type: ignore[misc]  # ipywidgets has no types
 
     _is_live = False
 
-    def __init__(self, source: ResultsModel | Path | str | StudyTables) -> None:
+    def __init__(
+        self,
+        source: ResultsModel | Path | str | StudyTables,
+        *,
+        show_images: Callable[[], object] | None = None,
+    ) -> None:
         model = source if isinstance(source, ResultsModel) else ResultsModel(source)
         self.model = model
         self._looks = Looks()
-        self._choices: list[Choice] = []
         self._is_refreshing = False
         self.metric = self._dropdown("Metric", [(title_of(name), name) for name in model.tables.metrics])
         self.view = self._dropdown("Picture", [(VIEWS[name], name) for name in model.views])
         self.show = self._dropdown("Classes show", [(name, name) for name in SHOWS])
         self.theme = self._dropdown("Page", [("light", "light"), ("dark", "dark")])
-        self.points = Select(description="Points of the picture", rows=8, layout=Layout(width="auto"))
-        self.points.style.description_width = "initial"
         self.search = Text(
             description="Search the table", continuous_update=False, layout=Layout(width="auto")
         )
@@ -81,14 +87,16 @@ class ResultsExplorer(VBox):  # type: ignore[misc]  # ipywidgets has no types
         self.target.style.description_width = "initial"
         self.save_table = self._looks.make_button("Save table as CSV")
         self.save_picture = self._looks.make_button("Save picture as PNG")
-        self.status, self.pictures, self.table = HTML(), HTML(), HTML()
+        self.status, self.remarks, self.pictures, self.table = HTML(), HTML(), HTML(), HTML()
+        self.chosen = PointList(model, show_images)
         wrap = Layout(flex_flow="row wrap", align_items="center")
         super().__init__(
             (
                 HBox((self.metric, self.view, self.show, self.theme), layout=wrap),
                 self.status,
+                self.remarks,
                 self.pictures,
-                self.points,
+                self.chosen,
                 HBox((self.search, self.sort, self.descending, self.previous, self.next), layout=wrap),
                 self.table,
                 HBox((self.target, self.save_table, self.save_picture), layout=wrap),
@@ -98,30 +106,30 @@ class ResultsExplorer(VBox):  # type: ignore[misc]  # ipywidgets has no types
         self._said = ""
         for name in self._fields:
             getattr(self, name).observe(self._on_field, "value")
-        self.points.observe(self._on_point, "index")
         self.previous.on_click(self._on_page)
         self.next.on_click(self._on_page)
         self.save_table.on_click(self._on_save)
         self.save_picture.on_click(self._on_save)
-        self.model.observe(self._refresh, (*self._fields, "page", "variant", "category"))
+        self.model.observe(self._refresh, (*self._fields, *self._shown))
         self._is_live = True
         self._refresh()
 
     _fields = ("metric", "view", "show", "theme", "sort", "search", "descending")
+    _shown = ("page", "variant", "category", "outdated")
 
     def snapshot(self) -> str:
         """Show what the panel shows as plain HTML, which survives without a kernel and without widgets."""
-        shown = "".join(part.value for part in (self.status, self.pictures, self.table))
+        shown = "".join(part.value for part in (self.status, self.remarks, self.pictures, self.table))
         return f'<section aria-label="Results of a study">{shown}</section>'
 
     def close(self) -> None:
         """Close the panel and all of its widgets, and stop observing the model, which stays as it is."""
         if self._is_live:
             self._is_live = False
-            self.model.unobserve(self._refresh, (*self._fields, "page", "variant", "category"))
+            self.model.unobserve(self._refresh, (*self._fields, *self._shown))
             for name in self._fields:
                 getattr(self, name).unobserve_all()
-            self.points.unobserve_all()
+            self.chosen.close()
             close_all(self)
             self._looks.close()
         super().close()
@@ -144,6 +152,9 @@ class ResultsExplorer(VBox):  # type: ignore[misc]  # ipywidgets has no types
                 for name in self._fields:
                     getattr(self, name).value = getattr(model, name)
                 self.show.disabled = model.view != "classes"
+                self.remarks.value = "".join(
+                    f'<p role="note"><strong>{html_text(text)}</strong></p>' for text in model.remarks
+                )
                 self._show_pictures()
                 self._show_table()
                 self.status.value = status_html(self._status())
@@ -152,22 +163,19 @@ class ResultsExplorer(VBox):  # type: ignore[misc]  # ipywidgets has no types
 
     def _show_pictures(self) -> None:
         model = self.model
-        self._choices = model.choices()[:POINTS_AT_MOST]
-        labels = tuple(visible(choice.label) for choice in self._choices)
-        if labels != tuple(self.points.options):  # made anew, the list would lose the keyboard's place
-            self.points.options = labels
-        chosen = [(c.variant, c.category or "") for c in self._choices]
-        now = (model.variant, model.category)
-        self.points.index = chosen.index(now) if now in chosen else None
+        self.chosen.refresh()
         numbers = [
-            [c.category or c.variant, c.variant, number_text(c.change, signed=True)] for c in self._choices
+            [c.category or c.variant, c.variant, number_text(c.change, signed=True)]
+            for c in self.chosen.choices
         ]
         data = table_html(
             ["point", "variant", f"change of {model.title}"], numbers, "Points, the largest loss first"
         )
         drawn = model.figures()
         pages = [figure_html(one.figure, one.caption, data if i == 0 else "") for i, one in enumerate(drawn)]
-        self.pictures.value = "".join(pages) or f"<p>{html_text(VIEWS[model.view])}: nothing to show.</p>"
+        self.pictures.value = self._dimmed(
+            "".join(pages) or f"<p>{html_text(VIEWS[model.view])}: nothing to show.</p>"
+        )
 
     def _show_table(self) -> None:
         model = self.model
@@ -180,7 +188,9 @@ class ResultsExplorer(VBox):  # type: ignore[misc]  # ipywidgets has no types
         caption = (
             f"Rows {page * PAGE + 1:,} to {page * PAGE + len(shown):,} of {counted(len(rows), 'variant')}"
         )
-        self.table.value = table_html(columns, cells, caption if shown else "No variant matches the search")
+        self.table.value = self._dimmed(
+            table_html(columns, cells, caption if shown else "No variant matches the search")
+        )
         self.previous.disabled, self.next.disabled = page == 0, page >= model.n_pages() - 1
 
     def _status(self) -> str:
@@ -211,9 +221,8 @@ class ResultsExplorer(VBox):  # type: ignore[misc]  # ipywidgets has no types
                 self.model.sort = "id"
             setattr(self.model, name, change["new"])
 
-    def _on_point(self, change: Mapping[str, Any]) -> None:
-        if not self._is_refreshing and change["new"] is not None:
-            self.model.choose(self._choices[change["new"]])
+    def _dimmed(self, html: str) -> str:
+        return f'<div style="{_DIMMED}">{html}</div>' if self.model.remarks else html
 
     def _on_page(self, button: Button) -> None:
         step = 1 if button is self.next else -1

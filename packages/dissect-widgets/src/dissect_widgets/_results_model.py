@@ -62,6 +62,8 @@ class ResultsModel(HasTraits):
         Traits: what was chosen to be looked at in images; empty if nothing.
     theme : {"light", "dark"}
         Trait: the page that figures are drawn for.
+    outdated : str
+        Trait: why this is not of the study at hand, set by who knows both; empty if it is.
 
     Raises
     ------
@@ -86,6 +88,7 @@ class ResultsModel(HasTraits):
     variant = Unicode()
     category = Unicode()
     theme = Unicode("light")
+    outdated = Unicode("")
 
     def __init__(self, source: Path | str | StudyTables) -> None:
         self.lock = RLock()
@@ -123,6 +126,16 @@ class ResultsModel(HasTraits):
     def title(self) -> str:
         """The metric's name for people."""
         return title_of(self.metric)
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """Why what is shown is not the last word: of a part of the images, or of another study."""
+        done, wanted = self.tables.batches
+        part = (
+            f"Of a run that was stopped: {done:,} of {wanted:,} batches of images are finished, and "
+            "all numbers are of those. Resume the run for the rest."
+        )
+        return tuple(text for text in (part if done < wanted else "", self.outdated) if text)
 
     def figures(self) -> list[plots.NamedFigure]:
         """Pictures of the current view."""

@@ -133,7 +133,7 @@ class RunPanel(VBox):  # type: ignore[misc]  # ipywidgets has no types
             state = model.state
             self.start.disabled = not model.can_start
             self.start.description = "Resume" if state in ("cancelled", "failed") else "Start"
-            self.cancel.disabled = not (state == "running" and model.is_active)
+            self.cancel.disabled = not model.is_active
             self.attach.disabled = model.is_active
             self._set(self.status, status_html(self._status()))
             self._set(self.progress, self._progress())
@@ -151,7 +151,7 @@ class RunPanel(VBox):  # type: ignore[misc]  # ipywidgets has no types
             text = f"Running elsewhere: {model.attached}. Stop it where it was begun."
         if model.state == "idle" and model.obstacle:
             text = f"Not ready. {model.obstacle}"
-        told = f" {visible(model.message)}." if model.message and model.state in ("running", "done") else ""
+        told = f" {visible(model.message)}." if model.message and model.state != "idle" else ""
         folder = f" Folder: {visible(model.folder)}." if model.folder else ""
         stale = ""
         if model.spec is not None and model.state in ("done", "cancelled") and model.study.spec != model.spec:

@@ -160,9 +160,12 @@ class RunModel(HasTraits):
             self._worker.start()
 
     def cancel(self) -> None:
-        """Ask the run to stop after the batch at hand; what is finished is kept. Without a run, nothing happens."""
+        """Ask the run to stop after the batch at hand; what is finished is kept. Without a run, nothing happens.
+
+        Asked again, it does not measure what is finished either.
+        """
         with self.lock:
-            if self.state == "running" and not self.attached:
+            if self.is_active:
                 self.state = "cancelling"
                 self._stop.ask()
 
@@ -206,6 +209,7 @@ class RunModel(HasTraits):
     def close(self) -> None:
         """Ask the run to stop, wait until it has, and follow no other one any more."""
         with self.lock:
+            self.cancel()
             self.cancel()
         self._join()
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from ipywidgets import HTML, Button, HBox, Layout, Text, VBox, Widget
 
+from dissect_core import DissectError
 from dissect_core.detectors import Detector
 from dissect_core.spec import DetectorSpec, StudySpec
+from dissect_core.study import Study, differences, listed
 
 from ._builder import StudyBuilder
 from ._controls import Looks, close_all, status_html
@@ -33,6 +36,20 @@ STEPS = {
     "images": "Images",
     "queries": "Queries",
 }
+
+
+def stored_spec(folder: Path) -> StudySpec:
+    """The study that a folder holds.
+
+    Raises
+    ------
+    StudyFolderError
+        If it holds none.
+    """
+    try:
+        return Study.open(folder).spec
+    except DissectError as error:
+        raise StudyFolderError(str(error)) from error
 
 
 class Workbench(VBox):  # type: ignore[misc]  # ipywidgets has no types
@@ -125,7 +142,11 @@ class Workbench(VBox):  # type: ignore[misc]  # ipywidgets has no types
         self.open_folder.on_click(self._on_open)
         self.detector.observe(self._on_detector, "detector")
         self.run.observe(self._on_run, "state")
+        self.spec.observe(self._tell_outdated, "spec")
         self._is_live = True
+        if folder and study is None:  # what was run is what one goes on from
+            with suppress(StudyFolderError):
+                self.spec.load(stored_spec(Path(folder)))
         self._on_detector()
         self.show("results" if folder else "model")
 
@@ -173,6 +194,7 @@ class Workbench(VBox):  # type: ignore[misc]  # ipywidgets has no types
             self._is_live = False
             self.detector.unobserve(self._on_detector, "detector")
             self.run.unobserve(self._on_run, "state")
+            self.spec.unobserve(self._tell_outdated, "spec")
             self.run.close()
             self.place.children = ()
             for step in list(self.panels):
@@ -188,7 +210,9 @@ class Workbench(VBox):  # type: ignore[misc]  # ipywidgets has no types
             "model": lambda: ModelStep(self.detector, self.spec),
             "study": lambda: StudyBuilder(self.spec),
             "run": lambda: RunStep(self.job, self.run),
-            "results": lambda: ResultsExplorer(self._results_model()),
+            "results": lambda: ResultsExplorer(
+                self._results_model(), show_images=lambda: self.show("images")
+            ),
             "images": lambda: ImageBrowser(self._images_model()),
             "queries": lambda: QueryPanel(self._folder()),
         }
@@ -203,6 +227,7 @@ class Workbench(VBox):  # type: ignore[misc]  # ipywidgets has no types
         if self._results is None:
             self._results = ResultsModel(self._folder())
             self._results.observe(self._on_chosen, ("variant", "category"))
+            self._tell_outdated()
         return self._results
 
     def _images_model(self) -> ImagesModel:
@@ -228,18 +253,32 @@ class Workbench(VBox):  # type: ignore[misc]  # ipywidgets has no types
         detector = self.detector.detector
         self.spec.anatomy = detector.anatomy if detector is not None else None
 
+    def _tell_outdated(self, _: Mapping[str, Any] | None = None) -> None:
+        """Say of the results whether they are of the study that is written at the moment."""
+        results, now = self._results, self.spec.spec
+        if results is None:
+            return
+        try:
+            before = stored_spec(self._folder())
+        except StudyFolderError:
+            before = None  # the tables were moved without their study
+        told = (
+            differences(before.model_dump(mode="json"), now.model_dump(mode="json")) if before and now else []
+        )
+        results.outdated = (
+            f"Of another study than the one that is written here: {listed(told)}. Run it to see what it gives."
+            if told
+            else ""
+        )
+
     def _on_chosen(self, _: Mapping[str, Any] | None = None) -> None:
         """What was chosen in the results is what the images show."""
         if self._results is None or self._images is None or not self._results.variant:
             return
-        with self._images.lock, self._images.hold_trait_notifications():
-            self._images.place = 0
-            self._images.variant = self._results.variant
-            if self._results.category in ("", *self._images.class_names):
-                self._images.category = self._results.category
+        self._images.look_at(self._results.variant, self._results.category)
 
     def _on_run(self, change: Mapping[str, Any]) -> None:
-        if change["new"] == "done" and self.run.folder:
+        if change["new"] in ("done", "cancelled") and self.run.folder:
             self.folder.value = self.run.folder
             for step in ("results", "images", "queries"):
                 if self.step != step:

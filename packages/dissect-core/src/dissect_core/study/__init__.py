@@ -19,7 +19,7 @@ except ModuleNotFoundError as error:
 
 from ._create import ImageRef
 from ._describe import weights_sha256
-from ._facts import versions
+from ._facts import differences, listed, versions
 from ._folder import StudyFolder
 from ._progress import Bar, MakeBar, PassDone, no_bar, tqdm_bar
 from ._rows import Row, Status
@@ -38,6 +38,8 @@ __all__ = [
     "StopRequest",
     "Study",
     "StudyFolder",
+    "differences",
+    "listed",
     "no_bar",
     "run",
     "tqdm_bar",

@@ -12,15 +12,23 @@ class StopRequest:
 
     def __init__(self) -> None:
         self._event = threading.Event()
+        self._again = threading.Event()
 
     def ask(self) -> None:
         """Ask the run to stop after the batch at hand, from any thread."""
+        if self.asked:
+            self._again.set()
         self._event.set()
 
     @property
     def asked(self) -> bool:
         """Whether somebody has."""
         return self._event.is_set()
+
+    @property
+    def is_urgent(self) -> bool:
+        """Whether somebody has asked again: what would still be done with a run's finished part is to be left out."""
+        return self._again.is_set()
 
 
 @contextmanager

@@ -131,10 +131,16 @@ class StudyDetections:
         bad = set(study.bad_images())
         self.n_bad_images = len(bad)
         self._ids = np.array([image.image_id for image in study.images], dtype=np.int64)
-        ran = [image_id for i, image_id in enumerate(self._ids.tolist()) if i not in bad]
+        finished, wanted = study.progress()
+        numbers = (
+            range(len(self._ids)) if finished == wanted else study.found(study.variants[0]).images.tolist()
+        )
+        ran = self._ids[[i for i in numbers if i not in bad]].tolist()
         if not ran:
-            raise StudyDataError(f"None of the images of the study {study.path} could be read.")
-        # Images that could not be read are left out: they would count as images without a detection.
+            raise StudyDataError(
+                f"None of the images of the study {study.path} could be read, or has been run."
+            )
+        # Images that were not run, or could not be read, would count as images without a detection.
         self.truth = whole.subset(ran) if len(ran) < whole.n_images else whole
 
     @cached_property

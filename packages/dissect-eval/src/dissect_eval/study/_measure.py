@@ -95,6 +95,8 @@ class StudyResults:
         What random boxes reach, by variant and metric, as far as there is a chance level of it.
     n_bad_images : int
         Images that could not be read, and count nowhere.
+    batches : tuple of int
+        Batches of images that are finished, and all; all numbers are of the images of those that are.
     """
 
     study: StoredStudy
@@ -105,6 +107,7 @@ class StudyResults:
     errors: Mapping[str, ErrorTypes]
     chance: Mapping[str, Mapping[str, float]]
     n_bad_images: int
+    batches: tuple[int, int]
 
     @property
     def name(self) -> str:
@@ -139,9 +142,10 @@ def measure(
     truth: GroundTruth | None = None,
     settings: Settings = Settings(),  # frozen
     *,
+    partial: bool = False,
     bar: MakeBar = no_bar,
 ) -> StudyResults:
-    """Measure every variant of a study that was run to its end.
+    """Measure every variant of a study that was run to its end, or of its finished part.
 
     Parameters
     ----------
@@ -149,16 +153,18 @@ def measure(
     truth : GroundTruth, optional
         Another one than the truth that is kept with the study.
     settings : Settings
+    partial : bool, default False
+        Whether a study that is not complete is measured too, on the images that all variants have seen.
     bar : callable
         Makes a progress bar.
 
     Raises
     ------
     StudyDataError
-        If the study is not complete, or holds no truth.
+        If the study is not complete and `partial` is not set, none of its images has been run, or it holds no truth.
     """
     done, wanted = study.progress()
-    if done < wanted:
+    if done < wanted and not partial:
         raise StudyDataError(
             f"The study {study.path} is not complete: {done} of {wanted} batches are finished. Run it to its end first."
         )
@@ -203,7 +209,9 @@ def measure(
     rows = variant_rows(study)
     for row in rows:
         row["n_detections"], row["n_not_finite"] = counts[row["id"]]
-    return StudyResults(study, found.truth, settings, table, rows, errors, chance, found.n_bad_images)
+    return StudyResults(
+        study, found.truth, settings, table, rows, errors, chance, found.n_bad_images, (done, wanted)
+    )
 
 
 def variant_rows(study: StoredStudy) -> list[dict[str, Any]]:

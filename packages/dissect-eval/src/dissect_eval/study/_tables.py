@@ -97,7 +97,8 @@ class StudyTables:
     Attributes
     ----------
     about : mapping
-        The study's name, the settings of its metrics, and numbers of images and objects.
+        The study's name, the settings of its metrics, numbers of images and objects, and how many batches of images
+        were finished, of how many.
     summary : list of dict
         See `summary_rows`; NaN where undefined.
     per_class : pyarrow.Table
@@ -123,6 +124,7 @@ class StudyTables:
             "n_images": results.truth.n_images,
             "n_truth": results.truth.n_boxes,
             "n_bad_images": results.n_bad_images,
+            "batches": list(results.batches),
             "notes": list(results.truth.notes),
         }
         repeats = list(results.repeats())
@@ -155,6 +157,12 @@ class StudyTables:
     def metrics(self) -> tuple[str, ...]:
         """Metrics that were measured."""
         return tuple(str(name) for name in self.about["settings"].get("metrics", ()))
+
+    @property
+    def batches(self) -> tuple[int, int]:
+        """Batches of images that were finished when the study was measured, and all."""
+        done, wanted = self.about.get("batches", (1, 1))
+        return int(done), int(wanted)
 
     def files(self) -> dict[str, bytes]:
         """Content of each file by name: all tables as CSV and Parquet, and `summary.json` with the settings."""
