@@ -66,7 +66,7 @@ def browser() -> Iterator[Any]:
 
 
 @pytest.fixture(scope="session")
-def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[list[str]], int]]:
+def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., int]]:
     """Starts servers of Jupyter, each on a free port of this machine, and ends them."""
     home = tmp_path_factory.mktemp("jupyter")
     places = {f"JUPYTER_{name}_DIR": str(home / name.lower()) for name in ("CONFIG", "DATA", "RUNTIME")}
@@ -79,12 +79,12 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[list[s
     }
     started: list[subprocess.Popen[bytes]] = []
 
-    def start(arguments: list[str]) -> int:
+    def start(arguments: list[str], **more: str) -> int:
         port = free_port()
         log = home / f"{port}.log"
         command = [sys.executable, "-m", *arguments, f"--port={port}"]
         with log.open("wb") as file:
-            process = subprocess.Popen(command, env=env, stdout=file, stderr=file, cwd=home)
+            process = subprocess.Popen(command, env={**env, **more}, stdout=file, stderr=file, cwd=home)
         started.append(process)
         deadline = time.monotonic() + START_S
         while time.monotonic() < deadline and process.poll() is None:
@@ -127,7 +127,7 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> Stored:
 def frontend(
     request: pytest.FixtureRequest,
     browser: Any,
-    serve: Callable[[list[str]], int],
+    serve: Callable[..., int],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Frontend:
     folder = tmp_path_factory.mktemp(request.param)

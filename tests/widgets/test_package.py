@@ -8,6 +8,7 @@ import pytest
 from ipywidgets import VBox
 
 import dissect_widgets
+from dissect_widgets import StudyBuilder
 
 README = Path(__file__).parents[2] / "packages" / "dissect-widgets" / "README.md"
 BLOCKS = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), flags=re.DOTALL)
@@ -51,7 +52,7 @@ def test_no_panel_hides_what_a_widget_needs() -> None:
     panels = {each.__name__: each for each in every_subclass(VBox) if each.__module__.startswith("dissect")}
     assert {"Workbench", "ResultsExplorer", "PointList", "ModelStep"} <= set(panels)
     for name, panel in panels.items():
-        own = {key for key in vars(panel) if not key.startswith("__")} - {"close"}
+        own = {key for key in vars(panel) if not key.startswith("__")} - {"close", "_repr_mimebundle_"}
         # What a plain box has, and what traitlets keep for every class of their own.
         hidden = {
             key
@@ -65,3 +66,11 @@ def every_subclass(kind: type) -> Iterator[type]:
     for each in kind.__subclasses__():
         yield each
         yield from every_subclass(each)
+
+
+def test_what_is_displayed_holds_plain_html_for_pages_without_widgets() -> None:
+    panel = StudyBuilder()
+    bundle = panel._repr_mimebundle_()
+    assert bundle["text/html"] == panel.snapshot()
+    assert "application/vnd.jupyter.widget-view+json" in bundle
+    panel.close()

@@ -121,7 +121,7 @@ def test_cancel_keeps_what_is_finished_and_resume_ends_as_if_undisturbed(
     detector.let(15)  # the batch at hand
     assert panel.model.wait(60) == "cancelled", panel.model.details
     assert Study.open(tmp_path / "out").progress() == (1, 5)
-    assert "what is finished is kept. the numbers of what is finished are written." in panel.status.value
+    assert "what is finished is kept. The numbers of what is finished are written." in panel.status.value
     assert panel.start.description == "Resume"
     assert panel.cancel.disabled
     part = ResultsModel(tmp_path / "out")

@@ -8,6 +8,7 @@ from typing import Any
 
 from dissect_core.torch import state_dict_of
 
+from ._bundled import real_checkpoint
 from ._checkpoints import load_mmdet_checkpoint
 from ._config import checked_config, config_of_checkpoint, load_config
 from ._detector import MMDetDetector
@@ -32,7 +33,8 @@ def open_mmdet(
     config : Path, str or mmengine Config, optional
         Left out, the config that MMEngine stored in the checkpoint is used, if it is made of literals only.
     checkpoint : Path or str
-        Read with ``weights_only=True`` unless `trust`.
+        Read with ``weights_only=True`` unless `trust`; ``"demo:detr"``, ``"demo:deformable_detr"`` and
+        ``"demo:dino"`` are the bundled ones.
     device : str
         For instance ``"cpu"`` or ``"cuda:0"``.
     trust : bool
@@ -51,13 +53,12 @@ def open_mmdet(
 
     Examples
     --------
-    >>> from dissect_mmdet.demo import demo_files
-    >>> files = demo_files("detr")
-    >>> detector = open_mmdet(config=files.config, checkpoint=files.checkpoint)
+    >>> detector = open_mmdet(checkpoint="demo:detr")
     >>> detector.class_names
     ('circle', 'square', 'triangle', 'star', 'ring', 'cross')
     """
     require_mmdet()
+    checkpoint = real_checkpoint(checkpoint)
     place = available_device(device)
     loaded = load_mmdet_checkpoint(checkpoint, trust=trust)
     resolved, source = resolve_config(loaded, config)

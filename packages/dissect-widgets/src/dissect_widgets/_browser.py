@@ -12,6 +12,7 @@ from ._browser_text import selection_html, snapshot_html, status_text
 from ._controls import Looks, close_all, status_html
 from ._figure_html import figure_html
 from ._model import HISTOGRAMS, BrowserModel
+from ._panel import Panel
 from ._rows import MAX_ROWS, RowKind
 from ._weights import Weights
 from .errors import UnknownNameError
@@ -19,7 +20,7 @@ from .errors import UnknownNameError
 _SHOWN = ("selection", "view", "shows_weights", "theme")
 
 
-class ComponentBrowser(VBox):  # type: ignore[misc]  # ipywidgets has no types
+class ComponentBrowser(Panel):
     """Panel that shows a model's components as a tree; what is selected is in its model's `selection`.
 
     The tree opens at block level. A row has widgets only while it is shown, and at most ``model.view.max_rows``
@@ -62,8 +63,6 @@ class ComponentBrowser(VBox):  # type: ignore[misc]  # ipywidgets has no types
     ('encoder.layers.0.attn.weight', 'encoder.layers.1.attn.weight')
     >>> browser.close()
     """
-
-    _is_live = False
 
     def __init__(
         self, components: BrowserModel | Iterable[Component], *, weights: Weights | None = None

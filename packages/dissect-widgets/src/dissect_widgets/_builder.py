@@ -16,6 +16,7 @@ from ._builder_rows import GroupRow, LeafRow
 from ._controls import Looks, close_all, status_html
 from ._figure_html import table_html
 from ._form import FormField, Path
+from ._panel import Panel
 from ._plan_preview import PlanPreview
 from ._spec_model import SpecModel
 from ._text import counted, html_text
@@ -25,7 +26,7 @@ ROWS_SHOWN = 100
 """Variants that the plan lists."""
 
 
-class StudyBuilder(VBox):  # type: ignore[misc]  # ipywidgets has no types
+class StudyBuilder(Panel):
     """Panel in which a study is written, field by field or as YAML; `model.spec` is the study once it is valid.
 
     Parameters
@@ -57,8 +58,6 @@ class StudyBuilder(VBox):  # type: ignore[misc]  # ipywidgets has no types
     ('decoder.cross_attn',)
     >>> builder.close()
     """
-
-    _is_live = False
 
     def __init__(
         self,

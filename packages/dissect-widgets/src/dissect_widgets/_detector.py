@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ipywidgets import HTML, Button, Dropdown, Layout, Textarea, VBox
+from ipywidgets import HTML, Button, Dropdown, Layout, Textarea
 
 from dissect_core import SpecError
 from dissect_core.detectors import Detector
@@ -13,12 +13,13 @@ from dissect_core.spec import DetectorSpec, parse_spec
 
 from ._controls import Looks, close_all, problem_html, status_html
 from ._detector_model import DetectorModel
+from ._panel import Panel
 from ._text import counted, visible
 
 _SHOWN = ("name", "options", "state", "detector", "error")
 
 
-class DetectorPanel(VBox):  # type: ignore[misc]  # ipywidgets has no types
+class DetectorPanel(Panel):
     """Panel that opens a detector which an installed package offers.
 
     Parameters
@@ -37,8 +38,6 @@ class DetectorPanel(VBox):  # type: ignore[misc]  # ipywidgets has no types
     status, problem : HTML
     """
 
-    _is_live = False
-
     def __init__(self, source: DetectorModel | Detector | DetectorSpec | None = None) -> None:
         self.model = source if isinstance(source, DetectorModel) else DetectorModel(source)
         self._looks = Looks()
@@ -53,7 +52,7 @@ class DetectorPanel(VBox):  # type: ignore[misc]  # ipywidgets has no types
         )
         self.options = Textarea(
             description="Its options, as YAML",
-            placeholder="checkpoint: detr.pth",
+            placeholder="checkpoint: detr.pth (for mmdet also config; demo:detr is a bundled one)",
             rows=4,
             continuous_update=False,
             layout=Layout(width="auto", max_width="40rem"),

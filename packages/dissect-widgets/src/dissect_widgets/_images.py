@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ipywidgets import HTML, BoundedFloatText, Button, Combobox, Dropdown, HBox, Layout, Select, VBox
+from ipywidgets import HTML, BoundedFloatText, Button, Combobox, Dropdown, HBox, Layout, Select
 
 from dissect_core.study import Study
 
 from ._controls import Looks, close_all, status_html
 from ._figure_html import figure_html, number_text, table_html
 from ._images_model import EVERY_CLASS, ORDERS, ImagesModel, Listed
+from ._panel import Panel
 from ._text import counted, visible
 from .errors import UnknownNameError
 
@@ -20,7 +21,7 @@ LISTED_AT_MOST = 1000
 CROPS = {"whole": "whole image", "boxes": "around the boxes"}
 
 
-class ImageBrowser(VBox):  # type: ignore[misc]  # ipywidgets has no types
+class ImageBrowser(Panel):
     """Panel that shows images of a study; its list is walked with the arrow keys.
 
     Parameters
@@ -44,7 +45,6 @@ class ImageBrowser(VBox):  # type: ignore[misc]  # ipywidgets has no types
     status, picture, pairs : HTML
     """
 
-    _is_live = False
     _fields = ("category", "order", "crop", "theme", "threshold", "opacity")
 
     def __init__(self, source: ImagesModel | Path | str | Study, *, images: Path | str | None = None) -> None:

@@ -6,18 +6,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ipywidgets import HTML, BoundedFloatText, Button, Combobox, Dropdown, HBox, Layout, VBox
+from ipywidgets import HTML, BoundedFloatText, Button, Combobox, Dropdown, HBox, Layout
 
 from dissect_core.study import Study
 
 from ._controls import Looks, close_all, status_html
 from ._figure_html import figure_html, number_text, table_html
+from ._panel import Panel
 from ._queries_model import PAGE, SHOWS, SORTS, QueriesModel
 from ._text import html_text
 from .errors import UnknownNameError
 
 
-class QueryPanel(VBox):  # type: ignore[misc]  # ipywidgets has no types
+class QueryPanel(Panel):
     """Panel that shows the object queries of a study's detector, a page at a time.
 
     Parameters
@@ -37,7 +38,6 @@ class QueryPanel(VBox):  # type: ignore[misc]  # ipywidgets has no types
     status, picture, table : HTML
     """
 
-    _is_live = False
     _fields = ("show", "sort", "theme", "threshold")
 
     def __init__(self, source: QueriesModel | Path | str | Study) -> None:

@@ -6,13 +6,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ipywidgets import HTML, Button, Checkbox, Dropdown, HBox, Layout, Text, VBox
+from ipywidgets import HTML, Button, Checkbox, Dropdown, HBox, Layout, Text
 
 from dissect_core import DissectError
 from dissect_eval.study import StudyTables, title_of
 
 from ._controls import Looks, close_all, status_html
 from ._figure_html import figure_html, number_text, table_html
+from ._panel import Panel
 from ._points import POINTS_AT_MOST, PointList
 from ._results_model import PAGE, SHOWS, VIEWS, ResultsModel
 from ._text import counted, html_text
@@ -20,7 +21,7 @@ from ._text import counted, html_text
 _DIMMED = "opacity:0.7"  # seen at a glance, and still of enough contrast
 
 
-class ResultsExplorer(VBox):  # type: ignore[misc]  # ipywidgets has no types
+class ResultsExplorer(Panel):
     """Panel that shows what a study found out; a point or cell that is chosen leads to its images.
 
     Parameters
@@ -55,8 +56,6 @@ class ResultsExplorer(VBox):  # type: ignore[misc]  # ipywidgets has no types
     ...     print(type(error).__name__)
     StudyFolderError
     """
-
-    _is_live = False
 
     def __init__(
         self,
@@ -164,12 +163,15 @@ class ResultsExplorer(VBox):  # type: ignore[misc]  # ipywidgets has no types
     def _show_pictures(self) -> None:
         model = self.model
         self.chosen.refresh()
+        with_class = any(one.category for one in self.chosen.choices)
         numbers = [
-            [c.category or c.variant, c.variant, number_text(c.change, signed=True)]
-            for c in self.chosen.choices
+            [*([one.category or ""] if with_class else []), one.variant, number_text(one.change, signed=True)]
+            for one in self.chosen.choices
         ]
         data = table_html(
-            ["point", "variant", f"change of {model.title}"], numbers, "Points, the largest loss first"
+            [*(["class"] if with_class else []), "variant", f"change of {model.title}"],
+            numbers,
+            "Points, the largest loss first",
         )
         drawn = model.figures()
         pages = [figure_html(one.figure, one.caption, data if i == 0 else "") for i, one in enumerate(drawn)]

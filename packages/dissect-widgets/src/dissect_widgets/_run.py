@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ipywidgets import HTML, Button, HBox, Layout, Text, VBox
+from ipywidgets import HTML, Button, HBox, Layout, Text
 from traitlets import HasTraits
 
 from dissect_core import DissectError
 from dissect_core.spec import StudySpec
 
 from ._controls import Looks, close_all, problem_html, status_html
+from ._panel import Panel
 from ._run_model import Job, RunModel
 from ._spec_model import SpecModel
 from ._text import html_text, visible
@@ -41,7 +42,7 @@ _SAID = {
 }
 
 
-class RunPanel(VBox):  # type: ignore[misc]  # ipywidgets has no types
+class RunPanel(Panel):
     """Panel that runs a study on a worker thread, or follows one that another process runs.
 
     Parameters
@@ -62,8 +63,6 @@ class RunPanel(VBox):  # type: ignore[misc]  # ipywidgets has no types
     status, progress, problem : HTML
         What is announced; the progress bar with its numbers; what went wrong, with the traceback folded away.
     """
-
-    _is_live = False
 
     def __init__(self, source: RunModel | SpecModel | StudySpec, job: Job | None = None) -> None:
         self._owns = not isinstance(source, RunModel)
@@ -151,7 +150,11 @@ class RunPanel(VBox):  # type: ignore[misc]  # ipywidgets has no types
             text = f"Running elsewhere: {model.attached}. Stop it where it was begun."
         if model.state == "idle" and model.obstacle:
             text = f"Not ready. {model.obstacle}"
-        told = f" {visible(model.message)}." if model.message and model.state != "idle" else ""
+        told = (
+            f" {visible(model.message[:1].upper() + model.message[1:])}."
+            if model.message and model.state != "idle"
+            else ""
+        )
         folder = f" Folder: {visible(model.folder)}." if model.folder else ""
         stale = ""
         if model.spec is not None and model.state in ("done", "cancelled") and model.study.spec != model.spec:

@@ -20,6 +20,7 @@ from ._detector_model import DetectorModel
 from ._images import ImageBrowser
 from ._images_model import ImagesModel
 from ._job_form import JobModel
+from ._panel import Panel
 from ._queries import QueryPanel
 from ._results import ResultsExplorer
 from ._results_model import ResultsModel
@@ -52,7 +53,7 @@ def stored_spec(folder: Path) -> StudySpec:
         raise StudyFolderError(str(error)) from error
 
 
-class Workbench(VBox):  # type: ignore[misc]  # ipywidgets has no types
+class Workbench(Panel):
     """The panels in one, each made when it is first looked at, and connected.
 
     Components that are selected can be added to the study; the study's plan is of the detector that is open; what was
@@ -93,8 +94,6 @@ class Workbench(VBox):  # type: ignore[misc]  # ipywidgets has no types
     ('study', ['model', 'study'])
     >>> workbench.close()
     """
-
-    _is_live = False
 
     def __init__(
         self,
@@ -186,7 +185,8 @@ class Workbench(VBox):  # type: ignore[misc]  # ipywidgets has no types
     def snapshot(self) -> str:
         """Show what the shown panel shows as plain HTML."""
         panel: Any = self.panels.get(self.step)
-        return str(panel.snapshot()) if panel is not None else str(self.status.value)
+        steps = " · ".join(f"<strong>{STEPS[s]}</strong>" if s == self.step else STEPS[s] for s in STEPS)
+        return f"<p>{steps}</p>{self.status.value if panel is None else panel.snapshot()}"
 
     def close(self) -> None:
         """Stop a run, close all panels, and stop observing."""

@@ -12,6 +12,7 @@ from ._controls import Looks, close_all, status_html
 from ._detector import DetectorPanel
 from ._detector_model import DetectorModel
 from ._job_form import JobForm, JobModel
+from ._panel import Panel
 from ._run import RunPanel
 from ._run_model import RunModel
 from ._spec_model import SpecModel
@@ -19,10 +20,8 @@ from ._text import counted, html_text, visible
 from ._weights import weights_of
 
 
-class ModelStep(VBox):  # type: ignore[misc]  # ipywidgets has no types
+class ModelStep(Panel):
     """The detector, its components, and a button that adds what is selected to the study."""
-
-    _is_live = False
 
     def __init__(self, detector: DetectorModel, spec: SpecModel) -> None:
         self.detector, self.spec = detector, spec
@@ -81,10 +80,8 @@ class ModelStep(VBox):  # type: ignore[misc]  # ipywidgets has no types
         )
 
 
-class RunStep(VBox):  # type: ignore[misc]  # ipywidgets has no types
+class RunStep(Panel):
     """What to run over, and the run."""
-
-    _is_live = False
 
     def __init__(self, job: JobModel, run: RunModel) -> None:
         self._is_live = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Annotated
 
@@ -18,14 +19,13 @@ def app_(
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open it in the browser.")] = True,
 ) -> int:
     """Serve the workbench as an app in the browser, on this machine alone; Ctrl-C ends it."""
-    try:
-        from dissect_widgets.app import serve
-    except ModuleNotFoundError as error:
-        if error.name != "dissect_widgets":
-            raise
+    # By entry point, as detectors are found: this package does not know the panels, nor they it.
+    offered = entry_points(group="dissect.apps", name="workbench")
+    if not offered:
         raise MissingDependencyError(
             'The app needs dissect-widgets, which is not installed. Run `pip install "dissect-widgets[app]"`.',
             name="dissect_widgets",
-        ) from error
+        )
+    serve = next(iter(offered)).load()
     typer.echo(f"Deep Dissect on http://127.0.0.1:{port}/ (Ctrl-C ends it)")
-    return serve(study, port=port, open_browser=browser)
+    return int(serve(study, port=port, open_browser=browser))

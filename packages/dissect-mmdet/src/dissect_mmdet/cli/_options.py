@@ -7,22 +7,12 @@ from typing import Annotated
 
 import typer
 
-from ..errors import DissectMMDetError
-
-BUNDLED = "demo:"
+from .._bundled import real_checkpoint
 
 
 def bundled_checkpoint(path: Path | None) -> Path | None:
     """Let ``demo:detr`` stand for the checkpoint of a bundled detector."""
-    if path is None or not str(path).startswith(BUNDLED):
-        return path
-    from ..demo import DEMO_DETECTORS, demo_files
-
-    name = str(path).removeprefix(BUNDLED)
-    if name not in DEMO_DETECTORS:
-        known = ", ".join(f"{BUNDLED}{known}" for known in DEMO_DETECTORS)
-        raise DissectMMDetError(f"the checkpoint {path} must be one of the bundled ones, {known}, or a file.")
-    return demo_files(name).checkpoint
+    return None if path is None else real_checkpoint(path)
 
 
 CheckpointArgument = Annotated[
