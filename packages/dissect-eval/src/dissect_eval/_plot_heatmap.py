@@ -87,7 +87,9 @@ def value_heatmap(
         scale, name = Normalize(-(reach or 1.0), reach or 1.0), "PuOr"
     else:
         low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 1.0)
-        scale, name = Normalize(low, high if high > low else low + 1.0), "Blues"
+        if low == high:  # one value alone says nothing without 0
+            low, high = min(low, 0.0), max(high, 0.0) or 1.0
+        scale, name = Normalize(low, high), "Blues"
     # Grey for what is undefined: white is a value of the diverging colours.
     image = axes.imshow(
         np.ma.masked_invalid(array),
