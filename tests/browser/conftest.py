@@ -3,33 +3,15 @@
 from __future__ import annotations
 
 import os
-import shutil
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
-from browser_frontends import MARK, Frontend
+from browser_frontends import CHROMIUM, MARK, SERVERS, Frontend, Servers, launched
 from toy_detector import QueryDetector
 from toy_split import Split, write_split, write_study
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-START_S = 60
-TESTS = Path(__file__).parents[1]
 
 
 class Stored(NamedTuple):
@@ -47,7 +29,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             # With several workers, each front end has its own: servers and the browser are started once.
             callspec = getattr(item, "callspec", None)
             group = callspec.params.get("frontend", "none") if callspec else "none"
-            item.add_marker(pytest.mark.xdist_group(group))
+            if item.get_closest_marker("xdist_group") is None:
+                item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(scope="session")
@@ -60,7 +43,7 @@ def browser() -> Iterator[Any]:
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=CHROMIUM, headless=True, args=FLAGS)
+        opened = launched(playwright)
         yield opened
         opened.close()
 
@@ -68,51 +51,8 @@ def browser() -> Iterator[Any]:
 @pytest.fixture(scope="session")
 def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., int]]:
     """Starts servers of Jupyter, each on a free port of this machine, and ends them."""
-    home = tmp_path_factory.mktemp("jupyter")
-    places = {f"JUPYTER_{name}_DIR": str(home / name.lower()) for name in ("CONFIG", "DATA", "RUNTIME")}
-    env = {
-        **os.environ,
-        **places,
-        "IPYTHONDIR": str(home / "ipython"),
-        "PYTHONPATH": os.pathsep.join([str(TESTS), *filter(None, [os.environ.get("PYTHONPATH")])]),
-        "OMP_NUM_THREADS": "1",
-    }
-    started: list[subprocess.Popen[bytes]] = []
-
-    def start(arguments: list[str], **more: str) -> int:
-        port = free_port()
-        log = home / f"{port}.log"
-        command = [sys.executable, "-m", *arguments, f"--port={port}"]
-        with log.open("wb") as file:
-            process = subprocess.Popen(command, env={**env, **more}, stdout=file, stderr=file, cwd=home)
-        started.append(process)
-        deadline = time.monotonic() + START_S
-        while time.monotonic() < deadline and process.poll() is None:
-            if answers(port):
-                return port
-            time.sleep(0.1)
-        pytest.fail(f"{' '.join(command)} does not answer:\n{log.read_text()[-3000:]}")
-
-    yield start
-    for process in started:
-        process.terminate()
-    for process in started:
-        process.wait(timeout=30)
-
-
-def answers(port: int) -> bool:
-    """Whether a server says anything there."""
-    try:
-        with socket.create_connection(("127.0.0.1", port), timeout=1):
-            return True
-    except OSError:
-        return False
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    with Servers(tmp_path_factory.mktemp("jupyter")) as servers:
+        yield servers.start
 
 
 @pytest.fixture(scope="session")
@@ -131,15 +71,7 @@ def frontend(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Frontend:
     folder = tmp_path_factory.mktemp(request.param)
-    if request.param == "voila":
-        arguments = ["voila", str(folder), "--no-browser", "--Voila.ip=127.0.0.1", "--show_tracebacks=True"]
-    else:
-        arguments = [
-            *("jupyterlab", "--no-browser", "--ip=127.0.0.1", "--allow-root"),
-            *("--IdentityProvider.token=", "--ServerApp.password="),
-            *("--LabApp.expose_app_in_browser=True", f"--ServerApp.root_dir={folder}"),
-        ]
-    return Frontend(request.param, browser, serve(arguments), folder)
+    return Frontend(request.param, browser, serve(SERVERS[request.param](folder)), folder)
 
 
 @pytest.fixture

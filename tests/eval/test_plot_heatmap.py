@@ -33,7 +33,7 @@ def test_one_hue_begins_with_the_least_value_and_shows_no_sign():
     assert [t.get_color() for t in axes.texts] == ["black", "white"]
 
 
-@pytest.mark.parametrize(("value", "ends"), [(0.8, (0.0, 0.8)), (0.0, (0.0, 1.0)), (-2.0, (-2.0, 1.0))])
+@pytest.mark.parametrize(("value", "ends"), [(0.8, (0.0, 0.8)), (0.0, (0.0, 1.0)), (-2.0, (-2.0, 0.0))])
 def test_one_hue_of_one_value_begins_at_zero(value, ends):
     axes = value_heatmap([[value, value]], ["a"], ["x", "y"], value_label="AP", diverging=False).axes[0]
     assert axes.images[0].get_clim() == ends

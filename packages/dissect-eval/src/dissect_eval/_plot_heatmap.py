@@ -88,7 +88,7 @@ def value_heatmap(
     else:
         low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 1.0)
         if low == high:  # one value alone says nothing without 0
-            low, high = min(low, 0.0), max(high, 0.0) or 1.0
+            low, high = (min(low, 0.0), max(high, 0.0)) if low else (0.0, 1.0)
         scale, name = Normalize(low, high), "Blues"
     # Grey for what is undefined: white is a value of the diverging colours.
     image = axes.imshow(

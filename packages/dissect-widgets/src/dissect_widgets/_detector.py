@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ipywidgets import HTML, Button, Dropdown, Layout, Textarea
+from ipywidgets import HTML, Button, Dropdown, HBox, Layout, Textarea
 
 from dissect_core import SpecError
 from dissect_core.detectors import Detector
@@ -61,7 +61,7 @@ class DetectorPanel(Panel):
             each.style.description_width = "initial"
         self.open_it = self._looks.make_button("Open the detector")
         self.status, self.problem = HTML(), HTML()
-        parts = (self.name, self.options, self.open_it, self.status, self.problem)
+        parts = (self.name, self.options, HBox((self.open_it,)), self.status, self.problem)
         super().__init__(parts, layout=Layout(max_width="100%"))
         self.name.observe(self._on_name, "value")
         self.options.observe(self._on_options, "value")

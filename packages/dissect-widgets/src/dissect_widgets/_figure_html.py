@@ -7,7 +7,8 @@ from typing import Any
 
 from ._text import html_text
 
-_SCROLL = "overflow-x:auto;width:0;min-width:100%"  # asks for no room of its own, and takes what there is
+# Asks for no width of its own, and takes what there is; of its height only what leaves the page in sight.
+_SCROLL = "overflow:auto;width:0;min-width:100%;max-height:26rem"
 _TABLE = "border-collapse:collapse;line-height:1.3;font-variant-numeric:tabular-nums"
 _HEAD = "text-align:left;vertical-align:bottom;border-bottom:1px solid"
 _ROW = "border-bottom:1px solid #80808040"

@@ -103,6 +103,7 @@ class ImagesModel(HasTraits):
             self.class_names = self.study.class_names
             self._boxes: dict[str, Mapping[int, ImageBoxes]] = {}
             self._hits: dict[str, ImageHits] = {}
+            self._listed: tuple[tuple[str, str, float, str], list[Listed]] | None = None
             whole = self._found.on_images(self.study.variants[0])
             self._truth = {image: self._found.truth_on(image) for image in whole}
             self._boxes[self.study.variants[0]] = whole
@@ -136,6 +137,12 @@ class ImagesModel(HasTraits):
 
     def listed(self) -> list[Listed]:
         """All images that were run, in the order asked for; a class that was chosen is the only one that counts."""
+        key = self.variant, self.category, self.threshold, self.order
+        if self._listed is None or self._listed[0] != key:
+            self._listed = key, self._sorted()
+        return self._listed[1]
+
+    def _sorted(self) -> list[Listed]:
         label = self.class_names.index(self.category) if self.category else None
         before, after = (self._hits_of(name) for name in (self.study.variants[0], self.variant))
         change = after.found(self.threshold, label) - before.found(self.threshold, label)

@@ -82,6 +82,7 @@ class QueriesModel(HasTraits):
 
     def __init__(self, source: Path | str | Study) -> None:
         self.lock = RLock()
+        self._changes: tuple[tuple[str, float, str], QueryChanges] | None = None
         try:
             self.study = source if isinstance(source, Study) else Study.open(source)
             self._found = StudyDetections(self.study)
@@ -115,6 +116,12 @@ class QueriesModel(HasTraits):
     @property
     def changes(self) -> QueryChanges:
         """What the variant changes, of the queries that count at the threshold, in the order asked for."""
+        key = self.variant, self.threshold, self.sort
+        if self._changes is None or self._changes[0] != key:
+            self._changes = key, self._sorted()
+        return self._changes[1]
+
+    def _sorted(self) -> QueryChanges:
         found = query_changes(
             self._boxes_of(self.study.variants[0]), self._boxes_of(self.variant), self.threshold
         )

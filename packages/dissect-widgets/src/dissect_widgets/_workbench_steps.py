@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ipywidgets import HTML, Button, Layout, VBox
+from ipywidgets import HTML, Button, HBox, Layout, VBox
 
 from ._browser import ComponentBrowser
 from ._controls import Looks, close_all, status_html
@@ -30,6 +30,7 @@ class ModelStep(Panel):
         self.browser: ComponentBrowser | None = None
         self.add = self._looks.make_button("Add what is selected to the study")
         self.said = HTML()
+        self.beside = HBox((self.add,))  # alone in a column, the button would be as wide as the page
         self.place = VBox(layout=Layout(max_width="100%"))
         super().__init__((self.opened, self.place), layout=Layout(max_width="100%"))
         self.add.on_click(self._on_add)
@@ -48,7 +49,7 @@ class ModelStep(Panel):
             self.detector.unobserve(self._on_detector, "detector")
             self._close_browser()
             self.opened.close()
-            for each in (self.add, self.said):
+            for each in (self.beside, self.said):
                 close_all(each, self._looks.all())
             close_all(self)
             self._looks.close()
@@ -65,7 +66,7 @@ class ModelStep(Panel):
         detector = self.detector.detector
         if detector is not None:
             self.browser = ComponentBrowser(detector.anatomy.components, weights=weights_of(detector))
-            self.place.children = (self.browser, self.add, self.said)
+            self.place.children = (self.browser, self.beside, self.said)
 
     def _on_add(self, _: Button) -> None:
         if self.browser is None or not self.browser.model.selection:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .._boxes import pairwise_iou
+from .._boxes import aligned_iou
 from ._found import ImageBoxes
 
 __all__ = ["ImageHits", "image_hits"]
@@ -78,26 +78,38 @@ def image_hits(
     >>> compared.found(0.5), compared.found(0.9), compared.false_alarms(0.5)
     (array([1]), array([0]), array([1]))
     """
-    scores, on_object = [], []
-    for image, objects in truth.items():
-        boxes = found[image]
-        best = np.full(len(objects.boxes), -np.inf)
-        hit = np.zeros(len(boxes.boxes), dtype=np.bool_)
-        if len(best) and len(hit):
-            same = objects.labels[:, None] == boxes.labels
-            on = same & (pairwise_iou(objects.boxes, boxes.boxes) >= iou_threshold)
-            best = np.where(on, boxes.scores, -np.inf).max(axis=1)
-            hit = on.any(axis=0)
-        scores.append(best)
-        on_object.append(hit)
     places = np.arange(len(truth))
-    return ImageHits(
-        len(truth),
-        np.repeat(places, [len(one.boxes) for one in truth.values()]),
-        np.concatenate([np.zeros(0, dtype=np.int64), *(one.labels for one in truth.values())]),
-        np.concatenate([np.zeros(0), *scores]),
-        np.repeat(places, [len(found[image].boxes) for image in truth]),
-        np.concatenate([np.zeros(0, dtype=np.int64), *(found[image].labels for image in truth)]),
-        np.concatenate([np.zeros(0), *(found[image].scores for image in truth)]),
-        np.concatenate([np.zeros(0, dtype=np.bool_), *on_object]),
-    )
+    n_objects = np.array([len(one.boxes) for one in truth.values()], dtype=np.int64)
+    n_boxes = np.array([len(found[image].boxes) for image in truth], dtype=np.int64)
+    object_image, box_image = np.repeat(places, n_objects), np.repeat(places, n_boxes)
+    objects, object_label, _ = _joined(truth.values())
+    boxes, box_label, box_score = _joined(found[image] for image in truth)
+    rows, columns = _pairs(np.stack([object_image, object_label]), np.stack([box_image, box_label]))
+    on = aligned_iou(objects[rows], boxes[columns]) >= iou_threshold
+    rows, columns = rows[on], columns[on]
+    best = np.full(len(objects), -np.inf)
+    np.maximum.at(best, rows, box_score[columns])
+    hits = np.zeros(len(boxes), dtype=np.bool_)
+    hits[columns] = True
+    return ImageHits(len(truth), object_image, object_label, best, box_image, box_label, box_score, hits)
+
+
+def _joined(images: Iterable[ImageBoxes]) -> tuple[Floats, NDArray[np.int64], Floats]:
+    """Boxes, labels and scores of all images, one after the other."""
+    nothing = ImageBoxes(np.zeros((0, 4)), np.zeros(0, dtype=np.int64), np.zeros(0))
+    boxes, labels, scores = zip(nothing, *images, strict=True)
+    return np.concatenate(boxes), np.concatenate(labels), np.concatenate(scores)
+
+
+def _pairs(
+    rows: NDArray[np.int64], columns: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Every pair of a row and a column that have the same two keys, shapes (2, N) and (2, M)."""
+    n = int(max(rows[1].max(initial=0), columns[1].max(initial=0))) + 2  # labels begin with -1
+    row_key, column_key = (each[0] * n + each[1] + 1 for each in (rows, columns))
+    order = np.argsort(column_key, kind="stable")
+    first, last = (np.searchsorted(column_key[order], row_key, side) for side in ("left", "right"))
+    counts = last - first
+    which = np.repeat(np.arange(len(row_key)), counts)
+    place = np.arange(len(which)) - np.repeat(np.cumsum(counts) - counts, counts)
+    return which, order[first[which] + place]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .._plot_style import OKABE_ITO, is_dark, new_figure, reference_color
 from ._named import NamedFigure
@@ -17,6 +18,8 @@ SMALL = 0.25
 POINTS_AT_MOST = 3000
 """Points of a query that are drawn: more would hide each other."""
 
+_PITCH = (1.04, 1.15)
+_SQUARE = np.array([[0, 0], [1, 0], [1, 1], [0, 1], [0, 0], [np.nan, np.nan]])
 _KINDS = (
     ("small box", "o", OKABE_ITO[2]),
     ("wide box", "_", OKABE_ITO[1]),
@@ -46,35 +49,48 @@ def query_map(boxes: QueryBoxes, queries: Sequence[int], *, columns: int = 5, wh
     ----------
     Carion et al., ECCV 2020, arXiv:2005.12872, figure 7, whose red is orange here, for colour-blind eyes.
     """
-    n_rows = -(-len(queries) // columns)
     width = min(columns, len(queries))
-    figure = new_figure(None, (1.9 * width + 0.3, 2.05 * n_rows + 0.45))
-    grid = figure.subplots(n_rows, width, squeeze=False)
+    n_rows = -(-len(queries) // width)
+    size = 1.9 * width + 0.3, 2.05 * n_rows + 0.45
+    figure = new_figure(None, size)
+    # One pair of axes for all squares, and a layout that is known: many of them would take seconds.
+    figure.set_layout_engine(None)
+    figure.subplots_adjust(0.01, 0.35 / size[1], 0.99, 1 - 0.05 / size[1])
+    axes = figure.subplots()
+    corners = [np.array([i % width * _PITCH[0], i // width * _PITCH[1]]) for i in range(len(queries))]
+    points: list[list[NDArray[np.float64]]] = [[np.zeros((0, 2))] for _ in _KINDS]
     n_cut = 0
-    for axes, query in zip(grid.flat, [*queries, *([None] * (n_rows * width - len(queries)))], strict=True):
-        axes.set(xlim=(0, 1), ylim=(1, 0), xticks=[], yticks=[], aspect="equal")
-        if query is None:
-            axes.set_axis_off()
-            continue
+    for query, corner in zip(queries, corners, strict=True):
         one = boxes.of(query)
         n_cut += len(one.scores) > POINTS_AT_MOST
         step = max(1, -(-len(one.scores) // POINTS_AT_MOST))
         drawn, sizes = one.boxes[::step], one.sizes[::step]
         small = np.sqrt(drawn[:, 2] * drawn[:, 3]) < SMALL
         wide = ~small & (sizes[:, 0] >= sizes[:, 1])
-        for (name, marker, color), kept in zip(_KINDS, (small, wide, ~small & ~wide), strict=True):
-            axes.plot(
-                *drawn[kept, :2].T,
-                marker,
-                color=color,
-                markersize=3,
-                markeredgewidth=0.8,
-                alpha=0.6,
-                label=name,
-            )
-        axes.set_title(f"query {query}: {len(one.scores):,}", fontsize=8)
-    handles, names = grid.flat[0].get_legend_handles_labels()
-    legend = figure.legend(handles, names, loc="outside lower center", ncols=3, frameon=False, fontsize=8)
+        for kind, kept in zip(points, (small, wide, ~small & ~wide), strict=True):
+            kind.append(corner + np.clip(drawn[kept, :2], 0, 1))
+        axes.text(
+            corner[0] + 0.5, corner[1] - 0.03, f"query {query}: {len(one.scores):,}", fontsize=8, ha="center"
+        )
+    for (name, marker, color), kind in zip(_KINDS, points, strict=True):
+        axes.plot(
+            *np.concatenate(kind).T,
+            marker,
+            color=color,
+            markersize=3,
+            markeredgewidth=0.8,
+            alpha=0.6,
+            label=name,
+        )
+    squares = np.concatenate([corner + _SQUARE for corner in corners])
+    axes.plot(*squares.T, color=reference_color(), linewidth=0.8)
+    axes.set(
+        xlim=(-0.01, (width - 1) * _PITCH[0] + 1.01),
+        ylim=((n_rows - 1) * _PITCH[1] + 1.01, -0.15),
+        aspect="equal",
+    )
+    axes.set_axis_off()
+    legend = figure.legend(loc="lower center", ncols=3, frameon=False, fontsize=8)
     for handle in filter(None, legend.legend_handles):
         handle.set_alpha(1)
     of = f" of {what}" if what else ""
@@ -115,7 +131,7 @@ def displacement_map(changes: QueryChanges, *, what: str = "the ablation", name_
         scale=1,
         width=0.004,
         cmap="viridis",
-        clim=(-1, 1),
+        clim=(min(0.0, float(np.clip(changes.giou, -1, 1).min())), 1),
     )
     axes.plot(*changes.centers.T, ".", color=reference_color(), markersize=3, zorder=0)
     axes.set(

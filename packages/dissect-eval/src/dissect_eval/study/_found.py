@@ -189,15 +189,17 @@ class StudyDetections:
 
     def truth_on(self, image: int) -> ImageBoxes:
         """The true boxes of an image, by its number in the study."""
-        at = int(np.flatnonzero(self.truth.image_ids == self._ids[image])[0])
+        at = int(np.searchsorted(self.truth.image_ids, self._ids[image]))
         part = slice(*self.truth.image_splits[at : at + 2])
-        labels = [self._label_of.get(category, -1) for category in self.truth.category_ids[part].tolist()]
         boxes = self.truth.boxes[part]
-        return ImageBoxes(boxes, np.array(labels, dtype=np.int64), np.ones(len(boxes)))
+        return ImageBoxes(boxes, self._truth_labels[part], np.ones(len(boxes)))
 
     @cached_property
-    def _label_of(self) -> dict[int, int]:
-        return {category: label for label, category in enumerate(self.categories.tolist())}
+    def _truth_labels(self) -> NDArray[np.int64]:
+        """Label of each true box; -1 for a category that the detector does not know."""
+        label_of = {category: label for label, category in enumerate(self.categories.tolist())}
+        labels = [label_of.get(category, -1) for category in self.truth.category_ids.tolist()]
+        return np.array(labels, dtype=np.int64)
 
 
 def kept_truth(study: StoredStudy) -> GroundTruth:

@@ -1,0 +1,145 @@
+"""Take pictures of the panels in JupyterLab and Voila, on a study of the bundled DETR.
+
+``python tools/screenshots.py OUT [--frontend lab] [--frontend voila]``; needs Chromium. Those in docs/images are made
+by it: look at each before it replaces one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "tests"))
+
+from playwright.sync_api import sync_playwright  # noqa: E402
+
+from browser_frontends import MARK, SERVERS, Frontend, Servers, launched  # noqa: E402
+from dissect_core.detectors import open_detector  # noqa: E402
+from dissect_core.spec import load_spec  # noqa: E402
+from dissect_mmdet.demo import write_split  # noqa: E402
+from dissect_widgets import RunModel, StudyJob  # noqa: E402
+
+HEADS = {"unit": "head", "components": ["decoder.cross_attn"]}
+VALUES = {"unit": "element", "components": ["query_embedding.weight"]}
+STUDY = {
+    "name": "heads and queries",
+    "ablations": [
+        {"name": "single heads", "target": HEADS, "select": {"by": "each"}},
+        {
+            "name": "shares of heads",
+            "target": HEADS,
+            "select": {"by": "fraction", "fractions": [0.1, 0.3, 0.5, 0.7, 0.9], "repeats": 5},
+        },
+        {
+            "name": "query values",
+            "target": VALUES,
+            "select": {"by": "fraction", "fractions": [0.1, 0.3, 0.5, 0.7, 0.9], "repeats": 5},
+        },
+    ],
+}
+OPEN = """
+import warnings; warnings.filterwarnings("ignore")
+from dissect_core.detectors import open_detector
+from dissect_core.spec import load_spec
+from dissect_widgets import *
+folder, images, annotations, work = {folder!r}, {images!r}, {annotations!r}, {work!r}
+def detr(): return open_detector("mmdet", checkpoint="demo:detr")
+"""
+PANELS = {
+    "model": """
+detector = detr()
+panel = ComponentBrowser(detector.anatomy.components, weights=weights_of(detector))
+panel.search.value = "decoder*cross_attn*weight"
+panel.block("decoder.layers.0.cross_attn.attn").choose.click()
+panel.show_weights.value = True
+""",
+    "builder": """
+panel = StudyBuilder(load_spec(folder + "/spec.yaml"), anatomy=detr().anatomy)
+panel.row("ablations", 1, "select", "fractions").control.value = "0.1, 0.3, 5"
+""",
+    "run": """
+panel = RunPanel(load_spec(folder + "/spec.yaml"), StudyJob(images, annotations, work, detr(), batch_size=4))
+panel.model.start()
+""",
+    "results": """
+panel = ResultsExplorer(folder)
+panel.view.value = "units"
+panel.chosen.next.click()
+""",
+    "doses": "panel = ResultsExplorer(folder)",
+    "images": """
+panel = ImageBrowser(folder)
+panel.model.look_at("shares of heads/head/0.7/0")
+""",
+    "queries": "panel = QueryPanel(folder)",
+    "displacement": """
+panel = QueryPanel(folder)
+panel.variant.value = "query values/element/0.5/0"
+panel.show.value = "displacement"
+""",
+    "detector": "panel = DetectorPanel()",
+    "workbench": """
+panel = Workbench(folder, detector=detr(), images=images, annotations=annotations, out=work)
+panel.show("model")
+panel.panels["model"].browser.search.value = "decoder*cross_attn*weight"
+""",
+}
+
+
+def shoot(frontend: Frontend, name: str, places: dict[str, str], out: Path) -> None:
+    """Open a panel, wait until it is at rest, and take its picture."""
+    code = OPEN.format(**places, work=f"{places['folder']}-{frontend.name}-{name}") + PANELS[name]
+    frontend.write(f"{name}.ipynb", f"{code}\npanel.add_class({MARK!r})\npanel")
+    page: Any = frontend.open(
+        f"{name}.ipynb", width=1340 if frontend.name == "lab" else 980, height=2400, scale=1.5
+    )
+    if name == "run":  # on its way
+        page.panel.get_by_text("remaining").first.wait_for()
+        page.wait_for_timeout(1500)
+    else:
+        page.wait_for_timeout(1000)
+    page.panel.screenshot(path=out / f"{frontend.name}-{name}.png")
+    page.context.close()
+
+
+def main() -> None:
+    """Run the study, then take all pictures."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--frontend", action="append", choices=tuple(SERVERS))
+    parser.add_argument("--panel", action="append", choices=tuple(PANELS))
+    options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
+    os.environ["OMP_NUM_THREADS"] = "1"
+    with tempfile.TemporaryDirectory() as root, sync_playwright() as playwright:
+        work = Path(root)
+        images, annotations = write_split(work / "scenes", "test", 60)
+        detector = open_detector("mmdet", checkpoint="demo:detr")
+        job = StudyJob(images, annotations, work / "heads-and-queries", detector, batch_size=10)
+        model = RunModel(load_spec(STUDY), job)
+        model.start()
+        if model.wait() != "done":
+            raise SystemExit(model.details)
+        places = {"folder": model.folder, "images": str(images), "annotations": str(annotations)}
+        (work / "servers").mkdir()
+        with Servers(work / "servers") as servers:
+            browser = launched(playwright)
+            for kind in options.frontend or SERVERS:
+                folder = work / kind
+                folder.mkdir()
+                frontend = Frontend(kind, browser, servers.start(SERVERS[kind](folder)), folder)
+                for name in options.panel or PANELS:
+                    shoot(frontend, name, places, options.out)
+                    print(f"{kind}-{name}.png", flush=True)
+            browser.close()
+
+
+if __name__ == "__main__":
+    main()
