@@ -56,6 +56,7 @@ bench: $(STAMP)
 	$(BIN)/python benchmarks/scaling.py
 	$(BIN)/python benchmarks/eval_metrics.py
 	$(BIN)/python benchmarks/eval_edge_battery.py
+	$(BIN)/python benchmarks/panels.py
 
 clean:
 	rm -rf $(VENV) deep-dissect-demo

@@ -73,6 +73,10 @@ class Servers:
 
     def __init__(self, home: Path) -> None:
         self._home = home
+        # JupyterLab would ask whether to fetch news, over what is looked at.
+        settings = home / "settings" / "@jupyterlab" / "apputils-extension"
+        settings.mkdir(parents=True)
+        (settings / "notification.jupyterlab-settings").write_text('{"fetchNews": "false"}')
         self._started: list[subprocess.Popen[bytes]] = []
 
     def __enter__(self) -> Servers:
@@ -93,6 +97,7 @@ class Servers:
             **os.environ,
             **places,
             "IPYTHONDIR": str(home / "ipython"),
+            "JUPYTERLAB_SETTINGS_DIR": str(home / "settings"),
             "PYTHONPATH": os.pathsep.join(paths),
             "OMP_NUM_THREADS": "1",
             **more,

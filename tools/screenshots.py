@@ -1,7 +1,7 @@
 """Take pictures of the panels in JupyterLab and Voila, on a study of the bundled DETR.
 
-``python tools/screenshots.py OUT [--frontend lab] [--frontend voila]``; needs Chromium. Those in docs/images are made
-by it: look at each before it replaces one.
+``python tools/screenshots.py OUT [--frontend lab] [--panel NAME]``; needs Chromium. Those of JupyterLab also become
+``OUT/docs/panel-NAME.png``, cut and smaller, which docs/images has: look at each before it replaces one.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
+from PIL import Image  # noqa: E402
 from playwright.sync_api import sync_playwright  # noqa: E402
 
 from browser_frontends import MARK, SERVERS, Frontend, Servers, launched  # noqa: E402
@@ -24,6 +25,7 @@ from dissect_core.spec import load_spec  # noqa: E402
 from dissect_mmdet.demo import write_split  # noqa: E402
 from dissect_widgets import RunModel, StudyJob  # noqa: E402
 
+WIDTH = 1000
 HEADS = {"unit": "head", "components": ["decoder.cross_attn"]}
 VALUES = {"unit": "element", "components": ["query_embedding.weight"]}
 STUDY = {
@@ -91,12 +93,35 @@ panel.panels["model"].browser.search.value = "decoder*cross_attn*weight"
 }
 
 
+CUTS = {
+    "model": (0, 1550),
+    "builder": (2650, 3560),
+    "run": (0, 400),
+    "results": (0, 1010),
+    "doses": (0, 1330),
+    "images": (0, 1300),
+    "queries": (0, 1250),
+}
+"""First and last row of what the documents show of a panel, in pixels."""
+
+
+def cut(picture: Path, name: str) -> None:
+    """Keep a part of a picture for the documents."""
+    first, last = CUTS[name]
+    whole = Image.open(picture).convert("RGB")
+    part = whole.crop((0, first, whole.width, min(last, whole.height)))
+    small = part.resize((WIDTH, round(part.height * WIDTH / part.width)), Image.Resampling.LANCZOS)
+    docs = picture.parent / "docs"
+    docs.mkdir(exist_ok=True)
+    small.save(docs / f"panel-{name}.png", optimize=True)
+
+
 def shoot(frontend: Frontend, name: str, places: dict[str, str], out: Path) -> None:
     """Open a panel, wait until it is at rest, and take its picture."""
     code = OPEN.format(**places, work=f"{places['folder']}-{frontend.name}-{name}") + PANELS[name]
     frontend.write(f"{name}.ipynb", f"{code}\npanel.add_class({MARK!r})\npanel")
     page: Any = frontend.open(
-        f"{name}.ipynb", width=1340 if frontend.name == "lab" else 980, height=2400, scale=1.5
+        f"{name}.ipynb", width=1340 if frontend.name == "lab" else 980, height=4200, scale=1.5
     )
     if name == "run":  # on its way
         page.panel.get_by_text("remaining").first.wait_for()
@@ -105,6 +130,8 @@ def shoot(frontend: Frontend, name: str, places: dict[str, str], out: Path) -> N
         page.wait_for_timeout(1000)
     page.panel.screenshot(path=out / f"{frontend.name}-{name}.png")
     page.context.close()
+    if frontend.name == "lab" and name in CUTS:
+        cut(out / f"{frontend.name}-{name}.png", name)
 
 
 def main() -> None:
