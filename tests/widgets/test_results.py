@@ -156,6 +156,22 @@ def test_the_table_is_searched_sorted_and_saved(explorer: ResultsExplorer, tmp_p
     assert "No variant matches the search" in explorer.table.value
 
 
+def test_every_picture_has_its_own_numbers_and_a_chosen_class_its_detail(explorer: ResultsExplorer) -> None:
+    for view in explorer.model.views:
+        explorer.view.value = view
+        drawn = explorer.model.figures()
+        assert explorer.pictures.value.count("<table") == len(drawn)
+        for one in drawn:
+            assert one.data.rows
+            assert all(len(row) == len(one.data.head) for row in one.data.rows)
+    explorer.view.value = "classes"
+    assert len(explorer.model.figures()) == 1
+    explorer.chosen.next.click()
+    overview, detail = explorer.model.figures()
+    assert explorer.model.variant in detail.caption
+    assert overview.name != detail.name
+
+
 def test_pages_and_undefined_numbers(folder: Path) -> None:
     tables = StudyTables.read(folder)
     rows = [

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["value_heatmap"]
 
 NUMBERS_UP_TO = 150
+NUMBERED_COLUMNS = 30
 """Cells that still have room for their number."""
 
 
@@ -78,7 +79,8 @@ def value_heatmap(
     from matplotlib.colors import Normalize
 
     n_rows, n_columns = array.shape
-    size = (2.9 + 0.075 * max(map(len, rows)) + max(0.62 * n_columns, 2.0), 1.6 + max(0.34 * n_rows, 0.9))
+    cell = 0.62 if n_columns <= NUMBERED_COLUMNS else 0.17  # an overview, where there are many
+    size = (2.9 + 0.075 * max(map(len, rows)) + max(cell * n_columns, 2.0), 1.6 + max(0.34 * n_rows, 0.9))
     figure = new_figure(figure, size)
     axes = figure.subplots()
     known = array[np.isfinite(array)]
@@ -98,7 +100,12 @@ def value_heatmap(
         aspect="auto",
     )
     steep = max(map(len, columns)) > 4 and n_columns > 3
-    axes.set_xticks(range(n_columns), columns, rotation=45 if steep else 0, ha="right" if steep else "center")
+    if n_columns <= NUMBERED_COLUMNS:
+        axes.set_xticks(
+            range(n_columns), columns, rotation=45 if steep else 0, ha="right" if steep else "center"
+        )
+    else:
+        axes.set_xticks(range(n_columns), columns, rotation=90, fontsize=7)
     axes.set_yticks(range(n_rows), rows)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
@@ -106,7 +113,7 @@ def value_heatmap(
     axes.set_yticks(np.arange(n_rows + 1) - 0.5, minor=True)
     axes.grid(which="minor", color="white", linewidth=1)
     axes.tick_params(which="minor", length=0)
-    if array.size <= NUMBERS_UP_TO:
+    if array.size <= NUMBERS_UP_TO and n_columns <= NUMBERED_COLUMNS:
         for (row, column), value in np.ndenumerate(array):
             if np.isfinite(value):
                 dark = abs(float(scale(value)) - 0.5) > 0.32 if diverging else float(scale(value)) > 0.6

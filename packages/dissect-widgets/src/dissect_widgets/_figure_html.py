@@ -5,6 +5,8 @@ import io
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from dissect_eval.study import NamedFigure
+
 from ._text import html_text
 
 # Asks for no width of its own, and takes what there is; of its height only what leaves the page in sight.
@@ -86,6 +88,15 @@ def table_html(head: Sequence[str], rows: Iterable[Sequence[str]], caption: str)
         f'<caption style="text-align:left">{name}</caption>'
         f"<thead><tr>{titles}</tr></thead><tbody>{body}</tbody></table></div>"
     )
+
+
+def named_figure_html(named: NamedFigure, *, dpi: int = 96) -> str:
+    """A figure with its caption, and its numbers folded away."""
+    head, rows = named.data
+    # A name of its own for each table: they are landmarks of the page.
+    cells = [[number_text(cell) for cell in row] for row in rows]
+    table = table_html(head, cells, f"Numbers of the picture {named.name}") if head else ""
+    return figure_html(named.figure, named.caption, table, dpi=dpi)
 
 
 def number_text(value: object, *, signed: bool = False) -> str:

@@ -11,7 +11,7 @@ from ipywidgets import HTML, BoundedFloatText, Button, Combobox, Dropdown, HBox,
 from dissect_core.study import Study
 
 from ._controls import Looks, close_all, status_html
-from ._figure_html import figure_html, number_text, table_html
+from ._figure_html import named_figure_html, number_text, table_html
 from ._panel import Panel
 from ._queries_model import PAGE, SHOWS, SORTS, QueriesModel
 from ._text import html_text
@@ -126,7 +126,7 @@ class QueryPanel(Panel):
                 self.previous.disabled, self.next.disabled = page == 0, page == n_pages - 1
                 drawn = model.figure()
                 self.picture.value = (
-                    figure_html(drawn.figure, drawn.caption, dpi=80)
+                    named_figure_html(drawn, dpi=80)
                     if drawn
                     else f"<p>{html_text('No query scores so much in any image.')}</p>"
                 )

@@ -12,7 +12,7 @@ from dissect_core import DissectError
 from dissect_eval.study import StudyTables, title_of
 
 from ._controls import Looks, close_all, status_html
-from ._figure_html import figure_html, number_text, table_html
+from ._figure_html import named_figure_html, number_text, table_html
 from ._panel import Panel
 from ._points import POINTS_AT_MOST, PointList
 from ._results_model import PAGE, SHOWS, VIEWS, ResultsModel
@@ -69,7 +69,7 @@ class ResultsExplorer(Panel):
         self._is_refreshing = False
         self.metric = self._dropdown("Metric", [(title_of(name), name) for name in model.tables.metrics])
         self.view = self._dropdown("Picture", [(VIEWS[name], name) for name in model.views])
-        self.show = self._dropdown("Classes show", [(name, name) for name in SHOWS])
+        self.show = self._dropdown("Cells show", [(name, name) for name in SHOWS])
         self.theme = self._dropdown("Page", [("light", "light"), ("dark", "dark")])
         self.search = Text(
             description="Search the table", continuous_update=False, layout=Layout(width="auto")
@@ -150,7 +150,7 @@ class ResultsExplorer(Panel):
                     model.sort = model.columns()[0]
                 for name in self._fields:
                     getattr(self, name).value = getattr(model, name)
-                self.show.disabled = model.view != "classes"
+                self.show.disabled = model.view not in ("classes", "units")
                 self.remarks.value = "".join(
                     f'<p role="note"><strong>{html_text(text)}</strong></p>' for text in model.remarks
                 )
@@ -163,18 +163,7 @@ class ResultsExplorer(Panel):
     def _show_pictures(self) -> None:
         model = self.model
         self.chosen.refresh()
-        with_class = any(one.category for one in self.chosen.choices)
-        numbers = [
-            [*([one.category or ""] if with_class else []), one.variant, number_text(one.change, signed=True)]
-            for one in self.chosen.choices
-        ]
-        data = table_html(
-            [*(["class"] if with_class else []), "variant", f"change of {model.title}"],
-            numbers,
-            "Points, the largest loss first",
-        )
-        drawn = model.figures()
-        pages = [figure_html(one.figure, one.caption, data if i == 0 else "") for i, one in enumerate(drawn)]
+        pages = [named_figure_html(one) for one in model.figures()]
         self.pictures.value = self._dimmed(
             "".join(pages) or f"<p>{html_text(VIEWS[model.view])}: nothing to show.</p>"
         )

@@ -55,7 +55,8 @@ class ResultsModel(HasTraits):
     folder : Path or None
         The study's folder, if it was read from one.
     metric, view, show : str
-        Traits: one of the study's metrics; one of `views`; of classes the ``difference``, ``ablated`` or ``baseline``.
+        Traits: one of the study's metrics; one of `views`; of classes and units the ``difference``, ``ablated`` or
+        ``baseline``.
     search, sort, descending, page : str, str, bool, int
         Traits of the table: part of a variant's row, the column that orders it, and its page from 0 on.
     variant, category : str
@@ -138,8 +139,12 @@ class ResultsModel(HasTraits):
         return tuple(text for text in (part if done < wanted else "", self.outdated) if text)
 
     def figures(self) -> list[plots.NamedFigure]:
-        """Pictures of the current view."""
-        return self._figures(self.view)
+        """Pictures of the current view; of classes, those of a variant that is chosen in detail too."""
+        drawn = self._figures(self.view)
+        if self.view != "classes" or not self.variant:
+            return drawn
+        with plots.themed(self.theme):  # type: ignore[arg-type]  # checked when it was set
+            return [*drawn, *plots.class_bars(self.tables, self.metric, self.variant)]
 
     def choices(self) -> list[Choice]:
         """What the current view shows, point by point or cell by cell, the largest loss first."""
@@ -199,18 +204,18 @@ class ResultsModel(HasTraits):
         return sink.getvalue()
 
     def _figures(self, view: str) -> list[plots.NamedFigure]:
-        key = view, self.metric, self.show if view == "classes" else "", self.theme
+        key = view, self.metric, self.show if view in ("classes", "units") else "", self.theme
         if key not in self._drawn:
             with plots.themed(self.theme):  # type: ignore[arg-type]  # checked when it was set
                 self._drawn = {**dict(list(self._drawn.items())[-7:]), key: list(self._draw(view))}
         return self._drawn[key]
 
     def _draw(self, view: str) -> Iterator[plots.NamedFigure]:
-        if view == "classes":
-            return plots.class_map(self.tables, self.metric, show=self.show)  # type: ignore[arg-type]  # checked
+        if view in ("classes", "units"):
+            draw = plots.class_map if view == "classes" else plots.head_maps
+            return draw(self.tables, self.metric, show=self.show)  # type: ignore[arg-type]  # checked
         drawing = {
             "doses": plots.dose_curves,
-            "units": plots.head_maps,
             "errors": plots.error_bars,
             "worst": plots.worst_variants,
         }

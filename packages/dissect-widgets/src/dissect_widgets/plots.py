@@ -19,6 +19,7 @@ from dissect_eval.plot import (
 )
 from dissect_eval.study import (
     NamedFigure,
+    class_bars,
     class_map,
     dose_curves,
     error_bars,
@@ -33,6 +34,7 @@ __all__ = [
     "Curve",
     "NamedFigure",
     "Theme",
+    "class_bars",
     "class_map",
     "confusion_heatmap",
     "dose_curves",

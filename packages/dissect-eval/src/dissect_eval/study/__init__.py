@@ -8,11 +8,11 @@ from ._changes import ImageHits, image_hits
 from ._compare import Comparison, compare
 from ._examples import Example, examples
 from ._figures import dose_curves, figures, head_maps, worst_variants
-from ._figures_classes import class_map, class_values, error_bars, variant_groups
+from ._figures_classes import class_bars, class_map, class_values, error_bars, variant_groups
 from ._figures_queries import displacement_map, query_map
 from ._found import TRUTH, FlatDetections, ImageBoxes, StudyDetections, kept_truth, truth_file
 from ._measure import METRICS, Settings, StudyResults, measure
-from ._named import NamedFigure, title_of
+from ._named import FigureData, NamedFigure, title_of
 from ._pictures import read_pixels, side_by_side
 from ._queries import QueryBoxes, QueryChanges, query_boxes, query_changes
 from ._stored import StoredFound, StoredImage, StoredStudy
@@ -23,6 +23,7 @@ __all__ = [
     "TRUTH",
     "Comparison",
     "Example",
+    "FigureData",
     "FlatDetections",
     "ImageBoxes",
     "ImageHits",
@@ -36,6 +37,7 @@ __all__ = [
     "StudyDetections",
     "StudyResults",
     "StudyTables",
+    "class_bars",
     "class_map",
     "class_table",
     "class_values",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from .._plot_heatmap import value_heatmap
 from .._plot_style import reference_color, tidy
 from ..errors import SettingError
 from ._figures_classes import class_map, error_bars
-from ._named import NamedFigure, short, title_of
+from ._named import FigureData, NamedFigure, short, title_of
 from ._tables import StudyTables
 
 
@@ -73,7 +73,25 @@ def dose_curves(tables: StudyTables, metric: str) -> Iterator[NamedFigure]:
         f"{title_of(metric)} against the share of units that are removed: mean over random draws, each draw as a small "
         f"mark, and the {confidence:.0%} t interval of the mean as a band.",
         figure,
+        FigureData(
+            ("ablation", "curve", "dose", "mean", "low", "high", "draws"),
+            tuple(
+                (ablation, label, *numbers)
+                for ablation, curves in panels.items()
+                for label, one in curves.items()
+                for numbers in _numbers(one)
+            ),
+        ),
     )
+
+
+def _numbers(curve: Curve) -> list[tuple[object, ...]]:
+    """Dose, mean, interval and number of draws of each point."""
+    columns = [
+        np.asarray(each, dtype=float).tolist() for each in (curve.doses, curve.values, curve.low, curve.high)
+    ]
+    draws = np.isfinite(np.asarray(curve.points, dtype=float)).sum(axis=1).tolist()
+    return list(zip(*columns, draws, strict=True))
 
 
 def _curve(by_dose: Mapping[float, Sequence[float]], baseline: float) -> Curve:
@@ -92,9 +110,12 @@ def _curve(by_dose: Mapping[float, Sequence[float]], baseline: float) -> Curve:
     return Curve(doses, values, low, high, points)
 
 
-def head_maps(tables: StudyTables, metric: str) -> Iterator[NamedFigure]:
+def head_maps(
+    tables: StudyTables, metric: str, *, show: Literal["difference", "ablated", "baseline"] = "difference"
+) -> Iterator[NamedFigure]:
     """One map of blocks by units for each ablation that takes out single heads, levels or points."""
     rows = tables.summary
+    column = f"{metric}_difference" if show == "difference" else metric
     found: dict[tuple[str, str], dict[tuple[str, int], float]] = {}
     removed = {row["id"]: row["removed"] for row in rows if row.get("removed")}
     for row in rows[1:]:
@@ -103,7 +124,8 @@ def head_maps(tables: StudyTables, metric: str) -> Iterator[NamedFigure]:
         if row["kind"] == "ablation" and single and row["unit"] in ("head", "level", "point"):
             place = places[0]
             key = row["ablation"], row["intervention"]
-            found.setdefault(key, {})[place["path"], place["units"][0]] = row[f"{metric}_difference"]
+            value = (rows[0] if show == "baseline" else row)[column]
+            found.setdefault(key, {})[place["path"], place["units"][0]] = value
     several = len({intervention for _, intervention in found}) > 1
     for (ablation, intervention), cells in found.items():
         paths = list(dict.fromkeys(path for path, _ in cells))
@@ -116,15 +138,19 @@ def head_maps(tables: StudyTables, metric: str) -> Iterator[NamedFigure]:
             values,
             paths,
             [str(unit) for unit in units],
-            value_label=f"change of {title_of(metric)}",
+            value_label=f"change of {title_of(metric)}" if show == "difference" else title_of(metric),
+            diverging=show == "difference",
             column_label="unit removed",
             title=name,
         )
-        yield NamedFigure(
-            _file(f"units-{name}"),
-            f"{name}: change of {title_of(metric)} when one unit alone is removed. Orange is a loss.",
-            figure,
-        )
+        caption = {
+            "difference": f"change of {title_of(metric)} when one unit alone is removed. Orange is a loss.",
+            "ablated": f"{title_of(metric)} when one unit alone is removed.",
+            "baseline": f"{title_of(metric)} of the whole model, whatever unit is removed then.",
+        }[show]
+        table = tuple((path, *cells) for path, cells in zip(paths, values, strict=True))
+        data = FigureData(("block", *(f"unit {unit}" for unit in units)), table)
+        yield NamedFigure(_file(f"units-{name}"), f"{name}: {caption}", figure, data)
 
 
 def worst_variants(tables: StudyTables, metric: str) -> Iterator[NamedFigure]:
@@ -147,7 +173,12 @@ def worst_variants(tables: StudyTables, metric: str) -> Iterator[NamedFigure]:
     axes.axvline(0, color=reference_color(), linestyle="--", linewidth=1)
     axes.set_xlabel(f"change of {title_of(metric)}, with its paired 95 % interval")
     tidy(axes, "x")
-    yield NamedFigure("worst", f"The variants that lose most of {title_of(metric)}.", figure)
+    n = f" {len(worst)} of {len(known):,}" if len(known) > len(worst) else ""
+    data = FigureData(
+        ("variant", "change", "low", "high"),
+        tuple((r["id"], *(r[f"{metric}_{end}"] for end in ("difference", "low", "high"))) for r in worst),
+    )
+    yield NamedFigure("worst", f"The{n} variants that lose most of {title_of(metric)}.", figure, data)
 
 
 def _file(name: str) -> str:

@@ -6,17 +6,20 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
+from .._plot_classes import per_class_bars
 from .._plot_errors import error_type_bars
 from .._plot_heatmap import value_heatmap
 from .._tide_fix import ERROR_TYPES, SPECIAL_TYPES
-from ._named import NamedFigure, short, title_of
+from ._named import FigureData, NamedFigure, short, title_of
 from ._tables import StudyTables
 
-__all__ = ["class_map", "class_values", "error_bars", "variant_groups"]
+__all__ = ["class_bars", "class_map", "class_values", "error_bars", "variant_groups"]
 
 _BACKGROUND = 0.1  # of `error_types`
 ROWS_AT_MOST = 40
-CLASSES_AT_MOST = 30
+CLASSES_AT_MOST = 120
+BARS_AT_MOST = 25
+ABLATIONS_AT_MOST = 4
 
 
 def class_map(
@@ -26,7 +29,8 @@ def class_map(
     rows = tables.summary
     column = {"difference": "difference", "ablated": "value", "baseline": "baseline"}[show]
     by_id = class_values(tables, metric, column)
-    names = list(dict.fromkeys(category for _, category in by_id))[:CLASSES_AT_MOST]
+    every = list(dict.fromkeys(category for _, category in by_id))
+    names = every[:CLASSES_AT_MOST]
     groups = {name: ids for name, ids in variant_groups(rows).items() if ids}
     if not names or not groups:
         return
@@ -36,7 +40,45 @@ def class_map(
     figure = value_heatmap(values, list(shown), names, value_label=label, diverging=show == "difference")
     what = f"Change of {title_of(metric)}" if show == "difference" else f"{title_of(metric)} ({show})"
     loss = " Orange is a loss." if show == "difference" else ""
-    yield NamedFigure("classes", f"{what} of each class, mean over draws.{loss}", figure)
+    cut = [f"{len(names)} of {len(every):,} classes"] if len(names) < len(every) else []
+    cut += [f"{len(shown)} of {len(groups):,} doses"] if len(shown) < len(groups) else []
+    only = f" The first {' and '.join(cut)}." if cut else ""
+    table = tuple((name, *cells) for name, cells in zip(shown, values, strict=True))
+    data = FigureData(("ablation and dose", *names), table)
+    yield NamedFigure("classes", f"{what} of each class, mean over draws.{loss}{only}", figure, data)
+
+
+def class_bars(tables: StudyTables, metric: str, variant: str) -> Iterator[NamedFigure]:
+    """What one variant leaves of each class beside the baseline, the classes that lose most first."""
+    before, after = (
+        {
+            category: value
+            for (one, category), value in class_values(tables, metric, column).items()
+            if one == variant
+        }
+        for column in ("baseline", "value")
+    )
+    losses = {name: after[name] - before[name] for name in after}
+    known = sorted((name for name in losses if math.isfinite(losses[name])), key=lambda name: losses[name])
+    if not known:
+        return
+    names = known[:BARS_AT_MOST]
+    label = title_of(metric)
+    figure = per_class_bars(
+        {side: {name: of[name] for name in names} for side, of in (("baseline", before), ("ablated", after))},
+        metric_label=label,
+    )
+    cut = f" {len(names)} of {len(known):,} classes." if len(names) < len(known) else ""
+    data = FigureData(
+        ("class", "baseline", "ablated", "change"),
+        tuple((name, before[name], after[name], losses[name]) for name in names),
+    )
+    yield NamedFigure(
+        "class-bars",
+        f"{label} of each class with and without {variant}, the largest loss first.{cut}",
+        figure,
+        data,
+    )
 
 
 def class_values(
@@ -83,16 +125,30 @@ def error_bars(tables: StudyTables, metric: str) -> Iterator[NamedFigure]:
         for row in tables.errors
     }
     chosen = {"baseline": errors[rows[0]["id"]]}
-    for ablation in list(dict.fromkeys(row["ablation"] for row in rows[1:]))[:4]:
+    ablations = list(dict.fromkeys(row["ablation"] for row in rows[1:]))
+    for ablation in ablations[:ABLATIONS_AT_MOST]:
         members = [r for r in rows if r["ablation"] == ablation and math.isfinite(r[f"{metric}_difference"])]
         if members:
             worst = min(members, key=lambda r: r[f"{metric}_difference"])
             chosen[short(ablation, 24)] = errors[worst["id"]]
+    cut = (
+        f" The first {ABLATIONS_AT_MOST} of {len(ablations)} ablations."
+        if len(ablations) > ABLATIONS_AT_MOST
+        else ""
+    )
+    data = FigureData(
+        ("type of error", *chosen),
+        tuple(
+            (kind, *(one.delta_ap[kind] for one in chosen.values()))
+            for kind in (*ERROR_TYPES, *SPECIAL_TYPES)
+        ),
+    )
     yield NamedFigure(
         "errors",
         "AP that mending each type of error (TIDE) would give: baseline, and the variant of each ablation that loses "
-        "most.",
+        f"most.{cut}",
         error_type_bars(chosen),
+        data,
     )
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._plot_style import OKABE_ITO, is_dark, new_figure, reference_color
-from ._named import NamedFigure
+from ._named import FigureData, NamedFigure
 from ._queries import QueryBoxes, QueryChanges
 
 __all__ = ["displacement_map", "query_map"]
@@ -59,16 +59,18 @@ def query_map(boxes: QueryBoxes, queries: Sequence[int], *, columns: int = 5, wh
     axes = figure.subplots()
     corners = [np.array([i % width * _PITCH[0], i // width * _PITCH[1]]) for i in range(len(queries))]
     points: list[list[NDArray[np.float64]]] = [[np.zeros((0, 2))] for _ in _KINDS]
-    n_cut = 0
+    n_cut, rows = 0, []
     for query, corner in zip(queries, corners, strict=True):
         one = boxes.of(query)
         n_cut += len(one.scores) > POINTS_AT_MOST
         step = max(1, -(-len(one.scores) // POINTS_AT_MOST))
-        drawn, sizes = one.boxes[::step], one.sizes[::step]
-        small = np.sqrt(drawn[:, 2] * drawn[:, 3]) < SMALL
-        wide = ~small & (sizes[:, 0] >= sizes[:, 1])
+        small = np.sqrt(one.boxes[:, 2] * one.boxes[:, 3]) < SMALL
+        wide = ~small & (one.sizes[:, 0] >= one.sizes[:, 1])
         for kind, kept in zip(points, (small, wide, ~small & ~wide), strict=True):
-            kind.append(corner + np.clip(drawn[kept, :2], 0, 1))
+            kind.append(corner + np.clip(one.boxes[::step][kept[::step], :2], 0, 1))
+        mean = one.boxes[:, :2].mean(axis=0) if len(one.boxes) else np.full(2, np.nan)
+        counts = (len(small), int(small.sum()), int(wide.sum()), int((~small & ~wide).sum()))
+        rows.append((f"query {query}", *counts, *mean.tolist()))
         axes.text(
             corner[0] + 0.5, corner[1] - 0.03, f"query {query}: {len(one.scores):,}", fontsize=8, ha="center"
         )
@@ -99,7 +101,8 @@ def query_map(boxes: QueryBoxes, queries: Sequence[int], *, columns: int = 5, wh
         f"Where the boxes{of} of {len(queries)} object queries are centred in the image, with their number: small ones "
         f"as circles, wide ones as dashes, tall ones as upright strokes.{cut}"
     )
-    return NamedFigure("queries", caption, figure)
+    head = ("query", "boxes", "small", "wide", "tall", "mean x", "mean y")
+    return NamedFigure("queries", caption, figure, FigureData(head, tuple(rows)))
 
 
 def displacement_map(changes: QueryChanges, *, what: str = "the ablation", name_most: int = 5) -> NamedFigure:
@@ -150,4 +153,18 @@ def displacement_map(changes: QueryChanges, *, what: str = "the ablation", name_
         f"Mean way of the boxes of {len(changes.queries):,} object queries from the baseline to {what}: the longest "
         f"are named, median length {np.median(lengths):.3f} of the image."
     )
-    return NamedFigure("displacement", caption, figure)
+    columns = (
+        changes.centers[:, 0],
+        changes.centers[:, 1],
+        changes.shifts[:, 0],
+        changes.shifts[:, 1],
+        changes.giou,
+    )
+    data = FigureData(
+        ("query", "x", "y", "shift of x", "shift of y", "GIoU"),
+        tuple(
+            (f"query {query}", *numbers)
+            for query, *numbers in zip(changes.queries.tolist(), *(c.tolist() for c in columns), strict=True)
+        ),
+    )
+    return NamedFigure("displacement", caption, figure, data)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["NamedFigure", "short", "title_of"]
+__all__ = ["FigureData", "NamedFigure", "short", "title_of"]
 
 TITLES = {
     "f1": "F1",
@@ -19,12 +19,20 @@ TITLES = {
 }
 
 
+class FigureData(NamedTuple):
+    """The numbers of a figure as a table: the titles of its columns, and its rows, the first cell being their name."""
+
+    head: tuple[str, ...] = ()
+    rows: tuple[tuple[object, ...], ...] = ()
+
+
 class NamedFigure(NamedTuple):
-    """A figure, the name of its file, and what it shows, in a sentence."""
+    """A figure, the name of its file, what it shows in a sentence, and its numbers."""
 
     name: str
     caption: str
     figure: Figure
+    data: FigureData = FigureData()
 
 
 def title_of(metric: str) -> str:
