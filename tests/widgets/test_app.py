@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from dissect_widgets import app
-from dissect_widgets.errors import MissingAppError, StudyFolderError
+from dissect_widgets.errors import DissectWidgetsError, MissingAppError, StudyFolderError
 
 
 @pytest.fixture
@@ -52,6 +53,11 @@ def test_what_is_missing_is_told_before_a_server_starts(
 ) -> None:
     with pytest.raises(StudyFolderError, match="There is no folder "):
         app.serve(tmp_path / "nowhere")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with pytest.raises(DissectWidgetsError, match="`port` must be free, but something listens on"):
+            app.serve(port=taken.getsockname()[1])
     monkeypatch.setattr(app, "find_spec", lambda name: None)
     with pytest.raises(MissingAppError, match=r'pip install "dissect-widgets\[app\]"'):
         app.serve()

@@ -22,7 +22,7 @@ from .errors import JobError
 _TEXTS = {
     "images": ("Folder of the images", "images"),
     "annotations": ("Their truth, a COCO instances file", "annotations.json"),
-    "out": ("Folder of the study", "a new one, or one that holds a part of this study"),
+    "out": ("Keep the run in the folder", "a new one, or one that holds a part of this study"),
 }
 _NUMBERS = {
     "limit": ("Only the first images (0: all)", 0),

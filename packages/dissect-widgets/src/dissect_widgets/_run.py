@@ -195,8 +195,6 @@ class RunPanel(Panel):
             action()
         except DissectError as error:
             self._said = f" {error}"
-        except DissectWidgetsError as error:
-            self._said = f" {error}"
         self._refresh()
 
 

@@ -119,7 +119,7 @@ class Workbench(Panel):
         self.buttons = {name: self._looks.make_button(text) for name, text in STEPS.items()}
         self.folder = Text(
             value=str(folder or ""),
-            description="Folder of a study",
+            description="Look at the study in",
             continuous_update=False,
             layout=Layout(width="auto", max_width="36rem"),
         )

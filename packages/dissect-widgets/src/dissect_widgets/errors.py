@@ -2,10 +2,10 @@
 
 from traitlets import TraitError
 
-from dissect_core import MissingDependencyError, SpecError, StudyError, UnknownComponentError
+from dissect_core import DissectError, MissingDependencyError, SpecError, StudyError, UnknownComponentError
 
 
-class DissectWidgetsError(Exception):
+class DissectWidgetsError(DissectError):
     """Root of the errors of this package; its message is made for a person.
 
     Examples

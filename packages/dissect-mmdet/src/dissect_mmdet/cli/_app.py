@@ -27,5 +27,4 @@ def app_(
             name="dissect_widgets",
         )
     serve = next(iter(offered)).load()
-    typer.echo(f"Deep Dissect on http://127.0.0.1:{port}/ (Ctrl-C ends it)")
-    return int(serve(study, port=port, open_browser=browser))
+    return int(serve(study, port=port, open_browser=browser, say=typer.echo))

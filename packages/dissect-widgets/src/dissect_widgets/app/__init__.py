@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
-from ..errors import MissingAppError, StudyFolderError
+from ..errors import DissectWidgetsError, MissingAppError, StudyFolderError
 
 __all__ = ["NOTEBOOK", "STUDY", "command", "serve"]
 
@@ -51,7 +53,23 @@ def command(port: int, *, open_browser: bool) -> list[str]:
     ]
 
 
-def serve(study: Path | str | None = None, *, port: int = 8866, open_browser: bool = True) -> int:
+def _require_free(port: int) -> None:
+    """Before Voila goes on to the next port, where nobody was told to look."""
+    with socket.socket() as probe:
+        if probe.connect_ex(("127.0.0.1", port)) == 0:
+            raise DissectWidgetsError(
+                f"`port` must be free, but something listens on {port} already. Give another one (--port on the "
+                "command line)."
+            )
+
+
+def serve(
+    study: Path | str | None = None,
+    *,
+    port: int = 8866,
+    open_browser: bool = True,
+    say: Callable[[str], object] = print,
+) -> int:
     """Serve the workbench until it is interrupted.
 
     Parameters
@@ -60,6 +78,8 @@ def serve(study: Path | str | None = None, *, port: int = 8866, open_browser: bo
         The folder of a study to open.
     port : int, optional
     open_browser : bool, optional
+    say : callable, optional
+        Takes a line for people.
 
     Returns
     -------
@@ -72,13 +92,16 @@ def serve(study: Path | str | None = None, *, port: int = 8866, open_browser: bo
         If Voila is not installed.
     StudyFolderError
         If there is no such folder.
+    DissectWidgetsError
+        If something else listens on the port.
     """
+    _require_free(port)
     if study is not None and not Path(study).is_dir():
         raise StudyFolderError(f"There is no folder {study}. Give a study's folder, or none.")
     chosen = {} if study is None else {STUDY: str(Path(study).resolve())}
+    arguments = command(port, open_browser=open_browser)
+    say(f"Deep Dissect on http://127.0.0.1:{port}/ (Ctrl-C ends it)")
     try:
-        return subprocess.run(
-            command(port, open_browser=open_browser), env={**os.environ, **chosen}, check=False
-        ).returncode
+        return subprocess.run(arguments, env={**os.environ, **chosen}, check=False).returncode
     except KeyboardInterrupt:
         return 0
