@@ -3,9 +3,10 @@
 import json
 import os
 import socket
-import subprocess
+import sys
 from importlib.metadata import entry_points
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,36 +17,31 @@ from dissect_widgets.errors import DissectWidgetsError, MissingAppError, StudyFo
 
 
 @pytest.fixture
-def started(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[str], dict[str, str]]]:
-    """Commands that would be run, with their environment."""
-    found: list[tuple[list[str], dict[str, str]]] = []
+def started(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[str], str | None]]:
+    """What Voila is told, and the study that its kernels would see."""
+    found: list[tuple[list[str], str | None]] = []
 
-    def run(command: list[str], *, env: dict[str, str], check: bool) -> Any:
-        found.append((command, env))
-        return subprocess.CompletedProcess(command, 0)
+    class Voila:
+        @staticmethod
+        def launch_instance(*, argv: list[str]) -> None:
+            found.append((argv, os.environ.get(app.STUDY)))
 
-    monkeypatch.setattr(app.subprocess, "run", run)
+    monkeypatch.setitem(sys.modules, "voila.app", SimpleNamespace(Voila=Voila))
+    monkeypatch.setenv(app.STUDY, "")
+    monkeypatch.delenv(app.STUDY)
     return found
 
 
 def test_it_serves_this_machine_alone_and_names_the_study(started: Any, tmp_path: Path) -> None:
-    assert app.serve(tmp_path, port=9001, open_browser=False) == 0
-    assert app.serve() == 0
-    (command, env), (other, bare) = started
-    assert "--Voila.ip=127.0.0.1" in command
-    assert {"--port=9001", "--no-browser", str(app.NOTEBOOK)} <= set(command)
-    assert env[app.STUDY] == str(tmp_path)
+    said: list[str] = []
+    assert app.serve(port=9000, say=said.append) == 0
+    assert app.serve(tmp_path, port=9001, open_browser=False, say=said.append) == 0
+    (other, bare), (told, study) = started
+    assert "--Voila.ip=127.0.0.1" in told
+    assert {"--port=9001", "--no-browser", str(app.NOTEBOOK)} <= set(told)
     assert "--no-browser" not in other
-    assert app.STUDY not in bare
-    assert bare.items() <= dict(os.environ).items()
-
-
-def test_an_interrupt_is_how_it_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(*_: Any, **__: Any) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(app.subprocess, "run", interrupted)
-    assert app.serve() == 0
+    assert (bare, study) == (None, str(tmp_path))
+    assert [line.split()[3] for line in said] == ["http://127.0.0.1:9000/", "http://127.0.0.1:9001/"]
 
 
 def test_what_is_missing_is_told_before_a_server_starts(
@@ -58,7 +54,8 @@ def test_what_is_missing_is_told_before_a_server_starts(
         taken.listen()
         with pytest.raises(DissectWidgetsError, match="`port` must be free, but something listens on"):
             app.serve(port=taken.getsockname()[1])
-    monkeypatch.setattr(app, "find_spec", lambda name: None)
+    monkeypatch.delitem(sys.modules, "voila.app")
+    monkeypatch.setitem(sys.modules, "voila", None)
     with pytest.raises(MissingAppError, match=r'pip install "dissect-widgets\[app\]"'):
         app.serve()
     assert started == []

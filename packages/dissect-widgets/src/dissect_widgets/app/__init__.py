@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import os
 import socket
-import subprocess
-import sys
 from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from ..errors import DissectWidgetsError, MissingAppError, StudyFolderError
 
-__all__ = ["NOTEBOOK", "STUDY", "command", "serve"]
+__all__ = ["NOTEBOOK", "STUDY", "arguments", "serve"]
 
 NOTEBOOK = Path(__file__).with_name("workbench.ipynb")
 STUDY = "DEEP_DISSECT_STUDY"
 """Environment variable that tells the notebook which study to open."""
 
 
-def command(port: int, *, open_browser: bool) -> list[str]:
-    """The command that serves the app.
+def arguments(port: int, *, open_browser: bool) -> list[str]:
+    """What Voila is told.
 
     Parameters
     ----------
@@ -31,36 +29,14 @@ def command(port: int, *, open_browser: bool) -> list[str]:
     Returns
     -------
     list of str
-
-    Raises
-    ------
-    MissingAppError
-        If Voila is not installed.
     """
-    if find_spec("voila") is None:
-        raise MissingAppError(
-            'The app needs Voila, which is not installed. Run `pip install "dissect-widgets[app]"`.'
-        )
     return [
-        sys.executable,
-        "-m",
-        "voila",
         str(NOTEBOOK),
         f"--port={port}",
         "--Voila.ip=127.0.0.1",
         "--show_tracebacks=True",  # it is one's own machine
         *([] if open_browser else ["--no-browser"]),
     ]
-
-
-def _require_free(port: int) -> None:
-    """Before Voila goes on to the next port, where nobody was told to look."""
-    with socket.socket() as probe:
-        if probe.connect_ex(("127.0.0.1", port)) == 0:
-            raise DissectWidgetsError(
-                f"`port` must be free, but something listens on {port} already. Give another one (--port on the "
-                "command line)."
-            )
 
 
 def serve(
@@ -70,7 +46,7 @@ def serve(
     open_browser: bool = True,
     say: Callable[[str], object] = print,
 ) -> int:
-    """Serve the workbench until it is interrupted.
+    """Serve the workbench until it is interrupted or terminated.
 
     Parameters
     ----------
@@ -84,7 +60,7 @@ def serve(
     Returns
     -------
     int
-        The server's exit status; 0 after an interrupt.
+        0.
 
     Raises
     ------
@@ -98,10 +74,33 @@ def serve(
     _require_free(port)
     if study is not None and not Path(study).is_dir():
         raise StudyFolderError(f"There is no folder {study}. Give a study's folder, or none.")
-    chosen = {} if study is None else {STUDY: str(Path(study).resolve())}
-    arguments = command(port, open_browser=open_browser)
+    voila = _voila()
+    if study is not None:  # for the notebook's kernel, which inherits it
+        os.environ[STUDY] = str(Path(study).resolve())
     say(f"Deep Dissect on http://127.0.0.1:{port}/ (Ctrl-C ends it)")
+    # In this process: whatever ends it also ends the server, and the server its kernels.
+    voila.launch_instance(argv=arguments(port, open_browser=open_browser))
+    return 0
+
+
+def _voila() -> Any:
     try:
-        return subprocess.run(arguments, env={**os.environ, **chosen}, check=False).returncode
-    except KeyboardInterrupt:
-        return 0
+        from voila.app import Voila
+    except ModuleNotFoundError as error:
+        if error.name not in ("voila", "voila.app"):
+            raise
+        raise MissingAppError(
+            'The app needs Voila, which is not installed. Run `pip install "dissect-widgets[app]"`.',
+            name="voila",
+        ) from error
+    return Voila
+
+
+def _require_free(port: int) -> None:
+    """Before Voila goes on to the next port, where nobody was told to look."""
+    with socket.socket() as probe:
+        if probe.connect_ex(("127.0.0.1", port)) == 0:
+            raise DissectWidgetsError(
+                f"`port` must be free, but something listens on {port} already. Give another one (--port on the "
+                "command line)."
+            )
