@@ -46,7 +46,7 @@ browser: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup -m browser
 
 wheels: $(STAMP)
-	$(BIN)/python -m pytest -m packaging
+	$(BIN)/python -m pytest -n 2 -m packaging tests/contracts
 
 bench: $(STAMP)
 	$(BIN)/python benchmarks/ops.py

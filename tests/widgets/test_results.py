@@ -198,6 +198,13 @@ def test_wrong_names_and_folders_are_told(explorer: ResultsExplorer, tmp_path: P
     with pytest.raises(UnknownNameError, match=r"`metric` must be one of the study's, got 'AP5': .*AP50"):
         explorer.model.metric = "AP5"
     assert explorer.model.metric == "AP50"
+    with pytest.raises(UnknownNameError, match=r"got 'nothing': 15 names such as baseline, channels"):
+        explorer.model.variant = "nothing"
+    with pytest.raises(StudyFolderError, match=r"holds no tables of a study.*deep-dissect report"):
+        ResultsExplorer(tmp_path)
+    with pytest.raises(StudyFolderError, match=r"There is no folder .*nowhere"):
+        ResultsExplorer(tmp_path / "nowhere")
+    (tmp_path / "summary.json").write_text("[")
     with pytest.raises(StudyFolderError, match=r"summary.json cannot be read"):
         ResultsExplorer(tmp_path)
 

@@ -116,6 +116,7 @@ class ResultsModel(HasTraits):
         }
         names = list(known[name]())
         if value not in names:
+            names = [name for name in names if name]
             near = near_matches(value, names, n=3)
             listed = (
                 ", ".join(near) if near else f"{len(names)} names such as {', '.join(map(str, names[:4]))}"
@@ -223,6 +224,13 @@ class ResultsModel(HasTraits):
 
 
 def _read(folder: Path) -> StudyTables:
+    if not folder.is_dir():
+        raise StudyFolderError(f"There is no folder {folder}. Give a study's folder.")
+    if not any(folder.glob("summary.*")):
+        raise StudyFolderError(
+            f"The folder {folder} holds no tables of a study. Give a study's folder, and if it is one, measure it "
+            f"first, with `deep-dissect report {folder}`."
+        )
     try:
         return StudyTables.read(folder)
     except StudyDataError as error:
