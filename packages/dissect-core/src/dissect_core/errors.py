@@ -106,5 +106,13 @@ class StudyLockedError(StudyError):
     """Another run is at work in a study folder."""
 
 
+class ShardsFailedError(StudyError):
+    """Shards of a study failed again and again on a cluster's workers; the rest of it is finished."""
+
+
+class ClusterError(StudyError):
+    """A cluster cannot be reached, has no room for a worker, or none of its workers can do the work."""
+
+
 class ReplayError(DissectError, RuntimeError):
     """A replayed pass gave other results than a full one."""

@@ -1,5 +1,6 @@
 """Files that are written whole or not at all."""
 
+import io
 import os
 import secrets
 from collections.abc import Callable
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from .errors import CheckpointError, DissectError
+from .places import is_remote, place_of, reached
 
 TEMPORARY = ".tmp"
 """How the names of files end that are not whole yet; they begin with a dot."""
@@ -18,13 +20,19 @@ def write_whole(
 ) -> None:
     """Write a file beside its place, and move it there in one step once it has reached the disk.
 
+    In an object store it is sent in one piece, and seen when all of it has arrived.
+
     Raises
     ------
     CheckpointError, or the `error` given
         If the folder is missing, `path` is a folder, or the disk refuses. Errors of `write` pass through;
         `path` is then what it was before.
     """
-    path = Path(path).resolve()
+    path = place_of(path)
+    if is_remote(path):
+        _send(path, write, error)
+        return
+    path = path.resolve()
     if not path.parent.is_dir():
         raise error(f"{path} cannot be written: its folder does not exist. Create {path.parent} first.")
     if path.is_dir():
@@ -43,6 +51,16 @@ def write_whole(
             raise error(f"{path} cannot be written: {cause.strerror or cause}.") from cause
         raise
     sync_folder(path.parent)
+
+
+def _send(place: Path, write: Callable[[BinaryIO], object], error: type[DissectError]) -> None:
+    content = io.BytesIO()
+    write(content)
+    try:
+        with reached(place, error):
+            place.write_bytes(content.getvalue())
+    except OSError as cause:
+        raise error(f"{place} cannot be written: {cause.strerror or cause}.") from cause
 
 
 def sync_folder(folder: Path) -> None:

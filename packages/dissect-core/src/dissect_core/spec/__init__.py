@@ -1,6 +1,7 @@
 """Studies as validated data: what is removed, how much, how often, and what is put in its place."""
 
 from ._problems import Problem
+from .execution import Execution, LocalExecution, RayExecution
 from .interventions import SpecIntervention
 from .load import check_spec, load_spec, parse_spec, spec_schema, spec_to_yaml
 from .selections import (
@@ -33,14 +34,17 @@ __all__ = [
     "CountSelection",
     "CumulativeSelection",
     "DetectorSpec",
+    "Execution",
     "FractionSelection",
     "GroupTarget",
     "HeadTarget",
     "IndexSelection",
+    "LocalExecution",
     "ParameterTarget",
     "PlainSelection",
     "Problem",
     "RankSelection",
+    "RayExecution",
     "ReferenceSpec",
     "SegmentTarget",
     "Selection",

@@ -10,7 +10,7 @@ from ..components import near_matches
 from .study import StudySpec
 
 QUOTE = "'"
-TAGS = ("unit", "by", "kind")
+TAGS = ("unit", "by", "kind", "engine")
 
 
 class Problem(NamedTuple):

@@ -7,6 +7,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from ..activation_specs import ActivationUnit
 from ..interventions import Zero
 from ._base import Spec, as_kinds
+from .execution import Execution, LocalExecution
 from .interventions import SpecIntervention, is_activation
 from .selections import Control, Selection
 from .targets import Target
@@ -150,6 +151,15 @@ class StudySpec(Spec):
         ge=1,
         description="Refuse to plan more variants than this: a guard against explosions.",
     )
+    execution: Execution = Field(
+        default=LocalExecution(),
+        description="What computes it; no part of what the study is, so that another engine may go on with it.",
+    )
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """All of it that must stay the same when a study goes on, as plain data: not where it is computed."""
+        return self.model_dump(mode="json", exclude={"execution"})
 
     @model_validator(mode="after")
     def _names_differ(self) -> "StudySpec":

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from ..errors import StudyError
 from ..files import TEMPORARY, sync_folder, write_whole
-from ..spec import StudySpec, spec_to_yaml
+from ..spec import LocalExecution, StudySpec, spec_to_yaml
 from . import _layout
 from ._facts import incidental
 
@@ -30,15 +30,50 @@ class ImageRef(NamedTuple):
     image_id: int
 
 
-def make_folder(
-    path: Path,
-    spec: StudySpec,
-    frozen: Mapping[str, Any],
-    plan: Sequence[Mapping[str, Any]],
-    images: Sequence[ImageRef],
-    files: Mapping[str, bytes],
-    notes: Mapping[str, Any],
-) -> None:
+class Content(NamedTuple):
+    """What a study's folder is made with.
+
+    Attributes
+    ----------
+    spec : StudySpec
+    frozen : mapping
+        What must be the same whenever it goes on.
+    plan : sequence of mapping
+        A row for each variant.
+    images : sequence of ImageRef
+    files : mapping of str to bytes
+        Further files.
+    notes : mapping
+        Plain data for the record.
+    """
+
+    spec: StudySpec
+    frozen: Mapping[str, Any]
+    plan: Sequence[Mapping[str, Any]]
+    images: Sequence[ImageRef]
+    files: Mapping[str, bytes]
+    notes: Mapping[str, Any]
+
+    @property
+    def names(self) -> set[str]:
+        """Names of the files."""
+        return {_layout.SPEC, _layout.PLAN, _layout.IMAGES, _layout.ENVIRONMENT, *self.files}
+
+    def write(self, folder: Path) -> None:
+        """Write every file; the one last by which a folder is known as a study."""
+        # Where it is computed is no part of what a study is.
+        spec = self.spec.model_copy(update={"execution": LocalExecution()})
+        _write(folder / _layout.SPEC, spec_to_yaml(spec).encode())
+        _layout.write_table(folder / _layout.PLAN, pa.Table.from_pylist([dict(row) for row in self.plan]))
+        images = pa.Table.from_pylist([image._asdict() for image in self.images])
+        _layout.write_table(folder / _layout.IMAGES, images)
+        for name, content in self.files.items():
+            _write(folder / name, content)
+        environment = {"frozen": self.frozen, "incidental": {**incidental(), **self.notes}}
+        _layout.write_json(folder / _layout.ENVIRONMENT, environment)
+
+
+def make_folder(path: Path, content: Content) -> None:
     """Write a study's folder beside its place, and move it there in one step.
 
     Raises
@@ -46,22 +81,10 @@ def make_folder(
     StudyError
         If it cannot be written; nothing is left then.
     """
-    tables = {
-        _layout.PLAN: pa.Table.from_pylist([dict(row) for row in plan]),
-        _layout.IMAGES: pa.Table.from_pylist([image._asdict() for image in images]),
-    }
     scratch = path.with_name(f".{path.name}.{secrets.token_hex(4)}{TEMPORARY}")
     try:
         (scratch / _layout.DETECTIONS).mkdir(parents=True)
-        _write_text(scratch / _layout.SPEC, spec_to_yaml(spec))
-        for name, table in tables.items():
-            _layout.write_table(scratch / name, table)
-        for name, content in files.items():
-            write_whole(scratch / name, lambda file, content=content: file.write(content), StudyError)  # type: ignore[misc]
-        _layout.write_json(
-            scratch / _layout.ENVIRONMENT,
-            {"frozen": frozen, "incidental": {**incidental(), **notes}},
-        )
+        content.write(scratch)
         scratch.rename(path)  # takes the place of an empty folder, too
         sync_folder(path.parent)
     except OSError as error:
@@ -70,5 +93,5 @@ def make_folder(
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _write_text(path: Path, text: str) -> None:
-    write_whole(path, lambda file: file.write(text.encode()), StudyError)
+def _write(path: Path, content: bytes) -> None:
+    write_whole(path, lambda file: file.write(content), StudyError)

@@ -1,9 +1,9 @@
 """A study's folder: made whole, filled shard by shard, and never with results of another study."""
 
 import json
-import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,39 +11,44 @@ import pyarrow as pa
 
 from ..errors import StudyChangedError, StudyError
 from ..files import TEMPORARY
+from ..places import is_remote, place_of, reached
 from ..spec import StudySpec
 from . import _layout
-from ._create import ImageRef, make_folder
+from ._chunks import Chunks
+from ._create import Content, ImageRef, make_folder
 from ._facts import FORMAT, differences, fingerprint, listed
 from ._frozen import read_frozen
+from ._holder import Holder
 from ._lock import locked
+from ._log import Log
 from ._rows import Row, rows_to_table
-from ._shards import is_whole, read_shard, write_shard
+from ._shards import in_parallel, is_whole, read_shard, write_shard
 
 
 class StudyFolder:
     """A study's folder, to write into; `Study` reads one.
 
     Images come in batches of a fixed size, and some whole batches make a shard. A finished batch is kept as a part,
-    and the parts of a finished shard become its file. All files are moved into place when they are whole.
+    and the parts of a finished shard become its file. All files are seen when they are whole.
 
     Parameters
     ----------
-    path : Path
-        A folder made by `create`.
+    path : Path or str
+        A folder made by `create`, or the URL of one.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path | str) -> None:
+        self.path = path = place_of(path)
         self.frozen, self.n_variants, self.n_images = read_frozen(path)
         self.fingerprint = fingerprint(self.frozen)
         self.batch_size: int = self.frozen["batch_size"]
         self.shard_batches: int = self.frozen["shard_batches"]
+        self._log = Log(path)
 
     @classmethod
     def create(
         cls,
-        path: Path,
+        path: Path | str,
         spec: StudySpec,
         facts: Mapping[str, Any],
         plan: Sequence[Mapping[str, Any]],
@@ -58,8 +63,8 @@ class StudyFolder:
 
         Parameters
         ----------
-        path : Path
-            A folder that is not there, is empty, or holds this study.
+        path : Path or str
+            A folder that is not there, is empty, or holds this study; or such a prefix of an object store, by its URL.
         spec : StudySpec
         facts : mapping
             What else must be the same when the study goes on, as plain data: versions, checksums, the device.
@@ -83,7 +88,7 @@ class StudyFolder:
         frozen = {
             **facts,
             "format": FORMAT,
-            "spec": spec.model_dump(mode="json"),
+            "spec": spec.identity,
             "plan": fingerprint({"rows": list(plan)}),
             "variants": len(plan),
             "images": {"count": len(images), "sha256": fingerprint({"images": [list(i) for i in images]})},
@@ -92,12 +97,32 @@ class StudyFolder:
         }
         # As it will be read again: tuples are lists in JSON.
         frozen = json.loads(json.dumps(frozen))
+        path = place_of(path)
+        content = Content(spec, frozen, plan, images, files or {}, notes or {})
+        if is_remote(path):
+            return cls._created_remotely(path, content)
         if (path / _layout.ENVIRONMENT).is_file():
             return cls._continued(path, frozen)
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
             raise StudyError(f"{path} holds files and is no study. Give a new or empty folder.")
-        make_folder(path, spec, frozen, plan, images, files or {}, notes or {})
+        make_folder(path, content)
         return cls(path)
+
+    @classmethod
+    def _created_remotely(cls, path: Path, content: Content) -> "StudyFolder":
+        """In an object store, which moves no folders: file by file, under the lease that keeps others out."""
+        mark = path / _layout.ENVIRONMENT
+        with reached(path):
+            if not mark.exists():
+                known = {*content.names, _layout.DETECTIONS}
+                left = sorted(p.name for p in path.glob("*") if p.name not in known and p.suffix != ".lock")
+                if left:
+                    raise StudyError(f"{path} holds {left[0]} and is no study. Give a new or empty prefix.")
+                with locked(path):
+                    if not mark.exists():
+                        content.write(path)
+                        return cls(path)
+        return cls._continued(path, content.frozen)
 
     @classmethod
     def _continued(cls, path: Path, frozen: Mapping[str, Any]) -> "StudyFolder":
@@ -113,48 +138,85 @@ class StudyFolder:
         return folder
 
     @property
-    def batches(self) -> list[range]:
+    def batches(self) -> Chunks:
         """Images of each batch."""
-        size = self.batch_size
-        return [range(i, min(i + size, self.n_images)) for i in range(0, self.n_images, size)]
+        return Chunks(self.n_images, self.batch_size)
 
     @property
-    def shards(self) -> list[range]:
+    def shards(self) -> Chunks:
         """Batches of each shard."""
-        n, size = len(self.batches), self.shard_batches
-        return [range(i, min(i + size, n)) for i in range(0, n, size)]
+        return Chunks(len(self.batches), self.shard_batches)
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
+    def locked(
+        self, holder: Holder | None = None, say: Callable[[str], object] = lambda _text: None
+    ) -> Iterator[None]:
         """Hold the folder alone, and clear away what a run that was killed has left half-written.
+
+        Parameters
+        ----------
+        holder : Holder, optional
+            What is told of this run meanwhile.
+        say : callable, optional
+            Takes messages for people.
 
         Raises
         ------
         StudyLockedError
             If another run holds it.
         """
-        with locked(self.path) as before:
+        with locked(self.path, holder, say) as before:
             if before is not None:
                 self.log("taken over", **{k: before[k] for k in ("host", "pid", "since") if k in before})
-            for place in (self.path, self.path / _layout.DETECTIONS):
-                for left in place.glob(f".*{TEMPORARY}"):
-                    with suppress(OSError):
-                        left.unlink()
-            yield
+            if not is_remote(self.path):
+                for place in (self.path, self.path / _layout.DETECTIONS):
+                    for left in place.glob(f".*{TEMPORARY}"):
+                        with suppress(OSError):
+                            left.unlink()
+            try:
+                yield
+            finally:
+                self._log.flush()
 
-    def done(self) -> list[bool]:
-        """Whether each batch is finished; files that are damaged do not count."""
+    def done(self, *, look: bool = True) -> list[bool]:
+        """Whether each batch is finished.
+
+        Parameters
+        ----------
+        look : bool
+            Look into every file: those that are damaged do not count. Without it, what is listed counts, which is
+            enough in an object store, where nothing is half there.
+        """
         done = [False] * len(self.batches)
-        for number, batches in enumerate(self.shards):
-            if self._is_whole(self._shard(number), batches):
+        for _, batches, good in self._checked(look=look):
+            if good:
                 done[batches.start : batches.stop] = [True] * len(batches)
-                continue
-            for batch in batches:
-                done[batch] = self._is_whole(self._part(number, batch), range(batch, batch + 1))
         return done
 
+    def _checked(self, *, look: bool = True, drop: bool = False) -> Iterator[tuple[str, range, bool]]:
+        """Every file of detections: its name, its batches, and whether it is whole."""
+        with reached(self.path):
+            names = {path.name for path in (self.path / _layout.DETECTIONS).glob("*.parquet")}
+        files = [
+            (name, batches)
+            for number, each in enumerate(self.shards)
+            for name, batches in (
+                (_layout.shard_name(number), each),
+                *((_layout.part_name(number, batch), range(batch, batch + 1)) for batch in each),
+            )
+            if name in names
+        ]
+        folder = self.path / _layout.DETECTIONS
+        checks = [partial(self._is_whole, folder / name, batches) for name, batches in files if look]
+        whole = in_parallel(checks, is_remote(self.path)) if look else [True] * len(files)
+        for (name, batches), good in zip(files, whole, strict=True):
+            if drop and not good:
+                self.log("damaged", file=name)
+                (folder / name).unlink()
+            yield name, batches, good
+
     def write_batch(self, batch: int, rows: Iterable[Row]) -> None:
-        """Keep a finished batch; with the last one of a shard, the shard.
+        """Keep a finished batch: as a part of its shard, which `join` makes of all of them.
 
         Raises
         ------
@@ -164,11 +226,11 @@ class StudyFolder:
         table = rows_to_table(rows)
         self._require_all(table, batch)
         number = batch // self.shard_batches
-        if len(self.shards[number]) == 1:
+        batches = self.shards[number]
+        if len(batches) == 1:
             write_shard(self._shard(number), table, self.fingerprint)
             return
         write_shard(self._part(number, batch), table, self.fingerprint)
-        self.join(number)
 
     def join(self, number: int) -> None:
         """Make a shard of its parts, if all are there."""
@@ -183,28 +245,32 @@ class StudyFolder:
                 with suppress(OSError):
                     part.unlink()
 
-    def tidy(self) -> None:
-        """Join what a killed run has left in parts, and drop what is damaged."""
-        for number, batches in enumerate(self.shards):
-            shard = self._shard(number)
-            if shard.exists() and not self._is_whole(shard, batches):
-                self.log("damaged", file=shard.name)
-                shard.unlink()
-            for batch in batches:
-                part = self._part(number, batch)
-                if part.exists() and not self._is_whole(part, range(batch, batch + 1)):
-                    self.log("damaged", file=part.name)
-                    part.unlink()
+    def tidy(self) -> list[bool]:
+        """Drop what is damaged, and join what a killed run has left in parts; gives which batches are finished."""
+        done, in_parts = [False] * len(self.batches), set[int]()
+        for name, batches, good in self._checked(drop=True):
+            if good:
+                done[batches.start : batches.stop] = [True] * len(batches)
+            if name.startswith("part-"):
+                in_parts.add(batches.start // self.shard_batches)
+        for number in sorted(in_parts):
             self.join(number)
+        return done
+
+    def left_of(self, number: int) -> list[int]:
+        """Batches of a shard that are not finished."""
+        batches = self.shards[number]
+        if self._is_whole(self._shard(number), batches):
+            return []
+        return [
+            batch
+            for batch in batches
+            if not self._is_whole(self._part(number, batch), range(batch, batch + 1))
+        ]
 
     def log(self, event: str, **fields: Any) -> None:
         """Append a line to the log."""
-        entry = {"time": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "event": event, **fields}
-        try:
-            with (self.path / _layout.LOG).open("a", encoding="utf-8") as file:
-                file.write(json.dumps(entry, ensure_ascii=False) + "\n")
-        except OSError as error:
-            raise StudyError(f"{self.path / _layout.LOG} cannot be written: {error.strerror}.") from error
+        self._log.append(event, **fields)
 
     def _shard(self, number: int) -> Path:
         return self.path / _layout.DETECTIONS / _layout.shard_name(number)

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import StudyError
+from ..places import is_remote
 from . import _layout
 from ._facts import FORMAT
 
@@ -16,7 +17,7 @@ def read_frozen(path: Path) -> tuple[dict[str, Any], int, int]:
     StudyError
         If there is no study, it is damaged, or of a newer format.
     """
-    if not path.is_dir():
+    if not is_remote(path) and not path.is_dir():
         raise StudyError(f"{path} is no study: there is no such folder.")
     content = _layout.read_json(path / _layout.ENVIRONMENT)
     frozen = content.get("frozen") if isinstance(content, dict) else None

@@ -1,6 +1,6 @@
 """One batch of images through all variants, whatever its images and the accelerator's memory do."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -10,8 +10,7 @@ from ..plan import Variant
 from ._loading import Loaded, load
 from ._passes import Passes, References
 from ._rows import Row, is_finite
-
-OnBadImage = Literal["fail", "skip"]
+from ._task import OnBadImage
 
 
 @dataclass
@@ -31,8 +30,6 @@ class BatchWork:
     on_bad_image : {"fail", "skip"}
     log : callable
         ``log(event, **fields)``.
-    advance : callable
-        Called after each variant, with its id.
     """
 
     detector: Detector
@@ -42,10 +39,9 @@ class BatchWork:
     paths: Sequence[Path]
     on_bad_image: OnBadImage
     log: Callable[..., None]
-    advance: Callable[[str], object]
 
-    def rows(self, loaded: Loaded) -> list[Row]:
-        """A row for each variant and image, bad ones included."""
+    def rows(self, loaded: Loaded) -> Generator[str, None, list[Row]]:
+        """Run a batch: yields the id of each variant that is done, gives a row for each variant and image."""
         rows = [
             Row(number, image, "bad image", 0, 0, None)
             for image, _ in loaded.bad
@@ -56,7 +52,7 @@ class BatchWork:
         if loaded.batch is None:
             return rows
         try:
-            return rows + self._found(loaded.images, loaded.batch)
+            return rows + (yield from self._found(loaded.images, loaded.batch))
         except RuntimeError as error:
             if not _is_out_of_memory(error) or len(loaded.images) < 2:
                 raise
@@ -65,18 +61,18 @@ class BatchWork:
         half = (len(loaded.images) + 1) // 2
         self.log("out of memory", images=len(loaded.images), now=half)
         for images in (loaded.images[:half], loaded.images[half:]):
-            rows += self.rows(load(self.detector, self.paths, images, self.on_bad_image))
+            rows += yield from self.rows(load(self.detector, self.paths, images, self.on_bad_image))
         return rows
 
-    def _found(self, images: Sequence[int], batch: Any) -> list[Row]:
+    def _found(self, images: Sequence[int], batch: Any) -> Generator[str, None, list[Row]]:
         numbers = {variant.id: number for number, variant in enumerate(self.variants)}
         rows = []
-        for outcome in self.passes.over(batch, self.variants, self.references):
+        for outcome in self.passes.over(batch, self.variants, self.references, images[0]):
             number = numbers[outcome.variant.id]
             for image, found in zip(images, outcome.found, strict=True):
                 status: Literal["ok", "not finite"] = "ok" if is_finite(found) else "not finite"
                 rows.append(Row(number, image, status, outcome.masked, outcome.changed, found))
-            self.advance(outcome.variant.id)
+            yield outcome.variant.id
         return rows
 
 

@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from ..detectors import Detector, LossDetector
 from ..errors import StudyError
 from ..plan import Variant, plan, reference_images, scores_needed, weight_norms
+from ..places import is_remote
 from ..spec import StudySpec
+from . import _layout
 from ._progress import MakeBar, counted
 
 
@@ -88,10 +90,15 @@ class ReferenceActivations:
             self._fitted[variant.id] = self._fit(variant)
         return self._fitted[variant.id]
 
+    def gather(self) -> None:
+        """Gather and fit all that any variant needs, and keep it: for workers that find it in the folder then."""
+        for variant in self._needing:
+            self(variant)
+
     def _reference(self) -> Any:
         from ..torch import gather_reference, load_reference, reference_sites
 
-        path = self._folder / "reference.npz"
+        path = self._folder / _layout.REFERENCE
         if self._gathered is None and path.exists():
             self._gathered = load_reference(path)
         if self._gathered is None:
@@ -113,7 +120,7 @@ class ReferenceActivations:
         from ..torch import fit_optimal, load_reference
 
         name = hashlib.sha256(variant.id.encode()).hexdigest()[:24]
-        path = self._folder / "optimal" / f"{name}.npz"
+        path = self._folder / _layout.OPTIMAL / f"{name}.npz"
         if path.exists():
             return load_reference(path)
         intervention: Any = variant.intervention
@@ -128,7 +135,8 @@ class ReferenceActivations:
             learning_rate=intervention.learning_rate,
             seed=variant.seed,
         )
-        path.parent.mkdir(exist_ok=True)
+        if not is_remote(path):
+            path.parent.mkdir(exist_ok=True)
         fitted.save(path)
         return fitted
 

@@ -1,6 +1,8 @@
 """Names of a study folder's files, and reading the small ones of them."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ import pyarrow.parquet as pq
 
 from ..errors import StudyError
 from ..files import write_whole
+from ..places import is_remote, reached
 
 SPEC = "spec.yaml"
 ENVIRONMENT = "environment.json"
@@ -17,6 +20,9 @@ IMAGES = "images.parquet"
 DETECTIONS = "detections"
 EFFECTS = "effects.parquet"
 LOG = "log.jsonl"
+REFERENCE = "reference.npz"
+OPTIMAL = "optimal"
+BLOCK_BYTES = 2**20
 
 
 def shard_name(number: int) -> str:
@@ -44,11 +50,24 @@ def read_json(path: Path) -> Any:
         If the file is missing or damaged.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        with reached(path):
+            return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise StudyError(f"{path.parent} is no study: it holds no {path.name}.") from None
     except (OSError, ValueError, RecursionError) as error:
         raise StudyError(f"{path} is damaged: {' '.join(str(error).split())[:200]}.") from error
+
+
+@contextmanager
+def parquet_file(path: Path) -> Iterator[pq.ParquetFile]:
+    """Open a Parquet file; of one in an object store, only what is asked for is fetched, in blocks."""
+    if not is_remote(path):
+        with pq.ParquetFile(path) as file:
+            yield file
+        return
+    options: Any = {"block_size": BLOCK_BYTES}  # of fsspec's files
+    with reached(path), path.open("rb", **options) as source, pq.ParquetFile(source) as file:
+        yield file
 
 
 def write_table(path: Path, table: pa.Table) -> None:
@@ -64,10 +83,11 @@ def read_table(path: Path, columns: tuple[str, ...]) -> pa.Table:
     StudyError
         If the file is missing, damaged, or lacks a column.
     """
-    if not path.is_file():
-        raise StudyError(f"{path.parent} is no study: it holds no {path.name}.")
+    with reached(path):
+        if not path.is_file():
+            raise StudyError(f"{path.parent} is no study: it holds no {path.name}.")
     try:
-        with pq.ParquetFile(path) as file:
+        with parquet_file(path) as file:
             table = file.read()
         table.validate(full=True)
     except (pa.ArrowException, OSError, KeyError, ValueError, OverflowError) as error:

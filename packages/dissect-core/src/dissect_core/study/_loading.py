@@ -1,6 +1,6 @@
 """Batches of images, read ahead of the detector."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -66,7 +66,7 @@ def loaded_ahead(
     batches: Sequence[Sequence[int]],
     on_bad_image: Literal["fail", "skip"] = "fail",
     ahead: int = 2,
-) -> Iterator[Loaded]:
+) -> Generator[Loaded, None, None]:
     """Batches in order, some of them read in a thread while the detector is busy with the ones before.
 
     Decoding and resizing release Python's lock, so that a thread keeps up without copying batches between processes.

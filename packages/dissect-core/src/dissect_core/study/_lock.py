@@ -1,27 +1,33 @@
 """One run at a time in a study's folder."""
 
 import json
-import os
-import socket
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 
 from ..errors import StudyError, StudyLockedError
+from ..files import write_whole
+from ..places import is_remote, reached
+from . import _lease
+from ._holder import Holder, say_who
 
 LOCK = "run.lock"
 HOLDER = "run.json"
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[dict[str, object] | None]:
+def locked(
+    folder: Path, holder: Holder | None = None, say: Callable[[str], object] = lambda _text: None
+) -> Iterator[dict[str, Any] | None]:
     """Hold a folder for the length of a block.
 
-    The system's own file lock is what excludes others: it goes with its process, however that ends. Beside it stands
-    who holds it, for messages.
+    On a file system, its own file lock is what excludes others: it goes with its process, however that ends. Beside
+    it stands who holds it, for messages. In an object store it is a lease; see `_lease`.
 
     Yields
     ------
@@ -35,6 +41,11 @@ def locked(folder: Path) -> Iterator[dict[str, object] | None]:
     StudyError
         If the folder cannot be locked.
     """
+    holder = holder or Holder()
+    if is_remote(folder):
+        with _lease.leased(folder, holder, say) as before:
+            yield before
+        return
     lock = FileLock(folder / LOCK, timeout=0, thread_local=False)
     try:
         lock.acquire()
@@ -49,24 +60,42 @@ def locked(folder: Path) -> Iterator[dict[str, object] | None]:
             "be written, on a file system that has locks."
         ) from error
     try:
-        before = _holder(folder)
-        me = {
-            "host": socket.gethostname(),
-            "pid": os.getpid(),
-            "since": time.strftime("%Y-%m-%d %H:%M:%S %z"),
-        }
-        # Written in place: who reads half of it meanwhile says "another process".
-        (folder / HOLDER).write_text(json.dumps(me) + "\n", encoding="utf-8")
-        try:
+        before = _told(folder)
+        with _telling(folder, holder):
             yield before
-        finally:  # a kill leaves it there
-            with suppress(OSError):
-                (folder / HOLDER).unlink()
     finally:
         lock.release()
 
 
-def _holder(folder: Path) -> dict[str, object] | None:
+@contextmanager
+def _telling(folder: Path, holder: Holder) -> Iterator[None]:
+    """Keep beside a lock who holds it and how far that is; a kill leaves it there."""
+    end = threading.Event()
+    _tell(folder, holder)
+
+    def tell() -> None:
+        while not end.wait(_lease.SECONDS_BETWEEN_BEATS):
+            holder.beat += 1
+            with suppress(StudyError):  # a disk that is full at the moment
+                _tell(folder, holder)
+
+    teller = threading.Thread(target=tell, name="dissect-holder", daemon=True)
+    teller.start()
+    try:
+        yield
+    finally:
+        end.set()
+        teller.join()
+        with suppress(OSError):
+            (folder / HOLDER).unlink()
+
+
+def _tell(folder: Path, holder: Holder) -> None:
+    text = json.dumps(holder.told()) + "\n"
+    write_whole(folder / HOLDER, lambda file: file.write(text.encode()), StudyError)
+
+
+def _told(folder: Path) -> dict[str, Any] | None:
     try:
         told = json.loads((folder / HOLDER).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
@@ -74,22 +103,33 @@ def _holder(folder: Path) -> dict[str, object] | None:
     return told if isinstance(told, dict) else None
 
 
-def is_locked(folder: Path) -> bool:
-    """Whether a run is at work in a folder, of this or of another process."""
+def at_work(folder: Path) -> dict[str, Any] | None:
+    """What the run tells that is at work in a folder, of this or of another process; None if there is none.
+
+    In an object store this is judged by when a lease was renewed last, against this machine's clock.
+    """
+    if is_remote(folder):
+        found = _lease.newest(folder)
+        if found is None or found[1].get("released") or _age(folder, found[0]) > 2 * _lease.SECONDS_OF_SILENCE:
+            return None
+        return found[1]
     if not (folder / LOCK).exists():
-        return False
+        return None
     try:
         with FileLock(folder / LOCK, timeout=0, thread_local=False):
-            return False
+            return None
     except Timeout:
-        return True
+        return _told(folder) or {}
     except (OSError, NotImplementedError):  # a folder that cannot be written can be read all the same
-        return False
+        return None
+
+
+def _age(folder: Path, number: int) -> float:
+    place: Any = folder / _lease.NAME.format(number)
+    with reached(folder):
+        return time.time() - float(place.stat().st_mtime)
 
 
 def holder_of(folder: Path) -> str:
     """Who holds a folder, for people."""
-    told = _holder(folder)
-    if told is None:
-        return "another process"
-    return f"process {told.get('pid')} on {told.get('host')}, since {told.get('since')}"
+    return say_who(_told(folder))

@@ -41,8 +41,10 @@ class Outcome:
 class Passes(Protocol):
     """How variants are run on a batch."""
 
-    def over(self, batch: Any, variants: Sequence[Variant], references: References) -> Iterator[Outcome]:
-        """Outcome of every variant, in any order."""
+    def over(
+        self, batch: Any, variants: Sequence[Variant], references: References, number: int = 0
+    ) -> Iterator[Outcome]:
+        """Outcome of every variant, in any order; `number` tells the batch from the others of the study."""
         ...
 
 
@@ -53,7 +55,9 @@ class PlainPasses:
     detector: Detector
     precision: Precision = "full"
 
-    def over(self, batch: Any, variants: Sequence[Variant], references: References) -> Iterator[Outcome]:
+    def over(
+        self, batch: Any, variants: Sequence[Variant], references: References, number: int = 0
+    ) -> Iterator[Outcome]:
         """Outcome of every variant, in the order given."""
         with self._as_replayed():
             for variant in variants:
@@ -109,20 +113,21 @@ class ReplayedPasses:
     verified: int = 0
     effects: dict[str, Any] = field(default_factory=dict, repr=False)
     seconds: dict[str, float] = field(default_factory=dict)
-    _batches: int = 0
     _replay: Any = field(default=None, repr=False)
 
-    def over(self, batch: Any, variants: Sequence[Variant], references: References) -> Iterator[Outcome]:
+    def over(
+        self, batch: Any, variants: Sequence[Variant], references: References, number: int = 0
+    ) -> Iterator[Outcome]:
         """Outcome of every variant, those with the latest first use first."""
         from ..torch.replay import EffectPass, PrefixReplay
 
-        if self._replay is None:
+        is_first = self._replay is None
+        if is_first:
             self._replay = PrefixReplay(self.detector.model, self._predicted, max_bytes=self.max_bytes)
-        number, self._batches = self._batches, self._batches + 1
         clock = Stopwatch(self.seconds)
         with self._replay.on(batch, variants) as one:
             clock.stop("baseline")
-            if number == 0:
+            if is_first:
                 trace, moments = one.trace, [one.moment(variant) for variant in variants]
                 seconds = trace.seconds_after(0) + sum(map(trace.seconds_after, moments))
                 left_out = sum(map(trace.flops_before, moments))

@@ -1,47 +1,32 @@
 """Running a study: images outside, variants inside, and nothing lost."""
 
-import itertools
 import os
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-
-from ..detectors import Detector, TorchDetector
-from ..errors import StudyError
-from ..spec import StudySpec
-from . import _layout
+from ..detectors import Detector, open_detector
+from ..errors import StudyError, StudyLockedError
+from ..places import place_of
+from ..spec import DetectorSpec, Execution, LocalExecution, StudySpec
 from ._create import ImageRef
-from ._describe import describe, plan_rows
-from ._facts import versions
-from ._folder import StudyFolder
-from ._images import BatchWork, OnBadImage
-from ._inputs import ReferenceActivations, planned
-from ._loading import loaded_ahead
-from ._passes import Passes, PlainPasses, ReplayedPasses
+from ._holder import Holder
+from ._inputs import planned
+from ._local import run_here
 from ._precision import Precision, in_precision
-from ._progress import MakeBar, PassDone, Stopwatch, no_bar, say_beside_bars, tqdm_bar
+from ._progress import MakeBar, PassDone, say_beside_bars, tqdm_bar
 from ._stop import StopRequest, stop_on_interrupt
 from ._study import Study
-
-_EFFECTS: pa.Schema = pa.schema(
-    [
-        ("id", pa.string()),
-        ("output_change", pa.float64()),
-        ("no_op", pa.string()),
-        ("flops_saved", pa.float64()),
-    ]
-)
+from ._task import Described, OnBadImage, Task, open_folder
 
 
 def run(
     spec: StudySpec,
-    detector: Detector,
+    detector: Detector | DetectorSpec,
     images: Sequence[Path | str],
     out: Path | str,
     *,
+    execution: Execution | None = None,
     refs: Sequence[ImageRef] | None = None,
     truth: Any = None,
     facts: Mapping[str, Any] | None = None,
@@ -67,10 +52,14 @@ def run(
     Parameters
     ----------
     spec : StudySpec
-    detector : Detector
+    detector : Detector or DetectorSpec
+        The detector, or how to open it. Workers of a cluster are handed a copy of an open one.
     images : sequence of Path or str
     out : Path or str
-        The study's folder: not there, empty, or holding this study.
+        The study's folder: not there, empty, or holding this study. Or such a prefix of an object store, by its URL:
+        ``s3://bucket/study``.
+    execution : LocalExecution or RayExecution, optional
+        What computes it; as the spec says, if left out. It may be another one each time: the results are the same.
     refs : sequence of ImageRef, optional
         How the annotation file names and numbers the images; their file names and 0, 1, ... if left out.
     truth : object, optional
@@ -117,126 +106,57 @@ def run(
         If the folder holds a study that differs; all differences are named.
     StudyLockedError
         If another run is at work there.
+    ShardsFailedError
+        If workers of a cluster have given up a shard; all others are finished then.
     ReplayError
         If a verified pass differs.
     DissectError
         As the plan and the detector raise.
     """
-    _check(images, batch_size, shard_images, verify, ahead)
-    in_precision(detector, precision)  # before anything is written
-    paths, out = [Path(image) for image in images], Path(out)
-    refs = refs or [ImageRef(path.name, number) for number, path in enumerate(paths)]
-    if len(refs) != len(paths):
-        raise StudyError(f"`refs` must name each of {len(paths)} images, got {len(refs)}.")
-    variants = planned(spec, detector, paths, truth, bar)
-    folder = StudyFolder.create(
-        out,
+    task = Task(
         spec,
-        {
-            **(facts or {}),
-            "detector": describe(detector),
-            "versions": versions(),
-            "precision": precision,
-            "on_bad_image": on_bad_image,
-        },
-        plan_rows(variants, detector),
-        refs,
+        [Path(image) for image in images],
+        place_of(out),
         batch_size=batch_size,
-        shard_batches=-(-shard_images // batch_size),
-        files=files,
-        notes={"image_folder": _common_folder(paths)},
+        shard_images=shard_images,
+        replay=replay,
+        verify=verify,
+        max_bytes=max_bytes,
+        precision=precision,
+        on_bad_image=on_bad_image,
+        ahead=ahead,
     )
+    task.check()
+    refs = refs or [ImageRef(path.name, number) for number, path in enumerate(task.paths)]
+    if len(refs) != len(task.paths):
+        raise StudyError(f"`refs` must name each of {len(task.paths)} images, got {len(refs)}.")
+    kept = {"facts": facts or {}, "files": files or {}, "notes": {"image_folder": _common_folder(task.paths)}}
     request = StopRequest() if stop is None else stop
-    passes: Passes = PlainPasses(detector, precision)
-    if replay and isinstance(detector, TorchDetector):
-        passes = ReplayedPasses(detector, verify, spec.seed, max_bytes, precision)
-    with folder.locked(), stop_on_interrupt(request, say):
-        folder.tidy()
-        references = ReferenceActivations(spec, detector, variants, paths, truth, folder.path, bar)
-        left = [number for number, done in enumerate(folder.done()) if not done]
-        if isinstance(passes, ReplayedPasses):
-            passes.on_first = lambda seconds, share: say(_estimate(seconds, share, len(left), len(variants)))
-            passes.wants_effects = not (folder.path / _layout.EFFECTS).exists()
-        begun, seconds = time.perf_counter(), dict[str, float]()
-        clock = Stopwatch(seconds)
-        folder.log("started" if len(left) == len(folder.batches) else "resumed", batches=len(left))
-        total = len(folder.batches) * len(variants)
-        counter = itertools.count(total - len(left) * len(variants) + 1)
-        with (bar if left else no_bar)(len(left) * len(variants), "pass", spec.name) as shown:
+    holder = Holder(on_lost=request.ask)
+    execution = execution or spec.execution
+    if not isinstance(execution, LocalExecution):
+        from ..cluster import run_on_cluster
 
-            def advance(variant: str) -> None:
-                shown.update(1)
-                if watch is not None:
-                    watch(PassDone(min(next(counter), total), total, variant))  # halves run again
-
-            work = BatchWork(
-                detector,
-                passes,
-                variants,
-                references,
-                paths,
-                on_bad_image,
-                folder.log,
-                advance,
-            )
-            ahead_of = loaded_ahead(detector, paths, [folder.batches[i] for i in left], on_bad_image, ahead)
-            for number, loaded in zip(left, ahead_of, strict=True):
-                clock.stop("waiting for images")
-                rows = work.rows(loaded)
-                clock.start()
-                _keep_effects(folder, passes)  # first, so that they are always those of the first batch
-                folder.write_batch(number, rows)
-                clock.stop("writing")
-                if request.asked:
-                    break
-        folder.log(
-            "finished" if all(folder.done()) else "stopped",
-            seconds=round(time.perf_counter() - begun, 3),
-            stages={k: round(v, 3) for k, v in {**seconds, **getattr(passes, "seconds", {})}.items()},
-            verified=getattr(passes, "verified", 0),
+        run_on_cluster(
+            task, detector, execution, refs, kept, truth, bar=bar, watch=watch, request=request, holder=holder, say=say
         )
-    return Study.open(out)
+    else:
+        opened = open_detector(detector) if isinstance(detector, DetectorSpec) else detector
+        in_precision(opened, precision)  # before anything is written
+        described = Described.of(task, opened, planned(spec, opened, task.paths, truth, bar))
+        folder = open_folder(task, described, refs, **kept)
+        with folder.locked(holder, say), stop_on_interrupt(request, say):
+            run_here(
+                task, opened, described, folder, truth, bar=bar, watch=watch, request=request, holder=holder, say=say
+            )
+    if holder.is_lost:
+        raise StudyLockedError(
+            f"The study {task.out} was taken over by {holder.taken_by}, as this run was not heard of for too long. "
+            "What it has finished is kept; wait for the other one."
+        )
+    return Study.open(task.out)
 
 
 def _common_folder(paths: Sequence[Path]) -> str:
     """Where the images lie, for reports that show some of them."""
     return os.path.commonpath([path.resolve().parent for path in paths])
-
-
-def _estimate(seconds: float, share: float, n_batches: int, n_variants: int) -> str:
-    """What a run will take, for people."""
-    total = seconds * n_batches
-    text = (
-        f"{total:.0f} s"
-        if total < 120
-        else f"{total / 60:.0f} min"
-        if total < 7200
-        else f"{total / 3600:.1f} h"
-    )
-    replayed = f"; prefix replay leaves out {share:.0%} of the operations" if share else ""
-    batches = "one batch" if n_batches == 1 else f"{n_batches:,} batches"
-    return f"about {text} for {n_variants:,} variants over {batches}{replayed}"
-
-
-def _keep_effects(folder: StudyFolder, passes: Passes) -> None:
-    """Write what variants change in the outputs of what they ablate, once."""
-    effects = passes.effects if isinstance(passes, ReplayedPasses) else {}
-    path = folder.path / _layout.EFFECTS
-    if effects and not path.exists():
-        rows = [effects[name] for name in sorted(effects)]
-        columns = {field.name: [getattr(row, field.name) for row in rows] for field in _EFFECTS}
-        _layout.write_table(path, pa.table(columns, schema=_EFFECTS))
-
-
-def _check(images: Sequence[Any], batch_size: int, shard_images: int, verify: float, ahead: int) -> None:
-    if not images:
-        raise StudyError("`images` must name at least one, got none.")
-    for name, value, least in (
-        ("batch_size", batch_size, 1),
-        ("shard_images", shard_images, 1),
-        ("ahead", ahead, 0),
-    ):
-        if value < least:
-            raise StudyError(f"`{name}` must be {least} or more, got {value}.")
-    if not 0 <= verify <= 1:
-        raise StudyError(f"`verify` must be a share in [0, 1], got {verify}.")

@@ -1,6 +1,7 @@
 """Shards: Parquet files with the detections of all variants on some images, whole or not there at all."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pyarrow as pa
@@ -9,11 +10,13 @@ import pyarrow.parquet as pq
 
 from ..errors import StudyError
 from ..files import write_whole
+from . import _layout
 from ._rows import SCHEMA
 
 MARK = b"dissect_core.study"
 ROWS_OF_A_GROUP = 256
 """About how many rows are read together: enough to compress, few enough to read one variant alone."""
+REQUESTS_AT_ONCE = 32
 _DAMAGE = (pa.ArrowException, OSError, KeyError, ValueError, OverflowError, MemoryError)
 
 
@@ -46,11 +49,19 @@ def _group_size(table: pa.Table) -> int:
 def is_whole(path: Path, fingerprint: str, n_rows: int) -> bool:
     """Whether a file is a shard of this study with all of its rows."""
     try:
-        with pq.ParquetFile(path) as file:
+        with _layout.parquet_file(path) as file:
             _check(file, path, fingerprint)
             return bool(file.metadata.num_rows == n_rows)
     except (StudyError, *_DAMAGE):
         return False
+
+
+def in_parallel(checks: Sequence[Callable[[], bool]], at_once: bool) -> list[bool]:
+    """Results of checks, many at a time where each waits for an object store."""
+    if not at_once:
+        return [check() for check in checks]
+    with ThreadPoolExecutor(REQUESTS_AT_ONCE) as pool:
+        return list(pool.map(lambda check: check(), checks))
 
 
 def read_shard(
@@ -64,7 +75,7 @@ def read_shard(
         If the file is damaged, or no shard of this study.
     """
     try:
-        with pq.ParquetFile(path) as file:
+        with _layout.parquet_file(path) as file:
             _check(file, path, fingerprint)
             groups = list(range(file.num_row_groups))
             if variants is not None:

@@ -12,13 +12,16 @@ from numpy.typing import NDArray
 from ..components import near_matches
 from ..detectors import ImageDetections
 from ..errors import StudyError
-from ..spec import StudySpec, load_spec
+from ..places import is_remote, place_of, reached
+from ..spec import StudySpec, load_spec, parse_spec
 from . import _layout
 from ._create import ImageRef
 from ._facts import fingerprint
 from ._folder import StudyFolder
 from ._frozen import read_frozen
-from ._lock import holder_of, is_locked
+from ._holder import say_who
+from ._lock import at_work
+from ._log import read_log
 from ._rows import STATUSES, flat
 from ._shards import read_shard
 
@@ -87,6 +90,7 @@ class Study:
     Attributes
     ----------
     path : Path
+        Of one in an object store, a path of universal-pathlib, with the same methods.
     facts : mapping
         What must be the same when it goes on, as plain data.
     """
@@ -99,18 +103,29 @@ class Study:
     def open(cls, path: Path | str) -> "Study":
         """Open a study's folder. Nothing in it runs code, whoever made it.
 
+        Parameters
+        ----------
+        path : Path or str
+            A folder, or a URL like ``s3://bucket/study``.
+
         Raises
         ------
         StudyError
             If it is no study, damaged, or of a newer format.
         """
-        facts, _, _ = read_frozen(Path(path))
-        return cls(Path(path), facts)
+        place = place_of(path)
+        facts, _, _ = read_frozen(place)
+        return cls(place, facts)
 
     @cached_property
     def spec(self) -> StudySpec:
         """The specification it was begun with."""
-        return load_spec(self.path / _layout.SPEC)
+        path = self.path / _layout.SPEC
+        if not is_remote(path):
+            return load_spec(path)
+        with reached(path):
+            content = parse_spec(path.read_text(encoding="utf-8"), ".yaml", f"The spec {path}")
+        return load_spec(content)
 
     @cached_property
     def plan(self) -> pa.Table:
@@ -161,7 +176,7 @@ class Study:
 
     def progress(self) -> tuple[int, int]:
         """How many batches are finished, and how many there are."""
-        done = StudyFolder(self.path).done()
+        done = StudyFolder(self.path).done(look=not is_remote(self.path))
         return sum(done), len(done)
 
     @property
@@ -173,7 +188,26 @@ class Study:
     @property
     def held_by(self) -> str | None:
         """Who runs it at the moment, for people; None if nobody does."""
-        return holder_of(self.path) if is_locked(self.path) else None
+        return None if self.running is None else say_who(self.running)
+
+    @property
+    def running(self) -> dict[str, Any] | None:
+        """What the run tells that is at work at the moment, as plain data: `host`, `pid`, `since` and `news`."""
+        return at_work(self.path)
+
+    def log(self) -> list[dict[str, Any]]:
+        """What happened in its runs, in order: `time`, `event` and more of each."""
+        return read_log(self.path)
+
+    def failures(self) -> list[dict[str, Any]]:
+        """Shards that the last run has given up, each with its `shard`, `images` and `error`."""
+        found: list[dict[str, Any]] = []
+        for entry in self.log():
+            if entry["event"] in ("started", "resumed"):
+                found = []
+            elif entry["event"] == "shard failed":
+                found.append(entry)
+        return found
 
     def found(self, variant: str) -> Found:
         """What one variant found in all images that are finished.
@@ -236,9 +270,11 @@ class Study:
     def _files(self) -> list[Path]:
         """Every shard, and the parts of those that are not there: a kill may leave both."""
         folder = self.path / _layout.DETECTIONS
-        shards = sorted(folder.glob("shard-*.parquet"))
+        with reached(folder):
+            files = sorted(folder.glob("*.parquet"), key=lambda path: path.name)
+        shards = [path for path in files if path.name.startswith("shard-")]
         joined = {shard.stem.removeprefix("shard-") for shard in shards}
-        parts = sorted(folder.glob("part-*.parquet"))
+        parts = [path for path in files if path.name.startswith("part-")]
         return shards + [part for part in parts if part.stem.split("-")[1] not in joined]
 
     def _number(self, variant: str) -> int:

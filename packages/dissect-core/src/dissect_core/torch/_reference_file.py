@@ -15,6 +15,7 @@ from torch import Tensor
 from ..activation_specs import ActivationSite
 from ..errors import CheckpointError
 from ..files import write_whole
+from ..places import place_of
 from ._optimal_fit import OptimalFit
 from ._reference import Reference, Slot
 
@@ -83,7 +84,7 @@ def load_reference(path: str | Path) -> Reference:
     """
     try:
         # Opened here, because NumPy leaves a damaged file open.
-        with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as archive:
+        with place_of(path).open("rb") as file, np.load(file, allow_pickle=False) as archive:
             header = json.loads(bytes(archive["header"]))
             if header["format"] != _FORMAT:
                 raise ValueError(f"its format is {header['format']!r}, not {_FORMAT!r}")

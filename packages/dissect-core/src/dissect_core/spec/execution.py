@@ -1,0 +1,46 @@
+"""Where a study is computed: in this process, or by the workers of a Ray cluster. The numbers do not depend on it."""
+
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import BeforeValidator, Field
+
+from ._base import Spec
+
+
+class LocalExecution(Spec):
+    """In this process, one batch after the other."""
+
+    engine: Literal["local"] = Field(default="local", description="What runs the study.")
+
+
+class RayExecution(Spec):
+    """By workers of a Ray cluster, each with a detector of its own; a worker takes one shard of images at a time."""
+
+    engine: Literal["ray"] = Field(description="What runs the study.")
+    address: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Of the cluster: `auto` for the one that this machine belongs to, or host:port; left out, "
+        "Ray is started on this machine.",
+    )
+    workers: int | None = Field(
+        default=None,
+        ge=1,
+        description="The most workers at a time; those that do not fit wait for room. Left out: as many as fit.",
+    )
+    gpus_per_worker: float = Field(
+        default=0.0, ge=0, description="GPUs of each worker; 0.5 lets two of them share one."
+    )
+    cpus_per_worker: float = Field(
+        default=1.0, gt=0, description="CPU cores of each worker, and threads that torch computes with."
+    )
+
+
+def _as_engine(value: Any) -> Any:
+    """Let ``ray`` stand for ``{engine: ray}``."""
+    return {"engine": value} if isinstance(value, str) else value
+
+
+Execution: TypeAlias = Annotated[
+    Annotated[LocalExecution | RayExecution, Field(discriminator="engine")], BeforeValidator(_as_engine)
+]

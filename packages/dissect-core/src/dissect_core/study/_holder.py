@@ -1,0 +1,62 @@
+"""Who runs a study, and how far it says it is: for messages, and for `status` from elsewhere."""
+
+import os
+import socket
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass
+class Holder:
+    """A run that holds a study's folder.
+
+    Attributes
+    ----------
+    news : dict
+        How far it is, as plain data; the run changes it, and it is written now and then.
+    beat : int
+        Counts up while the run lives.
+    is_lost : bool
+        Whether another run has taken the folder over, because this one was not heard of for too long.
+    on_lost : callable
+        Called when that happens.
+    """
+
+    news: dict[str, Any] = field(default_factory=dict)
+    beat: int = 0
+    is_lost: bool = False
+    taken_by: str = ""
+    on_lost: Callable[[], object] = lambda: None
+    _since: str = field(default_factory=lambda: time.strftime("%Y-%m-%d %H:%M:%S %z"))
+
+    def told(self) -> dict[str, Any]:
+        """What stands in the folder."""
+        return {
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "since": self._since,
+            "beat": self.beat,
+            "news": dict(self.news),
+        }
+
+    def lose(self, to: str) -> None:
+        """Note that another run has taken over."""
+        self.is_lost, self.taken_by = True, to
+        self.on_lost()
+
+
+def say_who(told: Mapping[str, Any] | None) -> str:
+    """Who holds a folder, for people.
+
+    Examples
+    --------
+    >>> say_who({"host": "lab3", "pid": 12, "since": "2026-11-30 09:00:00"})
+    'process 12 on lab3, since 2026-11-30 09:00:00'
+    >>> say_who(None)
+    'another process'
+    """
+    if not told or "pid" not in told:
+        return "another process"
+    return f"process {told.get('pid')} on {told.get('host')}, since {told.get('since')}"

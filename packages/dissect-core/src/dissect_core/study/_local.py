@@ -1,0 +1,85 @@
+"""The local engine: a study in this process."""
+
+import itertools
+import time
+from collections.abc import Callable
+from typing import Any
+
+from ..detectors import Detector
+from . import _layout
+from ._batches import BatchDone, run_batches
+from ._folder import StudyFolder
+from ._holder import Holder
+from ._images import BatchWork
+from ._passes import ReplayedPasses
+from ._progress import MakeBar, PassDone, Stopwatch, no_bar
+from ._stop import StopRequest
+from ._task import Described, Task
+
+
+def run_here(
+    task: Task,
+    detector: Detector,
+    described: Described,
+    folder: StudyFolder,
+    truth: Any,
+    *,
+    bar: MakeBar,
+    watch: Callable[[PassDone], object] | None,
+    request: StopRequest,
+    holder: Holder,
+    say: Callable[[str], object],
+) -> None:
+    """Run what is left of a study, in a folder that is held."""
+    variants = described.variants
+    references = task.references(detector, variants, truth, folder.path, bar)
+    left = [number for number, done in enumerate(folder.tidy()) if not done]
+    passes = task.passes(detector)
+    if isinstance(passes, ReplayedPasses):
+        passes.on_first = lambda seconds, share: say(estimate(seconds, share, len(left), len(variants)))
+        passes.wants_effects = not (folder.path / _layout.EFFECTS).exists()
+    begun, seconds = time.perf_counter(), dict[str, float]()
+    clock = Stopwatch(seconds)
+    folder.log("started" if len(left) == len(folder.batches) else "resumed", batches=len(left))
+    total = len(folder.batches) * len(variants)
+    counter = itertools.count(total - len(left) * len(variants) + 1)
+    work = BatchWork(detector, passes, variants, references, task.paths, task.on_bad_image, folder.log)
+    with (bar if left else no_bar)(len(left) * len(variants), "pass", task.spec.name) as shown:
+        for step in run_batches(work, folder, left, task.ahead, clock):
+            if isinstance(step, BatchDone):
+                if request.asked:
+                    break
+                continue
+            shown.update(1)
+            number = min(next(counter), total)  # halves run again
+            holder.news.update(passes=number, total=total)
+            if watch is not None:
+                watch(PassDone(number, total, step))
+    folder.log(
+        "finished" if all(folder.done()) else "stopped",
+        seconds=round(time.perf_counter() - begun, 3),
+        stages={k: round(v, 3) for k, v in {**seconds, **getattr(passes, "seconds", {})}.items()},
+        verified=getattr(passes, "verified", 0),
+    )
+
+
+def estimate(seconds: float, share: float, n_batches: int, n_variants: int, n_workers: int = 1) -> str:
+    """What a run will take, for people.
+
+    Examples
+    --------
+    >>> estimate(0.5, 0.8, 100, 20, n_workers=10)
+    'about 5 s for 20 variants over 100 batches by 10 workers; prefix replay leaves out 80% of the operations'
+    """
+    total = seconds * n_batches / n_workers
+    text = (
+        f"{total:.0f} s"
+        if total < 120
+        else f"{total / 60:.0f} min"
+        if total < 7200
+        else f"{total / 3600:.1f} h"
+    )
+    replayed = f"; prefix replay leaves out {share:.0%} of the operations" if share else ""
+    batches = "one batch" if n_batches == 1 else f"{n_batches:,} batches"
+    workers = f" by {n_workers:,} workers" if n_workers > 1 else ""
+    return f"about {text} for {n_variants:,} variants over {batches}{workers}{replayed}"

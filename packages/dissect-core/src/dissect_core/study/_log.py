@@ -1,0 +1,82 @@
+"""What happened in a study's runs, as lines of JSON."""
+
+import json
+import secrets
+import time
+from pathlib import Path
+from typing import Any
+
+from ..errors import StudyError
+from ..places import is_remote, reached
+from . import _layout
+
+SECONDS_BETWEEN_WRITES = 5.0
+
+
+class Log:
+    """The log of a study's folder, to append to.
+
+    An object store cannot append: there, a run has an object of its own, which is written anew now and then.
+
+    Parameters
+    ----------
+    folder : Path
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._lines: list[str] = []
+        self._written, self._at = 0, 0.0
+        self._name = f"log-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{secrets.token_hex(3)}.jsonl"
+
+    def append(self, event: str, **fields: Any) -> None:
+        """Append a line.
+
+        Raises
+        ------
+        StudyError
+            If it cannot be written.
+        """
+        entry = {"time": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "event": event, **fields}
+        line = json.dumps(entry, ensure_ascii=False) + "\n"
+        if is_remote(self._folder):
+            self._lines.append(line)
+            if time.monotonic() - self._at > SECONDS_BETWEEN_WRITES:
+                self.flush()
+            return
+        path = self._folder / _layout.LOG
+        try:
+            with path.open("a", encoding="utf-8") as file:
+                file.write(line)
+        except OSError as error:
+            raise StudyError(f"{path} cannot be written: {error.strerror}.") from error
+
+    def flush(self) -> None:
+        """Write what is not written yet."""
+        if len(self._lines) > self._written:
+            with reached(self._folder):
+                (self._folder / self._name).write_bytes("".join(self._lines).encode())
+            self._written, self._at = len(self._lines), time.monotonic()
+
+
+def read_log(folder: Path) -> list[dict[str, Any]]:
+    """All entries, in order; lines that a kill has torn are left out."""
+    if is_remote(folder):
+        with reached(folder):
+            parts = sorted(folder.glob("log-*.jsonl"), key=lambda part: part.name)
+            texts = [part.read_bytes().decode(errors="replace") for part in parts]
+    else:
+        try:
+            texts = [(folder / _layout.LOG).read_text(encoding="utf-8", errors="replace")]
+        except OSError:
+            texts = []
+    entries = [_entry(line) for text in texts for line in text.splitlines()]
+    return [entry for entry in entries if entry is not None]
+
+
+def _entry(line: str) -> dict[str, Any] | None:
+    try:
+        entry = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return entry if isinstance(entry, dict) and {"event", "time"} <= entry.keys() else None

@@ -1,0 +1,140 @@
+"""What a study runs over and how, whatever engine runs it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from ..detectors import Detector, TorchDetector
+from ..errors import StudyError
+from ..plan import Variant
+from ..spec import StudySpec
+from ._create import ImageRef
+from ._describe import describe, plan_rows
+from ._facts import versions
+from ._folder import StudyFolder
+from ._inputs import ReferenceActivations
+from ._passes import Passes, PlainPasses, ReplayedPasses
+from ._precision import Precision, in_precision
+from ._progress import MakeBar
+
+OnBadImage = Literal["fail", "skip"]
+
+
+@dataclass(frozen=True)
+class Task:
+    """The arguments of `run` that its engines share; see there."""
+
+    spec: StudySpec
+    paths: Sequence[Path]
+    out: Path
+    batch_size: int = 1
+    shard_images: int = 32
+    replay: bool = True
+    verify: float = 0.0
+    max_bytes: int | None = None
+    precision: Precision = "full"
+    on_bad_image: OnBadImage = "fail"
+    ahead: int = 2
+
+    def check(self) -> None:
+        """Refuse what no study can be run with.
+
+        Raises
+        ------
+        StudyError
+            If an argument is out of range.
+        """
+        if not self.paths:
+            raise StudyError("`images` must name at least one, got none.")
+        for name, least in (("batch_size", 1), ("shard_images", 1), ("ahead", 0)):
+            value = getattr(self, name)
+            if value < least:
+                raise StudyError(f"`{name}` must be {least} or more, got {value}.")
+        if not 0 <= self.verify <= 1:
+            raise StudyError(f"`verify` must be a share in [0, 1], got {self.verify}.")
+        if self.precision not in get_args(Precision):
+            raise StudyError(
+                f"`precision` must be one of {', '.join(get_args(Precision))}, got {self.precision!r}."
+            )
+
+    @property
+    def shard_batches(self) -> int:
+        """Batches of a shard: whole ones, for at least the images asked for."""
+        return -(-self.shard_images // self.batch_size)
+
+    def passes(self, detector: Detector) -> Passes:
+        """How this detector's variants are run."""
+        if self.replay and isinstance(detector, TorchDetector):
+            return ReplayedPasses(
+                detector, self.verify, self.spec.seed, self.max_bytes, self.precision
+            )
+        return PlainPasses(detector, self.precision)
+
+    def references(
+        self, detector: Detector, variants: Sequence[Variant], truth: Any, folder: Path, bar: MakeBar
+    ) -> ReferenceActivations:
+        """Activations that its variants need, kept in a folder."""
+        return ReferenceActivations(self.spec, detector, variants, self.paths, truth, folder, bar)
+
+
+@dataclass(frozen=True)
+class Described:
+    """What a study's folder is made with, told by who has the detector.
+
+    Attributes
+    ----------
+    variants : sequence of Variant
+    rows : sequence of mapping
+        The plan as plain data.
+    facts : mapping
+        The detector's own facts, and the versions it is run with.
+    """
+
+    variants: Sequence[Variant]
+    rows: Sequence[Mapping[str, Any]]
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, task: Task, detector: Detector, variants: Sequence[Variant]) -> "Described":
+        """Describe a detector and the plan for it.
+
+        Raises
+        ------
+        StudyError
+            If the detector cannot compute in the precision that is asked for.
+        """
+        return cls(variants, plan_rows(variants, detector), facts_of(task, detector))
+
+
+def facts_of(task: Task, detector: Detector) -> dict[str, Any]:
+    """What must be the same wherever a study goes on, and on every worker."""
+    in_precision(detector, task.precision)
+    return {
+        "detector": describe(detector),
+        "versions": versions(),
+        "precision": task.precision,
+        "on_bad_image": task.on_bad_image,
+    }
+
+
+def open_folder(
+    task: Task,
+    described: Described,
+    refs: Sequence[ImageRef],
+    facts: Mapping[str, Any],
+    files: Mapping[str, bytes],
+    notes: Mapping[str, Any],
+) -> StudyFolder:
+    """Make the study's folder, or open one of the same study."""
+    return StudyFolder.create(
+        task.out,
+        task.spec,
+        {**facts, **described.facts},
+        described.rows,
+        refs,
+        batch_size=task.batch_size,
+        shard_batches=task.shard_batches,
+        files=files,
+        notes=notes,
+    )
