@@ -17,7 +17,7 @@ from . import _layout
 from ._chunks import Chunks
 from ._create import Content, ImageRef, make_folder
 from ._facts import FORMAT, differences, fingerprint, listed
-from ._frozen import read_frozen
+from ._frozen import read_frozen, read_threads
 from ._holder import Holder
 from ._lock import locked
 from ._log import Log
@@ -43,6 +43,7 @@ class StudyFolder:
         self.fingerprint = fingerprint(self.frozen)
         self.batch_size: int = self.frozen["batch_size"]
         self.shard_batches: int = self.frozen["shard_batches"]
+        self.threads = read_threads(path)
         self._log = Log(path)
 
     @classmethod

@@ -34,3 +34,11 @@ def read_frozen(path: Path) -> tuple[dict[str, Any], int, int]:
     if not all(isinstance(count, int) and count >= (i > 1) for i, count in enumerate(counts)):
         raise StudyError(f"{path / _layout.ENVIRONMENT} is damaged: its counts are not numbers.")
     return frozen, counts[0], counts[1]  # type: ignore[return-value]  # checked above
+
+
+def read_threads(path: Path) -> int | None:
+    """With how many threads torch computes in this study; None where that is not on record."""
+    content = _layout.read_json(path / _layout.ENVIRONMENT)
+    noted = content.get("incidental") if isinstance(content, dict) else None
+    threads = noted.get("threads") if isinstance(noted, dict) else None
+    return threads if isinstance(threads, int) and threads > 0 else None

@@ -18,6 +18,7 @@ from ._progress import MakeBar, PassDone, say_beside_bars, tqdm_bar
 from ._stop import StopRequest, stop_on_interrupt
 from ._study import Study
 from ._task import Described, OnBadImage, Task, open_folder
+from ._threads import computing_with, threads_of
 
 
 def run(
@@ -144,8 +145,8 @@ def run(
         opened = open_detector(detector) if isinstance(detector, DetectorSpec) else detector
         in_precision(opened, precision)  # before anything is written
         described = Described.of(task, opened, planned(spec, opened, task.paths, truth, bar))
-        folder = open_folder(task, described, refs, **kept)
-        with folder.locked(holder, say), stop_on_interrupt(request, say):
+        folder = open_folder(task, described, refs, **kept, threads=threads_of(opened))
+        with folder.locked(holder, say), stop_on_interrupt(request, say), computing_with(folder.threads):
             run_here(
                 task, opened, described, folder, truth, bar=bar, watch=watch, request=request, holder=holder, say=say
             )

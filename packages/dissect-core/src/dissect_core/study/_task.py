@@ -125,8 +125,13 @@ def open_folder(
     facts: Mapping[str, Any],
     files: Mapping[str, bytes],
     notes: Mapping[str, Any],
+    threads: int | None = None,
 ) -> StudyFolder:
-    """Make the study's folder, or open one of the same study."""
+    """Make the study's folder, or open one of the same study.
+
+    A new one notes with how many threads torch computes: on a CPU the last bits depend on it, so that all who go on
+    with the study keep to that.
+    """
     return StudyFolder.create(
         task.out,
         task.spec,
@@ -136,5 +141,5 @@ def open_folder(
         batch_size=task.batch_size,
         shard_batches=task.shard_batches,
         files=files,
-        notes=notes,
+        notes={**notes, "threads": threads},
     )

@@ -1,0 +1,8 @@
+"""Studies on a Ray cluster: the same spec, the same folder, and the same numbers as in one process.
+
+`dissect_core.study.run` comes here when a spec's `execution` says so. Needs Ray: ``pip install "dissect-core[ray]"``.
+"""
+
+from ._engine import run_on_cluster
+
+__all__ = ["run_on_cluster"]

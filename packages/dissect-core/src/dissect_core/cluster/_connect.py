@@ -1,0 +1,92 @@
+"""Reaching a Ray cluster, or starting Ray on this machine."""
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from ..errors import ClusterError, MissingDependencyError
+from ..spec import RayExecution
+
+
+@contextmanager
+def connected(execution: RayExecution) -> Iterator[Any]:
+    """A block in which Ray can be used; a program that uses it already keeps its own.
+
+    Yields
+    ------
+    module
+        Ray's.
+
+    Raises
+    ------
+    MissingDependencyError
+        If Ray is not installed.
+    ClusterError
+        If there is no cluster at the address, or nothing that could ever hold a worker.
+    """
+    ray = ray_module()
+    address = execution.address or os.environ.get("RAY_ADDRESS") or "local"
+    if address.startswith("ray://"):
+        raise ClusterError(
+            f"`execution.address` must be `auto` or host:port, got {address!r}: Ray's client cannot stream progress. "
+            "Start the study on a node of the cluster, or with `ray job submit`."
+        )
+    if ray.is_initialized():
+        _require_room(ray, execution, may_grow=True)
+        yield ray
+        return
+    options: dict[str, Any] = {"address": address, "log_to_driver": False, "logging_level": logging.ERROR}
+    if address == "local":
+        options |= {"include_dashboard": False, "_node_ip_address": "127.0.0.1"}
+    try:
+        ray.init(**options)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        raise ClusterError(
+            f"`execution.address` {address!r} is no Ray cluster that can be joined from here: "
+            f"{' '.join(str(error).split())[:300]} Start one with `ray start --head`, or leave the address out."
+        ) from error
+    try:
+        _require_room(ray, execution, may_grow=address != "local")
+        yield ray
+    finally:
+        ray.shutdown()
+
+
+def ray_module() -> Any:
+    """Ray, or an error that says how to install it."""
+    try:
+        import ray
+    except ModuleNotFoundError as error:
+        raise MissingDependencyError(
+            '`engine: ray` needs Ray, which is not installed. Run `pip install "dissect-core[ray]"`, or leave '
+            "`execution` out.",
+            name="ray",
+        ) from error
+    return ray
+
+
+def capacity(ray: Any, execution: RayExecution) -> int:
+    """How many workers the cluster can hold as it is now."""
+    has = ray.cluster_resources()
+    rooms = [int(has.get("CPU", 0.0) / execution.cpus_per_worker)]
+    if execution.gpus_per_worker:
+        rooms.append(int(has.get("GPU", 0.0) / execution.gpus_per_worker))
+    return min(rooms)
+
+
+def wanted(execution: RayExecution) -> str:
+    """What a worker needs, for people."""
+    gpus = f" and {execution.gpus_per_worker:g} GPU" if execution.gpus_per_worker else ""
+    return f"{execution.cpus_per_worker:g} CPU{gpus}"
+
+
+def _require_room(ray: Any, execution: RayExecution, *, may_grow: bool) -> None:
+    """Refuse at once what can never fit on this machine; a cluster may still get nodes."""
+    if not may_grow and not capacity(ray, execution):
+        has = ray.cluster_resources()
+        raise ClusterError(
+            f"A worker needs {wanted(execution)}, but this machine has {has.get('CPU', 0):g} CPU and "
+            f"{has.get('GPU', 0):g} GPU. Ask for less, or give the `address` of a cluster."
+        )

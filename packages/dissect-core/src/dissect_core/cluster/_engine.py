@@ -1,0 +1,153 @@
+"""The Ray engine: a study by many workers, planned by one of them and led from here."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from ..detectors import Detector
+from ..errors import ClusterError, ShardsFailedError
+from ..places import is_remote
+from ..spec import DetectorSpec, RayExecution
+from ..study import _layout
+from ..study._create import ImageRef
+from ..study._folder import StudyFolder
+from ..study._holder import Holder
+from ..study._progress import MakeBar, PassDone, no_bar
+from ..study._stop import StopRequest, stop_on_interrupt
+from ..study._task import Described, Task, open_folder
+from ._connect import capacity, connected
+from ._crew import ATTEMPTS, Crew, Shard
+from ._tracker import Tracker
+from ._worker import Job, Worker
+
+
+def run_on_cluster(
+    task: Task,
+    detector: Detector | DetectorSpec,
+    execution: RayExecution,
+    refs: Sequence[ImageRef],
+    kept: Mapping[str, Any],
+    truth: Any,
+    *,
+    bar: MakeBar,
+    watch: Callable[[PassDone], object] | None,
+    request: StopRequest,
+    holder: Holder,
+    say: Callable[[str], object],
+) -> None:
+    """Run a study on a cluster; `dissect_core.study.run` calls this, and says more.
+
+    Raises
+    ------
+    ClusterError
+        If there is no such cluster, or no worker that could do the work.
+    ShardsFailedError
+        If shards were given up; all others are finished then.
+    """
+    # Workers do not stand in this process's folder.
+    paths = [path.absolute() for path in task.paths]
+    task = replace(task, paths=paths, out=task.out if is_remote(task.out) else task.out.absolute())
+    with connected(execution) as ray:
+        crew = Crew(
+            ray,
+            _hiring(ray, detector, execution),
+            lambda: execution.workers or capacity(ray, execution),
+            say,
+        )
+        try:
+            crew.fill()
+            shared, true = ray.put(task), ray.put(truth)
+            described = crew.lead(lambda worker: worker.describe.remote(shared, true))
+            folder = open_folder(task, described, refs, **kept, threads=_threads(execution))
+            with folder.locked(holder, say), stop_on_interrupt(request, say):
+                done, threads = folder.tidy(), folder.threads or _threads(execution)
+                if not all(done):
+                    plan = ray.put(described.variants)
+                    crew.lead(lambda worker: worker.gather.remote(shared, plan, true, threads))
+                failed = _run(crew, ray, task, described, folder, done, threads, bar, watch, request, holder, say)
+        finally:
+            crew.dismiss_all()
+    if failed:
+        raise ShardsFailedError(_told(failed, folder))
+
+
+def _run(
+    crew: Crew,
+    ray: Any,
+    task: Task,
+    described: Described,
+    folder: StudyFolder,
+    done: list[bool],
+    threads: int,
+    bar: MakeBar,
+    watch: Callable[[PassDone], object] | None,
+    request: StopRequest,
+    holder: Holder,
+    say: Callable[[str], object],
+) -> list[Shard]:
+    left = len(done) - sum(done)
+    begun = time.perf_counter()
+    folder.log("started" if left == len(done) else "resumed", batches=left, engine="ray")
+    failed: list[Shard] = []
+    if left:
+        job = Job(task, described.variants, described.facts, folder.fingerprint, threads)
+        if not (folder.path / _layout.EFFECTS).exists():
+            crew.effects_of = done.index(False) // folder.shard_batches
+        with bar(left * folder.n_variants, "pass", task.spec.name) as shown:
+            tracker = Tracker(folder, left, shown, watch, holder, say, lambda: crew.n_ready)
+            crew.on_step, crew.on_end, crew.on_failed = tracker.step, tracker.end, tracker.give_up
+            crew.run(ray.put(job), _shards(folder, done), lambda: request.asked)
+            failed = tracker.failed
+    is_finished = all(folder.done(look=not is_remote(folder.path)))
+    folder.log(
+        "finished" if is_finished else "stopped",
+        seconds=round(time.perf_counter() - begun, 3),
+        failed=len(failed),
+    )
+    return failed
+
+
+def _shards(folder: StudyFolder, done: Sequence[bool]) -> Iterator[Shard]:
+    """What is left to do, shard by shard, worked out when its turn comes."""
+    for number, batches in enumerate(folder.shards):
+        left = [batch for batch in batches if not done[batch]]
+        if left:
+            yield Shard(number, left)
+
+
+def _hiring(ray: Any, detector: Detector | DetectorSpec, execution: RayExecution) -> Callable[[], Any]:
+    """How to start a worker; the detector is handed to Ray once, for all of them."""
+    try:
+        given = ray.put(detector)
+    except Exception as error:  # whatever refuses to be copied
+        raise ClusterError(
+            f"The detector cannot be copied to workers: {' '.join(str(error).split())[:300]} Pass a `DetectorSpec` "
+            "instead, so that each worker opens its own."
+        ) from error
+    actor = ray.remote(Worker).options(
+        num_cpus=execution.cpus_per_worker,
+        num_gpus=execution.gpus_per_worker,
+        max_restarts=0,
+        max_concurrency=2,
+        scheduling_strategy="SPREAD",
+    )
+    return lambda: actor.remote([given], _threads(execution))
+
+
+def _threads(execution: RayExecution) -> int:
+    return max(1, round(execution.cpus_per_worker))
+
+
+def _told(failed: Sequence[Shard], folder: StudyFolder) -> str:
+    """What was given up, for people."""
+    lines = []
+    for shard in failed[:5]:
+        images = [folder.batches[batch] for batch in (shard.batches[0], shard.batches[-1])]
+        lines.append(f"shard {shard.number} (images {images[0].start} to {images[1].stop - 1}): {shard.faults[-1][1]}")
+    more = f"; and {len(failed) - 5} more" if len(failed) > 5 else ""
+    which = "One shard" if len(failed) == 1 else f"{len(failed)} shards"
+    return (
+        f"{which} of {len(folder.shards)} failed {ATTEMPTS} times; all others are finished. {'; '.join(lines)}{more}. "
+        "Mend what is named, and run the study again: only these are run."
+    )

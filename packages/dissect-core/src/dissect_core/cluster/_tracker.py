@@ -1,0 +1,103 @@
+"""How far a study is that many workers run: one bar, one log, one set of numbers."""
+
+from collections.abc import Callable
+from typing import Any
+
+from ..study._folder import StudyFolder
+from ..study._holder import Holder
+from ..study._local import estimate
+from ..study._progress import Bar, PassDone
+from ._crew import Shard
+from ._worker import Step
+
+
+class Tracker:
+    """Adds up what workers tell.
+
+    Parameters
+    ----------
+    folder : StudyFolder
+    left : int
+        Batches to run.
+    shown : Bar
+        One step is one pass.
+    watch : callable or None
+    holder : Holder
+    say : callable
+    n_workers : callable
+        How many are at work.
+    """
+
+    def __init__(
+        self,
+        folder: StudyFolder,
+        left: int,
+        shown: Bar,
+        watch: Callable[[PassDone], object] | None,
+        holder: Holder,
+        say: Callable[[str], object],
+        n_workers: Callable[[], int],
+    ) -> None:
+        self._folder, self._left, self._shown = folder, left, shown
+        self._watch, self._holder, self._say, self._n_workers = watch, holder, say, n_workers
+        self._each = folder.n_variants
+        self._total = len(folder.batches) * self._each
+        self._done = self._total - left * self._each
+        self._open: dict[int, int] = {}
+        self._is_estimated = False
+        self.failed: list[Shard] = []
+
+    def step(self, shard: Shard, step: Step) -> None:
+        """A worker tells how far it is with a shard."""
+        at_hand = self._open.get(shard.number, 0)
+        passes = step.passes
+        if step.batch is not None:
+            passes = self._each - at_hand  # also where images could not be read, or a batch was run in halves
+            shard.batches.remove(step.batch)
+            self._open[shard.number] = 0
+        else:
+            passes = min(passes, self._each - at_hand)
+            self._open[shard.number] = at_hand + passes
+        for event, fields in step.events:
+            self._note(event, fields)
+        self._advance(passes, step.variant)
+
+    def end(self, shard: Shard, is_finished: bool) -> None:
+        """A shard has left its worker; of one that failed, the batch at hand has to be run again."""
+        lost = self._open.pop(shard.number, 0)
+        if lost:
+            self._advance(-lost, "")
+        if is_finished:
+            return
+        _, fault = shard.faults[-1]
+        self._folder.log("attempt failed", shard=shard.number, attempt=len(shard.faults), error=fault)
+        shard.batches[:] = self._folder.left_of(shard.number)
+
+    def give_up(self, shard: Shard) -> None:
+        """A shard has failed for the last time."""
+        self.failed.append(shard)
+        images = [self._folder.batches[batch] for batch in (shard.batches[0], shard.batches[-1])]
+        self._folder.log(
+            "shard failed",
+            shard=shard.number,
+            images=[images[0].start, images[1].stop - 1],
+            error=shard.faults[-1][1],
+        )
+        self._say(f"shard {shard.number} is given up: {shard.faults[-1][1]}")
+
+    def _advance(self, passes: int, variant: str) -> None:
+        self._done += passes
+        self._shown.update(passes)
+        self._holder.news.update(
+            engine="ray", passes=self._done, total=self._total, workers=self._n_workers(), failed=len(self.failed)
+        )
+        if self._watch is not None and passes > 0:
+            self._watch(PassDone(self._done, self._total, variant))
+
+    def _note(self, event: str, fields: dict[str, Any]) -> None:
+        if event != "estimate":
+            self._folder.log(event, **fields)
+        elif not self._is_estimated:
+            self._is_estimated = True
+            workers = max(1, self._n_workers())
+            self._say(estimate(fields["seconds"], fields["share"], self._left, self._each, workers))
