@@ -53,7 +53,9 @@ def place_of(where: "str | os.PathLike[str]") -> Path:
     if not separator:
         first = text.partition("/")[0]
         if first.endswith(":") and first[:-1] in (*OBJECT_STORES, "file"):
-            raise StudyError(f"A URL must be given as text: {text!r} has lost a slash. Do not wrap it in `Path`.")
+            raise StudyError(
+                f"A URL must be given as text: {text!r} has lost a slash. Do not wrap it in `Path`."
+            )
         return Path(where)
     if scheme == "file":
         return Path(unquote(urlsplit(text).path))
@@ -113,5 +115,7 @@ def create(place: Path, content: bytes) -> bool:
     except FileExistsError:
         return False
     except OSError as error:
-        raise StudyError(f"{place} cannot be written: {error}. Check the bucket, and what you may do there.") from error
+        raise StudyError(
+            f"{place} cannot be written: {error}. Check the bucket, and what you may do there."
+        ) from error
     return True

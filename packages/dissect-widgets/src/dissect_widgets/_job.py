@@ -12,6 +12,7 @@ from typing import Any
 from dissect_core import StudyError
 from dissect_core.detectors import Detector, open_detector
 from dissect_core.files import write_whole
+from dissect_core.places import place_of
 from dissect_core.spec import DetectorSpec, StudySpec
 from dissect_core.study import ImageRef, PassDone, StopRequest, Study, no_bar, run
 from dissect_eval import GroundTruth, label_to_category
@@ -40,7 +41,7 @@ class StudyJob:
     annotations : Path or str
         Their truth, a COCO instances file.
     out : Path or str
-        The study's folder: not there, empty, or holding a part of this study.
+        The study's folder: not there, empty, or holding a part of this study; or a URL like ``s3://bucket/study``.
     detector : Detector, DetectorSpec or None
         The detector, or how to open one; None takes what the study names.
     limit : int, optional
@@ -84,10 +85,10 @@ class StudyJob:
         detector = self._opened(spec)
         label_to_category(truth, detector.class_names)  # before hours of work
         if stop.asked:
-            return Ended(Path(self.out), is_finished=False)
+            return Ended(place_of(self.out), is_finished=False)
         study = run(
             spec,
-            detector,
+            self._for_run(spec, detector),
             paths,
             self.out,
             refs=[ImageRef(n, i) for n, i in zip(truth.file_names, truth.image_ids.tolist(), strict=True)],
@@ -134,6 +135,11 @@ class StudyJob:
                 f"not in {folder}, for instance {', '.join(missing[:3])}."
             )
         return paths
+
+    def _for_run(self, spec: StudySpec, opened: Detector) -> Detector | DetectorSpec:
+        """Workers of a cluster open the detector themselves, where it is known how; else they get a copy."""
+        given = self.detector if self.detector is not None else spec.detector
+        return given if isinstance(given, DetectorSpec) and spec.execution.engine != "local" else opened
 
     def _opened(self, spec: StudySpec) -> Detector:
         detector = self.detector if self.detector is not None else spec.detector

@@ -14,6 +14,7 @@ from traitlets import Bool, HasTraits, Int, Unicode, validate
 
 from dissect_core import near_matches
 from dissect_core.files import write_whole
+from dissect_core.places import place_of
 from dissect_eval import StudyDataError
 from dissect_eval.study import StudyTables, class_values, title_of, variant_groups
 
@@ -93,8 +94,8 @@ class ResultsModel(HasTraits):
 
     def __init__(self, source: Path | str | StudyTables) -> None:
         self.lock = RLock()
-        self.folder = None if isinstance(source, StudyTables) else Path(source)
-        self.tables = source if isinstance(source, StudyTables) else _read(Path(source))
+        self.folder = None if isinstance(source, StudyTables) else place_of(source)
+        self.tables = source if isinstance(source, StudyTables) else _read(place_of(source))
         self._drawn: dict[tuple[str, str, str, str], list[plots.NamedFigure]] = {}
         super().__init__()
         metrics = self.tables.metrics

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from ipywidgets import HTML, Button, HBox, Layout, Text
@@ -187,7 +186,7 @@ class RunPanel(Panel):
         self._do(self.model.cancel)
 
     def _on_attach(self, _: Button) -> None:
-        self._do(lambda: self.model.attach(Path(self.folder.value)))
+        self._do(lambda: self.model.attach(self.folder.value))
 
     def _do(self, action: Any) -> None:
         self._said = ""

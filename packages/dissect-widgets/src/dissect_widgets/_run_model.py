@@ -264,8 +264,13 @@ class RunModel(HasTraits):
 
     def _look(self, study: Study) -> None:
         """Read from the folder how far the run is."""
-        holder = study.held_by
+        running = study.running
         done, total = study.progress()
         n_variants = len(study.variants)
         self.done, self.total = done * n_variants, total * n_variants
-        self.state = "running" if holder else "done" if done == total else "cancelled"
+        news = (running or {}).get("news")
+        if isinstance(news, dict) and isinstance(news.get("passes"), int):
+            self.done = max(self.done, min(news["passes"], self.total))
+            if "workers" in news:
+                self.message = f"{news['workers']} workers of a cluster"
+        self.state = "running" if running is not None else "done" if done == total else "cancelled"

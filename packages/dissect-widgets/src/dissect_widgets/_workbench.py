@@ -11,6 +11,7 @@ from ipywidgets import HTML, Button, HBox, Layout, Text, VBox, Widget
 
 from dissect_core import DissectError
 from dissect_core.detectors import Detector
+from dissect_core.places import is_remote, place_of
 from dissect_core.spec import DetectorSpec, StudySpec
 from dissect_core.study import Study, differences, listed
 
@@ -145,7 +146,7 @@ class Workbench(Panel):
         self._is_live = True
         if folder and study is None:  # what was run is what one goes on from
             with suppress(StudyFolderError):
-                self.spec.load(stored_spec(Path(folder)))
+                self.spec.load(stored_spec(place_of(folder)))
         self._on_detector()
         self.show("results" if folder else "model")
 
@@ -221,7 +222,8 @@ class Workbench(Panel):
     def _folder(self) -> Path:
         if not self.folder.value.strip():
             raise StudyFolderError("Give the folder of a study, or run one.")
-        return Path(self.folder.value.strip()).expanduser()
+        place = place_of(self.folder.value.strip())
+        return place if is_remote(place) else place.expanduser()
 
     def _results_model(self) -> ResultsModel:
         if self._results is None:
@@ -262,9 +264,7 @@ class Workbench(Panel):
             before = stored_spec(self._folder())
         except StudyFolderError:
             before = None  # the tables were moved without their study
-        told = (
-            differences(before.model_dump(mode="json"), now.model_dump(mode="json")) if before and now else []
-        )
+        told = differences(before.identity, now.identity) if before and now else []
         results.outdated = (
             f"Of another study than the one that is written here: {listed(told)}. Run it to see what it gives."
             if told

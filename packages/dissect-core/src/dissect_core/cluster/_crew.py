@@ -251,7 +251,9 @@ class Crew:
                     "See Ray's logs."
                 ) from error
             return
-        memory = isinstance(error, self._ray.exceptions.OutOfMemoryError) or "running low on memory" in str(error)
+        memory = isinstance(error, self._ray.exceptions.OutOfMemoryError) or "running low on memory" in str(
+            error
+        )
         host = member.place.host if member.place else "?"
         what = f"Ray killed the worker on {host}: out of memory" if memory else f"the worker on {host} died"
         self._failed(member, shard, what)
@@ -284,7 +286,9 @@ class Crew:
             self._seen = time.monotonic()
         elif time.monotonic() - self._seen > SECONDS_WITHOUT_ANYBODY:
             self._seen = float("inf")  # said once
-            self._say("no worker yet: the cluster has no room for one, or it is still starting. Ctrl-C stops.")
+            self._say(
+                "no worker yet: the cluster has no room for one, or it is still starting. Ctrl-C stops."
+            )
 
     def _dismiss(self, member: Member) -> None:
         self._members.remove(member)
@@ -300,4 +304,4 @@ class Crew:
 def cause_of(error: Any) -> BaseException:
     """What a worker raised."""
     cause = getattr(error, "cause", None)
-    return cause if isinstance(cause, BaseException) else error  # type: ignore[no-any-return]
+    return cause if isinstance(cause, BaseException) else error

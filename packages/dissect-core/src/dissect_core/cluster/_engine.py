@@ -13,7 +13,7 @@ from ..study import _layout
 from ..study._create import ImageRef
 from ..study._folder import StudyFolder
 from ..study._holder import Holder
-from ..study._progress import MakeBar, PassDone, no_bar
+from ..study._progress import MakeBar, PassDone
 from ..study._stop import StopRequest, stop_on_interrupt
 from ..study._task import Described, Task, open_folder
 from ._connect import capacity, connected
@@ -65,7 +65,9 @@ def run_on_cluster(
                 if not all(done):
                     plan = ray.put(described.variants)
                     crew.lead(lambda worker: worker.gather.remote(shared, plan, true, threads))
-                failed = _run(crew, ray, task, described, folder, done, threads, bar, watch, request, holder, say)
+                failed = _run(
+                    crew, ray, task, described, folder, done, threads, bar, watch, request, holder, say
+                )
         finally:
             crew.dismiss_all()
     if failed:
@@ -144,7 +146,9 @@ def _told(failed: Sequence[Shard], folder: StudyFolder) -> str:
     lines = []
     for shard in failed[:5]:
         images = [folder.batches[batch] for batch in (shard.batches[0], shard.batches[-1])]
-        lines.append(f"shard {shard.number} (images {images[0].start} to {images[1].stop - 1}): {shard.faults[-1][1]}")
+        lines.append(
+            f"shard {shard.number} (images {images[0].start} to {images[1].stop - 1}): {shard.faults[-1][1]}"
+        )
     more = f"; and {len(failed) - 5} more" if len(failed) > 5 else ""
     which = "One shard" if len(failed) == 1 else f"{len(failed)} shards"
     return (

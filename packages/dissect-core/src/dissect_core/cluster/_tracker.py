@@ -89,7 +89,11 @@ class Tracker:
         self._done += passes
         self._shown.update(passes)
         self._holder.news.update(
-            engine="ray", passes=self._done, total=self._total, workers=self._n_workers(), failed=len(self.failed)
+            engine="ray",
+            passes=self._done,
+            total=self._total,
+            workers=self._n_workers(),
+            failed=len(self.failed),
         )
         if self._watch is not None and passes > 0:
             self._watch(PassDone(self._done, self._total, variant))

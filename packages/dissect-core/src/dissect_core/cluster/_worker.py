@@ -155,7 +155,9 @@ class Worker:
 
     def _shard(self, batches: Sequence[int], wants_effects: bool) -> Iterator[Step]:
         if isinstance(self._passes, ReplayedPasses):
-            self._passes.on_first = lambda seconds, share: self._note("estimate", seconds=seconds, share=share)
+            self._passes.on_first = lambda seconds, share: self._note(
+                "estimate", seconds=seconds, share=share
+            )
             missing = wants_effects and not (self._folder.path / _layout.EFFECTS).exists()
             self._passes.wants_effects, self._passes.effects = missing, {}
         passes, variant, told = 0, "", time.monotonic()

@@ -21,6 +21,7 @@ from ._create import ImageRef
 from ._describe import weights_sha256
 from ._facts import differences, listed, versions
 from ._folder import StudyFolder
+from ._holder import say_who
 from ._progress import Bar, MakeBar, PassDone, no_bar, tqdm_bar
 from ._rows import Row, Status
 from ._run import run
@@ -42,6 +43,7 @@ __all__ = [
     "listed",
     "no_bar",
     "run",
+    "say_who",
     "tqdm_bar",
     "versions",
     "weights_sha256",

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from ..detectors import Detector, LossDetector
 from ..errors import StudyError
-from ..plan import Variant, plan, reference_images, scores_needed, weight_norms
 from ..places import is_remote
+from ..plan import Variant, plan, reference_images, scores_needed, weight_norms
 from ..spec import StudySpec
 from . import _layout
 from ._progress import MakeBar, counted

@@ -81,9 +81,7 @@ def _acquired(
         return number, None if found is None or found[1].get("released") else found[1]
 
 
-def _wait_for_silence(
-    folder: Path, found: tuple[int, dict[str, Any]], say: Callable[[str], object]
-) -> None:
+def _wait_for_silence(folder: Path, found: tuple[int, dict[str, Any]], say: Callable[[str], object]) -> None:
     """Return when a lease was not renewed for so long that its holder must be dead.
 
     Raises

@@ -110,7 +110,11 @@ def at_work(folder: Path) -> dict[str, Any] | None:
     """
     if is_remote(folder):
         found = _lease.newest(folder)
-        if found is None or found[1].get("released") or _age(folder, found[0]) > 2 * _lease.SECONDS_OF_SILENCE:
+        if (
+            found is None
+            or found[1].get("released")
+            or _age(folder, found[0]) > 2 * _lease.SECONDS_OF_SILENCE
+        ):
             return None
         return found[1]
     if not (folder / LOCK).exists():

@@ -139,7 +139,17 @@ def run(
         from ..cluster import run_on_cluster
 
         run_on_cluster(
-            task, detector, execution, refs, kept, truth, bar=bar, watch=watch, request=request, holder=holder, say=say
+            task,
+            detector,
+            execution,
+            refs,
+            kept,
+            truth,
+            bar=bar,
+            watch=watch,
+            request=request,
+            holder=holder,
+            say=say,
         )
     else:
         opened = open_detector(detector) if isinstance(detector, DetectorSpec) else detector
@@ -148,7 +158,16 @@ def run(
         folder = open_folder(task, described, refs, **kept, threads=threads_of(opened))
         with folder.locked(holder, say), stop_on_interrupt(request, say), computing_with(folder.threads):
             run_here(
-                task, opened, described, folder, truth, bar=bar, watch=watch, request=request, holder=holder, say=say
+                task,
+                opened,
+                described,
+                folder,
+                truth,
+                bar=bar,
+                watch=watch,
+                request=request,
+                holder=holder,
+                say=say,
             )
     if holder.is_lost:
         raise StudyLockedError(

@@ -66,9 +66,7 @@ class Task:
     def passes(self, detector: Detector) -> Passes:
         """How this detector's variants are run."""
         if self.replay and isinstance(detector, TorchDetector):
-            return ReplayedPasses(
-                detector, self.verify, self.spec.seed, self.max_bytes, self.precision
-            )
+            return ReplayedPasses(detector, self.verify, self.spec.seed, self.max_bytes, self.precision)
         return PlainPasses(detector, self.precision)
 
     def references(

@@ -215,4 +215,5 @@ def kept_truth(study: StoredStudy) -> GroundTruth:
         raise StudyDataError(
             f"The study {study.path} holds no truth: pass `truth`, or run it with annotations."
         )
-    return GroundTruth.from_coco(path)
+    # Of a study in an object store the path is one of universal-pathlib.
+    return GroundTruth.from_coco(path if isinstance(path, Path) else json.loads(path.read_bytes()))

@@ -200,7 +200,8 @@ def _read(path: Path, columns: tuple[str, ...]) -> pa.Table:
 
     pa = _pyarrow()
     try:
-        table = pq.read_table(path)
+        # Of a study in an object store the path is one of universal-pathlib.
+        table = pq.read_table(path if isinstance(path, Path) else pa.BufferReader(path.read_bytes()))
     except (OSError, pa.ArrowException) as error:
         raise StudyDataError(
             f"{path} cannot be read: {error}. Measure the study again, with `deep-dissect report`."

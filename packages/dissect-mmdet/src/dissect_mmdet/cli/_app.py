@@ -9,11 +9,15 @@ from typing import Annotated
 import typer
 
 from dissect_core import MissingDependencyError
+from dissect_core.places import place_of
 
 
 def app_(
     study: Annotated[
-        Path | None, typer.Argument(help="A study's folder to look at.", show_default=False)
+        Path | None,
+        typer.Argument(
+            help="A study's folder to look at.", show_default=False, parser=place_of, metavar="FOLDER"
+        ),
     ] = None,
     port: Annotated[int, typer.Option("--port", min=1, max=65535, help="Port on this machine.")] = 8866,
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open it in the browser.")] = True,

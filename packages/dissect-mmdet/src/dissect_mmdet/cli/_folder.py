@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Column, Table
 
-from dissect_core.study import Study, tqdm_bar
+from dissect_core import StudyError
+from dissect_core.files import write_whole
+from dissect_core.places import is_remote
+from dissect_core.study import Study, say_who, tqdm_bar
 from dissect_eval import GroundTruth
 
 from .._writing import check_output, write_text_whole
@@ -26,10 +29,9 @@ from ..results import (
     write_report,
     write_results,
 )
-from ._options import ForceOption
+from ._options import FolderArgument, ForceOption
 from ._results import number
 
-FolderArgument = Annotated[Path, typer.Argument(help="A study's folder.", show_default=False)]
 ReplicatesOption = Annotated[
     int, typer.Option("--replicates", min=0, help="Resamples of the images for intervals; 0: none.")
 ]
@@ -42,15 +44,18 @@ def status(
     """Say how far a study is, and who runs it."""
     study = Study.open(folder)
     done, wanted = study.progress()
+    running, log, failures = study.running, study.log(), study.failures()
     told = {
         "name": study.spec.name,
         "variants": len(study.variants),
         "images": len(study.images),
         "batches_done": done,
         "batches": wanted,
-        "running": study.held_by,
+        "running": None if running is None else say_who(running),
+        "news": {} if running is None else running.get("news", {}),
+        "failed_shards": [{k: entry[k] for k in ("shard", "images", "error")} for entry in failures],
         "bad_images": len(study.bad_images()) if done else 0,
-        "last_event": _last_event(folder),
+        "last_event": f"{log[-1]['event']} at {log[-1]['time']}" if log else "",
     }
     if as_json:
         typer.echo(json.dumps(told, indent=2))
@@ -59,8 +64,17 @@ def status(
     console.print(f"{told['name']}: {told['variants']} variants, {told['images']} images", markup=False)
     state = "complete" if done == wanted else f"{done} of {wanted} batches ({done / wanted:.0%})"
     console.print(
-        f"{state}; {'run by ' + study.held_by if study.held_by else 'nobody runs it'}", markup=False
+        f"{state}; {'run by ' + told['running'] if told['running'] else 'nobody runs it'}", markup=False
     )
+    if news := _said_of(told["news"]):
+        console.print(news, markup=False)
+    for entry in told["failed_shards"]:
+        first, last = entry["images"]
+        console.print(
+            f"given up: shard {entry['shard']} (images {first} to {last}): {entry['error']}", markup=False
+        )
+    if told["failed_shards"]:
+        console.print("running the study again tries them again")
     if told["bad_images"]:
         console.print(f"images that could not be read: {told['bad_images']}; see log.jsonl")
     if told["last_event"]:
@@ -107,7 +121,8 @@ def report(
     results = measure(study, truth, settings, bar=tqdm_bar)
     written = [*write_results(results), write_report(results, images=images, metric=metric, formats=formats)]
     if latex:
-        write_text_whole(folder / "summary.tex", latex_table(results))
+        text = latex_table(results)
+        write_whole(folder / "summary.tex", lambda file: file.write(text.encode()), StudyError)
         written.append(folder / "summary.tex")
     if formats:
         written.append(folder / "figures")
@@ -155,7 +170,7 @@ def export_coco(
     """Write a variant's detections as a COCO results list, for any other tool."""
     study = Study.open(folder)
     if out is not None:
-        check_output(out, "--out", force=force, inputs=folder.rglob("*"))
+        check_output(out, "--out", force=force, inputs=() if is_remote(folder) else folder.rglob("*"))
     boxes, n_dropped = StudyDetections(study).of(variant)
     text = json.dumps(boxes.to_results())
     if n_dropped:
@@ -176,16 +191,10 @@ def _measured(folder: Path, metric: str) -> StudyResults:
     return measure(Study.open(folder), settings=settings, bar=tqdm_bar)
 
 
-def _last_event(folder: Path) -> str:
-    """The last line of the log that is whole: a kill may have torn the last one."""
-    try:
-        lines = (folder / "log.jsonl").read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
+def _said_of(news: dict[str, Any]) -> str:
+    """What a run tells of itself, for people."""
+    if not news:
         return ""
-    for line in reversed(lines):
-        try:
-            entry = json.loads(line)
-            return f"{entry['event']} at {entry['time']}"
-        except (ValueError, KeyError, TypeError, RecursionError):  # noqa: PERF203
-            continue
-    return ""
+    workers = f", {news['workers']} workers of a cluster" if "workers" in news else ""
+    share = news["passes"] / max(1, news["total"])
+    return f"{news['passes']:,} of {news['total']:,} passes ({share:.0%}){workers}"

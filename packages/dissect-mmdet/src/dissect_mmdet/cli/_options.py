@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from dissect_core.places import place_of
+
 from .._bundled import real_checkpoint
 
 
@@ -48,3 +50,12 @@ TrustOption = Annotated[
 DeviceOption = Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:0, …")]
 SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Seed of the random choice of units.")]
 ForceOption = Annotated[bool, typer.Option("--force", help="Overwrite files that exist.")]
+FolderArgument = Annotated[
+    Path,
+    typer.Argument(
+        help="A study's folder, or s3://bucket/study.",
+        show_default=False,
+        parser=place_of,
+        metavar="FOLDER",
+    ),
+]

@@ -13,7 +13,9 @@ from typing import Annotated, Literal
 import typer
 from rich.console import Console
 
-from dissect_core.spec import load_spec
+from dissect_core.detectors import Detector
+from dissect_core.places import is_remote, place_of
+from dissect_core.spec import DetectorSpec, Execution, LocalExecution, RayExecution, load_spec
 from dissect_core.study import ImageRef, Study, run, tqdm_bar
 from dissect_eval import GroundTruth, label_to_category
 
@@ -21,9 +23,24 @@ from .._images import image_paths
 from ..errors import DissectMMDetError, ImageError
 from ..results import TRUTH, Settings, measure, truth_file, write_report, write_results
 from ..studies import study_path
+from ._execution import (
+    AddressOption,
+    CpusOption,
+    EngineOption,
+    GpusOption,
+    WorkersOption,
+    execution_of,
+)
 from ._options import ConfigOption, TrustOption
 from ._results import print_summary
-from ._study import AnnotationsOption, DemoOption, DetectorOption, StudyArgument, open_any_detector
+from ._study import (
+    AnnotationsOption,
+    DemoOption,
+    DetectorOption,
+    StudyArgument,
+    detector_spec,
+    open_any_detector,
+)
 
 INTERRUPTED = 130
 DEMO_IMAGES = 100
@@ -33,7 +50,13 @@ def run_(
     study: StudyArgument,
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", help="The study's folder (default: the study's name in this folder)."),
+        typer.Option(
+            "--out",
+            "-o",
+            help="The study's folder, or s3://bucket/study (default: the study's name in this folder).",
+            parser=place_of,
+            metavar="FOLDER",
+        ),
     ] = None,
     checkpoint: DetectorOption = None,
     config: ConfigOption = None,
@@ -49,7 +72,10 @@ def run_(
     shard_images: Annotated[
         int, typer.Option("--shard-images", min=1, help="Images in a file of detections.")
     ] = 32,
-    device: Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:0, …")] = "cpu",
+    device: Annotated[
+        str | None,
+        typer.Option("--device", help="cpu, cuda, cuda:0, … (default: cpu; cuda for workers with a GPU)."),
+    ] = None,
     verify: Annotated[
         float,
         typer.Option(
@@ -69,6 +95,11 @@ def run_(
     replicates: Annotated[
         int, typer.Option("--replicates", min=0, help="Resamples of the images for intervals; 0: none.")
     ] = 1000,
+    engine: EngineOption = None,
+    address: AddressOption = None,
+    workers: WorkersOption = None,
+    gpus_per_worker: GpusOption = None,
+    cpus_per_worker: CpusOption = None,
     force_new: Annotated[
         bool, typer.Option("--force-new", help="Begin another folder where --out holds another study.")
     ] = False,
@@ -77,20 +108,27 @@ def run_(
     """Run a study: every variant over every image, in a folder that a second call goes on with.
 
     Stop it with Ctrl-C, or kill it: what was finished stays. Detections come first, then the tables summary,
-    per_class, errors and repeats, and report.html.
+    per_class, errors and repeats, and report.html. With --engine ray, the workers of a cluster compute it.
     """
     console = Console(highlight=False, soft_wrap=True)
     spec = load_spec(study_path(study))
-    detector = open_any_detector(spec, checkpoint, config, demo, device=device, trust=trust)
+    execution = execution_of(spec, engine, address, workers, gpus_per_worker, cpus_per_worker)
+    place = device or ("cuda" if isinstance(execution, RayExecution) and execution.gpus_per_worker else "cpu")
+    given = detector_spec(spec, checkpoint, config, demo, trust=trust, device=place)
+    detector = open_any_detector(_here(given, execution))
+    class_names = detector.class_names
     target = out or Path(_file_name(spec.name))
     data = _data(demo, images, annotations, limit, target)
-    label_to_category(data.truth, detector.class_names)  # before hours of work
+    label_to_category(data.truth, class_names)  # before hours of work
+    runs: Detector | DetectorSpec = given if isinstance(execution, RayExecution) else detector
+    del detector  # workers have their own
     with _hint():
         done = run(
             spec,
-            detector,
+            runs,
             _paths(data, on_bad_image),
             _free(target) if force_new else target,
+            execution=execution,
             refs=[
                 ImageRef(name, number)
                 for name, number in zip(data.truth.file_names, data.truth.image_ids.tolist(), strict=True)
@@ -145,7 +183,7 @@ def _data(
     if images is None and annotations is None and demo is not None:
         from ..demo import write_split
 
-        images, annotations = write_split(out.with_name(f"{out.name}-images"), "test", limit or DEMO_IMAGES)
+        images, annotations = write_split(_beside(out), "test", limit or DEMO_IMAGES)
     if images is None or annotations is None:
         raise DissectMMDetError(
             "a study runs over images with their truth: give --images and --annotations, or --demo for bundled ones."
@@ -156,6 +194,11 @@ def _data(
     if not truth.n_images:
         raise DissectMMDetError(f"annotation file {annotations} holds no image.")
     return _Data(images, annotations, truth)
+
+
+def _beside(out: Path) -> Path:
+    """Folder for bundled images: beside the study's, or here where that is kept elsewhere."""
+    return Path(f"{out.name}-images") if is_remote(out) else out.with_name(f"{out.name}-images")
 
 
 def _paths(data: _Data, on_bad_image: str) -> list[Path]:
@@ -180,6 +223,13 @@ def _bad_image(value: str) -> Literal["fail", "skip"]:
     if value not in ("fail", "skip"):
         raise DissectMMDetError(f"--on-bad-image must be fail or skip, got {value!r}.")
     return value  # type: ignore[return-value]  # checked
+
+
+def _here(given: DetectorSpec, execution: Execution) -> DetectorSpec:
+    """The detector for this process: a cluster's workers have GPUs, and who leads them need not."""
+    if isinstance(execution, LocalExecution) or given.adapter != "mmdet":
+        return given
+    return given.model_copy(update={"options": {**given.options, "device": "cpu"}})
 
 
 def _free(path: Path) -> Path:

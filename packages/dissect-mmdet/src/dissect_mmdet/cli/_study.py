@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from dissect_core.detectors import Detector
 from dissect_core.detectors import open_detector as open_by_adapter
 from dissect_core.plan import Variant, plan, reference_images, scores_needed, weight_norms
-from dissect_core.spec import StudySpec
+from dissect_core.spec import DetectorSpec, StudySpec
 from dissect_core.torch import gradient_scores
 from dissect_eval import GroundTruth
 
@@ -57,6 +57,48 @@ DemoOption = Annotated[
 ]
 
 
+def detector_spec(
+    spec: StudySpec,
+    checkpoint: Path | None,
+    config: Path | None,
+    demo: str | None,
+    *,
+    trust: bool,
+    device: str,
+) -> DetectorSpec:
+    """How to open the detector that is asked for, else the one that the study names; files by their whole paths.
+
+    Raises
+    ------
+    DissectMMDetError
+        If there is none.
+    """
+    if demo is not None:
+        from ..demo import DEMO_DETECTORS, demo_files
+
+        if demo not in DEMO_DETECTORS:
+            raise DissectMMDetError(f"--demo must be one of {', '.join(DEMO_DETECTORS)}, got {demo!r}.")
+        bundled = demo_files(demo)
+        options: dict[str, Any] = {"config": bundled.config, "checkpoint": bundled.checkpoint}
+    elif checkpoint is not None:
+        options = {"config": config, "checkpoint": checkpoint, "trust": trust}
+    elif spec.detector is not None:
+        if spec.detector.adapter != "mmdet":
+            return spec.detector
+        options = {"device": device, **spec.detector.options}
+    else:
+        raise DissectMMDetError(
+            "a study needs a detector: give --checkpoint (and --config), or --demo detr, or name one in the study."
+        )
+    return DetectorSpec(adapter="mmdet", options={"device": device, **options} | _whole_paths(options))
+
+
+def _whole_paths(options: dict[str, Any]) -> dict[str, Path]:
+    """Files among the options by their whole paths: workers on a cluster do not stand in this folder."""
+    files = {name: options.get(name) for name in ("config", "checkpoint")}
+    return {name: Path(file).absolute() for name, file in files.items() if file and Path(file).is_file()}
+
+
 def open_detector(
     spec: StudySpec,
     checkpoint: Path | None,
@@ -66,36 +108,17 @@ def open_detector(
     trust: bool,
     device: str = "cpu",
 ) -> MMDetDetector:
-    """Open the detector that is asked for, else the one that the study names."""
-    if demo is not None:
-        from ..demo import DEMO_DETECTORS, demo_files
-
-        if demo not in DEMO_DETECTORS:
-            raise DissectMMDetError(f"--demo must be one of {', '.join(DEMO_DETECTORS)}, got {demo!r}.")
-        bundled = demo_files(demo)
-        return _open.open_mmdet(config=bundled.config, checkpoint=bundled.checkpoint, device=device)
-    if checkpoint is None and spec.detector is not None and spec.detector.adapter == "mmdet":
-        return _open.open_mmdet(**{"device": device, **spec.detector.options})
-    if checkpoint is None:
-        raise DissectMMDetError(
-            "a study needs a detector: give --checkpoint (and --config), or --demo detr, or name one in the study."
-        )
-    return _open.open_mmdet(config=config, checkpoint=checkpoint, trust=trust, device=device)
-
-
-def open_any_detector(
-    spec: StudySpec,
-    checkpoint: Path | None,
-    config: Path | None,
-    demo: str | None,
-    *,
-    device: str,
-    trust: bool,
-) -> Detector:
-    """Like `open_detector`, on a device; also a detector of another package that the study names."""
+    """Open an MMDetection model: the one that is asked for, else the one that the study names."""
+    mine = spec
     if checkpoint is None and demo is None and spec.detector is not None and spec.detector.adapter != "mmdet":
-        return open_by_adapter(spec.detector.adapter, **spec.detector.options)
-    return open_detector(spec, checkpoint, config, demo, device=device, trust=trust)
+        mine = spec.model_copy(update={"detector": None})
+    given = detector_spec(mine, checkpoint, config, demo, trust=trust, device=device)
+    return _open.open_mmdet(**given.options)
+
+
+def open_any_detector(given: DetectorSpec) -> Detector:
+    """Open a detector, of this package or of another one."""
+    return _open.open_mmdet(**given.options) if given.adapter == "mmdet" else open_by_adapter(given)
 
 
 def plan_study(

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from dissect_core.places import is_remote, place_of
+
 from ..errors import DissectWidgetsError, MissingAppError, StudyFolderError
 
 __all__ = ["NOTEBOOK", "STUDY", "arguments", "serve"]
@@ -72,11 +74,12 @@ def serve(
         If something else listens on the port.
     """
     _require_free(port)
-    if study is not None and not Path(study).is_dir():
+    place = None if study is None else place_of(study)
+    if place is not None and not place.is_dir():
         raise StudyFolderError(f"There is no folder {study}. Give a study's folder, or none.")
     voila = _voila()
-    if study is not None:  # for the notebook's kernel, which inherits it
-        os.environ[STUDY] = str(Path(study).resolve())
+    if place is not None:  # for the notebook's kernel, which inherits it
+        os.environ[STUDY] = str(place if is_remote(place) else place.resolve())
     say(f"Deep Dissect on http://127.0.0.1:{port}/ (Ctrl-C ends it)")
     # In this process: whatever ends it also ends the server, and the server its kernels.
     voila.launch_instance(argv=arguments(port, open_browser=open_browser))
