@@ -20,6 +20,7 @@ from .attention import AttentionLayout, HeadPart, HeadSlice, head_width
 from .components import Component, near_matches, select_components, unknown_component
 from .errors import (
     CheckpointError,
+    ClusterError,
     ConformanceError,
     DetectorOptionError,
     DetectorUnavailableError,
@@ -33,6 +34,7 @@ from .errors import (
     ReplayError,
     SeedError,
     SelectionError,
+    ShardsFailedError,
     SpecError,
     StudyChangedError,
     StudyError,
@@ -72,6 +74,7 @@ __all__ = [
     "AttentionLayout",
     "Block",
     "CheckpointError",
+    "ClusterError",
     "Component",
     "ComponentChange",
     "ConformanceError",
@@ -102,6 +105,7 @@ __all__ = [
     "Scale",
     "SeedError",
     "SelectionError",
+    "ShardsFailedError",
     "Shuffle",
     "SiteActivity",
     "SpecError",

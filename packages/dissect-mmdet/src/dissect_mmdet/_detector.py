@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import pickle
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -29,6 +30,7 @@ from ._facts import detector_facts
 from ._fit import Fit
 from ._images import read_image
 from ._loss import batches_with_truth, training_loss
+from ._models import use_registries
 from ._queries import FIELD, queries_told
 from .errors import ConfigError
 
@@ -59,6 +61,12 @@ class Processed(NamedTuple):
 def _copy(batch: Batch) -> Batch:
     """A batch with samples of its own."""
     return {"inputs": batch["inputs"], "data_samples": [one.clone() for one in batch["data_samples"]]}
+
+
+def _unpacked(packed: bytes) -> MMDetDetector:
+    """Make a detector of what `MMDetDetector` was pickled as."""
+    use_registries()
+    return MMDetDetector(*pickle.loads(packed))
 
 
 class MMDetDetector:
@@ -92,6 +100,10 @@ class MMDetDetector:
         self.fit = fit
         self._pipeline: Any = None
         self._anatomy: Anatomy | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copies for other processes: a model's classes can be imported once MMDetection has been made ready there."""
+        return _unpacked, (pickle.dumps((self.model, self.config, self.class_names, self.fit)),)
 
     @property
     def facts(self) -> dict[str, Any]:

@@ -11,11 +11,9 @@ from ._runtime import require_mmdet
 from .errors import CheckpointFitError, ConfigError, DeviceError
 
 
-def build_model(config: Any) -> torch.nn.Module:
-    """Build the detector of a config with its initial weights, nothing downloaded."""
+def use_registries() -> None:
+    """Make MMDetection ready, and its classes those that configs mean: models and pipelines look them up by name."""
     require_mmdet()
-    from mmdet.registry import MODELS
-    from mmengine.model import revert_sync_batchnorm
     from mmengine.registry import DefaultScope, init_default_scope
 
     if (
@@ -23,6 +21,14 @@ def build_model(config: Any) -> torch.nn.Module:
         or DefaultScope.get_current_instance().scope_name != "mmdet"
     ):
         init_default_scope("mmdet")
+
+
+def build_model(config: Any) -> torch.nn.Module:
+    """Build the detector of a config with its initial weights, nothing downloaded."""
+    use_registries()
+    from mmdet.registry import MODELS
+    from mmengine.model import revert_sync_batchnorm
+
     model_config = copy.deepcopy(config.model)
     _drop_pretrained(model_config)
     try:

@@ -2,12 +2,15 @@
 
 import logging
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from ..errors import ClusterError, MissingDependencyError
 from ..spec import RayExecution
+
+SECONDS_TO_CONNECT = 10.0
 
 
 @contextmanager
@@ -37,6 +40,7 @@ def connected(execution: RayExecution) -> Iterator[Any]:
         _require_room(ray, execution, may_grow=True)
         yield ray
         return
+    _require_listener(address)
     options: dict[str, Any] = {"address": address, "log_to_driver": False, "logging_level": logging.ERROR}
     if address == "local":
         options |= {"include_dashboard": False, "_node_ip_address": "127.0.0.1"}
@@ -65,6 +69,21 @@ def ray_module() -> Any:
             name="ray",
         ) from error
     return ray
+
+
+def _require_listener(address: str) -> None:
+    """See that something listens at host:port: Ray itself would try for many minutes."""
+    host, separator, port = address.rpartition(":")
+    if not separator:
+        return
+    try:
+        with socket.create_connection((host.strip("[]"), int(port)), timeout=SECONDS_TO_CONNECT):
+            return
+    except (OSError, ValueError) as error:
+        raise ClusterError(
+            f"`execution.address` {address!r} is no Ray cluster that can be joined from here: {error}. It must be "
+            "host:port as `ray start --head` prints it; leave it out to start Ray on this machine."
+        ) from error
 
 
 def capacity(ray: Any, execution: RayExecution) -> int:

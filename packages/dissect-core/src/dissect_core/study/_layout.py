@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from ..errors import StudyError
 from ..files import write_whole
-from ..places import is_remote, reached
+from ..places import is_remote, reached, read_bytes
 
 SPEC = "spec.yaml"
 ENVIRONMENT = "environment.json"
@@ -50,8 +50,7 @@ def read_json(path: Path) -> Any:
         If the file is missing or damaged.
     """
     try:
-        with reached(path):
-            return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(read_bytes(path).decode("utf-8"))
     except FileNotFoundError:
         raise StudyError(f"{path.parent} is no study: it holds no {path.name}.") from None
     except (OSError, ValueError, RecursionError) as error:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import StudyError, StudyLockedError
-from ..places import create, reached
+from ..places import create, reached, read_bytes
 from ._holder import Holder, say_who
 
 SECONDS_BETWEEN_BEATS = 5.0
@@ -130,8 +130,7 @@ def _numbers(folder: Path) -> list[int]:
 
 def _read(place: Path) -> dict[str, Any] | None:
     try:
-        with reached(place):
-            content = json.loads(place.read_bytes())
+        content = json.loads(read_bytes(place))
     except FileNotFoundError:
         return None
     except ValueError:

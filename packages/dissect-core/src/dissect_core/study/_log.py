@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import StudyError
-from ..places import is_remote, reached
+from ..places import is_remote, reached, read_bytes
 from . import _layout
 
 SECONDS_BETWEEN_WRITES = 5.0
@@ -64,7 +64,7 @@ def read_log(folder: Path) -> list[dict[str, Any]]:
     if is_remote(folder):
         with reached(folder):
             parts = sorted(folder.glob("log-*.jsonl"), key=lambda part: part.name)
-            texts = [part.read_bytes().decode(errors="replace") for part in parts]
+            texts = [read_bytes(part).decode(errors="replace") for part in parts]
     else:
         try:
             texts = [(folder / _layout.LOG).read_text(encoding="utf-8", errors="replace")]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ..components import near_matches
 from ..detectors import ImageDetections
 from ..errors import StudyError
-from ..places import is_remote, place_of, reached
+from ..places import is_remote, place_of, reached, read_bytes
 from ..spec import StudySpec, load_spec, parse_spec
 from . import _layout
 from ._create import ImageRef
@@ -123,9 +123,7 @@ class Study:
         path = self.path / _layout.SPEC
         if not is_remote(path):
             return load_spec(path)
-        with reached(path):
-            content = parse_spec(path.read_text(encoding="utf-8"), ".yaml", f"The spec {path}")
-        return load_spec(content)
+        return load_spec(parse_spec(read_bytes(path).decode(), ".yaml", f"The spec {path}"))
 
     @cached_property
     def plan(self) -> pa.Table:

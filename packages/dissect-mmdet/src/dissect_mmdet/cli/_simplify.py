@@ -20,8 +20,7 @@ from .._images import image_paths
 from .._writing import check_output, write_text_whole
 from ..errors import DissectMMDetError
 from ..results import Settings, Slimmed, StudyDetections, measure, removable, slim
-from ._options import ConfigOption, ForceOption, TrustOption
-from ._options import FolderArgument
+from ._options import ConfigOption, FolderArgument, ForceOption, TrustOption
 from ._study import DemoOption, DetectorOption, open_detector, plan_study
 
 
