@@ -60,6 +60,12 @@ def digests(folder: Path) -> dict[str, str]:
     }
 
 
+def tables(study: Study) -> dict[str, bytes]:
+    """Every table of a study by name, wherever it is kept."""
+    places = [*study.path.glob("*.parquet"), *(study.path / "detections").glob("*.parquet")]
+    return {place.name: place.read_bytes() for place in places}
+
+
 class SlowToy(ToyDetector):
     """Takes its time, so that a run of it can be killed on the way."""
 

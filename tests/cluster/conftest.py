@@ -28,14 +28,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def environment() -> Iterator[str]:
     """What the cluster's processes inherit: where the detectors of these tests are, and an object store's address."""
     with pytest.MonkeyPatch.context() as patch:
-        paths = [str(TESTS), str(TESTS / "cluster"), *filter(None, [os.environ.get("PYTHONPATH")])]
+        paths = [str(TESTS), *filter(None, [os.environ.get("PYTHONPATH")])]
         patch.setenv("PYTHONPATH", os.pathsep.join(paths))
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
         # The switch by which Ray keeps to 127.0.0.1, as it does on a Mac; read when Ray is imported.
         patch.setenv("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
         pytest.importorskip("ray")
         patch.setenv("OMP_NUM_THREADS", "1")
-        patch.syspath_prepend(str(TESTS / "cluster"))
         with s3_server(patch) as endpoint:
             yield endpoint
 

@@ -4,21 +4,20 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import awkward
 import psutil
 import pytest
-from test_cluster_same import tables
 
+import awkward
 import studies
 from dissect_core import ClusterError, ShardsFailedError, StudyLockedError
 from dissect_core.study import PassDone, StopRequest, Study, _lease
 from s3_server import BUCKET
+from studies import tables
 
 
 def workers_of(raylet: Any = None) -> list[int]:
@@ -108,7 +107,7 @@ def test_workers_join_and_leave(
     def preempt() -> None:
         at_work.append(len(workers_of()))
         nodes.remove_node(first, allow_graceful=False)
-        threading.Timer(4, lambda: add_node(num_cpus=2, num_gpus=1)).start()
+        add_node(num_cpus=2, num_gpus=1)
 
     study = studies.run_toy(
         images,
@@ -129,22 +128,20 @@ def test_a_cluster_that_grows_is_used(
     add_node: Callable[..., Any],
     on_ray: Callable[..., Any],
 ) -> None:
-    growing = threading.Thread(target=add_node)
     most = 0
 
     def look(passed: PassDone) -> None:
         nonlocal most
         most = max(most, len(workers_of()))
 
-    first = After(15, growing.start)
+    first = After(15, add_node)
     study = studies.run_toy(
         images,
         tmp_path / "out",
-        awkward.SlowToy(),
+        awkward.SlowToy(0.15),
         execution=on_ray(workers=3),
         watch=lambda passed: (first(passed), look(passed)),
     )
-    growing.join()
     assert most == 3
     assert tables(study) == tables(local)
 
@@ -246,11 +243,13 @@ def test_a_killed_driver_is_followed_by_another(
     wait_for_batches(out, 3)
     with pytest.raises(StudyLockedError, match=rf"process {child.pid} on "):
         studies.run_toy(images, out, execution=on_ray())  # type: ignore[arg-type]
+    with pytest.raises(StudyLockedError, match=rf"process {child.pid} on "):
+        studies.run_toy(images, out)  # type: ignore[arg-type]
     told = Study.open(out).running
     assert told is not None
     assert told["pid"] == child.pid
     child.send_signal(signal.SIGKILL)
-    child.communicate()
+    child.communicate()  # and close its pipes
     done, wanted = Study.open(out).progress()
     assert 3 <= done < wanted
     monkeypatch.setattr(_lease, "SECONDS_OF_SILENCE", 8.0)

@@ -11,12 +11,8 @@ from dissect_core.places import place_of
 from dissect_core.spec import DetectorSpec, LocalExecution, load_spec
 from dissect_core.study import PassDone, Study
 from s3_server import BUCKET
+from studies import tables
 from toy_detector import QueryDetector
-
-
-def tables(study: Study) -> dict[str, bytes]:
-    places = [*study.path.glob("*.parquet"), *(study.path / "detections").glob("*.parquet")]
-    return {place.name: place.read_bytes() for place in places}
 
 
 @pytest.mark.parametrize(("workers", "shard_images"), [(1, 4), (2, 1), (2, 4), (2, 7)])

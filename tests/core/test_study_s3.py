@@ -21,6 +21,7 @@ from dissect_core.detectors import ImageDetections
 from dissect_core.places import create, place_of
 from dissect_core.study import Study, StudyFolder, _lease
 from s3_server import BUCKET, s3_server
+from studies import tables
 from toy_detector import ToyDetector
 
 
@@ -50,12 +51,6 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 @pytest.fixture(scope="module")
 def local(images: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Study:
     return studies.run_toy(images, tmp_path_factory.mktemp("local") / "out")
-
-
-def tables(study: Study) -> dict[str, bytes]:
-    """Every table of a study, by name."""
-    places = [*study.path.glob("*.parquet"), *(study.path / "detections").glob("*.parquet")]
-    return {place.name: place.read_bytes() for place in places}
 
 
 def test_the_tables_are_those_of_a_folder(images: list[Path], local: Study, place: str) -> None:

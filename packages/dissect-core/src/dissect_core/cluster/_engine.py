@@ -2,12 +2,14 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from ..detectors import Detector
 from ..errors import ClusterError, ShardsFailedError
-from ..places import is_remote
+from ..places import is_remote, reached
 from ..spec import DetectorSpec, RayExecution
 from ..study import _layout
 from ..study._create import ImageRef
@@ -48,30 +50,34 @@ def run_on_cluster(
     # Workers do not stand in this process's folder.
     paths = [path.absolute() for path in task.paths]
     task = replace(task, paths=paths, out=task.out if is_remote(task.out) else task.out.absolute())
-    with connected(execution) as ray:
-        crew = Crew(
-            ray,
-            _hiring(ray, detector, execution),
-            lambda: execution.workers or capacity(ray, execution),
-            say,
-        )
-        try:
-            crew.fill()
-            shared, true = ray.put(task), ray.put(truth)
-            described = crew.lead(lambda worker: worker.describe.remote(shared, true))
-            folder = open_folder(task, described, refs, **kept, threads=_threads(execution))
-            with folder.locked(holder, say), stop_on_interrupt(request, say):
-                done, threads = folder.tidy(), folder.threads or _threads(execution)
-                if not all(done):
-                    plan = ray.put(described.variants)
-                    crew.lead(lambda worker: worker.gather.remote(shared, plan, true, threads))
-                failed = _run(
-                    crew, ray, task, described, folder, done, threads, bar, watch, request, holder, say
-                )
-        finally:
-            crew.dismiss_all()
+    with ExitStack() as stack:
+        begun = _begun(task.out)
+        if begun is not None:  # before workers are asked for: another run may hold both
+            stack.enter_context(begun.locked(holder, say))
+        ray = stack.enter_context(connected(execution))
+        size: Callable[[], int] = lambda: execution.workers or capacity(ray, execution)  # noqa: E731
+        crew = Crew(ray, _hiring(ray, detector, execution), size, say)
+        stack.callback(crew.dismiss_all)
+        crew.fill()
+        shared, true = ray.put(task), ray.put(truth)
+        described = crew.lead(lambda worker: worker.describe.remote(shared, true))
+        folder = open_folder(task, described, refs, **kept, threads=_threads(execution))
+        if begun is None:
+            stack.enter_context(folder.locked(holder, say))
+        with stop_on_interrupt(request, say):
+            done, threads = folder.tidy(), folder.threads or _threads(execution)
+            if not all(done):
+                plan = ray.put(described.variants)
+                crew.lead(lambda worker: worker.gather.remote(shared, plan, true, threads))
+            failed = _run(crew, ray, task, described, folder, done, threads, bar, watch, request, holder, say)
     if failed:
         raise ShardsFailedError(_told(failed, folder))
+
+
+def _begun(place: Path) -> StudyFolder | None:
+    """The study's folder, if there is one already."""
+    with reached(place):
+        return StudyFolder(place) if (place / _layout.ENVIRONMENT).is_file() else None
 
 
 def _run(
@@ -124,7 +130,7 @@ def _hiring(ray: Any, detector: Detector | DetectorSpec, execution: RayExecution
         given = ray.put(detector)
     except Exception as error:  # whatever refuses to be copied
         raise ClusterError(
-            f"The detector cannot be copied to workers: {' '.join(str(error).split())[:300]} Pass a `DetectorSpec` "
+            f"The detector cannot be copied to workers: {' '.join(str(error.__cause__ or error).split())[:300]}. Pass a `DetectorSpec` "
             "instead, so that each worker opens its own."
         ) from error
     actor = ray.remote(Worker).options(

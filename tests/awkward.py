@@ -19,8 +19,12 @@ from toy_detector import ToyDetector
 class SlowToy(ToyDetector):
     """Takes its time, so that things can happen to its worker on the way."""
 
+    def __init__(self, seconds: float = 0.02) -> None:
+        super().__init__()
+        self.seconds = seconds
+
     def predict_batch(self, batch: Any) -> list[ImageDetections]:
-        time.sleep(0.02)
+        time.sleep(self.seconds)
         return super().predict_batch(batch)
 
 
@@ -79,6 +83,6 @@ if __name__ == "__main__":  # a study of its own, for tests that kill who leads 
     studies.run_toy(
         sorted(Path(image_folder).glob("*.ppm")),
         target,  # type: ignore[arg-type]  # may be a URL
-        SlowToy(),
+        SlowToy(0.1),
         execution=RayExecution(engine="ray", address=address, workers=2),
     )
