@@ -257,7 +257,10 @@ def test_a_killed_driver_is_followed_by_another(
     assert study.is_complete
     assert tables(study) == tables(local)
     assert {"started", "taken over", "resumed", "finished"} == set(events(study))
-    assert not [pid for pid in workers_of() if psutil.pid_exists(pid)], "no worker is left"
+    deadline = time.monotonic() + 20
+    while workers_of() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not workers_of(), "no worker is left"
 
 
 def test_ctrl_c_ends_after_the_batches_at_hand(

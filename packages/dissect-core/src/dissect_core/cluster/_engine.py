@@ -64,6 +64,8 @@ def run_on_cluster(
         folder = open_folder(task, described, refs, **kept, threads=_threads(execution))
         if begun is None:
             stack.enter_context(folder.locked(holder, say))
+        else:
+            folder = begun  # the one that is held: its log is written out at the end
         with stop_on_interrupt(request, say):
             done, threads = folder.tidy(), folder.threads or _threads(execution)
             if not all(done):
@@ -129,9 +131,10 @@ def _hiring(ray: Any, detector: Detector | DetectorSpec, execution: RayExecution
     try:
         given = ray.put(detector)
     except Exception as error:  # whatever refuses to be copied
+        reason = " ".join(str(error.__cause__ or error).split())[:300]
         raise ClusterError(
-            f"The detector cannot be copied to workers: {' '.join(str(error.__cause__ or error).split())[:300]}. Pass a `DetectorSpec` "
-            "instead, so that each worker opens its own."
+            f"The detector cannot be copied to workers: {reason}. Pass a `DetectorSpec` instead, so that each worker "
+            "opens its own."
         ) from error
     actor = ray.remote(Worker).options(
         num_cpus=execution.cpus_per_worker,
