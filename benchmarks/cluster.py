@@ -97,9 +97,10 @@ def study_times(n_images: int) -> None:
             for name in rows
         }
         ray.shutdown()
+        n_variants = len(study.variants)
     local = min(rows["local"][0], rows["local again"][0])
     print(
-        f"bundled DETR, {len(study.variants)} variants, {n_images} images, {n_images // 5} shards, a thread a worker"
+        f"bundled DETR, {n_variants} variants, {n_images} images, {n_images // 5} shards, a thread a worker"
     )
     print(f"{'':12} {'seconds':>8} {'of them running':>16} {'ratio to local':>15}")
     for name, (seconds, running) in rows.items():

@@ -3,6 +3,7 @@
 `dissect_core.study.run` comes here when a spec's `execution` says so. Needs Ray: ``pip install "dissect-core[ray]"``.
 """
 
+from ._cost import Cluster, Costs, Forecast, Workload, forecast
 from ._engine import run_on_cluster
 
-__all__ = ["run_on_cluster"]
+__all__ = ["Cluster", "Costs", "Forecast", "Workload", "forecast", "run_on_cluster"]

@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# A study on Slurm: one Ray node on each of the job's nodes, a worker on each GPU.
+#   sbatch docs/cluster/slurm.sh study.yaml /shared/studies/mine
+# Run out of time, or preempted, it is queued again and goes on where it was; so does a second sbatch.
+#SBATCH --job-name=deep-dissect
+#SBATCH --nodes=8
+#SBATCH --ntasks-per-node=1
+#SBATCH --gpus-per-node=8
+#SBATCH --cpus-per-task=32
+#SBATCH --time=12:00:00
+#SBATCH --requeue
+#SBATCH --open-mode=append
+#SBATCH --signal=B:INT@300
+set -euo pipefail
+
+study=${1:?usage: sbatch slurm.sh STUDY.yaml OUT}
+out=${2:?usage: sbatch slurm.sh STUDY.yaml OUT}
+: "${DATA:=/shared/coco}" "${CHECKPOINT:=/shared/models/detr_r50.pth}" "${CONFIG:=/shared/models/detr_r50.py}"
+source "${VENV:-$HOME/deep-dissect/.venv}/bin/activate" # the same on all nodes
+
+head=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
+ip=$(srun --nodes=1 --ntasks=1 --nodelist="$head" hostname --ip-address | awk '{print $1}')
+port=$((20000 + SLURM_JOB_ID % 10000)) # several studies may share a node
+export RAY_USAGE_STATS_ENABLED=0
+
+srun --nodes=1 --ntasks=1 --nodelist="$head" \
+    ray start --head --node-ip-address="$ip" --port="$port" --block &
+until timeout 2 bash -c "echo > /dev/tcp/$ip/$port" 2> /dev/null; do sleep 1; done
+if ((SLURM_JOB_NUM_NODES > 1)); then
+    srun --nodes=$((SLURM_JOB_NUM_NODES - 1)) --ntasks=$((SLURM_JOB_NUM_NODES - 1)) --exclude="$head" \
+        ray start --address="$ip:$port" --block &
+fi
+
+# Nodes may come late: workers begin as they join.
+deep-dissect run "$study" --checkpoint "$CHECKPOINT" --config "$CONFIG" \
+    --images "$DATA/train2017" --annotations "$DATA/annotations/instances_train2017.json" \
+    --out "$out" --batch-size 4 --replicates 0 \
+    --engine ray --address "$ip:$port" --gpus-per-worker 1 --cpus-per-worker 4 &
+driver=$!
+# Five minutes before the end: let the batches at hand end, and queue the job again.
+trap 'kill -INT "$driver"; wait "$driver" || true; scontrol requeue "$SLURM_JOB_ID"' INT
+wait "$driver"
