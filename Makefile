@@ -6,13 +6,13 @@ STAMP  := $(VENV)/.installed
 
 SETUP_FILES := constraints.txt requirements-dev.txt tools/opencv-headless/pyproject.toml $(wildcard packages/*/pyproject.toml)
 
-.PHONY: demo test lint typecheck unit browser wheels bench setup clean
+.PHONY: demo test lint typecheck unit browser cluster wheels bench setup clean
 
 setup: $(STAMP)
 
 # Stale when a set-up file is newer, or when the interpreter it was made from is gone.
 ifneq ($(shell $(BIN)/python -c "print('ok')" 2>/dev/null),ok)
-.PHONY: demo test lint typecheck unit browser wheels bench setup clean
+.PHONY: demo test lint typecheck unit browser cluster wheels bench setup clean
 endif
 
 $(STAMP): $(SETUP_FILES)
@@ -39,11 +39,15 @@ typecheck: $(STAMP)
 
 # A worker for each core, each on one thread: tests are small, and two would only wait for each other.
 unit: $(STAMP)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist worksteal -m "not packaging and not browser"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist worksteal -m "not packaging and not browser and not cluster"
 
 # A worker for each front end. Without Chromium these tests skip, and say so.
 browser: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup -m browser
+
+# Studies on a Ray cluster of several processes on this machine, one test after the other.
+cluster: $(STAMP)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m cluster --timeout 240 tests/cluster
 
 wheels: $(STAMP)
 	$(BIN)/python -m pytest -n 2 -m packaging tests/contracts
@@ -57,6 +61,8 @@ bench: $(STAMP)
 	$(BIN)/python benchmarks/eval_metrics.py
 	$(BIN)/python benchmarks/eval_edge_battery.py
 	$(BIN)/python benchmarks/panels.py
+	$(BIN)/python benchmarks/cluster.py
+	$(BIN)/python benchmarks/cost_model.py
 
 clean:
 	rm -rf $(VENV) deep-dissect-demo

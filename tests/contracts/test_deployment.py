@@ -5,6 +5,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,19 @@ def commands(text: str) -> list[list[str]]:
     joined = re.sub(r"\\\n\s*", " ", text)
     found = re.findall(r"^\s*(deep-dissect run [^\n&]*)", joined, flags=re.MULTILINE)
     return [shlex.split(each, comments=True) for each in found]
+
+
+@cache
+def options_of_run() -> frozenset[str]:
+    """Options of ``deep-dissect run``, as its help shows them."""
+    shown = subprocess.run(
+        [sys.executable, "-c", "from dissect_mmdet.cli import main; main(['run', '--help'])"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"COLUMNS": "200", "PATH": "/usr/bin:/bin", "TERM": "dumb"},
+    ).stdout
+    return frozenset(re.findall(r"--[a-z-]+", shown))
 
 
 def test_the_slurm_script_is_right_in_form() -> None:
@@ -91,14 +105,7 @@ def test_the_job_is_one_of_kuberay_with_the_ray_that_is_pinned() -> None:
 @pytest.mark.parametrize("source", [SLURM, KUBERAY, SCALING], ids=lambda path: path.name)
 def test_every_option_of_every_command_exists(source: Path) -> None:
     text = job()["spec"]["entrypoint"] if source == KUBERAY else source.read_text(encoding="utf-8")
-    shown = subprocess.run(
-        [sys.executable, "-c", "from dissect_mmdet.cli import main; main(['run', '--help'])"],
-        capture_output=True,
-        text=True,
-        check=True,
-        env={"COLUMNS": "200", "PATH": "/usr/bin:/bin", "TERM": "dumb"},
-    ).stdout
-    known = set(re.findall(r"--[a-z-]+", shown))
+    known = options_of_run()
     found = commands(text)
     assert found
     for words in found:

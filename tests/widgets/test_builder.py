@@ -78,6 +78,9 @@ def test_every_field_of_every_member_is_in_the_form() -> None:
             reader, {"ablations": [{"interventions": [member.tags], "control": {}}], "detector": {}}
         )
         seen |= {str(field.path[-1]) for field in form.walk() if field.path} | set(member.tags)
+    for member in reader.members(schema["properties"]["execution"]):
+        form = form_of(reader, {"ablations": [], "execution": member.tags})
+        seen |= {str(field.path[-1]) for field in form.walk() if field.path} | set(member.tags)
     fields = {name for each in (schema, *schema["$defs"].values()) for name in each.get("properties", {})} - {
         "schema_version"
     }
