@@ -263,22 +263,27 @@ def test_a_killed_driver_is_followed_by_another(
     assert not workers_of(), "no worker is left"
 
 
-def test_ctrl_c_ends_after_the_batches_at_hand(
-    images: list[Path],
-    local: Study,
-    tmp_path: Path,
-    nodes: Any,
-    on_ray: Callable[..., Any],
+@pytest.mark.parametrize("times", [1, 2])
+def test_ctrl_c_ends_after_the_batches_at_hand_and_again_at_once(
+    images: list[Path], local: Study, tmp_path: Path, nodes: Any, on_ray: Callable[..., Any], times: int
 ) -> None:
     child = start(images, str(tmp_path / "out"), nodes.address)
     wait_for_batches(str(tmp_path / "out"), 2)
     child.send_signal(signal.SIGINT)
+    if times == 2:
+        time.sleep(0.5)
+        child.send_signal(signal.SIGINT)
     _, errors = child.communicate(timeout=60)
-    assert child.returncode == 0, errors
     study = Study.open(tmp_path / "out")
     done, wanted = study.progress()
     assert 0 < done < wanted
-    assert events(study) == ["started", "stopped"]
+    assert study.held_by is None
+    if times == 1:
+        assert child.returncode == 0, errors
+        assert events(study) == ["started", "stopped"]
+    else:
+        assert child.returncode != 0
+        assert errors.splitlines()[-1] == "KeyboardInterrupt", errors
     assert tables(studies.run_toy(images, tmp_path / "out", execution=on_ray())) == tables(local)
 
 

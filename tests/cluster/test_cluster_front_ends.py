@@ -97,7 +97,7 @@ def test_what_was_given_up_is_named_by_the_command_and_by_status(
         (["--engine", "local", "--address", "auto"], "--address is for a cluster"),
         (
             ["--engine", "ray", "--cpus-per-worker", 0],
-            r"--cpus-per-worker: Input should be greater than 0, got 0",
+            r"--cpus-per-worker must be greater than 0, got 0",
         ),
         (
             ["--engine", "ray", "--address", "127.0.0.1:9"],

@@ -98,6 +98,11 @@ class Crew:
         """Workers that have joined."""
         return sum(member.place is not None for member in self._members)
 
+    @property
+    def n_wanted(self) -> int:
+        """Workers that there should be."""
+        return self._target
+
     def fill(self) -> None:
         """Start as many workers as there should be; those that find no room wait for it."""
         now = time.monotonic()
@@ -198,9 +203,9 @@ class Crew:
         if not waiting:
             time.sleep(0.1)
             return
-        if not self._ray.wait(list(waiting), timeout=1.0, fetch_local=False)[0]:
+        if not self._ready(list(waiting), 1, timeout=1.0):
             return
-        ready, _ = self._ray.wait(list(waiting), num_returns=len(waiting), timeout=0, fetch_local=False)
+        ready = self._ready(list(waiting), len(waiting), timeout=0)
         for one in ready:
             member = waiting[one]
             try:
@@ -296,9 +301,22 @@ class Crew:
 
     def _first_result(self, call: Any) -> Any:
         """Wait for a call's result, and say so where there is no room for the worker."""
-        if not self._ray.wait([call], timeout=SECONDS_WITHOUT_ANYBODY)[0]:
-            self._say("waiting for the first worker: it has no room yet, or reads the detector and plans")
+        said, begun = False, time.monotonic()
+        while not self._ready([call], 1, timeout=1.0):
+            if not said and time.monotonic() - begun > SECONDS_WITHOUT_ANYBODY:
+                said = True
+                self._say("waiting for the first worker: it has no room yet, or opens the detector and plans")
         return self._ray.get(call)
+
+    def _ready(self, waiting: list[Any], n: int, timeout: float) -> list[Any]:
+        """Which of some calls have something to give."""
+        try:
+            ready, _ = self._ray.wait(waiting, num_returns=n, timeout=timeout, fetch_local=False)
+        except SystemError as error:  # Ray's way to pass on what a signal's handler raised
+            if isinstance(error.__cause__, KeyboardInterrupt):
+                raise error.__cause__ from None
+            raise
+        return list(ready)
 
 
 def cause_of(error: Any) -> BaseException:

@@ -105,7 +105,8 @@ def _run(
         if not (folder.path / _layout.EFFECTS).exists():
             crew.effects_of = done.index(False) // folder.shard_batches
         with bar(left * folder.n_variants, "pass", task.spec.name) as shown:
-            tracker = Tracker(folder, left, shown, watch, holder, say, lambda: crew.n_ready)
+            n_expected = max(1, min(crew.n_wanted, sum(1 for _ in _shards(folder, done))))
+            tracker = Tracker(folder, left, shown, watch, holder, say, lambda: crew.n_ready, n_expected)
             crew.on_step, crew.on_end, crew.on_failed = tracker.step, tracker.end, tracker.give_up
             crew.run(ray.put(job), _shards(folder, done), lambda: request.asked)
             failed = tracker.failed

@@ -26,6 +26,8 @@ class Tracker:
     say : callable
     n_workers : callable
         How many are at work.
+    n_expected : int
+        How many will be, for the estimate.
     """
 
     def __init__(
@@ -37,6 +39,7 @@ class Tracker:
         holder: Holder,
         say: Callable[[str], object],
         n_workers: Callable[[], int],
+        n_expected: int = 1,
     ) -> None:
         self._folder, self._left, self._shown = folder, left, shown
         self._watch, self._holder, self._say, self._n_workers = watch, holder, say, n_workers
@@ -44,7 +47,7 @@ class Tracker:
         self._total = len(folder.batches) * self._each
         self._done = self._total - left * self._each
         self._open: dict[int, int] = {}
-        self._is_estimated = False
+        self._is_estimated, self._n_expected = False, n_expected
         self.failed: list[Shard] = []
 
     def step(self, shard: Shard, step: Step) -> None:
@@ -103,5 +106,4 @@ class Tracker:
             self._folder.log(event, **fields)
         elif not self._is_estimated:
             self._is_estimated = True
-            workers = max(1, self._n_workers())
-            self._say(estimate(fields["seconds"], fields["share"], self._left, self._each, workers))
+            self._say(estimate(fields["seconds"], fields["share"], self._left, self._each, self._n_expected))

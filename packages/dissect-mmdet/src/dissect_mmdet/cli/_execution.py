@@ -74,4 +74,5 @@ def execution_of(
     except ValidationError as error:
         first = error.errors()[0]
         option = "--" + str(first["loc"][0]).replace("_", "-")
-        raise DissectMMDetError(f"{option}: {first['msg']}, got {first['input']!r}.") from error
+        rule = first["msg"].replace("Input should be", "must be")
+        raise DissectMMDetError(f"{option} {rule}, got {first['input']!r}.") from error
