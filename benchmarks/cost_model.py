@@ -1,6 +1,6 @@
 """Forecast COCO train × 1,000 variants on 64 workers from measured stage times, and check the forecast.
 
-    python benchmarks/cost_model.py [--images 40] [--full-images 2]
+    python benchmarks/cost_model.py [--images 40] [--full-images 4]
 
 Stage times come from the log of a run of each detector on one CPU core. The forecast is held against real runs of the
 bundled detector on a Ray cluster of this machine, and against a simulation of every shard. For GPUs the measured share
@@ -17,6 +17,7 @@ import time
 import warnings
 from pathlib import Path
 
+import numpy as np
 import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
@@ -26,8 +27,11 @@ from study import Case
 
 from cluster_simulation import simulated
 from dissect_core.cluster import Cluster, Costs, Workload, forecast
+from dissect_core.detectors import ImageDetections
 from dissect_core.spec import DetectorSpec, RayExecution
-from dissect_core.study import Study, no_bar, run
+from dissect_core.study import Row, Study, no_bar, run
+from dissect_core.study._rows import rows_to_table
+from dissect_core.study._shards import write_shard
 
 SHARD_SECONDS = 0.0033
 """What a shard costs its driver and Ray: `benchmarks/cluster.py`."""
@@ -47,7 +51,7 @@ def measured(study: Study, seconds_to_load: float) -> tuple[Costs, float]:
         load=seconds_to_load,
         baseline=stages["baseline"] / n_images,
         variant=(stages["variants"] + stages.get("effects", 0.0)) / n_images / n_variants,
-        write=stages["writing"] / detections / 2,
+        write=writing(),
         shard=SHARD_SECONDS,
         start=0.0,
         plan=0.0,
@@ -62,6 +66,31 @@ def loading(case: Case) -> float:
     for _ in case.detector.prepare(case.paths, 1):
         pass
     return (time.perf_counter() - start) / len(case.paths)
+
+
+def writing(n_variants: int = 1000, n_images: int = 4, n_boxes: int = 100) -> float:
+    """Seconds to turn a detection into bytes in a file: of a batch of many variants, as a part of its shard."""
+    rng = np.random.default_rng(0)
+    rows = [
+        Row(
+            variant,
+            image,
+            "ok",
+            1,
+            1,
+            ImageDetections(
+                rng.uniform(0, 800, (n_boxes, 4)).astype(np.float32).astype(np.float64),
+                np.sort(rng.random(n_boxes).astype(np.float32).astype(np.float64))[::-1],
+                rng.integers(0, 80, n_boxes),
+            ),
+        )
+        for variant in range(n_variants)
+        for image in range(n_images)
+    ]
+    with tempfile.TemporaryDirectory() as temporary:
+        start = time.perf_counter()
+        write_shard(Path(temporary) / "part.parquet", rows_to_table(rows), "print")
+        return (time.perf_counter() - start) / (n_variants * n_images * n_boxes)
 
 
 def check_on_real_runs(case: Case, costs: Costs, detections: float, folder: Path) -> None:
@@ -121,7 +150,7 @@ def main() -> None:
     """Print what was measured, and the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--images", type=int, default=40)
-    parser.add_argument("--full-images", type=int, default=2)
+    parser.add_argument("--full-images", type=int, default=4)
     options = parser.parse_args()
     torch.set_num_threads(1)
     logging.disable(logging.WARNING)

@@ -7,47 +7,15 @@ nothing piles up, however many shards there are.
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import ClusterError
+from ._members import Member, Shard
 from ._worker import Place, Step
 
 ATTEMPTS = 3
 SECONDS_BETWEEN_COUNTS = 10.0
 SECONDS_WITHOUT_ANYBODY = 20.0
-
-
-@dataclass
-class Shard:
-    """Batches to be run by one worker.
-
-    Attributes
-    ----------
-    number : int
-    batches : list of int
-        Those that are not finished.
-    faults : list of (str, str)
-        What went wrong, with the node where it did.
-    tried : set of int
-        Numbers of the workers that failed at it.
-    """
-
-    number: int
-    batches: list[int]
-    faults: list[tuple[str, str]] = field(default_factory=list)
-    tried: set[int] = field(default_factory=set)
-
-
-@dataclass
-class Member:
-    """A worker of the crew: on its way, idle, or with a shard."""
-
-    number: int
-    actor: Any
-    waiting_for: Any = None
-    place: Place | None = None
-    shard: Shard | None = None
 
 
 class Crew:
@@ -91,6 +59,8 @@ class Crew:
         self.on_end: Callable[[Shard, bool], object] = lambda _shard, _finished: None
         self.on_failed: Callable[[Shard], object] = lambda _shard: None
         self.effects_of: int | None = None
+        self._shards: Iterator[Shard] = iter(())
+        self._following: Shard | None = None
         self.retries: list[Shard] = []
 
     @property
@@ -112,10 +82,8 @@ class Crew:
             member = Member(self._hired, self._hire())
             self._hired += 1
             self._members.append(member)
-            if self._job is not None:
-                member.waiting_for = member.actor.join.remote(self._job)
-            else:
-                member.actor.open.remote()
+            actor, job = member.actor, self._job
+            member.waiting_for = actor.open.remote() if job is None else actor.join.remote(job)
 
     def lead(self, call: Callable[[Any], Any]) -> Any:
         """Let one worker do something before the others begin; another one, if that is lost on the way.
@@ -128,10 +96,9 @@ class Crew:
             As the worker raises.
         """
         for _ in range(ATTEMPTS):
-            self.fill()
-            member = self._members[0]
+            member = self._first_there()
             try:
-                return self._first_result(call(member.actor))
+                return self._result(call(member.actor))
             except self._ray.exceptions.RayTaskError as error:
                 raise cause_of(error) from None
             except self._ray.exceptions.RayError:
@@ -153,32 +120,40 @@ class Crew:
         self._job, self._seen = job, time.monotonic()
         for member in self._members:
             member.waiting_for = member.actor.join.remote(job)
-        following, told = next(shards, None), False
+        self._shards, self._following = shards, next(shards, None)
+        told = False
         while True:
             stopping = is_stopped()
-            if stopping and not told:
-                told = True
-                for member in self._members:
-                    if member.shard is not None:
-                        member.actor.stop.remote()
             if not stopping:
                 self.fill()
-                for member in self._members:
-                    if member.place is None or member.waiting_for is not None:
-                        continue
-                    shard = self._retry_for(member)
-                    if shard is None and following is not None:
-                        shard, following = following, next(shards, None)
-                    if shard is not None:
-                        member.shard = shard
-                        member.waiting_for = member.actor.shard.options(num_returns="streaming").remote(
-                            shard.batches, shard.number == self.effects_of
-                        )
-            running = [member for member in self._members if member.shard is not None]
-            if not running and (stopping or (following is None and not self.retries)):
+                self._hand_out()
+            elif not told:
+                told = True
+                self._tell_to_stop()
+            is_busy = any(member.shard is not None for member in self._members)
+            if not is_busy and (stopping or (self._following is None and not self.retries)):
                 return
             self._require_somebody()
             self._wait()
+
+    def _hand_out(self) -> None:
+        """Give each worker that has nothing to do a shard."""
+        for member in self._members:
+            if member.place is None or member.waiting_for is not None:
+                continue
+            shard = self._retry_for(member)
+            if shard is None and self._following is not None:
+                shard, self._following = self._following, next(self._shards, None)
+            if shard is not None:
+                member.shard = shard
+                run = member.actor.shard.options(num_returns="streaming")
+                member.waiting_for = run.remote(shard.batches, shard.number == self.effects_of)
+
+    def _tell_to_stop(self) -> None:
+        """Let the batches at hand be the last ones."""
+        for member in self._members:
+            if member.shard is not None:
+                member.actor.stop.remote()
 
     def dismiss_all(self) -> None:
         """End all workers at once."""
@@ -299,13 +274,22 @@ class Crew:
         self._members.remove(member)
         self._ray.kill(member.actor, no_restart=True)
 
-    def _first_result(self, call: Any) -> Any:
-        """Wait for a call's result, and say so where there is no room for the worker."""
+    def _first_there(self) -> Member:
+        """The first worker that has found room and opened the detector, or failed to."""
         said, begun = False, time.monotonic()
-        while not self._ready([call], 1, timeout=1.0):
+        while True:
+            self.fill()
+            opening = {member.waiting_for: member for member in self._members}
+            if ready := self._ready(list(opening), 1, timeout=1.0):
+                return opening[ready[0]]
             if not said and time.monotonic() - begun > SECONDS_WITHOUT_ANYBODY:
                 said = True
-                self._say("waiting for the first worker: it has no room yet, or opens the detector and plans")
+                self._say("waiting for the first worker: it has no room yet, or is still starting")
+
+    def _result(self, call: Any) -> Any:
+        """Wait for what a call gives, in pieces, so that a signal is heard."""
+        while not self._ready([call], 1, timeout=1.0):
+            pass
         return self._ray.get(call)
 
     def _ready(self, waiting: list[Any], n: int, timeout: float) -> list[Any]:

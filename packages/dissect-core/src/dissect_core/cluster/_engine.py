@@ -19,7 +19,8 @@ from ..study._progress import MakeBar, PassDone
 from ..study._stop import StopRequest, stop_on_interrupt
 from ..study._task import Described, Task, open_folder
 from ._connect import capacity, connected
-from ._crew import ATTEMPTS, Crew, Shard
+from ._crew import ATTEMPTS, Crew
+from ._members import Shard
 from ._tracker import Tracker
 from ._worker import Job, Worker
 
@@ -101,7 +102,7 @@ def _run(
     folder.log("started" if left == len(done) else "resumed", batches=left, engine="ray")
     failed: list[Shard] = []
     if left:
-        job = Job(task, described.variants, described.facts, folder.fingerprint, threads)
+        job = Job(task, described.variants, described.facts, folder.fingerprint, threads, crew.n_wanted)
         if not (folder.path / _layout.EFFECTS).exists():
             crew.effects_of = done.index(False) // folder.shard_batches
         with bar(left * folder.n_variants, "pass", task.spec.name) as shown:

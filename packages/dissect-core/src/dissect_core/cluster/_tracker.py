@@ -7,7 +7,7 @@ from ..study._folder import StudyFolder
 from ..study._holder import Holder
 from ..study._local import estimate
 from ..study._progress import Bar, PassDone
-from ._crew import Shard
+from ._members import Shard
 from ._worker import Step
 
 

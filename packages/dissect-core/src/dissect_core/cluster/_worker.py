@@ -25,7 +25,8 @@ from ..study._task import Described, Task, facts_of
 from ._connect import ray_module
 
 SECONDS_BETWEEN_STEPS = 0.5
-"""Progress is told this often at most: with many workers, each message costs the driver time."""
+STEPS_A_SECOND = 100
+"""Progress is told so often at most, by each worker and by all together: every message costs the driver time."""
 
 
 class Step(NamedTuple):
@@ -71,6 +72,8 @@ class Job:
         Of the study, to see that its folder is the one that the others see.
     threads : int
         Threads that torch computes with on a CPU: the last bits depend on them.
+    n_workers : int
+        How many there are to be.
     """
 
     task: Task
@@ -78,6 +81,12 @@ class Job:
     facts: Mapping[str, Any]
     fingerprint: str
     threads: int
+    n_workers: int = 1
+
+    @property
+    def seconds_between_steps(self) -> float:
+        """How often each worker tells how far it is."""
+        return max(SECONDS_BETWEEN_STEPS, self.n_workers / STEPS_A_SECOND)
 
 
 class Worker:
@@ -144,7 +153,7 @@ class Worker:
             self._work = BatchWork(
                 detector, self._passes, job.variants, references, task.paths, task.on_bad_image, self._note
             )
-            self._ahead = task.ahead
+            self._ahead, self._interval = task.ahead, job.seconds_between_steps
             self._stop.clear()
             return _here()
 
@@ -165,7 +174,7 @@ class Worker:
         for step in run_batches(self._work, self._folder, batches, self._ahead, clock):
             if not isinstance(step, BatchDone):
                 passes, variant = passes + 1, step
-                if time.monotonic() - told < SECONDS_BETWEEN_STEPS and not self._events:
+                if time.monotonic() - told < self._interval and not self._events:
                     continue
             batch = step.number if isinstance(step, BatchDone) else None
             yield Step(passes, variant, batch, self._noted())
