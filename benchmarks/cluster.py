@@ -106,7 +106,8 @@ def study_times(n_images: int) -> None:
         print(f"{name:12} {seconds:8.1f} {running:16.1f} {seconds / local:15.2f}")
     one, two = rows["one worker"], rows["two workers"]
     print(
-        f"two workers are {one[1] / two[1]:.2f} times as fast as one while they run, {one[0] / two[0]:.2f} with their start"
+        f"two workers are {one[1] / two[1]:.2f} times as fast as one while they run, "
+        f"{one[0] / two[0]:.2f} with their start"
     )
     print(f"tables byte-equal: {len(same) == 1}; starting Ray took {starting:.1f} s")
 
