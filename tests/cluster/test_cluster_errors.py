@@ -13,7 +13,7 @@ import studies
 from dissect_core import ClusterError, StudyChangedError, StudyError
 from dissect_core.cluster._worker import Job, Worker
 from dissect_core.plan import plan
-from dissect_core.spec import RayExecution
+from dissect_core.spec import DetectorSpec, RayExecution
 from dissect_core.study import Study
 from dissect_core.study._task import Task, facts_of
 from toy_detector import ToyDetector
@@ -85,6 +85,23 @@ def test_a_node_that_does_not_see_the_folder(job: Job, tmp_path: Path) -> None:
     assert worker.join(job).pid > 0
 
 
+def test_a_worker_opens_its_detector_once(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[Any] = []
+
+    def opening(spec: DetectorSpec) -> ToyDetector:
+        opened.append(spec)
+        return ToyDetector()
+
+    monkeypatch.setattr("dissect_core.cluster._worker.open_detector", opening)
+    worker = Worker([DetectorSpec(adapter="toy")], 1)
+    worker.open()
+    worker.describe(job.task, None)
+    worker.join(job)
+    assert [step.batch for step in worker.shard([0, 1], False) if step.batch is not None] == [0, 1]
+    worker.join(job)
+    assert len(opened) == 1
+
+
 def test_a_node_with_other_packages(job: Job) -> None:
     other = {**job.facts, "versions": {**job.facts["versions"], "numpy": "1.0"}}
     with pytest.raises(StudyChangedError, match=r'planned the study: versions.numpy was "1.0", is now'):
@@ -93,7 +110,7 @@ def test_a_node_with_other_packages(job: Job) -> None:
 
 def test_without_ray_the_remedy_is_said_and_nothing_loads_it() -> None:
     code = (
-        "import sys\nimport dissect_core.study\nfrom dissect_core.spec import RayExecution\n"
+        "import sys\nimport dissect_core.study\nfrom dissect_core.spec import DetectorSpec, RayExecution\n"
         "print('ray' in sys.modules)\nsys.modules['ray'] = None\n"
         "from dissect_core.cluster._connect import connected\n"
         "try:\n    with connected(RayExecution(engine='ray')):\n        pass\n"

@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 import yaml
 
+from dissect_core.spec import RayExecution, load_spec
+
 ROOT = Path(__file__).parents[2]
 SLURM = ROOT / "docs" / "cluster" / "slurm.sh"
 KUBERAY = ROOT / "docs" / "cluster" / "kuberay.yaml"
@@ -110,3 +112,21 @@ def test_every_option_of_every_command_exists(source: Path) -> None:
     assert found
     for words in found:
         assert {word.partition("=")[0] for word in words if word.startswith("--")} <= known
+
+
+def test_the_blocks_of_the_guide_hold(capsys: pytest.CaptureFixture[str]) -> None:
+    text = SCALING.read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
+    exec(compile(code, str(SCALING), "exec"), {})
+    assert re.search(r"\d\.\d h, \d+ GiB, \d+ MiB/s", capsys.readouterr().out)
+    (block,) = re.findall(r"```yaml\n(.*?)```", text, flags=re.DOTALL)
+    ablation = {
+        "name": "queries",
+        "target": {"unit": "row", "components": "query_embedding"},
+        "select": {"by": "all"},
+    }
+    spec = load_spec({"name": "guide", "ablations": [ablation], **yaml.safe_load(block)})
+    assert isinstance(spec.execution, RayExecution)
+    assert set(yaml.safe_load(block)["execution"]) == set(RayExecution.model_fields)
+    for target in re.findall(r"\]\(([^)#:]+)\)", text):
+        assert (SCALING.parent / target).exists(), target

@@ -244,3 +244,32 @@ def test_half_precision_is_on_record_and_not_mixed(images: list[Path], tmp_path:
     with pytest.raises(StudyError, match="needs a torch model"):
         studies.run_toy(images, tmp_path / "none", precision="bf16")
     assert not (tmp_path / "none").exists()
+
+
+def test_a_study_keeps_to_the_threads_that_it_was_begun_with(images: list[Path], tmp_path: Path) -> None:
+    """On a CPU the last bits of torch's sums depend on them: whoever goes on computes with as many."""
+    torch = pytest.importorskip("torch")
+    seen: list[int] = []
+
+    def watch(_passed: Any) -> None:
+        seen.append(torch.get_num_threads())
+
+    before = torch.get_num_threads()
+    heads = {
+        "name": "heads",
+        "target": {"unit": "head", "components": "encoder.self_attn"},
+        "select": {"by": "each"},
+    }
+    spec = load_spec({"name": "tiny", "ablations": [heads]})
+    options: dict[str, Any] = {"spec": spec, "batch_size": 1, "watch": watch}
+    try:
+        torch.set_num_threads(3)
+        study = studies.run_toy(images[:2], tmp_path / "out", studies.tiny_torch_detector(), **options)
+        assert study.environment["incidental"]["threads"] == 3
+        next((study.path / "detections").glob("*.parquet")).unlink()
+        torch.set_num_threads(1)
+        studies.run_toy(images[:2], tmp_path / "out", studies.tiny_torch_detector(), **options)
+        assert set(seen) == {3}
+        assert torch.get_num_threads() == 1
+    finally:
+        torch.set_num_threads(before)
