@@ -94,10 +94,13 @@ def reached(place: Path, error: type[DissectError] = StudyError) -> Iterator[Non
     except Exception as cause:
         if not type(cause).__module__.partition(".")[0].startswith(_FAULTS_OF_STORES):
             raise
-        raise error(
-            f"{place} cannot be reached: {' '.join(str(cause).split())}. Check the network, the endpoint "
-            "(AWS_ENDPOINT_URL) and the credentials (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, or a profile)."
-        ) from cause
+        what = " ".join(str(cause).split()).rstrip(".")
+        remedy = (
+            "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile"
+            if "credentials" in what
+            else "Check the network, the endpoint (AWS_ENDPOINT_URL) and the credentials (AWS_ACCESS_KEY_ID, ...)"
+        )
+        raise error(f"{place} cannot be reached: {what}. {remedy}.") from cause
 
 
 def read_bytes(place: Path) -> bytes:

@@ -3,7 +3,7 @@
 import logging
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,7 +14,7 @@ SECONDS_TO_CONNECT = 10.0
 
 
 @contextmanager
-def connected(execution: RayExecution) -> Iterator[Any]:
+def connected(execution: RayExecution, say: Callable[[str], object] = lambda _text: None) -> Iterator[Any]:
     """A block in which Ray can be used; a program that uses it already keeps its own.
 
     Yields
@@ -44,9 +44,16 @@ def connected(execution: RayExecution) -> Iterator[Any]:
     options: dict[str, Any] = {"address": address, "log_to_driver": False, "logging_level": logging.ERROR}
     if address == "local":
         options |= {"include_dashboard": False, "_node_ip_address": "127.0.0.1"}
+    here = address == "local"
+    say("starting Ray on this machine ..." if here else f"joining the Ray cluster {address} ...")
     try:
         ray.init(**options)
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except Exception as error:  # of many kinds, down to plain ones
+        if here:
+            raise ClusterError(
+                f"Ray did not start on this machine: {' '.join(str(error).split())[:300]} Try again when it is less "
+                "busy, or run the study with `engine: local`."
+            ) from error
         raise ClusterError(
             f"`execution.address` {address!r} is no Ray cluster that can be joined from here: "
             f"{' '.join(str(error).split())[:300]} Start one with `ray start --head`, or leave the address out."

@@ -55,7 +55,8 @@ def run_on_cluster(
         begun = _begun(task.out)
         if begun is not None:  # before workers are asked for: another run may hold both
             stack.enter_context(begun.locked(holder, say))
-        ray = stack.enter_context(connected(execution))
+            begun.require_same(task.known(refs, kept["facts"]), whole=False)
+        ray = stack.enter_context(connected(execution, say))
         size: Callable[[], int] = lambda: execution.workers or capacity(ray, execution)  # noqa: E731
         crew = Crew(ray, _hiring(ray, detector, execution), size, say)
         stack.callback(crew.dismiss_all)
@@ -101,6 +102,7 @@ def _run(
     begun = time.perf_counter()
     folder.log("started" if left == len(done) else "resumed", batches=left, engine="ray")
     failed: list[Shard] = []
+    stages: dict[str, float] = {}
     if left:
         job = Job(task, described.variants, described.facts, folder.fingerprint, threads, crew.n_wanted)
         if not (folder.path / _layout.EFFECTS).exists():
@@ -110,12 +112,13 @@ def _run(
             tracker = Tracker(folder, left, shown, watch, holder, say, lambda: crew.n_ready, n_expected)
             crew.on_step, crew.on_end, crew.on_failed = tracker.step, tracker.end, tracker.give_up
             crew.run(ray.put(job), _shards(folder, done), lambda: request.asked)
-            failed = tracker.failed
+            failed, stages = tracker.failed, {k: round(v, 3) for k, v in tracker.stages.items()}
     is_finished = all(folder.done(look=not is_remote(folder.path)))
     folder.log(
         "finished" if is_finished else "stopped",
         seconds=round(time.perf_counter() - begun, 3),
         failed=len(failed),
+        stages=stages,
     )
     return failed
 

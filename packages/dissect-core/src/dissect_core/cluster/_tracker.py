@@ -28,6 +28,13 @@ class Tracker:
         How many are at work.
     n_expected : int
         How many will be, for the estimate.
+
+    Attributes
+    ----------
+    failed : list of Shard
+        Those that were given up.
+    stages : dict of str to float
+        Seconds of all workers together, by what they went into.
     """
 
     def __init__(
@@ -49,6 +56,7 @@ class Tracker:
         self._open: dict[int, int] = {}
         self._is_estimated, self._n_expected = False, n_expected
         self.failed: list[Shard] = []
+        self.stages: dict[str, float] = {}
 
     def step(self, shard: Shard, step: Step) -> None:
         """A worker tells how far it is with a shard."""
@@ -102,7 +110,10 @@ class Tracker:
             self._watch(PassDone(self._done, self._total, variant))
 
     def _note(self, event: str, fields: dict[str, Any]) -> None:
-        if event != "estimate":
+        if event == "stages":
+            for stage, seconds in fields.items():
+                self.stages[stage] = self.stages.get(stage, 0.0) + seconds
+        elif event != "estimate":
             self._folder.log(event, **fields)
         elif not self._is_estimated:
             self._is_estimated = True

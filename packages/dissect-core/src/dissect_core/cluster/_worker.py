@@ -170,7 +170,8 @@ class Worker:
             missing = wants_effects and not (self._folder.path / _layout.EFFECTS).exists()
             self._passes.wants_effects, self._passes.effects = missing, {}
         passes, variant, told = 0, "", time.monotonic()
-        clock = Stopwatch(dict[str, float]())
+        spent = dict[str, float]()
+        clock, before = Stopwatch(spent), dict(getattr(self._passes, "seconds", {}))
         for step in run_batches(self._work, self._folder, batches, self._ahead, clock):
             if not isinstance(step, BatchDone):
                 passes, variant = passes + 1, step
@@ -180,7 +181,10 @@ class Worker:
             yield Step(passes, variant, batch, self._noted())
             passes, told = 0, time.monotonic()
             if batch is not None and self._stop.is_set():
-                return
+                break
+        now = getattr(self._passes, "seconds", {})
+        self._note("stages", **spent, **{name: now[name] - before.get(name, 0.0) for name in now})
+        yield Step(0, "", None, self._noted())
 
     def stop(self) -> None:
         """End the shard at hand after its batch."""

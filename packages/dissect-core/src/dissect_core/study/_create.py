@@ -12,7 +12,7 @@ from ..errors import StudyError
 from ..files import TEMPORARY, sync_folder, write_whole
 from ..spec import LocalExecution, StudySpec, spec_to_yaml
 from . import _layout
-from ._facts import incidental
+from ._facts import fingerprint, incidental
 
 
 class ImageRef(NamedTuple):
@@ -28,6 +28,11 @@ class ImageRef(NamedTuple):
 
     file_name: str
     image_id: int
+
+
+def facts_of_images(images: Sequence[ImageRef]) -> dict[str, Any]:
+    """What must stay the same of a study's images."""
+    return {"count": len(images), "sha256": fingerprint({"images": [list(image) for image in images]})}
 
 
 class Content(NamedTuple):

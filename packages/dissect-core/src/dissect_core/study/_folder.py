@@ -15,7 +15,7 @@ from ..places import is_remote, place_of, reached
 from ..spec import StudySpec
 from . import _layout
 from ._chunks import Chunks
-from ._create import Content, ImageRef, make_folder
+from ._create import Content, ImageRef, facts_of_images, make_folder
 from ._facts import FORMAT, differences, fingerprint, listed
 from ._frozen import read_frozen, read_threads
 from ._holder import Holder
@@ -92,7 +92,7 @@ class StudyFolder:
             "spec": spec.identity,
             "plan": fingerprint({"rows": list(plan)}),
             "variants": len(plan),
-            "images": {"count": len(images), "sha256": fingerprint({"images": [list(i) for i in images]})},
+            "images": facts_of_images(images),
             "batch_size": batch_size,
             "shard_batches": shard_batches,
         }
@@ -128,15 +128,33 @@ class StudyFolder:
     @classmethod
     def _continued(cls, path: Path, frozen: Mapping[str, Any]) -> "StudyFolder":
         folder = cls(path)
-        changed = differences(folder.frozen, frozen)
+        folder.require_same(frozen)
+        return folder
+
+    def require_same(self, frozen: Mapping[str, Any], *, whole: bool = True) -> None:
+        """See that this is the study that is meant.
+
+        Parameters
+        ----------
+        frozen : mapping
+            What must be the same.
+        whole : bool
+            Whether that is everything; else only what is named is compared.
+
+        Raises
+        ------
+        StudyChangedError
+            If it differs; all differences are named.
+        """
+        mine = self.frozen if whole else {name: self.frozen[name] for name in frozen if name in self.frozen}
+        changed = differences(mine, frozen)
         # A checksum says nothing to people where the spec behind it says what has changed.
         told = [line for line in changed if not line.startswith("plan was ")]
         if changed:
             raise StudyChangedError(
-                f"The study in {path} cannot go on, since it is another one: {listed(told or changed)}. Restore what "
-                "it was, or start another folder (`--force-new` on the command line)."
+                f"The study in {self.path} cannot go on, since it is another one: {listed(told or changed)}. Restore "
+                "what it was, or start another folder (`--force-new` on the command line)."
             )
-        return folder
 
     @property
     def batches(self) -> Chunks:

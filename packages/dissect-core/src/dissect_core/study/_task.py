@@ -1,5 +1,6 @@
 """What a study runs over and how, whatever engine runs it."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,7 +10,7 @@ from ..detectors import Detector, TorchDetector
 from ..errors import StudyError
 from ..plan import Variant
 from ..spec import StudySpec
-from ._create import ImageRef
+from ._create import ImageRef, facts_of_images
 from ._describe import describe, plan_rows
 from ._facts import versions
 from ._folder import StudyFolder
@@ -62,6 +63,19 @@ class Task:
     def shard_batches(self) -> int:
         """Batches of a shard: whole ones, for at least the images asked for."""
         return -(-self.shard_images // self.batch_size)
+
+    def known(self, refs: Sequence[ImageRef], facts: Mapping[str, Any]) -> dict[str, Any]:
+        """What must stay the same when a study goes on, as far as it is known without the detector."""
+        frozen = {
+            **facts,
+            "spec": self.spec.identity,
+            "images": facts_of_images(refs),
+            "batch_size": self.batch_size,
+            "shard_batches": self.shard_batches,
+            "precision": self.precision,
+            "on_bad_image": self.on_bad_image,
+        }
+        return dict(json.loads(json.dumps(frozen)))  # tuples are lists in JSON
 
     def passes(self, detector: Detector) -> Passes:
         """How this detector's variants are run."""

@@ -15,6 +15,7 @@ from rich.console import Console
 
 from dissect_core.detectors import Detector
 from dissect_core.places import is_remote, place_of
+from dissect_core.plan import plan, scores_needed
 from dissect_core.spec import DetectorSpec, Execution, LocalExecution, RayExecution, load_spec
 from dissect_core.study import ImageRef, Study, run, tqdm_bar
 from dissect_eval import GroundTruth, label_to_category
@@ -121,6 +122,8 @@ def run_(
     data = _data(demo, images, annotations, limit, target)
     label_to_category(data.truth, class_names)  # before hours of work
     runs: Detector | DetectorSpec = given if isinstance(execution, RayExecution) else detector
+    if isinstance(execution, RayExecution) and not scores_needed(spec):
+        plan(spec, detector.anatomy)  # what does not fit the detector, before a cluster is asked
     del detector  # workers have their own
     with _hint():
         done = run(
