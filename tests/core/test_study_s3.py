@@ -182,27 +182,39 @@ def test_a_run_that_was_taken_for_dead_stops(images: list[Path], place: str, qui
     assert 0 < done < wanted
 
 
-def test_of_many_that_race_for_a_study_one_gets_it(images: list[Path], place: str, quick: None) -> None:
+def test_of_many_that_race_for_a_study_one_has_it_at_a_time(
+    images: list[Path], place: str, quick: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_lease, "SECONDS_OF_SILENCE", 30.0)  # also where this machine is busy
     study = studies.run_toy(images, place)  # type: ignore[arg-type]
     for _ in range(3):
-        got, together = [], threading.Barrier(4)
+        inside, most, refused, together = [0], [0], list[int](), threading.Barrier(4)
 
-        def race(got: list[str] = got, together: threading.Barrier = together) -> None:
+        def race(
+            number: int,
+            inside: list[int] = inside,
+            most: list[int] = most,
+            refused: list[int] = refused,
+            together: threading.Barrier = together,
+        ) -> None:
             folder = StudyFolder(study.path)
             together.wait()
             try:
                 with folder.locked():
-                    got.append("mine")
+                    inside[0] += 1
+                    most[0] = max(most[0], inside[0])
                     time.sleep(0.5)
+                    inside[0] -= 1
             except StudyLockedError:
-                got.append("refused")
+                refused.append(number)
 
-        racing = [threading.Thread(target=race) for _ in range(4)]
+        racing = [threading.Thread(target=race, args=(number,)) for number in range(4)]
         for each in racing:
             each.start()
         for each in racing:
             each.join()
-        assert sorted(got) == ["mine", "refused", "refused", "refused"]
+        assert most[0] == 1
+        assert len(refused) < 4  # mostly three; one that looks late may have its turn
 
 
 def test_a_store_that_is_away_says_what_to_look_at(monkeypatch: pytest.MonkeyPatch, store: str) -> None:
