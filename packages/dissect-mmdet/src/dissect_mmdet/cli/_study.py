@@ -118,7 +118,9 @@ def open_detector(
 
 def open_any_detector(given: DetectorSpec) -> Detector:
     """Open a detector, of this package or of another one."""
-    return _open.open_mmdet(**given.options) if given.adapter == "mmdet" else open_by_adapter(given)
+    if given.adapter == "mmdet":
+        return _open.open_mmdet(**given.options)
+    return open_by_adapter(given.adapter, **given.options)
 
 
 def plan_study(
