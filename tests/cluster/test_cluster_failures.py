@@ -271,7 +271,7 @@ def test_ctrl_c_ends_after_the_batches_at_hand_and_again_at_once(
     wait_for_batches(str(tmp_path / "out"), 2)
     child.send_signal(signal.SIGINT)
     if times == 2:
-        time.sleep(0.5)
+        time.sleep(1.3)  # two within a second, the time of a call of Ray's, are one
         child.send_signal(signal.SIGINT)
     _, errors = child.communicate(timeout=60)
     study = Study.open(tmp_path / "out")
@@ -283,7 +283,8 @@ def test_ctrl_c_ends_after_the_batches_at_hand_and_again_at_once(
         assert events(study) == ["started", "stopped"]
     else:
         assert child.returncode != 0
-        assert errors.splitlines()[-1] == "KeyboardInterrupt", errors
+        assert "KeyboardInterrupt" in errors
+        assert "SystemError" not in errors
     assert tables(studies.run_toy(images, tmp_path / "out", execution=on_ray())) == tables(local)
 
 
@@ -306,7 +307,7 @@ def test_what_no_worker_can_do_is_said(
     assert not (tmp_path / "a").exists()
     said: list[str] = []
     study = studies.run_toy(
-        images[:4], tmp_path / "b", awkward.Elsewhere(), execution=on_ray(workers=2), say=said.append
+        images, tmp_path / "b", awkward.Elsewhere(), execution=on_ray(workers=2), say=said.append
     )
     assert study.is_complete, "by the worker that planned it"
     assert any("differs from the one that planned the study: detector.files was" in text for text in said)
