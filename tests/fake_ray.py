@@ -45,7 +45,8 @@ class Steps:
         self._actor = actor
         steps: list[Any] = [Step(1, "v", batch) for batch in batches]
         if fault:
-            kept = actor.ray.draw.randrange(len(steps))
+            # What raises, raises in a batch; a process may also die when it has written the last one.
+            kept = actor.ray.draw.randint(0, len(steps) - (fault == "raises"))
             error = {"raises": RayTaskError(ValueError("poison")), "memory": OutOfMemoryError("oom")}
             steps = [*steps[:kept], error.get(fault, RayError("gone"))]
         self._steps: Iterator[Any] = iter(steps)

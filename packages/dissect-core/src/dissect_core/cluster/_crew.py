@@ -243,10 +243,11 @@ class Crew:
         shard.tried.add(member.number)
         self._in_a_row += 1
         self.on_end(shard, False)
-        if len(shard.faults) >= ATTEMPTS and self._is_to_blame(shard):
-            self.on_failed(shard)
-        elif shard.batches:
-            self.retries.append(shard)
+        if shard.batches:  # else all of it was written before the worker was lost
+            if len(shard.faults) >= ATTEMPTS and self._is_to_blame(shard):
+                self.on_failed(shard)
+            else:
+                self.retries.append(shard)
         if self._in_a_row >= 4 * max(ATTEMPTS, self._target):
             raise ClusterError(
                 f"{self._in_a_row} attempts in a row have failed, of different shards; the last one: {fault}. Nothing "

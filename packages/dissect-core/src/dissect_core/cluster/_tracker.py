@@ -74,15 +74,18 @@ class Tracker:
         self._advance(passes, step.variant)
 
     def end(self, shard: Shard, is_finished: bool) -> None:
-        """A shard has left its worker; of one that failed, the batch at hand has to be run again."""
-        lost = self._open.pop(shard.number, 0)
-        if lost:
-            self._advance(-lost, "")
+        """A shard has left its worker; of one that failed, what the folder does not hold has to be run again."""
+        at_hand = self._open.pop(shard.number, 0)
         if is_finished:
             return
         _, fault = shard.faults[-1]
         self._folder.log("attempt failed", shard=shard.number, attempt=len(shard.faults), error=fault)
-        shard.batches[:] = self._folder.left_of(shard.number)
+        left = self._folder.left_of(shard.number)
+        # A worker may be lost after it has written a batch, and before it could say so, or join the parts.
+        self._advance(self._each * (len(shard.batches) - len(left)) - at_hand, "")
+        shard.batches[:] = left
+        if not left:
+            self._folder.join(shard.number)
 
     def give_up(self, shard: Shard) -> None:
         """A shard has failed for the last time."""
