@@ -44,6 +44,20 @@ SPEC = {
 }
 
 
+def start_ray(n_cpus: int) -> None:
+    """Start Ray on this machine, quietly."""
+    import ray
+
+    ray.init(
+        address="local",
+        num_cpus=n_cpus,
+        include_dashboard=False,
+        log_to_driver=False,
+        logging_level=logging.ERROR,
+        _node_ip_address="127.0.0.1",
+    )
+
+
 def study_times(n_images: int) -> None:
     """One and two workers against the local engine, in one run."""
     import ray
@@ -64,14 +78,7 @@ def study_times(n_images: int) -> None:
         rows: dict[str, tuple[float, float]] = {}
         open_detector(detector)  # imports
         start = time.perf_counter()
-        ray.init(
-            address="local",
-            num_cpus=2,
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            _node_ip_address="127.0.0.1",
-        )
+        start_ray(2)
         starting = time.perf_counter() - start
         for name, execution in (
             ("local", LocalExecution()),
@@ -136,14 +143,7 @@ def lead(n_shards: int, workers: int = 2) -> None:
     """Lead a study of many shards, and print what that costs: called in a process of its own."""
     import ray
 
-    ray.init(
-        address="local",
-        num_cpus=workers,
-        include_dashboard=False,
-        log_to_driver=False,
-        logging_level=logging.ERROR,
-        _node_ip_address="127.0.0.1",
-    )
+    start_ray(workers)
     process = psutil.Process()
     with tempfile.TemporaryDirectory() as temporary:
         spec = load_spec(SPEC)

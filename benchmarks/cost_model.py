@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 import warnings
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -25,11 +26,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 from study import Case
 
+from cluster import start_ray
 from cluster_simulation import simulated
 from dissect_core.cluster import Cluster, Costs, Workload, forecast
 from dissect_core.detectors import ImageDetections
 from dissect_core.spec import DetectorSpec, RayExecution
-from dissect_core.study import Row, Study, no_bar, run
+from dissect_core.study import PassDone, Row, Study, no_bar, run
 from dissect_core.study._rows import rows_to_table
 from dissect_core.study._shards import write_shard
 
@@ -104,18 +106,16 @@ def writing(n_variants: int = 1000, n_images: int = 4, n_boxes: int = 100) -> fl
         return (time.perf_counter() - start) / (n_variants * n_images * n_boxes)
 
 
+def note_time(times: list[float], _passed: PassDone) -> None:
+    """Add the time of a pass."""
+    times.append(time.perf_counter())
+
+
 def check_on_real_runs(case: Case, costs: Costs, detections: float, folder: Path) -> None:
     """One and two workers of a cluster on this machine."""
     import ray
 
-    ray.init(
-        address="local",
-        num_cpus=2,
-        include_dashboard=False,
-        log_to_driver=False,
-        logging_level=logging.ERROR,
-        _node_ip_address="127.0.0.1",
-    )
+    start_ray(2)
     given = DetectorSpec(adapter="mmdet", options={"config": case.config, "checkpoint": case.checkpoint})
     print("\nbundled DETR on this machine: seconds from the first shard on\n")
     print(f"{'workers':>8} {'forecast':>9} {'run':>7}")
@@ -130,7 +130,7 @@ def check_on_real_runs(case: Case, costs: Costs, detections: float, folder: Path
             batch_size=5,
             shard_images=5,
             bar=no_bar,
-            watch=lambda _passed, begun=begun: begun.append(time.perf_counter()),  # type: ignore[misc]
+            watch=partial(note_time, begun),
             say=lambda _text: None,
         )
         work = Workload(len(case.paths), len(study.variants), 5, 5, detections=detections)

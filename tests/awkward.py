@@ -82,7 +82,7 @@ if __name__ == "__main__":  # a study of its own, for tests that kill who leads 
     print("ready", flush=True)
     studies.run_toy(
         sorted(Path(image_folder).glob("*.ppm")),
-        target,  # type: ignore[arg-type]  # may be a URL
+        target,
         SlowToy(0.25),
         execution=RayExecution(engine="ray", address=address, workers=2),
     )

@@ -46,7 +46,7 @@ def scenes(folder: Path, n: int) -> list[Path]:
     return [scene.path for scene in write_scenes(folder, n)]
 
 
-def run_toy(images: Sequence[Path], out: Path, detector: Any = None, **options: Any) -> Study:
+def run_toy(images: Sequence[Path], out: Path | str, detector: Any = None, **options: Any) -> Study:
     """Run the toy study without a word."""
     options = {"bar": no_bar, "batch_size": 2, "shard_images": 4, "say": lambda _text: None, **options}
     return run(options.pop("spec", toy_spec()), detector or ToyDetector(), images, out, **options)

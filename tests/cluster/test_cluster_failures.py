@@ -242,9 +242,9 @@ def test_a_killed_driver_is_followed_by_another(
     child = start(images, out, nodes.address)
     wait_for_batches(out, 3)
     with pytest.raises(StudyLockedError, match=rf"process {child.pid} on "):
-        studies.run_toy(images, out, execution=on_ray())  # type: ignore[arg-type]
+        studies.run_toy(images, out, execution=on_ray())
     with pytest.raises(StudyLockedError, match=rf"process {child.pid} on "):
-        studies.run_toy(images, out)  # type: ignore[arg-type]
+        studies.run_toy(images, out)
     told = Study.open(out).running
     assert told is not None
     assert told["pid"] == child.pid
@@ -253,7 +253,7 @@ def test_a_killed_driver_is_followed_by_another(
     done, wanted = Study.open(out).progress()
     assert 3 <= done < wanted
     monkeypatch.setattr(_lease, "SECONDS_OF_SILENCE", 8.0)
-    study = studies.run_toy(images, out, execution=on_ray())  # type: ignore[arg-type]
+    study = studies.run_toy(images, out, execution=on_ray())
     assert study.is_complete
     assert tables(study) == tables(local)
     assert {"started", "taken over", "resumed", "finished"} == set(events(study))

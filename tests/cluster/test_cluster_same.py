@@ -42,7 +42,7 @@ def test_tables_are_equal_whatever_the_number_of_workers(
 
 def test_an_object_store_serves_as_well(images: list[Path], local: Study, on_ray: Callable[..., Any]) -> None:
     place = f"s3://{BUCKET}/cluster/same"
-    study = studies.run_toy(images, place, execution=on_ray(workers=2))  # type: ignore[arg-type]
+    study = studies.run_toy(images, place, execution=on_ray(workers=2))
     assert study.is_complete
     assert tables(study) == tables(local)
     assert Study.open(place).held_by is None

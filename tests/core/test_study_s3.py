@@ -54,7 +54,7 @@ def local(images: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Study
 
 
 def test_the_tables_are_those_of_a_folder(images: list[Path], local: Study, place: str) -> None:
-    study = studies.run_toy(images, place)  # type: ignore[arg-type]
+    study = studies.run_toy(images, place)
     assert study.is_complete
     assert tables(study) == tables(local)
     again = Study.open(place)
@@ -79,12 +79,12 @@ def test_one_that_was_stopped_goes_on(images: list[Path], local: Study, place: s
             return super().predict_batch(batch)
 
     with pytest.raises(ValueError, match="enough"):
-        studies.run_toy(images, place, Fails())  # type: ignore[arg-type]
+        studies.run_toy(images, place, Fails())
     assert Study.open(place).progress() == (3, 5)
     names = {path.name for path in (place_of(place) / "detections").iterdir()}
     assert names == {"shard-00000.parquet", "part-00001-00002.parquet"}
     assert len(Study.open(place).found("baseline").by_image()) == 6
-    study = studies.run_toy(images, place)  # type: ignore[arg-type]
+    study = studies.run_toy(images, place)
     assert tables(study) == tables(local)
     assert [entry["event"] for entry in study.log()] == ["started", "resumed", "finished"]
 
@@ -92,17 +92,17 @@ def test_one_that_was_stopped_goes_on(images: list[Path], local: Study, place: s
 def test_another_study_is_refused_and_leaves_all_as_it_was(
     images: list[Path], local: Study, place: str
 ) -> None:
-    study = studies.run_toy(images, place)  # type: ignore[arg-type]
+    study = studies.run_toy(images, place)
     before = tables(study)
     with pytest.raises(StudyChangedError, match=r"spec\.seed was 3, is now 4"):
-        studies.run_toy(images, place, spec=studies.toy_spec(seed=4))  # type: ignore[arg-type]
+        studies.run_toy(images, place, spec=studies.toy_spec(seed=4))
     assert tables(study) == before
 
 
 def test_other_files_are_not_touched(images: list[Path], place: str) -> None:
     (place_of(place) / "thesis.tex").write_bytes(b"mine")
     with pytest.raises(StudyError, match=r"holds thesis\.tex and is no study"):
-        studies.run_toy(images, place)  # type: ignore[arg-type]
+        studies.run_toy(images, place)
     assert [path.name for path in place_of(place).iterdir()] == ["thesis.tex"]
 
 
@@ -111,18 +111,18 @@ def test_a_folder_that_was_begun_and_not_finished_is_made_whole(
 ) -> None:
     """A kill while the files of a new study are written: the one that marks it as a study comes last."""
     (place_of(place) / "spec.yaml").write_bytes(b"torn")
-    study = studies.run_toy(images, place)  # type: ignore[arg-type]
+    study = studies.run_toy(images, place)
     assert study.spec == local.spec
     assert tables(study) == tables(local)
 
 
 def test_a_damaged_object_is_made_again(images: list[Path], local: Study, place: str) -> None:
-    study = studies.run_toy(images, place)  # type: ignore[arg-type]
+    study = studies.run_toy(images, place)
     shard = study.path / "detections" / "shard-00001.parquet"
     shard.write_bytes(shard.read_bytes()[:-50])
     with pytest.raises(StudyError, match=r"shard-00001\.parquet is damaged"):
         study.found("baseline")
-    study = studies.run_toy(images, place)  # type: ignore[arg-type]
+    study = studies.run_toy(images, place)
     assert tables(study) == tables(local)
     assert "damaged" in [entry["event"] for entry in study.log()]
 
@@ -130,19 +130,19 @@ def test_a_damaged_object_is_made_again(images: list[Path], local: Study, place:
 def test_a_second_run_is_refused_by_the_name_of_the_first(
     images: list[Path], place: str, quick: None
 ) -> None:
-    folder = StudyFolder(studies.run_toy(images, place).path)  # type: ignore[arg-type]
+    folder = StudyFolder(studies.run_toy(images, place).path)
     with folder.locked():
         assert Study.open(place).held_by is not None
         with pytest.raises(StudyLockedError, match=r"is being run by process \d+ on .*Wait until it ends"):
-            studies.run_toy(images, place)  # type: ignore[arg-type]
+            studies.run_toy(images, place)
     assert Study.open(place).held_by is None
-    studies.run_toy(images, place)  # type: ignore[arg-type]
+    studies.run_toy(images, place)
 
 
 def test_the_lease_of_a_killed_run_is_taken_over_once_it_is_silent(
     images: list[Path], place: str, quick: None
 ) -> None:
-    study = studies.run_toy(images, place)  # type: ignore[arg-type]
+    study = studies.run_toy(images, place)
     code = (
         "import sys, time\nfrom dissect_core.study import StudyFolder, _lease\n"
         "_lease.SECONDS_BETWEEN_BEATS = 0.1\n"
@@ -152,11 +152,11 @@ def test_the_lease_of_a_killed_run_is_taken_over_once_it_is_silent(
     assert child.stdout is not None
     assert child.stdout.readline() == "mine\n"
     with pytest.raises(StudyLockedError, match=f"process {child.pid} on "):
-        studies.run_toy(images, place)  # type: ignore[arg-type]
+        studies.run_toy(images, place)
     child.kill()
     child.communicate()
     said: list[str] = []
-    assert studies.run_toy(images, place, say=said.append).is_complete  # type: ignore[arg-type]
+    assert studies.run_toy(images, place, say=said.append).is_complete
     assert any("waiting 1 s to see whether process" in text for text in said)
     taken = [entry for entry in study.log() if entry["event"] == "taken over"]
     assert [entry["pid"] for entry in taken] == [child.pid]
@@ -177,7 +177,7 @@ def test_a_run_that_was_taken_for_dead_stops(images: list[Path], place: str, qui
             return super().predict_batch(batch)
 
     with pytest.raises(StudyLockedError, match="taken over by process 7 on other"):
-        studies.run_toy(images, place, Slow())  # type: ignore[arg-type]
+        studies.run_toy(images, place, Slow())
     done, wanted = Study.open(place).progress()
     assert 0 < done < wanted
 
@@ -186,7 +186,7 @@ def test_of_many_that_race_for_a_study_one_has_it_at_a_time(
     images: list[Path], place: str, quick: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(_lease, "SECONDS_OF_SILENCE", 30.0)  # also where this machine is busy
-    study = studies.run_toy(images, place)  # type: ignore[arg-type]
+    study = studies.run_toy(images, place)
     for _ in range(3):
         inside, most, refused, together = [0], [0], list[int](), threading.Barrier(4)
 

@@ -57,8 +57,12 @@ def run_on_cluster(
             stack.enter_context(begun.locked(holder, say))
             begun.require_same(task.known(refs, kept["facts"]), whole=False)
         ray = stack.enter_context(connected(execution, say))
-        size: Callable[[], int] = lambda: execution.workers or capacity(ray, execution)  # noqa: E731
-        crew = Crew(ray, _hiring(ray, detector, execution), size, say)
+        crew = Crew(
+            ray,
+            _hiring(ray, detector, execution),
+            lambda: execution.workers or capacity(ray, execution),
+            say,
+        )
         stack.callback(crew.dismiss_all)
         crew.fill()
         shared, true = ray.put(task), ray.put(truth)
@@ -159,10 +163,8 @@ def _told(failed: Sequence[Shard], folder: StudyFolder) -> str:
     """What was given up, for people."""
     lines = []
     for shard in failed[:5]:
-        images = [folder.batches[batch] for batch in (shard.batches[0], shard.batches[-1])]
-        lines.append(
-            f"shard {shard.number} (images {images[0].start} to {images[1].stop - 1}): {shard.faults[-1][1]}"
-        )
+        first, last = folder.span(shard.batches)
+        lines.append(f"shard {shard.number} (images {first} to {last}): {shard.faults[-1][1]}")
     more = f"; and {len(failed) - 5} more" if len(failed) > 5 else ""
     which = "One shard" if len(failed) == 1 else f"{len(failed)} shards"
     return (

@@ -90,11 +90,10 @@ class Tracker:
     def give_up(self, shard: Shard) -> None:
         """A shard has failed for the last time."""
         self.failed.append(shard)
-        images = [self._folder.batches[batch] for batch in (shard.batches[0], shard.batches[-1])]
         self._folder.log(
             "shard failed",
             shard=shard.number,
-            images=[images[0].start, images[1].stop - 1],
+            images=self._folder.span(shard.batches),
             error=shard.faults[-1][1],
         )
         self._say(f"shard {shard.number} is given up: {shard.faults[-1][1]}")

@@ -2,7 +2,6 @@
 
 import os
 import socket
-import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,6 +21,7 @@ from ..study._inputs import planned
 from ..study._passes import ReplayedPasses
 from ..study._progress import Stopwatch, no_bar
 from ..study._task import Described, Task, facts_of
+from ..study._threads import compute_with
 from ._connect import ray_module
 
 SECONDS_BETWEEN_STEPS = 0.5
@@ -124,7 +124,7 @@ class Worker:
     def gather(self, task: Task, variants: Sequence[Variant], truth: Any, threads: int) -> None:
         """Gather reference activations and fit constants, for all workers to find in the folder."""
         with self._lock:
-            _compute_with(threads)
+            compute_with(threads)
             folder = StudyFolder(task.out)
             task.references(self._detector, variants, truth, folder.path, no_bar).gather()
 
@@ -140,7 +140,7 @@ class Worker:
         """
         with self._lock:
             detector, task = self._detector, job.task
-            _compute_with(job.threads)
+            compute_with(job.threads)
             self._folder = _same_folder(job)
             if told := differences(dict(job.facts), facts_of(task, detector)):
                 raise StudyChangedError(
@@ -167,8 +167,8 @@ class Worker:
             self._passes.on_first = lambda seconds, share: self._note(
                 "estimate", seconds=seconds, share=share
             )
-            missing = wants_effects and not (self._folder.path / _layout.EFFECTS).exists()
-            self._passes.wants_effects, self._passes.effects = missing, {}
+            self._passes.effects.clear()  # of an attempt that failed
+            self._passes.wants_effects = wants_effects and not (self._folder.path / _layout.EFFECTS).exists()
         passes, variant, told = 0, "", time.monotonic()
         spent = dict[str, float]()
         clock, before = Stopwatch(spent), dict(getattr(self._passes, "seconds", {}))
@@ -197,7 +197,7 @@ class Worker:
             if type(given).__name__ == "ObjectRef":
                 given = ray_module().get(given)
             self._opened = open_detector(given) if isinstance(given, DetectorSpec) else given
-            _compute_with(self._threads)
+            compute_with(self._threads)
         return self._opened
 
     def _note(self, event: str, **fields: Any) -> None:
@@ -219,13 +219,6 @@ def _same_folder(job: Job) -> StudyFolder:
     if folder.fingerprint != job.fingerprint:
         raise StudyError(f"The node {socket.gethostname()} sees another study at {job.task.out}. {remedy}")
     return folder
-
-
-def _compute_with(threads: int) -> None:
-    """Let torch compute with a number of threads, if the detector uses it."""
-    torch = sys.modules.get("torch")
-    if torch is not None:
-        torch.set_num_threads(threads)
 
 
 def _here() -> Place:

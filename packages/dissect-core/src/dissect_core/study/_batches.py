@@ -63,3 +63,4 @@ def _keep_effects(folder: StudyFolder, passes: Passes) -> None:
         rows = [effects[name] for name in sorted(effects)]
         columns = {field.name: [getattr(row, field.name) for row in rows] for field in _EFFECTS}
         _layout.write_table(path, pa.table(columns, schema=_EFFECTS))
+    effects.clear()  # kept now: not to be asked for after every batch

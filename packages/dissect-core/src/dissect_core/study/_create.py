@@ -1,5 +1,6 @@
 """Making a study's folder: all of it, or nothing."""
 
+import json
 import secrets
 import shutil
 from collections.abc import Mapping, Sequence
@@ -30,9 +31,23 @@ class ImageRef(NamedTuple):
     image_id: int
 
 
-def facts_of_images(images: Sequence[ImageRef]) -> dict[str, Any]:
-    """What must stay the same of a study's images."""
-    return {"count": len(images), "sha256": fingerprint({"images": [list(image) for image in images]})}
+def known_facts(
+    facts: Mapping[str, Any],
+    spec: StudySpec,
+    images: Sequence[ImageRef],
+    batch_size: int,
+    shard_batches: int,
+) -> dict[str, Any]:
+    """What must stay the same when a study goes on, as far as it is known without its plan."""
+    listed = {"images": [list(image) for image in images]}
+    known = {
+        **facts,
+        "spec": spec.identity,
+        "images": {"count": len(images), "sha256": fingerprint(listed)},
+        "batch_size": batch_size,
+        "shard_batches": shard_batches,
+    }
+    return dict(json.loads(json.dumps(known)))  # as it will be read again: tuples are lists in JSON
 
 
 class Content(NamedTuple):

@@ -1,9 +1,8 @@
 """A study's folder: made whole, filled shard by shard, and never with results of another study."""
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from ..places import is_remote, place_of, reached
 from ..spec import StudySpec
 from . import _layout
 from ._chunks import Chunks
-from ._create import Content, ImageRef, facts_of_images, make_folder
+from ._create import Content, ImageRef, known_facts, make_folder
 from ._facts import FORMAT, differences, fingerprint, listed
 from ._frozen import read_frozen, read_threads
 from ._holder import Holder
@@ -43,7 +42,6 @@ class StudyFolder:
         self.fingerprint = fingerprint(self.frozen)
         self.batch_size: int = self.frozen["batch_size"]
         self.shard_batches: int = self.frozen["shard_batches"]
-        self.threads = read_threads(path)
         self._log = Log(path)
 
     @classmethod
@@ -87,17 +85,11 @@ class StudyFolder:
             If it holds something else, or cannot be written.
         """
         frozen = {
-            **facts,
+            **known_facts(facts, spec, images, batch_size, shard_batches),
             "format": FORMAT,
-            "spec": spec.identity,
             "plan": fingerprint({"rows": list(plan)}),
             "variants": len(plan),
-            "images": facts_of_images(images),
-            "batch_size": batch_size,
-            "shard_batches": shard_batches,
         }
-        # As it will be read again: tuples are lists in JSON.
-        frozen = json.loads(json.dumps(frozen))
         path = place_of(path)
         content = Content(spec, frozen, plan, images, files or {}, notes or {})
         if is_remote(path):
@@ -155,6 +147,11 @@ class StudyFolder:
                 f"The study in {self.path} cannot go on, since it is another one: {listed(told or changed)}. Restore "
                 "what it was, or start another folder (`--force-new` on the command line)."
             )
+
+    @cached_property
+    def threads(self) -> int | None:
+        """With how many threads torch computes in this study; None where that is not on record."""
+        return read_threads(self.path)
 
     @property
     def batches(self) -> Chunks:
@@ -286,6 +283,10 @@ class StudyFolder:
             for batch in batches
             if not self._is_whole(self._part(number, batch), range(batch, batch + 1))
         ]
+
+    def span(self, batches: Sequence[int]) -> tuple[int, int]:
+        """Numbers of the first and the last image of some batches, which ascend."""
+        return self.batches[batches[0]].start, self.batches[batches[-1]].stop - 1
 
     def log(self, event: str, **fields: Any) -> None:
         """Append a line to the log."""

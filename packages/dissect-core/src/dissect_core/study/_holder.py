@@ -2,10 +2,14 @@
 
 import os
 import socket
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
+
+from ..errors import StudyError
 
 
 @dataclass
@@ -45,6 +49,25 @@ class Holder:
         """Note that another run has taken over."""
         self.is_lost, self.taken_by = True, to
         self.on_lost()
+
+
+@contextmanager
+def every(seconds: float, do: Callable[[], object], name: str) -> Iterator[None]:
+    """Do something now and then, on a thread, for the length of a block; what the storage refuses is tried again."""
+    end = threading.Event()
+
+    def again() -> None:
+        while not end.wait(seconds):
+            with suppress(StudyError):  # a store that is away for a moment, a disk that is full
+                do()
+
+    doing = threading.Thread(target=again, name=name, daemon=True)
+    doing.start()
+    try:
+        yield
+    finally:
+        end.set()
+        doing.join()
 
 
 def say_who(told: Mapping[str, Any] | None) -> str:

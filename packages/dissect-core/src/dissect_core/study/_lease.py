@@ -7,7 +7,6 @@ whoever makes the next number takes over. No clock is compared with another mach
 """
 
 import json
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -16,7 +15,8 @@ from typing import Any
 
 from ..errors import StudyError, StudyLockedError
 from ..places import create, reached, read_bytes
-from ._holder import Holder, say_who
+from . import _layout
+from ._holder import Holder, every, say_who
 
 SECONDS_BETWEEN_BEATS = 5.0
 SECONDS_OF_SILENCE = 30.0
@@ -29,19 +29,14 @@ NAME = "run-{:06d}.lock"
 def leased(folder: Path, holder: Holder, say: Callable[[str], object]) -> Iterator[dict[str, Any] | None]:
     """Hold a study in an object store for the length of a block; see `_lock.locked`."""
     number, before = _acquired(folder, holder, say)
-    end = threading.Event()
-    beating = threading.Thread(
-        target=_beat, args=(folder, number, holder, end), name="dissect-lease", daemon=True
-    )
-    beating.start()
+    mine = folder / NAME.format(number)
     try:
-        yield before
+        with every(SECONDS_BETWEEN_BEATS, lambda: _beat(folder, number, holder), "dissect-lease"):
+            yield before
     finally:
-        end.set()
-        beating.join()
         if not holder.is_lost:
             with suppress(StudyError):
-                _write(folder / NAME.format(number), {**holder.told(), "released": True})
+                _layout.write_json(mine, {**holder.told(), "released": True})
 
 
 def newest(folder: Path) -> tuple[int, dict[str, Any]] | None:
@@ -109,16 +104,16 @@ def _silent(_text: str) -> None:
     """Say nothing any more."""
 
 
-def _beat(folder: Path, number: int, holder: Holder, end: threading.Event) -> None:
-    """Renew a lease until the run ends, or somebody has taken over."""
-    while not end.wait(SECONDS_BETWEEN_BEATS):
-        with suppress(StudyError):  # a store that is away for a moment
-            found = newest(folder)
-            if found is None or found[0] != number:
-                holder.lose(say_who(found[1]) if found else "somebody who deleted its lease")
-                return
-            holder.beat += 1
-            _write(folder / NAME.format(number), holder.told())
+def _beat(folder: Path, number: int, holder: Holder) -> None:
+    """Renew a lease, unless somebody has taken over."""
+    if holder.is_lost:
+        return
+    found = newest(folder)
+    if found is None or found[0] != number:
+        holder.lose(say_who(found[1]) if found else "somebody who deleted its lease")
+        return
+    holder.beat += 1
+    _layout.write_json(folder / NAME.format(number), holder.told())
 
 
 def _numbers(folder: Path) -> list[int]:
@@ -136,11 +131,6 @@ def _read(place: Path) -> dict[str, Any] | None:
     except ValueError:
         return {}
     return content if isinstance(content, dict) else {}
-
-
-def _write(place: Path, content: dict[str, Any]) -> None:
-    with reached(place):
-        place.write_bytes(_encoded(content))
 
 
 def _forget(folder: Path, number: int) -> None:

@@ -1,7 +1,5 @@
 """One run at a time in a study's folder."""
 
-import json
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -11,10 +9,9 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from ..errors import StudyError, StudyLockedError
-from ..files import write_whole
 from ..places import is_remote, reached
-from . import _lease
-from ._holder import Holder, say_who
+from . import _layout, _lease
+from ._holder import Holder, every, say_who
 
 LOCK = "run.lock"
 HOLDER = "run.json"
@@ -70,35 +67,25 @@ def locked(
 @contextmanager
 def _telling(folder: Path, holder: Holder) -> Iterator[None]:
     """Keep beside a lock who holds it and how far that is; a kill leaves it there."""
-    end = threading.Event()
-    _tell(folder, holder)
+    place = folder / HOLDER
+    _layout.write_json(place, holder.told())
 
     def tell() -> None:
-        while not end.wait(_lease.SECONDS_BETWEEN_BEATS):
-            holder.beat += 1
-            with suppress(StudyError):  # a disk that is full at the moment
-                _tell(folder, holder)
+        holder.beat += 1
+        _layout.write_json(place, holder.told())
 
-    teller = threading.Thread(target=tell, name="dissect-holder", daemon=True)
-    teller.start()
     try:
-        yield
+        with every(_lease.SECONDS_BETWEEN_BEATS, tell, "dissect-holder"):
+            yield
     finally:
-        end.set()
-        teller.join()
         with suppress(OSError):
-            (folder / HOLDER).unlink()
-
-
-def _tell(folder: Path, holder: Holder) -> None:
-    text = json.dumps(holder.told()) + "\n"
-    write_whole(folder / HOLDER, lambda file: file.write(text.encode()), StudyError)
+            place.unlink()
 
 
 def _told(folder: Path) -> dict[str, Any] | None:
     try:
-        told = json.loads((folder / HOLDER).read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        told = _layout.read_json(folder / HOLDER)
+    except StudyError:
         return None
     return told if isinstance(told, dict) else None
 

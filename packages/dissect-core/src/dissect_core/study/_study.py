@@ -186,7 +186,8 @@ class Study:
     @property
     def held_by(self) -> str | None:
         """Who runs it at the moment, for people; None if nobody does."""
-        return None if self.running is None else say_who(self.running)
+        running = self.running
+        return None if running is None else say_who(running)
 
     @property
     def running(self) -> dict[str, Any] | None:

@@ -1,6 +1,5 @@
 """What a study runs over and how, whatever engine runs it."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,7 +9,7 @@ from ..detectors import Detector, TorchDetector
 from ..errors import StudyError
 from ..plan import Variant
 from ..spec import StudySpec
-from ._create import ImageRef, facts_of_images
+from ._create import ImageRef, known_facts
 from ._describe import describe, plan_rows
 from ._facts import versions
 from ._folder import StudyFolder
@@ -66,16 +65,12 @@ class Task:
 
     def known(self, refs: Sequence[ImageRef], facts: Mapping[str, Any]) -> dict[str, Any]:
         """What must stay the same when a study goes on, as far as it is known without the detector."""
-        frozen = {
-            **facts,
-            "spec": self.spec.identity,
-            "images": facts_of_images(refs),
-            "batch_size": self.batch_size,
-            "shard_batches": self.shard_batches,
-            "precision": self.precision,
-            "on_bad_image": self.on_bad_image,
-        }
-        return dict(json.loads(json.dumps(frozen)))  # tuples are lists in JSON
+        return known_facts({**facts, **self.how}, self.spec, refs, self.batch_size, self.shard_batches)
+
+    @property
+    def how(self) -> dict[str, Any]:
+        """What of the way it is computed must stay the same."""
+        return {"precision": self.precision, "on_bad_image": self.on_bad_image}
 
     def passes(self, detector: Detector) -> Passes:
         """How this detector's variants are run."""
@@ -122,12 +117,7 @@ class Described:
 def facts_of(task: Task, detector: Detector) -> dict[str, Any]:
     """What must be the same wherever a study goes on, and on every worker."""
     in_precision(detector, task.precision)
-    return {
-        "detector": describe(detector),
-        "versions": versions(),
-        "precision": task.precision,
-        "on_bad_image": task.on_bad_image,
-    }
+    return {"detector": describe(detector), "versions": versions(), **task.how}
 
 
 def open_folder(

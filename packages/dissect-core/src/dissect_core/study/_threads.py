@@ -1,5 +1,6 @@
 """With how many threads torch computes: on a CPU, the last bits of a sum depend on it."""
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -13,6 +14,13 @@ def threads_of(detector: Detector) -> int | None:
     import torch
 
     return torch.get_num_threads()
+
+
+def compute_with(threads: int) -> None:
+    """Let torch compute with a number of threads from now on, if this process uses it."""
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        torch.set_num_threads(threads)
 
 
 @contextmanager
