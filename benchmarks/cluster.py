@@ -29,7 +29,8 @@ from dissect_core.cluster._engine import _shards
 from dissect_core.cluster._tracker import Tracker
 from dissect_core.cluster._worker import Place, Step
 from dissect_core.spec import LocalExecution, RayExecution, load_spec
-from dissect_core.study import ImageRef, StudyFolder, no_bar, run
+from dissect_core.study import ImageRef, StopRequest, StudyFolder, no_bar, run
+from dissect_core.study._caller import Caller
 from dissect_core.study._holder import Holder
 
 SPEC = {
@@ -154,8 +155,9 @@ def lead(n_shards: int, workers: int = 2) -> None:
         crew = Crew(
             ray, ray.remote(Idle).options(num_cpus=1, max_concurrency=2).remote, lambda: workers, print
         )
+        caller = Caller(no_bar, None, print, StopRequest(), Holder())
         with no_bar(0, "", "") as shown:
-            tracker = Tracker(folder, n_shards, shown, None, Holder(), print, lambda: crew.n_ready)
+            tracker = Tracker(folder, n_shards, shown, caller, lambda: crew.n_ready)
             crew.on_step, crew.on_end, crew.on_failed = tracker.step, tracker.end, tracker.give_up
             crew.fill()
             done = folder.tidy()

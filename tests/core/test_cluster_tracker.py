@@ -10,7 +10,8 @@ import studies
 from dissect_core.cluster._members import Shard
 from dissect_core.cluster._tracker import Tracker
 from dissect_core.cluster._worker import Step
-from dissect_core.study import PassDone, StudyFolder, no_bar
+from dissect_core.study import PassDone, StopRequest, StudyFolder, no_bar
+from dissect_core.study._caller import Caller
 from dissect_core.study._holder import Holder
 from dissect_core.study._shards import read_shard, write_shard
 
@@ -27,8 +28,9 @@ def test_a_worker_lost_before_it_could_join_its_parts(tmp_path: Path) -> None:
         write_shard(shard_file.with_name(f"part-00000-{batch:05}.parquet"), part, folder.fingerprint)
     shard_file.unlink()
     passed: list[PassDone] = []
+    caller = Caller(no_bar, passed.append, print, StopRequest(), Holder())
     with no_bar(30, "pass", "toy") as shown:
-        tracker = Tracker(folder, 2, shown, passed.append, Holder(), print, lambda: 1)
+        tracker = Tracker(folder, 2, shown, caller, lambda: 1)
         shard = Shard(0, [0, 1])
         tracker.step(shard, Step(15, "baseline", 0))
         tracker.step(shard, Step(7, "baseline"))

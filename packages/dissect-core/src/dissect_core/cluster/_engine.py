@@ -12,11 +12,10 @@ from ..errors import ClusterError, ShardsFailedError
 from ..places import is_remote, reached
 from ..spec import DetectorSpec, RayExecution
 from ..study import _layout
+from ..study._caller import Caller
 from ..study._create import ImageRef
 from ..study._folder import StudyFolder
-from ..study._holder import Holder
-from ..study._progress import MakeBar, PassDone
-from ..study._stop import StopRequest, stop_on_interrupt
+from ..study._stop import stop_on_interrupt
 from ..study._task import Described, Task, open_folder
 from ._connect import capacity, connected
 from ._crew import ATTEMPTS, Crew
@@ -32,12 +31,7 @@ def run_on_cluster(
     refs: Sequence[ImageRef],
     kept: Mapping[str, Any],
     truth: Any,
-    *,
-    bar: MakeBar,
-    watch: Callable[[PassDone], object] | None,
-    request: StopRequest,
-    holder: Holder,
-    say: Callable[[str], object],
+    caller: Caller,
 ) -> None:
     """Run a study on a cluster; `dissect_core.study.run` calls this, and says more.
 
@@ -54,14 +48,14 @@ def run_on_cluster(
     with ExitStack() as stack:
         begun = _begun(task.out)
         if begun is not None:  # before workers are asked for: another run may hold both
-            stack.enter_context(begun.locked(holder, say))
+            stack.enter_context(begun.locked(caller.holder, caller.say))
             begun.require_same(task.known(refs, kept["facts"]), whole=False)
-        ray = stack.enter_context(connected(execution, say))
+        ray = stack.enter_context(connected(execution, caller.say))
         crew = Crew(
             ray,
             _hiring(ray, detector, execution),
             lambda: execution.workers or capacity(ray, execution),
-            say,
+            caller.say,
         )
         stack.callback(crew.dismiss_all)
         crew.fill()
@@ -69,15 +63,15 @@ def run_on_cluster(
         described = crew.lead(lambda worker: worker.describe.remote(shared, true))
         folder = open_folder(task, described, refs, **kept, threads=_threads(execution))
         if begun is None:
-            stack.enter_context(folder.locked(holder, say))
+            stack.enter_context(folder.locked(caller.holder, caller.say))
         else:
             folder = begun  # the one that is held: its log is written out at the end
-        with stop_on_interrupt(request, say):
+        with stop_on_interrupt(caller.request, caller.say):
             done, threads = folder.tidy(), folder.threads or _threads(execution)
             if not all(done):
                 plan = ray.put(described.variants)
                 crew.lead(lambda worker: worker.gather.remote(shared, plan, true, threads))
-            failed = _run(crew, ray, task, described, folder, done, threads, bar, watch, request, holder, say)
+            failed = _run(crew, ray, task, described, folder, done, threads, caller)
     if failed:
         raise ShardsFailedError(_told(failed, folder))
 
@@ -96,11 +90,7 @@ def _run(
     folder: StudyFolder,
     done: list[bool],
     threads: int,
-    bar: MakeBar,
-    watch: Callable[[PassDone], object] | None,
-    request: StopRequest,
-    holder: Holder,
-    say: Callable[[str], object],
+    caller: Caller,
 ) -> list[Shard]:
     left = len(done) - sum(done)
     begun = time.perf_counter()
@@ -111,11 +101,11 @@ def _run(
         job = Job(task, described.variants, described.facts, folder.fingerprint, threads, crew.n_wanted)
         if not (folder.path / _layout.EFFECTS).exists():
             crew.effects_of = done.index(False) // folder.shard_batches
-        with bar(left * folder.n_variants, "pass", task.spec.name) as shown:
+        with caller.bar(left * folder.n_variants, "pass", task.spec.name) as shown:
             n_expected = max(1, min(crew.n_wanted, sum(1 for _ in _shards(folder, done))))
-            tracker = Tracker(folder, left, shown, watch, holder, say, lambda: crew.n_ready, n_expected)
+            tracker = Tracker(folder, left, shown, caller, lambda: crew.n_ready, n_expected)
             crew.on_step, crew.on_end, crew.on_failed = tracker.step, tracker.end, tracker.give_up
-            crew.run(ray.put(job), _shards(folder, done), lambda: request.asked)
+            crew.run(ray.put(job), _shards(folder, done), lambda: caller.request.asked)
             failed, stages = tracker.failed, {k: round(v, 3) for k, v in tracker.stages.items()}
     is_finished = all(folder.done(look=not is_remote(folder.path)))
     folder.log(

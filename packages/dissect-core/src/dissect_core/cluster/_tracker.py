@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
+from ..study._caller import Caller
 from ..study._folder import StudyFolder
-from ..study._holder import Holder
 from ..study._local import estimate
 from ..study._progress import Bar, PassDone
 from ._members import Shard
@@ -21,9 +21,7 @@ class Tracker:
         Batches to run.
     shown : Bar
         One step is one pass.
-    watch : callable or None
-    holder : Holder
-    say : callable
+    caller : Caller
     n_workers : callable
         How many are at work.
     n_expected : int
@@ -42,14 +40,12 @@ class Tracker:
         folder: StudyFolder,
         left: int,
         shown: Bar,
-        watch: Callable[[PassDone], object] | None,
-        holder: Holder,
-        say: Callable[[str], object],
+        caller: Caller,
         n_workers: Callable[[], int],
         n_expected: int = 1,
     ) -> None:
         self._folder, self._left, self._shown = folder, left, shown
-        self._watch, self._holder, self._say, self._n_workers = watch, holder, say, n_workers
+        self._caller, self._n_workers = caller, n_workers
         self._each = folder.n_variants
         self._total = len(folder.batches) * self._each
         self._done = self._total - left * self._each
@@ -96,20 +92,14 @@ class Tracker:
             images=self._folder.span(shard.batches),
             error=shard.faults[-1][1],
         )
-        self._say(f"shard {shard.number} is given up: {shard.faults[-1][1]}")
+        self._caller.say(f"shard {shard.number} is given up: {shard.faults[-1][1]}")
 
     def _advance(self, passes: int, variant: str) -> None:
         self._done += passes
-        self._shown.update(passes)
-        self._holder.news.update(
-            engine="ray",
-            passes=self._done,
-            total=self._total,
-            workers=self._n_workers(),
-            failed=len(self.failed),
+        now = PassDone(self._done, self._total, variant)
+        self._caller.tell(
+            self._shown, passes, now, engine="ray", workers=self._n_workers(), failed=len(self.failed)
         )
-        if self._watch is not None and passes > 0:
-            self._watch(PassDone(self._done, self._total, variant))
 
     def _note(self, event: str, fields: dict[str, Any]) -> None:
         if event == "stages":
@@ -119,4 +109,5 @@ class Tracker:
             self._folder.log(event, **fields)
         elif not self._is_estimated:
             self._is_estimated = True
-            self._say(estimate(fields["seconds"], fields["share"], self._left, self._each, self._n_expected))
+            text = estimate(fields["seconds"], fields["share"], self._left, self._each, self._n_expected)
+            self._caller.say(text)

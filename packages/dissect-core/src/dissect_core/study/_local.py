@@ -2,41 +2,31 @@
 
 import itertools
 import time
-from collections.abc import Callable
 from typing import Any
 
 from ..detectors import Detector
 from . import _layout
 from ._batches import BatchDone, run_batches
+from ._caller import Caller
 from ._folder import StudyFolder
-from ._holder import Holder
 from ._images import BatchWork
 from ._passes import ReplayedPasses
-from ._progress import MakeBar, PassDone, Stopwatch, no_bar
-from ._stop import StopRequest
+from ._progress import PassDone, Stopwatch, no_bar
 from ._task import Described, Task
 
 
 def run_here(
-    task: Task,
-    detector: Detector,
-    described: Described,
-    folder: StudyFolder,
-    truth: Any,
-    *,
-    bar: MakeBar,
-    watch: Callable[[PassDone], object] | None,
-    request: StopRequest,
-    holder: Holder,
-    say: Callable[[str], object],
+    task: Task, detector: Detector, described: Described, folder: StudyFolder, truth: Any, caller: Caller
 ) -> None:
     """Run what is left of a study, in a folder that is held."""
     variants = described.variants
-    references = task.references(detector, variants, truth, folder.path, bar)
+    references = task.references(detector, variants, truth, folder.path, caller.bar)
     left = [number for number, done in enumerate(folder.tidy()) if not done]
     passes = task.passes(detector)
     if isinstance(passes, ReplayedPasses):
-        passes.on_first = lambda seconds, share: say(estimate(seconds, share, len(left), len(variants)))
+        passes.on_first = lambda seconds, share: caller.say(
+            estimate(seconds, share, len(left), len(variants))
+        )
         passes.wants_effects = not (folder.path / _layout.EFFECTS).exists()
     begun, seconds = time.perf_counter(), dict[str, float]()
     clock = Stopwatch(seconds)
@@ -44,17 +34,14 @@ def run_here(
     total = len(folder.batches) * len(variants)
     counter = itertools.count(total - len(left) * len(variants) + 1)
     work = BatchWork(detector, passes, variants, references, task.paths, task.on_bad_image, folder.log)
-    with (bar if left else no_bar)(len(left) * len(variants), "pass", task.spec.name) as shown:
+    with (caller.bar if left else no_bar)(len(left) * len(variants), "pass", task.spec.name) as shown:
         for step in run_batches(work, folder, left, task.ahead, clock):
             if isinstance(step, BatchDone):
-                if request.asked:
+                if caller.request.asked:
                     break
                 continue
-            shown.update(1)
             number = min(next(counter), total)  # halves run again
-            holder.news.update(passes=number, total=total)
-            if watch is not None:
-                watch(PassDone(number, total, step))
+            caller.tell(shown, 1, PassDone(number, total, step))
     folder.log(
         "finished" if all(folder.done()) else "stopped",
         seconds=round(time.perf_counter() - begun, 3),

@@ -9,6 +9,7 @@ from ..detectors import Detector, open_detector
 from ..errors import StudyError, StudyLockedError
 from ..places import place_of
 from ..spec import DetectorSpec, Execution, LocalExecution, StudySpec
+from ._caller import Caller
 from ._create import ImageRef
 from ._holder import Holder
 from ._inputs import planned
@@ -134,41 +135,19 @@ def run(
     kept = {"facts": facts or {}, "files": files or {}, "notes": {"image_folder": _common_folder(task.paths)}}
     request = StopRequest() if stop is None else stop
     holder = Holder(on_lost=request.ask)
+    caller = Caller(bar, watch, say, request, holder)
     execution = execution or spec.execution
     if not isinstance(execution, LocalExecution):
         from ..cluster import run_on_cluster
 
-        run_on_cluster(
-            task,
-            detector,
-            execution,
-            refs,
-            kept,
-            truth,
-            bar=bar,
-            watch=watch,
-            request=request,
-            holder=holder,
-            say=say,
-        )
+        run_on_cluster(task, detector, execution, refs, kept, truth, caller)
     else:
         opened = open_detector(detector) if isinstance(detector, DetectorSpec) else detector
         in_precision(opened, precision)  # before anything is written
         described = Described.of(task, opened, planned(spec, opened, task.paths, truth, bar))
         folder = open_folder(task, described, refs, **kept, threads=threads_of(opened))
         with folder.locked(holder, say), stop_on_interrupt(request, say), computing_with(folder.threads):
-            run_here(
-                task,
-                opened,
-                described,
-                folder,
-                truth,
-                bar=bar,
-                watch=watch,
-                request=request,
-                holder=holder,
-                say=say,
-            )
+            run_here(task, opened, described, folder, truth, caller)
     if holder.is_lost:
         raise StudyLockedError(
             f"The study {task.out} was taken over by {holder.taken_by}, as this run was not heard of for too long. "
