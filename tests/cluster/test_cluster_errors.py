@@ -39,13 +39,14 @@ def test_a_process_outside_of_the_cluster_joins_it_for_the_length_of_a_run(
     assert not ray.is_initialized()
 
 
-def test_no_cluster_at_an_address(images: list[Path], tmp_path: Path, alone: None) -> None:
+def test_no_cluster_at_an_address(
+    images: list[Path], tmp_path: Path, alone: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with pytest.raises(ClusterError, match=r"`execution.address` '127.0.0.1:9' is no Ray cluster"):
         studies.run_toy(images, tmp_path / "out", execution=RayExecution(engine="ray", address="127.0.0.1:9"))
-    with pytest.raises(ClusterError, match="Ray's client cannot stream progress"):
-        studies.run_toy(
-            images, tmp_path / "out", execution=RayExecution(engine="ray", address="ray://head:10001")
-        )
+    monkeypatch.setenv("RAY_ADDRESS", "ray://head:10001")
+    with pytest.raises(ClusterError, match=r"RAY_ADDRESS must be .* Ray's client cannot stream progress"):
+        studies.run_toy(images, tmp_path / "out", execution=RayExecution(engine="ray"))
     assert not (tmp_path / "out").exists()
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import awkward
-from dissect_core import MissingDependencyError
+from commands import call
 from dissect_core.study import Study
 from s3_server import BUCKET
 from studies import tables, toy_spec
@@ -23,20 +23,6 @@ ablations:
     target: {unit: head, components: encoder.self_attn}
     select: {by: indices, indices: [1, 9]}
 """
-
-
-def call(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, str, str]:
-    try:
-        from dissect_mmdet import require_mmdet
-        from dissect_mmdet.cli import main
-
-        require_mmdet()
-    except (ImportError, MissingDependencyError):
-        pytest.skip("mmdet is not installed")
-    with pytest.raises(SystemExit) as ended:
-        main([str(word) for word in words])
-    out, err = capsys.readouterr()
-    return int(ended.value.code or 0), out, err
 
 
 def test_the_command_line_runs_a_study_and_tells_how_far_it_is(

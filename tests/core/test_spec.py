@@ -101,6 +101,24 @@ def test_all_problems_at_once() -> None:
     assert "ablations[0].name" in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("execution", "message"),
+    [
+        ({"engine": "ray", "worker": 2}, "execution.worker: no such field; did you mean 'workers'?"),
+        ({"engine": "ray", "address": "ray://head:10001"}, "execution.address: must be `auto` or host:port"),
+        (
+            {"engine": "ray", "cpus_per_worker": 0},
+            "execution.cpus_per_worker: must be greater than 0",
+        ),
+        ("rays", "execution: `engine` must be one of 'local', 'ray', got 'rays'; did you mean 'ray'?"),
+    ],
+)
+def test_messages_about_where_it_runs(execution: Any, message: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        load_spec({**study(), "execution": execution})
+    assert str(caught.value).splitlines()[-1].strip().startswith(message), caught.value
+
+
 def test_names_are_unique() -> None:
     content = study()
     content["ablations"] *= 2

@@ -50,8 +50,8 @@ def test_kinds_of_one_name_are_told_apart_by_their_space() -> None:
 @pytest.mark.parametrize(
     ("interventions", "message"),
     [
-        ({**MEAN, "over": "image"}, r"interventions\.over: Input should be 'position' or 'global'"),
-        ({"kind": "mean", "over": "position"}, r"interventions\.over: Input should be 'component'"),
+        ({**MEAN, "over": "image"}, r"interventions\.over: must be 'position' or 'global'"),
+        ({"kind": "mean", "over": "position"}, r"interventions\.over: must be 'component'"),
         (
             {"kind": "zero", "space": "x"},
             r"interventions: `space` must be one of 'weight', 'activation'",

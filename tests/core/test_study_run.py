@@ -15,7 +15,7 @@ import studies
 from dissect_core import StudyChangedError, StudyError
 from dissect_core.detectors import ImageDetections
 from dissect_core.plan import plan
-from dissect_core.spec import load_spec
+from dissect_core.spec import RayExecution, load_spec
 from dissect_core.study import ImageRef, StopRequest, Study
 from toy_detector import ToyDetector
 
@@ -244,6 +244,18 @@ def test_half_precision_is_on_record_and_not_mixed(images: list[Path], tmp_path:
     with pytest.raises(StudyError, match="needs a torch model"):
         studies.run_toy(images, tmp_path / "none", precision="bf16")
     assert not (tmp_path / "none").exists()
+
+
+def test_a_finished_study_needs_no_cluster(images: list[Path], tmp_path: Path) -> None:
+    nowhere = RayExecution(engine="ray", address="127.0.0.1:9")
+    study = studies.run_toy(images, tmp_path / "out")
+    again = studies.run_toy(images, tmp_path / "out", execution=nowhere)
+    assert again.is_complete
+    assert studies.tables(again) == studies.tables(study)
+    with pytest.raises(StudyChangedError, match="since it is another one: batch_size was 2, is now 3"):
+        studies.run_toy(images, tmp_path / "out", execution=nowhere, batch_size=3)
+    with pytest.raises(StudyChangedError, match=r"since it is 'toy' and not 'other': spec\.name was"):
+        studies.run_toy(images, tmp_path / "out", spec=studies.toy_spec(name="other"))
 
 
 def test_a_study_keeps_to_the_threads_that_it_was_begun_with(images: list[Path], tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from commands import call
 from dissect_core.study import Study
 from dissect_eval import Detections, GroundTruth, coco_ap
 from dissect_mmdet.cli import main
@@ -28,13 +29,6 @@ ablations:
     select: {by: fraction, fractions: [0.3, 0.9], repeats: 2}
     interventions: [zero, {space: weight, kind: noise}]
 """
-
-
-def call(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as ended:
-        main([str(word) for word in words])
-    out, err = capsys.readouterr()
-    return int(ended.value.code or 0), out, err
 
 
 @pytest.fixture(scope="module")
@@ -131,6 +125,18 @@ def test_a_study_needs_images_and_truth(
     status, _, err = call(capsys, "run", place / "few.yaml", "-o", tmp_path / "out")
     assert (status, "needs a detector" in err) == (2, True)
     assert not (tmp_path / "out").exists()
+
+
+def test_ctrl_c_before_anything_is_made(
+    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_given: object, **_named: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("dissect_mmdet.cli._run.run", interrupted)
+    status, out, err = call(capsys, *words(place, tmp_path / "out"))
+    assert (status, out) == (130, "stopped before the study was begun\n")
+    assert "nothing half-written" in err
 
 
 def test_ctrl_c_says_how_to_go_on(place: Path, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from commands import call
 from dissect_core.plan import plan
 from dissect_core.spec import load_spec
 from dissect_eval import Detections, GroundTruth, coco_ap
@@ -23,13 +24,6 @@ ablations:
     target: {unit: query, components: query_embedding}
     select: {by: fraction, fractions: [0.5]}
 """
-
-
-def call(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as ended:
-        main([str(word) for word in words])
-    out, err = capsys.readouterr()
-    return int(ended.value.code or 0), out, err
 
 
 @pytest.fixture(scope="module")

@@ -31,10 +31,10 @@ def connected(execution: RayExecution, say: Callable[[str], object] = lambda _te
     """
     ray = ray_module()
     address = execution.address or os.environ.get("RAY_ADDRESS") or "local"
-    if address.startswith("ray://"):
+    if address.startswith("ray://"):  # a spec's is refused when it is read
         raise ClusterError(
-            f"`execution.address` must be `auto` or host:port, got {address!r}: Ray's client cannot stream progress. "
-            "Start the study on a node of the cluster, or with `ray job submit`."
+            f"RAY_ADDRESS must be `auto` or host:port, got {address!r}: Ray's client cannot stream progress. Start the "
+            "study on a node of the cluster, or with `ray job submit`."
         )
     if ray.is_initialized():
         _require_room(ray, execution, may_grow=True)

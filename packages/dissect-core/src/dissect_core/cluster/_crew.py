@@ -11,9 +11,10 @@ from typing import Any
 
 from ..errors import ClusterError
 from ._members import Member, Shard
+from ._queue import ATTEMPTS, Queue
+from ._waiting import cause_of, ready, result
 from ._worker import Place, Step
 
-ATTEMPTS = 3
 SECONDS_BETWEEN_COUNTS = 10.0
 SECONDS_WITHOUT_ANYBODY = 20.0
 
@@ -41,8 +42,6 @@ class Crew:
         Called with a shard that is given up.
     effects_of : int or None
         The shard whose worker also measures what variants change in the outputs of what they ablate.
-    retries : list of Shard
-        Those that have failed, and will be tried again.
     """
 
     def __init__(
@@ -50,7 +49,7 @@ class Crew:
     ) -> None:
         self._ray, self._hire, self._size, self._say = ray, hire, size, say
         self._members: list[Member] = []
-        self._hired, self._retired, self._deaths, self._in_a_row = 0, 0, 0, 0
+        self._hired, self._retired, self._deaths = 0, 0, 0
         self._job: Any = None
         self._counted = self._seen = float("-inf")
         self._target = 0
@@ -59,9 +58,7 @@ class Crew:
         self.on_end: Callable[[Shard, bool], object] = lambda _shard, _finished: None
         self.on_failed: Callable[[Shard], object] = lambda _shard: None
         self.effects_of: int | None = None
-        self._shards: Iterator[Shard] = iter(())
-        self._following: Shard | None = None
-        self.retries: list[Shard] = []
+        self._queue = Queue(iter(()))
 
     @property
     def n_ready(self) -> int:
@@ -98,7 +95,7 @@ class Crew:
         for _ in range(ATTEMPTS):
             member = self._first_there()
             try:
-                return self._result(call(member.actor))
+                return result(self._ray, call(member.actor))
             except self._ray.exceptions.RayTaskError as error:
                 raise cause_of(error) from None
             except self._ray.exceptions.RayError:
@@ -120,7 +117,7 @@ class Crew:
         self._job, self._seen = job, time.monotonic()
         for member in self._members:
             member.waiting_for = member.actor.join.remote(job)
-        self._shards, self._following = shards, next(shards, None)
+        self._queue = Queue(shards)
         told = False
         while True:
             stopping = is_stopped()
@@ -131,20 +128,18 @@ class Crew:
                 told = True
                 self._tell_to_stop()
             is_busy = any(member.shard is not None for member in self._members)
-            if not is_busy and (stopping or (self._following is None and not self.retries)):
+            if not is_busy and (stopping or self._queue.is_empty):
                 return
             self._require_somebody()
             self._wait()
 
     def _hand_out(self) -> None:
         """Give each worker that has nothing to do a shard."""
+        there = {member.number for member in self._members if member.place is not None}
         for member in self._members:
             if member.place is None or member.waiting_for is not None:
                 continue
-            shard = self._retry_for(member)
-            if shard is None and self._following is not None:
-                shard, self._following = self._following, next(self._shards, None)
-            if shard is not None:
+            if shard := self._queue.next_for(member.number, there):
                 member.shard = shard
                 run = member.actor.shard.options(num_returns="streaming")
                 member.waiting_for = run.remote(shard.batches, shard.number == self.effects_of)
@@ -160,28 +155,14 @@ class Crew:
         for member in list(self._members):
             self._dismiss(member)
 
-    def _retry_for(self, member: Member) -> Shard | None:
-        """A shard that failed elsewhere; one that failed here only if there is nobody else."""
-        alone = self.n_ready == 1
-        for i, shard in enumerate(self.retries):
-            if alone or member.number not in shard.tried:
-                return self.retries.pop(i)
-        # All that are ready have failed at it already.
-        ready = {each.number for each in self._members if each.place is not None}
-        for i, shard in enumerate(self.retries):
-            if ready <= shard.tried:
-                return self.retries.pop(i)
-        return None
-
     def _wait(self) -> None:
         waiting = {member.waiting_for: member for member in self._members if member.waiting_for is not None}
         if not waiting:
             time.sleep(0.1)
             return
-        if not self._ready(list(waiting), 1, timeout=1.0):
+        if not ready(self._ray, list(waiting), 1, timeout=1.0):
             return
-        ready = self._ready(list(waiting), len(waiting), timeout=0)
-        for one in ready:
+        for one in ready(self._ray, list(waiting), len(waiting), timeout=0):
             member = waiting[one]
             try:
                 if member.shard is None:
@@ -203,7 +184,7 @@ class Crew:
             one = next(steps)
         except StopIteration:
             shard, member.shard, member.waiting_for = member.shard, None, None
-            self._in_a_row = 0
+            self._queue.finished()
             self.on_end(shard, True)
             return
         self.on_step(member.shard, self._ray.get(one))
@@ -241,24 +222,10 @@ class Crew:
     def _failed(self, member: Member, shard: Shard, fault: str) -> None:
         shard.faults.append((member.place.node if member.place else "", fault))
         shard.tried.add(member.number)
-        self._in_a_row += 1
         self.on_end(shard, False)
-        if shard.batches:  # else all of it was written before the worker was lost
-            if len(shard.faults) >= ATTEMPTS and self._is_to_blame(shard):
-                self.on_failed(shard)
-            else:
-                self.retries.append(shard)
-        if self._in_a_row >= 4 * max(ATTEMPTS, self._target):
-            raise ClusterError(
-                f"{self._in_a_row} attempts in a row have failed, of different shards; the last one: {fault}. Nothing "
-                "that was finished is lost; mend this, and run the study again."
-            )
-
-    def _is_to_blame(self, shard: Shard) -> bool:
-        """Whether enough of its faults are its own, and not those of nodes that were lost."""
-        alive = {node["NodeID"] for node in self._ray.nodes() if node["Alive"]}
-        own = sum(node in alive for node, _ in shard.faults)
-        return own >= ATTEMPTS or len(shard.faults) >= ATTEMPTS**2
+        if self._queue.failed(shard, {node["NodeID"] for node in self._ray.nodes() if node["Alive"]}):
+            self.on_failed(shard)
+        self._queue.require_success(self._target, fault)
 
     def _require_somebody(self) -> None:
         if not self._members and self._refusals:
@@ -281,30 +248,8 @@ class Crew:
         while True:
             self.fill()
             opening = {member.waiting_for: member for member in self._members}
-            if ready := self._ready(list(opening), 1, timeout=1.0):
-                return opening[ready[0]]
+            if there := ready(self._ray, list(opening), 1, timeout=1.0):
+                return opening[there[0]]
             if not said and time.monotonic() - begun > SECONDS_WITHOUT_ANYBODY:
                 said = True
                 self._say("waiting for the first worker: it has no room yet, or is still starting")
-
-    def _result(self, call: Any) -> Any:
-        """Wait for what a call gives, in pieces, so that a signal is heard."""
-        while not self._ready([call], 1, timeout=1.0):
-            pass
-        return self._ray.get(call)
-
-    def _ready(self, waiting: list[Any], n: int, timeout: float) -> list[Any]:
-        """Which of some calls have something to give."""
-        try:
-            ready, _ = self._ray.wait(waiting, num_returns=n, timeout=timeout, fetch_local=False)
-        except SystemError as error:  # Ray's way to pass on what a signal's handler raised
-            if isinstance(error.__cause__, KeyboardInterrupt):
-                raise error.__cause__ from None
-            raise
-        return list(ready)
-
-
-def cause_of(error: Any) -> BaseException:
-    """What a worker raised."""
-    cause = getattr(error, "cause", None)
-    return cause if isinstance(cause, BaseException) else error

@@ -18,8 +18,9 @@ from ..study._folder import StudyFolder
 from ..study._stop import stop_on_interrupt
 from ..study._task import Described, Task, open_folder
 from ._connect import capacity, connected
-from ._crew import ATTEMPTS, Crew
+from ._crew import Crew
 from ._members import Shard
+from ._queue import ATTEMPTS
 from ._tracker import Tracker
 from ._worker import Job, Worker
 

@@ -54,9 +54,10 @@ def _describe(problem: Any) -> str:
     """Say what and how: ``must be within 0 and 1, got 5. For 5 % write 0.05.``."""
     kind, given = problem["type"], problem["input"]
     last = str(problem["loc"][-1]) if problem["loc"] else ""
-    message = str(problem["msg"]).removeprefix("Value error, ")
+    message = str(problem["msg"]).removeprefix("Value error, ").replace("Input should be", "must be")
     if kind == "extra_forbidden":
-        near = near_matches(last, _fields(), n=1)
+        fields = _fields()
+        near = get_close_matches(last, fields, n=1, cutoff=0.8) or near_matches(last, fields, n=1)
         elsewhere = bool(near) and near[0] == last
         message = "no such field"
         message += " here" if elsewhere else f"; did you mean {near[0]!r}?" if near else ""

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, field_validator
 
 from ._base import Spec
 
@@ -34,6 +34,16 @@ class RayExecution(Spec):
     cpus_per_worker: float = Field(
         default=1.0, gt=0, description="CPU cores of each worker, and threads that torch computes with."
     )
+
+    @field_validator("address")
+    @classmethod
+    def _is_no_client(cls, address: str | None) -> str | None:
+        if address is not None and address.startswith("ray://"):
+            raise ValueError(
+                "must be `auto` or host:port, as Ray's client cannot stream progress; start the study on a node of "
+                "the cluster, or with `ray job submit`"
+            )
+        return address
 
 
 def _as_engine(value: Any) -> Any:

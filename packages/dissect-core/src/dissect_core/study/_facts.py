@@ -86,7 +86,7 @@ def _shown(value: Any) -> str:
     return text if len(text) <= 100 else f"{text[:97]}..."
 
 
-def listed(lines: Sequence[str]) -> str:
+def listed(lines: Sequence[str], at_most: int = NAMED_AT_MOST) -> str:
     """Join differences, the first of them where there are many."""
-    more = len(lines) - NAMED_AT_MOST
-    return "; ".join([*lines[:NAMED_AT_MOST], *([f"and {more} more"] if more > 0 else [])])
+    more = len(lines) - at_most
+    return "; ".join([*lines[:at_most], *([f"and {more} more"] if more > 0 else [])])

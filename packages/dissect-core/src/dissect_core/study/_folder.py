@@ -143,9 +143,13 @@ class StudyFolder:
         # A checksum says nothing to people where the spec behind it says what has changed.
         told = [line for line in changed if not line.startswith("plan was ")]
         if changed:
+            name, wanted = (facts.get("spec", {}).get("name") for facts in (mine, frozen))
+            is_named = name == wanted
+            which = "another one" if is_named else f"{name!r} and not {wanted!r}"
+            what = listed(told or changed) if is_named else listed(told, at_most=3)
             raise StudyChangedError(
-                f"The study in {self.path} cannot go on, since it is another one: {listed(told or changed)}. Restore "
-                "what it was, or start another folder (`--force-new` on the command line)."
+                f"The study in {self.path} cannot go on, since it is {which}: {what}. Restore what it was, or start "
+                "another folder (`--force-new` on the command line)."
             )
 
     @cached_property

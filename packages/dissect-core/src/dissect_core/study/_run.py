@@ -8,7 +8,7 @@ from typing import Any
 from ..detectors import Detector, open_detector
 from ..errors import StudyError, StudyLockedError
 from ..places import place_of
-from ..spec import DetectorSpec, Execution, LocalExecution, StudySpec
+from ..spec import DetectorSpec, Execution, LocalExecution, RayExecution, StudySpec
 from ._caller import Caller
 from ._create import ImageRef
 from ._holder import Holder
@@ -137,6 +137,8 @@ def run(
     holder = Holder(on_lost=request.ask)
     caller = Caller(bar, watch, say, request, holder)
     execution = execution or spec.execution
+    if isinstance(execution, RayExecution) and not execution.gpus_per_worker and _is_complete(task.out):
+        execution = LocalExecution()  # only to compare: no cluster is needed for that
     if not isinstance(execution, LocalExecution):
         from ..cluster import run_on_cluster
 
@@ -154,6 +156,14 @@ def run(
             "What it has finished is kept; wait for the other one."
         )
     return Study.open(task.out)
+
+
+def _is_complete(place: Path) -> bool:
+    """Whether a finished study is there."""
+    try:
+        return Study.open(place).is_complete
+    except StudyError:  # none, or one that cannot be read: the run says so
+        return False
 
 
 def _common_folder(paths: Sequence[Path]) -> str:

@@ -74,5 +74,5 @@ def execution_of(
     except ValidationError as error:
         first = error.errors()[0]
         option = "--" + str(first["loc"][0]).replace("_", "-")
-        rule = first["msg"].replace("Input should be", "must be")
+        rule = first["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
         raise DissectMMDetError(f"{option} {rule}, got {first['input']!r}.") from error

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Literal
@@ -13,14 +12,14 @@ from typing import Annotated, Literal
 import typer
 from rich.console import Console
 
+from dissect_core import StudyError
 from dissect_core.detectors import Detector
-from dissect_core.places import is_remote, place_of
+from dissect_core.places import place_of
 from dissect_core.plan import plan, scores_needed
 from dissect_core.spec import DetectorSpec, Execution, LocalExecution, RayExecution, load_spec
 from dissect_core.study import ImageRef, Study, run, tqdm_bar
-from dissect_eval import GroundTruth, label_to_category
+from dissect_eval import label_to_category
 
-from .._images import image_paths
 from ..errors import DissectMMDetError, ImageError
 from ..results import TRUTH, Settings, measure, truth_file, write_report, write_results
 from ..studies import study_path
@@ -32,6 +31,7 @@ from ._execution import (
     WorkersOption,
     execution_of,
 )
+from ._images import files_of, images_of
 from ._options import ConfigOption, TrustOption
 from ._results import print_summary
 from ._study import (
@@ -44,7 +44,6 @@ from ._study import (
 )
 
 INTERRUPTED = 130
-DEMO_IMAGES = 100
 
 
 def run_(
@@ -119,17 +118,17 @@ def run_(
     detector = open_any_detector(_here(given, execution))
     class_names = detector.class_names
     target = out or Path(_file_name(spec.name))
-    data = _data(demo, images, annotations, limit, target)
-    label_to_category(data.truth, class_names)  # before hours of work
     runs: Detector | DetectorSpec = given if isinstance(execution, RayExecution) else detector
     if isinstance(execution, RayExecution) and not scores_needed(spec):
         plan(spec, detector.anatomy)  # what does not fit the detector, before a cluster is asked
     del detector  # workers have their own
-    with _hint():
+    data = images_of(demo, images, annotations, limit, target)
+    label_to_category(data.truth, class_names)  # before hours of work
+    with _hint(), _interrupted(target, console):
         done = run(
             spec,
             runs,
-            _paths(data, on_bad_image),
+            files_of(data, on_bad_image),
             _free(target) if force_new else target,
             execution=execution,
             refs=[
@@ -148,11 +147,7 @@ def run_(
             bar=tqdm_bar,
         )
     if not done.is_complete:
-        finished, wanted = done.progress()
-        console.print(
-            f"stopped after {finished} of {wanted} batches; the same command goes on from there: {done.path}",
-            markup=False,
-        )
+        _say_stopped(done, console)
         return INTERRUPTED
     finish(done, Settings(n_replicates=replicates), console)
     return 0
@@ -171,46 +166,6 @@ def finish(study: Study, settings: Settings, console: Console) -> None:
     console.print(f"report: {page}", markup=False)
 
 
-@dataclass(frozen=True)
-class _Data:
-    """The images of a study, and their truth."""
-
-    images: Path
-    annotations: Path
-    truth: GroundTruth
-
-
-def _data(
-    demo: str | None, images: Path | None, annotations: Path | None, limit: int | None, out: Path
-) -> _Data:
-    if images is None and annotations is None and demo is not None:
-        from ..demo import write_split
-
-        images, annotations = write_split(_beside(out), "test", limit or DEMO_IMAGES)
-    if images is None or annotations is None:
-        raise DissectMMDetError(
-            "a study runs over images with their truth: give --images and --annotations, or --demo for bundled ones."
-        )
-    truth = GroundTruth.from_coco(annotations)
-    if limit is not None:
-        truth = truth.subset(truth.image_ids[:limit].tolist())
-    if not truth.n_images:
-        raise DissectMMDetError(f"annotation file {annotations} holds no image.")
-    return _Data(images, annotations, truth)
-
-
-def _beside(out: Path) -> Path:
-    """Folder for bundled images: beside the study's, or here where that is kept elsewhere."""
-    return Path(f"{out.name}-images") if is_remote(out) else out.with_name(f"{out.name}-images")
-
-
-def _paths(data: _Data, on_bad_image: str) -> list[Path]:
-    """Files of the images; missing ones are an error now, unless bad ones are skipped and put on record later."""
-    if on_bad_image == "skip" and data.images.is_dir():
-        return [data.images / name for name in data.truth.file_names]
-    return image_paths(data.images, data.truth.file_names)
-
-
 @contextmanager
 def _hint() -> Iterator[None]:
     """Say with an image's error how to go on without it."""
@@ -220,6 +175,27 @@ def _hint() -> Iterator[None]:
         raise ImageError(
             f"{error} To leave such images out, begin the study with --on-bad-image skip."
         ) from error
+
+
+@contextmanager
+def _interrupted(target: Path, console: Console) -> Iterator[None]:
+    """Say with a Ctrl-C that ends a run at once what there is of it."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        try:
+            _say_stopped(Study.open(target), console)
+        except StudyError:
+            console.print("stopped before the study was begun", markup=False)
+        raise
+
+
+def _say_stopped(study: Study, console: Console) -> None:
+    finished, wanted = study.progress()
+    console.print(
+        f"stopped after {finished} of {wanted} batches; the same command goes on from there: {study.path}",
+        markup=False,
+    )
 
 
 def _bad_image(value: str) -> Literal["fail", "skip"]:
