@@ -1,10 +1,11 @@
 """Time the Ray engine against the local one, and measure what leading a large study costs.
 
-    python benchmarks/cluster.py [--images 120] [--shards 1000,10000,100000] [--skip-study] [--skip-shards]
+    python benchmarks/cluster.py [--images 120] [--rounds 3] [--shards 1000,10000,100000] [--skip-study] [--skip-shards]
 
 Starts Ray on this machine, on 127.0.0.1. The study runs a bundled DETR with one thread a worker, with prefix replay, in
-shards of four batches of five images; its seconds are by the clock from `run`'s call to its return, on a cluster
-that is up already: they hold starting workers and opening detectors. Leading is measured with workers that do nothing.
+shards of four batches of five images; the engines take turns, some rounds long. Its seconds are by the clock from
+`run`'s call to its return, on a cluster that is up already: they hold starting workers and opening detectors. Leading
+is measured with workers that do nothing.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -20,7 +22,7 @@ import time
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import psutil
 
@@ -28,11 +30,12 @@ from dissect_core.cluster._crew import Crew
 from dissect_core.cluster._engine import _shards
 from dissect_core.cluster._tracker import Tracker
 from dissect_core.cluster._worker import Place, Step
-from dissect_core.spec import LocalExecution, RayExecution, load_spec
+from dissect_core.spec import Execution, LocalExecution, RayExecution, load_spec
 from dissect_core.study import ImageRef, StopRequest, StudyFolder, no_bar, run
 from dissect_core.study._caller import Caller
 from dissect_core.study._holder import Holder
 
+SHARD_IMAGES = 20
 SPEC = {
     "name": "cluster",
     "ablations": [
@@ -59,8 +62,15 @@ def start_ray(n_cpus: int) -> None:
     )
 
 
-def study_times(n_images: int) -> None:
-    """One and two workers against the local engine, in one run."""
+class Times(NamedTuple):
+    """Seconds of `run`, and of them those in which passes were run."""
+
+    all: float
+    running: float
+
+
+def study_times(n_images: int, n_rounds: int) -> None:
+    """One and two workers against the local engine: in turns, since machines have better and worse minutes."""
     import ray
     import torch
 
@@ -72,52 +82,62 @@ def study_times(n_images: int) -> None:
 
     torch.set_num_threads(1)
     detector = DetectorSpec(adapter="mmdet", options={"checkpoint": "demo:detr"})
+    engines: dict[str, Execution] = {
+        "local": LocalExecution(),
+        "one worker": RayExecution(engine="ray", workers=1),
+        "two workers": RayExecution(engine="ray", workers=2),
+    }
+    rounds: list[dict[str, Times]] = []
+    written: set[tuple[tuple[str, bytes], ...]] = set()
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         images, annotations = write_split(folder / "data", "test", n_images)
         paths = image_paths(images, GroundTruth.from_coco(annotations).file_names)
-        rows: dict[str, tuple[float, float]] = {}
         open_detector(detector)  # imports
         start = time.perf_counter()
         start_ray(2)
-        starting = time.perf_counter() - start
-        for name, execution in (
-            ("local", LocalExecution()),
-            ("one worker", RayExecution(engine="ray", workers=1)),
-            ("two workers", RayExecution(engine="ray", workers=2)),
-        ):
-            start = time.perf_counter()
-            study = run(
-                load_spec(SPEC),
-                detector,
-                paths,
-                folder / name,
-                execution=execution,
-                batch_size=5,
-                shard_images=20,
-                bar=no_bar,
-                say=lambda _text: None,
-            )
-            rows[name] = (time.perf_counter() - start, study.log()[-1]["seconds"])
-        same = {
-            tuple(sorted((p.name, p.read_bytes()) for p in (folder / name).rglob("*.parquet")))
-            for name in rows
-        }
+        print(f"starting Ray took {time.perf_counter() - start:.1f} s", flush=True)
+        for number in range(n_rounds):
+            rounds.append({})
+            for name, execution in engines.items():
+                out = folder / f"{name} {number}"
+                start = time.perf_counter()
+                study = run(
+                    load_spec(SPEC),
+                    detector,
+                    paths,
+                    out,
+                    execution=execution,
+                    batch_size=5,
+                    shard_images=SHARD_IMAGES,
+                    bar=no_bar,
+                    say=lambda _text: None,
+                )
+                took = Times(time.perf_counter() - start, study.log()[-1]["seconds"])
+                rounds[-1][name] = took
+                written.add(tuple(sorted((p.name, p.read_bytes()) for p in out.rglob("*.parquet"))))
+                print(f"round {number + 1}: {name}: {took.all:.1f} s, {took.running:.1f} running", flush=True)
         ray.shutdown()
-        n_variants = len(study.variants)
-    local = rows["local"][0]
     print(
-        f"bundled DETR, {n_variants} variants, {n_images} images, {n_images // 20} shards, a thread a worker"
+        f"bundled DETR, {len(study.variants)} variants, {n_images} images in shards of {SHARD_IMAGES}, "
+        f"a thread a worker; median of {n_rounds} rounds (least to most)"
     )
-    print(f"{'':12} {'seconds':>8} {'of them running':>16} {'ratio to local':>15}")
-    for name, (seconds, running) in rows.items():
-        print(f"{name:12} {seconds:8.1f} {running:16.1f} {seconds / local:15.2f}")
-    one, two = rows["one worker"], rows["two workers"]
-    print(
-        f"two workers are {one[1] / two[1]:.2f} times as fast as one while they run, "
-        f"{one[0] / two[0]:.2f} with their start"
-    )
-    print(f"tables byte-equal: {len(same) == 1}; starting Ray took {starting:.1f} s")
+    print(f"{'':12} {'seconds':>24} {'of them running':>24} {'ratio to local':>20}")
+    for name in engines:
+        print(
+            f"{name:12} {_spread([r[name].all for r in rounds], 1):>24} "
+            f"{_spread([r[name].running for r in rounds], 1):>24} "
+            f"{_spread([r[name].all / r['local'].all for r in rounds], 2):>20}"
+        )
+    for what in Times._fields:
+        ratios = [getattr(r["one worker"], what) / getattr(r["two workers"], what) for r in rounds]
+        print(f"two workers are {_spread(ratios, 2)} times as fast as one ({what})")
+    print(f"tables byte-equal: {len(written) == 1}")
+
+
+def _spread(values: Sequence[float], digits: int) -> str:
+    low, middle, high = min(values), statistics.median(values), max(values)
+    return f"{middle:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
 
 
 class Idle:
@@ -188,6 +208,7 @@ def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--images", type=int, default=120)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--shards", default="1000,10000,100000")
     parser.add_argument("--skip-study", action="store_true")
     parser.add_argument("--skip-shards", action="store_true")
@@ -201,7 +222,7 @@ def main() -> None:
         lead(options.lead)
         return
     if not options.skip_study:
-        study_times(options.images)
+        study_times(options.images, options.rounds)
     if not options.skip_shards:
         print(
             f"{'shards':>10} {'seconds':>10} {'ms a shard':>14} {'MiB before':>14} {'MiB more':>14}",
