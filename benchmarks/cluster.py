@@ -1,6 +1,6 @@
 """Time the Ray engine against the local one, and measure what leading a large study costs.
 
-    python benchmarks/cluster.py [--images 120] [--rounds 3] [--shards 1000,10000,100000] [--skip-study] [--skip-shards]
+    python benchmarks/cluster.py [--images 240] [--rounds 1] [--engines local,one,two] [--shards 1000,10000,100000]
 
 Starts Ray on this machine, on 127.0.0.1. The study runs a bundled DETR with one thread a worker, with prefix replay, in
 shards of four batches of five images; the engines take turns, some rounds long. Its seconds are by the clock from
@@ -36,6 +36,11 @@ from dissect_core.study._caller import Caller
 from dissect_core.study._holder import Holder
 
 SHARD_IMAGES = 20
+ENGINES: dict[str, Execution] = {
+    "local": LocalExecution(),
+    "one": RayExecution(engine="ray", workers=1),
+    "two": RayExecution(engine="ray", workers=2),
+}
 SPEC = {
     "name": "cluster",
     "ablations": [
@@ -69,7 +74,7 @@ class Times(NamedTuple):
     running: float
 
 
-def study_times(n_images: int, n_rounds: int) -> None:
+def study_times(n_images: int, n_rounds: int, names: Sequence[str]) -> None:
     """One and two workers against the local engine: in turns, since machines have better and worse minutes."""
     import ray
     import torch
@@ -82,11 +87,7 @@ def study_times(n_images: int, n_rounds: int) -> None:
 
     torch.set_num_threads(1)
     detector = DetectorSpec(adapter="mmdet", options={"checkpoint": "demo:detr"})
-    engines: dict[str, Execution] = {
-        "local": LocalExecution(),
-        "one worker": RayExecution(engine="ray", workers=1),
-        "two workers": RayExecution(engine="ray", workers=2),
-    }
+    engines = {name: ENGINES[name] for name in names}
     rounds: list[dict[str, Times]] = []
     written: set[tuple[tuple[str, bytes], ...]] = set()
     with tempfile.TemporaryDirectory() as temporary:
@@ -118,20 +119,22 @@ def study_times(n_images: int, n_rounds: int) -> None:
                 written.add(tuple(sorted((p.name, p.read_bytes()) for p in out.rglob("*.parquet"))))
                 print(f"round {number + 1}: {name}: {took.all:.1f} s, {took.running:.1f} running", flush=True)
         ray.shutdown()
+        n_variants = len(study.variants)
     print(
-        f"bundled DETR, {len(study.variants)} variants, {n_images} images in shards of {SHARD_IMAGES}, "
+        f"bundled DETR, {n_variants} variants, {n_images} images in shards of {SHARD_IMAGES}, "
         f"a thread a worker; median of {n_rounds} rounds (least to most)"
     )
-    print(f"{'':12} {'seconds':>24} {'of them running':>24} {'ratio to local':>20}")
+    print(f"{'engine':8} {'seconds':>24} {'of them running':>24}")
     for name in engines:
         print(
-            f"{name:12} {_spread([r[name].all for r in rounds], 1):>24} "
-            f"{_spread([r[name].running for r in rounds], 1):>24} "
-            f"{_spread([r[name].all / r['local'].all for r in rounds], 2):>20}"
+            f"{name:8} {_spread([r[name].all for r in rounds], 1):>24} "
+            f"{_spread([r[name].running for r in rounds], 1):>24}"
         )
-    for what in Times._fields:
-        ratios = [getattr(r["one worker"], what) / getattr(r["two workers"], what) for r in rounds]
-        print(f"two workers are {_spread(ratios, 2)} times as fast as one ({what})")
+    for one, other, what in (("one", "local", "time"), ("one", "two", "speed-up")):
+        if {one, other} <= set(engines):
+            for part in Times._fields:
+                ratios = [getattr(r[one], part) / getattr(r[other], part) for r in rounds]
+                print(f"{one} worker to {other}, {what}, {part}: {_spread(ratios, 2)}")
     print(f"tables byte-equal: {len(written) == 1}")
 
 
@@ -207,11 +210,10 @@ def lead(n_shards: int, workers: int = 2) -> None:
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--images", type=int, default=120)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--shards", default="1000,10000,100000")
-    parser.add_argument("--skip-study", action="store_true")
-    parser.add_argument("--skip-shards", action="store_true")
+    parser.add_argument("--images", type=int, default=240)
+    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--engines", default="local,one,two", help="That run the study; empty: none.")
+    parser.add_argument("--shards", default="1000,10000,100000", help="Planned, for leading; empty: none.")
     parser.add_argument("--lead", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -221,15 +223,18 @@ def main() -> None:
     if options.lead:
         lead(options.lead)
         return
-    if not options.skip_study:
-        study_times(options.images, options.rounds)
-    if not options.skip_shards:
+    engines, numbers = (list(filter(None, text.split(","))) for text in (options.engines, options.shards))
+    if unknown := set(engines) - set(ENGINES):
+        parser.error(f"--engines must be some of {', '.join(ENGINES)}, got {', '.join(sorted(unknown))}")
+    if engines:
+        study_times(options.images, options.rounds, engines)
+    if numbers:
         print(
             f"{'shards':>10} {'seconds':>10} {'ms a shard':>14} {'MiB before':>14} {'MiB more':>14}",
             flush=True,
         )
-        for n in map(int, options.shards.split(",")):
-            subprocess.run([sys.executable, __file__, "--lead", str(n)], check=True)
+    for number in numbers:
+        subprocess.run([sys.executable, __file__, "--lead", number], check=True)
 
 
 if __name__ == "__main__":
