@@ -15,13 +15,14 @@ ifneq ($(shell $(BIN)/python -c "print('ok')" 2>/dev/null),ok)
 .PHONY: demo test lint typecheck unit browser cluster wheels bench setup clean
 endif
 
+# Not compiled ahead: most modules of what is installed are never imported, and the others are compiled then.
 $(STAMP): $(SETUP_FILES)
 	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 10))" || { \
 	  echo "Deep Dissect needs Python 3.10 or newer; '$(PYTHON)' is older or missing. Try: make PYTHON=python3.11 $(MAKECMDGOALS)"; exit 2; }
 	@echo "Setting up $(VENV) (some minutes the first time) ..."
 	@rm -rf $(VENV)
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -r requirements-dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt -r requirements-dev.txt
 	@touch $@
 
 demo: $(STAMP)

@@ -1,6 +1,6 @@
 """Time the Ray engine against the local one, and measure what leading a large study costs.
 
-    python benchmarks/cluster.py [--images 240] [--rounds 1] [--engines local,one,two] [--shards 1000,10000,100000]
+    python benchmarks/cluster.py [--images 80] [--rounds 3] [--engines local,one,two] [--shards 1000,10000,100000]
 
 Starts Ray on this machine, on 127.0.0.1. The study runs a bundled DETR with one thread a worker, with prefix replay, in
 shards of four batches of five images; the engines take turns, some rounds long. Its seconds are by the clock from
@@ -210,8 +210,8 @@ def lead(n_shards: int, workers: int = 2) -> None:
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--images", type=int, default=240)
-    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--images", type=int, default=80)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--engines", default="local,one,two", help="That run the study; empty: none.")
     parser.add_argument("--shards", default="1000,10000,100000", help="Planned, for leading; empty: none.")
     parser.add_argument("--lead", type=int, help=argparse.SUPPRESS)

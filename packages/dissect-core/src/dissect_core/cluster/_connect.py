@@ -56,7 +56,8 @@ def connected(execution: RayExecution, say: Callable[[str], object] = lambda _te
             ) from error
         raise ClusterError(
             f"`execution.address` {address!r} is no Ray cluster that can be joined from here: "
-            f"{' '.join(str(error).split())[:300]} Start one with `ray start --head`, or leave the address out."
+            f"{' '.join(str(error).split())[:300]} Start one with `ray start --head`, or leave the address out. If it "
+            "asks for a token, as Ray does where it finds one in ~/.ray, set RAY_AUTH_MODE=token and that token here."
         ) from error
     try:
         _require_room(ray, execution, may_grow=address != "local")
