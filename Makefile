@@ -36,7 +36,7 @@ lint: $(STAMP)
 
 typecheck: $(STAMP)
 	$(BIN)/mypy packages/dissect-core/src packages/dissect-eval/src packages/dissect-mmdet/src packages/dissect-widgets/src
-	cd examples/own_model && ../../$(BIN)/mypy --config-file ../../pyproject.toml *.py
+	cd examples/own_model && ../../$(BIN)/mypy --cache-dir ../../.mypy_cache --config-file ../../pyproject.toml *.py
 
 # A worker for each core, each on one thread: tests are small, and two would only wait for each other.
 unit: $(STAMP)

@@ -144,9 +144,9 @@ class StudyFolder:
         told = [line for line in changed if not line.startswith("plan was ")]
         if changed:
             name, wanted = (facts.get("spec", {}).get("name") for facts in (mine, frozen))
-            is_named = name == wanted
-            which = "another one" if is_named else f"{name!r} and not {wanted!r}"
-            what = listed(told or changed) if is_named else listed(told, at_most=3)
+            is_same = name == wanted
+            which = "another one" if is_same else f"{name!r} and not {wanted!r}"
+            what = listed(told or changed) if is_same else listed(told, at_most=3)
             raise StudyChangedError(
                 f"The study in {self.path} cannot go on, since it is {which}: {what}. Restore what it was, or start "
                 "another folder (`--force-new` on the command line)."
