@@ -44,6 +44,11 @@ def test_no_cluster_at_an_address(
 ) -> None:
     with pytest.raises(ClusterError, match=r"`execution.address` '127.0.0.1:9' is no Ray cluster"):
         studies.run_toy(images, tmp_path / "out", execution=RayExecution(engine="ray", address="127.0.0.1:9"))
+    (tmp_path / "ray").mkdir()
+    (tmp_path / "ray" / "ray_current_cluster").write_text("127.0.0.1:9")  # as a killed one leaves it
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
+    with pytest.raises(ClusterError, match=r"'auto' is no Ray cluster .*: 127.0.0.1:9: .*refused"):
+        studies.run_toy(images, tmp_path / "out", execution=RayExecution(engine="ray", address="auto"))
     monkeypatch.setenv("RAY_ADDRESS", "ray://head:10001")
     with pytest.raises(ClusterError, match=r"RAY_ADDRESS must be .* Ray's client cannot stream progress"):
         studies.run_toy(images, tmp_path / "out", execution=RayExecution(engine="ray"))

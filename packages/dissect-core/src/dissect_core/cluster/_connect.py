@@ -5,6 +5,7 @@ import os
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from ..errors import ClusterError, MissingDependencyError
@@ -81,6 +82,9 @@ def ray_module() -> Any:
 
 def _require_listener(address: str) -> None:
     """See that something listens at host:port: Ray itself would try for many minutes."""
+    told = address
+    if address == "auto":
+        address = os.environ.get("RAY_ADDRESS") or _last_cluster()
     host, separator, port = address.rpartition(":")
     if not separator:
         return
@@ -89,9 +93,19 @@ def _require_listener(address: str) -> None:
             return
     except (OSError, ValueError) as error:
         raise ClusterError(
-            f"`execution.address` {address!r} is no Ray cluster that can be joined from here: {error}. It must be "
-            "host:port as `ray start --head` prints it; leave it out to start Ray on this machine."
+            f"`execution.address` {told!r} is no Ray cluster that can be joined from here: {address}: {error}. It must "
+            "be host:port as `ray start --head` prints it; leave it out to start Ray on this machine."
         ) from error
+
+
+def _last_cluster() -> str:
+    """Address of the last cluster that this machine was part of, which Ray notes, and which a kill leaves there."""
+    try:
+        return (
+            (Path(os.environ.get("RAY_TMPDIR") or "/tmp") / "ray" / "ray_current_cluster").read_text().strip()
+        )
+    except OSError:  # none: Ray says so
+        return ""
 
 
 def capacity(ray: Any, execution: RayExecution) -> int:

@@ -148,8 +148,8 @@ class StudyFolder:
             which = "another one" if is_same else f"{name!r} and not {wanted!r}"
             what = listed(told or changed) if is_same else listed(told, at_most=3)
             raise StudyChangedError(
-                f"The study in {self.path} cannot go on, since it is {which}: {what}. Restore what it was, or start "
-                "another folder (`--force-new` on the command line)."
+                f"The study in {self.path} cannot go on, since it is {which}: {what}. Restore what it was, or give "
+                "another folder (`--out`, or `--force-new` for the next free one, on the command line)."
             )
 
     @cached_property

@@ -30,7 +30,9 @@ GpusOption = Annotated[
 ]
 CpusOption = Annotated[
     float | None,
-    typer.Option("--cpus-per-worker", help="CPU cores of each worker, and threads of torch (default: 1)."),
+    typer.Option(
+        "--cpus-per-worker", help="CPU cores of each worker, and threads of torch; more than 0 (default: 1)."
+    ),
 ]
 
 
