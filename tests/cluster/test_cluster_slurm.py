@@ -90,6 +90,8 @@ def test_a_job_that_runs_out_of_time_is_queued_again(job: dict[str, str], tmp_pa
     out, printed = tmp_path / "out", tmp_path / "out.txt"
     first = submit(job, out)
     while not list(out.glob("detections/*.parquet")):
+        if first.poll() is not None and "timed out during startup" in printed.read_text():
+            pytest.skip("this machine is too busy for Ray to start within its 30 s")
         assert first.poll() is None, printed.read_text()
         time.sleep(0.05)
     first.send_signal(signal.SIGINT)  # as --signal=B:INT does: to the script alone
