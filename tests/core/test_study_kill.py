@@ -44,7 +44,7 @@ def test_twenty_kills_leave_the_same_bytes_as_none(tmp_path: Path) -> None:
     moments, out, history = random.Random(4), tmp_path / "killed", [0]
     for _ in range(N_KILLS):
         child = start(tmp_path / "images", out)
-        time.sleep(moments.uniform(0, 1.0))
+        time.sleep(moments.uniform(0, 1.5))
         end(child, signal.SIGKILL)
         if not out.exists():
             continue  # killed before the folder was made: nothing is there, not half of it
