@@ -5,15 +5,21 @@ import pytest
 from dissect_core import MissingDependencyError
 
 
-def call(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, str, str]:
-    """Exit status, standard output and standard error of ``deep-dissect``; skips where MMDetection is missing."""
+def skip_without_mmdet() -> None:
+    """Skip the test at hand where MMDetection is missing."""
     try:
         from dissect_mmdet import require_mmdet
-        from dissect_mmdet.cli import main
 
         require_mmdet()
     except (ImportError, MissingDependencyError):
         pytest.skip("mmdet is not installed")
+
+
+def call(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, str, str]:
+    """Exit status, standard output and standard error of ``deep-dissect``; skips where MMDetection is missing."""
+    skip_without_mmdet()
+    from dissect_mmdet.cli import main
+
     with pytest.raises(SystemExit) as ended:
         main([str(word) for word in words])
     out, err = capsys.readouterr()

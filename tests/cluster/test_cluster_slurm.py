@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from dissect_core import MissingDependencyError
+from commands import skip_without_mmdet
 from dissect_core.study import Study
 
 SCRIPT = Path(__file__).parents[2] / "docs" / "cluster" / "slurm.sh"
@@ -37,13 +37,9 @@ STANDS_IN = {
 def job(tmp_path: Path, environment: str) -> Iterator[dict[str, str]]:
     """Environment of a job of one node; what it starts ends with the test."""
     del environment
-    try:
-        from dissect_mmdet import require_mmdet
-        from dissect_mmdet.demo import demo_files, write_split
+    skip_without_mmdet()
+    from dissect_mmdet.demo import demo_files, write_split
 
-        require_mmdet()
-    except (ImportError, MissingDependencyError):
-        pytest.skip("mmdet is not installed")
     for name, text in STANDS_IN.items():
         place = tmp_path / "bin" / name
         place.parent.mkdir(exist_ok=True)

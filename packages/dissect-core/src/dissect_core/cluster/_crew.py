@@ -223,9 +223,12 @@ class Crew:
         shard.faults.append((member.place.node if member.place else "", fault))
         shard.tried.add(member.number)
         self.on_end(shard, False)
-        if self._queue.failed(shard, {node["NodeID"] for node in self._ray.nodes() if node["Alive"]}):
+        if self._queue.failed(shard, self._alive):
             self.on_failed(shard)
         self._queue.require_success(self._target, fault)
+
+    def _alive(self) -> set[str]:
+        return {node["NodeID"] for node in self._ray.nodes() if node["Alive"]}
 
     def _require_somebody(self) -> None:
         if not self._members and self._refusals:

@@ -1,6 +1,6 @@
 """Which shard is next: those that nobody has tried, in order, and those that failed and are tried again."""
 
-from collections.abc import Iterator, Set
+from collections.abc import Callable, Iterator, Set
 
 from ..errors import ClusterError
 from ._members import Shard
@@ -46,18 +46,19 @@ class Queue:
         """Note that a shard was finished: whatever failed before it, something works."""
         self._in_a_row = 0
 
-    def failed(self, shard: Shard, alive: Set[str]) -> bool:
+    def failed(self, shard: Shard, alive: Callable[[], Set[str]]) -> bool:
         """Take back a shard that failed, with what it has left; tells whether it is given up instead.
 
         Parameters
         ----------
         shard : Shard
-        alive : set of str
-            Ids of the nodes that the cluster still has: what was lost with a node is not the shard's fault.
+        alive : callable
+            Gives the ids of the nodes that the cluster still has, asked only where it matters: what was lost with a
+            node is not the shard's fault.
         """
         self._in_a_row += 1
         # Where nothing is left of it, all was written before the worker was lost.
-        is_given_up = bool(shard.batches) and _is_to_blame(shard, alive)
+        is_given_up = bool(shard.batches) and len(shard.faults) >= ATTEMPTS and _is_to_blame(shard, alive())
         if shard.batches and not is_given_up:
             self._retries.append(shard)
         return is_given_up
