@@ -15,7 +15,10 @@ ifneq ($(shell $(BIN)/python -c "print('ok')" 2>/dev/null),ok)
 .PHONY: demo test lint typecheck unit browser cluster wheels bench setup clean
 endif
 
-# Not compiled ahead: most modules of what is installed are never imported, and the others are compiled then.
+# Not compiled ahead: most modules of what is installed are never imported. The others are compiled when they first
+# are, and that has to be kept: without it every process compiles torch and MMDetection anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 $(STAMP): $(SETUP_FILES)
 	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 10))" || { \
 	  echo "Deep Dissect needs Python 3.10 or newer; '$(PYTHON)' is older or missing. Try: make PYTHON=python3.11 $(MAKECMDGOALS)"; exit 2; }
