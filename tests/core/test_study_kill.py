@@ -37,6 +37,10 @@ def end(child: "subprocess.Popen[str]", number: int) -> str:
     return child.communicate(timeout=30)[1]
 
 
+def batches_finished(out: Path) -> int:
+    return Study.open(out).progress()[0] if out.exists() else 0
+
+
 def test_twenty_kills_leave_the_same_bytes_as_none(tmp_path: Path) -> None:
     images = studies.scenes(tmp_path / "images", 60)
     whole = studies.run_toy(images, tmp_path / "whole")
@@ -44,7 +48,11 @@ def test_twenty_kills_leave_the_same_bytes_as_none(tmp_path: Path) -> None:
     moments, out, history = random.Random(4), tmp_path / "killed", [0]
     for _ in range(N_KILLS):
         child = start(tmp_path / "images", out)
-        time.sleep(moments.uniform(0, 1.5))
+        # By what it has done, not by the clock: a third fall before its first batch, the others after one or two.
+        enough = history[-1] + moments.randrange(3)
+        while batches_finished(out) < enough and child.poll() is None:
+            time.sleep(0.01)
+        time.sleep(moments.uniform(0, 0.1))
         end(child, signal.SIGKILL)
         if not out.exists():
             continue  # killed before the folder was made: nothing is there, not half of it

@@ -80,6 +80,16 @@ def test_a_finished_study_runs_nothing_again(images: list[Path], tmp_path: Path)
 
     studies.run_toy(images, tmp_path / "out", Dead())
     assert {path: path.stat().st_mtime_ns for path in first.path.rglob("*.parquet")} == before
+    assert [e["event"] for e in events(first)] == ["started", "finished"], "with the times of the run that did it"
+
+
+def test_a_run_that_was_killed_after_its_last_batch_is_said_finished(
+    images: list[Path], tmp_path: Path
+) -> None:
+    log = studies.run_toy(images, tmp_path / "out").path / "log.jsonl"
+    log.write_text(log.read_text().splitlines(keepends=True)[0])
+    study = studies.run_toy(images, tmp_path / "out")
+    assert [e["event"] for e in events(study)] == ["started", "resumed", "finished"]
 
 
 def test_a_stop_ends_after_the_batch_at_hand(images: list[Path], tmp_path: Path) -> None:

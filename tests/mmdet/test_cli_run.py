@@ -127,6 +127,16 @@ def test_a_study_needs_images_and_truth(
     assert not (tmp_path / "out").exists()
 
 
+def test_bundled_images_go_where_no_study_is_begun_with_them(
+    place: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    pytest.importorskip("ray")
+    words = ["run", place / "few.yaml", "--demo", "detr", "--limit", 2, "-o", tmp_path / "out"]
+    status, _, err = call(capsys, *words, "--engine", "ray", "--address", "127.0.0.1:9")
+    assert (status, "(`--address`) '127.0.0.1:9' is no Ray cluster" in err) == (2, True)
+    assert not list(tmp_path.iterdir())
+
+
 def test_ctrl_c_before_anything_is_made(
     place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

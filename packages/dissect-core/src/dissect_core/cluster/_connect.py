@@ -56,7 +56,7 @@ def connected(execution: RayExecution, say: Callable[[str], object] = lambda _te
                 "busy, or run the study with `engine: local`."
             ) from error
         raise ClusterError(
-            f"`execution.address` {address!r} is no Ray cluster that can be joined from here: "
+            f"`execution.address` (`--address`) {address!r} is no Ray cluster that can be joined from here: "
             f"{' '.join(str(error).split())[:300]} Start one with `ray start --head`, or leave the address out. If it "
             "asks for a token, as Ray does where it finds one in ~/.ray, set RAY_AUTH_MODE=token and that token here."
         ) from error
@@ -93,8 +93,9 @@ def _require_listener(address: str) -> None:
             return
     except (OSError, ValueError) as error:
         raise ClusterError(
-            f"`execution.address` {told!r} is no Ray cluster that can be joined from here: {address}: {error}. It must "
-            "be host:port as `ray start --head` prints it; leave it out to start Ray on this machine."
+            f"`execution.address` (`--address`) {told!r} is no Ray cluster that can be joined from here: "
+            f"{address}: {error}. It must be host:port as `ray start --head` prints it; leave it out to start Ray on "
+            "this machine."
         ) from error
 
 

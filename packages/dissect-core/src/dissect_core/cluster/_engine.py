@@ -15,6 +15,7 @@ from ..study import _layout
 from ..study._caller import Caller
 from ..study._create import ImageRef
 from ..study._folder import StudyFolder
+from ..study._log import is_said_finished
 from ..study._stop import stop_on_interrupt
 from ..study._task import Described, Task, open_folder
 from ._connect import capacity, connected
@@ -94,6 +95,8 @@ def _run(
     caller: Caller,
 ) -> list[Shard]:
     left = len(done) - sum(done)
+    if not left and is_said_finished(folder.path):
+        return []
     begun = time.perf_counter()
     folder.log("started" if left == len(done) else "resumed", batches=left, engine="ray")
     failed: list[Shard] = []

@@ -1,6 +1,6 @@
 """Studies as validated data: what is removed, how much, how often, and what is put in its place."""
 
-from ._problems import Problem
+from ._problems import Problem, plain_rule
 from .execution import Execution, LocalExecution, RayExecution
 from .interventions import SpecIntervention
 from .load import check_spec, load_spec, parse_spec, spec_schema, spec_to_yaml
@@ -54,6 +54,7 @@ __all__ = [
     "check_spec",
     "load_spec",
     "parse_spec",
+    "plain_rule",
     "spec_schema",
     "spec_to_yaml",
 ]

@@ -50,11 +50,24 @@ def find_problems(error: ValidationError, content: Mapping[str, Any]) -> tuple[P
     return tuple(Problem(_path(problem, content), _describe(problem)) for problem in real)
 
 
+def plain_rule(message: str) -> str:
+    """A rule that pydantic tells, in words that go on from the name of what breaks it.
+
+    Examples
+    --------
+    >>> plain_rule("Input should be greater than 0")
+    'must be greater than 0'
+    >>> plain_rule("Value error, must be `auto` or host:port")
+    'must be `auto` or host:port'
+    """
+    return message.replace("Value error, ", "").replace("Input should be", "must be")
+
+
 def _describe(problem: Any) -> str:
     """Say what and how: ``must be within 0 and 1, got 5. For 5 % write 0.05.``."""
     kind, given = problem["type"], problem["input"]
     last = str(problem["loc"][-1]) if problem["loc"] else ""
-    message = str(problem["msg"]).removeprefix("Value error, ").replace("Input should be", "must be")
+    message = plain_rule(str(problem["msg"]))
     if kind == "extra_forbidden":
         fields = _fields()
         near = get_close_matches(last, fields, n=1, cutoff=0.8) or near_matches(last, fields, n=1)

@@ -10,6 +10,7 @@ from ._batches import BatchDone, run_batches
 from ._caller import Caller
 from ._folder import StudyFolder
 from ._images import BatchWork
+from ._log import is_said_finished
 from ._passes import ReplayedPasses
 from ._progress import PassDone, Stopwatch, no_bar
 from ._task import Described, Task
@@ -20,8 +21,10 @@ def run_here(
 ) -> None:
     """Run what is left of a study, in a folder that is held."""
     variants = described.variants
-    references = task.references(detector, variants, truth, folder.path, caller.bar)
     left = [number for number, done in enumerate(folder.tidy()) if not done]
+    if not left and is_said_finished(folder.path):
+        return
+    references = task.references(detector, variants, truth, folder.path, caller.bar)
     passes = task.passes(detector)
     if isinstance(passes, ReplayedPasses):
         passes.on_first = lambda seconds, share: caller.say(

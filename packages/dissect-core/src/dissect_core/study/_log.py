@@ -74,6 +74,11 @@ def read_log(folder: Path) -> list[dict[str, Any]]:
     return [entry for entry in entries if entry is not None]
 
 
+def is_said_finished(folder: Path) -> bool:
+    """Whether a run has finished the study and could say so."""
+    return any(entry["event"] == "finished" for entry in read_log(folder))
+
+
 def _entry(line: str) -> dict[str, Any] | None:
     try:
         entry = json.loads(line)

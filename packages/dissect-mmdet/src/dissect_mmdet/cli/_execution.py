@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 
-from dissect_core.spec import Execution, LocalExecution, RayExecution, StudySpec
+from dissect_core.spec import Execution, LocalExecution, RayExecution, StudySpec, plain_rule
 
 from ..errors import DissectMMDetError
 
@@ -76,5 +76,4 @@ def execution_of(
     except ValidationError as error:
         first = error.errors()[0]
         option = "--" + str(first["loc"][0]).replace("_", "-")
-        rule = first["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
-        raise DissectMMDetError(f"{option} {rule}, got {first['input']!r}.") from error
+        raise DissectMMDetError(f"{option} {plain_rule(first['msg'])}, got {first['input']!r}.") from error

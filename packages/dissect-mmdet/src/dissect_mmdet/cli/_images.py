@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from shutil import rmtree
 
 from dissect_core.places import is_remote
 from dissect_eval import GroundTruth
@@ -16,11 +19,22 @@ DEMO_IMAGES = 100
 
 @dataclass(frozen=True)
 class StudyImages:
-    """The images of a study, and their truth."""
+    """The images of a study, and their truth; and the folder that was made for bundled ones just now."""
 
     images: Path
     annotations: Path
     truth: GroundTruth
+    made: Path | None = None
+
+    @contextmanager
+    def only_with(self, study: Path) -> Iterator[None]:
+        """Take bundled images away again where an error comes before a study is begun with them."""
+        try:
+            yield
+        except BaseException:
+            if self.made is not None and not is_remote(study) and not study.exists():
+                rmtree(self.made)
+            raise
 
 
 def images_of(
@@ -33,10 +47,13 @@ def images_of(
     DissectMMDetError
         If none are given, or none are left.
     """
+    made: Path | None = None
     if images is None and annotations is None and demo is not None:
         from ..demo import write_split
 
-        images, annotations = write_split(_beside(out), "test", limit or DEMO_IMAGES)
+        beside = _beside(out)
+        made = None if beside.exists() else beside
+        images, annotations = write_split(beside, "test", limit or DEMO_IMAGES)
     if images is None or annotations is None:
         raise DissectMMDetError(
             "a study runs over images with their truth: give --images and --annotations, or --demo for bundled ones."
@@ -46,7 +63,7 @@ def images_of(
         truth = truth.subset(truth.image_ids[:limit].tolist())
     if not truth.n_images:
         raise DissectMMDetError(f"annotation file {annotations} holds no image.")
-    return StudyImages(images, annotations, truth)
+    return StudyImages(images, annotations, truth, made)
 
 
 def _beside(out: Path) -> Path:

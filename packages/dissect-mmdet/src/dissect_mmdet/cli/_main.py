@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 
 from dissect_core import DissectError, SpecError
+from dissect_core.spec import plain_rule
 from dissect_eval import DissectEvalError
 
 from ..errors import DissectMMDetError
@@ -128,8 +129,7 @@ def _usage_error(error: Any, words: Sequence[str], errors: Console) -> int:
     if type(error).__name__ == "NoArgsIsHelpError":
         error.show()
         return USAGE_ERROR
-    text = " ".join(str(error.format_message()).split()).rstrip(".?")
-    text = text.replace("Input should be", "must be").replace("Value error, ", "")
+    text = plain_rule(" ".join(str(error.format_message()).split()).rstrip(".?"))
     parameter = getattr(error, "param", None)
     given = _word_after(parameter.opts if parameter is not None else (), words)
     if given is not None and given not in text:

@@ -123,8 +123,8 @@ def run_(
         plan(spec, detector.anatomy)  # what does not fit the detector, before a cluster is asked
     del detector  # workers have their own
     data = images_of(demo, images, annotations, limit, target)
-    label_to_category(data.truth, class_names)  # before hours of work
-    with _hint(), _interrupted(target, console):
+    with data.only_with(target), _hint(), _interrupted(target, console):
+        label_to_category(data.truth, class_names)  # before hours of work
         done = run(
             spec,
             runs,
