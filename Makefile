@@ -15,6 +15,7 @@ ifneq ($(shell $(BIN)/python -c "print('ok')" 2>/dev/null),ok)
 .PHONY: demo test lint typecheck unit browser cluster wheels bench setup clean
 endif
 
+# With a new pip, as that of Python 3.11 thinks for a minute about which wheel fits.
 # Not compiled ahead: most modules of what is installed are never imported. The others are compiled when they first
 # are, and that has to be kept: without it every process compiles torch and MMDetection anew.
 unexport PYTHONDONTWRITEBYTECODE
@@ -25,7 +26,8 @@ $(STAMP): $(SETUP_FILES)
 	@echo "Setting up $(VENV) (some minutes the first time) ..."
 	@rm -rf $(VENV)
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt -r requirements-dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --upgrade pip
+	@$(BIN)/python -m pip install --quiet --no-compile -c constraints.txt -r requirements-dev.txt
 	@touch $@
 
 demo: $(STAMP)
@@ -38,7 +40,7 @@ lint: $(STAMP)
 	$(BIN)/ruff format --check .
 
 typecheck: $(STAMP)
-	$(BIN)/mypy packages/dissect-core/src packages/dissect-eval/src packages/dissect-mmdet/src packages/dissect-widgets/src
+	$(BIN)/mypy --num-workers 2 packages/dissect-core/src packages/dissect-eval/src packages/dissect-mmdet/src packages/dissect-widgets/src
 	cd examples/own_model && ../../$(BIN)/mypy --cache-dir ../../.mypy_cache --config-file ../../pyproject.toml *.py
 
 # A worker for each core, each on one thread: tests are small, and two would only wait for each other.

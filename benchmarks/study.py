@@ -80,7 +80,7 @@ class Case:
         from dissect_mmdet.ops import enable_mmcv_ops
 
         enable_mmcv_ops()
-        model, _ = zoo.build_detector(zoo.ARCHITECTURES[self.name])
+        model, _ = zoo.build_detector(zoo.ARCHITECTURES[self.name], whole=True)
         self.config = zoo.config_folder() / zoo.ARCHITECTURES[self.name]
         self.checkpoint = self.folder / "model.pth"
         names = zoo_classes()

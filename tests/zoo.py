@@ -45,9 +45,10 @@ UNSUPPORTED: dict[str, tuple[str, str]] = {
 UNCLIPPED = {"Sparse R-CNN", "YOLOX"}
 # These clip to the image as padded to a square.
 PADDED = {"RTMDet", "YOLOX"}
-# Size to which an image of `random_image` is resized: as small as the model can take (DINO picks 900 of its cells).
-SCALES: dict[str, tuple[int, int]] = {"DINO": (320, 240)}
-SCALE = (192, 144)
+SCALE = (192, 144)  # size to which an image of `random_image` is resized
+
+# What a pass takes long with, and few tests depend on.
+_AT_MOST = {"feedforward_channels": 256, "num_queries": 100, "num_proposals": 50}
 
 # Box layers whose outputs are exponents: factor on their weights, and the bias that makes neighbours overlap.
 _TEMPERED = {
@@ -66,7 +67,7 @@ def config_folder() -> Path:
     return Path(spec.origin).parent / ".mim" / "configs"
 
 
-def load_config(path: str) -> Any:
+def load_config(path: str, *, whole: bool = False) -> Any:
     """Read one of mmdet's configs, with nothing left in it that would be downloaded and no score too low."""
     from mmengine.config import Config
 
@@ -74,7 +75,22 @@ def load_config(path: str) -> Any:
         warnings.simplefilter("ignore")
         config = Config.fromfile(config_folder() / path)
     _edit(config.model)
+    if not whole:
+        _shrink(config.model)
     return config
+
+
+def _shrink(node: Any) -> None:
+    """All layers as they are, but not as wide, nor with as many queries and proposals."""
+    if isinstance(node, dict):
+        for name, most in _AT_MOST.items():
+            if isinstance(node.get(name), int):
+                node[name] = min(node[name], most)
+        for stage, most in (("rpn", 50), ("rcnn", 30)):
+            if isinstance(node.get(stage), dict) and "max_per_img" in node[stage]:
+                node[stage]["max_per_img"] = most
+    for value in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+        _shrink(value)
 
 
 def _edit(node: Any) -> None:
@@ -92,15 +108,19 @@ def _edit(node: Any) -> None:
             _edit(value)
 
 
-def build_detector(path: str, seed: int = 0) -> tuple[torch.nn.Module, Any]:
-    """Build a detector with seeded random weights, in evaluation mode, together with its config."""
+def build_detector(path: str, seed: int = 0, *, whole: bool = False) -> tuple[torch.nn.Module, Any]:
+    """Build a detector with seeded random weights, in evaluation mode, together with its config.
+
+    It has all layers of the config's, but unless it is to be `whole`, these are less wide, and there are fewer queries
+    and proposals.
+    """
     from mmdet.registry import MODELS
     from mmdet.utils import register_all_modules
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         register_all_modules(init_default_scope=True)
-        config = load_config(path)
+        config = load_config(path, whole=whole)
         torch.manual_seed(seed)
         # Not init_weights(): it takes seconds, logs a line per parameter, and starts box layers at zero, which
         # would make all boxes of an anchor alike. What the constructors draw is random throughout.

@@ -42,7 +42,9 @@ def test_a_process_outside_of_the_cluster_joins_it_for_the_length_of_a_run(
 def test_no_cluster_at_an_address(
     images: list[Path], tmp_path: Path, alone: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(ClusterError, match=r"`execution.address` \(`--address`\) '127.0.0.1:9' is no Ray cluster"):
+    with pytest.raises(
+        ClusterError, match=r"`execution.address` \(`--address`\) '127.0.0.1:9' is no Ray cluster"
+    ):
         studies.run_toy(images, tmp_path / "out", execution=RayExecution(engine="ray", address="127.0.0.1:9"))
     (tmp_path / "ray").mkdir()
     (tmp_path / "ray" / "ray_current_cluster").write_text("127.0.0.1:9")  # as a killed one leaves it

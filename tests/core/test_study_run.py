@@ -80,7 +80,9 @@ def test_a_finished_study_runs_nothing_again(images: list[Path], tmp_path: Path)
 
     studies.run_toy(images, tmp_path / "out", Dead())
     assert {path: path.stat().st_mtime_ns for path in first.path.rglob("*.parquet")} == before
-    assert [e["event"] for e in events(first)] == ["started", "finished"], "with the times of the run that did it"
+    assert [e["event"] for e in events(first)] == ["started", "finished"], (
+        "with the times of the run that did it"
+    )
 
 
 def test_a_run_that_was_killed_after_its_last_batch_is_said_finished(

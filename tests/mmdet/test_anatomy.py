@@ -28,7 +28,7 @@ pytestmark = pytest.mark.filterwarnings(
 @cache
 def model_of(name: str) -> Any:
     with torch.device("meta"):  # full size, without a value
-        return zoo.build_detector(zoo.ARCHITECTURES[name])[0]
+        return zoo.build_detector(zoo.ARCHITECTURES[name], whole=True)[0]
 
 
 @cache

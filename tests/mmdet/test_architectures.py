@@ -64,11 +64,12 @@ def work(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 
 @pytest.mark.parametrize("name", zoo.ARCHITECTURES)
 def test_architecture_detects(name: str, work: Counter[str]) -> None:
-    model, config = zoo.build_detector(zoo.ARCHITECTURES[name])
+    # DDQ's random boxes overlap only where there are many.
+    model, config = zoo.build_detector(zoo.ARCHITECTURES[name], whole=name == "DDQ")
     image = zoo.random_image()
     height, width = image.shape[:2]
 
-    found = zoo.detect(model, config, image, zoo.SCALES.get(name, zoo.SCALE)).pred_instances
+    found = zoo.detect(model, config, image, zoo.SCALE).pred_instances
 
     boxes, scores, labels = found.bboxes, found.scores, found.labels
     assert len(found) >= 20

@@ -28,7 +28,7 @@ def detector_and_batch(name: str, folder: Path, labels: list[int]) -> tuple[Any,
     from mmcv.transforms import Compose
 
     model, config = zoo.build_detector(zoo.ARCHITECTURES[name])
-    scale = zoo.SCALES.get(name, zoo.SCALE)
+    scale = zoo.SCALE
     steps = [dict(step) for step in config.test_dataloader.dataset.pipeline]
     steps[0] = {"type": "mmdet.LoadImageFromNDArray"}
     for step in steps:

@@ -130,7 +130,7 @@ def test_architectures_tell_their_queries_or_nothing(name: str) -> None:
     if name in TOLD:
         model.bbox_head.register_forward_hook(lambda _m, _a, out: kept.append((out[0][-1], out[1][-1])))
     with queries_told(model):
-        found = zoo.detect(model, config, zoo.random_image(), zoo.SCALES.get(name, zoo.SCALE)).pred_instances
+        found = zoo.detect(model, config, zoo.random_image(), zoo.SCALE).pred_instances
     assert ("queries" in found) == (name in TOLD)
     if name in TOLD:
         ((logits, boxes),) = kept

@@ -32,7 +32,7 @@ QUERIES = {"DETR": 100, "Deformable DETR": 300, "DINO": 900}
 @cache
 def anatomy(name: str) -> Anatomy:
     with torch.device("meta"):  # full size, without a value
-        return anatomy_of(zoo.build_detector(zoo.ARCHITECTURES[name])[0])
+        return anatomy_of(zoo.build_detector(zoo.ARCHITECTURES[name], whole=True)[0])
 
 
 @cache
