@@ -67,6 +67,7 @@ bench: $(STAMP)
 	$(BIN)/python benchmarks/eval_metrics.py
 	$(BIN)/python benchmarks/eval_edge_battery.py
 	$(BIN)/python benchmarks/panels.py
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/measuring.py
 	$(BIN)/python benchmarks/cluster.py
 	$(BIN)/python benchmarks/cost_model.py
 

@@ -192,7 +192,7 @@ def test_status_report_compare_and_export(
     assert status == 0, err
     assert (study.path / "summary.tex").read_text().startswith(r"\begin{tabular}")
     assert (study.path / "figures" / "dose-response.svg").stat().st_size > 5000
-    status, out, _ = call(capsys, "compare", study.path, study.path, "--json")
+    status, out, _ = call(capsys, "compare", study.path, study.path, "--json", "--jobs", 2)
     assert all(row["AP50_change"] == 0 for row in json.loads(out)["rows"])
     status, out, _ = call(capsys, "compare", study.path, study.path)
     assert "+0.000" in out

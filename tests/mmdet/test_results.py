@@ -33,6 +33,7 @@ from dissect_mmdet.results import (
     StudyTables,
     compare,
     figures,
+    in_processes,
     kept_truth,
     latex_table,
     measure,
@@ -102,6 +103,13 @@ def by_hand(data: tuple[list[Path], Path], variant: str, images: list[int] | Non
     ids = [100 + i for i in chosen]
     truth = GroundTruth.from_coco(data[1]).subset(ids)
     return truth, Detections.from_arrays(found, ids, [7, 8, 9])
+
+
+def test_processes_measure_the_same(study: Study, results: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(study.path.parent)
+    elsewhere = measure(Study.open(study.path.name), settings=FAST, spread=in_processes(2))
+    assert StudyTables.of(elsewhere).files() == StudyTables.of(results).files()
+    assert list(elsewhere.errors) == list(elsewhere.chance) == list(study.variants)
 
 
 VARIANTS = ["baseline", "channels/channel/each/features:1", "weights/element/0.6/1/noise"]

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from ._ap import TieBreak
-from ._compared import compared
+from ._beside import Beside, variant_table
 from ._detections import Detections
 from ._intervals import Correction, IntervalMethod, adjust_p_values
-from ._resampled import Resampling, ordered, resampled
-from ._statistics import Key, Settings
+from ._resampled import Resampling
+from ._statistics import Settings
 from ._truth import GroundTruth
-from ._variant_table import VariantRow, VariantTable
+from ._variant_table import VariantTable
 from .errors import SettingError
 
 __all__ = ["evaluate_variants"]
@@ -97,40 +92,9 @@ def evaluate_variants(
         return given if isinstance(given, Detections) else given()
 
     first = found(name)
-    whole = resampled(truth, first, settings, how)
-    keys = ordered(whole.whole, settings)
-    columns: list[tuple[NDArray[Any], ...]] = []
-    p = np.full((len(variants), len(keys)), np.nan)
-    for i, variant in enumerate(variants):
-        detections = first if variant == name else found(variant)
-        measured = whole if variant == name else resampled(truth, detections, settings, how)
-        own, result = compared(keys, measured, None, how), compared(keys, whole, measured, how)
-        if variant != name:
-            p[i] = result.p_value
-        sizes = (np.full(len(keys), n) for n in (truth.n_images, detections.n_boxes))
-        values = (own.estimate, result.baseline, result.estimate, own.low, own.high, result.low, result.high)
-        columns.append((*values, p[i], p[i], result.n_undefined, *sizes))
-    adjusted = _adjusted(p, keys, correction)
-    labels = [None if category is None else truth.category_names[category] for _, category in keys]
-    rows: list[VariantRow] = []
-    for i, variant in enumerate(variants):
-        of_variant = (*columns[i][:8], adjusted[i], *columns[i][9:])
-        # By position: a study has so many rows that names would show in its time.
-        for (metric, category), label, *numbers in zip(
-            keys, labels, *(column.tolist() for column in of_variant), strict=True
-        ):
-            rows.append(VariantRow(variant, metric, category, label, *numbers))
-    used = {**asdict(settings), **asdict(how), "baseline": name, "correction": correction}
-    return VariantTable(tuple(rows), used)
-
-
-def _adjusted(p: NDArray[np.float64], keys: Sequence[Key], correction: Correction) -> NDArray[np.float64]:
-    """Correct the p-values (V, K) within each family: one metric, over all categories or per category."""
-    families: dict[tuple[str, bool], list[int]] = {}
-    for k, (metric, category) in enumerate(keys):
-        families.setdefault((metric, category is None), []).append(k)
-    out: NDArray[np.float64] = p.copy()
-    for members in families.values():
-        given = p[:, members]
-        out[:, members] = adjust_p_values(given, correction).reshape(given.shape)
-    return out
+    beside = Beside(truth, first, settings, how)
+    measured = {
+        variant: beside.of_baseline() if variant == name else beside.of(found(variant))
+        for variant in variants
+    }
+    return variant_table(truth, measured, name, settings, how, correction)

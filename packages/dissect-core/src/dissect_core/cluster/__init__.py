@@ -5,5 +5,6 @@
 
 from ._cost import Cluster, Costs, Forecast, Workload, forecast
 from ._engine import run_on_cluster
+from ._spread import spread_over
 
-__all__ = ["Cluster", "Costs", "Forecast", "Workload", "forecast", "run_on_cluster"]
+__all__ = ["Cluster", "Costs", "Forecast", "Workload", "forecast", "run_on_cluster", "spread_over"]

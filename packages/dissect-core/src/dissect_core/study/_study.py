@@ -99,6 +99,11 @@ class Study:
         self.path, self.facts = path, facts
         self._fingerprint = fingerprint(facts)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """For another process: by its place, which is as good from any folder, and without what was read from it."""
+        path = self.path if is_remote(self.path) else self.path.absolute()
+        return {"path": path, "facts": self.facts, "_fingerprint": self._fingerprint}
+
     @classmethod
     def open(cls, path: Path | str) -> "Study":
         """Open a study's folder. Nothing in it runs code, whoever made it.

@@ -11,10 +11,12 @@ from ._figures import dose_curves, figures, head_maps, worst_variants
 from ._figures_classes import class_bars, class_map, class_values, error_bars, variant_groups
 from ._figures_queries import displacement_map, query_map
 from ._found import TRUTH, FlatDetections, ImageBoxes, StudyDetections, kept_truth, truth_file
-from ._measure import METRICS, Settings, StudyResults, measure
+from ._measure import StudyResults, measure
 from ._named import FigureData, NamedFigure, title_of
 from ._pictures import read_pixels, side_by_side
 from ._queries import QueryBoxes, QueryChanges, query_boxes, query_changes
+from ._settings import METRICS, Settings
+from ._spread import Spread, here, in_processes
 from ._stored import StoredFound, StoredImage, StoredStudy
 from ._tables import StudyTables, class_table, error_rows, summary_rows
 
@@ -31,6 +33,7 @@ __all__ = [
     "QueryBoxes",
     "QueryChanges",
     "Settings",
+    "Spread",
     "StoredFound",
     "StoredImage",
     "StoredStudy",
@@ -49,7 +52,9 @@ __all__ = [
     "examples",
     "figures",
     "head_maps",
+    "here",
     "image_hits",
+    "in_processes",
     "kept_truth",
     "measure",
     "query_boxes",

@@ -3,75 +3,26 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial as bound
 from typing import Any
 
 import numpy as np
 
-from .._chance import chance_level
-from .._detections import Detections
-from .._intervals import summarize_repeats
-from .._tide import error_types
+from .._beside import variant_table
+from .._intervals import adjust_p_values, summarize_repeats
 from .._tide_result import ErrorTypes
 from .._truth import GroundTruth
 from .._variant_table import VariantTable
-from .._variants import evaluate_variants
 from ..errors import StudyDataError
 from ._found import StudyDetections
+from ._one_variant import OneVariant, VariantMeasure
+from ._settings import Settings
+from ._spread import Spread, here
 from ._stored import MakeBar, StoredStudy, no_bar
 
-METRICS = (
-    "AP",
-    "AP50",
-    "AP75",
-    "APs",
-    "APm",
-    "APl",
-    "AR100",
-    "f1",
-    "precision",
-    "recall",
-    "giou",
-    "matched_giou",
-    "matched_f1",
-)
-CHANCE_OF = {
-    "AP": "ap",
-    "AP50": "ap50",
-    "f1": "f1",
-    "precision": "precision",
-    "recall": "recall",
-    "matched_giou": "mean_giou",
-    "matched_f1": "matched_f1",
-}
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How a study is measured.
-
-    Attributes
-    ----------
-    metrics : tuple of str
-        Of `dissect_eval.METRICS`.
-    n_replicates : int
-        Resamples of the paired bootstrap; 0 leaves intervals and p-values out.
-    confidence : float
-    score_threshold, iou_threshold : float
-        Of F1, precision and recall.
-    correction : {"holm", "bh", "none"}
-        Of p-values, for the number of variants.
-    seed : int
-    """
-
-    metrics: tuple[str, ...] = METRICS
-    n_replicates: int = 1000
-    confidence: float = 0.95
-    score_threshold: float = 0.3
-    iou_threshold: float = 0.5
-    correction: Any = "holm"
-    seed: int = 0
+DEFAULT = Settings()
 
 
 @dataclass(frozen=True)
@@ -140,9 +91,10 @@ class StudyResults:
 def measure(
     study: StoredStudy,
     truth: GroundTruth | None = None,
-    settings: Settings = Settings(),  # frozen
+    settings: Settings = DEFAULT,
     *,
     partial: bool = False,
+    spread: Spread = here,
     bar: MakeBar = no_bar,
 ) -> StudyResults:
     """Measure every variant of a study that was run to its end, or of its finished part.
@@ -155,6 +107,9 @@ def measure(
     settings : Settings
     partial : bool, default False
         Whether a study that is not complete is measured too, on the images that all variants have seen.
+    spread : callable
+        Where variants are measured: `here`, `in_processes(n)`, or by a cluster (`dissect_core.cluster.spread_over`).
+        The numbers are the same.
     bar : callable
         Makes a progress bar.
 
@@ -168,49 +123,37 @@ def measure(
         raise StudyDataError(
             f"The study {study.path} is not complete: {done} of {wanted} batches are finished. Run it to its end first."
         )
+    statistics, resampling = settings.statistics, settings.resampling
+    adjust_p_values([], settings.correction)
     found = StudyDetections(study, truth)
-    errors: dict[str, ErrorTypes] = {}
-    chance: dict[str, dict[str, float]] = {}
-    counts: dict[str, tuple[int, int]] = {}
+    given: dict[str, OneVariant] = {}
     with bar(len(study.variants), "variant", "metrics") as shown:
-
-        def detections(variant: str) -> Detections:
-            boxes, n_dropped = found.of(variant)
-            errors[variant] = error_types(found.truth, boxes, foreground=settings.iou_threshold)
-            level = chance_level(
-                found.truth,
-                boxes,
-                settings.seed,
-                repeats=1,
-                iou_threshold=settings.iou_threshold,
-                score_threshold=settings.score_threshold,
-            )
-            chance[variant] = {
-                metric: getattr(level, name)
-                for metric, name in CHANCE_OF.items()
-                if metric in settings.metrics
-            }
-            counts[variant] = boxes.n_boxes, n_dropped
+        for variant, one in spread(bound(VariantMeasure, found, settings), study.variants):
+            given[variant] = one
             shown.update(1)
-            return boxes
-
-        table = evaluate_variants(
-            found.truth,
-            {variant: _later(detections, variant) for variant in study.variants},
-            metrics=settings.metrics,
-            per_class=True,
-            n_replicates=settings.n_replicates,
-            confidence=settings.confidence,
-            correction=settings.correction,
-            seed=settings.seed,
-            iou_threshold=settings.iou_threshold,
-            score_threshold=settings.score_threshold,
-        )
+    measured = {variant: given[variant] for variant in study.variants}
+    table = variant_table(
+        found.truth,
+        {variant: one.metrics for variant, one in measured.items()},
+        study.variants[0],
+        statistics,
+        resampling,
+        settings.correction,
+    )
     rows = variant_rows(study)
     for row in rows:
-        row["n_detections"], row["n_not_finite"] = counts[row["id"]]
+        one = measured[row["id"]]
+        row["n_detections"], row["n_not_finite"] = one.n_detections, one.n_not_finite
     return StudyResults(
-        study, found.truth, settings, table, rows, errors, chance, found.n_bad_images, (done, wanted)
+        study,
+        found.truth,
+        settings,
+        table,
+        rows,
+        {variant: one.errors for variant, one in measured.items()},
+        {variant: one.chance for variant, one in measured.items()},
+        found.n_bad_images,
+        (done, wanted),
     )
 
 
@@ -245,7 +188,3 @@ def _largest(numbers: Any, values: Any) -> Any:
     out = np.zeros(int(numbers.max()) + 1, dtype=np.int64)
     np.maximum.at(out, numbers, values)
     return out
-
-
-def _later(function: Callable[[str], Detections], variant: str) -> Callable[[], Detections]:
-    return lambda: function(variant)

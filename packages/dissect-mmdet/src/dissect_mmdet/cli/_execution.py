@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated
 
 import typer
@@ -10,6 +11,7 @@ from pydantic import ValidationError
 from dissect_core.spec import Execution, LocalExecution, RayExecution, StudySpec, plain_rule
 
 from ..errors import DissectMMDetError
+from ..results import Spread, in_processes
 
 EngineOption = Annotated[
     str | None,
@@ -34,6 +36,28 @@ CpusOption = Annotated[
         "--cpus-per-worker", help="CPU cores of each worker, and threads of torch; more than 0 (default: 1)."
     ),
 ]
+
+
+JobsOption = Annotated[
+    int | None,
+    typer.Option(
+        "--jobs",
+        "-j",
+        min=1,
+        help="Processes that measure variants side by side (default: 1; with --engine ray, the cluster's CPU cores).",
+    ),
+]
+
+
+def spread_of(execution: Execution, jobs: int | None) -> Spread:
+    """Where variants are measured: as asked for, else where they were run."""
+    if jobs is not None or not isinstance(execution, RayExecution):
+        return in_processes(jobs or 1)
+    if execution.address or os.environ.get("RAY_ADDRESS"):
+        from dissect_core.cluster import spread_over
+
+        return spread_over(execution)
+    return in_processes(execution.workers or os.cpu_count() or 1)  # Ray on this machine has ended
 
 
 def execution_of(

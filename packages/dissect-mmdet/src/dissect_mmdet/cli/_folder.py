@@ -24,12 +24,13 @@ from ..results import (
     StudyDetections,
     StudyResults,
     compare,
+    in_processes,
     latex_table,
     measure,
     write_report,
     write_results,
 )
-from ._options import FolderArgument, ForceOption
+from ._options import FolderArgument, ForceOption, JobsOption
 from ._results import number
 
 ReplicatesOption = Annotated[
@@ -92,6 +93,7 @@ def report(
         Path | None, typer.Option("--annotations", "-a", help="Another truth than the study's own.")
     ] = None,
     replicates: ReplicatesOption = 1000,
+    jobs: JobsOption = 1,
     score_threshold: Annotated[
         float,
         typer.Option("--score-threshold", min=0.0, max=1.0, help="Score cut of F1, precision and recall."),
@@ -118,7 +120,7 @@ def report(
     if metric not in settings.metrics:
         raise DissectMMDetError(f"--metric must be one of {', '.join(settings.metrics)}, got {metric!r}.")
     truth = None if annotations is None else GroundTruth.from_coco(annotations)
-    results = measure(study, truth, settings, bar=tqdm_bar)
+    results = measure(study, truth, settings, spread=in_processes(jobs), bar=tqdm_bar)
     written = [*write_results(results), write_report(results, images=images, metric=metric, formats=formats)]
     if latex:
         text = latex_table(results)
@@ -134,10 +136,11 @@ def compare_(
     first: FolderArgument,
     second: FolderArgument,
     metric: Annotated[str, typer.Option("--metric", help="AP, AP50, f1, …")] = "AP50",
+    jobs: JobsOption = 1,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
     """Say what two studies lost, each against its own baseline: of two detectors, or before and after."""
-    a, b = (_measured(folder, metric) for folder in (first, second))
+    a, b = (_measured(folder, metric, jobs) for folder in (first, second))
     found = compare(a, b, (metric,))
     if as_json:
         typer.echo(json.dumps({"by": found.by, "rows": found.rows}, indent=2))
@@ -184,11 +187,11 @@ def export_coco(
         typer.echo(f"{out}  ({boxes.n_boxes:,} detections)")
 
 
-def _measured(folder: Path, metric: str) -> StudyResults:
+def _measured(folder: Path, metric: str, jobs: int) -> StudyResults:
     settings = Settings(n_replicates=0)
     if metric not in settings.metrics:
         raise DissectMMDetError(f"--metric must be one of {', '.join(settings.metrics)}, got {metric!r}.")
-    return measure(Study.open(folder), settings=settings, bar=tqdm_bar)
+    return measure(Study.open(folder), settings=settings, spread=in_processes(jobs), bar=tqdm_bar)
 
 
 def _said_of(news: dict[str, Any]) -> str:

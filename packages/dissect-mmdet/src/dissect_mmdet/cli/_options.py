@@ -49,6 +49,9 @@ TrustOption = Annotated[
 ]
 DeviceOption = Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:0, …")]
 SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Seed of the random choice of units.")]
+JobsOption = Annotated[
+    int, typer.Option("--jobs", "-j", min=1, help="Processes that measure variants side by side.")
+]
 ForceOption = Annotated[bool, typer.Option("--force", help="Overwrite files that exist.")]
 FolderArgument = Annotated[
     Path,

@@ -21,15 +21,17 @@ from dissect_core.study import ImageRef, Study, run, tqdm_bar
 from dissect_eval import label_to_category
 
 from ..errors import DissectMMDetError, ImageError
-from ..results import TRUTH, Settings, measure, truth_file, write_report, write_results
+from ..results import TRUTH, Settings, Spread, here, measure, truth_file, write_report, write_results
 from ..studies import study_path
 from ._execution import (
     AddressOption,
     CpusOption,
     EngineOption,
     GpusOption,
+    JobsOption,
     WorkersOption,
     execution_of,
+    spread_of,
 )
 from ._images import files_of, images_of
 from ._options import ConfigOption, TrustOption
@@ -100,6 +102,7 @@ def run_(
     workers: WorkersOption = None,
     gpus_per_worker: GpusOption = None,
     cpus_per_worker: CpusOption = None,
+    jobs: JobsOption = None,
     force_new: Annotated[
         bool, typer.Option("--force-new", help="Begin another folder where --out holds another study.")
     ] = False,
@@ -149,13 +152,13 @@ def run_(
     if not done.is_complete:
         _say_stopped(done, console)
         return INTERRUPTED
-    finish(done, Settings(n_replicates=replicates), console)
+    finish(done, Settings(n_replicates=replicates), console, spread_of(execution, jobs))
     return 0
 
 
-def finish(study: Study, settings: Settings, console: Console) -> None:
+def finish(study: Study, settings: Settings, console: Console, spread: Spread = here) -> None:
     """Measure a complete study, write its tables, and print the most important numbers."""
-    results = measure(study, settings=settings, bar=tqdm_bar)
+    results = measure(study, settings=settings, spread=spread, bar=tqdm_bar)
     files = write_results(results)
     print_summary(console, results)
     page = write_report(results)

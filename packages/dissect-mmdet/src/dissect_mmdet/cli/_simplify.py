@@ -19,8 +19,8 @@ from dissect_core.study import Study, tqdm_bar, weights_sha256
 from .._images import image_paths
 from .._writing import check_output, write_text_whole
 from ..errors import DissectMMDetError
-from ..results import Settings, Slimmed, StudyDetections, measure, removable, slim
-from ._options import ConfigOption, FolderArgument, ForceOption, TrustOption
+from ..results import Settings, Slimmed, StudyDetections, in_processes, measure, removable, slim
+from ._options import ConfigOption, FolderArgument, ForceOption, JobsOption, TrustOption
 from ._study import DemoOption, DetectorOption, open_detector, plan_study
 
 
@@ -41,6 +41,7 @@ def simplify_(
         Path | None, typer.Option("--images", "-i", help="Folder of the images (default: where they were).")
     ] = None,
     batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Images a batch.")] = 1,
+    jobs: JobsOption = 1,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Also write what was removed and measured, as JSON.")
     ] = None,
@@ -67,7 +68,9 @@ def simplify_(
     variants = removable(plan_study(str(folder), study.spec, detector, None, None), ablation)
     found = StudyDetections(study)
     paths = image_paths(where, found.truth.file_names)
-    rows = measure(study, settings=settings, bar=tqdm_bar).table.select(metric=metric, category_id=None)
+    rows = measure(study, settings=settings, spread=in_processes(jobs), bar=tqdm_bar).table.select(
+        metric=metric, category_id=None
+    )
     console = Console(highlight=False, soft_wrap=True)
     slimmed = slim(
         detector,

@@ -1,0 +1,84 @@
+"""Everything that is measured of one variant of a study."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from .._beside import Beside, Measured
+from .._chance import chance_level
+from .._tide import error_types
+from .._tide_result import ErrorTypes
+from ._found import StudyDetections
+from ._settings import Settings
+
+__all__ = ["OneVariant", "VariantMeasure"]
+
+CHANCE_OF = {
+    "AP": "ap",
+    "AP50": "ap50",
+    "f1": "f1",
+    "precision": "precision",
+    "recall": "recall",
+    "matched_giou": "mean_giou",
+    "matched_f1": "matched_f1",
+}
+
+
+class OneVariant(NamedTuple):
+    """Numbers of one variant.
+
+    Attributes
+    ----------
+    metrics : Measured
+        Beside the baseline.
+    errors : ErrorTypes
+    chance : dict of str to float
+        What random boxes reach, by metric.
+    n_detections, n_not_finite : int
+    """
+
+    metrics: Measured
+    errors: ErrorTypes
+    chance: dict[str, float]
+    n_detections: int
+    n_not_finite: int
+
+
+class VariantMeasure:
+    """Measures variants of a study one at a time; the baseline is measured when it is made.
+
+    Parameters
+    ----------
+    found : StudyDetections
+    settings : Settings
+    """
+
+    def __init__(self, found: StudyDetections, settings: Settings) -> None:
+        self._found, self._settings = found, settings
+        self._baseline = found.study.variants[0]
+        self._first = found.of(self._baseline)
+        self._beside = Beside(found.truth, self._first[0], settings.statistics, settings.resampling)
+
+    def __call__(self, variant: str) -> OneVariant:
+        """Measure a variant, by its id."""
+        truth, settings, is_first = self._found.truth, self._settings, variant == self._baseline
+        boxes, n_dropped = self._first if is_first else self._found.of(variant)
+        level = chance_level(
+            truth,
+            boxes,
+            settings.seed,
+            repeats=1,
+            iou_threshold=settings.iou_threshold,
+            score_threshold=settings.score_threshold,
+        )
+        return OneVariant(
+            self._beside.of_baseline() if is_first else self._beside.of(boxes),
+            error_types(truth, boxes, foreground=settings.iou_threshold),
+            {
+                metric: getattr(level, name)
+                for metric, name in CHANCE_OF.items()
+                if metric in settings.metrics
+            },
+            boxes.n_boxes,
+            n_dropped,
+        )

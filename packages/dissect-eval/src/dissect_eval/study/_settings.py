@@ -1,0 +1,81 @@
+"""How a study is measured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from .._resampled import Resampling
+from .._statistics import Settings as Statistics
+
+__all__ = ["METRICS", "Settings"]
+
+METRICS = (
+    "AP",
+    "AP50",
+    "AP75",
+    "APs",
+    "APm",
+    "APl",
+    "AR100",
+    "f1",
+    "precision",
+    "recall",
+    "giou",
+    "matched_giou",
+    "matched_f1",
+)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a study is measured.
+
+    Attributes
+    ----------
+    metrics : tuple of str
+        Of `dissect_eval.METRICS`.
+    n_replicates : int
+        Resamples of the paired bootstrap; 0 leaves intervals and p-values out.
+    confidence : float
+    score_threshold, iou_threshold : float
+        Of F1, precision and recall.
+    correction : {"holm", "bh", "none"}
+        Of p-values, for the number of variants.
+    seed : int
+    """
+
+    metrics: tuple[str, ...] = METRICS
+    n_replicates: int = 1000
+    confidence: float = 0.95
+    score_threshold: float = 0.3
+    iou_threshold: float = 0.5
+    correction: Any = "holm"
+    seed: int = 0
+
+    @property
+    def statistics(self) -> Statistics:
+        """What the metrics need to know.
+
+        Raises
+        ------
+        SettingError
+            If one is unknown or out of range.
+        """
+        return Statistics(
+            self.metrics,
+            per_class=True,
+            iou_threshold=self.iou_threshold,
+            score_threshold=self.score_threshold,
+        )
+
+    @property
+    def resampling(self) -> Resampling:
+        """How images are resampled.
+
+        Raises
+        ------
+        SettingError
+            If a number is out of range.
+        """
+        return Resampling(self.n_replicates, self.confidence, seed=self.seed)

@@ -1,0 +1,52 @@
+"""Work for each variant, spread over processes: what comes of it, which processes do it, and what may go wrong."""
+
+import os
+from functools import partial
+from operator import itemgetter
+
+import pytest
+
+from dissect_eval.errors import SettingError, StudyDataError
+from dissect_eval.study import here, in_processes
+
+EVALUATING = partial(itemgetter(0), [eval])  # what opens work that any process can do
+WHERE = "__import__('os').getpid()"
+
+
+def test_here_it_is_this_process() -> None:
+    assert dict(here(EVALUATING, ["1 + 1", WHERE])) == {"1 + 1": 2, WHERE: os.getpid()}
+    assert in_processes(1) is here
+
+
+def test_processes_beside_this_one() -> None:
+    works = [f"({i}, {WHERE}, __import__('time').sleep(0.2))" for i in range(6)]
+    found = dict(in_processes(2)(EVALUATING, works))
+    assert [found[work][0] for work in works] == list(range(6))
+    pids = {value[1] for value in found.values()}
+    assert len(pids) == 2
+    assert os.getpid() not in pids
+
+
+def test_each_computes_on_one_thread() -> None:
+    count = "[p['num_threads'] for p in __import__('threadpoolctl').threadpool_info()]"
+    work = f"(__import__('numpy').ones((2, 2)) @ __import__('numpy').ones((2, 2)), {count})[1]"
+    (counts,) = [value for _, value in in_processes(2)(EVALUATING, [work])]
+    assert counts
+    assert set(counts) == {1}
+
+
+def test_errors_come_through() -> None:
+    with pytest.raises(ZeroDivisionError):
+        list(in_processes(2)(EVALUATING, ["1", "1 / 0", "2"]))
+    with pytest.raises(FileNotFoundError):
+        list(in_processes(2)(partial(open, "/no/such/file"), ["1", "2"]))
+
+
+def test_a_process_that_dies_is_told() -> None:
+    with pytest.raises(StudyDataError, match="died, as one does that is out of memory"):
+        list(in_processes(2)(partial(os._exit, 9), ["1", "2"]))
+
+
+def test_at_least_one() -> None:
+    with pytest.raises(SettingError, match="`n` must be at least 1, got 0"):
+        in_processes(0)
