@@ -45,7 +45,7 @@ UNSUPPORTED: dict[str, tuple[str, str]] = {
 UNCLIPPED = {"Sparse R-CNN", "YOLOX"}
 # These clip to the image as padded to a square.
 PADDED = {"RTMDet", "YOLOX"}
-SCALE = (192, 144)  # size to which an image of `random_image` is resized
+SCALE = (128, 96)  # size to which an image of `random_image` is resized
 
 # What a pass takes long with, and few tests depend on.
 _AT_MOST = {"feedforward_channels": 256, "num_queries": 100, "num_proposals": 50}

@@ -57,9 +57,9 @@ def test_the_demo_travels_in_the_wheel(wheels: dict[str, Path]) -> None:
 @pytest.mark.parametrize("name", PACKAGES)
 def test_each_wheel_installs_alone(name: str, wheels: dict[str, Path], tmp_path: Path) -> None:
     """Into an empty environment, siblings given by path, everything else from the index as metadata asks."""
-    venv.create(tmp_path / "env", with_pip=True)
+    venv.create(tmp_path / "env", with_pip=False)
     python = tmp_path / "env" / ("Scripts" if os.name == "nt" else "bin") / "python"
-    install = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    pip = [sys.executable, "-m", "pip", "--python", str(python)]
     siblings = {
         "dissect-core": [],
         "dissect-eval": [],
@@ -67,13 +67,16 @@ def test_each_wheel_installs_alone(name: str, wheels: dict[str, Path], tmp_path:
         "dissect-widgets": ["dissect-core", "dissect-eval"],
     }[name]
     files = [str(wheels[each]) for each in (name, *siblings)]
-    subprocess.run([*install, "-c", str(ROOT / "constraints.txt"), *files], check=True, cwd=tmp_path)
+    constraints = ["-c", str(ROOT / "constraints.txt")]
+    subprocess.run(
+        [*pip, "install", "--quiet", "--no-compile", *constraints, *files], check=True, cwd=tmp_path
+    )
     check = f"import {PACKAGES[name]} as p; print(p.__file__); assert p.__all__"
     done = subprocess.run(
         [str(python), "-c", check], capture_output=True, text=True, check=True, cwd=tmp_path
     )
     assert str(tmp_path) in done.stdout
-    subprocess.run([str(python), "-m", "pip", "check"], check=True, capture_output=True)
+    subprocess.run([*pip, "check"], check=True, capture_output=True)
     if name == "dissect-mmdet":
         say = "import dissect_mmdet; dissect_mmdet.require_mmdet()"
         told = subprocess.run([str(python), "-c", say], capture_output=True, text=True, check=False)
