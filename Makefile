@@ -33,7 +33,7 @@ $(STAMP): $(SETUP_FILES)
 demo: $(STAMP)
 	@$(BIN)/deep-dissect demo
 
-test: lint typecheck unit browser wheels
+test: lint typecheck unit wheels
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

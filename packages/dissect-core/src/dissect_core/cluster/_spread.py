@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
+from itertools import islice
 from typing import Any
 
 from ..errors import ClusterError
@@ -60,9 +61,7 @@ def _by_tasks(
             cores = int(ray.cluster_resources().get("CPU", 1))  # a cluster may grow
             # One more for each core than it has, so that none waits for the next to be handed out.
             room = (execution.workers or 2 * max(1, cores)) - len(waiting)
-            waiting.update(
-                {task.remote([held], name): name for name, _ in zip(left, range(room), strict=False)}
-            )
+            waiting.update({task.remote([held], name): name for name in islice(left, max(0, room))})
             if not waiting:
                 return
             for call in ready(ray, list(waiting), 1, timeout=1.0):
