@@ -1,8 +1,11 @@
 """Work for each variant, spread over processes: what comes of it, which processes do it, and what may go wrong."""
 
 import os
+import subprocess
+import sys
 from functools import partial
 from operator import itemgetter
+from pathlib import Path
 
 import pytest
 
@@ -45,6 +48,20 @@ def test_errors_come_through() -> None:
 def test_a_process_that_dies_is_told() -> None:
     with pytest.raises(StudyDataError, match="died, as one does that is out of memory"):
         list(in_processes(2)(partial(os._exit, 9), ["1", "2"]))
+
+
+def test_a_script_that_starts_itself_is_told(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from functools import partial\nfrom operator import itemgetter\nfrom dissect_eval.study import in_processes\n"
+        "list(in_processes(2)(partial(itemgetter(0), [eval]), ['1', '2']))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, str(script)], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 1
+    assert "StudyDataError: A process that measures" in done.stderr.splitlines()[-1]
+    assert 'below `if __name__ == "__main__":`' in done.stderr.splitlines()[-1]
 
 
 def test_at_least_one() -> None:

@@ -34,7 +34,8 @@ def here(opening: Callable[[], Work], variants: Sequence[str]) -> Iterator[tuple
 def in_processes(n: int) -> Spread:
     """In processes of this machine, each on one thread.
 
-    Each holds the truth, the baseline's resamples and one variant's detections: on 118,000 images 0.7 GB and more.
+    Each holds the truth, the baseline's resamples and one variant's detections: on 118,000 images 0.7 GB and more. They
+    are started anew, not forked, so a script calls this below ``if __name__ == "__main__":``.
 
     Parameters
     ----------
@@ -70,7 +71,8 @@ def in_processes(n: int) -> Spread:
             yield from zip(variants, pool.map(_do, variants), strict=True)
         except BrokenProcessPool as error:
             raise StudyDataError(
-                "A process that measures variants died, as one does that is out of memory. Measure with fewer of them."
+                "A process that measures variants died, as one does that is out of memory: measure with fewer of them. In "
+                'a script, what starts them must stand below `if __name__ == "__main__":`, as each of them reads it.'
             ) from error
         finally:
             pool.shutdown(cancel_futures=True)
