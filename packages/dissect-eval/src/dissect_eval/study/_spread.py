@@ -71,8 +71,8 @@ def in_processes(n: int) -> Spread:
             yield from zip(variants, pool.map(_do, variants), strict=True)
         except BrokenProcessPool as error:
             raise StudyDataError(
-                "A process that measures variants died, as one does that is out of memory: measure with fewer of them. In "
-                'a script, what starts them must stand below `if __name__ == "__main__":`, as each of them reads it.'
+                "A process that measures variants died, as one does that is out of memory: measure with fewer of them. "
+                'In a script, what starts them must stand below `if __name__ == "__main__":`, as each of them reads it.'
             ) from error
         finally:
             pool.shutdown(cancel_futures=True)
