@@ -45,6 +45,14 @@ def test_numbers_by_hand() -> None:
     assert told.lost_hours == 0
 
 
+def test_measuring_by_hand() -> None:
+    work, costs = Workload(images=100, variants=9), DETR._replace(measure=0.01)
+    for cores, rounds in [(1, 10), (3, 4), (4, 3), (10, 1), (500, 1)]:
+        told = forecast(work, costs, Cluster(1, cores_per_worker=cores))
+        assert told.measuring_hours * 3600 == pytest.approx((1 + rounds) * 100 * 0.01)
+    assert forecast(work, costs, Cluster(5)).measuring_hours * 3600 == pytest.approx(3.0)
+
+
 def test_more_workers_than_shards_help_nobody() -> None:
     work = Workload(images=64, variants=10)
     assert forecast(work, DETR, Cluster(2)).hours == pytest.approx(forecast(work, DETR, Cluster(200)).hours)

@@ -51,6 +51,8 @@ class Costs(NamedTuple):
         Size of a detection in storage.
     checkpoint_bytes : float
         What each worker reads at its start.
+    measure : float
+        Measuring one variant on one image, by one core: with 1,000 resamples of 80 classes, if left out.
     """
 
     load: float
@@ -62,6 +64,7 @@ class Costs(NamedTuple):
     plan: float = 60.0
     detection_bytes: float = 26.0
     checkpoint_bytes: float = 160e6
+    measure: float = 0.006
 
 
 class Cluster(NamedTuple):
@@ -74,11 +77,14 @@ class Cluster(NamedTuple):
         Worker processes or nodes lost, for each worker and hour.
     restart : float
         Seconds from the loss of a worker to the first batch of the one that takes its place.
+    cores_per_worker : int
+        CPU cores for each worker, which measure what was detected.
     """
 
     workers: int
     failures: float = 0.0
     restart: float = 60.0
+    cores_per_worker: int = 1
 
 
 class Forecast(NamedTuple):
@@ -101,6 +107,8 @@ class Forecast(NamedTuple):
         Shards that the driver hands out in a second.
     lost_hours : float
         Worker hours that failures cost.
+    measuring_hours : float
+        After the last shard, until every variant is measured by the cores.
     """
 
     hours: float
@@ -113,6 +121,7 @@ class Forecast(NamedTuple):
     written_mib_s: float
     dispatches: float
     lost_hours: float
+    measuring_hours: float
 
 
 def shard_seconds(work: Workload, costs: Costs, images: int | None = None) -> float:
@@ -192,4 +201,12 @@ def forecast(work: Workload, costs: Costs, cluster: Cluster) -> Forecast:
         written_mib_s=written / seconds / 2**20,
         dispatches=shards / running,
         lost_hours=total * (slowdown - 1) / 3600,
+        measuring_hours=measuring_seconds(work, costs, cluster) / 3600,
     )
+
+
+def measuring_seconds(work: Workload, costs: Costs, cluster: Cluster) -> float:
+    """Seconds until all variants are measured: a core takes one at a time, after the baseline, which each needs."""
+    variants = work.variants + 1
+    rounds = math.ceil(variants / min(variants, cluster.workers * cluster.cores_per_worker))
+    return (1 + rounds) * work.images * costs.measure
