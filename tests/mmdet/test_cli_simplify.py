@@ -83,7 +83,7 @@ def test_what_is_left_out_is_measured_on_the_smaller_model(
     ("words", "said"),
     [
         (["queries", "--demo", "detr"], "must remove single heads, neurons, layers or sublayers"),
-        (["head", "--demo", "detr"], "Ablations of this study: heads, queries"),
+        (["head", "--demo", "detr"], "There is no ablation 'head' in this study, only: heads, queries"),
         (["heads", "--demo", "dino"], "is of another detector"),
         (["heads", "--demo", "detr", "--metric", "mAP"], "--metric must be one of"),
         (["heads", "--demo", "detr", "--images", "nowhere"], "nowhere"),

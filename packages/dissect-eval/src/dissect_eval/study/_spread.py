@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from functools import cache
 from typing import Any, TypeAlias
 
@@ -40,7 +42,7 @@ def in_processes(n: int) -> Spread:
     Parameters
     ----------
     n : int
-        How many, at least 1; 1 is this process.
+        How many at most, at least 1; there are no more than cores. 1 is this process.
 
     Raises
     ------
@@ -61,14 +63,16 @@ def in_processes(n: int) -> Spread:
 
     def spread(opening: Callable[[], Work], variants: Sequence[str]) -> Iterator[tuple[str, Any]]:
         pool = ProcessPoolExecutor(
-            max(1, min(n, len(variants))),
+            max(1, min(n, len(variants), os.cpu_count() or n)),
             # A fork would take torch's and pyarrow's locks with it, in whatever state they are.
             multiprocessing.get_context("spawn"),
             _begin,
             (opening,),
         )
         try:
-            yield from zip(variants, pool.map(_do, variants), strict=True)
+            with _interrupts_held():
+                found = pool.map(_do, variants)  # starts the processes
+            yield from zip(variants, found, strict=True)
         except BrokenProcessPool as error:
             raise StudyDataError(
                 "A process that measures variants died, as one does that is out of memory: measure with fewer of them. "
@@ -80,9 +84,27 @@ def in_processes(n: int) -> Spread:
     return spread
 
 
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Ctrl-C comes to this process afterwards, and to those that are started meanwhile once they have begun.
+
+    A Python that is just starting would answer it with a traceback.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _begin(opening: Callable[[], Work]) -> None:
     """A process ends without a word on Ctrl-C, and does not compete with its siblings for cores."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     threadpool_limits(1)
     _given.append(opening)
 

@@ -50,7 +50,10 @@ TrustOption = Annotated[
 DeviceOption = Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:0, …")]
 SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Seed of the random choice of units.")]
 JobsOption = Annotated[
-    int, typer.Option("--jobs", "-j", min=1, help="Processes that measure variants side by side.")
+    int,
+    typer.Option(
+        "--jobs", "-j", min=1, help="Processes that measure variants side by side: for minutes of work."
+    ),
 ]
 ForceOption = Annotated[bool, typer.Option("--force", help="Overwrite files that exist.")]
 FolderArgument = Annotated[

@@ -86,6 +86,7 @@ def simplify_(
     _show(console, slimmed, variants)
     if out is not None:
         write_text_whole(out, json.dumps(_record(slimmed), indent=2) + "\n")
+        console.print(f"as JSON: {out}", markup=False)
 
 
 def _show(console: Console, slimmed: Slimmed, variants: Sequence[Variant]) -> None:
@@ -113,7 +114,9 @@ def _show(console: Console, slimmed: Slimmed, variants: Sequence[Variant]) -> No
         table.add_row(name, format(before, form), format(after, form), change)
     console.print(table)
     for path, units in slimmed.removed.items():
-        console.print(f"removed from {path}: {', '.join(map(str, units))}", markup=False)
+        console.print(
+            f"removed from {path}: {variants[0].pool.unit} {', '.join(map(str, units))}", markup=False
+        )
 
 
 def _record(slimmed: Slimmed) -> dict[str, object]:

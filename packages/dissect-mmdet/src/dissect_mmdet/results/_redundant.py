@@ -72,6 +72,8 @@ def removable(variants: Sequence[Variant], ablation: str) -> list[Variant]:
     ]
     if not single:
         names = list(dict.fromkeys(v.ablation for v in variants if v.kind == "ablation"))
+        if not own:
+            raise StudyError(f"There is no ablation {ablation!r} in this study, only: {', '.join(names)}.")
         raise StudyError(
             f"The ablation {ablation!r} must remove single heads, neurons, layers or sublayers (`by: each`), by "
             f"zero, so that they can be ranked. Ablations of this study: {', '.join(names)}."
