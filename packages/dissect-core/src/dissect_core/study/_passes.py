@@ -91,8 +91,8 @@ class ReplayedPasses:
         Bound of the memory for records of one batch.
     precision : {"full", "bf16", "fp16"}
     on_first : callable
-        Told, once the baseline of the first batch was run, about how many seconds a batch will take, and which share of
-        the operations of full passes replay leaves out.
+        Told, once a tenth of the first batch was run, about how many seconds a batch will take, and which share of the
+        operations of full passes replay leaves out.
     wants_effects : bool
         Whether to measure, on the next batch, what variants change in the outputs of what they ablate.
     verified : int
@@ -127,11 +127,8 @@ class ReplayedPasses:
         clock = Stopwatch(self.seconds)
         with self._replay.on(batch, variants) as one:
             clock.stop("baseline")
-            if is_first:
-                trace, moments = one.trace, [one.moment(variant) for variant in variants]
-                seconds = trace.seconds_after(0) + sum(map(trace.seconds_after, moments))
-                left_out = sum(map(trace.flops_before, moments))
-                self.on_first(seconds, left_out / max(1, trace.flops[-1] * len(moments)))
+            guess = _Guess(one.trace, [one.moment(variant) for variant in one.order]) if is_first else None
+            spent_before = self.seconds.get("variants", 0.0)
             probe = EffectPass(one, variants) if self.wants_effects else None
             clock.stop("effects")
             for variant in one.order:
@@ -146,6 +143,9 @@ class ReplayedPasses:
                     found, report = one.run_with_report(variant, reference)
                     masked, changed = report.masked, report.changed
                 clock.stop("variants")
+                if guess is not None and guess.is_good():
+                    self.on_first(guess.of_a_batch(self.seconds["variants"] - spent_before), guess.left_out)
+                    guess = None
                 if self._is_chosen(variant, number):
                     self._check(variant, found, one.run_in_full(variant, reference))
                     clock.stop("verification")
@@ -175,6 +175,37 @@ class ReplayedPasses:
                         f"of the batch differ ({_difference(a, b)}). Run without replay, and report the model: "
                         "something in its forward goes unseen."
                     )
+
+
+class _Guess:
+    """How long a batch takes: by what the baseline's pass took from each place on, put right by the first variants.
+
+    That pass is the first of all, and slow.
+
+    Parameters
+    ----------
+    trace : dissect_core.torch.replay.Trace
+        Of the baseline's pass.
+    moments : sequence of int
+        Where each variant begins, in the order in which they are run.
+    """
+
+    def __init__(self, trace: Any, moments: Sequence[int]) -> None:
+        self._expected = [trace.seconds_after(moment) for moment in moments]
+        self._baseline = trace.seconds_after(0)
+        self._n_seen = 0
+        self.left_out = sum(map(trace.flops_before, moments)) / max(1, trace.flops[-1] * len(moments))
+
+    def is_good(self) -> bool:
+        """Whether enough is known, now that one more variant was run."""
+        self._n_seen += 1
+        return sum(self._expected[: self._n_seen]) >= 0.1 * sum(self._expected)
+
+    def of_a_batch(self, spent: float) -> float:
+        """Seconds that a batch takes, given those that went into the variants until now."""
+        expected = sum(self._expected[: self._n_seen])
+        whole = self._baseline + sum(self._expected)
+        return whole * spent / expected if expected else whole
 
 
 def _difference(a: NDArray[Any], b: NDArray[Any]) -> str:
