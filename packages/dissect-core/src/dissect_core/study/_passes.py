@@ -191,10 +191,11 @@ class _Guess:
     """
 
     def __init__(self, trace: Any, moments: Sequence[int]) -> None:
-        self._expected = [trace.seconds_after(moment) for moment in moments]
-        self._baseline = trace.seconds_after(0)
+        self._expected: list[float] = [trace.seconds_after(moment) for moment in moments]
+        self._baseline: float = trace.seconds_after(0)
         self._n_seen = 0
-        self.left_out = sum(map(trace.flops_before, moments)) / max(1, trace.flops[-1] * len(moments))
+        left_out = sum(map(trace.flops_before, moments))
+        self.left_out: float = left_out / max(1, trace.flops[-1] * len(moments))
 
     def is_good(self) -> bool:
         """Whether enough is known, now that one more variant was run."""
