@@ -28,9 +28,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def environment() -> Iterator[str]:
     """What the cluster's processes inherit: where the detectors of these tests are, and an object store's address."""
-    if (
-        signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-    ):  # in the background of a shell, and so of all it starts
+    # It is so in the background of a shell, and of all that is started there.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     with pytest.MonkeyPatch.context() as patch:
         paths = [str(TESTS), *filter(None, [os.environ.get("PYTHONPATH")])]
