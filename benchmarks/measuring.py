@@ -13,6 +13,7 @@ import argparse
 import os
 import tempfile
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 
 from panels import make, timed
@@ -47,7 +48,7 @@ def main() -> None:
         for n_replicates in options.replicates:
             settings, first = Settings(n_replicates=n_replicates), None
             for name, spread in ways.items():
-                spent, results = timed(lambda: measure(study, settings=settings, spread=spread))  # noqa: B023
+                spent, results = timed(partial(measure, study, settings=settings, spread=spread))
                 files = StudyTables.of(results).files()
                 first = first or (spent, files)
                 cells = (

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -82,30 +83,31 @@ def load_config(path: str, *, whole: bool = False) -> Any:
 
 def _shrink(node: Any) -> None:
     """All layers as they are, but not as wide, nor with as many queries and proposals."""
-    if isinstance(node, dict):
+    for each in _dicts(node):
         for name, most in _AT_MOST.items():
-            if isinstance(node.get(name), int):
-                node[name] = min(node[name], most)
+            if isinstance(each.get(name), int):
+                each[name] = min(each[name], most)
         for stage, most in (("rpn", 50), ("rcnn", 30)):
-            if isinstance(node.get(stage), dict) and "max_per_img" in node[stage]:
-                node[stage]["max_per_img"] = most
-    for value in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
-        _shrink(value)
+            if isinstance(each.get(stage), dict) and "max_per_img" in each[stage]:
+                each[stage]["max_per_img"] = most
 
 
 def _edit(node: Any) -> None:
-    if isinstance(node, dict):
-        initial = node.get("init_cfg")
+    for each in _dicts(node):
+        initial = each.get("init_cfg")
         if isinstance(initial, dict) and initial.get("type") == "Pretrained":
-            node["init_cfg"] = None
-        if "score_thr" in node:
+            each["init_cfg"] = None
+        if "score_thr" in each:
             # Random weights give low scores, and a test in which nothing is left to suppress would be vacuous.
-            node["score_thr"] = 0.0
-        for value in node.values():
-            _edit(value)
-    elif isinstance(node, (list, tuple)):
-        for value in node:
-            _edit(value)
+            each["score_thr"] = 0.0
+
+
+def _dicts(node: Any) -> Iterator[Any]:
+    """A node of a config and all below it, as far as they are dicts; each before those that it holds."""
+    if isinstance(node, dict):
+        yield node
+    for value in node.values() if isinstance(node, dict) else node if isinstance(node, (list, tuple)) else ():
+        yield from _dicts(value)
 
 
 def build_detector(path: str, seed: int = 0, *, whole: bool = False) -> tuple[torch.nn.Module, Any]:

@@ -9,13 +9,12 @@ from typing import Any
 
 import pytest
 
-import studies
 import toy_split
 from dissect_core import ClusterError
 from dissect_core.cluster import spread_over
-from dissect_core.study import ImageRef
-from dissect_eval import GroundTruth
-from dissect_eval.study import Settings, StudyTables, measure, truth_file
+from dissect_core.places import place_of
+from dissect_core.study import Study
+from dissect_eval.study import Settings, StudyTables, measure
 from s3_server import BUCKET
 
 EVALUATING = partial(itemgetter(0), [eval])  # what opens work that any process can do
@@ -28,12 +27,8 @@ def test_the_numbers_are_those_of_one_process(
 ) -> None:
     split = toy_split.write_split(tmp_path, 12)
     monkeypatch.chdir(tmp_path)
-    study = studies.run_toy(
-        split.paths,
-        f"s3://{BUCKET}/cluster/measured" if where == "an object store" else Path("study"),
-        refs=[ImageRef(path.name, 7 * i) for i, path in enumerate(split.paths)],
-        files={"truth.json": truth_file(split.annotations, GroundTruth.from_coco(split.annotations))},
-    )
+    place = place_of(f"s3://{BUCKET}/cluster/measured" if where == "an object store" else "study")
+    study = Study.open(toy_split.write_study(split, place))
     expected = StudyTables.of(measure(study, settings=FAST)).files()
     found = measure(study, settings=FAST, spread=spread_over(on_ray()))
     assert StudyTables.of(found).files() == expected

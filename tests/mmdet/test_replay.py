@@ -55,10 +55,9 @@ def variants_for(model: Any) -> list[Variant]:
 @pytest.mark.parametrize("name", zoo.ARCHITECTURES)
 def test_replayed_detections_are_those_of_full_passes(name: str) -> None:
     model, config = zoo.build_detector(zoo.ARCHITECTURES[name])
-    scale = zoo.SCALE
 
     def run(image: Any) -> list[torch.Tensor]:
-        found = zoo.detect(model, config, image, scale).pred_instances
+        found = zoo.detect(model, config, image, zoo.SCALE).pred_instances
         return [found.bboxes, found.scores, found.labels]
 
     variants = variants_for(model)

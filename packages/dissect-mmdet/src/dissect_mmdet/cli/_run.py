@@ -21,7 +21,7 @@ from dissect_core.study import ImageRef, Study, run, tqdm_bar
 from dissect_eval import label_to_category
 
 from ..errors import DissectMMDetError, ImageError
-from ..results import TRUTH, Settings, Spread, here, measure, truth_file, write_report, write_results
+from ..results import TRUTH, Settings, Spread, measure, truth_file, write_report, write_results
 from ..studies import study_path
 from ._execution import (
     AddressOption,
@@ -156,7 +156,7 @@ def run_(
     return 0
 
 
-def finish(study: Study, settings: Settings, console: Console, spread: Spread = here) -> None:
+def finish(study: Study, settings: Settings, console: Console, spread: Spread) -> None:
     """Measure a complete study, write its tables, and print the most important numbers."""
     results = measure(study, settings=settings, spread=spread, bar=tqdm_bar)
     files = write_results(results)
