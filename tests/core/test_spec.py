@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from dissect_core import SpecError
 from dissect_core.interventions import Mean, Zero
-from dissect_core.spec import Control, StudySpec, load_spec, spec_schema, spec_to_yaml
+from dissect_core.spec import Control, StudySpec, load_spec, parse_spec, spec_schema, spec_to_yaml
 
 
 def study(**changes: Any) -> dict[str, Any]:
@@ -65,26 +65,41 @@ def test_frozen() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"select": {"by": "fraction", "fractions": [0.1, 5]}},
-         "ablations[0].select.fractions[1]: must be within 0 and 1, got 5. For 5 % write 0.05."),
-        ({"select": {"by": "fraction", "fractions": 0.1, "fraction": 0.1}},
-         "ablations[0].select.fraction: no such field; did you mean 'fractions'?"),
+        (
+            {"select": {"by": "fraction", "fractions": [0.1, 5]}},
+            "ablations[0].select.fractions[1]: must be within 0 and 1, got 5. For 5 % write 0.05.",
+        ),
+        (
+            {"select": {"by": "fraction", "fractions": 0.1, "fraction": 0.1}},
+            "ablations[0].select.fraction: no such field; did you mean 'fractions'?",
+        ),
         ({"select": {"by": "fraction"}}, "ablations[0].select.fractions: must be given"),
         ({"select": {"by": "halves"}}, "ablations[0].select: `by` must be one of 'fraction', 'count'"),
         ({"select": {"fractions": 0.1}}, "ablations[0].select: must say `by`"),
-        ({"select": {"by": "top", "score": "weight_norm"}},
-         "ablations[0].select: give either `fractions` or `counts`"),
-        ({"target": {"unit": "hed", "components": "a"}}, "ablations[0].target: `unit` must be one of 'element'"),
-        ({"target": {"unit": "layer", "components": "a"}, "interventions": "mean"},
-         "ablations[0]: the unit 'layer' is bypassed: leave `interventions` out"),
-        ({"target": {"unit": "row", "components": "a"}, "select":
-          {"by": "top", "score": "head_importance", "counts": 1}},
-         "ablations[0]: `score: head_importance` is of heads, the unit is 'row'"),
+        (
+            {"select": {"by": "top", "score": "weight_norm"}},
+            "ablations[0].select: give either `fractions` or `counts`",
+        ),
+        (
+            {"target": {"unit": "hed", "components": "a"}},
+            "ablations[0].target: `unit` must be one of 'element'",
+        ),
+        (
+            {"target": {"unit": "layer", "components": "a"}, "interventions": "mean"},
+            "ablations[0]: the unit 'layer' is bypassed: leave `interventions` out",
+        ),
+        (
+            {
+                "target": {"unit": "row", "components": "a"},
+                "select": {"by": "top", "score": "head_importance", "counts": 1},
+            },
+            "ablations[0]: `score: head_importance` is of heads, the unit is 'row'",
+        ),
         ({"interventions": [{"kind": "constant"}]}, "ablations[0].interventions[0].value: must be given"),
         ({"name": "a/b"}, "ablations[0].name: must be one line without a slash"),
         ({"control": {"source": "anywhere"}}, "ablations[0].control: `source: anywhere` needs"),
     ],
-)  # fmt: skip
+)
 def test_messages_name_path_rule_and_value(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(SpecError) as caught:
         load_spec(study(**changes))
@@ -151,6 +166,40 @@ def test_bad_files(tmp_path: Path, name: str, text: str, match: str) -> None:
         load_spec(tmp_path / name)
     with pytest.raises(SpecError, match="cannot be read"):
         load_spec(tmp_path / "missing.yaml")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "line", "key", "before"),
+    [
+        ("a.yaml", "name: a\nseed: 1\nname: b\n", 3, "name", "in line 1"),
+        (
+            "a.yaml",
+            "name: a\nablations:\n  - name: b\n    target:\n      unit: row\n      unit: head\n",
+            6,
+            "unit",
+            "in line 5",
+        ),
+        ("a.yml", 'name: a\n"seed": 1\nseed: 2\n', 3, "seed", "in line 2"),
+        ("a.yaml", "name: a\nexecution: {engine: ray, engine: local}\n", 2, "engine", "in this line"),
+        ("a.json", '{"name": "a",\n"seed": 1,\n"name": "b"}', 3, "name", "in line 1"),
+        ("a.json", '{"x": [{"y": "}: {"}, {"z": 1,\n\n"z": [1]}]}', 3, "z", "in line 1"),
+        ("a.json", '{"a\\"": 1,\n"a\\"": 2}', 2, 'a"', "in line 1"),
+    ],
+)
+def test_a_repeated_key_is_named_with_its_line(
+    tmp_path: Path, name: str, text: str, line: int, key: str, before: str
+) -> None:
+    (tmp_path / name).write_text(text)
+    with pytest.raises(SpecError) as raised:
+        load_spec(tmp_path / name)
+    assert f"{name}, line {line}: `{key}` is given already {before}" in str(raised.value)
+
+
+def test_keys_that_only_look_repeated_are_read(tmp_path: Path) -> None:
+    merged = parse_spec("x: &x {a: 1, b: 2}\ny: {<<: *x, a: 3}\nz: {a: 4}\n")
+    assert merged == {"x": {"a": 1, "b": 2}, "y": {"a": 3, "b": 2}, "z": {"a": 4}}
+    text = '{"a": {"a": "a:", "b": ["a", "a", {"a": 1}, {"a": 2}]}, "b": {}}'
+    assert parse_spec(text, ".json") == json.loads(text)
 
 
 def test_the_schema_describes_every_field() -> None:

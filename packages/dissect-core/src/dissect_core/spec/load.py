@@ -1,6 +1,5 @@
 """Reading specs from files, and saying what is wrong with them in the file's own terms."""
 
-import json
 import os
 import sys
 from collections.abc import Mapping
@@ -11,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from ..errors import MissingDependencyError, SpecError
 from ._problems import TAGS, Problem, find_problems
+from ._text import json_content, yaml_content
 from .study import SCHEMA_VERSION, StudySpec
 
 
@@ -110,7 +110,7 @@ def parse_spec(text: str, kind: str = ".yaml", where: str = "The spec") -> Any:
     Raises
     ------
     SpecError
-        If the text is not valid.
+        If the text is not valid, or a mapping in it, at whatever level, gives a key twice.
     MissingDependencyError
         If YAML is given and PyYAML is not installed.
 
@@ -123,11 +123,11 @@ def parse_spec(text: str, kind: str = ".yaml", where: str = "The spec") -> Any:
         if kind in (".yaml", ".yml"):
             yaml = _yaml()
             try:
-                return yaml.safe_load(text)
+                return yaml_content(text, where)
             except yaml.YAMLError as error:
                 raise SpecError(f"{where} is not valid YAML: {' '.join(str(error).split())}.") from error
         if kind == ".json":
-            return json.loads(text)
+            return json_content(text, where)
         if kind == ".toml":
             return _toml(text)
     except RecursionError:

@@ -1,0 +1,72 @@
+"""YAML and JSON as plain data; a key that is given twice is an error, of which their own readers keep the last."""
+
+import json
+import re
+from typing import Any
+
+from ..errors import SpecError
+
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]:]')
+"""What tells JSON's levels and keys; numbers, commas and constants tell nothing of them."""
+
+
+def yaml_content(text: str, where: str) -> Any:
+    """What a YAML text holds; nothing in it runs code.
+
+    Raises
+    ------
+    SpecError
+        If a mapping gives a key twice; a key that `<<` merges in may be given again, as YAML has it.
+    """
+    import yaml
+
+    class Loader(yaml.SafeLoader):
+        # Where nodes are made, and not where they become dicts: merged keys have been mixed in by then.
+        def compose_mapping_node(self, anchor: Any) -> Any:
+            node = super().compose_mapping_node(anchor)
+            lines: dict[tuple[str, str], int] = {}
+            for key, _ in node.value:
+                if isinstance(key, yaml.ScalarNode):
+                    _note(lines, (key.tag, key.value), str(key.value), key.start_mark.line + 1, where)
+            return node
+
+    loader = Loader(text)
+    try:
+        return loader.get_single_data()
+    finally:
+        loader.dispose()
+
+
+def json_content(text: str, where: str) -> Any:
+    """What a JSON text holds.
+
+    Raises
+    ------
+    SpecError
+        If an object gives a key twice.
+    ValueError
+        If the text is no JSON.
+    """
+    content = json.loads(text)
+    levels: list[dict[str, int]] = []
+    word, line, seen = "", 1, 0
+    for token in _TOKEN.finditer(text):  # of a text that is known to be JSON
+        mark = token[0]
+        if mark in "{[":
+            levels.append({})
+        elif mark in "}]":
+            levels.pop()
+        elif mark == ":":
+            key = json.loads(word)
+            _note(levels[-1], key, key, line, where)
+        else:
+            word, line, seen = mark, line + text.count("\n", seen, token.start()), token.start()
+    return content
+
+
+def _note(lines: dict[Any, int], key: Any, name: str, line: int, where: str) -> None:
+    """Keep the line of a key, unless there is one already."""
+    if key in lines:
+        before = "in this line" if lines[key] == line else f"in line {lines[key]}"
+        raise SpecError(f"{where}, line {line}: `{name}` is given already {before}. Leave one of them out.")
+    lines[key] = line
