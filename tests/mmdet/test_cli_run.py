@@ -193,9 +193,15 @@ def test_status_report_compare_and_export(
     assert (study.path / "summary.tex").read_text().startswith(r"\begin{tabular}")
     assert (study.path / "figures" / "dose-response.svg").stat().st_size > 5000
     status, out, _ = call(capsys, "compare", study.path, study.path, "--json", "--jobs", 2)
-    assert all(row["AP50_change"] == 0 for row in json.loads(out)["rows"])
+    told = json.loads(out)
+    assert all(row["AP_change"] == 0 for row in told["rows"])
+    assert "compared with itself" in told["same"]
     status, out, _ = call(capsys, "compare", study.path, study.path)
-    assert "+0.000" in out
+    assert f"A and B are one study, {study.path}, compared with itself: every difference is 0." in out
+    copy = tmp_path / "copy"
+    shutil.copytree(study.path, copy)
+    status, out, _ = call(capsys, "compare", study.path, copy)
+    assert "A and B are one study in two folders" in out
     target = tmp_path / "baseline.json"
     status, out, _ = call(capsys, "export-coco", study.path, "--variant", "baseline", "-o", target)
     assert status == 0

@@ -316,11 +316,13 @@ def test_latex_is_a_table(results: Any) -> None:
 def test_comparison_is_of_losses(data: Any, results: Any, tmp_path: Path) -> None:
     same = compare(results, results)
     assert same.by == "variant"
+    assert "compared with itself" in same.same
     assert all(row["AP_change"] == 0 for row in same.rows)
     spec = load_spec({**studies.SPEC, "ablations": studies.SPEC["ablations"][1:], "seed": 9})
     other = measure(run_with_truth(data, tmp_path / "other", spec=spec), settings=Settings(n_replicates=0))
     found = compare(results, other, ("AP50",))
     assert found.by == "dose"
+    assert not found.same
     assert (len(found.rows), found.only_first, found.only_second) == (4, 1, 0)
     spec = load_spec({**studies.SPEC, "ablations": [{**studies.SPEC["ablations"][0], "name": "else"}]})
     unlike = measure(run_with_truth(data, tmp_path / "unlike", spec=spec), settings=Settings(n_replicates=0))

@@ -31,7 +31,7 @@ def explorer(folder: Path) -> Iterator[ResultsExplorer]:
 def test_it_opens_with_the_studys_views_and_metrics(explorer: ResultsExplorer, folder: Path) -> None:
     model = explorer.model
     assert model.views == ("doses", "classes", "errors", "worst"), "channels are no heads"
-    assert (model.metric, model.view) == ("AP50", "doses")
+    assert (model.metric, model.view) == ("AP", "doses")
     assert [value for _, value in explorer.metric.options] == list(model.tables.metrics)
     assert "15 variants, 10 images" in explorer.status.value
     assert explorer.pictures.value.count("<img alt=") == 1
@@ -41,7 +41,7 @@ def test_it_opens_with_the_studys_views_and_metrics(explorer: ResultsExplorer, f
 def test_points_are_the_variants_by_their_loss_and_choosing_one_is_told(explorer: ResultsExplorer) -> None:
     rows = {row["id"]: row for row in explorer.model.tables.summary}
     found = explorer.model.choices()
-    losses = [rows[one.variant]["AP50_difference"] for one in found]
+    losses = [rows[one.variant]["AP_difference"] for one in found]
     assert losses == sorted(losses)
     assert [one.change for one in found] == losses
     told: list[str] = []
@@ -128,7 +128,7 @@ def test_classes_show_difference_ablated_and_baseline(explorer: ResultsExplorer)
     assert choice.change in [
         row["difference"]
         for row in value
-        if (row["variant"], row["category"], row["metric"]) == (choice.variant, choice.category, "AP50")
+        if (row["variant"], row["category"], row["metric"]) == (choice.variant, choice.category, "AP")
     ]
 
 
@@ -137,16 +137,16 @@ def test_the_table_is_searched_sorted_and_saved(explorer: ResultsExplorer, tmp_p
     rows = explorer.model.rows()
     assert {row["ablation"] for row in rows} == {"weights"}
     assert len(rows) == 4
-    explorer.sort.value = "AP50"
+    explorer.sort.value = "AP"
     explorer.descending.value = True
-    values = [row["AP50"] for row in explorer.model.rows()]
+    values = [row["AP"] for row in explorer.model.rows()]
     assert values == sorted(values, reverse=True)
     explorer.target.value = str(tmp_path)
     explorer.save_table.click()
     explorer.save_picture.click()
-    saved = list(csv.DictReader((tmp_path / "results-AP50.csv").read_text().splitlines()))
-    assert [float(row["AP50"]) for row in saved] == values
-    assert (tmp_path / "results-AP50-doses.png").read_bytes()[:4] == b"\x89PNG"
+    saved = list(csv.DictReader((tmp_path / "results-AP.csv").read_text().splitlines()))
+    assert [float(row["AP"]) for row in saved] == values
+    assert (tmp_path / "results-AP-doses.png").read_bytes()[:4] == b"\x89PNG"
     explorer.target.value = str(tmp_path / "none")
     explorer.save_table.click()
     assert "Not saved" in explorer.status.value
@@ -175,13 +175,13 @@ def test_every_picture_has_its_own_numbers_and_a_chosen_class_its_detail(explore
 def test_pages_and_undefined_numbers(folder: Path) -> None:
     tables = StudyTables.read(folder)
     rows = [
-        {**tables.summary[i % 15], "id": f"v{i}", "AP50": math.nan if i == 3 else i / 200} for i in range(130)
+        {**tables.summary[i % 15], "id": f"v{i}", "AP": math.nan if i == 3 else i / 200} for i in range(130)
     ]
     many = StudyTables(tables.about, rows, tables.per_class, tables.errors, tables.repeats)
     model = ResultsModel(tables)
     model.tables = many
     panel = ResultsExplorer(model)
-    panel.sort.value = "AP50"
+    panel.sort.value = "AP"
     assert model.rows()[-1]["id"] == "v3"
     assert model.n_pages() == 3
     assert panel.previous.disabled
@@ -197,7 +197,7 @@ def test_pages_and_undefined_numbers(folder: Path) -> None:
 def test_wrong_names_and_folders_are_told(explorer: ResultsExplorer, tmp_path: Path) -> None:
     with pytest.raises(UnknownNameError, match=r"`metric` must be one of the study's, got 'AP5': .*AP50"):
         explorer.model.metric = "AP5"
-    assert explorer.model.metric == "AP50"
+    assert explorer.model.metric == "AP"
     with pytest.raises(UnknownNameError, match=r"got 'nothing': 15 names such as baseline, channels"):
         explorer.model.variant = "nothing"
     with pytest.raises(StudyFolderError, match=r"holds no tables of a study.*deep-dissect report"):

@@ -16,7 +16,7 @@ from dissect_core import near_matches
 from dissect_core.files import write_whole
 from dissect_core.places import place_of
 from dissect_eval import StudyDataError
-from dissect_eval.study import StudyTables, class_values, title_of, variant_groups
+from dissect_eval.study import DEFAULT_METRIC, StudyTables, class_values, title_of, variant_groups
 
 from . import plots
 from ._results_rows import Choice, choices, is_defined, matches
@@ -99,7 +99,7 @@ class ResultsModel(HasTraits):
         self._drawn: dict[tuple[str, str, str, str], list[plots.NamedFigure]] = {}
         super().__init__()
         metrics = self.tables.metrics
-        self.metric = "AP50" if "AP50" in metrics else metrics[0]
+        self.metric = DEFAULT_METRIC if DEFAULT_METRIC in metrics else metrics[0]
         self.views = tuple(name for name in VIEWS if self._figures(name))
         self.view = self.views[0]
         self.sort = self.columns()[0]

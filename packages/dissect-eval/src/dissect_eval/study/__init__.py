@@ -15,12 +15,13 @@ from ._measure import StudyResults, measure
 from ._named import FigureData, NamedFigure, title_of
 from ._pictures import read_pixels, side_by_side
 from ._queries import QueryBoxes, QueryChanges, query_boxes, query_changes
-from ._settings import METRICS, Settings
+from ._settings import DEFAULT_METRIC, METRICS, Settings
 from ._spread import Spread, here, in_processes
 from ._stored import StoredFound, StoredImage, StoredStudy
 from ._tables import StudyTables, class_table, error_rows, summary_rows
 
 __all__ = [
+    "DEFAULT_METRIC",
     "METRICS",
     "TRUTH",
     "Comparison",

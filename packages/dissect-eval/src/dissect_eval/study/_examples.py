@@ -13,6 +13,7 @@ from ._changes import image_hits
 from ._found import StudyDetections
 from ._measure import StudyResults
 from ._pictures import read_pixels, side_by_side
+from ._settings import DEFAULT_METRIC
 from ._tables import summary_rows
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ class Example(NamedTuple):
 
 
 def examples(
-    results: StudyResults, images: Path, metric: str = "AP50", *, count: int = 4
+    results: StudyResults, images: Path, metric: str = DEFAULT_METRIC, *, count: int = 4
 ) -> Iterator[Example]:
     """Draw for the worst variant of each ablation the image on which it lost most objects.
 

@@ -17,10 +17,11 @@ from .._plot_style import reference_color, tidy
 from ..errors import SettingError
 from ._figures_classes import class_map, error_bars
 from ._named import FigureData, NamedFigure, short, title_of
+from ._settings import DEFAULT_METRIC
 from ._tables import StudyTables
 
 
-def figures(tables: StudyTables, metric: str = "AP50") -> Iterator[NamedFigure]:
+def figures(tables: StudyTables, metric: str = DEFAULT_METRIC) -> Iterator[NamedFigure]:
     """Draw what the study's variants allow: curves where doses grow, heatmaps of heads, classes, error types.
 
     Parameters

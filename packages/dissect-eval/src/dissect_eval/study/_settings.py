@@ -8,7 +8,7 @@ from typing import Any
 from .._resampled import Resampling
 from .._statistics import Settings as Statistics
 
-__all__ = ["METRICS", "Settings"]
+__all__ = ["DEFAULT_METRIC", "METRICS", "Settings"]
 
 METRICS = (
     "AP",
@@ -25,6 +25,9 @@ METRICS = (
     "matched_giou",
     "matched_f1",
 )
+
+DEFAULT_METRIC = "AP"
+"""What tables, pictures, comparisons and `simplify` are about unless another metric is asked for: COCO's own."""
 
 
 @dataclass(frozen=True)

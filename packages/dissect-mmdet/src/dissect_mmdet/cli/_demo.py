@@ -48,6 +48,7 @@ def demo(
     from ..demo._report import Report, figure, table
     from ..demo._results import interrupted_results, write_results
     from ..demo._run import study_plan
+    from ..results import DEFAULT_METRIC
 
     console = Console(highlight=False)
     names = _checked(list(dict.fromkeys(detector or DEMO_DETECTORS)))
@@ -77,7 +78,7 @@ def demo(
         raise
     console.print(table(outcomes))
     written = write_results(outcomes, out, plan.settings, complete=True)
-    for metric, file in (("AP50", "dose_response.png"), ("matched GIoU", "dose_response_giou.png")):
+    for metric, file in ((DEFAULT_METRIC, "dose_response.png"), ("matched GIoU", "dose_response_giou.png")):
         figure(outcomes, metric).savefig(out / file, dpi=150)
         written.append(out / file)
     console.print("Wrote " + ", ".join(str(path) for path in written) + f"; the images are in {out / 'data'}")

@@ -20,6 +20,7 @@ from dissect_eval import GroundTruth
 from .._writing import check_output, write_text_whole
 from ..errors import DissectMMDetError
 from ..results import (
+    DEFAULT_METRIC,
     Settings,
     StudyDetections,
     StudyResults,
@@ -84,7 +85,7 @@ def status(
 
 def report(
     folder: FolderArgument,
-    metric: Annotated[str, typer.Option("--metric", help="What the pictures show: AP, AP50, f1, …")] = "AP50",
+    metric: Annotated[str, typer.Option("--metric", help="What the pictures show: AP, AP50, f1, …")] = DEFAULT_METRIC,
     images: Annotated[
         Path | None,
         typer.Option("--images", "-i", help="Folder of the images, for examples (default: where they were)."),
@@ -135,7 +136,7 @@ def report(
 def compare_(
     first: FolderArgument,
     second: FolderArgument,
-    metric: Annotated[str, typer.Option("--metric", help="AP, AP50, f1, …")] = "AP50",
+    metric: Annotated[str, typer.Option("--metric", help="AP, AP50, f1, …")] = DEFAULT_METRIC,
     jobs: JobsOption = 1,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
@@ -143,12 +144,15 @@ def compare_(
     a, b = (_measured(folder, metric, jobs) for folder in (first, second))
     found = compare(a, b, (metric,))
     if as_json:
-        typer.echo(json.dumps({"by": found.by, "rows": found.rows}, indent=2))
+        typer.echo(json.dumps({"by": found.by, "same": found.same, "rows": found.rows}, indent=2))
         return
     base = [results.table.select(metric=metric, category_id=None)[0].value for results in (a, b)]
     console = Console(highlight=False, soft_wrap=True)
     console.print(f"A: {first}, {a.study.spec.name}, baseline {metric} {number(base[0])}", markup=False)
     console.print(f"B: {second}, {b.study.spec.name}, baseline {metric} {number(base[1])}", markup=False)
+    if found.same:
+        console.print(found.same, markup=False)
+        return
     right = (Column(name, justify="right", no_wrap=True) for name in ("n", "change A", "change B", "B − A"))
     table = Table(
         Column("variant" if found.by == "variant" else "ablation", no_wrap=True), *right, box=SIMPLE_HEAD

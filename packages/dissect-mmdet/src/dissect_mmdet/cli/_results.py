@@ -10,9 +10,9 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Column, Table
 
-from ..results import StudyResults, summary_rows
+from ..results import DEFAULT_METRIC, StudyResults, summary_rows
 
-SHOWN = ("AP", "AP50", "f1", "matched_giou")
+SHOWN = (DEFAULT_METRIC, "AP50", "f1", "matched_giou")
 TITLES = {"f1": "F1", "matched_giou": "GIoU"}
 ROWS_AT_MOST = 40
 WORST = 5

@@ -10,6 +10,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from dissect_eval.plot import Curve, dose_response_grid
+from dissect_eval.study import DEFAULT_METRIC
 
 from ._files import DEMO_DETECTORS
 from ._study import SCORE_THRESHOLD, Measurement, Outcome
@@ -26,7 +27,7 @@ CAPTION = (
 Report: TypeAlias = dict[str, list[Outcome]]
 
 METRICS: tuple[tuple[str, Callable[[Measurement], float]], ...] = (
-    ("AP50", lambda m: m.ap50),
+    (DEFAULT_METRIC, lambda m: m.ap),
     ("F1", lambda m: m.f1),
     ("matched GIoU", lambda m: m.mean_giou),
 )

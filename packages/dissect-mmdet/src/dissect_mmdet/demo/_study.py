@@ -47,8 +47,8 @@ class Measurement:
 
     Attributes
     ----------
-    ap50 : float
-        COCO AP at IoU 0.50, in [0, 1].
+    ap, ap50 : float
+        COCO AP over IoU 0.50 to 0.95, and at 0.50; in [0, 1].
     f1 : float
         Micro F1 of `detection` mode: unmatched detections and misses count.
     mean_giou : float
@@ -59,6 +59,7 @@ class Measurement:
         Mean GIoU of as many random boxes per image: what `mean_giou` must be held against.
     """
 
+    ap: float
     ap50: float
     f1: float
     mean_giou: float
@@ -221,8 +222,10 @@ def measure(
     detections = Detections.from_arrays(found, truth.image_ids.tolist(), category_ids)
     matched = matched_metrics(truth, detections)
     honest = detection_metrics(truth, detections, score_threshold=SCORE_THRESHOLD)
+    coco = coco_ap(truth, detections)
     return Measurement(
-        ap50=coco_ap(truth, detections).AP50,
+        ap=coco.AP,
+        ap50=coco.AP50,
         f1=honest.micro.f1,
         mean_giou=matched.mean_giou,
         matched_f1=matched.f1_weighted,

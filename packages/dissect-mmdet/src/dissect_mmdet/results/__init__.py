@@ -1,6 +1,7 @@
 """What a study found out: its metrics and tables (`dissect_eval.study`), its report, and slimmer models."""
 
 from dissect_eval.study import (
+    DEFAULT_METRIC,
     METRICS,
     TRUTH,
     Comparison,
@@ -28,6 +29,7 @@ from ._report import latex_table, write_report
 from ._write import write_results
 
 __all__ = [
+    "DEFAULT_METRIC",
     "METRICS",
     "TRUTH",
     "Comparison",

@@ -13,6 +13,7 @@ from dissect_core import StudyError
 from dissect_core.plan import Chosen, Variant
 from dissect_core.torch import simplify
 from dissect_eval import Detections, GroundTruth, evaluate_variants
+from dissect_eval.study import DEFAULT_METRIC
 
 from .._detector import MMDetDetector
 
@@ -89,7 +90,7 @@ def slim(
     batches: Callable[[], Iterable[Any]],
     categories: Sequence[int],
     *,
-    metric: str = "AP",
+    metric: str = DEFAULT_METRIC,
     max_loss: float = 0.01,
     say: Callable[[str], object] = print,
 ) -> Slimmed:

@@ -16,6 +16,7 @@ from dissect_core import StudyError
 from dissect_core.files import write_whole
 from dissect_core.spec import spec_to_yaml
 from dissect_eval.study import (
+    DEFAULT_METRIC,
     NamedFigure,
     StudyResults,
     StudyTables,
@@ -37,7 +38,7 @@ def write_report(
     folder: Path | None = None,
     *,
     images: Path | None = None,
-    metric: str = "AP50",
+    metric: str = DEFAULT_METRIC,
     formats: tuple[str, ...] = (),
 ) -> Path:
     """Write a self-contained page: tables, pictures, examples, the spec and the environment.
