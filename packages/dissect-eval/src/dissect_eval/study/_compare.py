@@ -110,7 +110,9 @@ def _grouped(rows: list[dict[str, Any]], by: str, metrics: tuple[str, ...]) -> d
     for row in rows:
         if row["kind"] != "ablation":
             continue
-        name = row["id"] if by == "variant" else f"{row['ablation']}, {row['intervention']}, {row['dose']:.1%}"
+        name = (
+            row["id"] if by == "variant" else f"{row['ablation']}, {row['intervention']}, {row['dose']:.1%}"
+        )
         groups.setdefault(name, []).append(row)
     return {
         name: {"n": len(members), **{m: _mean([row[f"{m}_difference"] for row in members]) for m in metrics}}

@@ -85,7 +85,9 @@ def status(
 
 def report(
     folder: FolderArgument,
-    metric: Annotated[str, typer.Option("--metric", help="What the pictures show: AP, AP50, f1, …")] = DEFAULT_METRIC,
+    metric: Annotated[
+        str, typer.Option("--metric", help="What the pictures show: AP, AP50, f1, …")
+    ] = DEFAULT_METRIC,
     images: Annotated[
         Path | None,
         typer.Option("--images", "-i", help="Folder of the images, for examples (default: where they were)."),

@@ -19,7 +19,16 @@ from dissect_core.study import Study, tqdm_bar, weights_sha256
 from .._images import image_paths
 from .._writing import check_output, write_text_whole
 from ..errors import DissectMMDetError
-from ..results import DEFAULT_METRIC, Settings, Slimmed, StudyDetections, in_processes, measure, removable, slim
+from ..results import (
+    DEFAULT_METRIC,
+    Settings,
+    Slimmed,
+    StudyDetections,
+    in_processes,
+    measure,
+    removable,
+    slim,
+)
 from ._options import ConfigOption, FolderArgument, ForceOption, JobsOption, TrustOption
 from ._study import DemoOption, DetectorOption, open_detector, plan_study
 
@@ -35,7 +44,9 @@ def simplify_(
     checkpoint: DetectorOption = None,
     config: ConfigOption = None,
     demo: DemoOption = None,
-    metric: Annotated[str, typer.Option("--metric", help="What must not fall: AP, AP50, f1, …")] = DEFAULT_METRIC,
+    metric: Annotated[
+        str, typer.Option("--metric", help="What must not fall: AP, AP50, f1, …")
+    ] = DEFAULT_METRIC,
     max_loss: Annotated[float, typer.Option("--max-loss", min=0.0, help="By how much it may.")] = 0.01,
     images: Annotated[
         Path | None, typer.Option("--images", "-i", help="Folder of the images (default: where they were).")
