@@ -74,6 +74,22 @@ class SlowToy(ToyDetector):
         return super().predict_batch(batch)
 
 
+class DegenerateToy(ToyDetector):
+    """Adds boxes that are none to what it finds in every image: inverted, beyond all numbers, and without area."""
+
+    BOXES = np.array([[30.0, 30, 10, 40], [5, 5, 4, 4], [0, 0, 1e200, 9], [7, 7, 7, 12]])
+
+    def predict_batch(self, batch: Any) -> list[ImageDetections]:
+        return [
+            ImageDetections(
+                np.concatenate([f.boxes, self.BOXES]),
+                np.concatenate([f.scores, np.full(4, 0.9)]),
+                np.concatenate([f.labels, np.zeros(4, dtype=np.int64)]),
+            )
+            for f in super().predict_batch(batch)
+        ]
+
+
 def tiny_torch_detector() -> Any:
     """A convolution, an attention over its cells and a few queries: a torch model with all that replay needs."""
     import torch

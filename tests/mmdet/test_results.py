@@ -223,6 +223,41 @@ def test_detections_that_are_not_finite_are_left_out_and_told(data: Any, tmp_pat
     assert rows[VARIANTS[1]]["n_detections"] == 0
     assert rows[VARIANTS[1]]["AP"] == 0
     assert rows["baseline"]["n_not_finite"] == 0
+    assert any(
+        f"variants gave detections with NaN or infinity (left out): {rows[VARIANTS[1]]['n_not_finite']} in all, "
+        f"first in {VARIANTS[1]}." in note
+        for note in found.notes
+    )
+
+
+def test_one_rule_for_degenerate_boxes(data: Any, results: Any, tmp_path: Path) -> None:
+    done = run_with_truth(data, tmp_path / "out", studies.DegenerateToy())
+    found = measure(done, settings=FAST)
+    before, after = (summary_rows(one)[0] for one in (results, found))
+    counts = [after[name] for name in ("n_not_finite", "n_negative", "n_degenerate", "n_detections")]
+    assert counts == [N, 2 * N, 3 * N, before["n_detections"] + 3 * N]
+    # As points they match nothing: the objects found are the same, and each is a false positive.
+    assert after["recall"] == before["recall"]
+    hits = before["recall"] * found.truth.n_boxes
+    assert after["precision"] == pytest.approx(hits / (hits / before["precision"] + 3 * N))
+    assert any(
+        f"inverted box (max < min: false positives): {2 * N * len(found.variants)} in all" in n
+        for n in found.notes
+    )
+    page = write_report(found).read_text()
+    assert "inverted box" in page
+    assert "NaN or infinity" in page
+
+
+def test_degenerate_truth_is_told(data: Any, tmp_path: Path) -> None:
+    content = json.loads(data[1].read_text())
+    content["annotations"][0]["bbox"][2] = 0
+    (tmp_path / "flat.json").write_text(json.dumps(content))
+    found = measure(run_with_truth((data[0], tmp_path / "flat.json"), tmp_path / "out"), settings=FAST)
+    said = (
+        f"1 of {found.truth.n_boxes} true boxes has no area: nothing can match it, and it counts as a miss."
+    )
+    assert said in found.notes
 
 
 def test_what_cannot_be_measured_is_an_error(data: Any, study: Study, tmp_path: Path) -> None:

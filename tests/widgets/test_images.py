@@ -19,6 +19,8 @@ from dissect_core.study import Study
 from dissect_eval import match_image, pairwise_iou
 from dissect_eval.study import kept_truth
 from dissect_widgets import ImageBrowser, ImagesModel, StudyFolderError, UnknownNameError
+from studies import DegenerateToy
+from toy_split import write_split, write_study
 
 NOISY = "weights/element/0.6/1/zero"
 
@@ -128,6 +130,22 @@ def test_a_wrong_variant_is_answered_with_near_ones(browser: ImageBrowser) -> No
     assert "must be one of" not in browser.status.value
     with pytest.raises(UnknownNameError, match=r"`threshold` must be in \[0, 1\], got 2.0"):
         browser.model.threshold = 2
+
+
+def test_degenerate_boxes_silence_no_panel(tmp_path: Path) -> None:
+    split = write_split(tmp_path, 3)
+    folder = write_study(split, tmp_path / "study", DegenerateToy())
+    browser = ImageBrowser(folder)
+    try:
+        assert browser.model.pairs(0)
+        assert (
+            "6 detections with an inverted box (max &lt; min) are points, and false alarms."
+            in browser.status.value
+        )
+        assert "3 detections with NaN or infinity are left out" in browser.status.value
+        assert browser.model.listed()[0].image in (0, 1, 2)
+    finally:
+        browser.close()
 
 
 def test_images_that_moved_are_told_and_found_elsewhere(folder: Path, tmp_path: Path) -> None:

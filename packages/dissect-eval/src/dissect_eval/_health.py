@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._json import as_record
+from ._layouts import degenerate_rows
 from ._ragged import Ints
 from ._records import listing
 
@@ -127,7 +128,7 @@ def out_of_image(
 
 def truth_health(truth: GroundTruth) -> TruthHealth:
     """Return the counts of `GroundTruth.health`."""
-    degenerate = (truth.boxes[:, 2:] <= truth.boxes[:, :2]).any(axis=1)
+    degenerate = degenerate_rows(truth.boxes)
     used, n_boxes = (values.tolist() for values in np.unique(truth.category_ids, return_counts=True))
     per_category = dict.fromkeys(truth.category_names, 0) | dict(zip(used, n_boxes, strict=True))
     image = truth.image_index

@@ -1,4 +1,15 @@
-"""Box layouts: the check that rows are boxes, and conversion between xyxy, xywh and cxcywh."""
+"""Box layouts: what counts as a box, and conversion between xyxy, xywh and cxcywh.
+
+One rule for degenerate boxes, in a run, in metrics and in panels:
+
+- Not finite (NaN, infinity, or beyond `MAX_COORDINATE`, in a box or its score): no detection. In a study such rows are
+  left out and counted; whoever gives arrays or files is refused, since the count would be lost. In truth: refused.
+- Inverted (``max < min``, a negative width or height): a detection without area, kept as the point of its first corner,
+  which matches nothing: a false positive, and counted. In truth: refused.
+- Without area (``max == min`` in x or y): kept, in detections and in truth, and counted. Nothing matches it at an IoU: a
+  false positive, or a miss.
+- Functions of box geometry take boxes, ``max >= min``, and refuse all others.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +23,9 @@ __all__ = [
     "check_aligned",
     "check_xyxy",
     "cxcywh_to_xyxy",
+    "degenerate_rows",
+    "finite_rows",
+    "upright",
     "xywh_to_xyxy",
     "xyxy_to_cxcywh",
     "xyxy_to_xywh",
@@ -49,6 +63,27 @@ def check_xyxy(boxes: ArrayLike, name: str) -> Boxes:
             "For COCO x, y, w, h rows call `xywh_to_xyxy` first."
         )
     return array
+
+
+def finite_rows(boxes: Boxes, scores: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Return True for detections that are finite: those that count as detections at all."""
+    finite: NDArray[np.bool_] = (np.abs(boxes) <= MAX_COORDINATE).all(axis=1) & np.isfinite(scores)
+    return finite
+
+
+def upright(boxes: Boxes) -> tuple[Boxes, int]:
+    """Return finite boxes with inverted ones as the point of their first corner, and how many were inverted."""
+    inverted = (boxes[:, 2:] < boxes[:, :2]).any(axis=1)
+    if inverted.any():
+        boxes = boxes.copy()
+        boxes[inverted, 2:] = boxes[inverted, :2]
+    return boxes, int(inverted.sum())
+
+
+def degenerate_rows(boxes: Boxes) -> NDArray[np.bool_]:
+    """Return True for boxes without area."""
+    flat: NDArray[np.bool_] = (boxes[:, 2:] <= boxes[:, :2]).any(axis=1)
+    return flat
 
 
 def check_aligned(boxes_a: ArrayLike, boxes_b: ArrayLike) -> tuple[Boxes, Boxes]:

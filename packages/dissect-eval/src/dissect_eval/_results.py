@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._detections import Detections, OnUnknown, unknown_rows
-from ._layouts import Boxes
+from ._layouts import Boxes, finite_rows, upright
 from ._ragged import Ints, group_rows, splits_of
 from ._records import duplicates, floats, ids, listing, read_json
 from ._split import outside_reason, silent_images_reason
@@ -95,9 +95,7 @@ def collect_arrays(
     of_labels = np.asarray(category_ids_of_labels, dtype=np.int64).reshape(-1)
     order = np.argsort(known)
     parts = [_one_image(per_image[i], int(known[i]), len(of_labels)) for i in order]
-    boxes = np.concatenate([part[0] for part in parts]) if parts else np.zeros((0, 4))
-    negative = (boxes[:, 2:] < boxes[:, :2]).any(axis=1)
-    boxes[negative, 2:] = boxes[negative, :2]
+    boxes, n_negative = upright(np.concatenate([part[0] for part in parts]) if parts else np.zeros((0, 4)))
     labels = np.concatenate([part[2] for part in parts]) if parts else np.zeros(0, dtype=np.int64)
     return Detections(
         image_ids=known[order],
@@ -106,7 +104,7 @@ def collect_arrays(
         sizes=boxes[:, 2:] - boxes[:, :2],
         scores=np.concatenate([part[1] for part in parts]) if parts else np.zeros(0),
         category_ids=of_labels[labels],
-        n_negative=int(negative.sum()),
+        n_negative=n_negative,
     )
 
 
@@ -127,7 +125,7 @@ def _one_image(
             f"Image {image_id}: boxes, scores and labels must have shapes (n, 4), (n,) and (n,), got "
             f"{boxes.shape}, {scores.shape} and {labels.shape}."
         )
-    finite = np.isfinite(boxes).all(axis=1) & np.isfinite(scores)
+    finite = finite_rows(boxes, scores)
     if not finite.all():
         row = int(np.argmin(finite))
         raise DetectionError(

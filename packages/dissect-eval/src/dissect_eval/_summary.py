@@ -15,6 +15,7 @@ from ._detection_results import DetectionMetrics
 from ._detections import Detections, OnUnknown
 from ._health import TruthHealth, count_repeats
 from ._json import as_record
+from ._layouts import degenerate_rows
 from ._matched import MatchedMetrics, matched_metrics
 from ._split import check_split
 from ._truth import GroundTruth
@@ -168,7 +169,6 @@ def evaluate(
                 stacklevel=2,
             )
     counts = np.diff(aligned.image_splits)
-    flat = (aligned.boxes[:, 2:] <= aligned.boxes[:, :2]).any(axis=1)
     return Evaluation(
         detection=detection_metrics(
             truth, aligned, iou_threshold=iou_threshold, score_threshold=score_threshold
@@ -183,7 +183,7 @@ def evaluate(
             n_images_without_detections=int((counts == 0).sum()),
             n_detections=aligned.n_boxes,
             n_dropped=aligned.n_dropped,
-            n_degenerate=int(flat.sum()),
+            n_degenerate=int(degenerate_rows(aligned.boxes).sum()),
             n_negative=aligned.n_negative,
             n_duplicate=count_repeats(aligned.image_index, aligned.category_ids, aligned.boxes),
         ),

@@ -182,7 +182,7 @@ class ImageBrowser(Panel):
         return (
             f"Image {place + 1:,} of {len(self._rows):,}, {self._line(row)}. In all {counted(lost, 'object')} lost, "
             f"{gained:,} found anew by {self.model.variant} at score {self.model.threshold:g}.{of}{cut}{missing}"
-            f"{self._wrong}"
+            f"{''.join(f' {note}' for note in self.model.notes)}{self._wrong}"
         )
 
     def _on_field(self, change: Mapping[str, Any]) -> None:

@@ -102,9 +102,10 @@ class ImagesModel(HasTraits):
             self._found = StudyDetections(self.study)
             self.class_names = self.study.class_names
             self._boxes: dict[str, Mapping[int, ImageBoxes]] = {}
+            self._degenerate: dict[str, tuple[int, int]] = {}
             self._hits: dict[str, ImageHits] = {}
             self._listed: tuple[tuple[str, str, float, str], list[Listed]] | None = None
-            whole = self._found.on_images(self.study.variants[0])
+            whole = self._read(self.study.variants[0])
             self._truth = {image: self._found.truth_on(image) for image in whole}
             self._boxes[self.study.variants[0]] = whole
         except (DissectError, DissectEvalError) as error:
@@ -224,6 +225,21 @@ class ImagesModel(HasTraits):
             )
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """What is not shown as it was found, of the baseline and of the variant, in all images."""
+        said = []
+        for name in dict.fromkeys((self.study.variants[0], self.variant)):
+            self._boxes_of(name)
+            n_dropped, n_negative = self._degenerate[name]
+            if n_dropped:
+                said.append(f"{name}: {n_dropped:,} detections with NaN or infinity are left out.")
+            if n_negative:
+                said.append(
+                    f"{name}: {n_negative:,} detections with an inverted box (max < min) are points, and false alarms."
+                )
+        return tuple(said)
+
+    @property
     def has_pixels(self) -> bool:
         """Whether the shown image is at hand."""
         return self.images is not None and (self.images / self.shown.file_name).is_file()
@@ -251,8 +267,13 @@ class ImagesModel(HasTraits):
     def _boxes_of(self, variant: str) -> Mapping[int, ImageBoxes]:
         if variant not in self._boxes:
             kept = {self.study.variants[0]: self._boxes[self.study.variants[0]]}
-            self._boxes = {**kept, variant: self._found.on_images(variant)}
+            self._boxes = {**kept, variant: self._read(variant)}
         return self._boxes[variant]
+
+    def _read(self, variant: str) -> Mapping[int, ImageBoxes]:
+        flat = self._found.flat(variant)
+        self._degenerate[variant] = flat.n_dropped, flat.n_negative
+        return flat.on_images()
 
     def _hits_of(self, variant: str) -> ImageHits:
         if variant not in self._hits:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from .._detections import Detections
 from .._labels import label_to_category
+from .._layouts import finite_rows, upright
 from .._truth import GroundTruth
 from ..errors import StudyDataError
 from ._stored import StoredFound, StoredStudy
@@ -93,6 +95,8 @@ class FlatDetections(NamedTuple):
         Object query of each detection, where these are known.
     n_dropped : int
         Detections left out since they are not finite.
+    n_negative : int
+        Inverted boxes among the others: each is the point of its first corner, which matches nothing.
     """
 
     ran: NDArray[np.int64]
@@ -103,11 +107,17 @@ class FlatDetections(NamedTuple):
     labels: NDArray[np.int64]
     queries: NDArray[np.int64] | None
     n_dropped: int
+    n_negative: int
 
     def split(self, *columns: NDArray[Any]) -> tuple[list[NDArray[Any]], ...]:
         """Columns image by image."""
         ends = np.cumsum(self.counts)[:-1]
         return tuple(np.split(column, ends) for column in columns)
+
+    def on_images(self) -> dict[int, ImageBoxes]:
+        """The same by the image's number in the study."""
+        parts = self.split(self.boxes, self.labels, self.scores)
+        return dict(zip(self.ran.tolist(), map(ImageBoxes, *parts), strict=True))
 
 
 class StudyDetections:
@@ -162,29 +172,29 @@ class StudyDetections:
         flat = self.flat(variant)
         boxes = list(zip(*flat.split(flat.boxes, flat.scores, flat.labels), strict=True))
         ids = self._ids[flat.ran].tolist()
-        return Detections.from_arrays(boxes, ids, self.categories), flat.n_dropped
+        found = Detections.from_arrays(boxes, ids, self.categories)
+        return replace(found, n_negative=flat.n_negative), flat.n_dropped
 
     def on_images(self, variant: str) -> dict[int, ImageBoxes]:
         """What a variant found, by the image's number in the study; without boxes that are not finite."""
-        flat = self.flat(variant)
-        parts = flat.split(flat.boxes, flat.labels, flat.scores)
-        return dict(zip(flat.ran.tolist(), map(ImageBoxes, *parts), strict=True))
+        return self.flat(variant).on_images()
 
     def flat(self, variant: str) -> FlatDetections:
-        """All detections of a variant in one array each; without those that are not finite."""
+        """All detections of a variant in one array each: without those that are not finite, inverted ones as points."""
         found: StoredFound = self.study.found(variant)
-        # No metric knows what NaN and infinity mean.
-        good = np.isfinite(found.boxes).all(axis=1) & np.isfinite(found.scores)
+        good = finite_rows(found.boxes, found.scores)
+        boxes, n_negative = upright(found.boxes[good])
         owner = np.repeat(np.arange(len(found.counts)), found.counts)[good]
         return FlatDetections(
             found.images,
             np.bincount(owner, minlength=len(found.counts)),
             found.images[owner],
-            found.boxes[good],
+            boxes,
             found.scores[good],
             found.labels[good],
             None if found.queries is None else found.queries[good],
             int((~good).sum()),
+            n_negative,
         )
 
     def truth_on(self, image: int) -> ImageBoxes:

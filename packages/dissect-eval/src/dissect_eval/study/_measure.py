@@ -16,6 +16,7 @@ from .._tide_result import ErrorTypes
 from .._truth import GroundTruth
 from .._variant_table import VariantTable
 from ..errors import StudyDataError
+from ._box_notes import box_notes
 from ._found import StudyDetections
 from ._one_variant import OneVariant, VariantMeasure
 from ._settings import Settings
@@ -23,6 +24,7 @@ from ._spread import Spread, here
 from ._stored import MakeBar, StoredStudy, no_bar
 
 DEFAULT = Settings()
+COUNTS = ("n_detections", "n_not_finite", "n_negative", "n_degenerate")
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class StudyResults:
         Every metric of every variant, overall and per class.
     variants : list of dict
         The plan's row of each variant, with what it changed: `masked`, `changed`, `output_change`, `no_op`,
-        `flops_saved`, `n_detections`, `n_not_finite`.
+        `flops_saved`, `n_detections`, `n_not_finite`, `n_negative`, `n_degenerate`.
     errors : mapping of str to ErrorTypes
         TIDE's error types, by variant.
     chance : mapping of str to mapping of str to float
@@ -64,6 +66,11 @@ class StudyResults:
     def name(self) -> str:
         """The study's own name."""
         return str(self.study.spec.name)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was assumed of the truth, and boxes that are none or have no area: not to be passed over in silence."""
+        return (*self.truth.notes, *box_notes(self.truth, self.variants))
 
     def repeats(self) -> Iterator[dict[str, Any]]:
         """Rows over variants of the same dose: mean, spread and t interval of each metric, where it is defined."""
@@ -143,7 +150,7 @@ def measure(
     rows = variant_rows(study)
     for row in rows:
         one = measured[row["id"]]
-        row["n_detections"], row["n_not_finite"] = one.n_detections, one.n_not_finite
+        row |= {name: getattr(one, name) for name in COUNTS}
     return StudyResults(
         study,
         found.truth,

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from .._beside import Beside, Measured
 from .._chance import chance_level
+from .._layouts import degenerate_rows
 from .._tide import error_types
 from .._tide_result import ErrorTypes
 from ._found import StudyDetections
@@ -34,7 +35,9 @@ class OneVariant(NamedTuple):
     errors : ErrorTypes
     chance : dict of str to float
         What random boxes reach, by metric.
-    n_detections, n_not_finite : int
+    n_detections, n_not_finite, n_negative, n_degenerate : int
+        Detections that are measured; those left out since they are not finite; and among the former those with an
+        inverted box, and those without area, the inverted ones included.
     """
 
     metrics: Measured
@@ -42,6 +45,8 @@ class OneVariant(NamedTuple):
     chance: dict[str, float]
     n_detections: int
     n_not_finite: int
+    n_negative: int
+    n_degenerate: int
 
 
 class VariantMeasure:
@@ -81,4 +86,6 @@ class VariantMeasure:
             },
             boxes.n_boxes,
             n_dropped,
+            boxes.n_negative,
+            int(degenerate_rows(boxes.boxes).sum()),
         )

@@ -47,6 +47,8 @@ _OF_THE_PLAN = (
     "no_op",
     "n_detections",
     "n_not_finite",
+    "n_negative",
+    "n_degenerate",
     "removed",
 )
 
@@ -125,7 +127,7 @@ class StudyTables:
             "n_truth": results.truth.n_boxes,
             "n_bad_images": results.n_bad_images,
             "batches": list(results.batches),
-            "notes": list(results.truth.notes),
+            "notes": list(results.notes),
         }
         repeats = list(results.repeats())
         return cls(about, summary_rows(results), class_table(results), error_rows(results), repeats)

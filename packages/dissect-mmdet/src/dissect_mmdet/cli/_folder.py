@@ -186,6 +186,12 @@ def export_coco(
         Console(stderr=True, soft_wrap=True).print(
             f"warning: {n_dropped} detections with NaN or infinity are left out.", markup=False
         )
+    if boxes.n_negative:
+        Console(stderr=True, soft_wrap=True).print(
+            f"warning: {boxes.n_negative} detections have an inverted box (max < min): each is written as the point of "
+            "its first corner.",
+            markup=False,
+        )
     if out is None:
         typer.echo(text)
     else:

@@ -125,12 +125,6 @@ def _remarks(results: StudyResults, rows: list[dict[str, Any]]) -> list[str]:
             f"note: {len(still)} variants changed nothing and say nothing about robustness, such as "
             f"{still[0]['id']}: {still[0]['no_op']}"
         )
-    broken = [row for row in rows if row["n_not_finite"]]
-    if broken:
-        remarks.append(
-            f"note: {len(broken)} variants gave detections with NaN or infinity, which are left out: "
-            f"{sum(row['n_not_finite'] for row in broken):,} of them, first in {broken[0]['id']}"
-        )
     if results.n_bad_images:
         remarks.append(
             f"note: images that could not be read and count nowhere: {results.n_bad_images}; see log.jsonl"
@@ -141,7 +135,7 @@ def _remarks(results: StudyResults, rows: list[dict[str, Any]]) -> list[str]:
             f"note: corrected for {len(rows) - 1:,} variants, no p-value can fall below {_least_p(results):.2g} with "
             f"{results.settings.n_replicates:,} resamples; --replicates {needed} would do"
         )
-    remarks += [f"note: {text}" for text in results.truth.notes]
+    remarks += [f"note: {text}" for text in results.notes]
     return remarks
 
 
