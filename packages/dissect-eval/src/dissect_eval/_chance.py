@@ -184,11 +184,11 @@ def _of_counts(truth: GroundTruth, n_per_image: ArrayLike) -> Detections:
 def _at_random(truth: GroundTruth, given: Detections, rng: np.random.Generator) -> Detections:
     points = rng.random((given.n_boxes, 2, 2))
     points.sort(axis=1)
-    boxes = points.reshape(-1, 4) * np.tile(_extents(truth), 2)[image_of_rows(given.image_splits)]
+    boxes = points.reshape(-1, 4) * np.tile(extents(truth), 2)[image_of_rows(given.image_splits)]
     return replace(given, boxes=boxes, sizes=boxes[:, 2:] - boxes[:, :2])
 
 
-def _extents(truth: GroundTruth) -> NDArray[np.float64]:
+def extents(truth: GroundTruth) -> NDArray[np.float64]:
     """Return width and height of every image; where unknown, how far its true boxes reach."""
     reach = np.zeros((truth.n_images, 2))
     np.maximum.at(reach, truth.image_index, truth.boxes[:, 2:])
