@@ -6,6 +6,7 @@ which needs the extra ``plot``.
 """
 
 from ._ap import CocoAP, coco_ap
+from ._at_chance import ChanceVerdict, better_than_chance
 from ._bootstrap import BootstrapResult, bootstrap
 from ._boxes import aligned_giou, aligned_ioa, aligned_iou, pairwise_giou, pairwise_ioa, pairwise_iou
 from ._boxes_distance import aligned_ciou, aligned_diou, pairwise_ciou, pairwise_diou
@@ -47,6 +48,7 @@ __all__ = [
     "BoxError",
     "CategoryError",
     "ChanceLevel",
+    "ChanceVerdict",
     "ClassErrors",
     "ClassMetrics",
     "CocoAP",
@@ -80,6 +82,7 @@ __all__ = [
     "aligned_giou",
     "aligned_ioa",
     "aligned_iou",
+    "better_than_chance",
     "bootstrap",
     "category_to_label",
     "chance_level",

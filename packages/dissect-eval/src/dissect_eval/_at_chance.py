@@ -49,7 +49,7 @@ class ChanceVerdict:
     Examples
     --------
     >>> ChanceVerdict("nothing", 3).text
-    'The detector finds nothing in 3 images: weights that are not the model\\'s, or a score threshold above all scores?'
+    'The detector finds nothing in 3 images: weights of another model, or a score threshold above all scores?'
     """
 
     at_chance: Literal["nothing", "boxes", "classes"] | None
@@ -64,10 +64,8 @@ class ChanceVerdict:
         """The finding for people, with likely reasons; empty if better than chance."""
         where = f"{self.n_images:,} image{'' if self.n_images == 1 else 's'}"
         if self.at_chance == "nothing":
-            return (
-                f"The detector finds nothing in {where}: weights that are not the model's, or a score threshold above "
-                "all scores?"
-            )
+            why = "weights of another model, or a score threshold above all scores?"
+            return f"The detector finds nothing in {where}: {why}"
         if self.at_chance == "boxes":
             return (
                 f"The detector is no better than chance in {where}: its boxes reach a pooled AP50 of {self.boxes:.3f}, "
@@ -160,7 +158,8 @@ def better_than_chance(truth: GroundTruth, detections: Detections, seed: int = 0
         return ChanceVerdict(None, truth.n_images, boxes, max(draws))
     classes = objects.pooled_ap(image, found.boxes, order, found.category_ids)
     dealt = max(
-        objects.pooled_ap(image, found.boxes, order, rng.permutation(found.category_ids)) for _ in range(DRAWS)
+        objects.pooled_ap(image, found.boxes, order, rng.permutation(found.category_ids))
+        for _ in range(DRAWS)
     )
     wrong = classes <= dealt + MARGIN and classes < CLASSES_AT_MOST * boxes
     return ChanceVerdict("classes" if wrong else None, truth.n_images, boxes, max(draws), classes, dealt)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ._ap import CocoAP, TieBreak, coco_ap
+from ._at_chance import ChanceVerdict, better_than_chance
 from ._chance import ChanceLevel, chance_level
 from ._detection import detection_metrics
 from ._detection_results import DetectionMetrics
@@ -64,6 +65,8 @@ class Evaluation:
         COCO's twelve numbers; None if not asked for.
     chance : ChanceLevel or None
         The same numbers for as many random boxes per image; None if not asked for.
+    better_than_chance : ChanceVerdict or None
+        Whether the detections are better than chance at all; None if not asked for.
     truth : TruthHealth
         Counts over the ground truth.
     detections : DetectionCounts
@@ -78,6 +81,7 @@ class Evaluation:
     matched: MatchedMetrics
     ap: CocoAP | None
     chance: ChanceLevel | None
+    better_than_chance: ChanceVerdict | None
     truth: TruthHealth
     detections: DetectionCounts
     category_names: dict[int, str]
@@ -114,9 +118,9 @@ def evaluate(
     ap : bool
         Whether to compute COCO AP.
     chance_repeats : int
-        Draws of `chance_level`; 0 leaves it out.
+        Draws of `chance_level`; 0 leaves it out, and `better_than_chance` too.
     seed : int
-        Seed of `chance_level`.
+        Seed of `chance_level` and `better_than_chance`.
     tie_break : {"canonical", "input"}
         Setting of `coco_ap`.
     on_unknown : {"error", "drop"}
@@ -176,6 +180,7 @@ def evaluate(
         matched=matched_metrics(truth, aligned),
         ap=coco_ap(truth, aligned, tie_break=tie_break) if ap else None,
         chance=_chance(truth, aligned, seed, chance_repeats, iou_threshold, score_threshold, ap),
+        better_than_chance=better_than_chance(truth, aligned, seed) if chance_repeats else None,
         truth=truth.health(),
         detections=DetectionCounts(
             n_images=truth.n_images,

@@ -57,6 +57,7 @@ def choices(
     '−0.250  a'
     """
     found = []
+    still = {row["id"]: " (changed nothing)" for row in rows if row.get("no_op")}
     if view == "classes":
         for ids in groups.values():
             for category in dict.fromkeys(category for _, category in cells):
@@ -64,15 +65,20 @@ def choices(
                 if known:
                     worst = min(known, key=lambda one: known[one])
                     text = f"{number_text(known[worst], signed=True)}  {category}: {worst}"
-                    found.append(Choice(text, worst, category, known[worst]))
+                    found.append(Choice(f"{text}{still.get(worst, '')}", worst, category, known[worst]))
     else:
         for row in rows[1:]:
             change = row[f"{metric}_difference"]
-            if is_number(change) and (view != "units" or _is_single(row)):
-                found.append(
-                    Choice(f"{number_text(change, signed=True)}  {row['id']}", row["id"], None, change)
-                )
+            if is_number(change) and _is_shown(row, view):
+                text = f"{number_text(change, signed=True)}  {row['id']}{still.get(row['id'], '')}"
+                found.append(Choice(text, row["id"], None, change))
     return sorted(found, key=lambda one: one.change)
+
+
+def _is_shown(row: Row, view: str) -> bool:
+    if view == "units":
+        return _is_single(row)
+    return view != "worst" or not row.get("no_op")
 
 
 def _is_single(row: Row) -> bool:

@@ -12,7 +12,7 @@ from ._figures_classes import class_bars, class_map, class_values, error_bars, v
 from ._figures_queries import displacement_map, query_map
 from ._found import TRUTH, FlatDetections, ImageBoxes, StudyDetections, kept_truth, truth_file
 from ._measure import StudyResults, measure
-from ._named import FigureData, NamedFigure, title_of
+from ._named import FigureData, NamedFigure, title_of, with_no_ops
 from ._pictures import read_pixels, side_by_side
 from ._queries import QueryBoxes, QueryChanges, query_boxes, query_changes
 from ._settings import DEFAULT_METRIC, METRICS, Settings
@@ -67,5 +67,6 @@ __all__ = [
     "title_of",
     "truth_file",
     "variant_groups",
+    "with_no_ops",
     "worst_variants",
 ]

@@ -21,7 +21,8 @@ class Comparison:
     Attributes
     ----------
     rows : tuple of dict
-        `name`, `n`, and of each metric its change in the first study, in the second, and the difference of the two;
+        `name`, `n`, of each metric its change in the first study, in the second, and the difference of the two, and
+        `no_op_first` and `no_op_second`, how many of its variants changed nothing;
         by variant where both have the same, else by ablation, intervention and dose. Controls are no findings, and
         not among them.
     by : {"variant", "dose"}
@@ -29,6 +30,8 @@ class Comparison:
         Rows that have no counterpart.
     same : str
         Why the two are one study, so that all differences are 0; empty if they are not.
+    at_chance : tuple of str
+        Why the baseline of the first and of the second is no better than chance; empty texts if they are.
     """
 
     rows: tuple[dict[str, Any], ...]
@@ -36,6 +39,7 @@ class Comparison:
     only_first: int
     only_second: int
     same: str = ""
+    at_chance: tuple[str, str] = ("", "")
 
 
 def compare(
@@ -69,12 +73,14 @@ def compare(
     rows = []
     for name in common:
         row: dict[str, Any] = {"name": name, "n": f"{a[name]['n']}, {b[name]['n']}" if by == "dose" else "1"}
+        row |= {"no_op_first": a[name]["no_op"], "no_op_second": b[name]["no_op"]}
         for metric in metrics:
             x, y = a[name][metric], b[name][metric]
             row |= {f"{metric}_first": x, f"{metric}_second": y, f"{metric}_change": y - x}
         rows.append(row)
     same = _why_same(first, second)
-    return Comparison(tuple(rows), by, len(a) - len(common), len(b) - len(common), same)
+    at_chance = (first.better_than_chance.text, second.better_than_chance.text)
+    return Comparison(tuple(rows), by, len(a) - len(common), len(b) - len(common), same, at_chance)
 
 
 def _ablated(rows: list[dict[str, Any]]) -> set[str]:
@@ -115,7 +121,11 @@ def _grouped(rows: list[dict[str, Any]], by: str, metrics: tuple[str, ...]) -> d
         )
         groups.setdefault(name, []).append(row)
     return {
-        name: {"n": len(members), **{m: _mean([row[f"{m}_difference"] for row in members]) for m in metrics}}
+        name: {
+            "n": len(members),
+            "no_op": sum(bool(row["no_op"]) for row in members),
+            **{m: _mean([row[f"{m}_difference"] for row in members]) for m in metrics},
+        }
         for name, members in groups.items()
     }
 

@@ -50,7 +50,8 @@ def examples(
     whole = found.on_images(results.study.variants[0])
     truth = {image: found.truth_on(image) for image in whole}
     before = image_hits(truth, whole, settings.iou_threshold).found(threshold)
-    for row in _worst(summary_rows(results), metric)[:count]:
+    rows = [] if results.better_than_chance.at_chance else _worst(summary_rows(results), metric)
+    for row in rows[:count]:
         ablated = found.on_images(row["id"])
         lost = before - image_hits(truth, ablated, settings.iou_threshold).found(threshold)
         image = list(truth)[int(np.argmax(lost))]
@@ -68,7 +69,7 @@ def _worst(rows: Sequence[Mapping[str, Any]], metric: str) -> list[Mapping[str, 
     worst: dict[str, Mapping[str, Any]] = {}
     for row in rows[1:]:
         loss = row[f"{metric}_difference"]
-        if row["kind"] != "ablation" or not math.isfinite(loss):
+        if row["kind"] != "ablation" or row["no_op"] or not math.isfinite(loss):
             continue
         best = worst.get(row["ablation"])
         if best is None or loss < best[f"{metric}_difference"]:

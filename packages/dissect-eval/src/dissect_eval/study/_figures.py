@@ -16,7 +16,7 @@ from .._plot_heatmap import value_heatmap
 from .._plot_style import reference_color, tidy
 from ..errors import SettingError
 from ._figures_classes import class_map, error_bars
-from ._named import FigureData, NamedFigure, short, title_of
+from ._named import FigureData, NamedFigure, short, title_of, with_no_ops
 from ._settings import DEFAULT_METRIC
 from ._tables import StudyTables
 
@@ -57,7 +57,7 @@ def dose_curves(tables: StudyTables, metric: str) -> Iterator[NamedFigure]:
             continue
         by_dose = {dose: [row[metric] for row in members if row["dose"] == dose] for dose in doses}
         label = "random control" if kind == "control" else intervention if several else "ablated"
-        panels.setdefault(ablation, {})[label] = _curve(by_dose, baseline)
+        panels.setdefault(ablation, {})[with_no_ops(label, members)] = _curve(by_dose, baseline)
     if not panels:
         return
     chance = rows[0].get(f"{metric}_chance")
@@ -118,6 +118,7 @@ def head_maps(
     rows = tables.summary
     column = f"{metric}_difference" if show == "difference" else metric
     found: dict[tuple[str, str], dict[tuple[str, int], float]] = {}
+    still: dict[tuple[str, str], int] = {}
     removed = {row["id"]: row["removed"] for row in rows if row.get("removed")}
     for row in rows[1:]:
         places = removed.get(row["id"], [])
@@ -126,6 +127,8 @@ def head_maps(
             place = places[0]
             key = row["ablation"], row["intervention"]
             value = (rows[0] if show == "baseline" else row)[column]
+            if row.get("no_op"):
+                value, still[key] = math.nan, still.get(key, 0) + 1
             found.setdefault(key, {})[place["path"], place["units"][0]] = value
     several = len({intervention for _, intervention in found}) > 1
     for (ablation, intervention), cells in found.items():
@@ -149,6 +152,8 @@ def head_maps(
             "ablated": f"{title_of(metric)} when one unit alone is removed.",
             "baseline": f"{title_of(metric)} of the whole model, whatever unit is removed then.",
         }[show]
+        if n := still.get((ablation, intervention)):
+            caption += f" Grey: {n} variant{'s' if n > 1 else ''} that changed nothing."
         table = tuple((path, *cells) for path, cells in zip(paths, values, strict=True))
         data = FigureData(("block", *(f"unit {unit}" for unit in units)), table)
         yield NamedFigure(_file(f"units-{name}"), f"{name}: {caption}", figure, data)
@@ -159,7 +164,13 @@ def worst_variants(tables: StudyTables, metric: str) -> Iterator[NamedFigure]:
     from matplotlib.figure import Figure as FigureClass
 
     rows = tables.summary
-    known = [r for r in rows[1:] if r["kind"] == "ablation" and math.isfinite(r[f"{metric}_difference"])]
+    if tables.at_chance:
+        return  # nothing can be lost from nothing
+    known = [
+        r
+        for r in rows[1:]
+        if r["kind"] == "ablation" and not r.get("no_op") and math.isfinite(r[f"{metric}_difference"])
+    ]
     worst = sorted(known, key=lambda r: r[f"{metric}_difference"])[:15]
     if not worst or not math.isfinite(worst[0][f"{metric}_low"]):
         return

@@ -10,7 +10,7 @@ from .._plot_classes import per_class_bars
 from .._plot_errors import error_type_bars
 from .._plot_heatmap import value_heatmap
 from .._tide_fix import ERROR_TYPES, SPECIAL_TYPES
-from ._named import FigureData, NamedFigure, short, title_of
+from ._named import FigureData, NamedFigure, short, title_of, with_no_ops
 from ._tables import StudyTables
 
 __all__ = ["class_bars", "class_map", "class_values", "error_bars", "variant_groups"]
@@ -37,6 +37,8 @@ def class_map(
     shown = dict(list(groups.items())[:ROWS_AT_MOST])
     values = [[_mean([by_id[one, name] for one in ids]) for name in names] for ids in shown.values()]
     label = f"change of {title_of(metric)}" if show == "difference" else f"{title_of(metric)}, {show}"
+    row_of = {row["id"]: row for row in rows}
+    shown = {with_no_ops(name, [row_of[one] for one in ids]): ids for name, ids in shown.items()}
     figure = value_heatmap(values, list(shown), names, value_label=label, diverging=show == "difference")
     what = f"Change of {title_of(metric)}" if show == "difference" else f"{title_of(metric)} ({show})"
     loss = " Orange is a loss." if show == "difference" else ""
@@ -127,8 +129,12 @@ def error_bars(tables: StudyTables, metric: str) -> Iterator[NamedFigure]:
     chosen = {"baseline": errors[rows[0]["id"]]}
     ablations = list(dict.fromkeys(row["ablation"] for row in rows[1:]))
     for ablation in ablations[:ABLATIONS_AT_MOST]:
-        members = [r for r in rows if r["ablation"] == ablation and math.isfinite(r[f"{metric}_difference"])]
-        if members:
+        members = [
+            r
+            for r in rows
+            if r["ablation"] == ablation and not r.get("no_op") and math.isfinite(r[f"{metric}_difference"])
+        ]
+        if members and not tables.at_chance:
             worst = min(members, key=lambda r: r[f"{metric}_difference"])
             chosen[short(ablation, 24)] = errors[worst["id"]]
     cut = (

@@ -167,9 +167,9 @@ class StudyDetections:
         sizes[known] = self.truth.image_sizes[at[known]]
         return sizes
 
-    def of(self, variant: str) -> tuple[Detections, int]:
-        """Detections of a variant, and how many were left out since they are not finite."""
-        flat = self.flat(variant)
+    def of(self, variant: str, stored: StoredFound | None = None) -> tuple[Detections, int]:
+        """Detections of a variant, `stored` if they were read already, and how many were left out as not finite."""
+        flat = self.flat(variant, stored)
         boxes = list(zip(*flat.split(flat.boxes, flat.scores, flat.labels), strict=True))
         ids = self._ids[flat.ran].tolist()
         found = Detections.from_arrays(boxes, ids, self.categories)
@@ -179,9 +179,9 @@ class StudyDetections:
         """What a variant found, by the image's number in the study; without boxes that are not finite."""
         return self.flat(variant).on_images()
 
-    def flat(self, variant: str) -> FlatDetections:
+    def flat(self, variant: str, stored: StoredFound | None = None) -> FlatDetections:
         """All detections of a variant in one array each: without those that are not finite, inverted ones as points."""
-        found: StoredFound = self.study.found(variant)
+        found: StoredFound = self.study.found(variant) if stored is None else stored
         good = finite_rows(found.boxes, found.scores)
         boxes, n_negative = upright(found.boxes[good])
         owner = np.repeat(np.arange(len(found.counts)), found.counts)[good]

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from .._at_chance import ChanceVerdict, better_than_chance
 from .._beside import variant_table
 from .._intervals import adjust_p_values, summarize_repeats
 from .._tide_result import ErrorTypes
@@ -40,12 +41,15 @@ class StudyResults:
     table : VariantTable
         Every metric of every variant, overall and per class.
     variants : list of dict
-        The plan's row of each variant, with what it changed: `masked`, `changed`, `output_change`, `no_op`,
-        `flops_saved`, `n_detections`, `n_not_finite`, `n_negative`, `n_degenerate`.
+        The plan's row of each variant, with what it changed: `masked`, `changed`, `output_change`, `flops_saved`,
+        `n_detections`, `n_not_finite`, `n_negative`, `n_degenerate`, and `no_op`: if its detections are those of the
+        baseline on all images, why its numbers say nothing about robustness, else None.
     errors : mapping of str to ErrorTypes
         TIDE's error types, by variant.
     chance : mapping of str to mapping of str to float
         What random boxes reach, by variant and metric, as far as there is a chance level of it.
+    better_than_chance : ChanceVerdict
+        Whether the baseline is better than chance at all: what is not cannot lose anything.
     n_bad_images : int
         Images that could not be read, and count nowhere.
     batches : tuple of int
@@ -59,6 +63,7 @@ class StudyResults:
     variants: list[dict[str, Any]]
     errors: Mapping[str, ErrorTypes]
     chance: Mapping[str, Mapping[str, float]]
+    better_than_chance: ChanceVerdict
     n_bad_images: int
     batches: tuple[int, int]
 
@@ -79,6 +84,7 @@ class StudyResults:
             key = tuple(row[name] for name in ("ablation", "kind", "unit", "intervention", "n_units", "dose"))
             groups.setdefault(key, []).append(row["id"])
         values = {(r.variant, r.metric): r.value for r in self.table.select(category_id=None)}
+        still = {row["id"]: row["no_op"] is not None for row in self.variants}
         names = ("ablation", "kind", "unit", "intervention", "n_units", "dose")
         for key, ids in groups.items():
             for metric in self.settings.metrics:
@@ -86,6 +92,7 @@ class StudyResults:
                 yield {
                     **dict(zip(names, key, strict=True)),
                     "variants": len(ids),
+                    "n_no_op": sum(still[one] for one in ids),
                     "metric": metric,
                     "n": summary.n,
                     "mean": summary.mean,
@@ -151,6 +158,7 @@ def measure(
     for row in rows:
         one = measured[row["id"]]
         row |= {name: getattr(one, name) for name in COUNTS}
+        row["no_op"] = no_op_reason(row, one.is_baseline, found.truth.n_images)
     return StudyResults(
         study,
         found.truth,
@@ -159,13 +167,14 @@ def measure(
         rows,
         {variant: one.errors for variant, one in measured.items()},
         {variant: one.chance for variant, one in measured.items()},
+        better_than_chance(found.truth, found.of(study.variants[0])[0], settings.seed),
         found.n_bad_images,
         (done, wanted),
     )
 
 
 def variant_rows(study: StoredStudy) -> list[dict[str, Any]]:
-    """The plan's rows, with what each variant changed in the model."""
+    """The plan's rows, with what each variant reported to have changed in the model."""
     changes = study.table(columns=["masked", "changed"])
     numbers = changes.column("variant").to_numpy()
     masked, changed = (_largest(numbers, changes.column(name).to_numpy()) for name in ("masked", "changed"))
@@ -174,20 +183,50 @@ def variant_rows(study: StoredStudy) -> list[dict[str, Any]]:
     for number, row in enumerate(study.plan.to_pylist()):
         effect = effects.get(row["id"], {})
         change = effect.get("output_change", math.nan)
-        no_op = effect.get("no_op")
-        if no_op is None and not effect and row["kind"] != "baseline" and not changed[number]:
-            no_op = "it changed no value."
         rows.append(
             {
                 **row,
                 "masked": int(masked[number]),
                 "changed": int(changed[number]),
                 "output_change": change,
-                "no_op": no_op if row["kind"] != "baseline" else None,
+                "no_op": effect.get("no_op"),
                 "flops_saved": effect.get("flops_saved"),
             }
         )
     return rows
+
+
+def no_op_reason(row: Mapping[str, Any], is_baseline: bool, n_images: int) -> str | None:
+    """Why a variant's numbers say nothing about robustness; None where they do.
+
+    Its detections decide, whatever it reports to have changed: that is where the reason is looked for.
+
+    Parameters
+    ----------
+    row : mapping
+        Of `variant_rows`, with `n_detections`.
+    is_baseline : bool
+        Whether its detections are those of the baseline on all images.
+    n_images : int
+
+    Examples
+    --------
+    >>> row = {"kind": "ablation", "n_units": 1, "changed": 64, "no_op": None, "n_detections": 7}
+    >>> no_op_reason(row, True, 5)
+    'its detections are those of the baseline on all 5 images: what it removes is not used, or nothing was removed.'
+    """
+    if row["kind"] == "baseline" or not is_baseline:
+        return None
+    same = f"its detections are those of the baseline on all {n_images:,} images"
+    if not row["n_detections"]:
+        return f"{same}: none."
+    if row["no_op"]:
+        return f"{same}: {row['no_op']}"
+    if not row["n_units"]:
+        return f"{same}: it removes no unit."
+    if not row["changed"]:
+        return f"{same}: it changed no value."
+    return f"{same}: what it removes is not used, or nothing was removed."
 
 
 def _largest(numbers: Any, values: Any) -> Any:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["FigureData", "NamedFigure", "short", "title_of"]
+__all__ = ["FigureData", "NamedFigure", "short", "title_of", "with_no_ops"]
 
 TITLES = {
     "f1": "F1",
@@ -38,6 +39,25 @@ class NamedFigure(NamedTuple):
 def title_of(metric: str) -> str:
     """A metric's name for people."""
     return TITLES.get(metric, metric)
+
+
+def with_no_ops(name: str, rows: Sequence[Mapping[str, Any]]) -> str:
+    """A name of some variants, with how many of them changed nothing.
+
+    Examples
+    --------
+    >>> rows = [{"no_op": None}, {"no_op": "its detections are those of the baseline on all 5 images."}]
+    >>> with_no_ops("heads", rows), with_no_ops("heads", rows[1:]), with_no_ops("heads", rows[:1])
+    ('heads (1 of 2 changed nothing)', 'heads (changed nothing)', 'heads')
+    """
+    still = sum(bool(row.get("no_op")) for row in rows)
+    if not still:
+        return name
+    return (
+        f"{name} (changed nothing)"
+        if still == len(rows)
+        else f"{name} ({still} of {len(rows)} changed nothing)"
+    )
 
 
 def short(name: str, length: int = 60) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
+
 from .._beside import Beside, Measured
 from .._chance import chance_level
 from .._layouts import degenerate_rows
@@ -11,6 +13,7 @@ from .._tide import error_types
 from .._tide_result import ErrorTypes
 from ._found import StudyDetections
 from ._settings import Settings
+from ._stored import StoredFound
 
 __all__ = ["OneVariant", "VariantMeasure"]
 
@@ -38,6 +41,8 @@ class OneVariant(NamedTuple):
     n_detections, n_not_finite, n_negative, n_degenerate : int
         Detections that are measured; those left out since they are not finite; and among the former those with an
         inverted box, and those without area, the inverted ones included.
+    is_baseline : bool
+        Whether its detections are those of the baseline on all images, bit for bit.
     """
 
     metrics: Measured
@@ -47,6 +52,13 @@ class OneVariant(NamedTuple):
     n_not_finite: int
     n_negative: int
     n_degenerate: int
+    is_baseline: bool
+
+
+def _bits(found: StoredFound) -> tuple[bytes, ...]:
+    """Everything that was stored of a variant's detections, also what is not finite."""
+    columns = (found.images, found.counts, found.boxes, found.scores, found.labels)
+    return tuple(np.ascontiguousarray(column).tobytes() for column in columns)
 
 
 class VariantMeasure:
@@ -61,13 +73,16 @@ class VariantMeasure:
     def __init__(self, found: StudyDetections, settings: Settings) -> None:
         self._found, self._settings = found, settings
         self._baseline = found.study.variants[0]
-        self._first = found.of(self._baseline)
+        stored = found.study.found(self._baseline)
+        self._first = found.of(self._baseline, stored)
+        self._bits = _bits(stored)
         self._beside = Beside(found.truth, self._first[0], settings.statistics, settings.resampling)
 
     def __call__(self, variant: str) -> OneVariant:
         """Measure a variant, by its id."""
         truth, settings, is_first = self._found.truth, self._settings, variant == self._baseline
-        boxes, n_dropped = self._first if is_first else self._found.of(variant)
+        stored = self._found.study.found(variant)
+        boxes, n_dropped = self._first if is_first else self._found.of(variant, stored)
         level = chance_level(
             truth,
             boxes,
@@ -88,4 +103,5 @@ class VariantMeasure:
             n_dropped,
             boxes.n_negative,
             int(degenerate_rows(boxes.boxes).sum()),
+            _bits(stored) == self._bits,
         )

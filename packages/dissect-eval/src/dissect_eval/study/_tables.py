@@ -67,6 +67,7 @@ def summary_rows(results: StudyResults) -> list[dict[str, Any]]:
             out[f"{metric}_p"] = row.p_adjusted
             if metric in results.chance[variant["id"]]:
                 out[f"{metric}_chance"] = results.chance[variant["id"]][metric]
+        out["baseline_at_chance"] = results.better_than_chance.at_chance
         rows.append(out)
     return rows
 
@@ -76,14 +77,18 @@ def class_table(results: StudyResults) -> pa.Table:
     names = ("variant", "category_id", "category", "metric", "value", "baseline", "difference", "low", "high")
     rows = [row for row in results.table if row.category_id is not None]
     columns = {name: [getattr(row, name) for row in rows] for name in names}
-    return _pyarrow().table({**columns, "p": [row.p_adjusted for row in rows]})
+    still = {row["id"] for row in results.variants if row["no_op"]}
+    p_values, no_op = [row.p_adjusted for row in rows], [row.variant in still for row in rows]
+    return _pyarrow().table({**columns, "p": p_values, "no_op": no_op})
 
 
 def error_rows(results: StudyResults) -> list[dict[str, Any]]:
     """A row for each variant: errors of each of TIDE's types, and the AP that mending them would give."""
+    still = {row["id"] for row in results.variants if row["no_op"]}
     return [
         {
             "variant": name,
+            "no_op": name in still,
             "ap": found.ap,
             **{f"n_{kind}": count for kind, count in found.counts.items()},
             **{f"d_{kind}": change for kind, change in found.delta_ap.items()},
@@ -99,8 +104,8 @@ class StudyTables:
     Attributes
     ----------
     about : mapping
-        The study's name, the settings of its metrics, numbers of images and objects, and how many batches of images
-        were finished, of how many.
+        The study's name, the settings of its metrics, numbers of images and objects, how many batches of images were
+        finished, of how many, and `at_chance`: why the baseline is no better than chance, empty if it is.
     summary : list of dict
         See `summary_rows`; NaN where undefined.
     per_class : pyarrow.Table
@@ -126,6 +131,7 @@ class StudyTables:
             "n_images": results.truth.n_images,
             "n_truth": results.truth.n_boxes,
             "n_bad_images": results.n_bad_images,
+            "at_chance": results.better_than_chance.text,
             "batches": list(results.batches),
             "notes": list(results.notes),
         }
@@ -165,6 +171,11 @@ class StudyTables:
         """Batches of images that were finished when the study was measured, and all."""
         done, wanted = self.about.get("batches", (1, 1))
         return int(done), int(wanted)
+
+    @property
+    def at_chance(self) -> str:
+        """Why the baseline is no better than chance, for people; empty if it is better."""
+        return str(self.about.get("at_chance") or "")
 
     def files(self) -> dict[str, bytes]:
         """Content of each file by name: all tables as CSV and Parquet, and `summary.json` with the settings."""

@@ -91,6 +91,11 @@ def evaluate(
         result = score(truth, detections, iou_threshold=iou_threshold, score_threshold=score_threshold)
     if save is not None:
         write_text_whole(save, json.dumps(detections.to_results()))
+    chance = result.better_than_chance
+    if chance is not None and chance.text:
+        Console(stderr=as_json, soft_wrap=True, highlight=False).print(
+            f"warning: {chance.text}", markup=False
+        )
     if as_json:
         typer.echo(json.dumps(result.to_dict(), indent=2))
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -131,6 +132,8 @@ def report(
         written.append(folder / "summary.tex")
     if formats:
         written.append(folder / "figures")
+    if at_chance := results.better_than_chance.text:
+        Console(stderr=True, soft_wrap=True).print(f"warning: {at_chance}", markup=False)
     for path in written:
         typer.echo(path)
 
@@ -146,12 +149,16 @@ def compare_(
     a, b = (_measured(folder, metric, jobs) for folder in (first, second))
     found = compare(a, b, (metric,))
     if as_json:
-        typer.echo(json.dumps({"by": found.by, "same": found.same, "rows": found.rows}, indent=2))
+        told = {"by": found.by, "same": found.same, "at_chance": found.at_chance, "rows": found.rows}
+        typer.echo(json.dumps(told, indent=2))
         return
     base = [results.table.select(metric=metric, category_id=None)[0].value for results in (a, b)]
     console = Console(highlight=False, soft_wrap=True)
     console.print(f"A: {first}, {a.study.spec.name}, baseline {metric} {number(base[0])}", markup=False)
     console.print(f"B: {second}, {b.study.spec.name}, baseline {metric} {number(base[1])}", markup=False)
+    for letter, reason in zip("AB", found.at_chance, strict=True):
+        if reason:
+            console.print(f"warning: {letter}: {reason}", markup=False)
     if found.same:
         console.print(found.same, markup=False)
         return
@@ -161,11 +168,18 @@ def compare_(
     )
     for row in found.rows:
         values = (row[f"{metric}_{which}"] for which in ("first", "second", "change"))
-        table.add_row(row["name"], row["n"], *(number(value, signed=True) for value in values))
-    longest = max(len(row["name"]) for row in found.rows)
+        table.add_row(_named(row), row["n"], *(number(value, signed=True) for value in values))
+    longest = max(len(_named(row)) for row in found.rows)
     Console(highlight=False, width=max(console.width, longest + 45)).print(table)
     if found.only_first or found.only_second:
         console.print(f"without a counterpart: {found.only_first} of A, {found.only_second} of B")
+
+
+def _named(row: Mapping[str, Any]) -> str:
+    """A row's name, with how many of its variants changed nothing."""
+    counts = {"A": row["no_op_first"], "B": row["no_op_second"]}
+    still = [f"{count} of {letter}" for letter, count in counts.items() if count]
+    return f"{row['name']} (changed nothing: {', '.join(still)})" if still else str(row["name"])
 
 
 def export_coco(

@@ -10,7 +10,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Column, Table
 
-from ..results import DEFAULT_METRIC, StudyResults, summary_rows
+from ..results import DEFAULT_METRIC, StudyResults, summary_rows, with_no_ops
 
 SHOWN = (DEFAULT_METRIC, "AP50", "f1", "matched_giou")
 TITLES = {"f1": "F1", "matched_giou": "GIoU"}
@@ -29,7 +29,9 @@ def print_summary(console: Console, results: StudyResults) -> None:
         f"{results.truth.n_boxes:,} objects",
         markup=False,
     )
-    names = [_name(first, rows) for first in (members[0] for members in _groups(rows).values())]
+    if at_chance := results.better_than_chance.text:
+        console.print(f"warning: {at_chance}", markup=False)
+    names = [with_no_ops(_name(members[0], rows), members) for members in _groups(rows).values()]
     table = Table(
         Column("ablation", no_wrap=True),
         Column("dose", justify="right", no_wrap=True),
@@ -49,7 +51,7 @@ def print_summary(console: Console, results: StudyResults) -> None:
         first = members[0]
         changes = [row["output_change"] for row in members if math.isfinite(row["output_change"])]
         table.add_row(
-            _name(first, rows),
+            with_no_ops(_name(first, rows), members),
             f"{first['dose']:.0%}" if first["dose"] >= 0.01 else f"{first['dose']:.2%}",
             str(len(members)),
             f"{np.mean(changes):.0%}" if changes else "–",
@@ -61,7 +63,8 @@ def print_summary(console: Console, results: StudyResults) -> None:
         )
     # Wider than the screen rather than with names broken.
     Console(highlight=False, width=max(console.width, max(map(len, names), default=0) + 70)).print(table)
-    _print_worst(console, rows, metrics[0], _least_p(results) < ALPHA)
+    if not at_chance:  # nothing can be lost from nothing
+        _print_worst(console, rows, metrics[0], _least_p(results) < ALPHA)
     if len(groups) > ROWS_AT_MOST:
         console.print(f"… and {len(groups) - ROWS_AT_MOST} more lines in repeats.csv")
     for text in _remarks(results, rows):
@@ -79,7 +82,9 @@ def _name(row: dict[str, Any], rows: list[dict[str, Any]]) -> str:
 def _print_worst(console: Console, rows: list[dict[str, Any]], metric: str, significant_at_all: bool) -> None:
     """The single variants that lose most, with their intervals."""
     known = [
-        row for row in rows[1:] if row["kind"] == "ablation" and math.isfinite(row[f"{metric}_difference"])
+        row
+        for row in rows[1:]
+        if row["kind"] == "ablation" and not row["no_op"] and math.isfinite(row[f"{metric}_difference"])
     ]
     worst = sorted(known, key=lambda row: row[f"{metric}_difference"])[:WORST]
     if len(known) > WORST:
@@ -122,7 +127,7 @@ def _remarks(results: StudyResults, rows: list[dict[str, Any]]) -> list[str]:
     still = [row for row in rows if row["no_op"]]
     if still:
         remarks.append(
-            f"note: {len(still)} variants changed nothing and say nothing about robustness, such as "
+            f"note: {len(still)} variants say nothing about robustness, such as "
             f"{still[0]['id']}: {still[0]['no_op']}"
         )
     if results.n_bad_images:

@@ -79,10 +79,19 @@ def simplify_(
     variants = removable(plan_study(str(folder), study.spec, detector, None, None), ablation)
     found = StudyDetections(study)
     paths = image_paths(where, found.truth.file_names)
-    rows = measure(study, settings=settings, spread=in_processes(jobs), bar=tqdm_bar).table.select(
-        metric=metric, category_id=None
-    )
+    results = measure(study, settings=settings, spread=in_processes(jobs), bar=tqdm_bar)
+    rows = results.table.select(metric=metric, category_id=None)
     console = Console(highlight=False, soft_wrap=True)
+    if results.better_than_chance.text:
+        console.print(f"warning: {results.better_than_chance.text}", markup=False)
+    ranked = {variant.id for variant in variants}
+    still = [row["id"] for row in results.variants if row["no_op"] and row["id"] in ranked]
+    if still:
+        console.print(
+            f"note: {len(still)} of the {len(ranked)} variants that are ranked changed nothing in the study, such as "
+            f"{still[0]}: what they remove is not used there, which is no robustness",
+            markup=False,
+        )
     slimmed = slim(
         detector,
         variants,

@@ -22,6 +22,7 @@ from dissect_eval.study import (
     measure,
     summary_rows,
     truth_file,
+    with_no_ops,
 )
 
 from ._redundant import Slimmed, removable, slim
@@ -54,6 +55,7 @@ __all__ = [
     "slim",
     "summary_rows",
     "truth_file",
+    "with_no_ops",
     "write_report",
     "write_results",
 ]

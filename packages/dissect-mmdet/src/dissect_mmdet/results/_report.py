@@ -98,22 +98,27 @@ def latex_table(results: StudyResults, metrics: tuple[str, ...] = ("AP", "AP50",
     Needs the package booktabs.
     """
     cells: dict[tuple[Any, ...], dict[str, str]] = {}
+    still: dict[tuple[Any, ...], int] = {}
     for row in results.repeats():
         key = (row["ablation"], row["kind"], row["intervention"], row["dose"])
         spread = "" if math.isnan(row["standard_deviation"]) else f" $\\pm$ {row['standard_deviation']:.3f}"
+        still[key] = int(row["n_no_op"])
         cells.setdefault(key, {"n": str(row["variants"])})[row["metric"]] = f"{_number(row['mean'])}{spread}"
     wanted = [name for name in metrics if name in results.settings.metrics]
     head = " & ".join(["ablation", "intervention", "dose", "$n$", *(_escaped(title_of(m)) for m in wanted)])
     lines = [r"\begin{tabular}{llrr" + "r" * len(wanted) + "}", r"\toprule", head + r" \\", r"\midrule"]
     for (ablation, kind, intervention, dose), values in cells.items():
         name = ablation + (" (control)" if kind == "control" else "")
+        if n_still := still[ablation, kind, intervention, dose]:
+            name += f" ({n_still} changed nothing)"
         what = "" if kind == "baseline" else intervention
         share = "" if kind == "baseline" else f"{100 * dose:.3g}\\,\\%"
         lines.append(
             " & ".join([_escaped(name), _escaped(what), share, values["n"], *(values[m] for m in wanted)])
             + r" \\"
         )
-    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
+    remark = [f"% {results.better_than_chance.text}"] if results.better_than_chance.text else []
+    return "\n".join([*remark, *lines, r"\bottomrule", r"\end{tabular}", ""])
 
 
 def _escaped(text: str) -> str:
