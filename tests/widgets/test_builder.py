@@ -199,7 +199,7 @@ def test_large_plans_and_scores_are_counted_and_not_listed() -> None:
     content["ablations"][0]["select"] = {"by": "pairs"}
     preview = SpecModel(content, anatomy=ANATOMY).preview()
     assert preview is not None
-    assert (preview.n_variants, preview.rows) == (1 + 100 * 99 // 2, ())
+    assert (preview.n_variants, preview.rows) == (1 + 100 * 99 // 2 + 100, ())
     assert "counted, not listed" in preview.unlisted
     content["ablations"][0]["select"] = {"by": "top", "score": "weight_norm", "counts": [1, 2]}
     preview = SpecModel(content, anatomy=ANATOMY).preview()

@@ -244,6 +244,7 @@ def _plan_html(preview: PlanPreview) -> str:
     parts = [table_html(("ablation", "variants"), cells, "Variants by ablation")] if cells else []
     if preview.unlisted:
         parts.append(f"<p>{html_text(preview.unlisted)}</p>")
+    parts += [f"<p>{html_text(note)}</p>" for note in preview.notes]
     if preview.rows:
         shown = preview.rows[:ROWS_SHOWN]
         listed = [

@@ -40,11 +40,14 @@ class PlanPreview(NamedTuple):
         Every variant, the baseline first; empty where `unlisted` says why.
     unlisted : str
         Why the variants are counted and not listed; empty if they are listed.
+    notes : tuple of str
+        What was asked for and cannot be had, such as controls of a selection that is random already.
     """
 
     ablations: tuple[PlannedAblation, ...]
     rows: tuple[PlanRow, ...] = ()
     unlisted: str = ""
+    notes: tuple[str, ...] = ()
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -89,7 +92,8 @@ def preview(spec: StudySpec, anatomy: Anatomy) -> PlanPreview:
     if counted.n_variants > PLANNED_AT_ONCE:
         return counted._replace(unlisted=f"More than {PLANNED_AT_ONCE:,} variants are counted, not listed.")
     try:
-        return counted._replace(rows=tuple(plan_table(plan(spec, anatomy), anatomy)))
+        variants = plan(spec, anatomy)
+        return counted._replace(rows=tuple(plan_table(variants, anatomy)), notes=variants.notes)
     except DissectError as error:
         wrong = PlannedAblation("the study", 0, str(error))
         return PlanPreview((*counted.ablations, wrong), unlisted="The study does not fit the model.")

@@ -63,6 +63,8 @@ def run_on_cluster(
         crew.fill()
         shared, true = ray.put(task), ray.put(truth)
         described = crew.lead(lambda worker: worker.describe.remote(shared, true))
+        for note in described.variants.notes:
+            caller.say(f"note: {note}")
         folder = open_folder(task, described, refs, **kept, threads=_threads(execution))
         if begun is None:
             stack.enter_context(folder.locked(caller.holder, caller.say))

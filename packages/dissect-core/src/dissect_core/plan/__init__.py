@@ -1,7 +1,7 @@
 """Plans: every variant of a study on one model, worked out without torch."""
 
 from .apply import apply
-from .build import n_variants, plan
+from .build import Plan, n_variants, plan
 from .choices import Scores
 from .places import pool_of
 from .pool import Place, Pool
@@ -14,6 +14,7 @@ __all__ = [
     "Chosen",
     "Drawn",
     "Place",
+    "Plan",
     "PlanRow",
     "Pool",
     "Scores",

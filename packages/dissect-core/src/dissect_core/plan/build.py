@@ -1,22 +1,35 @@
 """From a spec and a model's anatomy to the list of variants: pure, deterministic, without torch."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 from ..anatomy import Anatomy
 from ..errors import PlanError
 from ..spec import Ablation, StudySpec
-from .choices import Scores, choices, n_choices
-from .controls import control_variants
+from .choices import Scores, choices, n_choices, unit_names
+from .controls import Controls, n_controls
 from .places import ablation_pool
 from .pool import Pool
+from .sets import units_of
 from .variant import Chosen, Drawn, Variant, Whole, baseline, count_by_place, intervention_label
 
-__all__ = ["n_variants", "plan"]
+__all__ = ["Plan", "n_variants", "plan"]
 
 
-def plan(spec: StudySpec, anatomy: Anatomy, scores: Scores | None = None) -> list[Variant]:
+class Plan(list[Variant]):
+    """The variants of a study, the baseline first.
+
+    Attributes
+    ----------
+    notes : tuple of str
+        Sentences on what was asked for and cannot be had: controls that would mean nothing.
+    """
+
+    notes: tuple[str, ...] = ()
+
+
+def plan(spec: StudySpec, anatomy: Anatomy, scores: Scores | None = None) -> Plan:
     """List every variant of a study, the baseline first.
 
     Parameters
@@ -30,9 +43,11 @@ def plan(spec: StudySpec, anatomy: Anatomy, scores: Scores | None = None) -> lis
 
     Returns
     -------
-    list of Variant
-        Ids are unique. Variants that would remove the very same are merged into the first of them, and those
-        that remove nothing into the baseline.
+    Plan
+        A list of variants, with `notes`. Ids are unique. Variants that would remove the very same are merged into the
+        first of them, and those that remove nothing into the baseline. For pairs, both units of each are among the
+        variants alone, too. A control never removes what another variant does; where that leaves nothing to draw, or
+        a selection is random already, there is none, and `notes` say so.
 
     Raises
     ------
@@ -63,19 +78,94 @@ def plan(spec: StudySpec, anatomy: Anatomy, scores: Scores | None = None) -> lis
     queries/row/0.05/1 5
     queries/row/1/0 100
     """
-    whole = baseline(spec.seed)
-    merged: dict[Any, list[str]] = {}
-    variants: dict[Any, Variant] = {}
     _guard(spec, anatomy)
+    asked = [
+        (ablation, v)
+        for ablation in spec.ablations
+        for v in _variants(ablation, anatomy, spec.seed, scores or {})
+    ]
+    merged = _Merged(spec.seed, _with_singles(asked))
+    controls = Controls(list(merged.variants.values()), anatomy)
+    made: dict[str, list[Variant]] = {}
     for ablation in spec.ablations:
-        for variant in _variants(ablation, anatomy, spec.seed, scores or {}):
+        if ablation.control is None:
+            continue
+        own = [(v, merged.known_as(v)) for of, v in asked if of is ablation]
+        for control in controls.of(ablation, own):
+            made.setdefault(str(control.control_of), []).append(control)
+    found = Plan()
+    for variant in merged.all():
+        found += [variant, *made.get(variant.id, ())]
+    found.notes = tuple(controls.notes)
+    return found
+
+
+class _Merged:
+    """Variants of which no two remove the very same: later ones are merged into the first."""
+
+    def __init__(self, seed: int, asked: Iterable[Variant]) -> None:
+        self._baseline = baseline(seed)
+        self._others: dict[Any, list[str]] = {}
+        self.variants: dict[Any, Variant] = {}
+        for variant in asked:
             key = _key(variant)
-            if key in variants or variant.n_units == 0:
-                merged.setdefault(key if variant.n_units else None, []).append(variant.id)
+            if key in self.variants or variant.n_units == 0:
+                self._others.setdefault(key if variant.n_units else None, []).append(variant.id)
             else:
-                variants[key] = variant
-    first = replace(whole, merged=tuple(merged.get(None, ())))
-    return [first, *(replace(v, merged=tuple(merged[k])) if k in merged else v for k, v in variants.items())]
+                self.variants[key] = variant
+
+    def known_as(self, variant: Variant) -> str:
+        """Id of the variant that stands for a given one."""
+        return self.variants[_key(variant)].id if variant.n_units else self._baseline.id
+
+    def all(self) -> Iterator[Variant]:
+        """The baseline and the variants, each with the ids of those that were merged into it."""
+        yield replace(self._baseline, merged=tuple(self._others.get(None, ())))
+        for key, variant in self.variants.items():
+            yield replace(variant, merged=tuple(self._others[key])) if key in self._others else variant
+
+
+def _with_singles(asked: Sequence[tuple[Ablation, Variant]]) -> Iterator[Variant]:
+    """The variants asked for, each pair with the ids of its single units, which are added where they are missing."""
+    if not any(_is_pair(ablation) for ablation, _ in asked):
+        yield from (variant for _, variant in asked)
+        return
+    alone = {}
+    for _, variant in asked:
+        if variant.n_units == 1:
+            alone.setdefault((units_of(variant), variant.intervention), variant.id)
+    for ablation, variant in asked:
+        if not _is_pair(ablation):
+            yield variant
+            continue
+        ids = []
+        for unit in variant.units().tolist():
+            single = _single(variant, unit)
+            key = units_of(single), single.intervention
+            if key not in alone:
+                alone[key] = single.id
+                yield single
+            ids.append(alone[key])
+        yield replace(variant, singles=tuple(ids))
+
+
+def _is_pair(ablation: Ablation) -> bool:
+    return ablation.select.by == "pairs"
+
+
+def _single(pair: Variant, unit: int) -> Variant:
+    """The variant that removes one unit of a pair, with the id that `select.by: each` would give it."""
+    draw = Chosen((unit,))
+    name = unit_names(pair.pool)
+    both = "+".join(name(each) for each in pair.units().tolist())
+    return replace(
+        pair,
+        id=pair.id.replace(f"/pairs/{both}", f"/each/{name(unit)}", 1),
+        ablation=f"{pair.ablation}: singles",
+        draw=draw,
+        n_units=1,
+        n_parameters=pair.pool.n_parameters(count_by_place(pair.pool, draw) or ()),
+    )
 
 
 def _guard(spec: StudySpec, anatomy: Anatomy) -> None:
@@ -91,9 +181,11 @@ def _guard(spec: StudySpec, anatomy: Anatomy) -> None:
 
 
 def n_variants(ablation: Ablation, anatomy: Anatomy) -> int:
-    """How many variants an ablation asks for, controls included and duplicates not merged."""
-    each = len(ablation.interventions) * (1 + (ablation.control.repeats if ablation.control else 0))
-    return each * sum(n_choices(ablation, pool) for pool in _pools(ablation, anatomy))
+    """How many variants an ablation asks for at most: with controls and the singles of pairs, duplicates not merged."""
+    return len(ablation.interventions) * sum(
+        n_choices(ablation, pool) * (1 + n_controls(ablation, pool, anatomy))
+        for pool in _pools(ablation, anatomy)
+    )
 
 
 def _pools(ablation: Ablation, anatomy: Anatomy) -> list[Pool]:
@@ -126,7 +218,7 @@ def _variants(ablation: Ablation, anatomy: Anatomy, seed: int, scores: Scores) -
             n_units = choice.draw.count if isinstance(choice.draw, Drawn) else sum(counts or ())
             for number, intervention in enumerate(ablation.interventions):
                 label = "" if len(ablation.interventions) == 1 else f"/{_label(ablation, number)}"
-                variant = Variant(
+                yield Variant(
                     id=f"{where}/{target.unit}/{choice.label}{label}",
                     ablation=ablation.name,
                     pool=pool,
@@ -137,9 +229,6 @@ def _variants(ablation: Ablation, anatomy: Anatomy, seed: int, scores: Scores) -
                     repeat=choice.repeat,
                     seed=seed,
                 )
-                yield variant
-                if ablation.control is not None:
-                    yield from control_variants(variant, ablation.control, anatomy)
 
 
 def _n_parameters(pool: Pool, counts: Sequence[int] | None, n_units: int) -> int:

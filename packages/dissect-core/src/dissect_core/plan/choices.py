@@ -21,7 +21,7 @@ from ..spec import (
 from .pool import Pool
 from .variant import Chosen, Draw, Drawn, Whole
 
-__all__ = ["Choice", "Scores", "choices", "n_choices"]
+__all__ = ["Choice", "Scores", "choices", "n_choices", "unit_names"]
 
 Scores = Mapping[tuple[str, str], ArrayLike]
 """Scores of all units of a place, by the name of the score and the place's path."""
@@ -36,7 +36,7 @@ class Choice(NamedTuple):
 
 
 def n_choices(ablation: Ablation, pool: Pool) -> int:
-    """How many sets of units a selection makes, without making them."""
+    """How many sets of units a selection makes, without making them; those of pairs with each of their units alone."""
     n, select = pool.n_units, ablation.select
     match select:
         case FractionSelection():
@@ -47,7 +47,7 @@ def n_choices(ablation: Ablation, pool: Pool) -> int:
         case IndexSelection():
             return 1
         case PlainSelection():
-            return {"all": 1, "each": n, "only": n, "pairs": n * (n - 1) // 2}[select.by]
+            return {"all": 1, "each": n, "only": n, "pairs": n * (n + 1) // 2 if n > 1 else 0}[select.by]
         case CumulativeSelection():
             return len(pool.places)
         case RankSelection():
@@ -92,7 +92,7 @@ def _drawn(label: str, count: int, repeats: int, nested: bool, where: str, pool:
 
 def _plain(by: str, pool: Pool) -> Iterator[Choice]:
     n = pool.n_units
-    names = _unit_names(pool)
+    names = unit_names(pool)
     if pool.unit == "readout":
         # What is removed when a layer is read out are the layers behind it.
         for i in range(n):
@@ -111,7 +111,7 @@ def _plain(by: str, pool: Pool) -> Iterator[Choice]:
             yield Choice(f"pairs/{names(i)}+{names(j)}", Chosen((i, j)))
 
 
-def _unit_names(pool: Pool) -> Callable[[int], str]:
+def unit_names(pool: Pool) -> Callable[[int], str]:
     """Name units by place and number: readable, and the same whatever else is in the pool."""
     starts = np.array(pool.starts)
 

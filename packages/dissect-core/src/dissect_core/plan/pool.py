@@ -44,6 +44,13 @@ class Place:
     group: UnitGroup | None = None
     silenced: tuple[Component, ...] = ()
 
+    @cached_property
+    def key(self) -> str:
+        """Equal for places whose units own the same values: parts of one parameter differ in where they begin."""
+        slices = self.group.slices if self.group else ()
+        where = [(s.parameter, s.axis, s.start, s.width, s.repeats, s.period) for s in slices]
+        return repr((self.path, self.n_units, where, [c.name for c in self.components]))
+
 
 @dataclass(frozen=True)
 class Pool:
@@ -64,10 +71,9 @@ class Pool:
         return self.starts[-1]
 
     @cached_property
-    def key(self) -> tuple[str, tuple[str, ...], int | None]:
+    def key(self) -> str:
         """Equal for pools that offer the same units."""
-        parameters = tuple(s.parameter for p in self.places if p.group for s in p.group.slices)
-        return self.unit, tuple(place.path for place in self.places) + parameters, self.segments_per_row
+        return repr((self.unit, self.segments_per_row, [place.key for place in self.places]))
 
     def by_place(self, units: Indices) -> list[tuple[Place, np.ndarray]]:
         """Units of the pool as units of each place that has any."""

@@ -71,6 +71,8 @@ class Variant:
     seed : int
         Seed of the study.
     control_of : str or None
+    singles : tuple of str
+        Of a pair: the ids of the variants that remove one of its two units each, in the pair's order.
     merged : tuple of str
         Ids of further variants that would remove the very same.
     """
@@ -86,6 +88,7 @@ class Variant:
     repeat: int = 0
     seed: int = 0
     control_of: str | None = None
+    singles: tuple[str, ...] = ()
     merged: tuple[str, ...] = ()
 
     @property

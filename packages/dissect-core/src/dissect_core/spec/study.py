@@ -51,7 +51,9 @@ class Ablation(Spec):
         )
     )
     control: Annotated[Control, BeforeValidator(_control)] | None = Field(
-        default=None, description="Matched random sets beside each variant; `random` for the defaults."
+        default=None,
+        description="Matched random sets beside each variant, none of them that of another variant; `random` for "
+        "the defaults. Selections that are random already, or that leave nothing to draw from, have none.",
     )
 
     @model_validator(mode="after")

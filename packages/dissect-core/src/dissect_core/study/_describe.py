@@ -25,6 +25,7 @@ def describe(detector: Detector) -> dict[str, Any]:
 def plan_rows(variants: Sequence[Variant], detector: Detector) -> list[dict[str, Any]]:
     """A row of plain data for each variant: what `plan_table` says, and which units where, if these are few."""
     rows = []
+    paired = any(variant.singles for variant in variants)
     for variant, row in zip(variants, plan_table(variants, detector.anatomy), strict=True):
         listed = variant.n_units <= UNITS_LISTED
         removed = variant.removed() if listed else {}
@@ -36,6 +37,8 @@ def plan_rows(variants: Sequence[Variant], detector: Detector) -> list[dict[str,
                 "control_of": variant.control_of,
                 "merged": list(variant.merged),
                 "removed": [{"path": path, "units": list(units)} for path, units in removed.items()],
+                # Only where there are any: the plans of studies that were begun without this stay what they were.
+                **({"singles": list(variant.singles)} if paired else {}),
             }
         )
     return rows

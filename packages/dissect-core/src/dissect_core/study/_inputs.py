@@ -11,15 +11,13 @@ from numpy.typing import NDArray
 from ..detectors import Detector, LossDetector
 from ..errors import StudyError
 from ..places import is_remote
-from ..plan import Variant, plan, reference_images, scores_needed, weight_norms
+from ..plan import Plan, Variant, plan, reference_images, scores_needed, weight_norms
 from ..spec import StudySpec
 from . import _layout
 from ._progress import MakeBar, counted
 
 
-def planned(
-    spec: StudySpec, detector: Detector, paths: Sequence[Path], truth: Any, bar: MakeBar
-) -> list[Variant]:
+def planned(spec: StudySpec, detector: Detector, paths: Sequence[Path], truth: Any, bar: MakeBar) -> Plan:
     """Every variant of a study, with scores by the model's weights and by gradients on its reference images.
 
     Raises

@@ -146,7 +146,10 @@ def run(
     else:
         opened = open_detector(detector) if isinstance(detector, DetectorSpec) else detector
         in_precision(opened, precision)  # before anything is written
-        described = Described.of(task, opened, planned(spec, opened, task.paths, truth, bar))
+        variants = planned(spec, opened, task.paths, truth, bar)
+        for note in variants.notes:
+            say(f"note: {note}")
+        described = Described.of(task, opened, variants)
         folder = open_folder(task, described, refs, **kept, threads=threads_of(opened))
         with folder.locked(holder, say), stop_on_interrupt(request, say), computing_with(folder.threads):
             run_here(task, opened, described, folder, truth, caller)

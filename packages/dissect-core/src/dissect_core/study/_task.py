@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args
 
 from ..detectors import Detector, TorchDetector
 from ..errors import StudyError
-from ..plan import Variant
+from ..plan import Plan, Variant
 from ..spec import StudySpec
 from ._create import ImageRef, known_facts
 from ._describe import describe, plan_rows
@@ -91,19 +91,19 @@ class Described:
 
     Attributes
     ----------
-    variants : sequence of Variant
+    variants : Plan
     rows : sequence of mapping
         The plan as plain data.
     facts : mapping
         The detector's own facts, and the versions it is run with.
     """
 
-    variants: Sequence[Variant]
+    variants: Plan
     rows: Sequence[Mapping[str, Any]]
     facts: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, task: Task, detector: Detector, variants: Sequence[Variant]) -> "Described":
+    def of(cls, task: Task, detector: Detector, variants: Plan) -> "Described":
         """Describe a detector and the plan for it.
 
         Raises

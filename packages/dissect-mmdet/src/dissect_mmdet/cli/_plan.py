@@ -52,7 +52,11 @@ def plan_(
     """Show which variants a study makes of a detector, what each masks, and about how long they take."""
     spec = load_spec(study_path(study))
     detector = open_detector(spec, checkpoint, config, demo, trust=trust)
-    rows = plan_table(plan_study(study, spec, detector, images, annotations), detector.anatomy)
+    variants = plan_study(study, spec, detector, images, annotations)
+    rows = plan_table(variants, detector.anatomy)
+    notes = Console(stderr=as_json, highlight=False, soft_wrap=True)
+    for note in variants.notes:
+        notes.print(f"note: {note}", markup=False)
     if as_json:
         typer.echo(json.dumps([row.to_dict() for row in rows], indent=2))
         return

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from dissect_core.detectors import Detector
 from dissect_core.detectors import open_detector as open_by_adapter
-from dissect_core.plan import Variant, plan, reference_images, scores_needed, weight_norms
+from dissect_core.plan import Plan, plan, reference_images, scores_needed, weight_norms
 from dissect_core.spec import DetectorSpec, StudySpec
 from dissect_core.torch import gradient_scores
 from dissect_eval import GroundTruth
@@ -125,7 +125,7 @@ def open_any_detector(given: DetectorSpec) -> Detector:
 
 def plan_study(
     study: str, spec: StudySpec, detector: MMDetDetector, images: Path | None, annotations: Path | None
-) -> list[Variant]:
+) -> Plan:
     """Every variant of a study, with the scores that its selections need."""
     scores: dict[tuple[str, str], NDArray[np.float64]] = {}
     needed = scores_needed(spec)
