@@ -80,6 +80,26 @@ def test_plan_as_json_lists_every_variant(capsys: pytest.CaptureFixture[str]) ->
     assert all(0 < row["share"] < 1 for row in rows[1:])
 
 
+def test_plan_says_where_a_control_would_mean_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study = tmp_path / "controls.json"
+    heads = {"unit": "head", "components": "encoder.self_attn"}
+    ablations = [
+        {"name": "shares", "target": heads, "select": {"by": "count", "counts": 2}, "control": "random"},
+        {"name": "each", "target": heads, "select": {"by": "each"}, "control": "random"},
+    ]
+    study.write_text(json.dumps({"name": "controls", "ablations": ablations}))
+    assert run("plan", study, "--demo", "detr") == 0
+    out = capsys.readouterr().out
+    assert "note: shares: no controls, since `select.by: count` draws at random already" in out
+    assert "note: each: no controls, since nothing is left to draw from" in out
+    assert run("plan", study, "--demo", "detr", "--json") == 0
+    told = capsys.readouterr()
+    assert {row["kind"] for row in json.loads(told.out)} == {"baseline", "ablation"}
+    assert "note: shares: no controls" in told.err
+
+
 def test_plan_by_weight_norm(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     study = tmp_path / "norms.json"
     ablation = {

@@ -130,7 +130,7 @@ def _with_singles(asked: Sequence[tuple[Ablation, Variant]]) -> Iterator[Variant
     if not any(_is_pair(ablation) for ablation, _ in asked):
         yield from (variant for _, variant in asked)
         return
-    alone = {}
+    alone: dict[Any, str] = {}
     for _, variant in asked:
         if variant.n_units == 1:
             alone.setdefault((units_of(variant), variant.intervention), variant.id)

@@ -54,23 +54,27 @@ def plan_(
     detector = open_detector(spec, checkpoint, config, demo, trust=trust)
     variants = plan_study(study, spec, detector, images, annotations)
     rows = plan_table(variants, detector.anatomy)
-    notes = Console(stderr=as_json, highlight=False, soft_wrap=True)
-    for note in variants.notes:
-        notes.print(f"note: {note}", markup=False)
     if as_json:
         typer.echo(json.dumps([row.to_dict() for row in rows], indent=2))
+        _say(variants.notes, Console(stderr=True, highlight=False, soft_wrap=True))
         return
     console = Console(highlight=False)
     if every:  # ids are there to be copied: wider than the screen rather than broken
         Console(highlight=False, width=max(len(row.id) for row in rows) + 70).print(_listing(rows))
     else:
         console.print(_summary(rows))
+    _say(variants.notes, Console(highlight=False, soft_wrap=True))
     seconds = _seconds_per_image(detector)
     total = seconds * limit * len(rows)
     console.print(
         f"{len(rows):,} variants with the baseline. One image takes about {seconds:.3f} s here: {limit:,} images take "
         f"about {_duration(total)} in full passes."
     )
+
+
+def _say(notes: Sequence[str], console: Console) -> None:
+    for note in notes:
+        console.print(f"note: {note}", markup=False)
 
 
 def schema(
