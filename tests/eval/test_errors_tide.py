@@ -164,11 +164,20 @@ def test_undefined_has_reasons(truth_of):
     assert math.isnan(empty.ap)
     assert empty.undefined["ap"] == empty.undefined["delta_ap.Bkg"] == "no truth to be found"
     dead = error_types(truth_of({1: [(1, *A)]}), Detections.from_arrays([], [], []))
-    assert (dead.ap, dead.counts["Miss"], dead.delta_ap["Bkg"]) == (0, 1, 0)
-    assert math.isnan(dead.delta_ap["Miss"])
-    assert dead.undefined["delta_ap.Miss"].startswith("neither truth nor detections remain")
+    assert (dead.ap, dead.counts["Miss"]) == (0, 1)
+    assert all(math.isnan(change) for change in dead.delta_ap.values())
+    assert dead.undefined["delta_ap.Miss"].startswith("no detection is a hit")
     assert dead.to_dict()["delta_ap"]["Miss"] is None
-    for result in (empty, dead):
+    mad = error_types(truth_of({1: [(1, *A)]}), found_of([(1, *FAR, 0.9)]))
+    assert (mad.counts["Miss"], mad.counts["Bkg"]) == (1, 1)
+    assert all(math.isnan(change) for change in mad.delta_ap.values()), "a miss costs all, not 0"
+    poor = error_types(truth_of({1: [(1, *A)]}), found_of([(1, 0, 0, 10, 4, 0.9)]))
+    assert poor.delta_ap["Loc"] == pytest.approx(1)
+    assert [kind for kind, change in poor.delta_ap.items() if not math.isnan(change)] == ["Loc"]
+    half = error_types(truth_of({1: [(1, *A), (2, *FAR)]}), found_of([(1, *A, 0.9), (2, 40, 0, 5, 5, 0.9)]))
+    assert half.delta_ap["Bkg"] == pytest.approx(0), "the detector finds a cat"
+    assert math.isnan(half.per_class[2].delta_ap["Miss"]), "and no dog"
+    for result in (empty, dead, mad, poor, half):
         for prefix, one in [("", result), *((f"per_class.{k}.", v) for k, v in result.per_class.items())]:
             assert math.isnan(one.ap) == (f"{prefix}ap" in result.undefined)
             for error, value in one.delta_ap.items():

@@ -102,7 +102,10 @@ def reference(truths, detections, categories, fg=Fraction(1, 2), bg=Fraction(1, 
         return sum(aps) / len(aps) if aps else float("nan")
 
     ap = mean_ap()
-    return counts, ap, {fix: mean_ap(fix) - ap for fix in (*TYPES, "FalsePos", "FalseNeg")}
+    delta = {fix: mean_ap(fix) - ap for fix in (*TYPES, "FalsePos", "FalseNeg")}
+    if not any(d["hit"] for d in detections):  # a change is one only where a fix makes the first hit
+        delta = {fix: change if change > 0 else float("nan") for fix, change in delta.items()}
+    return counts, ap, delta
 
 
 def corners(box):

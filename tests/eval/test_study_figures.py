@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import math
+import time
 from typing import Any
 
+import numpy as np
 import pytest
+from scipy.stats import norm, t
 
 pytest.importorskip("pyarrow")
 import pyarrow as pa
 
 from dissect_eval._tide_fix import ERROR_TYPES, SPECIAL_TYPES
+from dissect_eval.plot import figure_bytes
 from dissect_eval.study import (
     StudyTables,
     class_bars,
     class_map,
     dose_curves,
     error_bars,
+    figures,
     head_maps,
     worst_variants,
 )
@@ -40,6 +46,8 @@ def tables(rows: list[dict[str, Any]], n_classes: int = 3) -> StudyTables:
             "value": each["AP"] - i / 1000,
             "baseline": 0.8,
             "difference": each["AP"] - i / 1000 - 0.8,
+            "low": each.get("class_low", math.nan),
+            "high": each.get("class_high", math.nan),
         }
         for each in variants
         for i in range(n_classes)
@@ -106,9 +114,16 @@ def test_error_types_and_worst_variants_say_what_they_leave_out() -> None:
     assert [each[0] for each in drawn.data.rows] == list(KINDS)
     assert drawn.data.rows[1][1:] == pytest.approx([0.1] * 5)
     worst = next(worst_variants(many, "AP"))
-    assert worst.caption == "The 15 of 20 variants that lose most of AP."
+    assert worst.caption.startswith(
+        "The 15 of 20 variants that lose most of AP. They were chosen on the same images"
+    )
+    assert "for all 20 variants together" in worst.caption
     assert worst.data.rows[0][0] == "v19"
-    assert worst.data.rows[0][1:] == pytest.approx((-0.49, -0.59, -0.39))
+    reach = 0.1 * norm.ppf(1 - 0.05 / 20 / 2) / norm.ppf(0.975)
+    assert worst.data.rows[0][1:] == pytest.approx((-0.49, -0.49 - reach, -0.49 + reach))
+    alone = next(worst_variants(tables([row("v", 0.5)]), "AP"))
+    assert alone.data.rows[0][1:] == pytest.approx((-0.3, -0.4, -0.2))
+    assert "chosen" not in alone.caption
 
 
 def test_points_of_a_curve_are_means_over_draws() -> None:
@@ -119,3 +134,189 @@ def test_points_of_a_curve_are_means_over_draws() -> None:
     assert set(numbers) == {0.0, 0.2, 0.4}
     assert numbers[0.2][3] == pytest.approx(0.55)
     assert [numbers[dose][6] for dose in (0.0, 0.2, 0.4)] == [0, 2, 2]
+
+
+def draws(dose: float, values: list[float], ablation: str = "heads", **more: Any) -> list[dict[str, Any]]:
+    return [
+        row(f"{ablation}/{dose}/{i}", value, ablation, dose=dose, repeat=i, **more)
+        for i, value in enumerate(values)
+    ]
+
+
+def test_two_draws_have_no_band_and_the_caption_says_what_was_drawn() -> None:
+    two = tables([*draws(0.2, [0.1, 0.7]), *draws(0.4, [0.2, 0.5])])
+    drawn = next(dose_curves(two, "AP"))
+    assert not drawn.figure.axes[0].collections, "no band"
+    assert all(math.isnan(low) for _, _, dose, _, low, *_ in drawn.data.rows if dose)
+    assert "2 random draws" in drawn.caption
+    assert "t interval" not in drawn.caption
+    three = next(dose_curves(tables([*draws(0.2, [0.5, 0.6, 0.7]), *draws(0.4, [0.2, 0.5])]), "AP"))
+    low, high = next(each[4:6] for each in three.data.rows if each[2] == 0.2)
+    reach = t.ppf(0.975, 2) * np.std([0.5, 0.6, 0.7], ddof=1) / 3**0.5
+    assert (low, high) == pytest.approx((0.6 - reach, 0.6 + reach))
+    assert "2 to 3 random draws" in three.caption
+    assert len(three.figure.axes[0].collections) == 1
+    assert "the 95 % t interval of the mean over draws" in three.caption
+    chosen = tables([row("a", 0.5, dose=0.2, repeat=0), row("b", 0.4, dose=0.4, repeat=0)])
+    told = next(dose_curves(chosen, "AP")).caption
+    assert "1 chosen set" in told
+    assert "draw" not in told
+
+
+def test_a_band_of_a_signed_metric_may_lie_below_zero() -> None:
+    def signed(dose: float, values: list[float]) -> list[dict[str, Any]]:
+        return [{**one, "giou": one["AP"], "giou_difference": one["AP"] - 0.8} for one in draws(dose, values)]
+
+    given = tables([*signed(0.2, [0.1, 0.2, 0.3]), *signed(0.4, [-0.3, -0.2, -0.1])])
+    given.summary[0]["giou"] = 0.8
+    rows = {each[2]: each for each in next(dose_curves(given, "giou")).data.rows}
+    assert rows[0.4][4] < rows[0.4][3] < rows[0.4][5] < 0.1
+
+
+def test_each_has_a_row_for_every_unit_and_only_draws_are_averaged() -> None:
+    heads = [
+        row(f"heads/head/each/l:{i}", 0.7 - i / 100, repeat=0, removed=[{"path": "l", "units": [i]}])
+        for i in range(24)
+    ]
+    study = tables([*heads, *draws(0.5, [0.5, 0.4], "shares")])
+    doses, units = class_map(study, "AP")
+    assert [each[0] for each in doses.data.rows] == ["shares, 50%"]
+    assert doses.data.rows[0][1] == pytest.approx(-0.35)
+    assert "2 random draws a row" in doses.caption
+    assert [each[0] for each in units.data.rows] == [f"l:{i}" for i in range(24)]
+    assert [each[1] for each in units.data.rows] == pytest.approx([-0.1 - i / 100 for i in range(24)])
+    assert "draw" not in units.caption
+    assert "one variant a row" in units.caption
+    assert not list(dose_curves(tables(heads), "AP"))
+
+
+def test_all_maps_of_a_metric_have_one_colour_scale() -> None:
+    places = [{"path": "l", "units": [i]} for i in range(3)]
+    study = tables(
+        [
+            *(row(f"small/{i}", 0.79 - i / 100, "small", removed=[p]) for i, p in enumerate(places)),
+            *(row(f"large/{i}", 0.5 - i / 10, "large", removed=[p]) for i, p in enumerate(places)),
+            *draws(0.5, [0.1, 0.2], "shares"),
+        ]
+    )
+    for show in ("difference", "ablated", "baseline"):
+        drawn = [*head_maps(study, "AP", show=show), *class_map(study, "AP", show=show)]
+        images = [one.figure.axes[0].images[0] for one in drawn]
+        assert len(images) == 5
+        assert len({image.get_clim() for image in images}) == 1
+        assert len({tuple(map(float, image.to_rgba(0.02))) for image in images}) == 1
+        assert all("one colour scale" in one.caption for one in drawn)
+        values = np.concatenate([np.ravel(image.get_array().compressed()) for image in images])
+        low, high = images[0].get_clim()
+        assert low <= values.min() <= values.max() <= high, "no value is beyond the colours"
+    image = next(head_maps(study, "AP")).figure.axes[0].images[0]
+    assert image.to_rgba(-0.038) != image.to_rgba(-0.187)
+
+
+def test_cells_that_may_be_zero_are_hatched_and_the_legend_says_so() -> None:
+    sure = row("sure", 0.7, removed=[{"path": "l", "units": [0]}], AP_low=-0.2, AP_high=-0.05)
+    unsure = row("unsure", 0.7, removed=[{"path": "l", "units": [1]}], AP_low=-0.2, AP_high=0.01)
+    drawn = next(head_maps(tables([sure, unsure]), "AP"))
+    (hatched,) = drawn.figure.axes[0].collections
+    assert [path.vertices[:, 0].mean().round() for path in hatched.get_paths()] == [1.0]
+    assert [text.get_text() for text in drawn.figure.legends[0].get_texts()] == ["95 % interval includes 0"]
+    assert "Hatched: the 95 % interval includes 0" in drawn.caption
+    calm = next(
+        head_maps(tables([sure, {**sure, "id": "b", "removed": [{"path": "l", "units": [1]}]}]), "AP")
+    )
+    assert not calm.figure.axes[0].collections
+    assert "No cell's 95 % interval includes 0." in calm.caption
+    bare = [{**each, "AP_low": math.nan, "AP_high": math.nan} for each in (sure, unsure)]
+    assert "without resamples" in next(head_maps(tables(bare), "AP")).caption
+
+
+def test_means_over_draws_are_unsure_where_draws_or_images_are() -> None:
+    ends = {"class_low": -0.1, "class_high": -0.001}
+    drawn = next(class_map(tables(draws(0.5, [0.75, 0.3, 0.7], **ends), 1), "AP"))
+    assert len(drawn.figure.axes[0].collections) == 1, "sure of each draw on these images, not of all draws"
+    assert "t interval over draws" in drawn.caption
+    narrow = next(class_map(tables(draws(0.5, [0.5, 0.51, 0.52], **ends), 1), "AP"))
+    assert not narrow.figure.axes[0].collections
+    wide = [*draws(0.5, [0.5, 0.51], **ends), *draws(0.6, [0.5, 0.51], class_low=-0.1, class_high=0.02)]
+    two = next(class_map(tables(wide, 1), "AP"))
+    (hatched,) = two.figure.axes[0].collections
+    assert [path.vertices[:, 1].mean().round() for path in hatched.get_paths()] == [1.0]
+    assert "t interval" not in two.caption
+
+
+def with_controls() -> StudyTables:
+    rows = []
+    for i in range(2):
+        place = [{"path": "l", "units": [i]}]
+        name = f"heads/head/each/l:{i}"
+        rows.append(row(name, 0.5 - i / 10, repeat=0, removed=place))
+        for k, value in enumerate((0.7, 0.6)):
+            rows.append(
+                row(f"{name}/control/{k}", value, kind="control", control_of=name, repeat=k, removed=place)
+            )
+    return tables(rows)
+
+
+def test_controls_stand_beside_their_variant_and_are_told_apart() -> None:
+    study = with_controls()
+    (heads,) = head_maps(study, "AP")
+    assert [each[0] for each in heads.data.rows] == ["l", "↳ random control"]
+    assert heads.data.rows[1][1:] == pytest.approx((-0.15, -0.15))
+    assert "mean over 2 random sets" in heads.caption
+    (classes,) = class_map(study, "AP")
+    assert [each[0] for each in classes.data.rows] == ["l:0", "↳ random control", "l:1", "↳ random control"]
+    worst = next(worst_variants(study, "AP"))
+    assert [each[0] for each in worst.data.rows] == ["heads/head/each/l:1", "heads/head/each/l:0"]
+    assert [text.get_text() for text in worst.figure.legends[0].get_texts()] == [
+        "ablation",
+        "its random controls",
+    ]
+    (squares,) = [
+        line for line in worst.figure.axes[0].get_lines() if line.get_label() == "its random controls"
+    ]
+    assert sorted(squares.get_xdata()) == pytest.approx([-0.2, -0.2, -0.1, -0.1])
+    errors = next(error_bars(study, "AP"))
+    assert errors.data.head == ("type of error", "baseline", "heads", "heads, random control")
+    assert "heads/head/each/l:1" in errors.caption, "the worst is an ablation, never a control"
+
+
+def test_controls_of_every_intervention_have_a_curve() -> None:
+    rows = [
+        one
+        for kind in ("zero", "mean")
+        for dose in (0.2, 0.4)
+        for one in (
+            row(f"{kind}/{dose}", 0.8 - dose, dose=dose, intervention=kind, repeat=0),
+            *draws(dose, [0.7, 0.6], kind="control", intervention=kind, control_of=f"{kind}/{dose}"),
+        )
+    ]
+    curves = {each[1] for each in next(dose_curves(tables(rows), "AP")).data.rows}
+    assert curves == {"zero", "mean", "zero: random control", "mean: random control"}
+
+
+def test_every_caption_says_of_how_many_images() -> None:
+    given = with_controls()
+    about = {**given.about, "n_images": 40, "n_truth": 107, "seed": 3}
+    study = StudyTables(about, given.summary, given.per_class, given.errors, [])
+    drawn = [*figures(study, "AP"), *class_bars(study, "AP", study.summary[1]["id"])]
+    assert {one.name for one in drawn} == {"units-heads", "worst", "classes-heads", "errors", "class-bars"}
+    for one in drawn:
+        assert "n = 40 images with 107 objects; 1 study seed (3)." in one.caption
+
+
+def test_error_types_of_a_detector_that_finds_nothing_are_not_numbers() -> None:
+    study = tables([row("dead", 0.0)])
+    study.errors[1] |= {f"d_{kind}": 0.0 for kind in KINDS}
+    drawn = next(error_bars(study, "AP"))
+    assert all(math.isnan(each[2]) for each in drawn.data.rows)
+    assert "n/a: undefined, as no detection is a hit" in drawn.caption
+    texts = [text.get_text() for axes in drawn.figure.axes for text in axes.texts]
+    assert texts.count("n/a") == len(KINDS)
+    assert "n/a" not in next(error_bars(tables([row("a", 0.5)]), "AP")).caption
+
+
+@pytest.mark.parametrize("kind", ["png", "svg", "pdf"])
+def test_two_runs_give_the_same_bytes(kind: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = [figure_bytes(one.figure, kind, dpi=40) for one in figures(with_controls(), "AP")]
+    monkeypatch.setattr(time, "time", lambda: 2e9)
+    assert [figure_bytes(one.figure, kind, dpi=40) for one in figures(with_controls(), "AP")] == first

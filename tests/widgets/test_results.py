@@ -117,9 +117,15 @@ def test_classes_show_difference_ablated_and_baseline(explorer: ResultsExplorer)
     pictures = {}
     for show in ("difference", "ablated", "baseline"):
         explorer.show.value = show
-        (one,) = explorer.model.figures()
-        pictures[show] = np.array(one.figure.axes[0].images[0].get_array())
-    np.testing.assert_allclose(pictures["ablated"] - pictures["baseline"], pictures["difference"], atol=1e-12)
+        doses, units = explorer.model.figures()
+        images = [one.figure.axes[0].images[0] for one in (doses, units)]
+        pictures[show] = [np.array(image.get_array()) for image in images]
+        assert images[0].get_clim() == images[1].get_clim(), "one colour scale for the page"
+        assert len(units.data.rows) == 6, "a row for each channel that is removed alone"
+    for ablated, baseline, difference in zip(
+        *(pictures[s] for s in ("ablated", "baseline", "difference")), strict=True
+    ):
+        np.testing.assert_allclose(ablated - baseline, difference, atol=1e-12)
     explorer.chosen.points.index = 0
     choice = explorer.model.choices()[0]
     assert (explorer.model.variant, explorer.model.category) == (choice.variant, choice.category)
@@ -165,11 +171,12 @@ def test_every_picture_has_its_own_numbers_and_a_chosen_class_its_detail(explore
             assert one.data.rows
             assert all(len(row) == len(one.data.head) for row in one.data.rows)
     explorer.view.value = "classes"
-    assert len(explorer.model.figures()) == 1
+    n_overviews = len(explorer.model.figures())
     explorer.chosen.next.click()
-    overview, detail = explorer.model.figures()
+    *overviews, detail = explorer.model.figures()
+    assert len(overviews) == n_overviews
     assert explorer.model.variant in detail.caption
-    assert overview.name != detail.name
+    assert detail.name not in {one.name for one in overviews}
 
 
 def test_pages_and_undefined_numbers(folder: Path) -> None:

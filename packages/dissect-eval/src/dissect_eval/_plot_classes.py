@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ._plot_style import HATCHES, line_style, new_figure, tidy
+from ._plot_style import HATCHES, legend_below, line_style, new_figure, tidy
 from .errors import SettingError
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def per_class_bars(
     axes.set_xlabel(metric_label)
     tidy(axes, "x")
     if n > 1:
-        figure.legend(loc="outside lower center", ncols=min(4, n), frameon=False)
+        legend_below(figure, *axes.get_legend_handles_labels())
     if title:
         axes.set_title(title)
     return figure

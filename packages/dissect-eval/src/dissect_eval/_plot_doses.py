@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ._dose_curve import Curve
-from ._plot_style import line_style, new_figure, reference_color, tidy
+from ._plot_style import legend_below, line_style, new_figure, reference_color, tidy
 from .errors import SettingError
 
 if TYPE_CHECKING:
@@ -153,14 +153,7 @@ def dose_response_grid(
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
     }
     keys = [label for label in [*labels, BASELINE, CHANCE] if label in handles]
-    figure.legend(
-        [handles[key] for key in keys],
-        keys,
-        loc="outside lower center",
-        ncols=min(3 if len(panels) == 1 else 4, len(keys)),
-        frameon=False,
-        handlelength=3,
-    )
+    legend_below(figure, [handles[key] for key in keys], keys, most=3 if len(panels) == 1 else 4)
     if title:
         figure.suptitle(title)
     return figure
@@ -178,7 +171,14 @@ def _draw(axes: Axes, curves: Mapping[str, Curve], labels: Sequence[str], baseli
         doses = np.asarray(curve.doses, dtype=np.float64)
         if curve.low is not None and curve.high is not None:
             low, high = np.asarray(curve.low, dtype=np.float64), np.asarray(curve.high, dtype=np.float64)
-            axes.fill_between(doses, low, high, color=style.color, alpha=0.18, linewidth=0)
+            known = np.isfinite(low + high)
+            linked = known[1:] & known[:-1]
+            if linked.any():
+                axes.fill_between(doses, low, high, color=style.color, alpha=0.18, linewidth=0)
+            # An interval without a neighbour has no width as a band: it is a bar.
+            alone = known & ~np.append(linked, False) & ~np.append(False, linked) & (low < high)
+            if alone.any():
+                axes.vlines(doses[alone], low[alone], high[alone], color=style.color, alpha=0.35, linewidth=4)
         if curve.points is not None:
             points = np.asarray(curve.points, dtype=np.float64)
             axes.plot(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from ._plot_style import HATCHES, line_style, new_figure, tidy
+from ._plot_style import HATCHES, is_dark, legend_below, line_style, new_figure, tidy
 from ._tide_fix import ERROR_TYPES, SPECIAL_TYPES
 from .errors import SettingError
 
@@ -50,6 +50,7 @@ class HasErrorTypes(Protocol):
 def error_type_bars(
     errors: HasErrorTypes | Mapping[str, HasErrorTypes],
     *,
+    controls: Mapping[str, HasErrorTypes] | None = None,
     title: str | None = None,
     figure: Figure | None = None,
 ) -> Figure:
@@ -60,6 +61,8 @@ def error_type_bars(
     errors : ErrorTypes or mapping of str to ErrorTypes
         From `error_types`, alone or by label, such as baseline and ablated. What is NaN gets no bar but the
         mark "n/a".
+    controls : mapping of str to ErrorTypes, optional
+        By a label of `errors`, the random control of that series: hollow bars right below it.
     title : str, optional
         Above the plot.
     figure : matplotlib.figure.Figure, optional
@@ -73,7 +76,8 @@ def error_type_bars(
     Raises
     ------
     SettingError
-        If there is no series, or series differ in their foreground or background threshold.
+        If there is no series, a control belongs to none, or series differ in their foreground or background
+        threshold.
     MissingExtraError
         If matplotlib is not installed.
 
@@ -89,36 +93,49 @@ def error_type_bars(
     ... )
     >>> found = Detections.from_arrays([([[0, 0, 10, 4]], [0.9], [0])], [1], [1])
     >>> figure = error_type_bars(error_types(truth, found))
-    >>> [round(float(bar.get_width()), 3) for bar in figure.axes[0].patches]
-    [0.0, 1.0, 0.0, 0.0, 0.0, 0.0]
+    >>> [text.get_text() for text in figure.axes[0].texts]  # nothing is found unless boxes are better placed
+    ['n/a', '1.000', 'n/a', 'n/a', 'n/a', 'n/a']
     """
     series = dict(errors) if isinstance(errors, Mapping) else {"": errors}
     if not series:
         raise SettingError("`errors` must hold at least one series.")
-    settings = {(one.foreground, one.background) for one in series.values()}
+    controls = controls or {}
+    if stray := sorted(controls.keys() - series.keys()):
+        raise SettingError(
+            f"`controls` must be of series in `errors`, got {stray}. Series are {list(series)}."
+        )
+    settings = {(one.foreground, one.background) for one in (*series.values(), *controls.values())}
     if len(settings) > 1:
         raise SettingError(
             f"`errors` must have one foreground and background threshold, got {sorted(settings)}. "
             "Numbers at different thresholds do not compare."
         )
-    n = len(series)
-    per_type = max(0.34, 0.22 * n)
+    # Of each bar: its label, numbers, style, and whether it is a control.
+    bars = []
+    for i, (label, one) in enumerate(series.items()):
+        bars.append((label, one, i, False))
+        if label in controls:
+            bars.append((f"{label}: random control" if label else "random control", controls[label], i, True))
+    n = len(bars)
+    per_type = max(0.34, 0.2 * n)
     figure = new_figure(figure, (6.4, 1.6 + 8 * per_type))
     panels = figure.subplots(2, 1, sharex=True, height_ratios=[len(ERROR_TYPES), len(SPECIAL_TYPES)])
     height = 0.8 / n
+    edge = "#1B1B1B" if is_dark() else "white"
     for axes, names in zip(panels, (ERROR_TYPES, SPECIAL_TYPES), strict=True):
         places = np.arange(len(names))
-        for i, (label, one) in enumerate(series.items()):
+        for k, (label, one, i, is_control) in enumerate(bars):
             values = np.array([one.delta_ap[name] for name in names])
-            at = places - 0.4 + (i + 0.5) * height
+            at = places - 0.4 + (k + 0.5) * height
+            color = line_style(i).color
             axes.barh(
                 at,
                 np.nan_to_num(values, nan=0.0),
-                height=height,
-                color=line_style(i).color,
-                hatch=HATCHES[i % len(HATCHES)],
-                edgecolor="white",
-                linewidth=0.5,
+                height=height * (0.8 if is_control else 1.0),
+                color="none" if is_control else color,
+                hatch="" if is_control else HATCHES[i % len(HATCHES)],
+                edgecolor=color if is_control else edge,
+                linewidth=1.2 if is_control else 0.5,
                 label=label,
             )
             for y, value in zip(at, values, strict=True):
@@ -134,8 +151,7 @@ def error_type_bars(
     panels[1].set_xlim(left=0)
     panels[1].set_xlabel(f"ΔAP at IoU {foreground:g} if fixed")
     if n > 1:
-        handles, labels = panels[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=min(3, n), frameon=False)
+        legend_below(figure, *panels[0].get_legend_handles_labels(), most=3)
     if title:
         panels[0].set_title(title)
     return figure

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from ._plot_style import new_figure
+from ._plot_style import legend_below, new_figure
 from .errors import SettingError
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.colors import Normalize
     from matplotlib.figure import Figure
 
 __all__ = ["value_heatmap"]
@@ -19,6 +21,10 @@ __all__ = ["value_heatmap"]
 NUMBERS_UP_TO = 150
 NUMBERED_COLUMNS = 30
 """Cells that still have room for their number."""
+NAMED_ROWS = 48
+"""Rows that are high enough for a name of usual size."""
+UNDEFINED = "#BBBBBB"
+HATCH = "#808080"
 
 
 def value_heatmap(
@@ -28,6 +34,11 @@ def value_heatmap(
     *,
     value_label: str,
     diverging: bool = True,
+    limits: tuple[float, float] | None = None,
+    scale: Literal["linear", "sqrt"] = "linear",
+    unsure: ArrayLike | None = None,
+    unsure_label: str = "interval includes 0",
+    undefined_label: str = "undefined",
     row_label: str | None = None,
     column_label: str | None = None,
     title: str | None = None,
@@ -45,6 +56,16 @@ def value_heatmap(
         What the colours show, beside the colour bar.
     diverging : bool
         Two hues around 0, as for differences: blue above, orange below. Else one hue from the least value on.
+    limits : tuple of float, optional
+        Ends of the colours, for maps that are to be compared; by default those of `values`.
+    scale : {"linear", "sqrt"}
+        How colours go with values; "sqrt" tells small values apart beside large ones, on both sides of 0.
+    unsure : array-like of bool, shape (R, C), optional
+        Cells to hatch, such as those that may well be 0.
+    unsure_label : str
+        What the hatching means, in the legend.
+    undefined_label : str
+        What grey means, in the legend.
     row_label, column_label : str, optional
         What rows and columns are.
     title : str, optional
@@ -59,7 +80,8 @@ def value_heatmap(
     Raises
     ------
     SettingError
-        If there are not as many names as rows and columns, or nothing to show.
+        If there are not as many names as rows and columns, nothing to show, `unsure` has another shape, `limits`
+        are no interval, or `scale` is unknown.
     MissingExtraError
         If matplotlib is not installed.
 
@@ -75,30 +97,23 @@ def value_heatmap(
             f"`values` must have shape ({len(rows)}, {len(columns)}), a row for each of `rows` and a column for each "
             f"of `columns`, got {array.shape}."
         )
+    hatched = np.zeros(array.shape, dtype=np.bool_) if unsure is None else np.asarray(unsure, dtype=np.bool_)
+    if hatched.shape != array.shape:
+        raise SettingError(f"`unsure` must have the shape of `values`, {array.shape}, got {hatched.shape}.")
+    hatched = hatched & np.isfinite(array)
     from matplotlib import colormaps
-    from matplotlib.colors import Normalize
 
     n_rows, n_columns = array.shape
     cell = 0.62 if n_columns <= NUMBERED_COLUMNS else 0.17  # an overview, where there are many
-    size = (2.9 + 0.075 * max(map(len, rows)) + max(cell * n_columns, 2.0), 1.6 + max(0.34 * n_rows, 0.9))
+    height = 0.34 if n_rows <= NAMED_ROWS else 0.17
+    names = 0.075 if n_rows <= NAMED_ROWS else 0.055
+    size = (2.9 + names * max(map(len, rows)) + max(cell * n_columns, 2.0), 1.9 + max(height * n_rows, 0.9))
     figure = new_figure(figure, size)
     axes = figure.subplots()
-    known = array[np.isfinite(array)]
-    if diverging:
-        reach = float(np.abs(known).max()) if known.size else 0.0
-        scale, name = Normalize(-(reach or 1.0), reach or 1.0), "PuOr"
-    else:
-        low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 1.0)
-        if low == high:  # one value alone says nothing without 0
-            low, high = (min(low, 0.0), max(high, 0.0)) if low else (0.0, 1.0)
-        scale, name = Normalize(low, high), "Blues"
+    norm = _norm(array, diverging, limits, scale)
     # Grey for what is undefined: white is a value of the diverging colours.
-    image = axes.imshow(
-        np.ma.masked_invalid(array),
-        cmap=colormaps[name].with_extremes(bad="#BBBBBB"),
-        norm=scale,
-        aspect="auto",
-    )
+    colors = colormaps["PuOr" if diverging else "Blues"].with_extremes(bad=UNDEFINED)
+    image = axes.imshow(np.ma.masked_invalid(array), cmap=colors, norm=norm, aspect="auto")
     steep = max(map(len, columns)) > 4 and n_columns > 3
     if n_columns <= NUMBERED_COLUMNS:
         axes.set_xticks(
@@ -106,29 +121,20 @@ def value_heatmap(
         )
     else:
         axes.set_xticks(range(n_columns), columns, rotation=90, fontsize=7)
-    axes.set_yticks(range(n_rows), rows)
+    axes.set_yticks(range(n_rows), rows, fontsize=None if n_rows <= NAMED_ROWS else 7)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     axes.set_xticks(np.arange(n_columns + 1) - 0.5, minor=True)
     axes.set_yticks(np.arange(n_rows + 1) - 0.5, minor=True)
     axes.grid(which="minor", color="white", linewidth=1)
     axes.tick_params(which="minor", length=0)
+    _hatch(axes, hatched)
     if array.size <= NUMBERS_UP_TO and n_columns <= NUMBERED_COLUMNS:
-        for (row, column), value in np.ndenumerate(array):
-            if np.isfinite(value):
-                dark = abs(float(scale(value)) - 0.5) > 0.32 if diverging else float(scale(value)) > 0.6
-                sign = "+" if diverging and value > 0 else ""
-                text = f"{sign}{value:.3f}".replace("-", "\N{MINUS SIGN}")
-                axes.text(
-                    column,
-                    row,
-                    text,
-                    ha="center",
-                    va="center",
-                    fontsize=8,
-                    color="white" if dark else "black",
-                )
-    figure.colorbar(image, ax=axes, label=value_label, fraction=0.05, pad=0.02)
+        _number(axes, array, hatched, diverging)
+    bar = figure.colorbar(image, ax=axes, label=value_label, fraction=0.05, pad=0.02)
+    if scale == "sqrt":
+        _set_ticks(bar, norm, diverging)
+    _legend(figure, hatched, array, unsure_label, undefined_label)
     if row_label:
         axes.set_ylabel(row_label)
     if column_label:
@@ -136,3 +142,87 @@ def value_heatmap(
     if title:
         axes.set_title(title)
     return figure
+
+
+def _norm(
+    values: NDArray[np.float64], diverging: bool, limits: tuple[float, float] | None, scale: str
+) -> Normalize:
+    """How values become shares of the colours."""
+    from matplotlib.colors import FuncNorm, Normalize
+
+    if scale not in ("linear", "sqrt"):
+        raise SettingError(f"`scale` must be 'linear' or 'sqrt', got {scale!r}.")
+    if limits is not None and not limits[0] < limits[1]:
+        raise SettingError(f"`limits` must be (low, high) with low < high, got {limits}.")
+    known = values[np.isfinite(values)]
+    low, high = limits or ((float(known.min()), float(known.max())) if known.size else (0.0, 1.0))
+    if diverging:
+        reach = max(abs(low), abs(high)) or 1.0
+        low, high = -reach, reach
+    elif low == high:  # one value alone says nothing without 0
+        low, high = (min(low, 0.0), max(high, 0.0)) if low else (0.0, 1.0)
+    if scale == "linear":
+        return Normalize(low, high)
+    return FuncNorm((lambda x: np.sign(x) * np.sqrt(np.abs(x)), lambda y: np.sign(y) * y**2), low, high)
+
+
+def _hatch(axes: Axes, hatched: NDArray[np.bool_]) -> None:
+    """Hatch cells, all of them as one collection: there may be thousands."""
+    from matplotlib.collections import PolyCollection
+
+    square = np.array([[-0.5, -0.5], [0.5, -0.5], [0.5, 0.5], [-0.5, 0.5]])
+    places = np.argwhere(hatched)[:, ::-1]
+    if len(places):
+        cells = PolyCollection(
+            list(places[:, None] + square), facecolors="none", edgecolors=HATCH, linewidths=0, hatch="///"
+        )
+        axes.add_collection(cells, autolim=False)
+
+
+def _number(axes: Axes, values: NDArray[np.float64], hatched: NDArray[np.bool_], diverging: bool) -> None:
+    """Write each cell's value into it, in black or white, whichever is read more easily."""
+    (image,) = axes.images
+    for (row, column), value in np.ndenumerate(values):
+        if not np.isfinite(value):
+            continue
+        color = image.to_rgba(value)
+        bright = float(np.dot(color[:3], (0.299, 0.587, 0.114)))
+        sign = "+" if diverging and value > 0 else ""
+        axes.text(
+            column,
+            row,
+            f"{sign}{value:.3f}".replace("-", "\N{MINUS SIGN}"),
+            ha="center",
+            va="center",
+            fontsize=8,
+            color="black" if bright > 0.5 else "white",
+            # Numbers are read on their cell's colour, not on the hatching.
+            bbox={"facecolor": color, "edgecolor": "none", "pad": 1.0} if hatched[row, column] else None,
+        )
+
+
+def _set_ticks(bar: Any, norm: Normalize, diverging: bool) -> None:
+    """Marks at even steps of the colours, by their values."""
+    steps = np.linspace(0, 1, 9 if diverging else 5)
+    ticks = np.asarray(norm.inverse(steps), dtype=np.float64)
+    bar.set_ticks(ticks, labels=[f"{tick:.2g}".replace("-", "\N{MINUS SIGN}") for tick in ticks])
+    bar.ax.minorticks_off()
+
+
+def _legend(
+    figure: Figure,
+    hatched: NDArray[np.bool_],
+    values: NDArray[np.float64],
+    unsure_label: str,
+    undefined_label: str,
+) -> None:
+    """Say what hatched and grey cells are, where there are any."""
+    from matplotlib.patches import Patch
+
+    shown: dict[str, Any] = {}
+    if hatched.any():
+        shown[unsure_label] = Patch(facecolor="#F4F4F4", edgecolor=HATCH, hatch="///", linewidth=0)
+    if not np.isfinite(values).all():
+        shown[undefined_label] = Patch(facecolor=UNDEFINED, edgecolor="none")
+    if shown:
+        legend_below(figure, list(shown.values()), list(shown))

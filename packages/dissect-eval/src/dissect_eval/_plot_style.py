@@ -1,8 +1,10 @@
-"""What all plots share: colours safe for colour-blind eyes, and a figure without pyplot."""
+"""What all plots share: colours safe for colour-blind eyes, a figure without pyplot, and its bytes."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, NamedTuple
+import io
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from .errors import MissingExtraError, SettingError
 
@@ -10,7 +12,17 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["HATCHES", "LineStyle", "is_dark", "line_style", "new_figure", "reference_color", "tidy"]
+__all__ = [
+    "HATCHES",
+    "LineStyle",
+    "figure_bytes",
+    "is_dark",
+    "legend_below",
+    "line_style",
+    "new_figure",
+    "reference_color",
+    "tidy",
+]
 
 OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<")
@@ -45,6 +57,67 @@ def new_figure(figure: Figure | None, size: tuple[float, float]) -> Figure:
         raise SettingError(f"`figure` must be a matplotlib Figure, got {type(figure).__name__}.")
     figure.clear()
     return figure
+
+
+def figure_bytes(figure: Figure, kind: Literal["png", "svg", "pdf", "jpeg"], *, dpi: float = 150) -> bytes:
+    """Return a figure as the content of a file: equal figures give equal bytes.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+    kind : {"png", "svg", "pdf", "jpeg"}
+        Format of the file.
+    dpi : float
+        Pixels per inch, of what is drawn as pixels.
+
+    Returns
+    -------
+    bytes
+        Without a date, and with names inside that do not change from run to run.
+
+    Raises
+    ------
+    SettingError
+        If `kind` is none of these.
+
+    Examples
+    --------
+    >>> from dissect_eval.plot import value_heatmap
+    >>> first, second = (value_heatmap([[0.1]], ["a"], ["b"], value_label="AP") for _ in range(2))
+    >>> figure_bytes(first, "svg") == figure_bytes(second, "svg")
+    True
+    """
+    import matplotlib as mpl
+
+    undated: dict[str, dict[str, Any]] = {
+        "png": {},
+        "svg": {"Date": None},
+        "pdf": {"CreationDate": None},
+        "jpeg": {},
+    }
+    if kind not in undated:
+        raise SettingError(f"`kind` must be one of {', '.join(undated)}, got {kind!r}.")
+    sink = io.BytesIO()
+    # Names of an SVG's parts are hashes with this salt, which is random if it is not set.
+    with mpl.rc_context({"svg.hashsalt": "deep-dissect"}):
+        figure.savefig(sink, format=kind, dpi=dpi, metadata=undated[kind] or None)
+    return sink.getvalue()
+
+
+def legend_below(figure: Figure, handles: Sequence[Any], labels: Sequence[str], *, most: int = 4) -> None:
+    """Put a legend below all axes, in as many columns as the figure's width has room for."""
+    # An average letter of ten points is about 0.085 inches wide; handle and gaps take 0.75 inches of each column.
+    widest = 0.75 + 0.085 * max(map(len, labels), default=0)
+    columns = max(1, min(most, len(labels), int(figure.get_figwidth() / widest)))
+    figure.legend(
+        handles,
+        labels,
+        loc="outside lower center",
+        ncols=columns,
+        frameon=False,
+        handlelength=2.6,
+        fontsize=9,
+    )
 
 
 def is_dark() -> bool:

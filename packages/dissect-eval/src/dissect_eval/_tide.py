@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
 __all__ = ["ClassErrors", "ErrorTypes", "error_types"]
 
+NO_TRUTH = "no truth to be found"
+NOTHING_FOUND = "no detection is a hit, and to fix these errors alone makes none"
+NOTHING_REMAINS = "neither truth nor detections remain once these errors are fixed"
+
 
 def error_types(
     truth: GroundTruth,
@@ -84,10 +88,13 @@ def error_types(
     category left with neither truth nor detections by a fix leaves the average; one left with detections
     alone has AP 0. The best 100 detections per image *and category* take part, so that `ap` is COCO's.
 
-    TIDE's own code, tidecv 1.0.1, gives the same counts, and the same AP up to rounding, except that it takes
-    100 detections per image (the same for a detector that gives no more), has AP 0 of categories without
-    truth in its mean, counts excused detections among the errors, rounds the recalls at which precision is
-    sampled differently from COCO, and lets an IoU exactly at a threshold be on either side.
+    Where no detection is a hit and a fix alone makes none, AP is 0 before and after. That says nothing about what
+    these errors cost, least of all that no object is missed: the change is NaN, of the detector and of a category.
+
+    TIDE's own code, tidecv 1.0.1, gives the same counts, and the same AP up to rounding, except that it has 0
+    where nothing is found, takes 100 detections per image (the same for a detector that gives no more), has AP 0
+    of categories without truth in its mean, counts excused detections among the errors, rounds the recalls at which
+    precision is sampled differently from COCO, and lets an IoU exactly at a threshold be on either side.
 
     References
     ----------
@@ -128,7 +135,7 @@ def error_types(
     before = ap_before(found, len(categories))
     after = {error: ap_fixed(found, error, len(categories)) for error in (*ERROR_TYPES, *SPECIAL_TYPES)}
     ap = _mean(before)
-    delta_ap = {error: _mean(values) - ap for error, values in after.items()}
+    delta_ap = {error: _gain(ap, _mean(values)) for error, values in after.items()}
     per_class = _per_class(found, categories, before, after)
     n_excused = int((found.kind == EXCUSED).sum())
     return ErrorTypes(
@@ -173,7 +180,7 @@ def _per_class(
             n_false_negatives=n_lost[k],
             counts={error: errors[error][k] for error in ERROR_TYPES},
             ap=float(before[k]),
-            delta_ap={error: float(values[k] - before[k]) for error, values in after.items()},
+            delta_ap={error: _gain(float(before[k]), float(values[k])) for error, values in after.items()},
         )
         for k, category in enumerate(categories)
     }
@@ -184,20 +191,23 @@ def _mean(values: NDArray[np.float64]) -> float:
     return float(defined.mean()) if len(defined) else float("nan")
 
 
+def _gain(before: float, after: float) -> float:
+    """AP gained by a fix; NaN where nothing is found before or after: 0 would say that the errors cost nothing."""
+    return float("nan") if before == 0 and not after > 0 else after - before
+
+
 def _reasons(
     ap: float, delta_ap: Mapping[str, float], per_class: Mapping[int, ClassErrors]
 ) -> dict[str, str]:
-    nothing = "neither truth nor detections remain once these errors are fixed"
     undefined: dict[str, str] = {}
     results = {"": (ap, delta_ap)} | {
         f"per_class.{k}.": (one.ap, one.delta_ap) for k, one in per_class.items()
     }
     for prefix, (before, deltas) in results.items():
         if np.isnan(before):
-            undefined[f"{prefix}ap"] = "no truth to be found"
+            undefined[f"{prefix}ap"] = NO_TRUTH
+        reason = NO_TRUTH if np.isnan(before) else NOTHING_FOUND if before == 0 else NOTHING_REMAINS
         for error, value in deltas.items():
             if np.isnan(value):
-                undefined[f"{prefix}delta_ap.{error}"] = (
-                    "no truth to be found" if np.isnan(before) else nothing
-                )
+                undefined[f"{prefix}delta_ap.{error}"] = reason
     return undefined

@@ -57,7 +57,8 @@ class ErrorTypes:
         the AP50 of `coco_ap`.
     delta_ap : mapping of str to float
         AP with all errors of that type fixed, and of no other, less `ap`. These do not add up to 1 − `ap`.
-        ``FalsePos`` and ``FalseNeg`` are TIDE's special types: no false positives, and no false negatives.
+        ``FalsePos`` and ``FalseNeg`` are TIDE's special types: no false positives, and no false negatives. NaN
+        where no detection is a hit and a fix makes none.
     per_class : mapping of int to ClassErrors
         Every category of the ground truth by its id.
     n_truth, n_detections, n_true_positives, n_false_negatives : int

@@ -10,6 +10,7 @@ from ._plot_curves import precision_recall
 from ._plot_doses import dose_response, dose_response_grid
 from ._plot_errors import error_type_bars
 from ._plot_heatmap import value_heatmap
+from ._plot_style import figure_bytes
 
 __all__ = [
     "Curve",
@@ -17,6 +18,7 @@ __all__ = [
     "dose_response",
     "dose_response_grid",
     "error_type_bars",
+    "figure_bytes",
     "per_class_bars",
     "precision_recall",
     "value_heatmap",

@@ -7,10 +7,13 @@ pictures the extra ``plot``.
 from ._changes import ImageHits, image_hits
 from ._compare import Comparison, compare
 from ._examples import Example, examples
-from ._figures import dose_curves, figures, head_maps, worst_variants
-from ._figures_classes import class_bars, class_map, class_values, error_bars, variant_groups
+from ._figures import dose_curves, figures, worst_variants
+from ._figures_classes import class_bars, error_bars
+from ._figures_maps import class_map, head_maps
 from ._figures_queries import displacement_map, query_map
 from ._found import TRUTH, FlatDetections, ImageBoxes, StudyDetections, kept_truth, truth_file
+from ._groups import variant_groups
+from ._maps import class_values
 from ._measure import StudyResults, measure
 from ._named import FigureData, NamedFigure, title_of, with_no_ops
 from ._pictures import read_pixels, side_by_side

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal
 
 import numpy as np
+from scipy import special
 
 from .._dose_curve import Curve
 from .._intervals import summarize_repeats
 from .._plot_doses import dose_response_grid
-from .._plot_heatmap import value_heatmap
-from .._plot_style import reference_color, tidy
+from .._plot_style import legend_below, reference_color, tidy
 from ..errors import SettingError
-from ._figures_classes import class_map, error_bars
+from ._captions import confidence_of, draws_text, joined, measured_on, resamples
+from ._figures_classes import error_bars
+from ._figures_maps import class_map, head_maps
+from ._groups import DRAWS_FOR_A_BAND, Group, controls_of, groups_of
 from ._named import FigureData, NamedFigure, short, title_of, with_no_ops
 from ._settings import DEFAULT_METRIC
 from ._tables import StudyTables
+
+SIGNED = ("giou", "matched_giou")
+"""Metrics that go from -1 to 1; all others go from 0 to 1."""
+WORST_AT_MOST = 15
 
 
 def figures(tables: StudyTables, metric: str = DEFAULT_METRIC) -> Iterator[NamedFigure]:
@@ -43,24 +48,28 @@ def figures(tables: StudyTables, metric: str = DEFAULT_METRIC) -> Iterator[Named
 
 def dose_curves(tables: StudyTables, metric: str) -> Iterator[NamedFigure]:
     """A metric against the dose, a panel for each ablation that has several doses."""
-    rows = tables.summary
-    baseline = rows[0][metric]
-    panels: dict[str, dict[str, Curve]] = {}
-    several = len({row["intervention"] for row in rows[1:]}) > 1
-    groups: dict[tuple[str, str, str], list[Mapping[str, Any]]] = {}
-    for row in rows[1:]:
-        groups.setdefault((row["ablation"], row["kind"], row["intervention"]), []).append(row)
-    for (ablation, kind, intervention), members in groups.items():
-        doses = sorted({row["dose"] for row in members})
-        # One variant for each unit is no sweep over doses, nor is one draw.
-        if len(doses) < 2:
-            continue
-        by_dose = {dose: [row[metric] for row in members if row["dose"] == dose] for dose in doses}
-        label = "random control" if kind == "control" else intervention if several else "ablated"
-        panels.setdefault(ablation, {})[with_no_ops(label, members)] = _curve(by_dose, baseline)
-    if not panels:
+    baseline = tables.summary[0][metric]
+    several = len({row["intervention"] for row in tables.summary[1:]}) > 1
+    curves: dict[tuple[str, str], list[Group]] = {}
+    for group in groups_of(tables):
+        label = group.intervention if several else "ablated" if group.kind == "ablation" else ""
+        if group.kind == "control":
+            label = f"{label}{': ' if label else ''}random control"
+        curves.setdefault((group.ablation, label), []).append(group)
+    # One variant for each unit is no sweep over doses, nor is one dose.
+    swept = {
+        key: sorted(groups, key=lambda group: group.dose)
+        for key, groups in curves.items()
+        if len(groups) > 1 and all(group.are_draws or len(group.rows) == 1 for group in groups)
+    }
+    if not swept:
         return
-    chance = rows[0].get(f"{metric}_chance")
+    confidence = confidence_of(tables)
+    panels: dict[str, dict[str, Curve]] = {}
+    for (ablation, label), groups in swept.items():
+        name = with_no_ops(label, [row for group in groups for row in group.rows])
+        panels.setdefault(ablation, {})[name] = _curve(groups, metric, baseline, confidence)
+    chance = tables.summary[0].get(f"{metric}_chance")
     figure = dose_response_grid(
         panels,
         metric_label=title_of(metric),
@@ -68,22 +77,49 @@ def dose_curves(tables: StudyTables, metric: str) -> Iterator[NamedFigure]:
         chance=dict.fromkeys(panels, chance) if chance is not None and math.isfinite(chance) else None,
         columns=2 if len(panels) == 4 else min(3, len(panels)),
     )
-    confidence = float(tables.about["settings"].get("confidence", 0.95))
-    yield NamedFigure(
-        "dose-response",
-        f"{title_of(metric)} against the share of units that are removed: mean over random draws, each draw as a small "
-        f"mark, and the {confidence:.0%} t interval of the mean as a band.",
-        figure,
-        FigureData(
-            ("ablation", "curve", "dose", "mean", "low", "high", "draws"),
-            tuple(
-                (ablation, label, *numbers)
-                for ablation, curves in panels.items()
-                for label, one in curves.items()
-                for numbers in _numbers(one)
-            ),
+    data = FigureData(
+        ("ablation", "curve", "dose", "mean", "low", "high", "draws"),
+        tuple(
+            (ablation, label, *numbers)
+            for ablation, curves in panels.items()
+            for label, one in curves.items()
+            for numbers in _numbers(one)
         ),
     )
+    caption = joined(
+        (
+            f"{title_of(metric)} against the share of units that are removed.",
+            _behind_points(swept),
+            _spread(swept, f"{confidence:.0%}".replace("%", " %")),
+            measured_on(tables),
+        )
+    )
+    yield NamedFigure("dose-response", caption, figure, data)
+
+
+def _behind_points(swept: Mapping[tuple[str, str], Sequence[Group]]) -> str:
+    """How many draws a point is of, curve by curve where they differ."""
+    by_text: dict[str, list[str]] = {}
+    for (ablation, label), groups in swept.items():
+        name = ablation if label == "ablated" else f"{ablation}, {label}"
+        by_text.setdefault(draws_text(groups), []).append(name)
+    if len(by_text) == 1:
+        return f"A point: {next(iter(by_text))}."
+    told = [f"{text} ({', '.join(names)})" for text, names in by_text.items()]
+    return f"A point: {'; '.join(told)}."
+
+
+def _spread(swept: Mapping[tuple[str, str], Sequence[Group]], sure: str) -> str:
+    """What small marks and bands are, as far as there are any."""
+    drawn = [len(group.rows) for groups in swept.values() for group in groups if group.are_draws]
+    most = max(drawn, default=0)
+    if most < 2:
+        return ""
+    marks = "Small marks are single draws, the line goes through their means"
+    if most < DRAWS_FOR_A_BAND:
+        return f"{marks}; a band needs {DRAWS_FOR_A_BAND} draws or more."
+    few = f", where there are {DRAWS_FOR_A_BAND} or more" if min(drawn) < DRAWS_FOR_A_BAND else ""
+    return f"{marks}; the band is the {sure} t interval of the mean over draws, on these images{few}."
 
 
 def _numbers(curve: Curve) -> list[tuple[object, ...]]:
@@ -95,72 +131,25 @@ def _numbers(curve: Curve) -> list[tuple[object, ...]]:
     return list(zip(*columns, draws, strict=True))
 
 
-def _curve(by_dose: Mapping[float, Sequence[float]], baseline: float) -> Curve:
-    most = max(map(len, by_dose.values()))
-    doses, values, low, high, points = [0.0], [baseline], [baseline], [baseline], [[math.nan] * most]
-    for dose, found in by_dose.items():
-        summary = summarize_repeats(found)
-        spread = summary.n > 1
-        doses.append(dose)
-        values.append(summary.mean)
-        low.append(max(0.0, summary.low) if spread else summary.mean)
-        high.append(min(1.0, summary.high) if spread else summary.mean)
-        points.append([*found, *[math.nan] * (most - len(found))])
-    if doses[1] == 0:  # a dose that rounds to no unit
-        doses, values, low, high, points = (each[1:] for each in (doses, values, low, high, points))  # type: ignore[assignment]
-    return Curve(doses, values, low, high, points)
-
-
-def head_maps(
-    tables: StudyTables, metric: str, *, show: Literal["difference", "ablated", "baseline"] = "difference"
-) -> Iterator[NamedFigure]:
-    """One map of blocks by units for each ablation that takes out single heads, levels or points."""
-    rows = tables.summary
-    column = f"{metric}_difference" if show == "difference" else metric
-    found: dict[tuple[str, str], dict[tuple[str, int], float]] = {}
-    still: dict[tuple[str, str], int] = {}
-    removed = {row["id"]: row["removed"] for row in rows if row.get("removed")}
-    for row in rows[1:]:
-        places = removed.get(row["id"], [])
-        single = len(places) == 1 and len(places[0]["units"]) == 1
-        if row["kind"] == "ablation" and single and row["unit"] in ("head", "level", "point"):
-            place = places[0]
-            key = row["ablation"], row["intervention"]
-            value = (rows[0] if show == "baseline" else row)[column]
-            if row.get("no_op"):
-                value, still[key] = math.nan, still.get(key, 0) + 1
-            found.setdefault(key, {})[place["path"], place["units"][0]] = value
-    several = len({intervention for _, intervention in found}) > 1
-    for (ablation, intervention), cells in found.items():
-        paths = list(dict.fromkeys(path for path, _ in cells))
-        units = sorted({unit for _, unit in cells})
-        if len(cells) < 2:
-            continue
-        values = [[cells.get((path, unit), math.nan) for unit in units] for path in paths]
-        name = f"{ablation}: {intervention}" if several else ablation
-        figure = value_heatmap(
-            values,
-            paths,
-            [str(unit) for unit in units],
-            value_label=f"change of {title_of(metric)}" if show == "difference" else title_of(metric),
-            diverging=show == "difference",
-            column_label="unit removed",
-            title=name,
-        )
-        caption = {
-            "difference": f"change of {title_of(metric)} when one unit alone is removed. Orange is a loss.",
-            "ablated": f"{title_of(metric)} when one unit alone is removed.",
-            "baseline": f"{title_of(metric)} of the whole model, whatever unit is removed then.",
-        }[show]
-        if n := still.get((ablation, intervention)):
-            caption += f" Grey: {n} variant{'s' if n > 1 else ''} that changed nothing."
-        table = tuple((path, *cells) for path, cells in zip(paths, values, strict=True))
-        data = FigureData(("block", *(f"unit {unit}" for unit in units)), table)
-        yield NamedFigure(_file(f"units-{name}"), f"{name}: {caption}", figure, data)
+def _curve(groups: Sequence[Group], metric: str, baseline: float, confidence: float) -> Curve:
+    """Means over draws from dose 0, the baseline, on; with a band where there are draws enough, or nothing to draw."""
+    most = max(len(group.rows) for group in groups)
+    least, greatest = (-1.0, 1.0) if metric in SIGNED else (0.0, 1.0)
+    points = [] if groups[0].dose == 0 else [(0.0, baseline, baseline, baseline, [math.nan] * most)]
+    for group in groups:
+        values = [row[metric] for row in group.rows]
+        summary = summarize_repeats(values, confidence)
+        low, high = math.nan, math.nan
+        if summary.n >= DRAWS_FOR_A_BAND:
+            low, high = max(least, summary.low), min(greatest, summary.high)
+        elif group.dose in (0, 1):  # nothing is left to chance
+            low, high = summary.mean, summary.mean
+        points.append((group.dose, summary.mean, low, high, [*values, *[math.nan] * (most - len(values))]))
+    return Curve(*zip(*points, strict=True))
 
 
 def worst_variants(tables: StudyTables, metric: str) -> Iterator[NamedFigure]:
-    """The variants that lose most, with their paired intervals."""
+    """The variants that lose most, with intervals that allow for their choice, and their random controls."""
     from matplotlib.figure import Figure as FigureClass
 
     rows = tables.summary
@@ -171,32 +160,106 @@ def worst_variants(tables: StudyTables, metric: str) -> Iterator[NamedFigure]:
         for r in rows[1:]
         if r["kind"] == "ablation" and not r.get("no_op") and math.isfinite(r[f"{metric}_difference"])
     ]
-    worst = sorted(known, key=lambda r: r[f"{metric}_difference"])[:15]
+    worst = sorted(known, key=lambda r: r[f"{metric}_difference"])[:WORST_AT_MOST]
     if not worst or not math.isfinite(worst[0][f"{metric}_low"]):
         return
-    figure = FigureClass(figsize=(8.6, 1.2 + 0.3 * len(worst)), layout="constrained")
+    confidence = confidence_of(tables)
+    figure = FigureClass(figsize=(8.6, 1.5 + 0.3 * len(worst)), layout="constrained")
     axes = figure.subplots()
     change = np.array([r[f"{metric}_difference"] for r in worst])
-    low, high = (np.array([r[f"{metric}_{end}"] for r in worst]) for end in ("low", "high"))
+    low, high = np.array(
+        [
+            widened(*(r[f"{metric}_{end}"] for end in ("difference", "low", "high")), len(known), confidence)
+            for r in worst
+        ]
+    ).T
     reach = np.maximum([change - low, high - change], 0)
-    axes.errorbar(change, range(len(worst)), xerr=reach, fmt="o", color="#0072B2", markersize=5, capsize=2)
+    axes.errorbar(
+        change,
+        range(len(worst)),
+        xerr=reach,
+        fmt="o",
+        color="#0072B2",
+        markersize=5,
+        capsize=2,
+        label="ablation",
+    )
+    beside = controls_of(rows)
+    controls = [
+        (each[f"{metric}_difference"], i + 0.25)
+        for i, r in enumerate(worst)
+        for each in beside.get(r["id"], [])
+    ]
+    if controls:
+        axes.plot(
+            *np.array(controls).T,
+            linestyle="none",
+            marker="s",
+            markersize=4,
+            markerfacecolor="none",
+            color="#D55E00",
+            label="its random controls",
+        )
     axes.set_yticks(range(len(worst)), [short(r["id"], 80) for r in worst], fontsize=8)
     axes.invert_yaxis()
     axes.axvline(0, color=reference_color(), linestyle="--", linewidth=1)
-    axes.set_xlabel(f"change of {title_of(metric)}, with its paired 95 % interval")
+    sure = f"{confidence:.0%}".replace("%", " %")
+    axes.set_xlabel(f"change of {title_of(metric)}, with its {sure} interval for {len(known):,} together")
     tidy(axes, "x")
-    n = f" {len(worst)} of {len(known):,}" if len(known) > len(worst) else ""
+    if controls:
+        squares, dots = axes.get_legend_handles_labels()[0]  # lines come before error bars
+        legend_below(figure, [dots, squares], ["ablation", "its random controls"])
     data = FigureData(
         ("variant", "change", "low", "high"),
-        tuple((r["id"], *(r[f"{metric}_{end}"] for end in ("difference", "low", "high"))) for r in worst),
+        tuple(
+            (r["id"], *numbers)
+            for r, *numbers in zip(worst, *(c.tolist() for c in (change, low, high)), strict=True)
+        ),
     )
-    yield NamedFigure("worst", f"The{n} variants that lose most of {title_of(metric)}.", figure, data)
+    n = f" {len(worst)} of {len(known):,}" if len(known) > len(worst) else ""
+    chosen = (
+        f"They were chosen on the same images: the {sure} intervals (paired bootstrap over the images"
+        f"{resamples(tables)}) are widened to hold for all {len(known):,} variants together (Bonferroni)."
+    )
+    caption = joined(
+        (
+            f"The{n} variants that lose most of {title_of(metric)}.",
+            chosen
+            if len(known) > 1
+            else f"{sure} intervals: paired bootstrap over the images{resamples(tables)}.",
+            "Hollow squares: random sets as large as the variant's, without intervals." if controls else "",
+            measured_on(tables),
+        )
+    )
+    yield NamedFigure("worst", caption, figure, data)
 
 
-def _file(name: str) -> str:
-    """A name as that of a file.
+def widened(
+    change: float, low: float, high: float, n_together: int, confidence: float = 0.95
+) -> tuple[float, float]:
+    """Widen an interval so that it and those of others hold together: Bonferroni's, for the worst of many.
 
-    >>> _file("units-encoder heads: zero")
-    'units-encoder-heads-zero'
+    Parameters
+    ----------
+    change, low, high : float
+        A change and the ends of its own interval.
+    n_together : int
+        Among how many it was chosen.
+    confidence : float
+        Of the interval alone, and of all of them together once they are widened.
+
+    Returns
+    -------
+    tuple of float
+        Each end moved away from the change by the ratio of the normal quantiles: so many resamples as percentiles of
+        such small tails need are hardly ever there.
+
+    Examples
+    --------
+    >>> low, high = widened(-0.3, -0.35, -0.26, 20)
+    >>> round(low, 3), round(high, 3)
+    (-0.377, -0.238)
     """
-    return re.sub(r"[^\w]+", "-", name.lower()).strip("-")
+    alone, together = special.ndtri([(1 + confidence) / 2, 1 - (1 - confidence) / (2 * max(1, n_together))])
+    ratio = float(together / alone)
+    return change - ratio * (change - low), change + ratio * (high - change)

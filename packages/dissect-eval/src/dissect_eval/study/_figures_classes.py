@@ -3,51 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
 
 from .._plot_classes import per_class_bars
 from .._plot_errors import error_type_bars
-from .._plot_heatmap import value_heatmap
 from .._tide_fix import ERROR_TYPES, SPECIAL_TYPES
-from ._named import FigureData, NamedFigure, short, title_of, with_no_ops
+from ._captions import counted, joined, measured_on
+from ._groups import Row, controls_of
+from ._maps import class_values
+from ._named import FigureData, NamedFigure, short, title_of
 from ._tables import StudyTables
 
-__all__ = ["class_bars", "class_map", "class_values", "error_bars", "variant_groups"]
+__all__ = ["class_bars", "error_bars"]
 
+KINDS = (*ERROR_TYPES, *SPECIAL_TYPES)
 _BACKGROUND = 0.1  # of `error_types`
-ROWS_AT_MOST = 40
-CLASSES_AT_MOST = 120
 BARS_AT_MOST = 25
 ABLATIONS_AT_MOST = 4
-
-
-def class_map(
-    tables: StudyTables, metric: str, *, show: Literal["difference", "ablated", "baseline"] = "difference"
-) -> Iterator[NamedFigure]:
-    """What each class has or loses, mean over the draws of each ablation and dose."""
-    rows = tables.summary
-    column = {"difference": "difference", "ablated": "value", "baseline": "baseline"}[show]
-    by_id = class_values(tables, metric, column)
-    every = list(dict.fromkeys(category for _, category in by_id))
-    names = every[:CLASSES_AT_MOST]
-    groups = {name: ids for name, ids in variant_groups(rows).items() if ids}
-    if not names or not groups:
-        return
-    shown = dict(list(groups.items())[:ROWS_AT_MOST])
-    values = [[_mean([by_id[one, name] for one in ids]) for name in names] for ids in shown.values()]
-    label = f"change of {title_of(metric)}" if show == "difference" else f"{title_of(metric)}, {show}"
-    row_of = {row["id"]: row for row in rows}
-    shown = {with_no_ops(name, [row_of[one] for one in ids]): ids for name, ids in shown.items()}
-    figure = value_heatmap(values, list(shown), names, value_label=label, diverging=show == "difference")
-    what = f"Change of {title_of(metric)}" if show == "difference" else f"{title_of(metric)} ({show})"
-    loss = " Orange is a loss." if show == "difference" else ""
-    cut = [f"{len(names)} of {len(every):,} classes"] if len(names) < len(every) else []
-    cut += [f"{len(shown)} of {len(groups):,} doses"] if len(shown) < len(groups) else []
-    only = f" The first {' and '.join(cut)}." if cut else ""
-    table = tuple((name, *cells) for name, cells in zip(shown, values, strict=True))
-    data = FigureData(("ablation and dose", *names), table)
-    yield NamedFigure("classes", f"{what} of each class, mean over draws.{loss}{only}", figure, data)
 
 
 def class_bars(tables: StudyTables, metric: str, variant: str) -> Iterator[NamedFigure]:
@@ -70,40 +43,13 @@ def class_bars(tables: StudyTables, metric: str, variant: str) -> Iterator[Named
         {side: {name: of[name] for name in names} for side, of in (("baseline", before), ("ablated", after))},
         metric_label=label,
     )
-    cut = f" {len(names)} of {len(known):,} classes." if len(names) < len(known) else ""
+    cut = f"{len(names)} of {len(known):,} classes." if len(names) < len(known) else ""
     data = FigureData(
         ("class", "baseline", "ablated", "change"),
         tuple((name, before[name], after[name], losses[name]) for name in names),
     )
-    yield NamedFigure(
-        "class-bars",
-        f"{label} of each class with and without {variant}, the largest loss first.{cut}",
-        figure,
-        data,
-    )
-
-
-def class_values(
-    tables: StudyTables, metric: str, column: str = "difference"
-) -> dict[tuple[str, str], float]:
-    """A column of the classes' table for one metric, by variant and class."""
-    import pyarrow.compute as pc
-
-    chosen = tables.per_class.filter(pc.equal(tables.per_class["metric"], metric))
-    keys = zip(*(chosen[name].to_pylist() for name in ("variant", "category")), strict=True)
-    return dict(zip(keys, chosen[column].to_numpy().tolist(), strict=True))
-
-
-def variant_groups(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
-    """Ids of the variants of each ablation, intervention and dose, by a name for people; controls are left out."""
-    several = len({row["intervention"] for row in rows[1:]}) > 1
-    groups: dict[str, list[str]] = {}
-    for row in rows[1:]:
-        if row["kind"] == "ablation":
-            dose = f"{row['dose']:.0%}" if row["dose"] >= 0.01 else f"{row['dose']:.1%}"
-            what = f", {row['intervention']}" if several else ""
-            groups.setdefault(f"{row['ablation']}{what}, {dose}", []).append(row["id"])
-    return groups
+    what = f"{label} of each class with and without {variant}, the largest loss first."
+    yield NamedFigure("class-bars", joined((what, cut, measured_on(tables))), figure, data)
 
 
 class _Errors(NamedTuple):
@@ -115,49 +61,78 @@ class _Errors(NamedTuple):
 
 
 def error_bars(tables: StudyTables, metric: str) -> Iterator[NamedFigure]:
-    """Error types of the baseline, and of the variant that loses most in each ablation."""
+    """Error types of the baseline, and of the variant that loses most in each ablation, with its random controls."""
     rows = tables.summary
     foreground = float(tables.about["settings"].get("iou_threshold", 0.5))
-    errors = {
-        row["variant"]: _Errors(
-            foreground,
-            _BACKGROUND,
-            {kind: row.get(f"d_{kind}", math.nan) for kind in (*ERROR_TYPES, *SPECIAL_TYPES)},
-        )
-        for row in tables.errors
-    }
-    chosen = {"baseline": errors[rows[0]["id"]]}
+    errors = {row["variant"]: _Errors(foreground, _BACKGROUND, _changes(row)) for row in tables.errors}
+    ablated = [
+        r
+        for r in rows[1:]
+        if r["kind"] == "ablation" and not r.get("no_op") and math.isfinite(r[f"{metric}_difference"])
+    ]
     ablations = list(dict.fromkeys(row["ablation"] for row in rows[1:]))
+    shown = {"baseline": errors[rows[0]["id"]]}
+    controls: dict[str, _Errors] = {}
+    told: list[str] = []
+    n_controls = 0
+    beside = controls_of(rows)
     for ablation in ablations[:ABLATIONS_AT_MOST]:
-        members = [
-            r
-            for r in rows
-            if r["ablation"] == ablation and not r.get("no_op") and math.isfinite(r[f"{metric}_difference"])
-        ]
-        if members and not tables.at_chance:
-            worst = min(members, key=lambda r: r[f"{metric}_difference"])
-            chosen[short(ablation, 24)] = errors[worst["id"]]
-    cut = (
-        f" The first {ABLATIONS_AT_MOST} of {len(ablations)} ablations."
-        if len(ablations) > ABLATIONS_AT_MOST
-        else ""
+        members = [row for row in ablated if row["ablation"] == ablation]
+        if not members or tables.at_chance:
+            continue
+        worst = min(members, key=lambda row: row[f"{metric}_difference"])["id"]
+        name = _unused(short(ablation, 24), shown)
+        shown[name] = errors[worst]
+        told.append(worst)
+        if beside.get(worst):
+            n_controls = max(n_controls, len(beside[worst]))
+            controls[name] = _mean_of([errors[row["id"]] for row in beside[worst]])
+    columns = {**shown, **{f"{name}, random control": one for name, one in controls.items()}}
+    undefined = any(math.isnan(change) for one in columns.values() for change in one.delta_ap.values())
+    n = len(ablations)
+    mean = f"mean over up to {counted(n_controls, 'random set')}" if n_controls > 1 else "a random set"
+    caption = joined(
+        (
+            "AP that mending each type of error (TIDE) would give: baseline, and the variant of each ablation that "
+            f"loses most of {title_of(metric)}: {', '.join(told)}."
+            if told
+            else "AP that mending each type of error (TIDE) would give: baseline.",
+            f"The first {ABLATIONS_AT_MOST} of {n} ablations." if n > ABLATIONS_AT_MOST else "",
+            f"Hollow bars: {mean} as large as the variant's." if controls else "",
+            "n/a: undefined, as no detection is a hit and to mend these errors makes none, or no truth remains."
+            if undefined
+            else "",
+            "The variants were chosen on the same images." if told and len(ablated) > 1 else "",
+            measured_on(tables),
+        )
     )
     data = FigureData(
-        ("type of error", *chosen),
-        tuple(
-            (kind, *(one.delta_ap[kind] for one in chosen.values()))
-            for kind in (*ERROR_TYPES, *SPECIAL_TYPES)
-        ),
+        ("type of error", *columns),
+        tuple((kind, *(one.delta_ap[kind] for one in columns.values())) for kind in KINDS),
     )
-    yield NamedFigure(
-        "errors",
-        "AP that mending each type of error (TIDE) would give: baseline, and the variant of each ablation that loses "
-        f"most.{cut}",
-        error_type_bars(chosen),
-        data,
-    )
+    yield NamedFigure("errors", caption, error_type_bars(shown, controls=controls), data)
 
 
-def _mean(values: Sequence[float]) -> float:
-    known = [value for value in values if math.isfinite(value)]
-    return sum(known) / len(known) if known else math.nan
+def _changes(row: Row) -> dict[str, float]:
+    """What mending each type gives; tables of older versions have 0 where nothing is found, which is undefined."""
+    found: dict[str, float] = {kind: row.get(f"d_{kind}", math.nan) for kind in KINDS}
+    nothing = row.get("ap") == 0
+    return {kind: math.nan if nothing and not change > 0 else change for kind, change in found.items()}
+
+
+def _mean_of(errors: list[_Errors]) -> _Errors:
+    """Mean of each type, over those where it is defined."""
+    means = {}
+    for kind in KINDS:
+        known = [one.delta_ap[kind] for one in errors if math.isfinite(one.delta_ap[kind])]
+        means[kind] = sum(known) / len(known) if known else math.nan
+    return errors[0]._replace(delta_ap=means)
+
+
+def _unused(name: str, names: Mapping[str, Any]) -> str:
+    """The name, with a number behind it where another has it already."""
+    number = 2
+    wanted = name
+    while name in names:
+        name, number = f"{wanted} ({number})", number + 1
+    return name

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._plot_style import OKABE_ITO, is_dark, new_figure, reference_color
+from ._captions import counted, span
 from ._named import FigureData, NamedFigure
 from ._queries import QueryBoxes, QueryChanges
 
@@ -99,7 +100,8 @@ def query_map(boxes: QueryBoxes, queries: Sequence[int], *, columns: int = 5, wh
     cut = f" At most {POINTS_AT_MOST:,} points each." if n_cut else ""
     caption = (
         f"Where the boxes{of} of {len(queries)} object queries are centred in the image, with their number: small ones "
-        f"as circles, wide ones as dashes, tall ones as upright strokes.{cut}"
+        f"as circles, wide ones as dashes, tall ones as upright strokes.{cut} "
+        f"n = {counted(len(np.unique(boxes.images)), 'image')} with a box of any query."
     )
     head = ("query", "boxes", "small", "wide", "tall", "mean x", "mean y")
     return NamedFigure("queries", caption, figure, FigureData(head, tuple(rows)))
@@ -134,13 +136,21 @@ def displacement_map(changes: QueryChanges, *, what: str = "the ablation", name_
         scale=1,
         width=0.004,
         cmap="viridis",
-        clim=(min(0.0, float(np.clip(changes.giou, -1, 1).min())), 1),
+        clim=(0, 1),  # the same for all variants
     )
     axes.plot(*changes.centers.T, ".", color=reference_color(), markersize=3, zorder=0)
     axes.set(
         xlim=(0, 1), ylim=(1, 0), aspect="equal", xlabel="share of the width", ylabel="share of the height"
     )
-    figure.colorbar(arrows, ax=axes, label="mean GIoU of both boxes", shrink=0.8)
+    below = bool((changes.giou < 0).any())
+    figure.colorbar(
+        arrows,
+        ax=axes,
+        label="mean GIoU of both boxes",
+        shrink=0.8,
+        extend="min" if below else "neither",
+        extendfrac=0.03,
+    )
     lengths = np.hypot(*changes.shifts.T)
     for i in np.argsort(-lengths, kind="stable")[:name_most]:
         axes.annotate(
@@ -151,7 +161,8 @@ def displacement_map(changes: QueryChanges, *, what: str = "the ablation", name_
         )
     caption = (
         f"Mean way of the boxes of {len(changes.queries):,} object queries from the baseline to {what}: the longest "
-        f"are named, median length {np.median(lengths):.3f} of the image."
+        f"are named, median length {np.median(lengths):.3f} of the image. "
+        f"n = {span(changes.n_images)} for each query, in which both gave a box of it."
     )
     columns = (
         changes.centers[:, 0],

@@ -83,7 +83,7 @@ def class_table(results: StudyResults) -> pa.Table:
 
 
 def error_rows(results: StudyResults) -> list[dict[str, Any]]:
-    """A row for each variant: errors of each of TIDE's types, and the AP that mending them would give."""
+    """A row for each variant: errors of each of TIDE's types, and the AP that mending them would give, or why none."""
     still = {row["id"] for row in results.variants if row["no_op"]}
     return [
         {
@@ -92,9 +92,19 @@ def error_rows(results: StudyResults) -> list[dict[str, Any]]:
             "ap": found.ap,
             **{f"n_{kind}": count for kind, count in found.counts.items()},
             **{f"d_{kind}": change for kind, change in found.delta_ap.items()},
+            "undefined": _why_undefined(found.undefined),
         }
         for name, found in results.errors.items()
     ]
+
+
+def _why_undefined(reasons: Mapping[str, str]) -> str:
+    """Why changes of the detector's AP are undefined, for people: each reason once, behind the types it is of."""
+    kinds: dict[str, list[str]] = {}
+    for name, reason in reasons.items():
+        if name.startswith("delta_ap."):
+            kinds.setdefault(reason, []).append(name.removeprefix("delta_ap."))
+    return "; ".join(f"{', '.join(names)}: {reason}" for reason, names in kinds.items())
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,6 +141,8 @@ class StudyTables:
             "n_images": results.truth.n_images,
             "n_truth": results.truth.n_boxes,
             "n_bad_images": results.n_bad_images,
+            "seed": getattr(results.study.spec, "seed", None),
+            "selections": _selections(results.study.spec),
             "at_chance": results.better_than_chance.text,
             "batches": list(results.batches),
             "notes": list(results.notes),
@@ -196,6 +208,11 @@ class StudyTables:
         for name, table in tables.items():
             written |= {f"{name}.csv": _csv(table), f"{name}.parquet": _parquet(table)}
         return written
+
+
+def _selections(spec: Any) -> dict[str, str]:
+    """How each ablation of a spec selects units, by its name: whether its variants are random draws."""
+    return {one.name: one.select.by for one in getattr(spec, "ablations", ())}
 
 
 def _pyarrow() -> Any:

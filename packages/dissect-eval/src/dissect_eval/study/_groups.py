@@ -1,0 +1,103 @@
+"""Variants of a study that belong together: random draws of one dose, different sets of an ablation, controls."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from ._tables import StudyTables
+
+__all__ = ["DRAWS_FOR_A_BAND", "Group", "Row", "controls_of", "groups_of", "is_single", "variant_groups"]
+
+Row = Mapping[str, Any]
+
+DRAWS_FOR_A_BAND = 3
+"""Fewer random draws say nothing about their spread: the t interval of two is as wide as the metric's range."""
+
+_DRAWN = ("fraction", "count")
+"""Selections that draw at random."""
+
+
+class Group(NamedTuple):
+    """Variants of one ablation, intervention and dose.
+
+    Attributes
+    ----------
+    name : str
+        For people.
+    ablation, kind, intervention : str
+    dose : float
+    rows : tuple of mapping
+        Their rows of the summary.
+    are_draws : bool
+        Whether they are random draws of one question, so that a mean over them says something; else they are
+        different sets of units.
+    """
+
+    name: str
+    ablation: str
+    kind: str
+    intervention: str
+    dose: float
+    rows: tuple[Row, ...]
+    are_draws: bool
+
+
+def groups_of(tables: StudyTables) -> list[Group]:
+    """All variants but the baseline in groups, controls right behind those that they are controls of."""
+    rows = tables.summary[1:]
+    several = len({row["intervention"] for row in rows}) > 1
+    found: dict[tuple[str, str, float], dict[str, list[Row]]] = {}
+    for row in rows:
+        key = row["ablation"], row["intervention"], row["dose"]
+        found.setdefault(key, {}).setdefault(row["kind"], []).append(row)
+    selections = tables.about.get("selections") or {}
+    groups = []
+    for (ablation, intervention, dose), kinds in found.items():
+        for kind, members in sorted(kinds.items()):  # "ablation" before "control"
+            name = _name(ablation, intervention if several else "", dose)
+            if kind == "control":
+                name += ", random control"
+            draws = kind == "control" or _are_draws(selections.get(ablation), members)
+            groups.append(Group(name, ablation, kind, intervention, dose, tuple(members), draws))
+    return groups
+
+
+def variant_groups(rows: Sequence[Row]) -> dict[str, list[str]]:
+    """Ids of the variants of each ablation, intervention and dose, by a name for people; controls are left out."""
+    several = len({row["intervention"] for row in rows[1:]}) > 1
+    groups: dict[str, list[str]] = {}
+    for row in rows[1:]:
+        if row["kind"] == "ablation":
+            name = _name(row["ablation"], row["intervention"] if several else "", row["dose"])
+            groups.setdefault(name, []).append(row["id"])
+    return groups
+
+
+def controls_of(rows: Iterable[Row]) -> dict[str, list[Row]]:
+    """Rows of the random controls of each variant, by its id."""
+    found: dict[str, list[Row]] = {}
+    for row in rows:
+        if row["kind"] == "control" and row.get("control_of"):
+            found.setdefault(row["control_of"], []).append(row)
+    return found
+
+
+def is_single(row: Row) -> bool:
+    """Whether a variant removes one unit of one place."""
+    places = row.get("removed") or []
+    return len(places) == 1 and len(places[0]["units"]) == 1
+
+
+def _are_draws(selection: str | None, rows: Sequence[Row]) -> bool:
+    if selection is not None:
+        return selection in _DRAWN
+    repeats = [row.get("repeat") for row in rows]  # tables of older versions do not name the selection
+    if None not in repeats:
+        return 1 < len(rows) == len(set(repeats))
+    return not all(map(is_single, rows))
+
+
+def _name(ablation: str, intervention: str, dose: float) -> str:
+    share = f"{dose:.0%}" if dose >= 0.01 else f"{dose:.1%}"
+    return f"{ablation}{', ' if intervention else ''}{intervention}, {share}"
