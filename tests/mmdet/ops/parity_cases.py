@@ -161,6 +161,17 @@ def convolution(ext: Any) -> Iterator[Case]:
                 f"modulated_deform_conv/{name}",
                 {"out": out, "input": gx, "weight": gw, "bias": gb, "offset": go, "mask": gm},
             )
+    for dtype in (torch.float32, torch.float64):  # as DyHead: offsets and masks of a finer level than the features
+        finer = torch.randn(2, 27, 11, 13, generator=g).to(dtype)
+        offset, mask = finer[:, :18], finer[:, 18:].sigmoid()
+        x, weight = (torch.randn(*shape, generator=g).to(dtype) for shape in ((2, 8, 6, 7), (6, 8, 3, 3)))
+        geometry: dict[str, Any] = {"kernel_h": 3, "kernel_w": 3, "pad_h": 1, "pad_w": 1, "dilation_h": 1}
+        geometry |= {"dilation_w": 1, "group": 1, "deformable_group": 1, "with_bias": False}
+        for stride, size in ((1, (6, 7)), (2, (3, 4))):
+            geometry |= {"stride_h": stride, "stride_w": stride}
+            empty, out = x.new_empty(0), x.new_empty(2, 6, *size)
+            ext.modulated_deform_conv_forward(x, weight, empty, empty, offset, mask, out, empty, **geometry)
+            yield f"modulated_deform_conv/finer-{dtype}-{stride}", {"out": out}
 
 
 def run(ext: Any) -> dict[str, dict[str, Tensor]]:

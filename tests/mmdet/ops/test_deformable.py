@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.autograd import gradcheck
 from torch.nn import functional
 
-from dissect_mmdet.ops import _deform_attn, _deform_conv, deform_conv2d, ms_deform_attn
+from dissect_mmdet.ops import _deform_attn, _deform_conv, _signatures_conv, deform_conv2d, ms_deform_attn
 
 SHAPES = torch.tensor([[5, 7], [3, 2]])
 STARTS = torch.tensor([0, 35])
@@ -134,3 +134,45 @@ def test_convolution_gradient() -> None:
         return deform_conv2d(x, offset, weight, bias, mask, groups=2, deform_groups=2)
 
     assert gradcheck(convolve, (x, offset, weight, mask, bias))
+
+
+def test_modulated_convolution_reads_offsets_of_a_finer_level_from_the_first_on() -> None:
+    g = torch.Generator().manual_seed(4)
+    x, weight = torch.randn(2, 4, 3, 4, generator=g), torch.randn(5, 4, 3, 3, generator=g)
+    offset, mask = torch.randn(2, 18, 6, 8, generator=g), torch.rand(2, 9, 6, 8, generator=g)
+    laid_out = [
+        torch.stack([one.flatten()[: one.shape[0] * 12].view(-1, 3, 4) for one in each])
+        for each in (offset, mask)
+    ]
+    expected = deform_conv2d(x, laid_out[0], weight, None, laid_out[1], padding=(1, 1))
+    geometry = {"kernel_h": 3, "kernel_w": 3, "stride_h": 1, "stride_w": 1, "pad_h": 1, "pad_w": 1}
+    geometry |= {"dilation_h": 1, "dilation_w": 1, "group": 1, "deformable_group": 1, "with_bias": False}
+    out, empty = torch.empty_like(expected), x.new_empty(0)
+
+    def forward(moved: Tensor, factor: Tensor) -> None:
+        _signatures_conv.modulated_deform_conv_forward(
+            x, weight, empty, empty, moved, factor, out, empty, **geometry
+        )
+
+    forward(offset, mask)
+    torch.testing.assert_close(out, expected)
+    gradients = [torch.zeros_like(each) for each in (x, weight, empty, offset, mask)]
+    _signatures_conv.modulated_deform_conv_backward(
+        x, weight, empty, empty, offset, mask, empty, *gradients, torch.ones_like(out), **geometry
+    )
+    needed = [each.clone().requires_grad_() for each in laid_out]
+    deform_conv2d(x, needed[0], weight, None, needed[1], padding=(1, 1)).sum().backward()
+    for got, wanted in zip(gradients[3:], needed, strict=True):
+        flat = got.flatten(1)
+        torch.testing.assert_close(flat[:, : wanted[0].numel()], wanted.grad.flatten(1))
+        assert not flat[:, wanted[0].numel() :].any()
+    with pytest.raises(RuntimeError, match="must be given for each of 3 x 4 output cells, got 2 x 2"):
+        forward(offset[..., :2, :2], mask)
+
+
+def test_plain_convolution_refuses_offsets_of_another_size() -> None:
+    x, weight, offset = torch.randn(1, 2, 4, 4), torch.randn(3, 2, 1, 1), torch.zeros(1, 2, 5, 5)
+    with pytest.raises(RuntimeError, match="for each of 4 x 4 output cells, got 5 x 5"):
+        _signatures_conv.deform_conv_forward(
+            x, weight, offset, torch.empty(1, 3, 4, 4), x, x, 1, 1, 1, 1, 0, 0, 1, 1, 1, 1, 1
+        )

@@ -30,6 +30,10 @@ def deform_conv_forward(
     im2col_step: int,
 ) -> None:
     """Deformable convolution."""
+    if offset.shape[2:] != output.shape[2:]:
+        raise RuntimeError(
+            f"deform_conv: the offsets must be given for each of {_size(output)} output cells, got {_size(offset)}."
+        )
     geometry = ((dH, dW), (padH, padW), (dilationH, dilationW), group, deformable_group)
     output.copy_(deform_conv2d(input, offset, weight, None, None, *geometry).view_as(output))
 
@@ -116,7 +120,8 @@ def modulated_deform_conv_forward(
     """Modulated deformable convolution."""
     geometry = ((stride_h, stride_w), (pad_h, pad_w), (dilation_h, dilation_w), group, deformable_group)
     shift = bias if with_bias else None
-    output.copy_(deform_conv2d(input, offset, weight, shift, mask, *geometry).view_as(output))
+    moved, factor = _as_read(offset, output), _as_read(mask, output)
+    output.copy_(deform_conv2d(input, moved, weight, shift, factor, *geometry).view_as(output))
 
 
 def modulated_deform_conv_backward(
@@ -149,9 +154,38 @@ def modulated_deform_conv_backward(
     geometry = ((stride_h, stride_w), (pad_h, pad_w), (dilation_h, dilation_w), group, deformable_group)
 
     def convolve(features: Tensor, moved: Tensor, factor: Tensor, kernel: Tensor) -> Tensor:
+        moved, factor = _as_read(moved, grad_output), _as_read(factor, grad_output)
         return deform_conv2d(features, moved, kernel, None, factor, *geometry)
 
     gradients = [grad_input, grad_offset, grad_mask, grad_weight]
     accumulate_gradients(convolve, [input, offset, mask, weight], grad_output, gradients)
     if with_bias:
         grad_bias.add_(grad_output.sum((0, 2, 3)))
+
+
+def _as_read(given: Tensor, output: Tensor) -> Tensor:
+    """What mmcv's modulated convolution reads of offsets or masks that were made for another size than its output.
+
+    It looks at no size but its input's: of each image it takes the values from the first on, as if they were laid out
+    for the output. DyHead trains and runs with that, where it gives a coarse level the offsets of a finer one.
+
+    Raises
+    ------
+    RuntimeError
+        If there are fewer values than the output needs: mmcv then reads what lies behind them.
+    """
+    size = output.shape[2:]
+    if given.shape[2:] == size:
+        return given
+    images, channels = given.shape[:2]
+    needed = channels * size.numel()
+    if given[0].numel() < needed:
+        raise RuntimeError(
+            f"modulated_deform_conv: offsets and masks must be given for each of {_size(output)} output cells, got "
+            f"{_size(given)}."
+        )
+    return given.reshape(images, -1)[:, :needed].reshape(images, channels, *size)
+
+
+def _size(tensor: Tensor) -> str:
+    return " x ".join(map(str, tensor.shape[2:]))
