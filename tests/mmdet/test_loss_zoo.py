@@ -13,6 +13,7 @@ import zoo
 from dissect_eval import GroundTruth
 from dissect_mmdet import DissectMMDetError, require_mmdet
 from dissect_mmdet._loss import batches_with_truth, training_loss
+from dissect_mmdet._pipeline import TestPipeline
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::UserWarning", "ignore::DeprecationWarning", "ignore::FutureWarning"
@@ -25,18 +26,14 @@ BOXES = [[20, 30, 80, 90], [60, 20, 140, 100], [5, 5, 45, 60]]
 def detector_and_batch(name: str, folder: Path, labels: list[int]) -> tuple[Any, Any]:
     """A detector, and a batch of an image with boxes and one without."""
     require_mmdet()
-    from mmcv.transforms import Compose
-
     model, config = zoo.build_detector(zoo.ARCHITECTURES[name])
     scale = zoo.SCALE
-    steps = [dict(step) for step in config.test_dataloader.dataset.pipeline]
-    steps[0] = {"type": "mmdet.LoadImageFromNDArray"}
-    for step in steps:
+    for step in config.test_dataloader.dataset.pipeline:
         if "scale" in step:
             step["scale"] = scale
         if step["type"] == "Pad" and "size" in step:
             step["size"] = (192, 192)
-    pipeline = Compose([step for step in steps if step["type"] != "LoadAnnotations"])
+    pipeline = TestPipeline(config)
     images = [folder / "0.png", folder / "1.png"]
     for seed, path in enumerate(images):
         cv2.imwrite(str(path), zoo.random_image(seed=seed))

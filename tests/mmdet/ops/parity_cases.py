@@ -161,7 +161,10 @@ def convolution(ext: Any) -> Iterator[Case]:
                 f"modulated_deform_conv/{name}",
                 {"out": out, "input": gx, "weight": gw, "bias": gb, "offset": go, "mask": gm},
             )
-    for dtype in (torch.float32, torch.float64):  # as DyHead: offsets and masks of a finer level than the features
+    for dtype in (
+        torch.float32,
+        torch.float64,
+    ):  # as DyHead: offsets and masks of a finer level than the features
         finer = torch.randn(2, 27, 11, 13, generator=g).to(dtype)
         offset, mask = finer[:, :18], finer[:, 18:].sigmoid()
         x, weight = (torch.randn(*shape, generator=g).to(dtype) for shape in ((2, 8, 6, 7), (6, 8, 3, 3)))

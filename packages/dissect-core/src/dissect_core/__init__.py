@@ -19,6 +19,7 @@ from .anatomy import Anatomy, Block
 from .attention import AttentionLayout, HeadPart, HeadSlice, head_width
 from .components import Component, near_matches, select_components, unknown_component
 from .errors import (
+    BadImageError,
     CheckpointError,
     ClusterError,
     ConformanceError,
@@ -72,6 +73,7 @@ __all__ = [
     "ActivationUnit",
     "Anatomy",
     "AttentionLayout",
+    "BadImageError",
     "Block",
     "CheckpointError",
     "ClusterError",

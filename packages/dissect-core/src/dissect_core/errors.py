@@ -106,6 +106,10 @@ class StudyLockedError(StudyError):
     """Another run is at work in a study folder."""
 
 
+class BadImageError(StudyError, ValueError):
+    """An image cannot be read by the detector, stops its model, or is not the one that was annotated."""
+
+
 class ShardsFailedError(StudyError):
     """Shards of a study failed again and again on a cluster's workers; the rest of it is finished."""
 

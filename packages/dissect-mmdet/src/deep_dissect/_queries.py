@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from dissect_mmdet import MMDetDetector, read_image
+from dissect_mmdet import MMDetDetector
 from dissect_mmdet.errors import ConfigError
 
 from ._detectors import image_files, open_detector, predict_one
@@ -67,12 +67,12 @@ def compute_mmdet_results_unsorted(
     sizes = []
     for path in tqdm(paths):
         with _last_outputs(detector) as last:
-            predict_one(detector, path)
+            sample = predict_one(detector, path)
         for name in HEAD_LAYERS:
             # (layers, 1, queries, values), or without the first axis where a head works layer by layer.
             n_queries, n_values = last[name].shape[-2:]
             outputs[name].append(last[name].reshape(-1, n_queries, n_values)[-1].cpu())
-        height, width = read_image(path).shape[:2]
+        height, width = sample.ori_shape[:2]  # as the config's loader reads it
         sizes.append({"name": path.name, "width": width, "height": height})
     return torch.stack(outputs["fc_reg"]), torch.stack(outputs["fc_cls"]), sizes
 

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-import copy
 import pickle
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, overload
 
 import numpy as np
 import torch
 
-from dissect_core import AblationReport, Anatomy, AttentionLayout, Component, Intervention, Mask, Zero
+from dissect_core import (
+    AblationReport,
+    Anatomy,
+    AttentionLayout,
+    Component,
+    DissectError,
+    Intervention,
+    Mask,
+    Zero,
+)
 from dissect_core.detectors import ImageDetections as ImageDetections  # imported from here by the rest
 from dissect_core.plan import Variant
 from dissect_core.torch import (
@@ -28,11 +36,11 @@ from dissect_eval import GroundTruth
 
 from ._facts import detector_facts
 from ._fit import Fit
-from ._images import read_image
 from ._loss import batches_with_truth, training_loss
 from ._models import use_registries
+from ._pipeline import TestPipeline
 from ._queries import FIELD, queries_told
-from .errors import ConfigError
+from .errors import ImageError
 
 Batch = dict[str, Any]
 
@@ -56,6 +64,19 @@ class Processed(NamedTuple):
         """Whether it is as it was made, and where the model is."""
         parameter = next(model.parameters(), self.inputs)
         return self.inputs._version == self.version and self.inputs.device == parameter.device
+
+
+@contextmanager
+def _named(paths: Sequence[str], what: str) -> Iterator[None]:
+    """Name the images of a batch in an error that ends the block; the accelerator's memory is no fault of theirs."""
+    try:
+        yield
+    except (DissectError, MemoryError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:
+        one_of = "image" if len(paths) == 1 else "one of the images"
+        told = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        raise ImageError(f"{one_of} {', '.join(paths)}: {what} stops at it: {told}") from error
 
 
 def _copy(batch: Batch) -> Batch:
@@ -98,7 +119,7 @@ class MMDetDetector:
         self.config = config
         self.class_names = class_names
         self.fit = fit
-        self._pipeline: Any = None
+        self._pipeline: TestPipeline | None = None
         self._anatomy: Anatomy | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -158,17 +179,24 @@ class MMDetDetector:
         Raises
         ------
         ImageError
-            If an image is missing or cannot be decoded.
+            If an image is missing or cannot be decoded, or a step of the pipeline stops at it.
         """
         for start in range(0, len(images), batch_size):
             inputs, samples = [], []
             for number, path in enumerate(images[start : start + batch_size], start):
-                packed = self._test_pipeline()({"img": read_image(path), "img_id": number})
-                packed["data_samples"].set_metainfo({"img_path": str(path)})
+                packed = self._test_pipeline()(path, number)
                 inputs.append(packed["inputs"])
                 samples.append(packed["data_samples"])
             batch = {"inputs": inputs, "data_samples": samples}
-            yield {**batch, "processed": self._processed(batch)}
+            paths = [str(path) for path in images[start : start + batch_size]]
+            with _named(paths, "the model's preprocessor"):
+                processed = self._processed(batch)
+            yield {**batch, "processed": processed, "paths": paths}
+
+    def image_sizes(self, batch: Batch) -> list[tuple[int, int] | None]:
+        """Width and height of each image of a batch as the config's loader read it; None where that is not told."""
+        shapes = [sample.get("ori_shape") for sample in batch["data_samples"]]
+        return [None if shape is None else (int(shape[1]), int(shape[0])) for shape in shapes]
 
     def _processed(self, batch: Batch) -> Processed | None:
         """What the model's preprocessor makes of a batch: the same for every variant, as it has no parameters."""
@@ -247,6 +275,11 @@ class MMDetDetector:
         with queries_told(self.model):
             return _detections([sample.pred_instances for sample in self.predict_samples(batch)])
 
+    def predict_named(self, batch: Batch) -> list[ImageDetections]:
+        """Like `predict_batch`, with an `ImageError` that names the images where the model stops at the batch."""
+        with _named(batch["paths"], "the model"):
+            return self.predict_batch(batch)
+
     def predict_samples(self, batch: Batch) -> list[Any]:
         """Like `predict_batch`, giving MMDetection's own ``DetDataSample`` objects."""
         # The model writes predictions into the samples: give it copies, so that a batch serves many variants.
@@ -265,27 +298,23 @@ class MMDetDetector:
         return samples
 
     def predict(self, images: Sequence[Path | str], batch_size: int = 1) -> Iterator[ImageDetections]:
-        """Yield what is found in each image, in input order."""
+        """Yield what is found in each image, in input order.
+
+        Raises
+        ------
+        ImageError
+            As `prepare`, or if the model stops at an image.
+        """
         for batch in self.prepare(images, batch_size):
-            yield from self.predict_batch(batch)
+            yield from self.predict_named(batch)
 
     def predict_batches(self, batches: Iterable[Batch]) -> list[ImageDetections]:
         """The detections of prepared batches, one entry for each image."""
         return [found for batch in batches for found in self.predict_batch(batch)]
 
-    def _test_pipeline(self) -> Any:
+    def _test_pipeline(self) -> TestPipeline:
         if self._pipeline is None:
-            from mmcv.transforms import Compose
-            from mmdet.utils import get_test_pipeline_cfg
-
-            steps = copy.deepcopy(list(get_test_pipeline_cfg(self.config)))
-            if steps[0]["type"] not in ("LoadImageFromFile", "mmdet.LoadImageFromFile"):
-                raise ConfigError(
-                    f"the test pipeline must start with LoadImageFromFile, it starts with {steps[0]['type']}."
-                )
-            # We decode ourselves, for an error that names the file; annotations are not the model's business.
-            steps[0] = {"type": "mmdet.LoadImageFromNDArray", "to_float32": steps[0].get("to_float32", False)}
-            self._pipeline = Compose([s for s in steps if s["type"] != "LoadAnnotations"])
+            self._pipeline = TestPipeline(self.config, self.class_names)
         return self._pipeline
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from torch import Tensor
 
 from dissect_eval import GroundTruth
 
-from ._images import read_image
+from ._pipeline import TestPipeline
 from .errors import AnnotationError, ConfigError, DissectMMDetError
 
 Batch = dict[str, Any]
@@ -24,7 +24,7 @@ SEED = 0
 
 
 def batches_with_truth(
-    pipeline: Callable[[dict[str, Any]], Any],
+    pipeline: TestPipeline,
     images: Sequence[Path | str],
     truth: GroundTruth,
     class_names: Sequence[str],
@@ -38,8 +38,7 @@ def batches_with_truth(
 
     Parameters
     ----------
-    pipeline : callable
-        From ``{"img", "img_id", "gt_bboxes", ...}`` to ``{"inputs", "data_samples"}``.
+    pipeline : TestPipeline
     images : sequence of Path or str
         Files that `truth` lists: their paths end with a file name there. Images without boxes count.
     truth : GroundTruth
@@ -77,16 +76,14 @@ def batches_with_truth(
     places = _places_in_truth(images, truth)
 
     def one(path: Path | str, place: int) -> Any:
-        pixels = read_image(path)
-        size = (pixels.shape[1], pixels.shape[0])
-        fields = _truth_fields(truth, place, labels, size)
-        packed = pipeline({"img": pixels, "img_id": int(truth.image_ids[place]), **fields})
+        packed = pipeline(
+            path, int(truth.image_ids[place]), lambda size: _truth_fields(truth, place, labels, size)
+        )
         sample = packed["data_samples"]
         if "bboxes" not in sample.gt_instances or "labels" not in sample.gt_instances:
             raise ConfigError(
                 "the test pipeline must hand on boxes and labels to have a loss: let it end with PackDetInputs."
             )
-        sample.set_metainfo({"img_path": str(path)})
         return packed
 
     def batches() -> Iterator[Batch]:

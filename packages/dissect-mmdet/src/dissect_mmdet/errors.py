@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dissect_core import DissectError
 
-class DissectMMDetError(Exception):
+
+class DissectMMDetError(DissectError):
     """Root of the errors of this package; its message is one line made for a person."""
 
 

@@ -119,7 +119,7 @@ class Worker:
         """Plan a study, and say what its folder is made with."""
         with self._lock:
             detector = self._detector
-            return Described.of(task, detector, planned(task.spec, detector, task.paths, truth, no_bar))
+            return Described.of(task, detector, planned(task.spec, detector, task.files, truth, no_bar))
 
     def gather(self, task: Task, variants: Sequence[Variant], truth: Any, threads: int) -> None:
         """Gather reference activations and fit constants, for all workers to find in the folder."""
@@ -150,9 +150,7 @@ class Worker:
             self._passes = task.passes(detector)
             references = task.references(detector, job.variants, None, self._folder.path, no_bar)
             self._events: list[tuple[str, dict[str, Any]]] = []
-            self._work = BatchWork(
-                detector, self._passes, job.variants, references, task.paths, task.on_bad_image, self._note
-            )
+            self._work = BatchWork(detector, self._passes, job.variants, references, task.files, self._note)
             self._ahead, self._interval = task.ahead, job.seconds_between_steps
             self._stop.clear()
             return _here()

@@ -78,7 +78,9 @@ class Detector(Protocol):
     ``batch_invariant = False``: it is no fault, as a study compares variants on the same batches.
 
     A detector may have `facts`, a mapping of plain data: what else, beside class names and a torch model's weights,
-    must be the same for a study that was stopped to go on, such as versions of libraries.
+    must be the same for a study that was stopped to go on, such as versions of libraries. It may have a method
+    `image_sizes`, which gives the width and height in pixels of each image of a batch as it was read, or None: a study
+    then refuses images of another size than the annotated ones.
 
     Examples
     --------

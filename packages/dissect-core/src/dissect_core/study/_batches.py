@@ -42,7 +42,7 @@ def run_batches(
     """
     images = [folder.batches[number] for number in numbers]
     shards = [number // folder.shard_batches for number in numbers]
-    with closing(loaded_ahead(work.detector, work.paths, images, work.on_bad_image, ahead)) as ahead_of:
+    with closing(loaded_ahead(work.detector, work.files, images, ahead)) as ahead_of:
         for i, loaded in enumerate(ahead_of):
             clock.stop("waiting for images")
             rows = yield from work.rows(loaded)

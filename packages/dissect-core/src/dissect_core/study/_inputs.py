@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,11 @@ from ..places import is_remote
 from ..plan import Plan, Variant, plan, reference_images, scores_needed, weight_norms
 from ..spec import StudySpec
 from . import _layout
+from ._loading import Files
 from ._progress import MakeBar, counted
 
 
-def planned(spec: StudySpec, detector: Detector, paths: Sequence[Path], truth: Any, bar: MakeBar) -> Plan:
+def planned(spec: StudySpec, detector: Detector, files: Files, truth: Any, bar: MakeBar) -> Plan:
     """Every variant of a study, with scores by the model's weights and by gradients on its reference images.
 
     Raises
@@ -35,11 +37,13 @@ def planned(spec: StudySpec, detector: Detector, paths: Sequence[Path], truth: A
     if set(needed) - {"weight_norm"}:
         from ..torch import gradient_scores
 
-        losing, chosen = _losing(detector, truth, "scores by gradients"), _chosen(spec, paths)
-        batches = counted(losing.prepare_with_truth(chosen, truth), bar, len(chosen), "image", "scores")
-        scores |= gradient_scores(
-            model, batches, lambda _model, batch: losing.loss(batch), spec, detector.anatomy
-        )
+        losing = _losing(detector, truth, "scores by gradients")
+        images = files.usable(detector, reference_images(spec, len(files.paths)).tolist())
+        with files.named(detector, images) as chosen:
+            batches = counted(losing.prepare_with_truth(chosen, truth), bar, len(chosen), "image", "scores")
+            scores |= gradient_scores(
+                model, batches, lambda _model, batch: losing.loss(batch), spec, detector.anatomy
+            )
     return plan(spec, detector.anatomy, scores)
 
 
@@ -51,7 +55,7 @@ class ReferenceActivations:
     spec : StudySpec
     detector : Detector
     variants : sequence of Variant
-    paths : sequence of Path
+    files : Files
         All images of the study.
     truth : object
         As the detector's `prepare_with_truth` takes it; for optimal constants only.
@@ -66,13 +70,13 @@ class ReferenceActivations:
         spec: StudySpec,
         detector: Detector,
         variants: Sequence[Variant],
-        paths: Sequence[Path],
+        files: Files,
         truth: Any,
         folder: Path,
         bar: MakeBar,
     ) -> None:
         self._detector, self._truth, self._bar = detector, truth, bar
-        self._chosen = _chosen(spec, paths)
+        self._files, self._drawn = files, reference_images(spec, len(files.paths)).tolist()
         self._folder = folder
         self._needing = [v for v in variants if v.space == "activation" and v.intervention.kind != "zero"]
         self._fitted: dict[str, Any] = {}
@@ -101,18 +105,22 @@ class ReferenceActivations:
             self._gathered = load_reference(path)
         if self._gathered is None:
             model = _model(self._detector, "replace activations")
-            found = self._detector.prepare(self._chosen)
-            batches = counted(found, self._bar, len(self._chosen), "image", "reference activations")
             keep = any(v.intervention.kind == "resample" for v in self._needing)
-            self._gathered = gather_reference(
-                model,
-                batches,
-                lambda _model, batch: self._detector.predict_batch(batch),
-                reference_sites(self._needing),
-                keep=keep,
-            )
+            with self._files.named(self._detector, self._chosen) as chosen:
+                found = self._detector.prepare(chosen)
+                self._gathered = gather_reference(
+                    model,
+                    counted(found, self._bar, len(chosen), "image", "reference activations"),
+                    lambda _model, batch: self._detector.predict_batch(batch),
+                    reference_sites(self._needing),
+                    keep=keep,
+                )
             self._gathered.save(path)
         return self._gathered
+
+    @cached_property
+    def _chosen(self) -> list[int]:
+        return self._files.usable(self._detector, self._drawn)
 
     def _fit(self, variant: Variant) -> Any:
         from ..torch import fit_optimal, load_reference
@@ -123,24 +131,22 @@ class ReferenceActivations:
             return load_reference(path)
         intervention: Any = variant.intervention
         losing = _losing(self._detector, self._truth, "optimal constants")
-        fitted = fit_optimal(
-            _model(self._detector, "fit constants"),
-            list(losing.prepare_with_truth(self._chosen, self._truth)),
-            lambda _model, batch: losing.loss(batch),
-            variant.sites(),
-            self._reference(),
-            steps=intervention.steps,
-            learning_rate=intervention.learning_rate,
-            seed=variant.seed,
-        )
+        reference = self._reference()
+        with self._files.named(self._detector, self._chosen) as chosen:
+            fitted = fit_optimal(
+                _model(self._detector, "fit constants"),
+                list(losing.prepare_with_truth(chosen, self._truth)),
+                lambda _model, batch: losing.loss(batch),
+                variant.sites(),
+                reference,
+                steps=intervention.steps,
+                learning_rate=intervention.learning_rate,
+                seed=variant.seed,
+            )
         if not is_remote(path):
             path.parent.mkdir(exist_ok=True)
         fitted.save(path)
         return fitted
-
-
-def _chosen(spec: StudySpec, paths: Sequence[Path]) -> list[Path]:
-    return [paths[i] for i in reference_images(spec, len(paths))]
 
 
 def _model(detector: Detector, purpose: str) -> Any:

@@ -1,13 +1,21 @@
 """Batches of images, read ahead of the detector."""
 
-from collections.abc import Generator, Sequence
+import math
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+
 from ..detectors import Detector
+from ..errors import BadImageError, DissectError
+
+OnBadImage = Literal["fail", "skip"]
+
+_OR_SKIP = '; `on_bad_image="skip"` (--on-bad-image skip) leaves such images out, and on record.'
 
 
 @dataclass(frozen=True)
@@ -29,43 +37,154 @@ class Loaded:
     bad: tuple[tuple[int, str], ...] = ()
 
 
-def load(
-    detector: Detector, paths: Sequence[Path], images: Sequence[int], on_bad_image: Literal["fail", "skip"]
-) -> Loaded:
-    """Read one batch; an image that cannot be read is an error, or left out and named."""
-    try:
-        return Loaded(tuple(images), _batch(detector, [paths[i] for i in images]))
-    except Exception as error:
-        if on_bad_image == "fail":
+def annotated_sizes(truth: Any, image_ids: Sequence[int]) -> list[tuple[float, float]] | None:
+    """Width and height of images as their truth has them; NaN for one without, None for a truth without sizes.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> truth = SimpleNamespace(image_ids=np.array([4, 9]), image_sizes=np.array([[6.0, 8.0], [2.0, 3.0]]))
+    >>> annotated_sizes(truth, [9, 5])
+    [(2.0, 3.0), (nan, nan)]
+    """
+    ids, sizes = getattr(truth, "image_ids", None), getattr(truth, "image_sizes", None)
+    if ids is None or sizes is None:
+        return None
+    known = dict(zip(np.asarray(ids).tolist(), np.asarray(sizes).tolist(), strict=True))
+    return [tuple(known.get(image_id, (math.nan, math.nan))) for image_id in image_ids]
+
+
+@dataclass(frozen=True)
+class Files:
+    """Images of a study by their numbers, and what to do about one that is bad.
+
+    Attributes
+    ----------
+    paths : sequence of Path
+    on_bad : {"fail", "skip"}
+    sizes : sequence of (float, float), optional
+        Width and height of each image as it was annotated; NaN where that is not known.
+    """
+
+    paths: Sequence[Path]
+    on_bad: OnBadImage = "fail"
+    sizes: Sequence[tuple[float, float]] | None = None
+
+    def load(self, detector: Detector, images: Sequence[int]) -> Loaded:
+        """Read one batch; an image that cannot be read is an error that names it, or left out and told.
+
+        Raises
+        ------
+        BadImageError
+            If an image is bad, and none may be.
+        DissectError
+            As the detector raises, where that names the image.
+        """
+        try:
+            return Loaded(tuple(images), self._batch(detector, images))
+        except MemoryError:
             raise
-        together = error
-    faults = {image: _fault(detector, paths[image]) for image in images}
-    good = tuple(image for image, fault in faults.items() if fault is None)
-    bad = tuple((image, fault) for image, fault in faults.items() if fault is not None)
-    if not bad:
-        raise together  # each can be read alone: the fault is not an image's
-    return Loaded(good, _batch(detector, [paths[i] for i in good]) if good else None, bad)
+        except Exception as error:  # whatever a decoder raises for a damaged file
+            if isinstance(error, DissectError) and (self.on_bad == "fail" or not self._names(error, images)):
+                raise
+            together = error
+        bad = tuple((i, fault) for i in images if (fault := self.fault(detector, i)) is not None)
+        if not bad:
+            raise together  # each can be read alone: the fault is not an image's
+        if self.on_bad == "fail":
+            raise BadImageError(self.told(*bad[0])) from together
+        good = [image for image in images if image not in dict(bad)]
+        return Loaded(tuple(good), self._batch(detector, good) if good else None, bad)
 
+    def usable(self, detector: Detector, images: Sequence[int]) -> list[int]:
+        """Those of some images that the detector can be run on, if bad ones are skipped; else all of them.
 
-def _fault(detector: Detector, path: Path) -> str | None:
-    try:
-        _batch(detector, [path])
-    except Exception as error:  # whatever a decoder raises for a damaged file
-        return " ".join(str(error).split())
-    return None
+        Raises
+        ------
+        BadImageError
+            If all are bad.
+        """
+        if self.on_bad == "fail":
+            return list(images)
+        faults = {image: self.fault(detector, image, run=True) for image in images}
+        good = [image for image, fault in faults.items() if fault is None]
+        if not good:
+            image, fault = next(iter(faults.items()))
+            raise BadImageError(
+                f"All {len(faults)} reference images of the study are bad. {self.told(image, str(fault))}"
+            )
+        return good
 
+    @contextmanager
+    def named(self, detector: Detector, images: Sequence[int]) -> Iterator[list[Path]]:
+        """Files of images for a block that runs the detector on all of them; its error names the one to blame.
 
-def _batch(detector: Detector, paths: Sequence[Path]) -> Any:
-    (batch,) = detector.prepare(list(paths), batch_size=len(paths))
-    return batch
+        Raises
+        ------
+        BadImageError
+            If the block ends in an error because of an image.
+        """
+        try:
+            yield [self.paths[i] for i in images]
+        except (DissectError, MemoryError):
+            raise
+        except Exception as error:
+            for image in images:
+                fault = self.fault(detector, image, run=True)
+                if fault is not None:
+                    raise BadImageError(self.told(image, fault)) from error
+            raise
+
+    def fault(self, detector: Detector, image: int, *, run: bool = False) -> str | None:
+        """What is wrong with an image by itself, also for the detector's pass over it; None if nothing is."""
+        try:
+            batch = self._batch(detector, [image])
+            if run:
+                detector.predict_batch(batch)
+        except MemoryError:
+            raise
+        except Exception as error:
+            if isinstance(error, DissectError) and not self._names(error, [image]):
+                raise
+            told = " ".join(str(error).split())
+            return told if isinstance(error, DissectError) else f"{type(error).__name__}: {told}"
+        return None
+
+    def told(self, image: int, fault: str) -> str:
+        """The message of an error about an image."""
+        name = str(self.paths[image])
+        where = "" if name in fault else f"The detector stops at the image {name}: "
+        return f"{where}{fault.rstrip('.')}. Mend or replace it{_OR_SKIP}"
+
+    def _names(self, error: DissectError, images: Sequence[int]) -> bool:
+        """Whether an error that says what is wrong says it of one of these images."""
+        return any(str(self.paths[image]) in str(error) for image in images)
+
+    def _batch(self, detector: Detector, images: Sequence[int]) -> Any:
+        paths = [self.paths[i] for i in images]
+        (batch,) = detector.prepare(paths, batch_size=len(paths))
+        if self.sizes is not None and hasattr(detector, "image_sizes"):
+            for image, read in zip(images, detector.image_sizes(batch), strict=True):
+                self._require_size(image, read)
+        return batch
+
+    def _require_size(self, image: int, read: tuple[int, int] | None) -> None:
+        """Refuse an image of another size than the annotated one: its boxes would lie in another frame."""
+        assert self.sizes is not None
+        width, height = self.sizes[image]
+        if read is None or math.isnan(width) or math.isnan(height) or read == (width, height):
+            return
+        turned = ", which are those of the image turned" if read == (height, width) else ""
+        raise BadImageError(
+            f"The image {self.paths[image]} is read as {read[0]} x {read[1]} pixels, but was annotated as "
+            f"{width:g} x {height:g}{turned}: its true boxes would not lie where its detections do. Take the images "
+            "that were annotated, or correct their `width` and `height` in the annotation file if only these are wrong"
+            f"{_OR_SKIP}"
+        )
 
 
 def loaded_ahead(
-    detector: Detector,
-    paths: Sequence[Path],
-    batches: Sequence[Sequence[int]],
-    on_bad_image: Literal["fail", "skip"] = "fail",
-    ahead: int = 2,
+    detector: Detector, files: Files, batches: Sequence[Sequence[int]], ahead: int = 2
 ) -> Generator[Loaded, None, None]:
     """Batches in order, some of them read in a thread while the detector is busy with the ones before.
 
@@ -73,7 +192,7 @@ def loaded_ahead(
     """
     if ahead <= 0:
         for images in batches:
-            yield load(detector, paths, images, on_bad_image)
+            yield files.load(detector, images)
         return
     with ExitStack() as stack:
         pool = ThreadPoolExecutor(1, thread_name_prefix="dissect-load")
@@ -81,6 +200,6 @@ def loaded_ahead(
         waiting: list[Future[Loaded]] = []
         for i in range(len(batches) + ahead):
             if i < len(batches):
-                waiting.append(pool.submit(load, detector, paths, batches[i], on_bad_image))
+                waiting.append(pool.submit(files.load, detector, batches[i]))
             if i >= ahead:
                 yield waiting.pop(0).result()

@@ -36,7 +36,7 @@ def run_here(
     folder.log("started" if len(left) == len(folder.batches) else "resumed", batches=len(left))
     total = len(folder.batches) * len(variants)
     counter = itertools.count(total - len(left) * len(variants) + 1)
-    work = BatchWork(detector, passes, variants, references, task.paths, task.on_bad_image, folder.log)
+    work = BatchWork(detector, passes, variants, references, task.files, folder.log)
     with (caller.bar if left else no_bar)(len(left) * len(variants), "pass", task.spec.name) as shown:
         for step in run_batches(work, folder, left, task.ahead, clock):
             if isinstance(step, BatchDone):

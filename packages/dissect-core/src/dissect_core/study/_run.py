@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,13 @@ from ._caller import Caller
 from ._create import ImageRef
 from ._holder import Holder
 from ._inputs import planned
+from ._loading import OnBadImage, annotated_sizes
 from ._local import run_here
 from ._precision import Precision, in_precision
 from ._progress import MakeBar, PassDone, say_beside_bars, tqdm_bar
 from ._stop import StopRequest, stop_on_interrupt
 from ._study import Study
-from ._task import Described, OnBadImage, Task, open_folder
+from ._task import Described, Task, open_folder
 from ._threads import computing_with, threads_of
 
 
@@ -83,7 +85,8 @@ def run(
     precision : {"full", "bf16", "fp16"}
         Compute in half precision where `torch.autocast` does. Numbers become others, so a study keeps to one.
     on_bad_image : {"fail", "skip"}
-        What to do about an image that cannot be read; a skipped one is recorded as such.
+        What to do about an image that cannot be read, at which the whole detector stops, or that has another size
+        than its truth says; a skipped one is recorded as such.
     ahead : int
         Batches read ahead of the detector, 0 or more.
     bar : callable
@@ -112,6 +115,8 @@ def run(
         If workers of a cluster have given up a shard; all others are finished then.
     ReplayError
         If a verified pass differs.
+    BadImageError
+        If an image is bad, and none is to be skipped.
     DissectError
         As the plan and the detector raise.
     """
@@ -129,6 +134,8 @@ def run(
         ahead=ahead,
     )
     task.check()
+    if refs:
+        task = replace(task, sizes=annotated_sizes(truth, [ref.image_id for ref in refs]))
     refs = refs or [ImageRef(path.name, number) for number, path in enumerate(task.paths)]
     if len(refs) != len(task.paths):
         raise StudyError(f"`refs` must name each of {len(task.paths)} images, got {len(refs)}.")
@@ -146,7 +153,7 @@ def run(
     else:
         opened = open_detector(detector) if isinstance(detector, DetectorSpec) else detector
         in_precision(opened, precision)  # before anything is written
-        variants = planned(spec, opened, task.paths, truth, bar)
+        variants = planned(spec, opened, task.files, truth, bar)
         for note in variants.notes:
             say(f"note: {note}")
         described = Described.of(task, opened, variants)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 from ..detectors import Detector, TorchDetector
 from ..errors import StudyError
@@ -14,11 +14,10 @@ from ._describe import describe, plan_rows
 from ._facts import versions
 from ._folder import StudyFolder
 from ._inputs import ReferenceActivations
+from ._loading import Files, OnBadImage
 from ._passes import Passes, PlainPasses, ReplayedPasses
 from ._precision import Precision, in_precision
 from ._progress import MakeBar
-
-OnBadImage = Literal["fail", "skip"]
 
 
 @dataclass(frozen=True)
@@ -36,6 +35,7 @@ class Task:
     precision: Precision = "full"
     on_bad_image: OnBadImage = "fail"
     ahead: int = 2
+    sizes: Sequence[tuple[float, float]] | None = None
 
     def check(self) -> None:
         """Refuse what no study can be run with.
@@ -57,6 +57,11 @@ class Task:
             raise StudyError(
                 f"`precision` must be one of {', '.join(get_args(Precision))}, got {self.precision!r}."
             )
+
+    @property
+    def files(self) -> Files:
+        """Its images, and what to do about bad ones."""
+        return Files(self.paths, self.on_bad_image, self.sizes)
 
     @property
     def shard_batches(self) -> int:
@@ -82,7 +87,7 @@ class Task:
         self, detector: Detector, variants: Sequence[Variant], truth: Any, folder: Path, bar: MakeBar
     ) -> ReferenceActivations:
         """Activations that its variants need, kept in a folder."""
-        return ReferenceActivations(self.spec, detector, variants, self.paths, truth, folder, bar)
+        return ReferenceActivations(self.spec, detector, variants, self.files, truth, folder, bar)
 
 
 @dataclass(frozen=True)

@@ -79,11 +79,11 @@ def evaluate(
     detector = _open.open_mmdet(config=config, checkpoint=checkpoint, device=device, trust=trust)
     categories = label_to_category(truth, detector.class_names)
     found: list[ImageDetections] = []
-    sizes: list[tuple[int, int]] = []  # height and width as read
+    sizes: list[tuple[int, int] | None] = []
     with progress(total=len(paths), unit="image") as bar:
         for batch in detector.prepare(paths, batch_size):
-            sizes += [sample.ori_shape for sample in batch["data_samples"]]
-            found += detector.predict_batch(batch)
+            sizes += detector.image_sizes(batch)
+            found += detector.predict_named(batch)
             bar.update(len(batch["inputs"]))
     detections = Detections.from_arrays(found, truth.image_ids.tolist(), categories)
     with warnings.catch_warnings():
@@ -203,10 +203,11 @@ def _by_reason(reasons: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def _other_sizes(truth: GroundTruth, sizes: Sequence[tuple[int, int]]) -> list[str]:
+def _other_sizes(truth: GroundTruth, sizes: Sequence[tuple[int, int] | None]) -> list[str]:
     """Say where image files are not of the size that the annotation file gives: boxes then fit nothing."""
-    read = np.array(sizes, dtype=np.float64).reshape(-1, 2)[:, ::-1]
-    wrong = np.flatnonzero((read != truth.image_sizes).any(axis=1) & ~np.isnan(truth.image_sizes).any(axis=1))
+    read = np.array([size or (np.nan, np.nan) for size in sizes], dtype=np.float64).reshape(-1, 2)
+    known = ~np.isnan(truth.image_sizes).any(axis=1) & ~np.isnan(read).any(axis=1)
+    wrong = np.flatnonzero((read != truth.image_sizes).any(axis=1) & known)
     if not len(wrong):
         return []
     at = int(wrong[0])
