@@ -14,7 +14,11 @@ import torch
 from mmengine.dataset import Compose
 from PIL import Image
 
+from dissect_core import BadImageError
+from dissect_core.spec import load_spec
+from dissect_core.study import ImageRef, no_bar, run
 from dissect_eval import GroundTruth
+from dissect_eval.study import read_pixels
 from dissect_mmdet import ConfigError, ImageError, MMDetDetector
 from dissect_mmdet._pipeline import TestPipeline
 from mmdet_loaders import LoadAnnotations, LoadImageFromFile, LoadMoreAnnotations, PackDetInputs, Resize
@@ -245,6 +249,47 @@ def test_losses_see_images_as_predictions_do(detr: MMDetDetector, images: Path, 
     torch.testing.assert_close(
         sample.gt_instances.bboxes.tensor[0].double(), torch.tensor(expected), atol=1e-4, rtol=0
     )
+
+
+def test_a_study_keeps_to_the_frame_in_which_the_detector_sees_its_images(
+    detr: MMDetDetector, images: Path, tmp_path: Path
+) -> None:
+    """The truth of an image as its camera wrote it: right for a loader that does not turn it, refused for others."""
+    spec = load_spec(
+        {
+            "name": "one",
+            "ablations": [
+                {
+                    "name": "a",
+                    "target": {"unit": "component", "components": "query_embedding"},
+                    "select": {"by": "all"},
+                }
+            ],
+        }
+    )
+    truth = GroundTruth.from_coco(
+        {
+            "images": [{"id": 7, "file_name": "turned-6.jpg", "width": 60, "height": 40}],
+            "categories": [{"id": 1, "name": "circle"}],
+            "annotations": [{"id": 1, "image_id": 7, "category_id": 1, "bbox": [5, 6, 40, 20], "area": 800}],
+        }
+    )
+    paths, options = (
+        [images / "turned-6.jpg"],
+        {"truth": truth, "refs": [ImageRef("turned-6.jpg", 7)], "bar": no_bar},
+    )
+    with pytest.raises(
+        BadImageError, match=r"turned-6.jpg is read as 40 x 60 pixels, but was annotated as 60 x 40"
+    ):
+        run(spec, detr, paths, tmp_path / "turned", **options)
+    study = run(spec, with_loader(detr, LOADERS["not turned"]), paths, tmp_path / "as it is", **options)
+    assert not study.turns_by_exif
+    as_it_is = read_pixels(paths[0], turned=study.turns_by_exif)
+    assert as_it_is is not None
+    assert as_it_is.shape == (40, 60, 3)
+    turned = read_pixels(paths[0])
+    assert turned is not None
+    assert turned.shape == (60, 40, 3)
 
 
 def test_open_vocabularies_are_told_the_class_names(detr: MMDetDetector, images: Path) -> None:

@@ -132,6 +132,11 @@ class MMDetDetector:
         return detector_facts(self.config)
 
     @property
+    def turns_by_exif(self) -> bool:
+        """Whether the config's loader turns images as their files say (the EXIF tag of cameras)."""
+        return self._test_pipeline().turns_by_exif
+
+    @property
     def components(self) -> tuple[Component, ...]:
         """Every parameter, in the model's own order."""
         return components_of(self.model)

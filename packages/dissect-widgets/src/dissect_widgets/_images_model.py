@@ -211,7 +211,9 @@ class ImagesModel(HasTraits):
         """Truth, baseline and ablated side by side; on grey where the image cannot be read."""
         image = self.shown.image
         parts = self.boxes(image)
-        pixels = None if self.images is None else read_pixels(self.images / self.shown.file_name)
+        pixels = None
+        if self.images is not None:
+            pixels = read_pixels(self.images / self.shown.file_name, turned=self.study.turns_by_exif)
         if pixels is None:
             reach = max((float(one.boxes[:, 2:].max()) for one in parts if len(one.boxes)), default=64.0)
             pixels = np.full((int(reach) + 1, int(reach) + 1, 3), 200, dtype=np.uint8)

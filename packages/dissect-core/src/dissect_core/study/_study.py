@@ -167,6 +167,12 @@ class Study:
         folder = noted.get("image_folder") if isinstance(noted, dict) else None
         return Path(folder) if isinstance(folder, str) and Path(folder).is_dir() else None
 
+    @property
+    def turns_by_exif(self) -> bool:
+        """Whether the detector saw images turned as their files say (the EXIF tag of cameras); true if not known."""
+        noted = self.environment.get("incidental")
+        return not isinstance(noted, dict) or noted.get("turns_by_exif") is not False
+
     @cached_property
     def effects(self) -> pa.Table | None:
         """What each variant changed in the outputs of what it ablates, on the first batch; None where not measured."""

@@ -101,11 +101,14 @@ class Described:
         The plan as plain data.
     facts : mapping
         The detector's own facts, and the versions it is run with.
+    notes : mapping
+        Of how it reads images, for pictures: no part of what the study is.
     """
 
     variants: Plan
     rows: Sequence[Mapping[str, Any]]
     facts: Mapping[str, Any] = field(default_factory=dict)
+    notes: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of(cls, task: Task, detector: Detector, variants: Plan) -> "Described":
@@ -116,7 +119,9 @@ class Described:
         StudyError
             If the detector cannot compute in the precision that is asked for.
         """
-        return cls(variants, plan_rows(variants, detector), facts_of(task, detector))
+        turns = getattr(detector, "turns_by_exif", None)
+        notes = {} if turns is None else {"turns_by_exif": bool(turns)}
+        return cls(variants, plan_rows(variants, detector), facts_of(task, detector), notes)
 
 
 def facts_of(task: Task, detector: Detector) -> dict[str, Any]:
@@ -148,5 +153,5 @@ def open_folder(
         batch_size=task.batch_size,
         shard_batches=task.shard_batches,
         files=files,
-        notes={**notes, "threads": threads},
+        notes={**notes, **described.notes, "threads": threads},
     )

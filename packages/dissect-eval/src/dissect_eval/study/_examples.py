@@ -56,7 +56,7 @@ def examples(
         lost = before - image_hits(truth, ablated, settings.iou_threshold).found(threshold)
         image = list(truth)[int(np.argmax(lost))]
         file_name = results.study.images[image].file_name
-        pixels = read_pixels(images / file_name)
+        pixels = read_pixels(images / file_name, turned=results.study.turns_by_exif)
         if pixels is None:
             continue  # moved or deleted since: a report without it is a report all the same
         shown = [truth[image], *(one[image].above(threshold) for one in (whole, ablated))]

@@ -23,13 +23,21 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F
 TITLES = ("truth", "baseline", "ablated")
 
 
-def read_pixels(path: Path) -> NDArray[np.uint8] | None:
-    """Decode an image, turned as it says of itself, to RGB of shape (height, width, 3); None where it cannot be."""
+def read_pixels(path: Path, *, turned: bool = True) -> NDArray[np.uint8] | None:
+    """Decode an image to RGB of shape (height, width, 3); None where it cannot be.
+
+    Parameters
+    ----------
+    path : Path
+    turned : bool, default True
+        Whether to turn it as its file says, by the EXIF tag of cameras: boxes lie on the image as the detector saw it
+        (`turns_by_exif` of a study).
+    """
     from PIL import Image, ImageOps
 
     try:
         with Image.open(path) as image:
-            return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+            return np.asarray((ImageOps.exif_transpose(image) if turned else image).convert("RGB"))
     except (OSError, ValueError, Image.DecompressionBombError):
         return None
 

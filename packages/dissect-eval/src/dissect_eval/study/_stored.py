@@ -109,6 +109,11 @@ class StoredStudy(Protocol):
         """Where the images lie, as far as that is known."""
         ...
 
+    @property
+    def turns_by_exif(self) -> bool:
+        """Whether the detector saw images turned as their files say."""
+        ...
+
     def progress(self) -> tuple[int, int]:
         """How many batches are finished, and how many there are."""
         ...

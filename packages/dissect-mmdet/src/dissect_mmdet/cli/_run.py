@@ -92,7 +92,12 @@ def run_(
         str, typer.Option("--precision", help="full, or half by autocast.", metavar="full|bf16|fp16")
     ] = "full",
     on_bad_image: Annotated[
-        str, typer.Option("--on-bad-image", help="fail, or skip and record it.", metavar="fail|skip")
+        str,
+        typer.Option(
+            "--on-bad-image",
+            help="Unreadable, of another size than annotated, or the model stops at it: fail, or skip and record it.",
+            metavar="fail|skip",
+        ),
     ] = "fail",
     replicates: Annotated[
         int, typer.Option("--replicates", min=0, help="Resamples of the images for intervals; 0: none.")
