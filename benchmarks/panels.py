@@ -27,9 +27,9 @@ from dissect_core import Component
 from dissect_core.anatomy import Anatomy
 from dissect_core.detectors import ImageDetections
 from dissect_core.spec import load_spec
-from dissect_core.study import ImageRef, Study, run
+from dissect_core.study import Study, run
 from dissect_eval import GroundTruth
-from dissect_eval.study import TRUTH, Settings, StudyTables, measure, truth_file
+from dissect_eval.study import Settings, StudyTables, measure
 from dissect_widgets import ImageBrowser, QueryPanel, ResultsExplorer, Workbench
 
 PER_IMAGE, QUERIES = 20, 100
@@ -112,8 +112,7 @@ def make(folder: Path, n_variants: int, n_images: int) -> Path:
         MadeUp(truth, names),
         paths,
         folder / "study",
-        refs=[ImageRef(path.name, i) for path, i in zip(paths, truth.image_ids.tolist(), strict=True)],
-        files={TRUTH: truth_file(folder / "truth.json", truth)},
+        truth=truth,
         batch_size=100,
     )
     for name, data in StudyTables.of(measure(study, settings=Settings(n_replicates=0))).files().items():

@@ -38,11 +38,11 @@ from _old_way import PASSES
 
 from dissect_core.plan import Variant, plan
 from dissect_core.spec import StudySpec, load_spec
-from dissect_core.study import ImageRef, Study, no_bar, run
+from dissect_core.study import Study, no_bar, run
 from dissect_core.torch import edit_state
 from dissect_eval import GroundTruth
 from dissect_mmdet import open_mmdet
-from dissect_mmdet.results import Settings, measure, truth_file, write_results
+from dissect_mmdet.results import Settings, measure, write_results
 from dissect_mmdet.studies import study_path
 
 FULL = ["DETR", "Deformable DETR", "DINO"]
@@ -111,17 +111,12 @@ class Case:
 
     def run(self, out: Path) -> Study:
         """The study, and its tables."""
-        refs = [
-            ImageRef(f, i) for f, i in zip(self.truth.file_names, self.truth.image_ids.tolist(), strict=True)
-        ]
-        files = {"truth.json": truth_file(self.annotations, self.truth)}
         study = run(
             self.spec,
             self.detector,
             self.paths,
             out,
-            refs=refs,
-            files=files,
+            truth=self.truth,
             batch_size=self.batch_size,
             bar=no_bar,
             say=lambda _text: None,

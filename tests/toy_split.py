@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import studies
-from dissect_core.study import ImageRef
 from dissect_eval import GroundTruth
-from dissect_eval.study import Settings, StudyTables, measure, truth_file
+from dissect_eval.study import Settings, StudyTables, measure
 from toy_detector import COLOURS, HEIGHT, WIDTH, write_scenes
 
 
@@ -24,14 +23,7 @@ class Split(NamedTuple):
 def write_study(split: Split, out: Path, detector: Any = None, name: str = "toy") -> Path:
     """Run the toy study over a split, measure it, and write its tables: a folder for panels to look at."""
     truth = GroundTruth.from_coco(split.annotations)
-    study = studies.run_toy(
-        split.paths,
-        out,
-        detector,
-        spec=studies.toy_spec(name=name),
-        refs=[ImageRef(path.name, 7 * i) for i, path in enumerate(split.paths)],
-        files={"truth.json": truth_file(split.annotations, truth)},
-    )
+    study = studies.run_toy(split.paths, out, detector, spec=studies.toy_spec(name=name), truth=truth)
     tables = StudyTables.of(measure(study, settings=Settings(n_replicates=50)))
     for file, data in tables.files().items():
         (study.path / file).write_bytes(data)

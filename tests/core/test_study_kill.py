@@ -25,7 +25,10 @@ def start(images: Path, out: Path) -> "subprocess.Popen[str]":
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONPATH": str(Path(studies.__file__).parent)},
+        env={
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join([str(Path(studies.__file__).parent), *sys.path[1:]]),
+        },
     )
     assert child.stdout is not None
     assert child.stdout.readline() == "ready\n"

@@ -13,10 +13,12 @@ from typing import Any
 import pytest
 
 from commands import call
-from dissect_core.study import Study
+from dissect_core.spec import load_spec
+from dissect_core.study import StopRequest, Study, no_bar, run
 from dissect_eval import Detections, GroundTruth, coco_ap
+from dissect_mmdet import image_paths, open_mmdet
 from dissect_mmdet.cli import main
-from dissect_mmdet.demo import write_split
+from dissect_mmdet.demo import demo_files, write_split
 
 SPEC = """
 name: few heads
@@ -91,10 +93,10 @@ def test_again_it_only_measures(study: Study, place: Path, capsys: pytest.Captur
     ("more", "said"),
     [
         (["--batch-size", 2], "batch_size was 4, is now 2"),
-        (["--limit", 4], "images.count was 8, is now 4"),
+        (["--limit", 4], "it is another one: 8 → 4 images (removed "),
         (["--on-bad-image", "maybe"], "--on-bad-image must be fail or skip, got 'maybe'"),
         (["--verify", 2], "--verify"),
-        (["-w", "demo:dino"], "detector.weights_sha256 was"),
+        (["-w", "demo:dino"], "weights of other values; another config (model"),
     ],
 )
 def test_what_cannot_go_on_is_one_line(
@@ -104,6 +106,66 @@ def test_what_cannot_go_on_is_one_line(
     assert status == 2
     assert said in err
     assert err.strip().count("\n") == 0
+
+
+@pytest.mark.parametrize("begun_by", ["python", "command"])
+def test_both_front_ends_go_on_with_the_same_study(
+    study: Study, place: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path, begun_by: str
+) -> None:
+    """As the README teaches either; the detector is named in another way each time."""
+    annotations = place / "data/annotations/instances_test.json"
+    truth = GroundTruth.from_coco(annotations)
+    stop = StopRequest()
+    stop.ask()
+
+    def in_python(out: Path, **options: Any) -> Study:
+        files = demo_files("detr")
+        detector = open_mmdet(config=files.config, checkpoint=files.checkpoint)
+        images = image_paths(place / "data/test", truth.file_names)
+        return run(
+            load_spec(place / "few.yaml"),
+            detector,
+            images,
+            out,
+            truth=truth,
+            batch_size=4,
+            bar=no_bar,
+            **options,
+        )
+
+    def by_command(out: Path) -> None:
+        rest = words(place, out)
+        status, _, err = call(capsys, *rest[:2], "--demo", "detr", *rest[4:], "--replicates", 0)
+        assert status == 0, err
+
+    out = tmp_path / "out"
+    if begun_by == "python":
+        assert in_python(out, stop=stop).progress() == (1, 2)
+        by_command(out)
+    else:
+        by_command(out)
+        (out / "detections/shard-00000.parquet").unlink()
+        assert in_python(out).is_complete
+    assert Study.open(out).facts == study.facts
+    shard = "detections/shard-00000.parquet"
+    assert (out / shard).read_bytes() == (study.path / shard).read_bytes()
+    assert (out / "truth.json").read_bytes() == (study.path / "truth.json").read_bytes()
+
+
+def test_a_changed_annotation_file_is_refused(
+    study: Study, place: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    content = json.loads((place / "data/annotations/instances_test.json").read_text())
+    for one in content["annotations"]:
+        one["bbox"][2] /= 2
+    (tmp_path / "halved.json").write_text(json.dumps(content))
+    rest = ["--annotations", tmp_path / "halved.json"]
+    status, _, err = call(capsys, *words(place, study.path), *rest)
+    n = len(content["annotations"])
+    assert (
+        status,
+        f"it is another one: truth: other values of {n} of {n} boxes, in 8 of 8 images" in err,
+    ) == (2, True)
 
 
 def test_force_new_begins_another_folder(

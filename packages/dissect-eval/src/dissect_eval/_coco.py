@@ -15,7 +15,7 @@ from ._records import Describe, duplicates, exact_int, flags, floats, ids, listi
 from ._truth import GroundTruth
 from .errors import TruthError
 
-__all__ = ["load_truth"]
+__all__ = ["load_truth", "truth_content"]
 
 Record = Mapping[str, Any]
 
@@ -24,7 +24,7 @@ def load_truth(source: str | os.PathLike[str] | Mapping[str, Any] | Any) -> Grou
     """Return the ground truth of a COCO file, its parsed content or a pycocotools object."""
     data = _content(source)
     images, categories, annotations = (_records(data, key) for key in ("images", "categories", "annotations"))
-    notes: list[str] = []
+    notes = _notes_of(data)
 
     category_names = _category_names(categories)
     image_ids = ids(_column(images, "id"), "id", lambda i: f"image record {i}", TruthError)
@@ -66,6 +66,46 @@ def load_truth(source: str | os.PathLike[str] | Mapping[str, Any] | Any) -> Grou
         category_names=category_names,
         notes=tuple(notes),
     )
+
+
+def truth_content(truth: GroundTruth) -> dict[str, Any]:
+    """Return ground truth as the content of a COCO file; what is not known is left out."""
+    images = []
+    for image_id, name, size in zip(
+        truth.image_ids.tolist(), truth.file_names, truth.image_sizes.tolist(), strict=True
+    ):
+        known = {
+            key: _whole(value) for key, value in zip(("width", "height"), size, strict=True) if value == value
+        }
+        images.append({"id": image_id, **({"file_name": name} if name else {}), **known})
+    columns = zip(
+        truth.annotation_ids.tolist(),
+        truth.image_ids[truth.image_index].tolist(),
+        truth.category_ids.tolist(),
+        np.concatenate([truth.boxes[:, :2], truth.sizes], axis=1).tolist(),
+        truth.area.tolist(),
+        truth.iscrowd.astype(int).tolist(),
+        truth.ignore.tolist(),
+        strict=True,
+    )
+    keys = ("id", "image_id", "category_id", "bbox", "area", "iscrowd")
+    annotations = [
+        {**dict(zip(keys, row, strict=True)), **({"ignore": 1} if ignore else {})} for *row, ignore in columns
+    ]
+    categories = [{"id": key, "name": name} for key, name in truth.category_names.items()]
+    info = {"info": {"notes": list(truth.notes)}} if truth.notes else {}
+    return {**info, "images": images, "annotations": annotations, "categories": categories}
+
+
+def _whole(value: float) -> float | int:
+    return int(value) if value.is_integer() else value
+
+
+def _notes_of(data: Mapping[str, Any]) -> list[str]:
+    """What was assumed when the truth was read first, where `truth_content` has kept it."""
+    info = data.get("info")
+    notes = info.get("notes") if isinstance(info, Mapping) else None
+    return [str(note) for note in notes] if isinstance(notes, list) else []
 
 
 def _content(source: Any) -> Mapping[str, Any]:

@@ -6,8 +6,8 @@ One rule for degenerate boxes, in a run, in metrics and in panels:
   left out and counted; whoever gives arrays or files is refused, since the count would be lost. In truth: refused.
 - Inverted (``max < min``, a negative width or height): a detection without area, kept as the point of its first corner,
   which matches nothing: a false positive, and counted. In truth: refused.
-- Without area (``max == min`` in x or y): kept, in detections and in truth, and counted. Nothing matches it at an IoU: a
-  false positive, or a miss.
+- Without area (``max == min`` in x or y): kept, in detections and in truth, and counted. Nothing matches it: a false
+  positive, or a miss.
 - Functions of box geometry take boxes, ``max >= min``, and refuse all others.
 """
 

@@ -205,6 +205,29 @@ class GroundTruth(TruthFrom):
 
         return subset_truth(self, image_ids, categories, area)
 
+    def to_coco(self) -> dict[str, Any]:
+        """Return the content of a COCO instances file, as plain data: the same for the same truth.
+
+        Returns
+        -------
+        dict
+            ``images``, ``annotations`` and ``categories``, and the notes under ``info``. `from_coco` reads it back as
+            it was; of truth from corners (`from_arrays`) a box's right and lower edge may differ in the last bit, since
+            COCO's boxes have sizes.
+
+        Examples
+        --------
+        >>> from dissect_eval import GroundTruth
+        >>> truth = GroundTruth.from_arrays([([[1, 2, 4, 6]], [3])], [7], {3: "cell"}, file_names=["a.png"])
+        >>> truth.to_coco()["annotations"]
+        [{'id': 1, 'image_id': 7, 'category_id': 3, 'bbox': [1.0, 2.0, 3.0, 4.0], 'area': 12.0, 'iscrowd': 0}]
+        >>> GroundTruth.from_coco(truth.to_coco())
+        GroundTruth(1 images, 1 boxes, 1 categories)
+        """
+        from ._coco import truth_content
+
+        return truth_content(self)
+
     def health(self) -> TruthHealth:
         """Count what deserves a look before scoring: empty images, crowd, degenerate and repeated boxes.
 

@@ -34,7 +34,7 @@ from dissect_core.torch import (
 )
 from dissect_eval import GroundTruth
 
-from ._facts import detector_facts
+from ._facts import detector_facts, former_facts
 from ._fit import Fit
 from ._loss import batches_with_truth, training_loss
 from ._models import use_registries
@@ -135,6 +135,11 @@ class MMDetDetector:
     def turns_by_exif(self) -> bool:
         """Whether the config's loader turns images as their files say (the EXIF tag of cameras)."""
         return self._test_pipeline().turns_by_exif
+
+    @property
+    def former_facts(self) -> dict[str, Any]:
+        """Facts under the names of the first format of studies, to go on with one of these."""
+        return former_facts(self.config)
 
     @property
     def components(self) -> tuple[Component, ...]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +13,9 @@ from dissect_core.detectors import Detector, open_detector
 from dissect_core.files import write_whole
 from dissect_core.places import place_of
 from dissect_core.spec import DetectorSpec, StudySpec
-from dissect_core.study import ImageRef, PassDone, StopRequest, Study, no_bar, run
+from dissect_core.study import PassDone, StopRequest, Study, no_bar, run
 from dissect_eval import GroundTruth, label_to_category
-from dissect_eval.study import TRUTH, Settings, StudyTables, measure, truth_file
+from dissect_eval.study import Settings, StudyTables, measure
 
 from ._run_model import Ended
 from .errors import JobError
@@ -77,8 +76,7 @@ class StudyJob:
         say: Callable[[str], object],
     ) -> Ended:
         """Run it; see `RunModel`."""
-        annotations = Path(self.annotations)
-        truth = GroundTruth.from_coco(annotations)
+        truth = GroundTruth.from_coco(Path(self.annotations))
         truth = truth if self.limit is None else truth.subset(truth.image_ids[: self.limit].tolist())
         paths = self._paths(truth)
         say("opening the detector")
@@ -91,10 +89,8 @@ class StudyJob:
             self._for_run(spec, detector),
             paths,
             self.out,
-            refs=[ImageRef(n, i) for n, i in zip(truth.file_names, truth.image_ids.tolist(), strict=True)],
             truth=truth,
-            facts={**self.facts, "annotations_sha256": sha256(annotations.read_bytes()).hexdigest()},
-            files={TRUTH: truth_file(annotations, truth)},
+            facts=self.facts,
             batch_size=self.batch_size,
             bar=no_bar,
             watch=watch,

@@ -264,7 +264,8 @@ class Workbench(Panel):
             before = stored_spec(self._folder())
         except StudyFolderError:
             before = None  # the tables were moved without their study
-        told = differences(before.identity, now.identity) if before and now else []
+        whole = [spec.model_dump(mode="json", exclude={"execution"}) for spec in (before, now) if spec]
+        told = differences(*whole) if len(whole) == 2 else []
         results.outdated = (
             f"Of another study than the one that is written here: {listed(told)}. Run it to see what it gives."
             if told

@@ -13,6 +13,7 @@ from ..places import is_remote, reached
 from ..spec import DetectorSpec, RayExecution
 from ..study import _layout
 from ..study._caller import Caller
+from ..study._changes import Behind
 from ..study._create import ImageRef
 from ..study._folder import StudyFolder
 from ..study._log import is_said_finished
@@ -51,7 +52,8 @@ def run_on_cluster(
         begun = _begun(task.out)
         if begun is not None:  # before workers are asked for: another run may hold both
             stack.enter_context(begun.locked(caller.holder, caller.say))
-            begun.require_same(task.known(refs, kept["facts"]), whole=False)
+            known = task.known(refs, kept["facts"])
+            begun.require_same(known, Behind(refs, kept["files"].get(_layout.TRUTH)), whole=False)
         ray = stack.enter_context(connected(execution, caller.say))
         crew = Crew(
             ray,
@@ -72,6 +74,7 @@ def run_on_cluster(
             folder = begun  # the one that is held: its log is written out at the end
         with stop_on_interrupt(caller.request, caller.say):
             done, threads = folder.tidy(), folder.threads or _threads(execution)
+            task.require_files(folder, described.digests, done)
             if not all(done):
                 plan = ray.put(described.variants)
                 crew.lead(lambda worker: worker.gather.remote(shared, plan, true, threads))

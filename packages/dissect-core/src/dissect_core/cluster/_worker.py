@@ -119,7 +119,8 @@ class Worker:
         """Plan a study, and say what its folder is made with."""
         with self._lock:
             detector = self._detector
-            return Described.of(task, detector, planned(task.spec, detector, task.files, truth, no_bar))
+            variants = planned(task.spec, detector, task.files, truth, no_bar)
+            return Described.of(task, detector, variants, no_bar)
 
     def gather(self, task: Task, variants: Sequence[Variant], truth: Any, threads: int) -> None:
         """Gather reference activations and fit constants, for all workers to find in the folder."""

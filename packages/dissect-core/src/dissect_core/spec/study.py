@@ -160,8 +160,11 @@ class StudySpec(Spec):
 
     @property
     def identity(self) -> dict[str, Any]:
-        """All of it that must stay the same when a study goes on, as plain data: not where it is computed."""
-        return self.model_dump(mode="json", exclude={"execution"})
+        """All of it that must stay the same when a study goes on, as plain data.
+
+        Neither where it is computed, nor where its detector lies: which one that is, its own facts tell.
+        """
+        return self.model_dump(mode="json", exclude={"execution", "detector"})
 
     @model_validator(mode="after")
     def _names_differ(self) -> "StudySpec":

@@ -27,6 +27,7 @@ from ._rows import Row, Status
 from ._run import run
 from ._stop import StopRequest
 from ._study import Found, Study
+from ._truth import StudyTruth
 
 __all__ = [
     "Bar",
@@ -39,6 +40,7 @@ __all__ = [
     "StopRequest",
     "Study",
     "StudyFolder",
+    "StudyTruth",
     "differences",
     "listed",
     "no_bar",

@@ -61,6 +61,8 @@ class Content(NamedTuple):
     plan : sequence of mapping
         A row for each variant.
     images : sequence of ImageRef
+    digests : sequence of str
+        SHA-256 of each image's file, by `image_digests`; none where they are not known.
     files : mapping of str to bytes
         Further files.
     notes : mapping
@@ -71,6 +73,7 @@ class Content(NamedTuple):
     frozen: Mapping[str, Any]
     plan: Sequence[Mapping[str, Any]]
     images: Sequence[ImageRef]
+    digests: Sequence[str]
     files: Mapping[str, bytes]
     notes: Mapping[str, Any]
 
@@ -85,12 +88,17 @@ class Content(NamedTuple):
         spec = self.spec.model_copy(update={"execution": LocalExecution()})
         _write(folder / _layout.SPEC, spec_to_yaml(spec).encode())
         _layout.write_table(folder / _layout.PLAN, pa.Table.from_pylist([dict(row) for row in self.plan]))
-        images = pa.Table.from_pylist([image._asdict() for image in self.images])
-        _layout.write_table(folder / _layout.IMAGES, images)
+        _layout.write_table(folder / _layout.IMAGES, images_table(self.images, self.digests))
         for name, content in self.files.items():
             _write(folder / name, content)
         environment = {"frozen": self.frozen, "incidental": {**incidental(), **self.notes}}
         _layout.write_json(folder / _layout.ENVIRONMENT, environment)
+
+
+def images_table(images: Sequence[ImageRef], digests: Sequence[str]) -> pa.Table:
+    """A row for each image, with the checksum of its file where that is known."""
+    table = pa.Table.from_pylist([image._asdict() for image in images])
+    return table.append_column("sha256", pa.array(list(digests), pa.string())) if digests else table
 
 
 def make_folder(path: Path, content: Content) -> None:

@@ -10,10 +10,12 @@ from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-FORMAT = 1
-"""Version of the folder's layout."""
+FORMAT = 2
+"""Version of the folder's layout; the first one recorded neither its truth nor what is in the image files."""
 DISTRIBUTIONS = ("dissect-core", "numpy", "pyarrow", "torch")
 NAMED_AT_MOST = 12
+SHOWN = 100
+"""Characters of a fact that are shown."""
 
 
 def versions(more: Sequence[str] = ()) -> dict[str, str]:
@@ -72,6 +74,10 @@ def differences(before: Any, now: Any, name: str = "") -> list[str]:
     if isinstance(before, list) and isinstance(now, list) and len(before) == len(now):
         pairs = enumerate(zip(before, now, strict=True))
         return [line for i, (a, b) in pairs for line in differences(a, b, f"{name}[{i}]")]
+    if isinstance(before, list) and isinstance(now, list) and len(_shown([before, now])) > SHOWN:
+        first = next((i for i, (a, b) in enumerate(zip(before, now, strict=False)) if a != b), None)
+        where = f", first in {name}[{first}]" if first is not None else ""
+        return [f"{name} had {len(before)} entries, has now {len(now)}{where}"]
     return [] if before == now else [f"{name} was {_shown(before)}, is now {_shown(now)}"]
 
 
@@ -82,8 +88,8 @@ class _Missing:
 def _shown(value: Any) -> str:
     if value is _Missing:
         return "not there"
-    text = json.dumps(value)
-    return text if len(text) <= 100 else f"{text[:97]}..."
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= SHOWN else f"{text[: SHOWN - 3]}..."
 
 
 def listed(lines: Sequence[str], at_most: int = NAMED_AT_MOST) -> str:

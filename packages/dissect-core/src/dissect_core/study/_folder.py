@@ -10,12 +10,14 @@ import pyarrow as pa
 
 from ..errors import StudyChangedError, StudyError
 from ..files import TEMPORARY
-from ..places import is_remote, place_of, reached
+from ..places import is_remote, place_of, reached, read_bytes
 from ..spec import StudySpec
 from . import _layout
+from ._changes import Behind, changes, changes_of_format_1
 from ._chunks import Chunks
-from ._create import Content, ImageRef, known_facts, make_folder
-from ._facts import FORMAT, differences, fingerprint, listed
+from ._contents import UNREAD
+from ._create import Content, ImageRef, images_table, known_facts, make_folder
+from ._facts import FORMAT, fingerprint, listed
 from ._frozen import read_frozen, read_threads
 from ._holder import Holder
 from ._lock import locked
@@ -55,8 +57,10 @@ class StudyFolder:
         *,
         batch_size: int = 1,
         shard_batches: int = 32,
+        digests: Sequence[str] = (),
         files: Mapping[str, bytes] | None = None,
         notes: Mapping[str, Any] | None = None,
+        former: Mapping[str, Any] | None = None,
     ) -> "StudyFolder":
         """Make a study's folder, or open one of the same study to go on with it.
 
@@ -72,10 +76,14 @@ class StudyFolder:
         images : sequence of ImageRef
         batch_size, shard_batches : int
             Images of a batch, and batches of a shard.
+        digests : sequence of str, optional
+            SHA-256 of each image's file, for the record; `require_files` compares them when the study goes on.
         files : mapping of str to bytes, optional
             Further files to keep in the folder, such as the truth.
         notes : mapping, optional
             Plain data that may differ when the study goes on, for the record.
+        former : mapping, optional
+            Facts of the detector as the first format named them, to go on with a study of that.
 
         Raises
         ------
@@ -91,18 +99,18 @@ class StudyFolder:
             "variants": len(plan),
         }
         path = place_of(path)
-        content = Content(spec, frozen, plan, images, files or {}, notes or {})
+        content = Content(spec, frozen, plan, images, digests, files or {}, notes or {})
         if is_remote(path):
-            return cls._created_remotely(path, content)
+            return cls._created_remotely(path, content, former or {})
         if (path / _layout.ENVIRONMENT).is_file():
-            return cls._continued(path, frozen)
+            return cls._continued(path, content, former or {})
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
             raise StudyError(f"{path} holds files and is no study. Give a new or empty folder.")
         make_folder(path, content)
         return cls(path)
 
     @classmethod
-    def _created_remotely(cls, path: Path, content: Content) -> "StudyFolder":
+    def _created_remotely(cls, path: Path, content: Content, former: Mapping[str, Any]) -> "StudyFolder":
         """In an object store, which moves no folders: file by file, under the lease that keeps others out."""
         mark = path / _layout.ENVIRONMENT
         with reached(path):
@@ -115,21 +123,34 @@ class StudyFolder:
                     if not mark.exists():
                         content.write(path)
                         return cls(path)
-        return cls._continued(path, content.frozen)
+        return cls._continued(path, content, former)
 
     @classmethod
-    def _continued(cls, path: Path, frozen: Mapping[str, Any]) -> "StudyFolder":
+    def _continued(cls, path: Path, content: Content, former: Mapping[str, Any]) -> "StudyFolder":
         folder = cls(path)
-        folder.require_same(frozen)
+        folder.require_same(
+            content.frozen, Behind(content.images, content.files.get(_layout.TRUTH), content.plan), former
+        )
         return folder
 
-    def require_same(self, frozen: Mapping[str, Any], *, whole: bool = True) -> None:
+    def require_same(
+        self,
+        frozen: Mapping[str, Any],
+        behind: Behind,
+        former: Mapping[str, Any] | None = None,
+        *,
+        whole: bool = True,
+    ) -> None:
         """See that this is the study that is meant.
 
         Parameters
         ----------
         frozen : mapping
             What must be the same.
+        behind : Behind
+            What is behind it, to say what differs.
+        former : mapping, optional
+            Facts of the detector as the first format named them.
         whole : bool
             Whether that is everything; else only what is named is compared.
 
@@ -138,19 +159,74 @@ class StudyFolder:
         StudyChangedError
             If it differs; all differences are named.
         """
+        if self.frozen == frozen:
+            return
         mine = self.frozen if whole else {name: self.frozen[name] for name in frozen if name in self.frozen}
-        changed = differences(mine, frozen)
-        # A checksum says nothing to people where the spec behind it says what has changed.
-        told = [line for line in changed if not line.startswith("plan was ")]
-        if changed:
+        if self.frozen["format"] == 1:
+            told = changes_of_format_1(mine, frozen, former or {}, self._behind(), behind)
+        else:
+            told = changes(mine, frozen, self._behind(), behind)
+        if told:
             name, wanted = (facts.get("spec", {}).get("name") for facts in (mine, frozen))
             is_same = name == wanted
             which = "another one" if is_same else f"{name!r} and not {wanted!r}"
-            what = listed(told or changed) if is_same else listed(told, at_most=3)
+            what = listed(told) if is_same else listed(told, at_most=3)
             raise StudyChangedError(
                 f"The study in {self.path} cannot go on, since it is {which}: {what}. Restore what it was, or give "
                 "another folder (`--out`, or `--force-new` for the next free one, on the command line)."
             )
+
+    def _behind(self) -> Behind:
+        """What is behind its facts."""
+        images = _layout.read_table(self.path / _layout.IMAGES, ImageRef._fields).to_pylist()
+        truth = self.path / _layout.TRUTH
+        return Behind(
+            [ImageRef(*(image[name] for name in ImageRef._fields)) for image in images],
+            read_bytes(truth) if truth.is_file() else None,
+            _layout.read_table(self.path / _layout.PLAN, ("id",)).to_pylist(),
+        )
+
+    def require_files(self, digests: Sequence[str], done: Sequence[bool], used: Iterable[int] = ()) -> None:
+        """See that the files of its images are those that it was begun with, as far as they have been used.
+
+        A file that no finished batch has used may be mended: its new checksum is kept then.
+
+        Parameters
+        ----------
+        digests : sequence of str
+            By `image_digests`, of all images.
+        done : sequence of bool
+            Whether each batch is finished.
+        used : iterable of int
+            Numbers of images that have been used otherwise.
+
+        Raises
+        ------
+        StudyChangedError
+            If a file that was used is another one; the first ones are named.
+        """
+        table = _layout.read_table(self.path / _layout.IMAGES, ImageRef._fields)
+        if "sha256" not in table.column_names:  # of the first format
+            return
+        kept = table.column("sha256").to_pylist()
+        differing = [i for i, (before, now) in enumerate(zip(kept, digests, strict=True)) if before != now]
+        if not differing:
+            return
+        names = table.column("file_name").to_pylist()
+        needed = set(used)
+        wrong = [i for i in differing if i in needed or done[i // self.batch_size]]
+        if wrong:
+            each = [
+                f"{names[i]} cannot be read any more" if digests[i] == UNREAD else names[i] for i in wrong[:3]
+            ]
+            more = f", and {len(wrong) - 3} more" if len(wrong) > 3 else ""
+            raise StudyChangedError(
+                f"The study in {self.path} cannot go on, since files of {len(wrong)} of its {self.n_images} images are "
+                f"others than those it has used: {', '.join(each)}{more}. Restore them, or give another folder."
+            )
+        self.log("images mended", files=[names[i] for i in differing])
+        refs = [ImageRef(*(row[name] for name in ImageRef._fields)) for row in table.to_pylist()]
+        _layout.write_table(self.path / _layout.IMAGES, images_table(refs, digests))
 
     @cached_property
     def threads(self) -> int | None:

@@ -21,7 +21,9 @@ def run_here(
 ) -> None:
     """Run what is left of a study, in a folder that is held."""
     variants = described.variants
-    left = [number for number, done in enumerate(folder.tidy()) if not done]
+    finished = folder.tidy()
+    task.require_files(folder, described.digests, finished)
+    left = [number for number, done in enumerate(finished) if not done]
     if not left and is_said_finished(folder.path):
         return
     references = task.references(detector, variants, truth, folder.path, caller.bar)

@@ -1,6 +1,5 @@
 """Running a study: images outside, variants inside, and nothing lost."""
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +12,7 @@ from ..spec import DetectorSpec, Execution, LocalExecution, RayExecution, StudyS
 from ._caller import Caller
 from ._create import ImageRef
 from ._holder import Holder
+from ._identity import identified
 from ._inputs import planned
 from ._loading import OnBadImage, annotated_sizes
 from ._local import run_here
@@ -22,6 +22,7 @@ from ._stop import StopRequest, stop_on_interrupt
 from ._study import Study
 from ._task import Described, Task, open_folder
 from ._threads import computing_with, threads_of
+from ._truth import StudyTruth
 
 
 def run(
@@ -32,7 +33,7 @@ def run(
     *,
     execution: Execution | None = None,
     refs: Sequence[ImageRef] | None = None,
-    truth: Any = None,
+    truth: StudyTruth | None = None,
     facts: Mapping[str, Any] | None = None,
     files: Mapping[str, bytes] | None = None,
     batch_size: int = 1,
@@ -65,11 +66,15 @@ def run(
     execution : LocalExecution or RayExecution, optional
         What computes it; as the spec says, if left out. It may be another one each time: the results are the same.
     refs : sequence of ImageRef, optional
-        How the annotation file names and numbers the images; their file names and 0, 1, ... if left out.
-    truth : object, optional
-        As the detector's `prepare_with_truth` takes it: for scores by gradients and optimal constants.
+        How the annotation file names and numbers the images. Left out, the truth tells: the image whose file name is at
+        the end of the path. Without a truth, file names and 0, 1, ...
+    truth : StudyTruth, optional
+        Ground truth of the images, a `dissect_eval.GroundTruth`; of further images it may be, too, which count nowhere
+        then. It is kept in the folder, where `dissect_eval.study.measure` finds it. The detector's `prepare_with_truth`
+        gets it for scores by gradients and optimal constants.
     facts : mapping, optional
-        What else must stay the same if the study goes on, as plain data: checksums of the checkpoint, say.
+        What else must stay the same if the study goes on, as plain data: spec, detector, images, truth and versions of
+        libraries are on record anyway.
     files : mapping of str to bytes, optional
         Further files to keep in the folder.
     batch_size : int
@@ -106,9 +111,10 @@ def run(
     Raises
     ------
     StudyError
-        If an argument is out of range, or the folder cannot be used.
+        If an argument is out of range, an image is not in the truth, or the folder cannot be used.
     StudyChangedError
-        If the folder holds a study that differs; all differences are named.
+        If the folder holds a study that differs; all differences are named. Or if an image's file is another one than a
+        finished batch has seen.
     StudyLockedError
         If another run is at work there.
     ShardsFailedError
@@ -134,12 +140,9 @@ def run(
         ahead=ahead,
     )
     task.check()
-    if refs:
+    refs, kept = identified(task.paths, truth, refs, facts or {}, files or {}, say)
+    if truth is not None:
         task = replace(task, sizes=annotated_sizes(truth, [ref.image_id for ref in refs]))
-    refs = refs or [ImageRef(path.name, number) for number, path in enumerate(task.paths)]
-    if len(refs) != len(task.paths):
-        raise StudyError(f"`refs` must name each of {len(task.paths)} images, got {len(refs)}.")
-    kept = {"facts": facts or {}, "files": files or {}, "notes": {"image_folder": _common_folder(task.paths)}}
     request = StopRequest() if stop is None else stop
     holder = Holder(on_lost=request.ask)
     caller = Caller(bar, watch, say, request, holder)
@@ -156,7 +159,7 @@ def run(
         variants = planned(spec, opened, task.files, truth, bar)
         for note in variants.notes:
             say(f"note: {note}")
-        described = Described.of(task, opened, variants)
+        described = Described.of(task, opened, variants, bar)
         folder = open_folder(task, described, refs, **kept, threads=threads_of(opened))
         with folder.locked(holder, say), stop_on_interrupt(request, say), computing_with(folder.threads):
             run_here(task, opened, described, folder, truth, caller)
@@ -174,8 +177,3 @@ def _is_complete(place: Path) -> bool:
         return Study.open(place).is_complete
     except StudyError:  # none, or one that cannot be read: the run says so
         return False
-
-
-def _common_folder(paths: Sequence[Path]) -> str:
-    """Where the images lie, for reports that show some of them."""
-    return os.path.commonpath([path.resolve().parent for path in paths])

@@ -7,8 +7,10 @@ from typing import Any, get_args
 
 from ..detectors import Detector, TorchDetector
 from ..errors import StudyError
-from ..plan import Plan, Variant
+from ..plan import Plan, Variant, reference_images
 from ..spec import StudySpec
+from . import _layout
+from ._contents import image_digests
 from ._create import ImageRef, known_facts
 from ._describe import describe, plan_rows
 from ._facts import versions
@@ -68,6 +70,12 @@ class Task:
         """Batches of a shard: whole ones, for at least the images asked for."""
         return -(-self.shard_images // self.batch_size)
 
+    def require_files(self, folder: StudyFolder, digests: Sequence[str], done: Sequence[bool]) -> None:
+        """See that the images' files are those that the study has used."""
+        references = any((folder.path / name).exists() for name in (_layout.REFERENCE, _layout.OPTIMAL))
+        used = reference_images(self.spec, len(self.paths)) if references else ()
+        folder.require_files(digests, done, used)
+
     def known(self, refs: Sequence[ImageRef], facts: Mapping[str, Any]) -> dict[str, Any]:
         """What must stay the same when a study goes on, as far as it is known without the detector."""
         return known_facts({**facts, **self.how}, self.spec, refs, self.batch_size, self.shard_batches)
@@ -103,16 +111,22 @@ class Described:
         The detector's own facts, and the versions it is run with.
     notes : mapping
         Of how it reads images, for pictures: no part of what the study is.
+    digests : sequence of str
+        Checksums of the images' files.
+    former : mapping
+        Facts of the detector under the names of the first format, where it has such.
     """
 
     variants: Plan
     rows: Sequence[Mapping[str, Any]]
     facts: Mapping[str, Any] = field(default_factory=dict)
     notes: Mapping[str, Any] = field(default_factory=dict)
+    digests: Sequence[str] = ()
+    former: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, task: Task, detector: Detector, variants: Plan) -> "Described":
-        """Describe a detector and the plan for it.
+    def of(cls, task: Task, detector: Detector, variants: Plan, bar: MakeBar) -> "Described":
+        """Describe a detector, the plan for it, and the images as they are.
 
         Raises
         ------
@@ -120,8 +134,14 @@ class Described:
             If the detector cannot compute in the precision that is asked for.
         """
         turns = getattr(detector, "turns_by_exif", None)
-        notes = {} if turns is None else {"turns_by_exif": bool(turns)}
-        return cls(variants, plan_rows(variants, detector), facts_of(task, detector), notes)
+        return cls(
+            variants,
+            plan_rows(variants, detector),
+            facts_of(task, detector),
+            {} if turns is None else {"turns_by_exif": bool(turns)},
+            image_digests(task.paths, bar),
+            getattr(detector, "former_facts", {}),
+        )
 
 
 def facts_of(task: Task, detector: Detector) -> dict[str, Any]:
@@ -152,6 +172,8 @@ def open_folder(
         refs,
         batch_size=task.batch_size,
         shard_batches=task.shard_batches,
+        digests=described.digests,
         files=files,
         notes={**notes, **described.notes, "threads": threads},
+        former=described.former,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from functools import cached_property
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,37 +20,20 @@ from ..errors import StudyDataError
 from ._stored import StoredFound, StoredStudy
 
 TRUTH = "truth.json"
-_KEPT = ("id", "image_id", "category_id", "bbox", "area", "iscrowd", "ignore")
+_PARTS = ("images", "annotations", "categories")
 
 
 def truth_file(annotations: Path, truth: GroundTruth) -> bytes:
-    """What an annotation file says of the images of a study, without outlines: kept in the study's folder.
+    """What a study keeps of its truth, for `files` of `dissect_core.study.run`; with `truth`, `run` keeps it by itself.
 
     Parameters
     ----------
     annotations : Path
-        A COCO instances file, which `truth` was read from.
+        The file that `truth` was read from; all that counts of it is in `truth`.
     truth : GroundTruth
         Of the study's images.
     """
-    content = json.loads(annotations.read_text(encoding="utf-8"))
-    # As the reader has it: ids may be written as strings or floats.
-    wanted = {str(image) for image in truth.image_ids.tolist()}
-
-    def is_of_the_study(entry: dict[str, Any], key: str) -> bool:
-        value = entry.get(key)
-        return str(int(value) if isinstance(value, float) else value) in wanted
-
-    kept = {
-        "images": [image for image in content["images"] if is_of_the_study(image, "id")],
-        "annotations": [
-            {key: each[key] for key in _KEPT if key in each}
-            for each in content["annotations"]
-            if is_of_the_study(each, "image_id")
-        ],
-        "categories": content["categories"],
-    }
-    return json.dumps(kept, ensure_ascii=False).encode()
+    return json.dumps(truth.to_coco(), ensure_ascii=False).encode()
 
 
 class ImageBoxes(NamedTuple):
@@ -218,12 +202,39 @@ def kept_truth(study: StoredStudy) -> GroundTruth:
     Raises
     ------
     StudyDataError
-        If there is none.
+        If there is none, or it is another one than the study was begun with.
     """
     path = study.path / TRUTH
     if not path.is_file():
         raise StudyDataError(
-            f"The study {study.path} holds no truth: pass `truth`, or run it with annotations."
+            f"The study {study.path} holds no truth: pass `truth`, to `run` or to `measure`."
         )
-    # Of a study in an object store the path is one of universal-pathlib.
-    return GroundTruth.from_coco(path if isinstance(path, Path) else json.loads(path.read_bytes()))
+    content = path.read_bytes()  # of a study in an object store the path is one of universal-pathlib
+    frozen = study.environment.get("frozen")
+    recorded = (
+        frozen.get("truth") if isinstance(frozen, dict) else None
+    )  # none in studies of the first format
+    try:
+        parsed = json.loads(content)
+        _require_recorded(parsed, recorded, path)
+    except (ValueError, RecursionError) as error:
+        raise StudyDataError(
+            f"{path} is damaged: it is no JSON ({error}). Restore it, or pass `truth`."
+        ) from error
+    return GroundTruth.from_coco(parsed)
+
+
+def _require_recorded(content: Any, recorded: Any, path: Path) -> None:
+    """See that a truth is the one on record, by the checksum that `dissect_core.study.run` takes of it."""
+    if not isinstance(recorded, dict):
+        return
+    parts = {name: content.get(name) for name in _PARTS} if isinstance(content, dict) else {}
+    text = json.dumps(parts, sort_keys=True, separators=(",", ":"))
+    if sha256(text.encode()).hexdigest() == recorded.get("sha256"):
+        return
+    counts = {"images": len(parts.get("images") or ()), "boxes": len(parts.get("annotations") or ())}
+    told = [f"{recorded.get(name)} → {n} {name}" for name, n in counts.items() if recorded.get(name) != n]
+    raise StudyDataError(
+        f"{path} is another truth than the study was begun with ({', '.join(told) or 'other values'}). Restore it, or "
+        "pass the other one as `truth` (`--annotations` of `deep-dissect report`)."
+    )

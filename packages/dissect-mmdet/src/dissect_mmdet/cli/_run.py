@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -17,11 +16,11 @@ from dissect_core.detectors import Detector
 from dissect_core.places import place_of
 from dissect_core.plan import plan, scores_needed
 from dissect_core.spec import DetectorSpec, Execution, LocalExecution, RayExecution, load_spec
-from dissect_core.study import ImageRef, Study, run, tqdm_bar
+from dissect_core.study import Study, run, tqdm_bar
 from dissect_eval import label_to_category
 
 from ..errors import DissectMMDetError, ImageError
-from ..results import TRUTH, Settings, Spread, measure, truth_file, write_report, write_results
+from ..results import Settings, Spread, measure, write_report, write_results
 from ..studies import study_path
 from ._execution import (
     AddressOption,
@@ -139,13 +138,7 @@ def run_(
             files_of(data, on_bad_image),
             _free(target) if force_new else target,
             execution=execution,
-            refs=[
-                ImageRef(name, number)
-                for name, number in zip(data.truth.file_names, data.truth.image_ids.tolist(), strict=True)
-            ],
             truth=data.truth,
-            facts={"annotations_sha256": sha256(data.annotations.read_bytes()).hexdigest()},
-            files={TRUTH: truth_file(data.annotations, data.truth)},
             batch_size=batch_size,
             shard_images=shard_images,
             replay=replay,
