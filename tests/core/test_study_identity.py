@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 import studies
 import toy_split
-from dissect_core import StudyChangedError, StudyError
+from dissect_core import BadImageError, StudyChangedError, StudyError
 from dissect_core.study import ImageRef, StopRequest, Study, StudyTruth
 from dissect_core.study._facts import fingerprint
 from dissect_core.study._shards import read_shard, write_shard
@@ -258,7 +258,7 @@ def test_an_image_may_be_mended_before_it_was_used(
 ) -> None:
     copies = [Path(shutil.copy(path, tmp_path)) for path in split.paths]
     copies[5].unlink()
-    with pytest.raises(FileNotFoundError, match=r"005\.ppm"):
+    with pytest.raises(BadImageError, match=r"005\.ppm"):
         studies.run_toy(copies, tmp_path / "out", truth=truth)
     assert 0 < Study.open(tmp_path / "out").progress()[0] < 3
     shutil.copy(split.paths[5], copies[5])
