@@ -67,8 +67,7 @@ def check_xyxy(boxes: ArrayLike, name: str) -> Boxes:
 
 def finite_rows(boxes: Boxes, scores: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Return True for detections that are finite: those that count as detections at all."""
-    finite: NDArray[np.bool_] = (np.abs(boxes) <= MAX_COORDINATE).all(axis=1) & np.isfinite(scores)
-    return finite
+    return np.asarray((np.abs(boxes) <= MAX_COORDINATE).all(axis=1) & np.isfinite(scores))
 
 
 def upright(boxes: Boxes) -> tuple[Boxes, int]:

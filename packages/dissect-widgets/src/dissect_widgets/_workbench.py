@@ -264,8 +264,7 @@ class Workbench(Panel):
             before = stored_spec(self._folder())
         except StudyFolderError:
             before = None  # the tables were moved without their study
-        whole = [spec.model_dump(mode="json", exclude={"execution"}) for spec in (before, now) if spec]
-        told = differences(*whole) if len(whole) == 2 else []
+        told = differences(_whole(before), _whole(now)) if before and now else []
         results.outdated = (
             f"Of another study than the one that is written here: {listed(told)}. Run it to see what it gives."
             if told
@@ -285,3 +284,8 @@ class Workbench(Panel):
                 if self.step != step:
                     self._drop(step)
             self._results = self._images = None
+
+
+def _whole(spec: StudySpec) -> dict[str, Any]:
+    """A spec as plain data, its detector included: that may be another one than the study's."""
+    return spec.model_dump(mode="json", exclude={"execution"})
