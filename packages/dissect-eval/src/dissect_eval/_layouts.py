@@ -81,8 +81,7 @@ def upright(boxes: Boxes) -> tuple[Boxes, int]:
 
 def degenerate_rows(boxes: Boxes) -> NDArray[np.bool_]:
     """Return True for boxes without area."""
-    flat: NDArray[np.bool_] = (boxes[:, 2:] <= boxes[:, :2]).any(axis=1)
-    return flat
+    return np.asarray((boxes[:, 2:] <= boxes[:, :2]).any(axis=1))
 
 
 def check_aligned(boxes_a: ArrayLike, boxes_b: ArrayLike) -> tuple[Boxes, Boxes]:
