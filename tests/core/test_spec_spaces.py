@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from dissect_core import (
     ActivationSite,
     Anatomy,
+    Block,
     Mean,
     MeanActivation,
     NoiseActivation,
@@ -177,17 +179,16 @@ def test_activations_are_of_modules() -> None:
 
 def test_a_readout_is_of_one_stack() -> None:
     base = anatomy()
-    target = {"unit": "readout", "components": "encoder.layer"}
-    whole, *variants = plan(study(target), base)
-    assert whole.merged == ("a/readout/each/encoder.layers.2",)
+    target = {"unit": "readout", "components": "decoder.layer"}
+    decoder = [Block(f"decoder.layers.{i}", "layer", ("decoder.layer", "layer"), i) for i in range(3)]
+    one = replace(base, blocks=(*base.blocks, *decoder))
+    whole, *variants = plan(study(target), one)
+    assert whole.merged == ("a/readout/each/decoder.layers.2",)
     assert [(v.readout(), v.n_units, v.space) for v in variants] == [
-        ("encoder.layers.0", 2, "structure"),
-        ("encoder.layers.1", 1, "structure"),
+        ("decoder.layers.0", 2, "structure"),
+        ("decoder.layers.1", 1, "structure"),
     ]
     assert [v.edits() + v.sites() + v.bypassed() for v in variants] == [(), ()]
-    moved = [
-        b if b.layer != 2 or b.kind != "layer" else type(b)("other.0", "layer", b.roles) for b in base.blocks
-    ]
-    two = Anatomy(base.components, tuple(moved), base.attention, base.groups)
-    with pytest.raises(PlanError, match=r"must select layers of one stack .* encoder\.layers, other"):
+    two = replace(one, blocks=(*one.blocks, replace(decoder[0], path="other.0")))
+    with pytest.raises(PlanError, match=r"must select layers of one stack .* decoder\.layers, other"):
         plan(study(target), two)

@@ -64,9 +64,9 @@ def pool_of(target: Target, anatomy: Anatomy, space: Space = "weight") -> Pool:
             ]
         case BlockTarget():
             blocks = anatomy.select_blocks(target.components, ("layer",))
-            places = [Place(block.path, 1, block.n_parameters) for block in blocks]
             if target.unit == "readout":
-                _require_one_stack(target, places)
+                blocks = _decoder_layers(target, blocks, anatomy)
+            places = [Place(block.path, 1, block.n_parameters) for block in blocks]
         case ComponentTarget():
             places = _component_places(target, anatomy)
             if space == "activation":
@@ -187,13 +187,36 @@ def _query_activations(target: Target, anatomy: Anatomy) -> list[Place]:
     return [Place(block.path, min(sizes), 0) for block in blocks]
 
 
-def _require_one_stack(target: Target, places: Sequence[Place]) -> None:
-    stacks = {place.path.rpartition(".")[0] for place in places}
+def _decoder_layers(target: Target, blocks: Sequence[Block], anatomy: Anatomy) -> tuple[Block, ...]:
+    """Those of the layers that can be read out: a decoder's, of one stack, from one of them to the last."""
+    asked = ", ".join(target.components)
+    found = tuple(block for block in blocks if "decoder.layer" in block.roles)
+    every = [block for block in anatomy.blocks if block.kind == "layer" and "decoder.layer" in block.roles]
+    named = [b.path for b in blocks if b not in found and b.path in target.components]
+    if not found or named:
+        known = ", ".join(dict.fromkeys(f"{_stack(block)}.*" for block in every)) or "none"
+        got = ", ".join((named or [block.path for block in blocks])[:3])
+        raise PlanError(
+            f"{asked} must select layers of a decoder to read out, got {got}: only a decoder's layers make predictions "
+            f"of their own. Layers of decoders here: {known}."
+        )
+    stacks = sorted({_stack(block) for block in found})
     if len(stacks) != 1:
         raise PlanError(
-            f"{', '.join(target.components)} must select layers of one stack to read out, got layers of "
-            f"{', '.join(sorted(stacks))}. Make one ablation for each."
+            f"{asked} must select layers of one stack to read out, got layers of {', '.join(stacks)}. Make one "
+            "ablation for each."
         )
+    whole = [block for block in every if _stack(block) == stacks[0]]
+    if found != tuple(whole[len(whole) - len(found) :]):
+        raise PlanError(
+            f"{asked} must select all layers of {stacks[0]!r} from one on to the last, {whole[-1].path}, to read out: "
+            f"what a readout removes are the layers behind. Got {', '.join(block.path for block in found)}."
+        )
+    return found
+
+
+def _stack(block: Block) -> str:
+    return block.path.rpartition(".")[0]
 
 
 def _require_modules(places: Sequence[Place], anatomy: Anatomy) -> None:

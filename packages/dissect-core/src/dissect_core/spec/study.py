@@ -63,9 +63,10 @@ class Ablation(Spec):
             raise ValueError(f"the unit {unit!r} is bypassed: leave `interventions` out")
         if by in ("top", "bottom") and unit in BYPASSED:
             raise ValueError(f"`select.by: {by}` needs units with weights, not {unit!r}")
-        if unit == "readout" and (by != "each" or self.control is not None):
+        if unit == "readout" and (by != "each" or self.control is not None or not self.target.pool):
             raise ValueError(
-                "the unit 'readout' reads one layer after the other: `select: {by: each}`, no `control`"
+                "the unit 'readout' reads one layer after the other: `select: {by: each}`, no `control`, no "
+                "`pool: false`"
             )
         self._fits_activations()
         score = getattr(self.select, "score", None)

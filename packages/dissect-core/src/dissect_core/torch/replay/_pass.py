@@ -80,16 +80,15 @@ class BatchPass(Generic[Batch, Output]):
         for path in variant.bypassed():
             call = self.trace.first_call(path)
             uses.append(NEVER if call is None else call.enter)
-        if (layer := variant.readout()) is not None:
-            call = self.trace.first_call(_decoder_of(layer))
+        if variant.readout() is not None:
+            call = self.trace.first_call(_last_layer(variant))
             uses.append(NEVER if call is None else call.leave)
         return min(uses, default=NEVER)
 
     def _boundaries(self, variant: Variant) -> list[str]:
         """Modules at whose calls a variant's pass may become another one, besides the first uses of parameters."""
         paths = [self._place(site)[0] for site in variant.sites()] + list(variant.bypassed())
-        layer = variant.readout()
-        return paths if layer is None else [*paths, _decoder_of(layer)]
+        return paths if variant.readout() is None else [*paths, _last_layer(variant)]
 
     def _place(self, site: ActivationSite) -> tuple[str, str]:
         """The module at which activations are replaced, and whether at its input or output."""
@@ -176,6 +175,6 @@ class BatchPass(Generic[Batch, Output]):
             self._results = {i: result for i, result in self._results.items() if i in needed}
 
 
-def _decoder_of(layer: str) -> str:
-    """The decoder that a layer of a module list belongs to."""
-    return layer.rpartition(".")[0].rpartition(".")[0]
+def _last_layer(variant: Variant) -> str:
+    """The decoder's last layer: a readout's pass is the baseline's until it has ended, and the decoder itself runs."""
+    return variant.pool.places[-1].path

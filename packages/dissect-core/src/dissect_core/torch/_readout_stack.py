@@ -1,0 +1,172 @@
+"""Where the results of a decoder's layers lie in what the decoder returns, known by their values."""
+
+import copy
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class _Stack(NamedTuple):
+    """Results of all layers in one tensor (its axis) or in a list (None); `first` is where the first layer's lies."""
+
+    axis: int | None
+    first: int
+
+
+class Stacks:
+    """What of a decoder's output goes layer by layer.
+
+    Results of layers are recognised by their values. What comes with them, such as reference boxes, is recognised by
+    having the layout of these: as many layers, or one entry more for what went into the first, and the same images and
+    queries at the same axes.
+
+    Parameters
+    ----------
+    given : sequence of sequence of Tensor
+        What each layer gave in this call.
+    output : object
+        What the decoder returned: tensors in any structure of tuples, lists and dicts.
+    """
+
+    def __init__(self, given: Sequence[Sequence[Tensor]], output: Any) -> None:
+        self._given, self._output = given, output
+        self._stacks: dict[int, _Stack] = {}
+        self._layouts: set[tuple[int | None, tuple[int, ...]]] = set()
+        _each(output, self._recognise)
+
+    @property
+    def found(self) -> bool:
+        """Whether the results of all layers are there."""
+        return bool(self._stacks)
+
+    def ending_with(self, layer: int) -> Any:
+        """The output as it would be if this layer were the decoder's last."""
+        n = len(self._given)
+        _each(self._output, self._recognise_beside)
+        instead = list(zip(self._given[n - 1], self._given[layer], strict=False))
+
+        def entries(one: Any, stack: _Stack) -> tuple[Tensor, Tensor]:
+            at = (stack.first + n - 1, stack.first + layer)
+            last, read = (one[i] if stack.axis is None else one.select(stack.axis, i) for i in at)
+            return last, read
+
+        _each(
+            self._output,
+            lambda one: (
+                instead.append(entries(one, self._stacks[id(one)])) if id(one) in self._stacks else None
+            ),
+        )
+
+        def shortened(one: Any) -> Any:
+            if id(one) in self._stacks:
+                stack = self._stacks[id(one)]
+                length = stack.first + layer + 1
+                return one[:length] if stack.axis is None else one.narrow(stack.axis, 0, length)
+            if isinstance(one, Tensor):
+                return next(
+                    (read for last, read in instead if one.shape == last.shape and _equal(one, last)), one
+                )
+            return None
+
+        return _mapped(self._output, shortened)
+
+    def _recognise(self, one: Any) -> None:
+        """Note a tensor or list whose entries are the layers' results."""
+        n = len(self._given)
+        if isinstance(one, Tensor):
+            fitting = [
+                _Stack(axis, first)
+                for axis in range(one.ndim - 1)
+                for first in (0, 1)
+                if one.shape[axis] == n + first
+                and all(_is_any(one.select(axis, first + i), self._given[i]) for i in range(n))
+            ]
+            if len(fitting) == 1:
+                axis, first = fitting[0]
+                assert axis is not None
+                self._stacks[id(one)] = fitting[0]
+                self._layouts.add((axis, _rest(one, axis)))
+        elif _is_list(one):
+            for first in (0, 1):
+                if len(one) == n + first and all(_is_any(one[first + i], self._given[i]) for i in range(n)):
+                    self._stacks[id(one)] = _Stack(None, first)
+                    self._layouts.add((None, tuple(one[-1].shape[:-1])))
+
+    def _recognise_beside(self, one: Any) -> None:
+        """Note what has the layout of the layers' results."""
+        n = len(self._given)
+        if id(one) in self._stacks:
+            return
+        if isinstance(one, Tensor):
+            for axis, rest in self._layouts:
+                axes = range(2) if axis is None else (axis,)
+                for at in axes:
+                    if one.ndim == len(rest) + 2 and one.shape[at] in (n, n + 1) and _rest(one, at) == rest:
+                        self._stacks[id(one)] = _Stack(at, one.shape[at] - n)
+                        return
+        elif _is_list(one) and len(one) in (n, n + 1):
+            rests = {rest for _, rest in self._layouts}
+            if {tuple(entry.shape[:-1]) for entry in one} <= rests:
+                self._stacks[id(one)] = _Stack(None, len(one) - n)
+
+
+def _rest(tensor: Tensor, axis: int) -> tuple[int, ...]:
+    """Sizes beside those of the layers and the features."""
+    return tuple(size for i, size in enumerate(tensor.shape[:-1]) if i != axis)
+
+
+def _is_list(one: Any) -> bool:
+    return (
+        isinstance(one, (list, tuple))
+        and not hasattr(one, "_fields")
+        and len(one) > 0
+        and all(isinstance(entry, Tensor) for entry in one)
+    )
+
+
+def _is_any(entry: Tensor, given: Sequence[Tensor]) -> bool:
+    return any(_equal(entry, one) for one in given)
+
+
+def _equal(entry: Tensor, given: Tensor) -> bool:
+    """Whether two tensors hold the same, NaN included, as far as images and queries may have changed places."""
+    if entry.is_floating_point() != given.is_floating_point():
+        return False
+    ways = [given, given.transpose(0, 1)] if given.ndim > 2 else [given]
+    return any(
+        entry.shape == way.shape
+        and torch.allclose(entry, way.to(entry.device, entry.dtype), rtol=0, atol=0, equal_nan=True)
+        for way in ways
+    )
+
+
+def _each(output: Any, see: Callable[[Any], object]) -> None:
+    """Show every list of tensors and every tensor of a structure, lists before what they hold."""
+
+    def look(one: Any) -> None:
+        see(one)
+
+    _mapped(output, look)
+
+
+def _mapped(output: Any, edit: Callable[[Any], Any]) -> Any:
+    """Copy of a structure with `edit` applied to lists of tensors, or, where it gives None, to the tensors in them."""
+    if _is_list(output):
+        edited = edit(output)
+        if edited is not None:
+            return edited
+    if isinstance(output, Tensor):
+        edited = edit(output)
+        return output if edited is None else edited
+    if isinstance(output, tuple) and hasattr(output, "_fields"):
+        return type(output)(*(_mapped(item, edit) for item in output))
+    if isinstance(output, (tuple, list)):
+        return type(output)(_mapped(item, edit) for item in output)
+    if isinstance(output, dict):
+        changed = copy.copy(output)
+        for key, item in output.items():
+            changed[key] = _mapped(item, edit)
+        return changed
+    return output
