@@ -11,6 +11,8 @@ from ._bootstrap import BootstrapResult, bootstrap
 from ._boxes import aligned_giou, aligned_ioa, aligned_iou, pairwise_giou, pairwise_ioa, pairwise_iou
 from ._boxes_distance import aligned_ciou, aligned_diou, pairwise_ciou, pairwise_diou
 from ._chance import ChanceLevel, chance_level
+from ._class_map import read_class_map
+from ._classes import ClassMatch, match_classes
 from ._confusion import ConfusionMatrix, confusion_matrix
 from ._curve import PrecisionRecall, precision_recall_curve
 from ._detection import detection_metrics
@@ -33,6 +35,7 @@ from ._variants import evaluate_variants
 from .errors import (
     BoxError,
     CategoryError,
+    CategoryWarning,
     DetectionError,
     DissectEvalError,
     MissingExtraError,
@@ -47,9 +50,11 @@ __all__ = [
     "BootstrapResult",
     "BoxError",
     "CategoryError",
+    "CategoryWarning",
     "ChanceLevel",
     "ChanceVerdict",
     "ClassErrors",
+    "ClassMatch",
     "ClassMetrics",
     "CocoAP",
     "ConfusionMatrix",
@@ -96,6 +101,7 @@ __all__ = [
     "evaluate_variants",
     "f1_of_counts",
     "label_to_category",
+    "match_classes",
     "match_image",
     "match_pairs",
     "matched_metrics",
@@ -106,6 +112,7 @@ __all__ = [
     "pairwise_ioa",
     "pairwise_iou",
     "precision_recall_curve",
+    "read_class_map",
     "summarize_repeats",
     "xywh_to_xyxy",
     "xyxy_to_cxcywh",

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._detections_from import DetectionsFrom
+from ._labels import UNSCORED
 from ._layouts import check_xyxy
 from ._ragged import Ints, freeze_fields, image_of_rows, splits_of
 from ._truth import GroundTruth
@@ -34,6 +35,12 @@ def unknown_rows(
     if bad.any() and on_unknown == "error":
         row = int(np.argmax(bad))
         what, value = ("image", row_image) if bad_image[row] else ("category", category_ids)
+        if what == "category" and value[row] == UNSCORED:
+            raise DetectionError(
+                f"{int((category_ids == UNSCORED).sum())} detections, the first in image {row_image[row]}, are of "
+                "classes that the ground truth has no category of. To score the classes that both know, match both "
+                'sides by `match_classes(..., common_classes=True)`; to leave these out pass `on_unknown="drop"`.'
+            )
         raise DetectionError(
             f"detection {row} (image {row_image[row]}): the {what} id must be one of the ground truth's, got "
             f"{value[row]} ({int(bad.sum())} such detections). Is this the right annotation file? "

@@ -5,6 +5,7 @@ from __future__ import annotations
 __all__ = [
     "BoxError",
     "CategoryError",
+    "CategoryWarning",
     "DetectionError",
     "DissectEvalError",
     "MissingExtraError",
@@ -45,6 +46,10 @@ class StudyDataError(DissectEvalError, ValueError):
 
 class MissingExtraError(DissectEvalError, ImportError):
     """A function needs an optional dependency that is not installed."""
+
+
+class CategoryWarning(UserWarning):
+    """Classes of a detector that the ground truth has no category of."""
 
 
 class SplitWarning(UserWarning):

@@ -100,7 +100,7 @@ class ImagesModel(HasTraits):
         try:
             self.study = source if isinstance(source, Study) else Study.open(source)
             self._found = StudyDetections(self.study)
-            self.class_names = self.study.class_names
+            self.class_names = self._found.class_names
             self._boxes: dict[str, Mapping[int, ImageBoxes]] = {}
             self._degenerate: dict[str, tuple[int, int]] = {}
             self._hits: dict[str, ImageHits] = {}

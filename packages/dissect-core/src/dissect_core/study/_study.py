@@ -168,6 +168,11 @@ class Study:
         return Path(folder) if isinstance(folder, str) and Path(folder).is_dir() else None
 
     @property
+    def scoring(self) -> dict[str, Any]:
+        """What of `common_classes` and `class_map` it was begun with: which classes are scored."""
+        return dict(self.facts.get("scoring", {}))
+
+    @property
     def turns_by_exif(self) -> bool:
         """Whether the detector saw images turned as their files say (the EXIF tag of cameras); true if not known."""
         noted = self.environment.get("incidental")

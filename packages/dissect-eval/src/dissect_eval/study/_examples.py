@@ -44,8 +44,13 @@ def examples(
     count : int
         Most pictures.
     """
-    found = StudyDetections(results.study, results.truth)
     settings = results.settings
+    found = StudyDetections(
+        results.study,
+        results.truth,
+        common_classes=settings.common_classes,
+        class_map=settings.class_map,
+    )
     threshold = settings.score_threshold
     whole = found.on_images(results.study.variants[0])
     truth = {image: found.truth_on(image) for image in whole}
@@ -60,7 +65,7 @@ def examples(
         if pixels is None:
             continue  # moved or deleted since: a report without it is a report all the same
         shown = [truth[image], *(one[image].above(threshold) for one in (whole, ablated))]
-        figure = side_by_side(pixels, shown, results.study.class_names, iou_threshold=settings.iou_threshold)
+        figure = side_by_side(pixels, shown, found.class_names, iou_threshold=settings.iou_threshold)
         yield Example(row["id"], file_name, int(lost.max()), figure)
 
 

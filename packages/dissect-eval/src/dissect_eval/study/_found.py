@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
 from hashlib import sha256
@@ -12,11 +13,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from .._classes import match_classes
 from .._detections import Detections
-from .._labels import label_to_category
+from .._labels import UNSCORED
 from .._layouts import finite_rows, upright
 from .._truth import GroundTruth
 from ..errors import StudyDataError
+from ._scoring import scoring_of
 from ._stored import StoredFound, StoredStudy
 
 TRUTH = "truth.json"
@@ -74,13 +77,15 @@ class FlatDetections(NamedTuple):
         Corners ``x_min, y_min, x_max, y_max`` in pixels.
     scores : ndarray of float64, shape (N,)
     labels : ndarray of int64, shape (N,)
-        Index into the detector's class names.
+        Index into `StudyDetections.class_names`.
     queries : ndarray of int64, shape (N,), or None
         Object query of each detection, where these are known.
     n_dropped : int
         Detections left out since they are not finite.
     n_negative : int
         Inverted boxes among the others: each is the point of its first corner, which matches nothing.
+    n_unscored : int
+        Detections left out since they are of classes that are not scored.
     """
 
     ran: NDArray[np.int64]
@@ -92,6 +97,7 @@ class FlatDetections(NamedTuple):
     queries: NDArray[np.int64] | None
     n_dropped: int
     n_negative: int
+    n_unscored: int = 0
 
     def split(self, *columns: NDArray[Any]) -> tuple[list[NDArray[Any]], ...]:
         """Columns image by image."""
@@ -112,15 +118,37 @@ class StudyDetections:
     study : StoredStudy
     truth : GroundTruth, optional
         The truth kept with the study, if left out.
+    common_classes, class_map
+        Which classes are scored, see `dissect_eval.match_classes`; as the study was begun, or as it was measured
+        before, if left out.
+
+    Attributes
+    ----------
+    match : ClassMatch
+        What is scored, and what is left out.
+    truth : GroundTruth
+        Of the images that were run, and of the categories that are scored.
+    class_names : tuple of str
+        Names of the labels that are told: the detector's own, or the truth's names of the classes that are scored.
 
     Raises
     ------
     StudyDataError
-        If the study has no truth, or no image that was run.
+        If the study has no truth, or no image that was run, or was begun with other classes.
+    CategoryError
+        If the detector's classes and the truth's categories do not fit together.
     """
 
-    def __init__(self, study: StoredStudy, truth: GroundTruth | None = None) -> None:
+    def __init__(
+        self,
+        study: StoredStudy,
+        truth: GroundTruth | None = None,
+        *,
+        common_classes: bool = False,
+        class_map: Mapping[str, str | None] | None = None,
+    ) -> None:
         self.study = study
+        self.scoring = scoring_of(study, common_classes, class_map)
         whole = truth if truth is not None else kept_truth(study)
         bad = set(study.bad_images())
         self.n_bad_images = len(bad)
@@ -135,12 +163,21 @@ class StudyDetections:
                 f"None of the images of the study {study.path} could be read, or has been run."
             )
         # Images that were not run, or could not be read, would count as images without a detection.
-        self.truth = whole.subset(ran) if len(ran) < whole.n_images else whole
-
-    @cached_property
-    def categories(self) -> NDArray[np.int64]:
-        """Category id of each label of the detector."""
-        return np.asarray(label_to_category(self.truth, self.study.class_names))
+        ran_truth = whole.subset(ran) if len(ran) < whole.n_images else whole
+        self.match = match_classes(ran_truth, study.class_names, **self.scoring)
+        self.truth = self.match.truth
+        self.class_names: tuple[str, ...] = tuple(study.class_names)
+        self.categories = np.asarray(self.match.categories)
+        """Category id of each label."""
+        self._label: NDArray[np.int64] | None = None
+        if self.scoring:
+            kept = [int(category) for category in self.categories if category != UNSCORED]
+            self.categories = np.array(list(dict.fromkeys(kept)), dtype=np.int64)
+            places = {category: label for label, category in enumerate(self.categories.tolist())}
+            self.class_names = tuple(self.truth.category_names[category] for category in places)
+            self._label = np.array(
+                [places.get(int(c), UNSCORED) for c in self.match.categories], dtype=np.int64
+            )
 
     @cached_property
     def image_sizes(self) -> NDArray[np.float64]:
@@ -163,10 +200,16 @@ class StudyDetections:
         """What a variant found, by the image's number in the study; without boxes that are not finite."""
         return self.flat(variant).on_images()
 
-    def flat(self, variant: str, stored: StoredFound | None = None) -> FlatDetections:
-        """All detections of a variant in one array each: without those that are not finite, inverted ones as points."""
+    def flat(
+        self, variant: str, stored: StoredFound | None = None, *, every_class: bool = False
+    ) -> FlatDetections:
+        """All detections of a variant in one array each: without those that are not finite, inverted ones as points.
+
+        Those of classes that are not scored are left out, too, unless `every_class` is asked for: their label is -1.
+        """
         found: StoredFound = self.study.found(variant) if stored is None else stored
-        good = finite_rows(found.boxes, found.scores)
+        labels, finite = self._labels_of(found), finite_rows(found.boxes, found.scores)
+        good = finite if every_class else finite & (labels != UNSCORED)
         boxes, n_negative = upright(found.boxes[good])
         owner = np.repeat(np.arange(len(found.counts)), found.counts)[good]
         return FlatDetections(
@@ -175,11 +218,22 @@ class StudyDetections:
             found.images[owner],
             boxes,
             found.scores[good],
-            found.labels[good],
+            labels[good],
             None if found.queries is None else found.queries[good],
-            int((~good).sum()),
+            int((~finite).sum()),
             n_negative,
+            int((finite & ~good).sum()),
         )
+
+    def _labels_of(self, found: StoredFound) -> NDArray[np.int64]:
+        """Labels as they are told."""
+        if self._label is None:
+            return found.labels
+        if len(found.labels) and not 0 <= found.labels.min() <= found.labels.max() < len(self._label):
+            raise StudyDataError(
+                f"The study {self.study.path} is damaged: it holds a label that is none of {len(self._label)} classes."
+            )
+        return self._label[found.labels]
 
     def truth_on(self, image: int) -> ImageBoxes:
         """The true boxes of an image, by its number in the study."""

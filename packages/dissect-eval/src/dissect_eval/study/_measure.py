@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial as bound
 from typing import Any
 
@@ -54,6 +54,8 @@ class StudyResults:
         Images that could not be read, and count nowhere.
     batches : tuple of int
         Batches of images that are finished, and all; all numbers are of the images of those that are.
+    unscored : str
+        What is left out of the baseline's detections and of the truth as no class of both; empty if nothing is.
     """
 
     study: StoredStudy
@@ -66,6 +68,7 @@ class StudyResults:
     better_than_chance: ChanceVerdict
     n_bad_images: int
     batches: tuple[int, int]
+    unscored: str = ""
 
     @property
     def name(self) -> str:
@@ -75,7 +78,8 @@ class StudyResults:
     @property
     def notes(self) -> tuple[str, ...]:
         """What was assumed of the truth, and boxes that are none or have no area: not to be passed over in silence."""
-        return (*self.truth.notes, *box_notes(self.truth, self.variants))
+        unscored = (self.unscored,) if self.unscored else ()
+        return (*unscored, *self.truth.notes, *box_notes(self.truth, self.variants))
 
     def repeats(self) -> Iterator[dict[str, Any]]:
         """Rows over variants of the same dose: mean, spread and t interval of each metric, where it is defined."""
@@ -139,7 +143,10 @@ def measure(
         )
     statistics, resampling = settings.statistics, settings.resampling
     adjust_p_values([], settings.correction)
-    found = StudyDetections(study, truth)
+    found = StudyDetections(
+        study, truth, common_classes=settings.common_classes, class_map=settings.class_map
+    )
+    settings = replace(settings, **found.scoring)  # on record, however they came to be
     given: dict[str, OneVariant] = {}
     with bar(len(study.variants), "variant", "metrics") as shown:
         for variant, one in spread(bound(VariantMeasure, found, settings), study.variants):
@@ -170,6 +177,7 @@ def measure(
         better_than_chance(found.truth, found.of(study.variants[0])[0], settings.seed),
         found.n_bad_images,
         (done, wanted),
+        found.match.note(found.flat(study.variants[0]).n_unscored),
     )
 
 

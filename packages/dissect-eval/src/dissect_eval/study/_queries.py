@@ -116,7 +116,7 @@ def query_boxes(found: StudyDetections, variant: str) -> QueryBoxes:
     ----------
     Carion et al., End-to-End Object Detection with Transformers, ECCV 2020, arXiv:2005.12872, section 4 and figure 7.
     """
-    flat = found.flat(variant)
+    flat = found.flat(variant, every_class=True)
     if flat.queries is None:
         raise StudyDataError(
             f"The study {found.study.path} keeps no object queries: its detector has none, or it was run by a version "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,6 +47,10 @@ class Settings:
     correction : {"holm", "bh", "none"}
         Of p-values, for the number of variants.
     seed : int
+    common_classes : bool
+        Score the classes that detector and truth both know; see `dissect_eval.match_classes`.
+    class_map : mapping of str to (str or None), optional
+        For names of the detector the truth's names; see there. What a study was begun with need not be given again.
     """
 
     metrics: tuple[str, ...] = METRICS
@@ -55,6 +60,8 @@ class Settings:
     iou_threshold: float = 0.5
     correction: Any = "holm"
     seed: int = 0
+    common_classes: bool = False
+    class_map: Mapping[str, str | None] | None = None
 
     @property
     def statistics(self) -> Statistics:

@@ -110,6 +110,11 @@ class StoredStudy(Protocol):
         ...
 
     @property
+    def scoring(self) -> Mapping[str, Any]:
+        """What of `common_classes` and `class_map` it was begun with; see `dissect_eval.match_classes`."""
+        ...
+
+    @property
     def turns_by_exif(self) -> bool:
         """Whether the detector saw images turned as their files say."""
         ...

@@ -98,7 +98,7 @@ def simplify_(
         {row.variant: row.difference for row in rows},
         found.truth,
         lambda: detector.prepare(paths, batch_size),
-        found.categories.tolist(),
+        found.match.categories.tolist(),
         metric=metric,
         max_loss=max_loss,
         say=lambda line: console.print(line, markup=False),

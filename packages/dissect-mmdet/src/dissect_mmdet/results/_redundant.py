@@ -110,7 +110,7 @@ def slim(
     batches : callable
         Gives the prepared images of the truth, one after the other.
     categories : sequence of int
-        Category id of each label.
+        Category id of each label; -1 for one that is not scored.
     metric : str
         Of `dissect_eval.METRICS`.
     max_loss : float
@@ -129,6 +129,7 @@ def slim(
 
     def measured(found: list[Any]) -> float:
         boxes = Detections.from_arrays(found, truth.image_ids.tolist(), list(categories))
+        boxes = boxes.subset(categories=truth.category_names)  # without classes that are not scored
         value: float = evaluate_variants(truth, {"": boxes}, metrics=[metric])[0].value
         return value
 
