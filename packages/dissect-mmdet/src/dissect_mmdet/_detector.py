@@ -231,7 +231,12 @@ class MMDetDetector:
         )
 
     def prepare_with_truth(
-        self, images: Sequence[Path | str], truth: GroundTruth, batch_size: int = 1
+        self,
+        images: Sequence[Path | str],
+        truth: GroundTruth,
+        batch_size: int = 1,
+        *,
+        class_map: Mapping[str, str | None] | None = None,
     ) -> Iterator[Batch]:
         """Like `prepare`, with each image's truth in its sample, scaled with the image, as batches for `loss`.
 
@@ -242,15 +247,19 @@ class MMDetDetector:
         truth : dissect_eval.GroundTruth
             Categories are recognised by name; see `batches_with_truth` for boxes that do not count.
         batch_size : int
+        class_map : mapping of str to (str or None), optional
+            For names of the detector the truth's names, where these differ; see `dissect_eval.match_classes`.
 
         Raises
         ------
         AnnotationError
-            If an image is not in `truth`, or no category is a class of the detector.
+            If an image is not in `truth`, no category is a class of the detector, or one is several.
         ImageError
             If an image is missing or cannot be decoded.
         """
-        return batches_with_truth(self._test_pipeline(), images, truth, self.class_names, batch_size)
+        return batches_with_truth(
+            self._test_pipeline(), images, truth, self.class_names, batch_size, class_map
+        )
 
     def loss(self, batch: Batch) -> torch.Tensor:
         """Sum of the detector's own training losses on one batch of `prepare_with_truth`, with nothing left to chance.

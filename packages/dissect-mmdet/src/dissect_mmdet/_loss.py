@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dissect_eval import GroundTruth
+from dissect_eval import GroundTruth, match_classes
 
 from ._pipeline import TestPipeline
 from .errors import AnnotationError, ConfigError, DissectMMDetError
@@ -29,6 +29,7 @@ def batches_with_truth(
     truth: GroundTruth,
     class_names: Sequence[str],
     batch_size: int = 1,
+    class_map: Mapping[str, str | None] | None = None,
 ) -> Iterator[Batch]:
     """Pass images and their truth through a test pipeline, as batches for `training_loss`.
 
@@ -45,6 +46,8 @@ def batches_with_truth(
     class_names : sequence of str
         Name of each label. Categories are recognised by name.
     batch_size : int
+    class_map : mapping of str to (str or None), optional
+        For names of the detector the truth's names, where these differ.
 
     Returns
     -------
@@ -65,14 +68,7 @@ def batches_with_truth(
     --------
     See `MMDetDetector.loss`.
     """
-    numbers = {name: number for number, name in enumerate(class_names)}
-    labels = {i: numbers[name] for i, name in truth.category_names.items() if name in numbers}
-    if not labels:
-        raise AnnotationError(
-            f"the detector's classes ({', '.join(class_names[:3])}, …) and the truth's categories "
-            f"({', '.join(list(truth.category_names.values())[:3])}, …) have no name in common: is it the truth of "
-            "another data set?"
-        )
+    labels = _labels(truth, class_names, class_map)
     places = _places_in_truth(images, truth)
 
     def one(path: Path | str, place: int) -> Any:
@@ -93,6 +89,31 @@ def batches_with_truth(
             yield {key: [item[key] for item in packed] for key in ("inputs", "data_samples")}
 
     return batches()
+
+
+def _labels(
+    truth: GroundTruth, class_names: Sequence[str], class_map: Mapping[str, str | None] | None
+) -> dict[int, int]:
+    """The detector's label of each category that is a class."""
+    if class_map is None and not set(class_names) & set(truth.category_names.values()):
+        raise AnnotationError(
+            f"the detector's classes ({', '.join(class_names[:3])}, …) and the truth's categories "
+            f"({', '.join(list(truth.category_names.values())[:3])}, …) have no name in common: is it the truth of "
+            "another data set? A `class_map` (--class-map FILE) pairs names that differ."
+        )
+    match = match_classes(truth, class_names, common_classes=True, class_map=class_map)
+    labels: dict[int, int] = {}
+    for label, category in enumerate(match.categories.tolist()):
+        if category in labels:
+            names = [class_names[labels[category]], class_names[label]]
+            raise AnnotationError(
+                f"a loss needs one class for each category of the truth, but `class_map` gives "
+                f"{truth.category_names[category]!r} to {' and '.join(map(repr, names))}. Select by weight_norm, or "
+                "map one class to it."
+            )
+        if category in truth.category_names:
+            labels[category] = label
+    return labels
 
 
 def _places_in_truth(images: Sequence[Path | str], truth: GroundTruth) -> list[int]:

@@ -14,7 +14,7 @@ from dissect_core.files import write_whole
 from dissect_core.places import place_of
 from dissect_core.spec import DetectorSpec, StudySpec
 from dissect_core.study import PassDone, StopRequest, Study, no_bar, run
-from dissect_eval import GroundTruth, label_to_category
+from dissect_eval import GroundTruth, match_classes
 from dissect_eval.study import Settings, StudyTables, measure
 
 from ._run_model import Ended
@@ -50,6 +50,8 @@ class StudyJob:
         Resamples of the images for intervals; 0 leaves them out.
     facts : mapping
         What else must stay the same if the study goes on.
+    common_classes, class_map
+        Which classes are scored, where detector and truth share only some; see `dissect_eval.match_classes`.
 
     Raises
     ------
@@ -67,6 +69,8 @@ class StudyJob:
     batch_size: int = 1
     n_replicates: int = 1000
     facts: Mapping[str, Any] = field(default_factory=dict)
+    common_classes: bool = False
+    class_map: Mapping[str, str | None] | None = None
 
     def __call__(
         self,
@@ -81,7 +85,8 @@ class StudyJob:
         paths = self._paths(truth)
         say("opening the detector")
         detector = self._opened(spec)
-        label_to_category(truth, detector.class_names)  # before hours of work
+        scoring: dict[str, Any] = {"common_classes": self.common_classes, "class_map": self.class_map}
+        match_classes(truth, detector.class_names, **scoring)  # before hours of work
         if stop.asked:
             return Ended(place_of(self.out), is_finished=False)
         study = run(
@@ -92,6 +97,7 @@ class StudyJob:
             truth=truth,
             facts=self.facts,
             batch_size=self.batch_size,
+            **scoring,
             bar=no_bar,
             watch=watch,
             stop=stop,

@@ -17,7 +17,6 @@ from ..study._batches import BatchDone, run_batches
 from ..study._facts import differences, listed
 from ..study._folder import StudyFolder
 from ..study._images import BatchWork
-from ..study._inputs import planned
 from ..study._passes import ReplayedPasses
 from ..study._progress import Stopwatch, no_bar
 from ..study._task import Described, Task, facts_of
@@ -119,7 +118,7 @@ class Worker:
         """Plan a study, and say what its folder is made with."""
         with self._lock:
             detector = self._detector
-            variants = planned(task.spec, detector, task.files, truth, no_bar)
+            variants = task.planned(detector, truth, no_bar)
             return Described.of(task, detector, variants, no_bar)
 
     def gather(self, task: Task, variants: Sequence[Variant], truth: Any, threads: int) -> None:

@@ -1,6 +1,6 @@
 """What a study asks of a detector, and what a detector may offer beyond that."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, runtime_checkable
@@ -161,9 +161,18 @@ class LossDetector(Detector, Protocol):
     """A detector that can also say how wrong it is: what scores by gradients and fitted constants need."""
 
     def prepare_with_truth(
-        self, images: Sequence[Path | str], truth: Any, batch_size: int = 1
+        self,
+        images: Sequence[Path | str],
+        truth: Any,
+        batch_size: int = 1,
+        *,
+        class_map: Mapping[str, str | None] | None = None,
     ) -> Iterator[Any]:
-        """Like `prepare`, with the true boxes and labels of each image in the batch."""
+        """Like `prepare`, with the true boxes and labels of each image in the batch.
+
+        `class_map` gives the truth's names for names of the detector where these differ. It is passed only if a study
+        has one.
+        """
         ...
 
     def loss(self, batch: Any, /) -> Any:

@@ -1,7 +1,7 @@
 """What a study needs before its first image: its variants, and activations of reference images."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,17 @@ from . import _layout
 from ._loading import Files
 from ._progress import MakeBar, counted
 
+ClassMap = Mapping[str, str | None]
 
-def planned(spec: StudySpec, detector: Detector, files: Files, truth: Any, bar: MakeBar) -> Plan:
+
+def planned(
+    spec: StudySpec,
+    detector: Detector,
+    files: Files,
+    truth: Any,
+    bar: MakeBar,
+    class_map: ClassMap | None = None,
+) -> Plan:
     """Every variant of a study, with scores by the model's weights and by gradients on its reference images.
 
     Raises
@@ -40,7 +49,9 @@ def planned(spec: StudySpec, detector: Detector, files: Files, truth: Any, bar: 
         losing = _losing(detector, truth, "scores by gradients")
         images = files.usable(detector, reference_images(spec, len(files.paths)).tolist())
         with files.named(detector, images) as chosen:
-            batches = counted(losing.prepare_with_truth(chosen, truth), bar, len(chosen), "image", "scores")
+            batches = counted(
+                _with_truth(losing, chosen, truth, class_map), bar, len(chosen), "image", "scores"
+            )
             scores |= gradient_scores(
                 model, batches, lambda _model, batch: losing.loss(batch), spec, detector.anatomy
             )
@@ -63,6 +74,8 @@ class ReferenceActivations:
         Where they are kept: a second run reads what a first has gathered.
     bar : callable
         Makes progress bars.
+    class_map : mapping of str to (str or None), optional
+        For names of the detector the truth's.
     """
 
     def __init__(
@@ -74,7 +87,9 @@ class ReferenceActivations:
         truth: Any,
         folder: Path,
         bar: MakeBar,
+        class_map: ClassMap | None = None,
     ) -> None:
+        self._class_map = class_map
         self._detector, self._truth, self._bar = detector, truth, bar
         self._files, self._drawn = files, reference_images(spec, len(files.paths)).tolist()
         self._folder = folder
@@ -135,7 +150,7 @@ class ReferenceActivations:
         with self._files.named(self._detector, self._chosen) as chosen:
             fitted = fit_optimal(
                 _model(self._detector, "fit constants"),
-                list(losing.prepare_with_truth(chosen, self._truth)),
+                list(_with_truth(losing, chosen, self._truth, self._class_map)),
                 lambda _model, batch: losing.loss(batch),
                 variant.sites(),
                 reference,
@@ -147,6 +162,15 @@ class ReferenceActivations:
             path.parent.mkdir(exist_ok=True)
         fitted.save(path)
         return fitted
+
+
+def _with_truth(
+    losing: LossDetector, images: Sequence[Path], truth: Any, class_map: ClassMap | None
+) -> Iterator[Any]:
+    """Batches with truth, whose names are the detector's unless a map says others."""
+    if class_map is None:
+        return losing.prepare_with_truth(images, truth)
+    return losing.prepare_with_truth(images, truth, class_map=class_map)
 
 
 def _model(detector: Detector, purpose: str) -> Any:

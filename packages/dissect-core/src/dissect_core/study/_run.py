@@ -13,7 +13,6 @@ from ._caller import Caller
 from ._create import ImageRef
 from ._holder import Holder
 from ._identity import identified
-from ._inputs import planned
 from ._loading import OnBadImage, annotated_sizes
 from ._local import run_here
 from ._precision import Precision, in_precision
@@ -43,6 +42,8 @@ def run(
     max_bytes: int | None = None,
     precision: Precision = "full",
     on_bad_image: OnBadImage = "fail",
+    common_classes: bool = False,
+    class_map: Mapping[str, str | None] | None = None,
     ahead: int = 2,
     bar: MakeBar = tqdm_bar,
     watch: Callable[[PassDone], object] | None = None,
@@ -92,6 +93,11 @@ def run(
     on_bad_image : {"fail", "skip"}
         What to do about an image that cannot be read, at which the whole detector stops, or that has another size
         than its truth says; a skipped one is recorded as such.
+    common_classes : bool
+        Score the classes that detector and truth both know, whenever the study is measured: it is on record.
+    class_map : mapping of str to (str or None), optional
+        For names of the detector the truth's, or None to leave a class out: on record, too, and what scores by
+        gradients and optimal constants go by. `dissect_eval.match_classes` says more of both.
     ahead : int
         Batches read ahead of the detector, 0 or more.
     bar : callable
@@ -137,6 +143,8 @@ def run(
         max_bytes=max_bytes,
         precision=precision,
         on_bad_image=on_bad_image,
+        common_classes=common_classes,
+        class_map=class_map,
         ahead=ahead,
     )
     task.check()
@@ -156,7 +164,7 @@ def run(
     else:
         opened = open_detector(detector) if isinstance(detector, DetectorSpec) else detector
         in_precision(opened, precision)  # before anything is written
-        variants = planned(spec, opened, task.files, truth, bar)
+        variants = task.planned(opened, truth, bar)
         for note in variants.notes:
             say(f"note: {note}")
         described = Described.of(task, opened, variants, bar)

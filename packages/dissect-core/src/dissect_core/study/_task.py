@@ -15,7 +15,7 @@ from ._create import ImageRef, known_facts
 from ._describe import describe, plan_rows
 from ._facts import versions
 from ._folder import StudyFolder
-from ._inputs import ReferenceActivations
+from ._inputs import ReferenceActivations, planned
 from ._loading import Files, OnBadImage
 from ._passes import Passes, PlainPasses, ReplayedPasses
 from ._precision import Precision, in_precision
@@ -37,6 +37,8 @@ class Task:
     precision: Precision = "full"
     on_bad_image: OnBadImage = "fail"
     ahead: int = 2
+    common_classes: bool = False
+    class_map: Mapping[str, str | None] | None = None
     sizes: Sequence[tuple[float, float]] | None = None
 
     def check(self) -> None:
@@ -55,6 +57,11 @@ class Task:
                 raise StudyError(f"`{name}` must be {least} or more, got {value}.")
         if not 0 <= self.verify <= 1:
             raise StudyError(f"`verify` must be a share in [0, 1], got {self.verify}.")
+        if self.class_map is not None and not isinstance(self.class_map, Mapping):
+            raise StudyError(
+                f"`class_map` must be a mapping from names of the detector to names of the truth, got "
+                f"{self.class_map!r}. `dissect_eval.read_class_map` reads one from a file."
+            )
         if self.precision not in get_args(Precision):
             raise StudyError(
                 f"`precision` must be one of {', '.join(get_args(Precision))}, got {self.precision!r}."
@@ -82,8 +89,12 @@ class Task:
 
     @property
     def how(self) -> dict[str, Any]:
-        """What of the way it is computed must stay the same."""
-        return {"precision": self.precision, "on_bad_image": self.on_bad_image}
+        """What of the way it is computed and scored must stay the same."""
+        scoring: dict[str, Any] = {"common_classes": True} if self.common_classes else {}
+        if self.class_map is not None:
+            scoring["class_map"] = dict(self.class_map)
+        how = {"precision": self.precision, "on_bad_image": self.on_bad_image}
+        return {**how, "scoring": scoring} if scoring else how
 
     def passes(self, detector: Detector) -> Passes:
         """How this detector's variants are run."""
@@ -95,7 +106,13 @@ class Task:
         self, detector: Detector, variants: Sequence[Variant], truth: Any, folder: Path, bar: MakeBar
     ) -> ReferenceActivations:
         """Activations that its variants need, kept in a folder."""
-        return ReferenceActivations(self.spec, detector, variants, self.files, truth, folder, bar)
+        return ReferenceActivations(
+            self.spec, detector, variants, self.files, truth, folder, bar, self.class_map
+        )
+
+    def planned(self, detector: Detector, truth: Any, bar: MakeBar) -> Plan:
+        """Every variant of its study; see there."""
+        return planned(self.spec, detector, self.files, truth, bar, self.class_map)
 
 
 @dataclass(frozen=True)

@@ -16,14 +16,23 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
-from dissect_eval import Detections, Evaluation, GroundTruth, SplitWarning, label_to_category
+from dissect_eval import Evaluation, GroundTruth, SplitWarning, match_classes
 from dissect_eval import evaluate as score
 
 from .. import _images, _open
 from .._detector import ImageDetections
 from .._writing import check_output, write_text_whole
 from ..errors import DissectMMDetError
-from ._options import CheckpointOption, ConfigOption, DeviceOption, ForceOption, TrustOption
+from ._options import (
+    CheckpointOption,
+    ClassMapOption,
+    CommonClassesOption,
+    ConfigOption,
+    DeviceOption,
+    ForceOption,
+    TrustOption,
+    class_map_of,
+)
 from ._progress import progress
 
 COCO_ROWS = (("AP", "AP50", "AP75", "APs", "APm", "APl"), ("AR1", "AR10", "AR100", "ARs", "ARm", "ARl"))
@@ -58,6 +67,8 @@ def evaluate(
         Path | None,
         typer.Option("--save-detections", help="Also write the detections as a COCO results list."),
     ] = None,
+    common_classes: CommonClassesOption = False,
+    class_map: ClassMapOption = None,
     force: ForceOption = False,
     trust: TrustOption = False,
 ) -> None:
@@ -77,7 +88,9 @@ def evaluate(
         inputs = (checkpoint, config, annotations, *paths)
         check_output(save, "--save-detections", force=force, inputs=inputs)
     detector = _open.open_mmdet(config=config, checkpoint=checkpoint, device=device, trust=trust)
-    categories = label_to_category(truth, detector.class_names)
+    match = match_classes(
+        truth, detector.class_names, common_classes=common_classes, class_map=class_map_of(class_map)
+    )
     found: list[ImageDetections] = []
     sizes: list[tuple[int, int] | None] = []
     with progress(total=len(paths), unit="image") as bar:
@@ -85,10 +98,11 @@ def evaluate(
             sizes += detector.image_sizes(batch)
             found += detector.predict_named(batch)
             bar.update(len(batch["inputs"]))
-    detections = Detections.from_arrays(found, truth.image_ids.tolist(), categories)
+    detections = match.detections(found, truth.image_ids.tolist())
+    n_dropped = sum(len(one.scores) for one in found) - detections.n_boxes
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", SplitWarning)  # the reasons are printed from the result
-        result = score(truth, detections, iou_threshold=iou_threshold, score_threshold=score_threshold)
+        result = score(match.truth, detections, iou_threshold=iou_threshold, score_threshold=score_threshold)
     if save is not None:
         write_text_whole(save, json.dumps(detections.to_results()))
     chance = result.better_than_chance
@@ -97,9 +111,17 @@ def evaluate(
             f"warning: {chance.text}", markup=False
         )
     if as_json:
-        typer.echo(json.dumps(result.to_dict(), indent=2))
+        left_out = {
+            "classes": list(match.unscored_classes),
+            "categories": dict(match.unscored_categories or {}),
+            "detections": n_dropped,
+        }
+        told = {"left_out": left_out} if match.is_partial else {}
+        typer.echo(json.dumps({**result.to_dict(), **told}, indent=2))
     else:
         _show(Console(highlight=False), result)
+    if match.is_partial:
+        Console(stderr=True, soft_wrap=True).print(f"note: {match.note(n_dropped)}", markup=False)
     for reason in (*_other_sizes(truth, sizes), *result.warnings):
         Console(stderr=True, soft_wrap=True).print(f"warning: {reason}", markup=False)
 

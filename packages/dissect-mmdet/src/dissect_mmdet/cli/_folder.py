@@ -32,7 +32,14 @@ from ..results import (
     write_report,
     write_results,
 )
-from ._options import FolderArgument, ForceOption, JobsOption
+from ._options import (
+    ClassMapOption,
+    CommonClassesOption,
+    FolderArgument,
+    ForceOption,
+    JobsOption,
+    class_map_of,
+)
 from ._results import number
 
 ReplicatesOption = Annotated[
@@ -114,13 +121,21 @@ def report(
     latex: Annotated[
         bool, typer.Option("--latex", help="Also write the table of doses as summary.tex.")
     ] = False,
+    common_classes: CommonClassesOption = False,
+    class_map: ClassMapOption = None,
 ) -> None:
     """Measure a study anew and write its tables and report.html; the detector is not needed."""
     study = Study.open(folder)
     formats = tuple(word.strip() for word in figures.split(",") if word.strip())
     if unknown := [word for word in formats if word not in FORMATS]:
         raise DissectMMDetError(f"--figures must be png, svg or both with a comma, got {', '.join(unknown)}.")
-    settings = Settings(n_replicates=replicates, score_threshold=score_threshold, iou_threshold=iou_threshold)
+    settings = Settings(
+        n_replicates=replicates,
+        score_threshold=score_threshold,
+        iou_threshold=iou_threshold,
+        common_classes=common_classes,
+        class_map=class_map_of(class_map),
+    )
     if metric not in settings.metrics:
         raise DissectMMDetError(f"--metric must be one of {', '.join(settings.metrics)}, got {metric!r}.")
     truth = None if annotations is None else GroundTruth.from_coco(annotations)
@@ -144,9 +159,12 @@ def compare_(
     metric: Annotated[str, typer.Option("--metric", help="AP, AP50, f1, …")] = DEFAULT_METRIC,
     jobs: JobsOption = 1,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    common_classes: CommonClassesOption = False,
+    class_map: ClassMapOption = None,
 ) -> None:
     """Say what two studies lost, each against its own baseline: of two detectors, or before and after."""
-    a, b = (_measured(folder, metric, jobs) for folder in (first, second))
+    settings = Settings(n_replicates=0, common_classes=common_classes, class_map=class_map_of(class_map))
+    a, b = (_measured(folder, metric, settings, jobs) for folder in (first, second))
     found = compare(a, b, (metric,))
     if as_json:
         told = {"by": found.by, "same": found.same, "at_chance": found.at_chance, "rows": found.rows}
@@ -159,6 +177,9 @@ def compare_(
     for letter, reason in zip("AB", found.at_chance, strict=True):
         if reason:
             console.print(f"warning: {letter}: {reason}", markup=False)
+    for letter, results in zip("AB", (a, b), strict=True):
+        if results.unscored:
+            console.print(f"note: {letter}: {results.unscored}", markup=False)
     if found.same:
         console.print(found.same, markup=False)
         return
@@ -213,8 +234,7 @@ def export_coco(
         typer.echo(f"{out}  ({boxes.n_boxes:,} detections)")
 
 
-def _measured(folder: Path, metric: str, jobs: int) -> StudyResults:
-    settings = Settings(n_replicates=0)
+def _measured(folder: Path, metric: str, settings: Settings, jobs: int) -> StudyResults:
     if metric not in settings.metrics:
         raise DissectMMDetError(f"--metric must be one of {', '.join(settings.metrics)}, got {metric!r}.")
     return measure(Study.open(folder), settings=settings, spread=in_processes(jobs), bar=tqdm_bar)

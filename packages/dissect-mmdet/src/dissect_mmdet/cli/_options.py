@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from dissect_core.places import place_of
+from dissect_eval import read_class_map
 
 from .._bundled import real_checkpoint
 
@@ -47,6 +48,21 @@ TrustOption = Annotated[
     bool,
     typer.Option("--trust", help="Let the checkpoint run code while it is read. Only for files of your own."),
 ]
+CommonClassesOption = Annotated[
+    bool,
+    typer.Option(
+        "--common-classes", help="Score the classes that detector and truth both know; leave out all others."
+    ),
+]
+ClassMapOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--class-map",
+        help="For names of the detector the truth's names, or nothing: a .json, .yaml or .csv file; classes without a "
+        "counterpart are left out.",
+        show_default=False,
+    ),
+]
 DeviceOption = Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:0, …")]
 SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Seed of the random choice of units.")]
 JobsOption = Annotated[
@@ -56,6 +72,13 @@ JobsOption = Annotated[
     ),
 ]
 ForceOption = Annotated[bool, typer.Option("--force", help="Overwrite files that exist.")]
+
+
+def class_map_of(path: Path | None) -> dict[str, str | None] | None:
+    """The content of ``--class-map``."""
+    return None if path is None else read_class_map(path)
+
+
 FolderArgument = Annotated[
     Path,
     typer.Argument(

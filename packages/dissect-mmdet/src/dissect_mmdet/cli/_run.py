@@ -17,7 +17,7 @@ from dissect_core.places import place_of
 from dissect_core.plan import plan, scores_needed
 from dissect_core.spec import DetectorSpec, Execution, LocalExecution, RayExecution, load_spec
 from dissect_core.study import Study, run, tqdm_bar
-from dissect_eval import label_to_category
+from dissect_eval import match_classes
 
 from ..errors import DissectMMDetError, ImageError
 from ..results import Settings, Spread, measure, write_report, write_results
@@ -33,7 +33,7 @@ from ._execution import (
     spread_of,
 )
 from ._images import files_of, images_of
-from ._options import ConfigOption, TrustOption
+from ._options import ClassMapOption, CommonClassesOption, ConfigOption, TrustOption, class_map_of
 from ._results import print_summary
 from ._study import (
     AnnotationsOption,
@@ -110,6 +110,8 @@ def run_(
     force_new: Annotated[
         bool, typer.Option("--force-new", help="Begin another folder where --out holds another study.")
     ] = False,
+    common_classes: CommonClassesOption = False,
+    class_map: ClassMapOption = None,
     trust: TrustOption = False,
 ) -> int:
     """Run a study: every variant over every image, in a folder that a second call goes on with.
@@ -129,9 +131,12 @@ def run_(
     if isinstance(execution, RayExecution) and not scores_needed(spec):
         plan(spec, detector.anatomy)  # what does not fit the detector, before a cluster is asked
     del detector  # workers have their own
+    pairs = class_map_of(class_map)
     data = images_of(demo, images, annotations, limit, target)
     with data.only_with(target), _hint(), _interrupted(target, console):
-        label_to_category(data.truth, class_names)  # before hours of work
+        match = match_classes(data.truth, class_names, common_classes=common_classes, class_map=pairs)
+        if note := match.note():  # before hours of work
+            console.print(f"note: {note}", markup=False)
         done = run(
             spec,
             runs,
@@ -145,6 +150,8 @@ def run_(
             verify=verify,
             precision=precision,  # type: ignore[arg-type]  # `run` checks it
             on_bad_image=_bad_image(on_bad_image),
+            common_classes=common_classes,
+            class_map=pairs,
             bar=tqdm_bar,
         )
     if not done.is_complete:
