@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,8 +16,9 @@ import studies
 from dissect_core import BadImageError
 from dissect_core.detectors import ImageDetections
 from dissect_core.spec import load_spec
-from dissect_core.study import ImageRef, Study
+from dissect_core.study import Study
 from dissect_core.study._loading import Files
+from dissect_eval import GroundTruth
 from toy_detector import HEIGHT, WIDTH, ToyDetector
 
 BLACK = (0, 0, 0)
@@ -148,9 +148,10 @@ def run_annotated(
     images: Sequence[Path], out: Path, sizes: Sequence[tuple[float, float]], **options: Any
 ) -> Study:
     ids = [10 + number for number in range(len(images))]
-    truth = SimpleNamespace(image_ids=np.array(ids), image_sizes=np.array(sizes, dtype=np.float64))
-    refs = [ImageRef(path.name, number) for path, number in zip(images, ids, strict=True)]
-    return studies.run_toy(images, out, Measured(), truth=truth, refs=refs, **options)
+    names = [path.name for path in images]
+    nothing = [(np.zeros((0, 4)), np.zeros(0, dtype=np.int64))] * len(images)
+    truth = GroundTruth.from_arrays(nothing, ids, {1: "red"}, image_sizes=sizes, file_names=names)
+    return studies.run_toy(images, out, Measured(), truth=truth, **options)
 
 
 def test_an_image_of_another_size_than_annotated_is_refused(images: list[Path], tmp_path: Path) -> None:
