@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from dissect_core import Mask, near_matches
-from dissect_core.torch import ablate_state, save_checkpoint, state_dict_of
+from dissect_core.torch import ablate_state, put_state, save_checkpoint, state_dict_of, state_dict_place
 from dissect_mmdet import load_mmdet_checkpoint
 from dissect_mmdet.errors import UnknownKeyError
 
@@ -52,5 +52,4 @@ def component_shape(checkpoint: Mapping[str, Any], component: str) -> tuple[int,
 def write_ablated(checkpoint: Mapping[str, Any], masks: Mapping[str, Mask], path: Path | str) -> None:
     """Write the whole checkpoint with its state dict ablated; the given one is left as it is."""
     state, _ = ablate_state(state_dict_of(checkpoint), masks)
-    place = next((key for key in ("state_dict", "model") if isinstance(checkpoint.get(key), Mapping)), None)
-    save_checkpoint(state if place is None else {**checkpoint, place: state}, path)
+    save_checkpoint(put_state(checkpoint, state_dict_place(checkpoint), state), path)

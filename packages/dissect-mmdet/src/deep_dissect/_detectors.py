@@ -3,20 +3,33 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from dissect_mmdet import ImageError, MMDetDetector, open_mmdet
+from dissect_mmdet import CheckpointFitError, ImageError, MMDetDetector, open_mmdet
+
+MIN_MATCH = 0.9
+"""Share of entries that must match."""
 
 
 def open_detector(config: Path | str, checkpoint: Path | str, device: str) -> MMDetDetector:
-    """Open a detector, printing what MMEngine prints when it loads a checkpoint."""
+    """Open a detector, printing what MMEngine prints when it loads a checkpoint.
+
+    As in version 1.0 a few entries may be missing: they are printed. Random numbers stand in for them, here those of a
+    fixed seed, and a warning says so. What is mostly another model's, or of another shape, is refused.
+    """
     print(f"Loads checkpoint by local backend from path: {checkpoint}")
-    detector = open_mmdet(config=config, checkpoint=checkpoint, device=device)
+    detector = open_mmdet(config=config, checkpoint=checkpoint, device=device, allow_missing=True)
+    fit = detector.fit
+    if fit.reshaped or fit.share < MIN_MATCH:
+        raise CheckpointFitError(
+            f"checkpoint {checkpoint} does not fit config {config}: {fit.problems()}. Give the config that the "
+            "checkpoint was trained with."
+        )
     # MMEngine names every entry that the model lacks, and no counters of batches among the missing.
-    unexpected = detector.fit.ignored + detector.fit.unexpected
-    missing = [name for name in detector.fit.missing if "num_batches_tracked" not in name]
+    unexpected, missing = fit.ignored + fit.unexpected, fit.missing
     lines = ["The model and loaded state dict do not match exactly\n"]
     if unexpected:
         lines.append(f"unexpected key in source state_dict: {', '.join(unexpected)}\n")
@@ -24,6 +37,8 @@ def open_detector(config: Path | str, checkpoint: Path | str, device: str) -> MM
         lines.append(f"missing keys in source state_dict: {', '.join(missing)}\n")
     if len(lines) > 1:
         print("\n".join(lines))
+    if fit.warning:
+        warnings.warn(f"{checkpoint}: {fit.warning}", stacklevel=3)
     return detector
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from dissect_core.torch import load_checkpoint
+from dissect_core.torch import load_checkpoint, load_safetensors
 
 HISTORY_STATISTICS = frozenset({"min", "max", "mean", "current"})
 
@@ -19,7 +19,8 @@ def load_mmdet_checkpoint(path: Path | str, *, trust: bool = False) -> dict[str,
     Parameters
     ----------
     path : Path or str
-        A ``.pth`` file, as MMEngine's ``CheckpointHook`` or OpenMMLab's model zoo writes it.
+        A ``.pth`` file, as MMEngine's ``CheckpointHook`` or OpenMMLab's model zoo writes it; or a safetensors file, of
+        which the tensors become the ``state_dict``.
     trust : bool
         Load with the full unpickler, which can run code from the file. Only for files of your own.
 
@@ -37,7 +38,21 @@ def load_mmdet_checkpoint(path: Path | str, *, trust: bool = False) -> dict[str,
     --------
     allowed_types : what is admitted beside tensors and plain Python data.
     """
+    if _is_safetensors(Path(path)):
+        return {"state_dict": load_safetensors(path)}
     return load_checkpoint(path, allow=allowed_types(), trust=trust)
+
+
+def _is_safetensors(path: Path) -> bool:
+    """Whether a file is in the safetensors format, by its ending or its first bytes: a length, then a JSON object."""
+    if path.suffix == ".safetensors":
+        return True
+    try:
+        with path.open("rb") as file:
+            start = file.read(9)
+            return start[8:] == b"{" and int.from_bytes(start[:8], "little") < path.stat().st_size
+    except OSError:
+        return False  # whoever reads it says why
 
 
 def allowed_types() -> list[Any]:

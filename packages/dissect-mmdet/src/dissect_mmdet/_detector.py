@@ -128,8 +128,12 @@ class MMDetDetector:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What must stay the same for a study to go on, beside the weights: config and versions, as plain data."""
-        return detector_facts(self.config)
+        """What must stay the same for a study to go on, beside the weights: config and versions, as plain data.
+
+        With random numbers in the place of missing weights, `missing_weights` says of which, with a `note` for people.
+        """
+        missing = {} if self.fit.is_whole else {"missing_weights": self.fit.record()}
+        return {**detector_facts(self.config), **missing}
 
     @property
     def turns_by_exif(self) -> bool:

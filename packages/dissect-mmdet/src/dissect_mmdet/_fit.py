@@ -1,17 +1,19 @@
-"""Does this checkpoint belong to this model? Measured, reported, and refused below a threshold."""
+"""Does this checkpoint belong to this model? Measured, told, and refused where it does not."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-from .errors import CheckpointFitError
-
-MIN_MATCH = 0.9
 NAMED_AT_MOST = 5
+COUNTER = "num_batches_tracked"
+"""Batches that a norm has seen in training: no evaluation reads it, so nobody misses it."""
 # Written by the data preprocessor into checkpoints although no model asks for them.
 HARMLESS_EXTRAS = ("data_preprocessor.mean", "data_preprocessor.std")
+SEED = 0
+"""Of the numbers that stand in for missing weights."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,23 @@ class Fit:
         Names that the checkpoint lacks, that the model lacks, and that differ in shape.
     ignored : tuple of str
         Names that the model lacks and that nobody misses: the preprocessor's mean and standard deviation.
+    n_values, n_lacking : int
+        Numbers in the model's entries, each of tied ones once, counters of batches left out; and how many of these
+        the checkpoint does not give.
+    shapes : mapping of str to pair of tuple
+        Of what differs in shape: the checkpoint's shape, and the model's.
+    belonging : tuple of str
+        Of `unexpected`, what lies inside parts that the model has: it computes something else without them.
+    copies : mapping of str to int
+        Of `unexpected`, further copies of the model's weights: what their names begin with, and how many there are.
+    prefix : str
+        What was taken off every name in the checkpoint.
+    filled : bool
+        Whether numbers of a fixed seed stand in for what is missing or differs in shape.
+    checkpoint : str
+        Name of the file.
+    notes : tuple of str
+        What else should be known of these weights.
     """
 
     n_model: int
@@ -33,6 +52,15 @@ class Fit:
     unexpected: tuple[str, ...]
     reshaped: tuple[str, ...]
     ignored: tuple[str, ...] = ()
+    n_values: int = 0
+    n_lacking: int = 0
+    shapes: Mapping[str, tuple[tuple[int, ...], tuple[int, ...]]] = field(default_factory=dict)
+    belonging: tuple[str, ...] = ()
+    copies: Mapping[str, int] = field(default_factory=dict)
+    prefix: str = ""
+    filled: bool = False
+    checkpoint: str = ""
+    notes: tuple[str, ...] = ()
 
     @property
     def share(self) -> float:
@@ -41,18 +69,97 @@ class Fit:
         union = self.n_model + len(self.unexpected)
         return matched / union if union else 1.0
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether all numbers of the model are the checkpoint's, and none of its parts is left out."""
+        return not (self.missing or self.reshaped or self.belonging)
+
     def describe(self) -> str:
-        """One sentence with the share and the first names that did not match."""
-        parts = [f"{self.share:.1%} of the entries match"]
-        for label, names in (
-            ("missing from the checkpoint", self.missing),
-            ("not in the model", self.unexpected),
-            ("of another shape", self.reshaped),
-        ):
-            if names:
-                more = f" and {len(names) - NAMED_AT_MOST} more" if len(names) > NAMED_AT_MOST else ""
-                parts.append(f"{label}: {', '.join(names[:NAMED_AT_MOST])}{more}")
+        """What was loaded and how much of it fitted, as one line."""
+        loaded = self.n_model - len(self.missing) - len(self.reshaped)
+        parts = [
+            f"{loaded:,} of the model's {self.n_model:,} entries loaded, "
+            f"{percent(self.n_values - self.n_lacking, self.n_values)} of its {self.n_values:,} parameters"
+        ]
+        if self.prefix:
+            parts.append(f"`{self.prefix}` taken off every name")
+        if rest := self._said_unexpected():
+            parts.append(f"not used: {rest}")
+        return "; ".join([*parts, *([self.warning] if self.warning else []), *self.notes])
+
+    @property
+    def warning(self) -> str:
+        """What every number of this detector must be read with; empty if all of its weights are the checkpoint's."""
+        if self.is_whole:
+            return ""
+        parts = []
+        if self.missing or self.reshaped:
+            kinds = [
+                f"{entries(len(names))} {what}"
+                for names, what in ((self.missing, "missing"), (self.reshaped, "of another shape"))
+                if names
+            ]
+            parts.append(
+                f"{self.n_lacking:,} of the model's {self.n_values:,} parameters "
+                f"({percent(self.n_lacking, self.n_values)}) are random numbers of seed {SEED}, not the checkpoint's: "
+                f"{' and '.join(kinds)}, first {(*self.missing, *self.reshaped)[0]}"
+            )
+        if self.belonging:
+            parts.append(
+                f"{entries(len(self.belonging))} of the checkpoint, inside parts of the model, left out, first "
+                + self.belonging[0]
+            )
+        return f"weights: {'; '.join(parts)}"
+
+    def record(self) -> dict[str, Any]:
+        """What does not fit, as plain data for a study's facts."""
+        return {
+            "note": self.warning,
+            "seed": SEED,
+            "parameters": self.n_values,
+            "filled": self.n_lacking,
+            "missing": list(self.missing),
+            "reshaped": {name: [list(there), list(here)] for name, (there, here) in self.shapes.items()},
+            "left_out": list(self.belonging),
+        }
+
+    def problems(self) -> str:
+        """What keeps the checkpoint from being this model's, with the first names."""
+        parts = []
+        n_lacking = len(self.missing) + len(self.reshaped)
+        if n_lacking:
+            parts.append(
+                f"{n_lacking:,} of the model's {self.n_model:,} entries, "
+                f"{percent(self.n_lacking, self.n_values)} of its parameters, are not in it"
+            )
+        if self.missing:
+            parts.append(f"missing from the checkpoint: {named(self.missing)}")
+        if self.reshaped:
+            shown = [
+                f"{name} {shape(there)} there, {shape(here)} here"
+                for name, (there, here) in self.shapes.items()
+            ]
+            parts.append(f"of another shape: {named(shown)}")
+        if self.belonging:
+            parts.append(
+                f"{entries(len(self.belonging))} without a place in parts that the model has: {named(self.belonging)}"
+            )
         return "; ".join(parts)
+
+    def _said_unexpected(self) -> str:
+        """What of the checkpoint is not used, by the parts that it belongs to."""
+        parts = [
+            f"{entries(count)} `{prefix}`, a copy of the model's" for prefix, count in self.copies.items()
+        ]
+        left = [
+            name
+            for name in (*self.unexpected, *self.ignored)
+            if name not in self.belonging and not any(name.startswith(prefix) for prefix in self.copies)
+        ]
+        tops = dict.fromkeys(_part(name) for name in left)
+        if tops:
+            parts.append(f"{entries(len(left))} of {named(list(tops))}")
+        return ", ".join(parts)
 
 
 def compare_state(model_state: Mapping[str, Any], weights: Mapping[str, Any]) -> Fit:
@@ -66,23 +173,70 @@ def compare_state(model_state: Mapping[str, Any], weights: Mapping[str, Any]) ->
     (('b',), ('c',), ('a',), 0.0)
     """
     extra = [name for name in weights if name not in model_state]
+    shapes = {
+        name: (tuple(weights[name].shape), tuple(value.shape))
+        for name, value in model_state.items()
+        if not name.endswith(COUNTER)
+        and hasattr(weights.get(name), "shape")
+        and tuple(weights[name].shape) != tuple(getattr(value, "shape", ()))
+    }
+    missing = tuple(name for name in model_state if name not in weights)
+    sizes = {
+        n: math.prod(getattr(v, "shape", (0,))) for n, v in model_state.items() if not n.endswith(COUNTER)
+    }
     return Fit(
         n_model=len(model_state),
-        missing=tuple(name for name in model_state if name not in weights),
+        missing=missing,
         unexpected=tuple(name for name in extra if name not in HARMLESS_EXTRAS),
         ignored=tuple(name for name in extra if name in HARMLESS_EXTRAS),
-        reshaped=tuple(
-            name
-            for name, value in model_state.items()
-            if name in weights and tuple(weights[name].shape) != tuple(value.shape)
-        ),
+        reshaped=tuple(shapes),
+        n_values=sum(sizes.values()),
+        n_lacking=sum(sizes.get(name, 0) for name in (*missing, *shapes)),
+        shapes=shapes,
     )
 
 
-def require_fit(fit: Fit, *, checkpoint: str, config: str, min_match: float = MIN_MATCH) -> None:
-    """Raise `CheckpointFitError` when too few entries match, or when any has another shape."""
-    if fit.reshaped or fit.share < min_match:
-        raise CheckpointFitError(
-            f"checkpoint {checkpoint} does not fit {config}: {fit.describe()}. At least {min_match:.0%} must "
-            "match, all in the right shape: give the config that the checkpoint was trained with."
-        )
+def named(names: Sequence[str]) -> str:
+    """The first of some names, and how many more there are.
+
+    >>> named(["a", "b", "c", "d", "e", "f", "g"])
+    'a, b, c, d, e and 2 more'
+    """
+    more = f" and {len(names) - NAMED_AT_MOST:,} more" if len(names) > NAMED_AT_MOST else ""
+    return ", ".join(names[:NAMED_AT_MOST]) + more
+
+
+def entries(count: int) -> str:
+    """So many entries.
+
+    >>> entries(1), entries(1200)
+    ('1 entry', '1,200 entries')
+    """
+    return "1 entry" if count == 1 else f"{count:,} entries"
+
+
+def percent(part: int, whole: int) -> str:
+    """A share in percent; 0 and 100 stand for none and all of it alone.
+
+    >>> percent(999_999, 1_000_000), percent(1, 1_000_000), percent(1, 3)
+    ('> 99.9 %', '< 0.1 %', '33.3 %')
+    """
+    if part in (0, whole):
+        return "100 %" if part or not whole else "0 %"
+    share = 100 * part / whole
+    return "< 0.1 %" if share < 0.1 else "> 99.9 %" if share > 99.9 else f"{share:.1f} %"
+
+
+def shape(sizes: Sequence[int]) -> str:
+    """A shape for people.
+
+    >>> shape((81, 1024)), shape(())
+    ('81 × 1024', 'scalar')
+    """
+    return " × ".join(map(str, sizes)) or "scalar"
+
+
+def _part(name: str) -> str:
+    """The part of a detector that an entry belongs to: two names deep where detectors nest their heads."""
+    parts = name.split(".")
+    return ".".join(parts[: 2 if parts[0] in ("roi_head", "backbone", "bbox_head") and len(parts) > 2 else 1])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -16,6 +15,7 @@ from torch import Tensor
 from dissect_eval import GroundTruth, match_classes
 
 from ._pipeline import TestPipeline
+from ._random import fixed_chance
 from .errors import AnnotationError, ConfigError, DissectMMDetError
 
 Batch = dict[str, Any]
@@ -202,7 +202,7 @@ def training_loss(model: Any, batch: Batch, seed: int = SEED) -> Tensor:
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.enable_grad())
         stack.enter_context(_loss_mode(model))
-        stack.enter_context(_fixed_chance(device, seed))
+        stack.enter_context(fixed_chance(device, seed))
         stack.enter_context(warnings.catch_warnings())
         # MMDetection calls torch in ways that torch advises against; no user can act on it.
         for message in ("torch.meshgrid", "To copy construct from a tensor"):
@@ -231,22 +231,3 @@ def _loss_mode(model: Any) -> Iterator[None]:
             # DDQ hangs branches of its head into its decoder, where they would count as more parameters.
             for name in set(module._modules) - children:
                 del module._modules[name]
-
-
-@contextmanager
-def _fixed_chance(device: torch.device, seed: int) -> Iterator[None]:
-    """Seed the generators that MMDetection draws from, and put their states back."""
-    on_cuda = device.type == "cuda"
-    numpy_state, python_state = np.random.get_state(), random.getstate()  # noqa: NPY002  # MMDetection's samplers
-    with torch.random.fork_rng(devices=[device] if on_cuda else []):
-        torch.default_generator.manual_seed(seed)
-        if on_cuda:
-            with torch.cuda.device(device):
-                torch.cuda.manual_seed(seed)
-        np.random.seed(seed)  # noqa: NPY002
-        random.seed(seed)
-        try:
-            yield
-        finally:
-            np.random.set_state(numpy_state)  # noqa: NPY002
-            random.setstate(python_state)

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from dissect_core.torch import state_dict_of
+import torch
 
 from ._bundled import real_checkpoint
 from ._checkpoints import load_mmdet_checkpoint
 from ._config import checked_config, config_of_checkpoint, load_config
 from ._detector import MMDetDetector
-from ._fit import MIN_MATCH, Fit, compare_state, require_fit
+from ._fit import SEED, Fit
+from ._loading import put_weights
 from ._models import available_device, build_model, class_names_of
+from ._random import fixed_chance
 from ._runtime import require_mmdet
+from ._weights import FoundWeights, find_weights
 from .errors import ConfigError
 
 
@@ -24,7 +26,8 @@ def open_mmdet(
     checkpoint: Path | str,
     device: str = "cpu",
     trust: bool = False,
-    min_match: float = MIN_MATCH,
+    allow_missing: bool = False,
+    weights_prefix: str = "",
 ) -> MMDetDetector:
     """Open a trained MMDetection model for ablation.
 
@@ -33,14 +36,20 @@ def open_mmdet(
     config : Path, str or mmengine Config, optional
         Left out, the config that MMEngine stored in the checkpoint is used, if it is made of literals only.
     checkpoint : Path or str
-        Read with ``weights_only=True`` unless `trust`; ``"demo:detr"``, ``"demo:deformable_detr"`` and
-        ``"demo:dino"`` are the bundled ones.
+        Read with ``weights_only=True`` unless `trust`, or a ``.safetensors`` file; ``"demo:detr"``,
+        ``"demo:deformable_detr"`` and ``"demo:dino"`` are the bundled ones. What training wrappers put before all
+        names (``module.``, ``_orig_mod.``, ``teacher.``, …) is taken off where the rest is what the model has.
     device : str
         For instance ``"cpu"`` or ``"cuda:0"``.
     trust : bool
         Let the checkpoint run code while it is read. Only for files of your own.
-    min_match : float
-        Smallest share of state-dict entries that must match, in [0, 1].
+    allow_missing : bool
+        Open a checkpoint that does not fit: random numbers of a fixed seed stand in for weights that it lacks or has in
+        another shape, the same ones each time, and what the model has no place for is left out. `facts` says so, and
+        with it every table and report.
+    weights_prefix : str
+        Which weights, of a checkpoint with several: what their names begin with (``"teacher."``), or the key
+        that they lie under (``"ema."``).
 
     Returns
     -------
@@ -66,9 +75,14 @@ def open_mmdet(
         raise ConfigError(
             f"checkpoint {checkpoint} holds no config that can be read safely: give one with --config."
         )
-    weights = state_dict_of(loaded)
-    model, fit = fitted_model(resolved, weights, checkpoint=checkpoint, source=source, min_match=min_match)
-    model.load_state_dict(weights, strict=False)
+    model, fit, _ = fitted_model(
+        resolved,
+        loaded,
+        checkpoint=checkpoint,
+        source=source,
+        allow_missing=allow_missing,
+        weights_prefix=weights_prefix,
+    )
     names = class_names_of(loaded, resolved, model)
     model.cfg = resolved
     model.dataset_meta = {"classes": names}
@@ -86,14 +100,18 @@ def resolve_config(loaded: dict[str, Any], config: Path | str | Any | None) -> t
 
 def fitted_model(
     config: Any,
-    weights: Mapping[str, Any],
+    loaded: dict[str, Any],
     *,
     checkpoint: Path | str,
     source: str,
-    min_match: float = MIN_MATCH,
-) -> tuple[Any, Fit]:
-    """A model with random weights that the checkpoint's weights fit, or `CheckpointFitError`."""
-    model: Any = build_model(config)  # MMDetection reads attributes of it that torch's types do not know
-    fit = compare_state(model.state_dict(), weights)
-    require_fit(fit, checkpoint=str(checkpoint), config=source, min_match=min_match)
-    return model, fit
+    allow_missing: bool = False,
+    weights_prefix: str = "",
+) -> tuple[Any, Fit, FoundWeights]:
+    """A model with a checkpoint's weights, how they fitted, and where they are in it; or `CheckpointFitError`."""
+    with fixed_chance(
+        torch.device("cpu"), SEED
+    ):  # whatever is random in it is the same each time, and nothing outside
+        model: Any = build_model(config)  # MMDetection reads attributes of it that torch's types do not know
+    found = find_weights(loaded, model.state_dict(), weights_prefix)
+    fit = put_weights(model, found, checkpoint=str(checkpoint), source=source, allow_missing=allow_missing)
+    return model, fit, found

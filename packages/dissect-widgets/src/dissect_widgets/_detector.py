@@ -118,7 +118,7 @@ class DetectorPanel(Panel):
             anatomy, names = model.detector.anatomy, model.detector.class_names
             return (
                 f"{type(model.detector).__name__} is open: {counted(len(anatomy.components), 'component')}, "
-                f"{counted(len(anatomy.blocks), 'block')}, {len(names)} classes."
+                f"{counted(len(anatomy.blocks), 'block')}, {len(names)} classes.{_fitted(model.detector)}"
             )
         if model.problem:
             return f"{model.name} is unavailable: {model.problem}"
@@ -146,6 +146,12 @@ class DetectorPanel(Panel):
 
     def _on_open(self, _: Button) -> None:
         self.model.open()
+
+
+def _fitted(detector: Detector) -> str:
+    """How much of its checkpoint fitted, of a detector that tells it."""
+    describe = getattr(getattr(detector, "fit", None), "describe", None)
+    return f" {describe()}." if callable(describe) else ""
 
 
 def _yaml(options: Mapping[str, Any]) -> str:

@@ -132,15 +132,20 @@ class ResultsModel(HasTraits):
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """Why what is shown is not the last word: a baseline at chance, a part of the images, another study."""
+        """Why what is shown is not the last word: weights missing, a baseline at chance, some images, another study."""
         done, wanted = self.tables.batches
         part = (
             f"Of a run that was stopped: {done:,} of {wanted:,} batches of images are finished, and "
             "all numbers are of those. Resume the run for the rest."
         )
-        return tuple(
-            text for text in (self.tables.at_chance, part if done < wanted else "", self.outdated) if text
+        missing = self.tables.missing_weights
+        said = (
+            f"{missing[0].upper()}{missing[1:]}." if missing else "",
+            self.tables.at_chance,
+            part if done < wanted else "",
+            self.outdated,
         )
+        return tuple(text for text in said if text)
 
     def figures(self) -> list[plots.NamedFigure]:
         """Pictures of the current view; of classes, those of a variant that is chosen in detail too."""

@@ -21,11 +21,11 @@ from ._ablated import ablated
 from ._activations import intervened
 from ._anatomy import anatomy_of
 from ._bypass import bypassed
-from ._checkpoint import load_checkpoint, state_dict_of
+from ._checkpoint import load_checkpoint
 from ._components import components_of
 from ._edits import edited
 from ._effects import Probe, VariantEffect
-from ._export import export, with_state
+from ._export import export, variant_record, with_state
 from ._layouts import attention_layouts
 from ._optimal import fit_optimal
 from ._optimal_fit import OptimalFit
@@ -42,6 +42,7 @@ from ._simplify import Simplified, simplify
 from ._slim import SlimAttention
 from ._stand_ins import StandIn
 from ._state import ablate_state, apply, edit_state
+from ._state_dicts import chosen_state, other_places, put_state, state_dict_of, state_dict_place
 from ._variants import StructureReport, VariantReport, reference_sites
 
 __all__ = [
@@ -64,6 +65,7 @@ __all__ = [
     "apply",
     "attention_layouts",
     "bypassed",
+    "chosen_state",
     "components_of",
     "edit_state",
     "edited",
@@ -75,13 +77,17 @@ __all__ = [
     "load_checkpoint",
     "load_reference",
     "load_safetensors",
+    "other_places",
     "output_change",
     "prepared",
+    "put_state",
     "read_out",
     "reference_sites",
     "save_checkpoint",
     "save_safetensors",
     "simplify",
     "state_dict_of",
+    "state_dict_place",
+    "variant_record",
     "with_state",
 ]

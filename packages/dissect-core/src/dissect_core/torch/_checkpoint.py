@@ -91,51 +91,6 @@ def load_checkpoint(
     return content if isinstance(content, dict) else dict(content)
 
 
-def state_dict_of(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
-    """Find the state dict in a checkpoint.
-
-    Parameters
-    ----------
-    checkpoint : mapping
-        ``{"state_dict": ...}`` (MMEngine, Lightning), ``{"model": ...}`` (the DETR repositories), or the
-        state dict itself. Where both keys are there, ``"state_dict"`` is taken.
-
-    Returns
-    -------
-    dict of str to torch.Tensor
-        The very object in the checkpoint where that is a dict, so that changes to it change the checkpoint.
-        Entries that modules add through ``get_extra_state`` may be something else than tensors.
-
-    Raises
-    ------
-    CheckpointError
-        If there is no such mapping of names to tensors.
-
-    Examples
-    --------
-    >>> list(state_dict_of({"state_dict": {"weight": torch.ones(2)}, "meta": {"epoch": 12}}))
-    ['weight']
-    """
-    where, found = "the checkpoint", checkpoint
-    for key in ("state_dict", "model"):
-        if isinstance(checkpoint.get(key), Mapping):
-            where, found = f"`checkpoint[{key!r}]`", checkpoint[key]
-            break
-    wrong = [
-        name
-        for name, value in found.items()
-        if not isinstance(name, str)
-        or not (isinstance(value, torch.Tensor) or name.rpartition(".")[2] == "_extra_state")
-    ]
-    if wrong or not found:
-        what = f"{wrong[0]!r} of {type(found[wrong[0]]).__name__}" if wrong else "nothing"
-        raise CheckpointError(
-            f"A state dict must map names to tensors, but {where} holds {what}. "
-            "Pass the state dict itself, or a checkpoint with one under 'state_dict' or 'model'."
-        )
-    return found if isinstance(found, dict) else dict(found)
-
-
 def _allowing(allow: Sequence[Allowed]) -> AbstractContextManager[object]:
     """Let torch read some names for a while. What the program allowed for good stays allowed afterwards."""
     already = torch.serialization.get_safe_globals()

@@ -10,9 +10,9 @@ from torch import nn
 from ..plan import Variant
 from ..plan.variant import intervention_label
 from ..report import AblationReport
-from ._checkpoint import state_dict_of
 from ._save import save_checkpoint
 from ._state import apply
+from ._state_dicts import put_state, state_dict_of, state_dict_place
 
 RECORD = "deep_dissect"
 
@@ -71,7 +71,14 @@ def export(
     """
     checkpoint = {"state_dict": source.state_dict()} if isinstance(source, nn.Module) else source
     state, report = apply(state_dict_of(checkpoint), variant)
-    made = {
+    made = {**variant_record(variant, report), **(record or {})}
+    save_checkpoint(with_state(checkpoint, state, made), path)
+    return report
+
+
+def variant_record(variant: Variant, report: AblationReport) -> dict[str, Any]:
+    """What a written variant says of itself, as plain data."""
+    return {
         "variant": variant.id,
         "unit": variant.pool.unit,
         "intervention": intervention_label(variant.intervention),
@@ -79,25 +86,25 @@ def export(
         "seed": variant.seed,
         "values_changed": report.changed,
         "version": version("dissect-core"),
-        **(record or {}),
     }
-    save_checkpoint(with_state(checkpoint, state, made), path)
-    return report
 
 
 def with_state(
-    checkpoint: Mapping[str, Any], state: Mapping[str, Any], record: Mapping[str, Any]
+    checkpoint: Mapping[str, Any],
+    state: Mapping[str, Any],
+    record: Mapping[str, Any],
+    place: tuple[str, ...] | None = None,
 ) -> dict[str, Any]:
     """A checkpoint like the given one, with another state dict and a record of how it came to be.
 
     Earlier records go to its history, and what the whole model was worth (``test_metrics``) goes. A bare state dict
-    becomes ``{"state_dict": ..., "meta": ...}``.
+    becomes ``{"state_dict": ..., "meta": ...}``. The keys under which the state dict lies may be given as `place`.
     """
-    key = next((key for key in ("state_dict", "model") if isinstance(checkpoint.get(key), Mapping)), None)
-    kept = dict(checkpoint) if key else {}
+    place = state_dict_place(checkpoint) if place is None else place
+    kept = put_state(checkpoint, place, state) if place else {"state_dict": state}
     meta = dict(kept["meta"]) if isinstance(kept.get("meta"), Mapping) else {}
     meta.pop("test_metrics", None)
     earlier = meta.get(RECORD)
     history = [*earlier.get("history", []), earlier] if isinstance(earlier, dict) else []
     meta[RECORD] = {**record, "history": history}
-    return {**kept, "meta": meta, key or "state_dict": state}
+    return {**kept, "meta": meta}

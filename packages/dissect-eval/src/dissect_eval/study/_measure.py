@@ -81,6 +81,11 @@ class StudyResults:
         unscored = (self.unscored,) if self.unscored else ()
         return (*unscored, *self.truth.notes, *box_notes(self.truth, self.variants))
 
+    @property
+    def missing_weights(self) -> str:
+        """What the detector says of weights that were missing when the study was begun; empty if it had all."""
+        return missing_weights(self.study)
+
     def repeats(self) -> Iterator[dict[str, Any]]:
         """Rows over variants of the same dose: mean, spread and t interval of each metric, where it is defined."""
         groups: dict[tuple[Any, ...], list[str]] = {}
@@ -179,6 +184,14 @@ def measure(
         (done, wanted),
         found.match.note(found.flat(study.variants[0]).n_unscored),
     )
+
+
+def missing_weights(study: StoredStudy) -> str:
+    """What a study's detector says of weights that were missing when the study was begun; empty if it had all."""
+    frozen = study.environment.get("frozen")
+    detector = frozen.get("detector") if isinstance(frozen, Mapping) else None
+    missing = detector.get("missing_weights") if isinstance(detector, Mapping) else None
+    return str(missing.get("note") or "weights are missing") if isinstance(missing, Mapping) else ""
 
 
 def variant_rows(study: StoredStudy) -> list[dict[str, Any]]:

@@ -137,6 +137,7 @@ class StudyTables:
         """Lay out what was measured."""
         about = {
             "study": results.name,
+            **({"missing_weights": results.missing_weights} if results.missing_weights else {}),
             "settings": asdict(results.settings),
             "n_images": results.truth.n_images,
             "n_truth": results.truth.n_boxes,
@@ -189,6 +190,11 @@ class StudyTables:
         """Why the baseline is no better than chance, for people; empty if it is better."""
         return str(self.about.get("at_chance") or "")
 
+    @property
+    def missing_weights(self) -> str:
+        """What the detector said of weights that were missing; empty if it had all."""
+        return str(self.about.get("missing_weights", ""))
+
     def files(self) -> dict[str, bytes]:
         """Content of each file by name: all tables as CSV and Parquet, and `summary.json` with the settings."""
         pa = _pyarrow()
@@ -198,7 +204,7 @@ class StudyTables:
             ERRORS: pa.Table.from_pylist(self.errors),
             REPEATS: pa.Table.from_pylist(self.repeats),
         }
-        tables = {name: _defined(table) for name, table in tables.items()}
+        tables = {name: _noted(_defined(table), self.missing_weights) for name, table in tables.items()}
         about = {
             **self.about,
             "variants": tables[SUMMARY].to_pylist(),
@@ -270,6 +276,14 @@ def _parquet(table: pa.Table) -> bytes:
     sink = io.BytesIO()
     pq.write_table(table, sink, compression="zstd")
     return sink.getvalue()
+
+
+def _noted(table: pa.Table, note: str) -> pa.Table:
+    """The table with the note beside each of its rows: a table is read apart from all that was said with it."""
+    pa = _pyarrow()
+    if not note or "missing_weights" in table.column_names:
+        return table
+    return table.append_column("missing_weights", pa.array([note] * table.num_rows, pa.string()))
 
 
 def _defined(table: pa.Table) -> pa.Table:

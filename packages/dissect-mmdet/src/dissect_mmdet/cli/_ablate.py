@@ -24,7 +24,16 @@ from dissect_core import (
 
 from ..errors import DissectMMDetError
 from ._inspect import read_components
-from ._options import CheckpointArgument, ConfigOption, ForceOption, SeedOption, TrustOption
+from ._loaded import say_loaded
+from ._options import (
+    AllowMissingOption,
+    CheckpointArgument,
+    ConfigOption,
+    ForceOption,
+    SeedOption,
+    TrustOption,
+    WeightsPrefixOption,
+)
 from ._source import Source
 
 app = typer.Typer(
@@ -75,10 +84,11 @@ def units(
     seed: SeedOption = 0,
     intervention: PutOption = "zero",
     force: ForceOption = False,
+    weights_prefix: WeightsPrefixOption = "",
     trust: TrustOption = False,
 ) -> None:
     """Remove a random share of a component's units: elements, rows, columns or row segments."""
-    source = Source(checkpoint, trust=trust)
+    source = Source(checkpoint, trust=trust, weights_prefix=weights_prefix)
     matching = select_components(source.components, component)
     if len(matching) != 1:
         raise UnitError(
@@ -132,6 +142,8 @@ def heads(
     seed: SeedOption = 0,
     intervention: PutOption = "zero",
     force: ForceOption = False,
+    allow_missing: AllowMissingOption = False,
+    weights_prefix: WeightsPrefixOption = "",
     trust: TrustOption = False,
 ) -> None:
     """Remove attention heads exactly, as the block's own layout defines them."""
@@ -139,8 +151,12 @@ def heads(
         raise UnitError("give either --head (one or more) or --percent.")
     if head and repeats > 1:
         raise UnitError(f"--repeats must be left out with --head, where nothing is drawn, got {repeats}.")
-    source = Source(checkpoint, trust=trust)
-    layouts = read_components(checkpoint, config, trust=trust).attention
+    source = Source(checkpoint, trust=trust, weights_prefix=weights_prefix)
+    read = read_components(
+        checkpoint, source.checkpoint, config, allow_missing=allow_missing, weights_prefix=weights_prefix
+    )
+    source.take(read.weights, read.fit)
+    layouts = read.attention
     if not layouts:
         raise DissectMMDetError(
             "the number of heads is not in the weights and the checkpoint holds no config: give the model's --config."
@@ -152,6 +168,7 @@ def heads(
         raise UnitError(f"--head must be from 0 to {layout.n_heads - 1}, the heads of {block}, got {head}.")
     if head and len(set(head)) < len(head):
         raise UnitError(f"--head must name each head once, got {', '.join(map(str, head))}.")
+    say_loaded(read)
     for repeat in range(repeats if percent is not None else 1):
         label = f"{percent:g}_{repeat}" if percent is not None else "-".join(map(str, head or []))
         variant = f"{block}/head/{part}/{label}"
@@ -184,10 +201,11 @@ def component_(
     ] = "keep",
     intervention: PutOption = "zero",
     force: ForceOption = False,
+    weights_prefix: WeightsPrefixOption = "",
     trust: TrustOption = False,
 ) -> None:
     """Remove whole components."""
-    source = Source(checkpoint, trust=trust)
+    source = Source(checkpoint, trust=trust, weights_prefix=weights_prefix)
     found = list(select_components(source.components, component))
     if bias == "remove":
         found += [c for c in _biases_of(found, source.components) if c not in found]
@@ -215,10 +233,11 @@ def layers(
     backwards: Annotated[bool, typer.Option("--backwards", help="Begin with the last layer.")] = False,
     intervention: PutOption = "zero",
     force: ForceOption = False,
+    weights_prefix: WeightsPrefixOption = "",
     trust: TrustOption = False,
 ) -> None:
     """Remove a component in more and more layers: one checkpoint for each number of layers."""
-    source = Source(checkpoint, trust=trust)
+    source = Source(checkpoint, trust=trust, weights_prefix=weights_prefix)
     by_name = {c.name: c for c in source.components}
     found: list[Component] = []
     while (name := f"{stack}.{len(found)}.{component}") in by_name:

@@ -23,7 +23,9 @@ from .. import _images, _open
 from .._detector import ImageDetections
 from .._writing import check_output, write_text_whole
 from ..errors import DissectMMDetError
+from ._loaded import say_loaded, say_missing
 from ._options import (
+    AllowMissingOption,
     CheckpointOption,
     ClassMapOption,
     CommonClassesOption,
@@ -31,6 +33,7 @@ from ._options import (
     DeviceOption,
     ForceOption,
     TrustOption,
+    WeightsPrefixOption,
     class_map_of,
 )
 from ._progress import progress
@@ -70,6 +73,8 @@ def evaluate(
     common_classes: CommonClassesOption = False,
     class_map: ClassMapOption = None,
     force: ForceOption = False,
+    allow_missing: AllowMissingOption = False,
+    weights_prefix: WeightsPrefixOption = "",
     trust: TrustOption = False,
 ) -> None:
     """Measure GIoU and F1, overall and per class, and COCO AP.
@@ -87,10 +92,18 @@ def evaluate(
     if save is not None:
         inputs = (checkpoint, config, annotations, *paths)
         check_output(save, "--save-detections", force=force, inputs=inputs)
-    detector = _open.open_mmdet(config=config, checkpoint=checkpoint, device=device, trust=trust)
+    detector = _open.open_mmdet(
+        config=config,
+        checkpoint=checkpoint,
+        device=device,
+        trust=trust,
+        allow_missing=allow_missing,
+        weights_prefix=weights_prefix,
+    )
     match = match_classes(
         truth, detector.class_names, common_classes=common_classes, class_map=class_map_of(class_map)
     )
+    say_loaded(detector)
     found: list[ImageDetections] = []
     sizes: list[tuple[int, int] | None] = []
     with progress(total=len(paths), unit="image") as bar:
@@ -117,9 +130,12 @@ def evaluate(
             "detections": n_dropped,
         }
         told = {"left_out": left_out} if match.is_partial else {}
-        typer.echo(json.dumps({**result.to_dict(), **told}, indent=2))
+        missing = {} if detector.fit.is_whole else {"missing_weights": detector.fit.record()}
+        typer.echo(json.dumps({**missing, **result.to_dict(), **told}, indent=2))
     else:
-        _show(Console(highlight=False), result)
+        console = Console(highlight=False)
+        say_missing(console, detector)
+        _show(console, result)
     if match.is_partial:
         Console(stderr=True, soft_wrap=True).print(f"note: {match.note(n_dropped)}", markup=False)
     for reason in (*_other_sizes(truth, sizes), *result.warnings):

@@ -15,7 +15,15 @@ from dissect_core.spec import load_spec
 
 from ..errors import DissectMMDetError
 from ..studies import study_path
-from ._options import CheckpointOption, ConfigOption, ForceOption, TrustOption
+from ._loaded import say_loaded
+from ._options import (
+    AllowMissingOption,
+    CheckpointOption,
+    ConfigOption,
+    ForceOption,
+    TrustOption,
+    WeightsPrefixOption,
+)
 from ._source import Source
 from ._study import AnnotationsOption, ImagesOption, StudyArgument, open_detector, plan_study
 
@@ -40,15 +48,28 @@ def export(
     images: ImagesOption = None,
     annotations: AnnotationsOption = None,
     force: ForceOption = False,
+    allow_missing: AllowMissingOption = False,
+    weights_prefix: WeightsPrefixOption = "",
     trust: TrustOption = False,
 ) -> None:
     """Write variants of a study as checkpoints, which any program loads that loads the original."""
     spec = load_spec(study_path(study))
-    detector = open_detector(spec, checkpoint, config, None, trust=trust)
+    detector = open_detector(
+        spec,
+        checkpoint,
+        config,
+        None,
+        trust=trust,
+        allow_missing=allow_missing,
+        weights_prefix=weights_prefix,
+    )
     variants = _matching(plan_study(study, spec, detector, images, annotations), variant)
     for one in variants:
         one.as_edits()  # what cannot be written is said before the first file is
-    source = Source(checkpoint, trust=trust)
+    source = Source(
+        checkpoint, trust=trust, weights_prefix=weights_prefix, model=detector.model, fit=detector.fit
+    )
+    say_loaded(detector)
     targets = [out / file_name(one.id) for one in variants]
     for one, target in zip(variants, targets, strict=True):
         source.export(one, target, force=force)

@@ -32,6 +32,7 @@ from ..results import (
     write_report,
     write_results,
 )
+from ._loaded import missing_note, say_missing
 from ._options import (
     ClassMapOption,
     CommonClassesOption,
@@ -65,12 +66,14 @@ def status(
         "news": {} if running is None else running.get("news", {}),
         "failed_shards": [{k: entry[k] for k in ("shard", "images", "error")} for entry in failures],
         "bad_images": len(study.bad_images()) if done else 0,
+        **({"missing_weights": note} if (note := missing_note(study)) else {}),
         "last_event": f"{log[-1]['event']} at {log[-1]['time']}" if log else "",
     }
     if as_json:
         typer.echo(json.dumps(told, indent=2))
         return
     console = Console(highlight=False, soft_wrap=True)
+    say_missing(console, study)
     console.print(f"{told['name']}: {told['variants']} variants, {told['images']} images", markup=False)
     state = "complete" if done == wanted else f"{done} of {wanted} batches ({done / wanted:.0%})"
     console.print(
@@ -147,6 +150,7 @@ def report(
         written.append(folder / "summary.tex")
     if formats:
         written.append(folder / "figures")
+    say_missing(Console(stderr=True, highlight=False), study)
     if at_chance := results.better_than_chance.text:
         Console(stderr=True, soft_wrap=True).print(f"warning: {at_chance}", markup=False)
     for path in written:
@@ -168,10 +172,14 @@ def compare_(
     found = compare(a, b, (metric,))
     if as_json:
         told = {"by": found.by, "same": found.same, "at_chance": found.at_chance, "rows": found.rows}
-        typer.echo(json.dumps(told, indent=2))
+        notes = [results.missing_weights for results in (a, b)]
+        typer.echo(json.dumps({**({"missing_weights": notes} if any(notes) else {}), **told}, indent=2))
         return
     base = [results.table.select(metric=metric, category_id=None)[0].value for results in (a, b)]
     console = Console(highlight=False, soft_wrap=True)
+    for name, results in (("A", a), ("B", b)):
+        if results.missing_weights:
+            console.print(f"warning: {name}: {results.missing_weights}", markup=False)
     console.print(f"A: {first}, {a.study.spec.name}, baseline {metric} {number(base[0])}", markup=False)
     console.print(f"B: {second}, {b.study.spec.name}, baseline {metric} {number(base[1])}", markup=False)
     for letter, reason in zip("AB", found.at_chance, strict=True):
@@ -227,6 +235,7 @@ def export_coco(
             "its first corner.",
             markup=False,
         )
+    say_missing(Console(stderr=True, highlight=False), study)
     if out is None:
         typer.echo(text)
     else:

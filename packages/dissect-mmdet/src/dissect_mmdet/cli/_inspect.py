@@ -5,17 +5,21 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import typer
 from rich.console import Console
 from rich.tree import Tree
 
 from dissect_core import AttentionLayout, Component, select_components
-from dissect_core.torch import attention_layouts, components_of, state_dict_of
+from dissect_core.torch import attention_layouts, components_of
 
 from .. import _checkpoints, _open
-from ._options import CheckpointArgument, ConfigOption, TrustOption
+from .._fit import Fit
+from .._fit_rules import require_finite
+from .._weights import FoundWeights, find_weights
+from ._loaded import say_loaded
+from ._options import AllowMissingOption, CheckpointArgument, ConfigOption, TrustOption, WeightsPrefixOption
 
 STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 
@@ -31,30 +35,40 @@ def inspect(
         int | None, typer.Option("--depth", "-d", min=1, help="Fold what lies deeper than this many levels.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a tree.")] = False,
+    allow_missing: AllowMissingOption = False,
+    weights_prefix: WeightsPrefixOption = "",
     trust: TrustOption = False,
 ) -> None:
     """Show the components of a checkpoint: names, shapes, parameters, attention heads."""
-    found = read_components(checkpoint, config, trust=trust)
+    loaded = _checkpoints.load_mmdet_checkpoint(checkpoint, trust=trust)
+    found = read_components(
+        checkpoint, loaded, config, allow_missing=allow_missing, weights_prefix=weights_prefix
+    )
     if match:
-        found = Contents(select_components(found.components, match), found.attention, found.note)
+        found = found._replace(components=select_components(found.components, match))
+    say_loaded(found)
     if as_json:
         typer.echo(json.dumps(found.to_dict(checkpoint), indent=2))
         return
     console = Console(highlight=False, soft_wrap=True)
+    if found.fit is not None and found.fit.warning:
+        console.print(f"warning: {found.fit.warning}", markup=False)
     console.print(_tree(checkpoint, found, depth), markup=False)
     if found.note:
         Console(stderr=True, soft_wrap=True).print(found.note, markup=False)
 
 
-class Contents:
-    """What `inspect` shows: components, attention blocks by module path, and a remark."""
+class Contents(NamedTuple):
+    """What `inspect` shows: components, attention blocks by module path, a remark, and where the weights were.
 
-    def __init__(
-        self, components: Sequence[Component], attention: Mapping[str, AttentionLayout], note: str = ""
-    ) -> None:
-        self.components = tuple(components)
-        self.attention = dict(attention)
-        self.note = note
+    `fit` is how they fitted the model, where there is one.
+    """
+
+    components: Sequence[Component]
+    attention: Mapping[str, AttentionLayout]
+    note: str
+    weights: FoundWeights
+    fit: Fit | None
 
     @property
     def n_parameters(self) -> int:
@@ -67,6 +81,7 @@ class Contents:
             "checkpoint": str(checkpoint),
             "n_parameters": self.n_parameters,
             "note": self.note or None,
+            **({"missing_weights": self.fit.record()} if self.fit is not None and self.fit.warning else {}),
             "components": [
                 {
                     "name": c.name,
@@ -84,16 +99,32 @@ class Contents:
         }
 
 
-def read_components(checkpoint: Path, config: Path | None, *, trust: bool) -> Contents:
+def read_components(
+    checkpoint: Path,
+    loaded: dict[str, Any],
+    config: Path | None,
+    *,
+    allow_missing: bool = False,
+    weights_prefix: str = "",
+) -> Contents:
     """Components from the live model where its config is known, else from the checkpoint's tensors alone."""
-    loaded = _checkpoints.load_mmdet_checkpoint(checkpoint, trust=trust)
-    weights = state_dict_of(loaded)
     resolved, source = _open.resolve_config(loaded, config)
     if resolved is None:
+        found = find_weights(loaded, prefix=weights_prefix)
+        require_finite(found.state, str(checkpoint))
         note = "Attention heads are not shown: their number is not in the weights. Give the model's --config."
-        return Contents(components_of_weights(weights), {}, note)
-    model, _ = _open.fitted_model(resolved, weights, checkpoint=checkpoint, source=source)
-    return Contents(components_of(model), attention_layouts(model))
+        if found.prefix:
+            note = f"`{found.prefix}` is taken off every name. {note}"
+        return Contents(components_of_weights(found.state), {}, note, found, None)
+    model, fit, found = _open.fitted_model(
+        resolved,
+        loaded,
+        checkpoint=checkpoint,
+        source=source,
+        allow_missing=allow_missing,
+        weights_prefix=weights_prefix,
+    )
+    return Contents(components_of(model), attention_layouts(model), "", found, fit)
 
 
 def components_of_weights(weights: Mapping[str, Any]) -> list[Component]:

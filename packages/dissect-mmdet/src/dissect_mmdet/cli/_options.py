@@ -21,7 +21,7 @@ def bundled_checkpoint(path: Path | None) -> Path | None:
 CheckpointArgument = Annotated[
     Path,
     typer.Argument(
-        help="Checkpoint (.pth) of an MMDetection model, or demo:detr, demo:deformable_detr, demo:dino.",
+        help="Checkpoint (.pth, .safetensors) of an MMDetection model, or demo:detr, demo:deformable_detr, demo:dino.",
         callback=bundled_checkpoint,
         show_default=False,
     ),
@@ -31,7 +31,7 @@ CheckpointOption = Annotated[
     typer.Option(
         "--checkpoint",
         "-w",
-        help="Checkpoint (.pth) of an MMDetection model, or demo:detr, demo:deformable_detr, demo:dino.",
+        help="Checkpoint (.pth, .safetensors) of an MMDetection model, or demo:detr, demo:deformable_detr, demo:dino.",
         callback=bundled_checkpoint,
         show_default=False,
     ),
@@ -60,6 +60,23 @@ ClassMapOption = Annotated[
         "--class-map",
         help="For names of the detector the truth's names, or nothing: a .json, .yaml or .csv file; classes without a "
         "counterpart are left out.",
+        show_default=False,
+    ),
+]
+AllowMissingOption = Annotated[
+    bool,
+    typer.Option(
+        "--allow-missing",
+        help="Open a checkpoint that does not fit the model: random numbers of a fixed seed stand in for missing "
+        "weights, and every result says so.",
+    ),
+]
+WeightsPrefixOption = Annotated[
+    str,
+    typer.Option(
+        "--weights-prefix",
+        help="Which weights, of a checkpoint with several: what their names begin with (teacher.), or their key "
+        "(ema.).",
         show_default=False,
     ),
 ]

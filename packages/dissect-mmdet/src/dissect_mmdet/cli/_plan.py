@@ -21,7 +21,8 @@ from dissect_core.spec import load_spec, spec_schema
 from .._detector import MMDetDetector
 from .._writing import write_text_whole
 from ..studies import shipped_studies, study_path
-from ._options import ConfigOption, TrustOption
+from ._loaded import say_loaded, say_missing
+from ._options import AllowMissingOption, ConfigOption, TrustOption, WeightsPrefixOption
 from ._study import (
     AnnotationsOption,
     DemoOption,
@@ -47,18 +48,30 @@ def plan_(
         bool, typer.Option("--all", help="List every variant, not a line for each ablation.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print every variant as JSON.")] = False,
+    allow_missing: AllowMissingOption = False,
+    weights_prefix: WeightsPrefixOption = "",
     trust: TrustOption = False,
 ) -> None:
     """Show which variants a study makes of a detector, what each masks, and about how long they take."""
     spec = load_spec(study_path(study))
-    detector = open_detector(spec, checkpoint, config, demo, trust=trust)
+    detector = open_detector(
+        spec,
+        checkpoint,
+        config,
+        demo,
+        trust=trust,
+        allow_missing=allow_missing,
+        weights_prefix=weights_prefix,
+    )
     variants = plan_study(study, spec, detector, images, annotations)
     rows = plan_table(variants, detector.anatomy)
+    say_loaded(detector)
     if as_json:
         typer.echo(json.dumps([row.to_dict() for row in rows], indent=2))
         _say(variants.notes, Console(stderr=True, highlight=False, soft_wrap=True))
         return
     console = Console(highlight=False)
+    say_missing(console, detector)
     if every:  # ids are there to be copied: wider than the screen rather than broken
         Console(highlight=False, width=max(len(row.id) for row in rows) + 70).print(_listing(rows))
     else:

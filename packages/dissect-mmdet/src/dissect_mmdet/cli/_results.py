@@ -24,6 +24,8 @@ def print_summary(console: Console, results: StudyResults) -> None:
     metrics = [name for name in SHOWN if name in results.settings.metrics]
     rows = summary_rows(results)
     baseline = rows[0]
+    if results.missing_weights:
+        console.print(f"warning: {results.missing_weights}", markup=False)
     console.print(
         f"{results.study.spec.name}: {len(rows):,} variants, {results.truth.n_images:,} images, "
         f"{results.truth.n_boxes:,} objects",

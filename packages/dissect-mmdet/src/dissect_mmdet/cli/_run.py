@@ -33,7 +33,16 @@ from ._execution import (
     spread_of,
 )
 from ._images import files_of, images_of
-from ._options import ClassMapOption, CommonClassesOption, ConfigOption, TrustOption, class_map_of
+from ._loaded import say_loaded
+from ._options import (
+    AllowMissingOption,
+    ClassMapOption,
+    CommonClassesOption,
+    ConfigOption,
+    TrustOption,
+    WeightsPrefixOption,
+    class_map_of,
+)
 from ._results import print_summary
 from ._study import (
     AnnotationsOption,
@@ -112,6 +121,8 @@ def run_(
     ] = False,
     common_classes: CommonClassesOption = False,
     class_map: ClassMapOption = None,
+    allow_missing: AllowMissingOption = False,
+    weights_prefix: WeightsPrefixOption = "",
     trust: TrustOption = False,
 ) -> int:
     """Run a study: every variant over every image, in a folder that a second call goes on with.
@@ -123,13 +134,23 @@ def run_(
     spec = load_spec(study_path(study))
     execution = execution_of(spec, engine, address, workers, gpus_per_worker, cpus_per_worker)
     place = device or ("cuda" if isinstance(execution, RayExecution) and execution.gpus_per_worker else "cpu")
-    given = detector_spec(spec, checkpoint, config, demo, trust=trust, device=place)
+    given = detector_spec(
+        spec,
+        checkpoint,
+        config,
+        demo,
+        trust=trust,
+        device=place,
+        allow_missing=allow_missing,
+        weights_prefix=weights_prefix,
+    )
     detector = open_any_detector(_here(given, execution))
     class_names = detector.class_names
     target = out or Path(_file_name(spec.name))
     runs: Detector | DetectorSpec = given if isinstance(execution, RayExecution) else detector
     if isinstance(execution, RayExecution) and not scores_needed(spec):
         plan(spec, detector.anatomy)  # what does not fit the detector, before a cluster is asked
+    fitted = getattr(detector, "fit", None)
     del detector  # workers have their own
     pairs = class_map_of(class_map)
     data = images_of(demo, images, annotations, limit, target)
@@ -137,6 +158,7 @@ def run_(
         match = match_classes(data.truth, class_names, common_classes=common_classes, class_map=pairs)
         if note := match.note():  # before hours of work
             console.print(f"note: {note}", markup=False)
+        say_loaded(fitted)
         done = run(
             spec,
             runs,

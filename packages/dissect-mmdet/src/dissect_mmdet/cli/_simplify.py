@@ -29,7 +29,16 @@ from ..results import (
     removable,
     slim,
 )
-from ._options import ConfigOption, FolderArgument, ForceOption, JobsOption, TrustOption
+from ._loaded import say_loaded, say_missing
+from ._options import (
+    AllowMissingOption,
+    ConfigOption,
+    FolderArgument,
+    ForceOption,
+    JobsOption,
+    TrustOption,
+    WeightsPrefixOption,
+)
 from ._study import DemoOption, DetectorOption, open_detector, plan_study
 
 
@@ -57,6 +66,8 @@ def simplify_(
         Path | None, typer.Option("--out", "-o", help="Also write what was removed and measured, as JSON.")
     ] = None,
     force: ForceOption = False,
+    allow_missing: AllowMissingOption = False,
+    weights_prefix: WeightsPrefixOption = "",
     trust: TrustOption = False,
 ) -> None:
     """Remove the least missed heads, neurons or layers of a detector for good, and measure what that saves and costs.
@@ -70,7 +81,15 @@ def simplify_(
     settings = Settings(n_replicates=0)
     if metric not in settings.metrics:
         raise DissectMMDetError(f"--metric must be one of {', '.join(settings.metrics)}, got {metric!r}.")
-    detector = open_detector(study.spec, checkpoint, config, demo, trust=trust)
+    detector = open_detector(
+        study.spec,
+        checkpoint,
+        config,
+        demo,
+        trust=trust,
+        allow_missing=allow_missing,
+        weights_prefix=weights_prefix,
+    )
     if weights_sha256(detector.model) != study.facts["detector"].get("weights_sha256"):
         raise StudyChangedError(f"The study {folder} is of another detector: its weights differ from these.")
     where = images or study.image_folder
@@ -81,7 +100,9 @@ def simplify_(
     paths = image_paths(where, found.truth.file_names)
     results = measure(study, settings=settings, spread=in_processes(jobs), bar=tqdm_bar)
     rows = results.table.select(metric=metric, category_id=None)
+    say_loaded(detector)
     console = Console(highlight=False, soft_wrap=True)
+    say_missing(console, detector)
     if results.better_than_chance.text:
         console.print(f"warning: {results.better_than_chance.text}", markup=False)
     ranked = {variant.id for variant in variants}
@@ -105,7 +126,8 @@ def simplify_(
     )
     _show(console, slimmed, variants)
     if out is not None:
-        write_text_whole(out, json.dumps(_record(slimmed), indent=2) + "\n")
+        missing = {} if detector.fit.is_whole else {"missing_weights": detector.fit.record()}
+        write_text_whole(out, json.dumps({**_record(slimmed), **missing}, indent=2) + "\n")
         console.print(f"as JSON: {out}", markup=False)
 
 

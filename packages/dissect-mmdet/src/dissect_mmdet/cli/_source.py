@@ -8,12 +8,14 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import torch
 import typer
 from rich.console import Console
 
 from dissect_core import (
     AblationReport,
     CheckpointError,
+    Component,
     Edit,
     Intervention,
     Mask,
@@ -23,9 +25,13 @@ from dissect_core import (
     Zero,
 )
 from dissect_core.plan import Variant
-from dissect_core.torch import edit_state, export, save_checkpoint, state_dict_of, with_state
+from dissect_core.torch import apply, edit_state, save_checkpoint, variant_record, with_state
 
 from .. import _checkpoints
+from .._fit import Fit
+from .._fit_rules import require_finite
+from .._loading import share_tied
+from .._weights import FoundWeights, find_weights
 from ..errors import DissectMMDetError
 from ._inspect import components_of_weights
 
@@ -40,12 +46,34 @@ INTERVENTIONS: dict[str, Intervention] = {
 class Source:
     """A loaded checkpoint from which ablated ones are written."""
 
-    def __init__(self, path: Path, *, trust: bool) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        trust: bool,
+        weights_prefix: str = "",
+        model: torch.nn.Module | None = None,
+        fit: Fit | None = None,
+    ) -> None:
         self.path = path
         self.sha256 = sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
         self.checkpoint = _checkpoints.load_mmdet_checkpoint(path, trust=trust)
-        self.weights = state_dict_of(self.checkpoint)
-        self.components = components_of_weights(self.weights)
+        self.weights_prefix = weights_prefix
+        own = None if model is None else model.state_dict()
+        self.take(find_weights(self.checkpoint, own, weights_prefix), fit)
+        if own is None:
+            require_finite(self.found.state, str(path))
+        else:
+            share_tied(own, self.found.state)
+
+    def take(self, found: FoundWeights, fit: Fit | None) -> None:
+        """Ablate these of the checkpoint's weights, which fitted a model so."""
+        self.found, self.fit = found, fit
+
+    @property
+    def components(self) -> list[Component]:
+        """What there is to ablate, by the model's names."""
+        return components_of_weights(self.found.state)
 
     def write(
         self,
@@ -66,7 +94,7 @@ class Source:
         target = target.with_name(f"{target.stem}{''.join(marks)}{target.suffix}")
         self._require_free(target, force=force)
         edits = [Edit(name, mask, INTERVENTIONS[intervention]) for name, mask in masks.items()]
-        state, report = edit_state(self.weights, edits, seed=record.get("seed", 0), variant=variant)
+        state, report = edit_state(self.found.state, edits, seed=record.get("seed", 0), variant=variant)
         made = {
             "variant": variant,
             **self.origin,
@@ -75,18 +103,15 @@ class Source:
             "seed": 0,  # of shuffle and noise, where nothing else is drawn
             **record,
         }
-        self._save(target, lambda: save_checkpoint(with_state(self.checkpoint, state, made), target))
+        self._put(target, state, made)
         _say(target, report)
 
     def export(self, variant: Variant, target: Path, *, force: bool) -> None:
         """Write a variant of a plan."""
         self._require_free(target, force=force)
-        reports = []
-        self._save(
-            target,
-            lambda: reports.append(export(variant, self.checkpoint, target, record=self.origin)),
-        )
-        _say(target, reports[0])
+        state, report = apply(self.found.state, variant)
+        self._put(target, state, {**variant_record(variant, report), **self.origin})
+        _say(target, report)
 
     @property
     def origin(self) -> dict[str, Any]:
@@ -95,7 +120,15 @@ class Source:
             "source": self.path.name,
             "source_sha256": self.sha256,
             "version": version("dissect-mmdet"),
+            **({"weights_prefix": self.weights_prefix} if self.weights_prefix else {}),
+            **({"missing_weights": self.fit.record()} if self.fit is not None and self.fit.warning else {}),
         }
+
+    def _put(self, target: Path, state: Mapping[str, Any], record: Mapping[str, Any]) -> None:
+        """Write the checkpoint with other weights in it, under the names that it has for them."""
+        whole = self.found.written(self.checkpoint, state)
+        made = with_state(self.checkpoint, whole, record, self.found.place)
+        self._save(target, lambda: save_checkpoint(made, target))
 
     def _require_free(self, target: Path, *, force: bool) -> None:
         if target.exists() and (not force or target.samefile(self.path)):

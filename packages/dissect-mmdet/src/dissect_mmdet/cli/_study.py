@@ -65,6 +65,8 @@ def detector_spec(
     *,
     trust: bool,
     device: str,
+    allow_missing: bool = False,
+    weights_prefix: str = "",
 ) -> DetectorSpec:
     """How to open the detector that is asked for, else the one that the study names; files by their whole paths.
 
@@ -73,6 +75,8 @@ def detector_spec(
     DissectMMDetError
         If there is none.
     """
+    said = {"allow_missing": allow_missing, "weights_prefix": weights_prefix}
+    given: dict[str, Any] = {name: value for name, value in said.items() if value}
     if demo is not None:
         from ..demo import DEMO_DETECTORS, demo_files
 
@@ -84,13 +88,15 @@ def detector_spec(
         options = {"config": config, "checkpoint": checkpoint, "trust": trust}
     elif spec.detector is not None:
         if spec.detector.adapter != "mmdet":
-            return spec.detector
+            return spec.detector.model_copy(update={"options": {**spec.detector.options, **given}})
         options = {"device": device, **spec.detector.options}
     else:
         raise DissectMMDetError(
             "a study needs a detector: give --checkpoint (and --config), or --demo detr, or name one in the study."
         )
-    return DetectorSpec(adapter="mmdet", options={"device": device, **options} | _whole_paths(options))
+    return DetectorSpec(
+        adapter="mmdet", options={"device": device, **options, **given} | _whole_paths(options)
+    )
 
 
 def _whole_paths(options: dict[str, Any]) -> dict[str, Path]:
@@ -107,12 +113,23 @@ def open_detector(
     *,
     trust: bool,
     device: str = "cpu",
+    allow_missing: bool = False,
+    weights_prefix: str = "",
 ) -> MMDetDetector:
     """Open an MMDetection model: the one that is asked for, else the one that the study names."""
     mine = spec
     if checkpoint is None and demo is None and spec.detector is not None and spec.detector.adapter != "mmdet":
         mine = spec.model_copy(update={"detector": None})
-    given = detector_spec(mine, checkpoint, config, demo, trust=trust, device=device)
+    given = detector_spec(
+        mine,
+        checkpoint,
+        config,
+        demo,
+        trust=trust,
+        device=device,
+        allow_missing=allow_missing,
+        weights_prefix=weights_prefix,
+    )
     return _open.open_mmdet(**given.options)
 
 

@@ -117,8 +117,9 @@ def latex_table(results: StudyResults, metrics: tuple[str, ...] = ("AP", "AP50",
             " & ".join([_escaped(name), _escaped(what), share, values["n"], *(values[m] for m in wanted)])
             + r" \\"
         )
-    remark = [f"% {results.better_than_chance.text}"] if results.better_than_chance.text else []
-    return "\n".join([*remark, *lines, r"\bottomrule", r"\end{tabular}", ""])
+    remarks = [text for text in (results.missing_weights, results.better_than_chance.text) if text]
+    head = [f"% {text}" for text in remarks]
+    return "\n".join([*head, *lines, r"\bottomrule", r"\end{tabular}", ""])
 
 
 def _escaped(text: str) -> str:

@@ -1,0 +1,159 @@
+"""Weights of a checkpoint under the names that a model has for them: what training wrappers add is taken off."""
+
+from __future__ import annotations
+
+import copy
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from dissect_core.torch import chosen_state, other_places
+
+OUTER = frozenset(
+    {
+        "module",
+        "_orig_mod",
+        "_fsdp_wrapped_module",
+        "_forward_module",
+        "model",
+        "ema_model",
+        "ema",
+        "teacher",
+        "student",
+    }
+)
+"""What wrappers put before every name, as far as that is known without a model to compare with."""
+INNER = frozenset({"_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"})
+"""What wrappers of single parts put inside names; no model calls a part of its own so."""
+STEPS = frozenset({"n_averaged", "steps"})
+"""What averaged models count, beside the weights."""
+DEPTH = 3
+
+
+@dataclass(frozen=True)
+class FoundWeights:
+    """Weights of a checkpoint, under a model's own names.
+
+    Attributes
+    ----------
+    state : dict of str to torch.Tensor
+        By the model's names.
+    names : dict of str to str
+        The name in the checkpoint of each.
+    place : tuple of str
+        Keys under which they lie in the checkpoint.
+    prefix : str
+        What was taken off every name.
+    versions : dict
+        What torch keeps beside a state dict: the versions of its modules.
+    others : tuple of str
+        Keys of the checkpoint with further weights.
+    """
+
+    state: dict[str, Any]
+    names: dict[str, str]
+    place: tuple[str, ...]
+    prefix: str
+    versions: dict[str, Any]
+    others: tuple[str, ...]
+
+    def written(self, checkpoint: Mapping[str, Any], state: Mapping[str, Any]) -> dict[str, Any]:
+        """The checkpoint's whole state dict, by its own names, with the values of `state` in it."""
+        whole: Any = checkpoint
+        for key in self.place:
+            whole = whole[key]
+        made: dict[str, Any] = copy.copy(whole)  # with what torch attaches to it: the modules' versions
+        made.update({self.names[name]: value for name, value in state.items()})
+        return made
+
+
+def find_weights(
+    checkpoint: Mapping[str, Any], known: Iterable[str] | None = None, prefix: str = ""
+) -> FoundWeights:
+    """Find the weights in a checkpoint, without what training wrappers put before and into their names.
+
+    Parameters
+    ----------
+    checkpoint : mapping
+    known : iterable of str, optional
+        Names of a model's state dict: of the ways to name the weights the one is taken by which most of them are
+        these. Without them, prefixes of known wrappers are taken off that all entries share.
+    prefix : str
+        Which weights, where there are several: what their names begin with, or their key.
+
+    Raises
+    ------
+    dissect_core.CheckpointError
+        If there are no weights, or none of that prefix.
+
+    Examples
+    --------
+    >>> import torch
+    >>> found = find_weights({"state_dict": {"module.conv.weight": torch.ones(1)}}, ["conv.weight"])
+    >>> list(found.state), found.prefix
+    (['conv.weight'], 'module.')
+    """
+    place, chosen, whole = chosen_state(checkpoint, prefix)
+    own = {name[len(chosen) :]: name for name in whole if name.startswith(chosen)}
+    drops = (INNER,) if known is None else (INNER, INNER | {"module"})
+    ways = [(names, wrapped, off) for names, wrapped in _inner(own, drops) for off in _shared(names)]
+    if known is None:
+        names, _, off = max(
+            (way for way in ways if all(part in OUTER for part in way[2].split(".")[:-1])),
+            key=lambda way: (len(way[2]), way[1]),
+        )
+    else:
+        wanted = set(known)
+        names, _, off = max(  # the first of the best: as little as possible is taken off
+            ways,
+            key=lambda way: sum(name[len(way[2]) :] in wanted for name in way[0] if name.startswith(way[2])),
+        )
+    final = {name[len(off) :] if name.startswith(off) else name: origin for name, origin in names.items()}
+    state = {name: whole[origin] for name, origin in final.items()}
+    others = () if prefix else tuple(other_places(checkpoint))
+    return FoundWeights(state, final, place, chosen + off, _versions(whole, chosen + off), others)
+
+
+def fitting_prefixes(names: Iterable[str], known: Iterable[str]) -> dict[str, int]:
+    """What stands before names of the model in some entries, and before how many: the most first."""
+    wanted, counts = set(known), Counter[str]()
+    for name in names:
+        parts = name.split(".")
+        for depth in range(1, min(DEPTH, len(parts) - 1) + 1):
+            if ".".join(parts[depth:]) in wanted:
+                counts[".".join(parts[:depth]) + "."] += 1
+    return {prefix: count for prefix, count in counts.most_common() if 2 * count >= len(wanted)}
+
+
+def _inner(names: Mapping[str, str], drops: Iterable[frozenset[str]]) -> list[tuple[dict[str, str], bool]]:
+    """Names as they are, and without what wraps single parts."""
+    ways = [(dict(names), False)]
+    for drop in drops:
+        shorter = {".".join(p for p in name.split(".") if p not in drop): own for name, own in names.items()}
+        if len(shorter) == len(names) and list(shorter) != list(names):
+            ways.append((shorter, True))
+    return ways
+
+
+def _shared(names: Iterable[str]) -> list[str]:
+    """What all names begin with, from nothing to the longest; counters of averaged models apart."""
+    all_parts = [name.split(".")[:-1] for name in names if name not in STEPS]
+    shared = [""]
+    for parts in zip(*all_parts, strict=False):
+        if len(set(parts)) > 1:
+            break
+        shared.append(f"{shared[-1]}{parts[0]}.")
+    return shared
+
+
+def _versions(whole: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    """Versions of modules that torch keeps beside a state dict, under names without the prefix."""
+    kept = getattr(whole, "_metadata", None)
+    if not isinstance(kept, Mapping):
+        return {}
+    return {
+        name[len(prefix) :]: version
+        for name, version in kept.items()
+        if isinstance(name, str) and f"{name}.".startswith(prefix)
+    }
