@@ -75,14 +75,13 @@ def _other_depth(fit: Fit, model: torch.nn.Module, weights: Iterable[str]) -> st
     lengths: dict[str, list[int]] = {}
     for side, names in enumerate((weights, model.state_dict())):
         for name in names:
-            for stack in _stacks(name):
-                lengths.setdefault(stack[0], [0, 0])[side] = max(
-                    lengths.get(stack[0], [0, 0])[side], stack[1] + 1
-                )
+            for stack, number in _stacks(name):
+                counts = lengths.setdefault(stack, [0, 0])
+                counts[side] = max(counts[side], number + 1)
     odd = set(fit.missing) | set(fit.belonging)
-    for stack, (there, here) in lengths.items():
-        if there and here and there != here and any(name.startswith(f"{stack}.") for name in odd):
-            return f"another depth: {stack} has {there} there, {here} here"
+    for longer, (there, here) in lengths.items():
+        if there and here and there != here and any(name.startswith(f"{longer}.") for name in odd):
+            return f"another depth: {longer} has {there} there, {here} here"
     return ""
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -150,7 +150,7 @@ def run_(
     runs: Detector | DetectorSpec = given if isinstance(execution, RayExecution) else detector
     if isinstance(execution, RayExecution) and not scores_needed(spec):
         plan(spec, detector.anatomy)  # what does not fit the detector, before a cluster is asked
-    fitted = getattr(detector, "fit", None)
+    begin = _Telling(getattr(detector, "fit", None))
     del detector  # workers have their own
     pairs = class_map_of(class_map)
     data = images_of(demo, images, annotations, limit, target)
@@ -158,7 +158,6 @@ def run_(
         match = match_classes(data.truth, class_names, common_classes=common_classes, class_map=pairs)
         if note := match.note():  # before hours of work
             console.print(f"note: {note}", markup=False)
-        say_loaded(fitted)
         done = run(
             spec,
             runs,
@@ -174,13 +173,32 @@ def run_(
             on_bad_image=_bad_image(on_bad_image),
             common_classes=common_classes,
             class_map=pairs,
-            bar=tqdm_bar,
+            bar=begin.bar,
         )
+    begin.tell()
     if not done.is_complete:
         _say_stopped(done, console)
         return INTERRUPTED
     finish(done, Settings(n_replicates=replicates), console, spread_of(execution, jobs))
     return 0
+
+
+class _Telling:
+    """Says what was loaded once the first pass begins: after all that may refuse the study."""
+
+    def __init__(self, fit: object) -> None:
+        self._waiting = [fit]
+
+    def tell(self) -> None:
+        """Say it, unless it is said."""
+        while self._waiting:
+            say_loaded(self._waiting.pop())
+
+    def bar(self, total: int, unit: str, label: str) -> AbstractContextManager[Any]:
+        """Make a progress bar."""
+        if unit == "pass":
+            self.tell()
+        return tqdm_bar(total, unit, label)
 
 
 def finish(study: Study, settings: Settings, console: Console, spread: Spread) -> None:

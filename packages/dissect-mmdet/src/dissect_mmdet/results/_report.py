@@ -118,8 +118,7 @@ def latex_table(results: StudyResults, metrics: tuple[str, ...] = ("AP", "AP50",
             + r" \\"
         )
     remarks = [text for text in (results.missing_weights, results.better_than_chance.text) if text]
-    head = [f"% {text}" for text in remarks]
-    return "\n".join([*head, *lines, r"\bottomrule", r"\end{tabular}", ""])
+    return "\n".join([*(f"% {text}" for text in remarks), *lines, r"\bottomrule", r"\end{tabular}", ""])
 
 
 def _escaped(text: str) -> str:
