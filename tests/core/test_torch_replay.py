@@ -125,10 +125,11 @@ def test_hooks_and_patches_of_others_stay() -> None:
     replay: PrefixReplay[Any, Any] = PrefixReplay(model, torch.no_grad()(model))
     variants = rows_of(model)
     with replay.on(images(2, 4)[0], variants) as one:
+        before = len(seen)
         for variant in one.order:
             assert torch.equal(one.run(variant), one.run_in_full(variant))
-    # Once to trace and record; in full and replayed for all but the baseline, whose result is on record.
-    assert len(seen) == 1 + 2 * len(variants) - 1
+    # In full and replayed for every variant: a module with a hook is called, whatever is on record.
+    assert len(seen) - before == 2 * len(variants)
     assert "forward" in vars(model[1])
 
 

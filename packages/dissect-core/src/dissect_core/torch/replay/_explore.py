@@ -7,7 +7,7 @@ from typing import Any
 from torch import nn
 
 from ._trace import Tracer
-from ._values import copied, n_bytes, tensors_in
+from ._values import copied, n_bytes, skeleton, tensors_in, version
 
 SPECULATIVE_BYTES = 2**30
 """Most that is recorded of a first pass without knowing whether it will be needed."""
@@ -35,7 +35,7 @@ class Explorer:
     addresses: Collection[int]
     paths: Collection[str]
     max_bytes: int | None
-    _results: dict[int, tuple[Any, list[int]]] = field(default_factory=dict)
+    _results: dict[int, tuple[Any, list[int | None]]] = field(default_factory=dict)
     _held: int = 0
 
     def __call__(
@@ -50,8 +50,9 @@ class Explorer:
             inside = [at for at in self._moments() if call.enter < at < call.leave]
             last = max(inside, default=-1)
             self._drop(i for i in range(index + 1, call.behind) if trace.calls[i].leave > last)
-            # Not copied yet: most are dropped, and what is changed in place until the end is found out by its version.
-            self._results[index] = (result, _versions(result))
+            # Tensors are not copied yet: most are dropped, and what is changed in place until the end is found out by
+            # its version. Containers are, at once: who is handed one may put other tensors into it.
+            self._results[index] = (skeleton(result), _versions(result))
             self._held += n_bytes(result)
             self._drop_oldest()
         return result
@@ -86,5 +87,5 @@ class Explorer:
             self._drop([next(iter(self._results))])
 
 
-def _versions(result: Any) -> list[int]:
-    return [tensor._version for tensor in tensors_in(result)]
+def _versions(result: Any) -> list[int | None]:
+    return [version(tensor) for tensor in tensors_in(result)]

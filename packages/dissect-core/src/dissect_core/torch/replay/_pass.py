@@ -4,27 +4,32 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
 
-from ...activation_specs import ActivationSite
+from torch import Tensor
+
 from ...plan import Variant
-from .._activation_sites import place_of
 from .._flops import FlopMeter
 from .._prepared import named_parameters
 from .._reference import Reference
 from .._variants import VariantReport, applied
 from ._explore import Explorer
 from ._players import DivergedError, Player, Recorder
+from ._prove import Prover
 from ._session import Session
 from ._trace import NEVER, Trace, Tracer
-from ._values import n_bytes, storage
+from ._values import n_bytes, same, storage
 from ._wrapping import Around
 
 Batch = TypeVar("Batch")
 Output = TypeVar("Output")
 Result = TypeVar("Result")
 
+MOST_CULPRITS = 16
+"""Of a model in which more modules than this do what cannot be seen, nothing is taken from a record."""
+NAMED_AT_MOST = 5
+
 
 class ReplayWarning(UserWarning):
-    """A variant was run in full, because its pass did not begin as the baseline's did."""
+    """Something is run in full that replay would leave out: its results are right, and take longer."""
 
 
 class BatchPass(Generic[Batch, Output]):
@@ -42,59 +47,37 @@ class BatchPass(Generic[Batch, Output]):
 
     def __init__(self, session: Session[Batch, Output], batch: Batch, variants: Sequence[Variant]) -> None:
         self.model = session.model
-        self._session, self._batch = session, batch
-        # Batches are mostly alike: what the last one needed is recorded at once, and else a second pass does it.
-        guess = session.wanted
-        explorer = None
-        if guess is None:
-            self.baseline, self.trace, explorer = self._explored(variants)
-            self._results: dict[int, Any] = {}
-        else:
-            self.baseline, self.trace, self._results = self._traced(guess)
-        moments = {variant.id: self.moment(variant) for variant in variants}
-        needed = {i for moment in set(moments.values()) for i in self.trace.outermost(moment)}
-        if explorer is not None:
-            self._results = explorer.kept(needed)
-        if not needed <= (self._results.keys() if guess is None else guess):
-            counted = self.trace.flops
-            self.baseline, self.trace, self._results = self._traced(needed)
-            if len(counted) == len(self.trace.flops):
-                self.trace.flops = counted
-        if guess is None or not needed <= guess:
-            session.wanted = needed
-        self._results = {i: result for i, result in self._results.items() if i in needed}
-        self._moments = moments
-        self._left = sorted(moments.values())
-        self.order = tuple(sorted(variants, key=lambda variant: -moments[variant.id]))
+        self._session, self._batch, self._variants = session, batch, tuple(variants)
+        self._parameters = self._edited(variants)
+        self.trace = Trace()
+        self._results: dict[int, Any] = {}
+        self._moments: dict[str, int] = {}
+        if session.off is None:
+            self._record()
+        if session.off is None:
+            self._check()
+        if session.off is not None:
+            self._results = {}
+            self.baseline = self.once(None)
+        self._tell()
+        self._moments = {variant.id: self.moment(variant) for variant in variants}
+        self._left = sorted(self._moments.values())
+        self.order = tuple(sorted(variants, key=lambda variant: -self._moments[variant.id]))
         session.counts.peak_bytes = max(session.counts.peak_bytes, sum(map(n_bytes, self._results.values())))
 
     def moment(self, variant: Variant) -> int:
-        """Boundary of the baseline's pass up to which a variant's pass is the same."""
-        model = self.model
-        edited = named_parameters(model, self._session.parameters_of(variant))
-        uses = [self.trace.first_use.get(storage(parameter), NEVER) for parameter in edited.values()]
-        for site in variant.sites():
-            path, where = self._place(site)
+        """Boundary of the baseline's pass up to which a variant's pass is the same; 0 where that is not known."""
+        if self._session.off is not None:
+            return 0
+        begin, first_use = self._session.begins(variant), self.trace.first_use
+        moments = []
+        for name, parameter in named_parameters(self.model, begin.parameters).items():
+            seen = name not in self._session.unseen and storage(parameter) in first_use
+            moments.append(first_use[storage(parameter)] if seen else 0)
+        for path, side in begin.calls:
             call = self.trace.first_call(path)
-            uses.append(NEVER if call is None else call.leave if where == "output" else call.enter)
-        for path in variant.bypassed():
-            call = self.trace.first_call(path)
-            uses.append(NEVER if call is None else call.enter)
-        if variant.readout() is not None:
-            call = self.trace.first_call(_last_layer(variant))
-            uses.append(NEVER if call is None else call.leave)
-        return min(uses, default=NEVER)
-
-    def _boundaries(self, variant: Variant) -> list[str]:
-        """Modules at whose calls a variant's pass may become another one, besides the first uses of parameters."""
-        paths = [self._place(site)[0] for site in variant.sites()] + list(variant.bypassed())
-        return paths if variant.readout() is None else [*paths, _last_layer(variant)]
-
-    def _place(self, site: ActivationSite) -> tuple[str, str]:
-        """The module at which activations are replaced, and whether at its input or output."""
-        place = place_of(self.model, site)
-        path = next(path for path, module in self.model.named_modules() if module is place.module)
-        return path, place.where
+            moments.append(0 if call is None else call.leave if side == "leave" else call.enter)
+        return min(moments, default=NEVER)
 
     def player(self, variant: Variant) -> "Player":
         """What answers module calls for a variant: good for one pass."""
@@ -103,7 +86,9 @@ class BatchPass(Generic[Batch, Output]):
 
     def player_until(self, moment: int) -> "Player":
         """What answers module calls until a moment: good for one pass."""
-        return Player(self.trace, self._results, moment)
+        answered = self._answered(moment)
+        proven = self._session.proven.get(self._way(), ())
+        return Player(self.trace, self._results, answered if answered in proven else (), moment)
 
     def run(self, variant: Variant, reference: Reference | None = None) -> Output:
         """What the model gives with the variant applied."""
@@ -120,11 +105,16 @@ class BatchPass(Generic[Batch, Output]):
 
     def attempt(self, variant: Variant, run: Callable[["Player | None"], Result]) -> Result:
         """Run something with what answers module calls for a variant, and without it if the pass diverges."""
-        player, counts = self.player(variant), self._session.counts
+        counts = self._session.counts
         counts.passes += 1
+        player = self.player(variant) if self._session.off is None else None
+        if player is None:
+            return run(None)
         try:
             result = run(player)
         except DivergedError:
+            player.diverged = True
+        if player.diverged:  # also where the model has caught the error
             counts.full += 1
             warnings.warn(
                 f"{variant.id!r} called other modules than the baseline before its first ablated component was "
@@ -147,34 +137,162 @@ class BatchPass(Generic[Batch, Output]):
         with self._session.with_around(around):
             return self._session.run(self._batch)
 
-    def _explored(self, variants: Sequence[Variant]) -> tuple[Output, Trace, Explorer]:
-        """The baseline with all on record that these variants may need."""
-        names = {name for variant in variants for name in self._session.parameters_of(variant)}
-        addresses = {storage(parameter) for parameter in named_parameters(self.model, sorted(names)).values()}
-        paths = {path for variant in variants for path in self._boundaries(variant)}
-        meter = FlopMeter()
-        tracer = Tracer(self.model, lambda: meter.total)
-        explorer = Explorer(tracer, addresses, paths, self._session.max_bytes)
-        with meter, tracer.uses():
-            output = self.once(explorer)
-        return output, tracer.trace, explorer
-
-    def _traced(self, wanted: set[int]) -> tuple[Output, Trace, dict[int, Any]]:
-        tracer = Tracer(self.model)
-        recorder = Recorder(tracer, wanted, self._session.max_bytes)
-        with tracer.uses():
-            output = self.once(recorder)
-        return output, tracer.trace, recorder.results
-
     def forget_before(self, variant: Variant) -> None:
         """Drop what neither a variant nor those that come later in `order` need."""
         while self._left and self._left[-1] > self._moments.get(variant.id, NEVER):
             self._left.pop()
         if self._left:
-            needed = {i for moment in set(self._left) for i in self.trace.outermost(moment)}
-            self._results = {i: result for i, result in self._results.items() if i in needed}
+            self._keep({i for moment in set(self._left) for i in self.trace.outermost(moment)})
+
+    def _record(self) -> None:
+        """Run the baseline, and keep what the variants need of it."""
+        session = self._session
+        # Batches are mostly alike: what the last one needed is recorded at once, and else a second pass does it.
+        if session.wanted is not None:
+            self._traced(session.wanted, thorough=False)
+            if self._needed() <= session.wanted:
+                self._keep(self._needed())
+                return
+            session.wanted |= self._needed()
+            self._traced(session.wanted, thorough=False)
+            return
+        try:
+            explorer = self._explored()
+        except Exception:
+            # If a plain pass does not fail likewise, it is the watching that the model does not bear.
+            self.baseline = self.once(None)
+            session.off = "it fails while its calls are watched"
+            return
+        needed = self._needed()
+        self._results = explorer.kept(needed)
+        if not needed <= self._results.keys():
+            self._traced(needed, thorough=True)
+        session.wanted = needed
+
+    def _check(self) -> None:
+        """Try out the record where this was not done for batches that went the same way."""
+        session = self._session
+        if self._is_proven():
+            return
+        if any(call.digest is None and call.why_not is None for call in self.trace.calls):
+            self._traced(self._needed(), thorough=True)
+        prover = self._prover()
+        if self._sets() and (unseen := prover.unseen(self._parameters)) and self._is_steady(prover):
+            session.unseen.update(unseen)
+        for _ in range(MOST_CULPRITS):
+            self._keep(self._needed())
+            if not self._needed() <= self._results.keys() and session.max_bytes is None:
+                self._traced(self._needed(), thorough=True)
+            prover = self._prover()
+            sets = self._sets()
+            if sets:
+                prover.spoil()
+            wrong = next(((one, at) for one in sets if (at := prover.differs(one)) is not None), None)
+            # A plain pass, after the garbage too, must give what the watched one gave.
+            if self._is_steady(prover) and wrong is not None:
+                call = self.trace.calls[prover.culprit(wrong[0])]
+                session.distrusted[call.path] = call.why_not = (
+                    f"{call.path or 'the model'} does more than return: without it, {wrong[1]} differs"
+                )
+            session.counts.checks += prover.passes
+            if wrong is None or session.off is not None:
+                session.proven.setdefault(self._way(), set()).update(sets)
+                return
+        session.off = "too many of its modules do more than return"
+
+    def _prover(self) -> Prover:
+        return Prover(self.model, self.once, self.baseline, self.trace, self._results)
+
+    def _is_steady(self, prover: Prover) -> bool:
+        """Whether plain passes give what the watched one gave; turn replay off if not."""
+        plain = prover.plain()
+        if not same(plain, self.baseline):
+            self._session.is_random = not same(plain, prover.plain())
+            self._session.off = (
+                "two passes over the same batch differ"
+                if self._session.is_random
+                else "its results differ while its calls are watched"
+            )
+        return self._session.off is None
+
+    def _is_proven(self) -> bool:
+        proven = self._session.proven.get(self._way())
+        return proven is not None and all(one in proven for one in self._sets())
+
+    def _sets(self) -> list[frozenset[int]]:
+        """Calls that variants will have answered from the record, by those with the latest first use first."""
+        moments = sorted({self.moment(variant) for variant in self._variants}, reverse=True)
+        return [one for one in dict.fromkeys(map(self._answered, moments)) if one]
+
+    def _answered(self, moment: int) -> frozenset[int]:
+        return frozenset(i for i in self.trace.outermost(moment) if i in self._results)
+
+    def _way(self) -> int:
+        """Number that tells ways through the model apart: which modules are called when, and what is used when."""
+        uses = tuple(self.trace.first_use.get(storage(p), NEVER) for p in self._parameters.values())
+        calls = tuple((c.path, c.enter, c.leave, c.why_not is None) for c in self.trace.calls)
+        return hash((calls, uses))
+
+    def _needed(self) -> set[int]:
+        moments = {self.moment(variant) for variant in self._variants}
+        return {i for moment in moments for i in self.trace.outermost(moment)}
+
+    def _keep(self, needed: set[int]) -> None:
+        self._results = {i: result for i, result in self._results.items() if i in needed}
+
+    def _edited(self, variants: Sequence[Variant]) -> dict[str, Tensor]:
+        names = {name for variant in variants for name in self._session.begins(variant).parameters}
+        return named_parameters(self.model, sorted(names))
+
+    def _explored(self) -> Explorer:
+        """Run the baseline with all on record that the variants may need."""
+        addresses = {storage(parameter) for parameter in self._parameters.values()}
+        paths = {path for variant in self._variants for path, _ in self._session.begins(variant).calls}
+        meter = FlopMeter()
+        tracer = Tracer(self.model, lambda: meter.total, thorough=True)
+        explorer = Explorer(tracer, addresses, paths, self._session.max_bytes)
+        with meter, tracer.uses():
+            self.baseline = self.once(explorer)
+        self.trace = tracer.trace
+        return explorer
+
+    def _traced(self, wanted: set[int], thorough: bool) -> None:
+        """Run the baseline with some results on record."""
+        counted = self.trace.flops
+        tracer = Tracer(self.model, thorough=thorough, distrusted=self._session.distrusted)
+        recorder = Recorder(tracer, wanted, self._session.max_bytes)
+        with tracer.uses():
+            self.baseline = self.once(recorder)
+        self.trace, self._results = tracer.trace, recorder.results
+        if len(counted) == len(self.trace.flops):
+            self.trace.flops = counted
+
+    def _tell(self) -> None:
+        """Warn once of all that is run in full, and why."""
+        session = self._session
+        found = [f"the whole model, as {session.off}"] if session.off else []
+        if session.off is None:
+            latest = max((self.moment(variant) for variant in self._variants), default=0)
+            reasons = [call.why_not for call in self.trace.calls if call.leave <= latest and call.why_not]
+            found += [reason for reason in dict.fromkeys(reasons) if _is_unknown(reason)]
+            found += [
+                f"variants of {name}, whose use is not seen"
+                for name, parameter in self._parameters.items()
+                if name in session.unseen or storage(parameter) not in self.trace.first_use
+            ]
+        new = [one for one in found if one not in session.told]
+        if not new:
+            return
+        session.told.update(new)
+        more = f"; and {len(new) - NAMED_AT_MOST} more" if len(new) > NAMED_AT_MOST else ""
+        warnings.warn(
+            f"Not answered from the record, but run in full for every variant: {'; '.join(new[:NAMED_AT_MOST])}{more}. "
+            "The results are right, and take longer.",
+            ReplayWarning,
+            stacklevel=5,
+        )
 
 
-def _last_layer(variant: Variant) -> str:
-    """The decoder's last layer: a readout's pass is the baseline's until it has ended, and the decoder itself runs."""
-    return variant.pool.places[-1].path
+def _is_unknown(reason: str) -> bool:
+    """Whether a call cannot be answered because of what is not seen, rather than what is seen and costs little."""
+    return not reason.startswith(("returns", "changes what", "ends in", "has hooks"))

@@ -1,6 +1,6 @@
 """What stands around every module's forward: recording a baseline, and answering from the record."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,8 +10,8 @@ from ._trace import Trace, Tracer
 from ._values import copied, n_bytes
 
 
-class DivergedError(Exception):
-    """The modules called are others than in the baseline."""
+class DivergedError(BaseException):
+    """The modules called are others than in the baseline. No `Exception`, as a model may catch all of these."""
 
 
 @dataclass(eq=False)
@@ -27,6 +27,7 @@ class Recorder:
     def __call__(
         self, path: str, module: nn.Module, forward: Callable[..., Any], args: Any, kwargs: Any
     ) -> Any:
+        """Run a module's forward, and keep a copy of its result if it is wanted."""
         index = len(self.tracer.trace.calls)
         result = self.tracer.call(path, module, forward, args, kwargs)
         if index in self.wanted and self.tracer.trace.calls[index].why_not is None:
@@ -38,25 +39,48 @@ class Recorder:
 
 
 class Player:
-    """Answers module calls from the record until a moment, and checks that they are the recorded ones."""
+    """Answers module calls from the record until a moment, and checks that they are the recorded ones.
 
-    def __init__(self, trace: Trace, results: dict[int, Any], moment: int) -> None:
-        self._calls, self._results, self._moment = trace.calls, results, moment
+    Parameters
+    ----------
+    trace : Trace
+    results : dict of int to object
+        The record.
+    answered : collection of int
+        Calls to answer from it.
+    moment : int
+        Boundary from which on nothing is known of the pass.
+
+    Attributes
+    ----------
+    met, replayed : int
+        Outermost calls that ended by the moment, and those of them that were answered.
+    diverged : bool
+        Whether other modules were called than in the baseline.
+    """
+
+    def __init__(
+        self, trace: Trace, results: dict[int, Any], answered: Collection[int], moment: int
+    ) -> None:
+        self._calls, self._results, self._answered, self._moment = trace.calls, results, answered, moment
         self._next = 0
         self.met = 0
         self.replayed = 0
+        self.diverged = False
 
     def __call__(
         self, path: str, module: nn.Module, forward: Callable[..., Any], args: Any, kwargs: Any
     ) -> Any:
+        """Answer a call, or run it."""
         index = self._next
         if index >= len(self._calls) or self._calls[index].enter >= self._moment:
             self._next = len(self._calls)  # from here on nothing is known
             return forward(*args, **kwargs)
         call = self._calls[index]
         if call.path != path:
+            self.diverged = True
             raise DivergedError(path)
-        if call.leave <= self._moment and index in self._results:
+        if index in self._answered:
             self._next = call.behind
             self.met += 1
             self.replayed += 1

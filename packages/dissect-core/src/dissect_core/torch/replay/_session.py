@@ -4,12 +4,13 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 from weakref import WeakKeyDictionary
 
 from torch import nn
 
 from ...plan import Variant
+from .._activation_sites import place_of
 from ._wrapping import Around
 
 Batch = TypeVar("Batch")
@@ -30,6 +31,8 @@ class ReplayCounts:
         Outermost module calls that variants stood before, and those of them that were answered from the record.
     peak_bytes : int
         Most memory that records took at once.
+    checks : int
+        Passes made to try out records before they were used.
     """
 
     passes: int = 0
@@ -37,6 +40,22 @@ class ReplayCounts:
     calls: int = 0
     replayed: int = 0
     peak_bytes: int = 0
+    checks: int = 0
+
+
+class Begin(NamedTuple):
+    """Where a variant's pass may become another one than the baseline's.
+
+    Attributes
+    ----------
+    parameters : tuple of str
+        At the first use of any of these.
+    calls : tuple of (str, str)
+        At the first call of any of these modules: as it begins, ``"enter"``, or ends, ``"leave"``.
+    """
+
+    parameters: tuple[str, ...]
+    calls: tuple[tuple[str, str], ...]
 
 
 @dataclass(eq=False)
@@ -51,6 +70,18 @@ class Session(Generic[Batch, Output]):
     counts : ReplayCounts
     wanted : set of int or None
         Calls whose results the last batch needed; None before the first one.
+    off : str or None
+        Why nothing of this model is answered from a record.
+    is_random : bool
+        Whether two passes over the same batch gave different results.
+    proven : dict of int to set of frozenset
+        For each way through the model, calls that were tried out: a pass is the same if all of these are answered.
+    unseen : set of str
+        Parameters that are used without being seen.
+    distrusted : dict of str to str
+        Modules that do more than return, and why that is known.
+    told : set of str
+        What the user was warned of.
     """
 
     model: nn.Module
@@ -58,8 +89,14 @@ class Session(Generic[Batch, Output]):
     max_bytes: int | None
     counts: ReplayCounts = field(default_factory=ReplayCounts)
     wanted: set[int] | None = None
+    off: str | None = None
+    is_random: bool = False
+    proven: dict[int, set[frozenset[int]]] = field(default_factory=dict)
+    unseen: set[str] = field(default_factory=set)
+    distrusted: dict[str, str] = field(default_factory=dict)
+    told: set[str] = field(default_factory=set)
     _around: tuple[int, Around] | None = None
-    _parameters: WeakKeyDictionary[Variant, tuple[str, ...]] = field(default_factory=WeakKeyDictionary)
+    _begins: WeakKeyDictionary[Variant, "Begin"] = field(default_factory=WeakKeyDictionary)
 
     def around(self) -> Around | None:
         """What stands around every module's forward at the moment: in the thread whose pass it is, and in no other.
@@ -78,8 +115,17 @@ class Session(Generic[Batch, Output]):
         finally:
             self._around = None
 
-    def parameters_of(self, variant: Variant) -> tuple[str, ...]:
-        """Names of the parameters that a variant edits, worked out once: its masks take time."""
-        if variant not in self._parameters:
-            self._parameters[variant] = tuple(edit.parameter for edit in variant.edits())
-        return self._parameters[variant]
+    def begins(self, variant: Variant) -> Begin:
+        """Where a variant's pass may become another one than the baseline's, worked out once: its units take time."""
+        if variant not in self._begins:
+            parameters = tuple(edit.parameter for edit in variant.edits())
+            calls = [(path, "enter") for path in variant.bypassed()]
+            for site in variant.sites():
+                place = place_of(self.model, site)
+                path = next(path for path, module in self.model.named_modules() if module is place.module)
+                calls.append((path, "leave" if place.where == "output" else "enter"))
+            if variant.readout() is not None:
+                # Its pass is the baseline's until the decoder's last layer has ended; the decoder itself runs.
+                calls.append((variant.pool.places[-1].path, "leave"))
+            self._begins[variant] = Begin(parameters, tuple(calls))
+        return self._begins[variant]

@@ -1,7 +1,7 @@
 """One pass of a model on record: every module call in order, and when each parameter was first used."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from ._values import is_plain, storage, tensors_in
+from ._state import Given, Marks, chance, has_hooks, held, held_deeply, same_marks
+from ._values import digest, is_plain, storage, tensors_in, version
 
 NEVER = 2**62
 
@@ -39,6 +40,8 @@ class Call:
         Why its result cannot stand in for it; None if it can.
     has_floats : bool
         Whether its result holds floating tensors.
+    digest : tuple or None
+        Of its result, see `digest`; None where it was not taken, or where the call ended in an exception.
     """
 
     path: str
@@ -47,6 +50,7 @@ class Call:
     behind: int = NEVER
     why_not: str | None = None
     has_floats: bool = False
+    digest: tuple[Any, ...] | None = None
 
 
 @dataclass(eq=False)
@@ -110,11 +114,22 @@ class Tracer:
     model : torch.nn.Module
     counted : callable
         Operations of the pass so far.
+    thorough : bool
+        Whether to look into all that a module's code can reach, and to take digests: slower.
+    distrusted : mapping of str to str
+        Modules whose calls cannot be stood in for, with the reason, known from earlier passes.
     """
 
-    def __init__(self, model: nn.Module, counted: Callable[[], int] = lambda: 0) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        counted: Callable[[], int] = lambda: 0,
+        *,
+        thorough: bool = False,
+        distrusted: Mapping[str, str] | None = None,
+    ) -> None:
         self.trace = Trace()
-        self._counted = counted
+        self._counted, self._thorough, self._distrusted = counted, thorough, distrusted or {}
         self._boundary = 0
         self._open: list[int] = []
         self._waiting = {storage(p) for p in model.parameters()} - {0}
@@ -125,6 +140,7 @@ class Tracer:
             for module in model.modules()
         }
         self._held = {storage(tensor) for tensor in (*model.parameters(), *model.buffers())} - {0}
+        self._digested: tuple[Any, Any] = (None, None)
 
     def uses(self) -> TorchFunctionMode:
         """A mode that notes the first use of each parameter by any function of torch."""
@@ -132,22 +148,26 @@ class Tracer:
 
     def call(self, path: str, module: nn.Module, forward: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         """Run a module's forward and note its call."""
+        if has_hooks(module):
+            for i in self._open:
+                self._doubt(i, f"has hooks inside, of {path}")
         index = self._enter(path, module)
-        taken = [(t, _version(t)) for t in tensors_in((args, kwargs))]
-        state, chance = _state(module), torch.random.get_rng_state()
+        given, state, drawn = Given(args, kwargs), self._state(module), self._chance()
         try:
             result = forward(*args, **kwargs)
         except BaseException:
-            self._open.clear()
+            # Maybe the model itself catches it: what is open around this call goes on.
+            self._leave(index)
+            self._doubt(index, "ends in an exception")
+            self._look_back(index, path, module, state, drawn)
             raise
         call = self._leave(index)
         call.has_floats = any(tensor.is_floating_point() for tensor in tensors_in(result))
-        if call.why_not is None:
-            call.why_not = self._why_not(taken, result)
-        if not _same(state, _state(module)):
-            self._blame(index, f"{path} keeps something from its call")
-        if not torch.equal(chance, torch.random.get_rng_state()):
-            self._blame(index, f"{path} draws random numbers")
+        if (reason := self._distrusted.get(path) or self._why_not(given, result)) is not None:
+            self._doubt(index, reason)
+        self._look_back(index, path, module, state, drawn)
+        if self._thorough:
+            call.digest = self._digest(result)
         return result
 
     def use(self, tensors: Iterable[Any]) -> None:
@@ -185,29 +205,55 @@ class Tracer:
         call.leave, call.behind = self._boundary, len(self.trace.calls)
         return call
 
-    def _blame(self, index: int, reason: str) -> None:
-        """A call that does more than return cannot be left out, nor can those around it."""
-        for i in (index, *self._open):
-            self.trace.calls[i].why_not = self.trace.calls[i].why_not or reason
+    def _state(self, module: nn.Module) -> Marks:
+        return held_deeply(module) if self._thorough else held(module)
 
-    def _why_not(self, taken: list[tuple[Tensor, int | None]], result: Any) -> str | None:
+    def _chance(self) -> Any:
+        return chance() if self._thorough else [torch.default_generator.get_state().numpy().tobytes()]
+
+    def _look_back(self, index: int, path: str, module: nn.Module, state: Marks, drawn: Any) -> None:
+        """A call that does more than return cannot be left out, nor can those around it."""
+        if not same_marks(state, self._state(module)):
+            for i in (index, *self._open):
+                self._doubt(i, f"{path} keeps something from its call")
+        if drawn != self._chance():
+            for i in (index, *self._open):
+                self._doubt(i, f"{path} draws random numbers")
+
+    def _doubt(self, index: int, reason: str) -> None:
+        self.trace.calls[index].why_not = self.trace.calls[index].why_not or reason
+
+    def _why_not(self, given: Given, result: Any) -> str | None:
         if not is_plain(result):
-            return "returns objects"
-        if any(version is None for _, version in taken):
+            return "returns what cannot be copied"
+        if given.unknown is not None:
+            return f"is given {given.unknown}, whose changes are not seen"
+        if None in given.versions or any(tensor.is_inference() for tensor in tensors_in(result)):
             return "runs in inference mode"
-        if any(version != _version(tensor) for tensor, version in taken):
+        if given.is_changed():
             return "changes what it is given"
-        given = {storage(tensor) for tensor, _ in taken} | self._held
+        if given.holds(result):
+            return "returns what it is given, or a parameter"
+        addresses = {storage(tensor) for tensor in given.tensors} | self._held
         made: dict[int, Tensor] = {}
         for tensor in tensors_in(result):
             address = storage(tensor)
-            if tensor.is_inference():
-                return "runs in inference mode"
-            if address in given:
+            if address in addresses:
                 return "returns what it is given, or a parameter"
             if address and made.setdefault(address, tensor) is not tensor:
                 return "returns views of each other"
         return None
+
+    def _digest(self, result: Any) -> tuple[Any, ...]:
+        """Of the last result again, where it is handed on as it is by one module after another."""
+        now = [(tensor, version(tensor)) for tensor in tensors_in(result)]
+        before, found = self._digested
+        if before is None or len(now) != len(before) or any(
+            a is not b or v is None or v != w for (a, v), (b, w) in zip(now, before, strict=True)
+        ):
+            found = digest(result)
+            self._digested = now, found
+        return found  # type: ignore[no-any-return]
 
 
 class _Uses(TorchFunctionMode):
@@ -223,26 +269,3 @@ class _Uses(TorchFunctionMode):
         if name not in _METADATA:
             self._tracer.use((*args, *kwargs.values()))
         return func(*args, **kwargs)
-
-
-def _version(tensor: Tensor) -> int | None:
-    return None if tensor.is_inference() else tensor._version
-
-
-def _state(module: nn.Module) -> list[tuple[str, Any, int]]:
-    """What a module itself holds: a call that leaves something there does more than return."""
-    held = [(name, value, _stamp(value)) for name, value in vars(module).items() if name != "forward"]
-    return held + [(name, value, _stamp(value)) for name, value in module._buffers.items()]
-
-
-def _same(before: list[tuple[str, Any, int]], after: list[tuple[str, Any, int]]) -> bool:
-    return len(before) == len(after) and all(
-        a[0] == b[0] and a[1] is b[1] and a[2] == b[2] for a, b in zip(before, after, strict=True)
-    )
-
-
-def _stamp(value: Any) -> int:
-    """Number that changes with most changes inside a value."""
-    if isinstance(value, Tensor):
-        return -1 if value.is_inference() else value._version
-    return len(value) if isinstance(value, (list, dict, set)) else 0

@@ -1,12 +1,17 @@
-"""What modules take and give, as far as it can be recorded: tensors in plain containers."""
+"""What modules take and give, as far as it can be recorded and compared: tensors in plain containers."""
 
-from collections.abc import Iterator
+import enum
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 _SCALARS = (int, float, complex, bool, str, bytes, type(None), torch.Size, torch.dtype, torch.device)
+_ALIGNED = 64
+_INTEGERS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 
 
 class UnplainError(Exception):
@@ -25,51 +30,185 @@ def tensors_in(value: Any) -> Iterator[Tensor]:
             yield from tensors_in(item)
 
 
-def copied(value: Any, memo: dict[int, Tensor] | None = None) -> Any:
-    """Copy of a structure with every tensor copied; one that occurs twice is the same one twice in the copy.
+def is_scalar(value: Any) -> bool:
+    """Whether a value never changes: a number, a string, a shape, a member of an enumeration."""
+    return type(value) in _SCALARS or isinstance(value, (enum.Enum, np.generic))
+
+
+def is_plain_tensor(tensor: Tensor) -> bool:
+    """Whether a copy of a tensor can take its place: strided memory of its own type, and nothing attached to it."""
+    return (
+        type(tensor) is Tensor
+        and not torch._C._functorch.is_functorch_wrapped_tensor(tensor)
+        and tensor.layout == torch.strided
+        and not tensor.is_conj()
+        and not tensor.is_neg()
+        and not tensor.is_quantized
+        and not vars(tensor)
+        and _is_copyable(tensor)
+    )
+
+
+def is_plain(value: Any) -> bool:
+    """Whether `copied` can copy it."""
+    if isinstance(value, Tensor):
+        return is_plain_tensor(value)
+    if isinstance(value, tuple) and (type(value) is tuple or hasattr(value, "_fields")):
+        return all(map(is_plain, value))
+    if type(value) is list:
+        return all(map(is_plain, value))
+    if type(value) in (dict, OrderedDict):
+        return all(is_scalar(key) for key in value) and all(map(is_plain, value.values()))
+    return is_scalar(value)
+
+
+def copied(value: Any, memo: dict[int, Any] | None = None) -> Any:
+    """Copy of a structure with every tensor and container copied; what occurs twice is the same twice in the copy.
 
     Raises
     ------
     UnplainError
         If it holds anything but tensors, numbers, strings, tuples, lists and dicts.
     """
-    memo = {} if memo is None else memo
-    if isinstance(value, Tensor):
-        if type(value) is not Tensor or value.layout != torch.strided:
-            raise UnplainError(type(value).__name__)
-        if id(value) not in memo:
-            # Strides too: kernels may sum in another order over another layout.
-            memo[id(value)] = value.detach().clone(memory_format=torch.preserve_format)
-        return memo[id(value)]
-    if isinstance(value, _SCALARS):
+    return _rebuilt(value, _clone, {} if memo is None else memo)
+
+
+def skeleton(value: Any) -> Any:
+    """Copy of a structure's containers that holds the same tensors: what their owner puts in later is not in it."""
+    return _rebuilt(value, lambda tensor: tensor, {})
+
+
+def _rebuilt(value: Any, of_tensor: Any, memo: dict[int, Any]) -> Any:
+    if is_scalar(value):
         return value
-    if type(value) in (tuple, list):
-        return type(value)(copied(item, memo) for item in value)
-    if isinstance(value, tuple) and hasattr(value, "_fields"):
-        return type(value)(*(copied(item, memo) for item in value))
-    if type(value) is dict:
-        return {key: copied(item, memo) for key, item in value.items()}
-    raise UnplainError(type(value).__name__)
-
-
-def is_plain(value: Any) -> bool:
-    """Whether `copied` can copy it."""
+    if id(value) in memo:
+        return memo[id(value)]
+    made: Any
     if isinstance(value, Tensor):
-        return type(value) is Tensor and value.layout == torch.strided
-    if isinstance(value, tuple) and (type(value) is tuple or hasattr(value, "_fields")):
-        return all(map(is_plain, value))
-    if type(value) is list:
-        return all(map(is_plain, value))
-    if type(value) is dict:
-        return all(map(is_plain, value.values()))
-    return isinstance(value, _SCALARS)
+        made = of_tensor(value)
+    elif type(value) in (tuple, list):
+        made = type(value)(_rebuilt(item, of_tensor, memo) for item in value)
+    elif isinstance(value, tuple) and hasattr(value, "_fields"):
+        made = type(value)(*(_rebuilt(item, of_tensor, memo) for item in value))
+    elif type(value) in (dict, OrderedDict):
+        made = type(value)((key, _rebuilt(item, of_tensor, memo)) for key, item in value.items())
+    else:
+        raise UnplainError(type(value).__name__)
+    memo[id(value)] = made
+    return made
+
+
+def _clone(tensor: Tensor) -> Tensor:
+    """Copy with the same strides, and as far from an aligned address: kernels may sum in another order otherwise."""
+    if not is_plain_tensor(tensor):
+        raise UnplainError(type(tensor).__name__)
+    source = tensor.detach()
+    size, stride = source.size(), source.stride()
+    if source.is_contiguous() and not source.storage_offset():
+        return source.clone()
+    offset = source.storage_offset() % _ALIGNED
+    span = 1 + sum((n - 1) * step for n, step in zip(size, stride, strict=True)) if source.numel() else 0
+    memory = torch.empty(offset + span, dtype=source.dtype, device=source.device)
+    made = memory.as_strided(size, stride, offset)
+    once = tuple(slice(0, 1) if not step else slice(None) for step in stride)
+    made[once].copy_(source[once])
+    return made
+
+
+def _is_copyable(tensor: Tensor) -> bool:
+    """Whether no two elements share a place in memory, but for those of expanded dimensions."""
+    reach = 1
+    dims = sorted((step, n) for step, n in zip(tensor.stride(), tensor.size(), strict=True) if n > 1 and step)
+    for step, n in dims:
+        if step < reach:
+            return False
+        reach = step * (n - 1) + reach
+    return True
 
 
 def storage(tensor: Tensor) -> int:
-    """Address of the memory that a tensor is a view of, 0 where it has none."""
-    return tensor.untyped_storage().data_ptr() if tensor.layout == torch.strided else 0
+    """Address of the memory that a tensor is a view of, 0 where it has none of its own."""
+    if torch._C._functorch.is_functorch_wrapped_tensor(tensor) or tensor.layout != torch.strided:
+        return 0
+    try:
+        return tensor.untyped_storage().data_ptr()
+    except (RuntimeError, NotImplementedError):  # subclasses that only look like tensors
+        return 0
+
+
+def version(tensor: Tensor) -> int | None:
+    """Number that changes whenever a tensor is changed in place; None where torch keeps none."""
+    if torch._C._functorch.is_functorch_wrapped_tensor(tensor) or tensor.is_inference():
+        return None
+    return tensor._version
 
 
 def n_bytes(value: Any) -> int:
     """Memory that the tensors of a structure take."""
     return sum(tensor.numel() * tensor.element_size() for tensor in tensors_in(value))
+
+
+SAMPLED = 2**18
+"""Of tensors with more elements than this, only about so many go into a digest."""
+
+
+def digest(value: Any) -> tuple[Any, ...]:
+    """What tells a structure's tensors from others: their shapes, types and a checksum of their bits.
+
+    Of large tensors it reads a part: a difference elsewhere shows in what is computed from them.
+    """
+    found = []
+    for tensor in tensors_in(value):
+        if not is_plain_tensor(tensor):
+            found.append((type(tensor).__name__,))
+            continue
+        bits = _bits(tensor.detach())
+        step = max(1, bits.numel() // SAMPLED)
+        part = bits.reshape(-1)[::step] if step > 1 and bits.is_contiguous() else bits
+        found.append((tensor.dtype, tuple(tensor.shape), int(part.sum(dtype=torch.int64))))
+    return tuple(found)
+
+
+def _bits(tensor: Tensor) -> Tensor:
+    if tensor.is_complex():
+        tensor = torch.view_as_real(tensor)
+    return tensor.view(_INTEGERS[tensor.element_size()])
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two results are the same, bit for bit; objects are compared by what they hold."""
+    return _same(one, other, set())
+
+
+def _same(one: Any, other: Any, seen: set[tuple[int, int]]) -> bool:
+    if one is other or (id(one), id(other)) in seen:
+        return True
+    if _name(one) != _name(other):
+        return False
+    seen.add((id(one), id(other)))
+    if isinstance(one, Tensor):
+        return one.shape == other.shape and one.dtype == other.dtype and _same_tensors(one, other)
+    if isinstance(one, np.ndarray):
+        if one.dtype != other.dtype or one.shape != other.shape:
+            return False
+        return _same(one.tolist(), other.tolist(), seen) if one.dtype.hasobject else one.tobytes() == other.tobytes()
+    if isinstance(one, float):
+        return one == other or (one != one and other != other)
+    if isinstance(one, Mapping):
+        return list(one) == list(other) and all(_same(one[key], other[key], seen) for key in one)
+    if isinstance(one, (tuple, list)):
+        return len(one) == len(other) and all(_same(a, b, seen) for a, b in zip(one, other, strict=True))
+    if hasattr(one, "__dict__") and type(one).__eq__ is object.__eq__:
+        return _same(vars(one), vars(other), seen)
+    return bool(one == other)
+
+
+def _name(value: Any) -> tuple[str, str]:
+    """Of a value's type; a class that a function makes is another one each time."""
+    return type(value).__module__, type(value).__qualname__
+
+
+def _same_tensors(one: Tensor, other: Tensor) -> bool:
+    if one.layout != torch.strided or one.is_quantized or type(one) is not Tensor:
+        return bool(torch.equal(one, other))
+    return bool(torch.equal(_bits(one.detach().contiguous()), _bits(other.detach().contiguous())))

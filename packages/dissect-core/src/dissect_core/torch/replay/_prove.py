@@ -1,0 +1,223 @@
+"""Proof by trial that a batch's record may stand in for calls: whatever they do out of sight would show.
+
+Rules about what a call takes, gives and touches (`_trace`, `_state`) cannot see everything that Python, NumPy, C++ and
+threads may do. So on the first batch, and on each that goes another way, the record is tried out before it is used:
+
+- Parameters hold garbage until the moment at which their first use was seen. A pass must still give what the
+  baseline gave, call by call; where it does not, a parameter was used before, unseen.
+- One pass runs with garbled weights all along. It leaves garbage in everything that a call may keep out of sight.
+- Then the intact model is run with calls answered from the record, once for each set of calls that variants will have
+  answered, the largest first, so that nothing that was answered once has run since. What is left of the pass must
+  give, call by call, what the baseline gave. If it does not, the first call is sought without which it does.
+"""
+
+import warnings
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ._players import DivergedError
+from ._trace import NEVER, Trace
+from ._values import copied, digest, same, storage
+from ._wrapping import Around
+
+
+class Follower:
+    """Stands around the forwards of a pass that must be the baseline's: compares, and answers some calls.
+
+    Parameters
+    ----------
+    trace : Trace
+        Of the baseline, with digests.
+    results : dict of int to object
+        The record.
+    answered : collection of int
+        Calls to answer from it.
+    at_boundary : callable
+        Told each boundary as it is crossed.
+
+    Attributes
+    ----------
+    differs : str or None
+        The first module that gave something else than in the baseline.
+    """
+
+    def __init__(
+        self,
+        trace: Trace,
+        results: Mapping[int, Any],
+        answered: Collection[int] = (),
+        at_boundary: Callable[[int], object] = lambda _boundary: None,
+    ) -> None:
+        self._calls, self._results, self._answered = trace.calls, results, answered
+        self._at_boundary = at_boundary
+        self._next = 0
+        self.differs: str | None = None
+
+    def __call__(
+        self, path: str, _module: nn.Module, forward: Callable[..., Any], args: Any, kwargs: Any
+    ) -> Any:
+        """Answer a call, or run it and compare its result."""
+        index = self._next
+        if index >= len(self._calls) or self._calls[index].path != path:
+            self._note(path)
+            raise DivergedError(path)
+        call = self._calls[index]
+        if index in self._answered:
+            self._next = call.behind
+            return copied(self._results[index])
+        self._next += 1
+        self._at_boundary(call.enter)
+        result = forward(*args, **kwargs)
+        self._at_boundary(call.leave)
+        if self.differs is None and digest(result) != call.digest:
+            self._note(path)
+        return result
+
+    def end(self) -> None:
+        """Note it if calls of the baseline were not met."""
+        if self._next < len(self._calls):
+            self._note(self._calls[self._next].path)
+
+    def _note(self, path: str) -> None:
+        self.differs = self.differs or path or "the model"
+
+
+class Prover:
+    """Tries out the record of one batch.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+    once : callable
+        ``once(around)`` runs the batch with something around every module's forward.
+    baseline : object
+        What it gave.
+    trace : Trace
+        Of the baseline, with digests.
+    results : dict of int to object
+        The record.
+
+    Attributes
+    ----------
+    passes : int
+        Made so far.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        once: Callable[[Around | None], Any],
+        baseline: Any,
+        trace: Trace,
+        results: Mapping[int, Any],
+    ) -> None:
+        self._model, self._once, self._baseline = model, once, baseline
+        self._trace, self._results = trace, results
+        self.passes = 0
+
+    def plain(self) -> Any:
+        """What a pass gives with nothing around it."""
+        self.passes += 1
+        return self._once(None)
+
+    def unseen(self, parameters: Mapping[str, Tensor]) -> list[str]:
+        """Names of parameters that are used before their first use was seen, or though none was."""
+        if not parameters or self._survives_garbage(parameters) is None:
+            return []
+        if len(parameters) == 1:
+            return list(parameters)
+        names = list(parameters)
+        halves = names[: len(names) // 2], names[len(names) // 2 :]
+        return [name for half in halves for name in self.unseen({one: parameters[one] for one in half})]
+
+    def spoil(self) -> None:
+        """Leave garbage wherever a pass keeps something: its own result does not matter, nor whether it has one."""
+        smallest: dict[int, Tensor] = {}
+        for module in self._model.modules():
+            own = [p for p in module.parameters(recurse=False) if p.is_floating_point() and p.numel()]
+            for parameter in sorted(own, key=Tensor.numel)[:1]:
+                smallest[storage(parameter)] = parameter
+        with garbled(smallest.values()):
+            self._passed(None)
+
+    def differs(self, answered: Collection[int]) -> str | None:
+        """Where a pass gives something else when some calls are answered from the record; None if nowhere."""
+        follower = Follower(self._trace, self._results, answered)
+        return self._compared(follower)
+
+    def culprit(self, answered: Collection[int]) -> int:
+        """The first of some calls without which what comes before it can be answered; found by halving."""
+        calls = sorted(answered)
+        good, bad = 0, len(calls)  # as many of them may, and may not, be answered
+        while bad - good > 1:
+            middle = (good + bad) // 2
+            self.spoil()  # the trial before has left in order what the next is to miss
+            if self.differs(calls[:middle]) is None:
+                good = middle
+            else:
+                bad = middle
+        return calls[bad - 1]
+
+    def _survives_garbage(self, parameters: Mapping[str, Tensor]) -> str | None:
+        uses = self._trace.first_use
+        with garbled(parameters.values()) as restore:
+
+            def at_boundary(boundary: int) -> None:
+                restore(p for p in parameters.values() if uses.get(storage(p), NEVER) <= boundary)
+
+            at_boundary(0)
+            return self._compared(Follower(self._trace, self._results, (), at_boundary))
+
+    def _compared(self, follower: Follower) -> str | None:
+        finished, output = self._passed(follower)
+        if finished:
+            follower.end()
+        if follower.differs is not None:
+            return follower.differs
+        return None if finished and same(output, self._baseline) else "the model's result"
+
+    def _passed(self, around: Around | None) -> tuple[bool, Any]:
+        """Run the batch; what the model raises with wrong values inside tells that they were wrong, and no more."""
+        self.passes += 1
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                return True, self._once(around)
+            except (Exception, DivergedError):
+                return False, None
+
+
+@contextmanager
+def garbled(tensors: Collection[Tensor]) -> Iterator[Callable[[Iterator[Tensor]], None]]:
+    """Put finite garbage into tensors for the length of a block.
+
+    Yields
+    ------
+    callable
+        Puts back what some of them held, before the block ends.
+    """
+    kept = {id(tensor): (tensor.detach(), tensor.detach().clone()) for tensor in tensors if _can_be(tensor)}
+
+    def restore(some: Iterator[Tensor]) -> None:
+        for tensor in some:
+            if (pair := kept.pop(id(tensor), None)) is not None:
+                pair[0].copy_(pair[1])
+
+    try:
+        with torch.no_grad():
+            for held, values in list(kept.values()):
+                # Moved on by one, with the other sign, and shifted, as zeros would stay zeros.
+                garbage = values.reshape(-1).roll(1).neg() + 0.1 * (1 + values.abs().mean())
+                held.copy_(garbage.reshape(values.shape))
+        yield restore
+    finally:
+        for held, values in kept.values():
+            held.copy_(values)
+
+
+def _can_be(tensor: Tensor) -> bool:
+    return tensor.is_floating_point() and tensor.numel() > 0

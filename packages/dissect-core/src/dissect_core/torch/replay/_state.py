@@ -1,0 +1,220 @@
+"""What calls are given and what modules hold, before and after a call: one that changes any of it does more than return."""
+
+import random
+import types
+from collections import deque
+from collections.abc import Iterable, Iterator
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ._values import is_scalar, version
+
+MOST = 2_000
+"""Objects looked at, at most, of what a module holds."""
+_TORCH = frozenset({"_parameters", "_buffers", "_modules", "_non_persistent_buffers_set"})
+_HOOKS = (
+    "_forward_hooks",
+    "_forward_pre_hooks",
+    "_forward_hooks_always_called",
+    "_forward_hooks_with_kwargs",
+    "_forward_pre_hooks_with_kwargs",
+)
+Marks = list[tuple[Any, Any]]
+"""Objects with what tells whether one was changed since; the objects themselves, so that no other takes their place."""
+
+
+class Given:
+    """What a call is given, as it was when the call began.
+
+    Attributes
+    ----------
+    unknown : str or None
+        An object in it whose changes cannot be seen, by its type.
+    tensors : list of torch.Tensor
+    """
+
+    def __init__(self, args: Any, kwargs: Any) -> None:
+        self.unknown: str | None = None
+        self.tensors: list[Tensor] = []
+        self._containers: dict[int, Any] = {}
+        self._marks: Marks = []
+        for item in (*args, *kwargs.values()):
+            self._take(item)
+        self.versions = [version(tensor) for tensor in self.tensors]
+
+    def _take(self, value: Any) -> None:
+        if isinstance(value, Tensor):
+            self.tensors.append(value)
+            if torch._C._functorch.is_functorch_wrapped_tensor(value):
+                self.unknown = self.unknown or "tensors of vmap or another transform"
+            elif type(value) not in (Tensor, nn.Parameter, nn.Buffer):
+                self.unknown = self.unknown or f"a {type(value).__name__}"
+        elif is_scalar(value) or isinstance(value, (nn.Module, slice, range, type)) or id(value) in self._containers:
+            pass  # a module's own state is looked at when it is called
+        elif isinstance(value, (list, tuple, dict)) and not hasattr(value, "__slots__"):
+            self._containers[id(value)] = value
+            self._marks.append((value, _items(value)))
+            for item in (*value, *value.values()) if isinstance(value, dict) else value:
+                self._take(item)
+        elif isinstance(value, tuple):  # a named one
+            for item in value:
+                self._take(item)
+        elif isinstance(value, np.ndarray) and not value.dtype.hasobject and value.nbytes <= 2**16:
+            self._marks.append((value, value.tobytes()))
+        else:
+            self.unknown = self.unknown or f"a {type(value).__name__}"
+
+    def is_changed(self) -> bool:
+        """Whether a tensor or container of it is not as it was."""
+        if any(before != version(tensor) for before, tensor in zip(self.versions, self.tensors, strict=True)):
+            return True
+        return any(
+            value.tobytes() != before if isinstance(value, np.ndarray) else not _alike(_items(value), before)
+            for value, before in self._marks
+        )
+
+    def holds(self, result: Any) -> bool:
+        """Whether a container in a result is one of those given."""
+        return any(id(container) in self._containers for container in _containers_in(result))
+
+
+def _items(value: Any) -> list[Any]:
+    return [item for pair in value.items() for item in pair] if isinstance(value, dict) else list(value)
+
+
+def _alike(one: list[Any], other: list[Any]) -> bool:
+    return len(one) == len(other) and all(a is b for a, b in zip(one, other, strict=True))
+
+
+def _containers_in(value: Any) -> Iterator[Any]:
+    if isinstance(value, (list, dict)):
+        yield value
+    if isinstance(value, (list, tuple, dict)):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _containers_in(item)
+
+
+def has_hooks(module: nn.Module) -> bool:
+    """Whether somebody wants to be told of a module's calls: what stands in for one around it would not tell."""
+    return bool(module._forward_hooks or module._forward_pre_hooks)
+
+
+def held(module: nn.Module) -> Marks:
+    """What a module itself holds, without looking into objects."""
+    values = [(name, value) for name, value in vars(module).items() if name != "forward"]
+    values += list(module._buffers.items())
+    return [(value, (name, _stamp(value))) for name, value in values]
+
+
+def _stamp(value: Any) -> Any:
+    if isinstance(value, Tensor):
+        return version(value)
+    return len(value) if isinstance(value, (list, dict, set)) else 0
+
+
+def held_deeply(module: nn.Module) -> Marks:
+    """All that a module's code and hooks can reach, but for other modules: attributes, closures, globals, generators."""
+    marks: Marks = []
+    seen: set[int] = {id(module)}
+    inner = vars(module).get("forward", None)
+    roots: list[Any] = [value for name, value in vars(module).items() if name not in (*_TORCH, *_HOOKS, "forward")]
+    roots += [hook for name in _HOOKS for hook in vars(module).get(name, {}).values()]
+    roots += list(module._buffers.values())
+    roots += [getattr(inner, "__wrapped__", inner), type(module).forward]
+    roots += [v for v in vars(type(module)).values() if isinstance(v, (list, dict, set, deque))]
+    waiting = deque(roots)
+    marks.append((module, [*vars(module), *map(id, roots)]))
+    while waiting and len(marks) < MOST:
+        value = waiting.popleft()
+        if is_scalar(value) or id(value) in seen or isinstance(value, (nn.Module, type, types.ModuleType)):
+            continue
+        seen.add(id(value))
+        mark, inside = _look_into(value)
+        marks.append((value, mark))
+        waiting.extend(inside)
+    return marks
+
+
+def _look_into(value: Any) -> tuple[Any, Iterable[Any]]:
+    """What tells whether an object was changed, and what it leads to."""
+    if isinstance(value, Tensor):
+        return version(value), ()
+    if isinstance(value, np.ndarray):
+        return (value.tobytes() if value.nbytes <= 2**16 and not value.dtype.hasobject else None), ()
+    if isinstance(value, torch.Generator):
+        return value.get_state().tolist(), ()
+    if isinstance(value, random.Random):
+        return value.getstate(), ()
+    if isinstance(value, np.random.Generator):
+        return repr(value.bit_generator.state), ()
+    if isinstance(value, np.random.RandomState):
+        state: Any = value.get_state()
+        return (state[1].tobytes(), state[2:]), ()
+    if isinstance(value, dict):
+        return _known([*value, *value.values()]), (*value.values(), *value)
+    if isinstance(value, (list, tuple, set, frozenset, deque)):
+        return _known(list(value)), tuple(value)
+    if isinstance(value, partial):
+        return None, (value.func, value.args, value.keywords)
+    if isinstance(value, types.MethodType):
+        return None, (value.__func__, value.__self__)
+    if isinstance(value, types.FunctionType):
+        return _function(value)
+    if isinstance(value, types.CellType):
+        return _known(_cell(value)), _cell(value)
+    inside: list[Any] = list(vars(value).values()) if hasattr(value, "__dict__") else []
+    for kind in type(value).__mro__:
+        slots = vars(kind).get("__slots__", ())
+        names = (slots,) if isinstance(slots, str) else slots
+        inside += [getattr(value, name) for name in names if hasattr(value, name)]
+    return _known(inside), inside
+
+
+def _known(items: list[Any]) -> list[Any]:
+    """Scalars by value, all else by which object it is."""
+    return [item if is_scalar(item) else id(item) for item in items]
+
+
+def _cell(cell: types.CellType) -> list[Any]:
+    try:
+        return [cell.cell_contents]
+    except ValueError:  # empty yet
+        return []
+
+
+def _function(function: types.FunctionType) -> tuple[Any, list[Any]]:
+    inside: list[Any] = [*(function.__closure__ or ()), function.__defaults__, function.__kwdefaults__]
+    inside.append(vars(function))
+    used = [function.__globals__[name] for name in _names(function.__code__) if name in function.__globals__]
+    values = [v for v in used if not isinstance(v, (type, types.ModuleType, types.FunctionType)) and not callable(v)]
+    return _known(values), inside + values
+
+
+def _names(code: types.CodeType) -> set[str]:
+    inner = (const for const in code.co_consts if isinstance(const, types.CodeType))
+    return set(code.co_names).union(*(_names(each) for each in inner))
+
+
+def same_marks(before: Marks, after: Marks) -> bool:
+    """Whether nothing that is held was changed."""
+    return len(before) == len(after) and all(
+        a[0] is b[0] and _equal(a[1], b[1]) for a, b in zip(before, after, strict=True)
+    )
+
+
+def _equal(one: Any, other: Any) -> bool:
+    return bool(one == other) or repr(one) == repr(other)  # NaN among scalars
+
+
+def chance() -> Any:
+    """State of torch's generators, of NumPy's and of Python's."""
+    legacy: Any = np.random.get_state()
+    found = [torch.default_generator.get_state().numpy().tobytes(), legacy[1].tobytes(), legacy[2:], random.getstate()]
+    if torch.cuda.is_initialized():
+        found += [state.numpy().tobytes() for state in torch.cuda.get_rng_state_all()]
+    return found
+
