@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ._values import is_scalar, version
+from ._values import is_scalar, slots_of, version
 
 MOST = 2_000
 """Objects looked at, at most, of what a module holds."""
@@ -167,10 +167,8 @@ def _look_into(value: Any) -> tuple[Any, Iterable[Any]]:
     if isinstance(value, types.CellType):
         return _known(_cell(value)), _cell(value)
     inside: list[Any] = list(vars(value).values()) if hasattr(value, "__dict__") else []
-    for kind in type(value).__mro__:
-        slots = vars(kind).get("__slots__", ())
-        names = (slots,) if isinstance(slots, str) else slots
-        inside += [getattr(value, name) for name in names if hasattr(value, name)]
+    names = [name for kind in type(value).__mro__ for name in slots_of(kind)]
+    inside += [getattr(value, name) for name in names if hasattr(value, name)]
     return _known(inside), inside
 
 

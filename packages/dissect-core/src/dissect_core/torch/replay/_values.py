@@ -198,9 +198,20 @@ def _same(one: Any, other: Any, seen: set[tuple[int, int]]) -> bool:
         return list(one) == list(other) and all(_same(one[key], other[key], seen) for key in one)
     if isinstance(one, (tuple, list)):
         return len(one) == len(other) and all(_same(a, b, seen) for a, b in zip(one, other, strict=True))
-    if hasattr(one, "__dict__") and type(one).__eq__ is object.__eq__:
-        return _same(vars(one), vars(other), seen)
-    return bool(one == other)
+    names = [name for kind in type(one).__mro__ for name in slots_of(kind)]
+    if hasattr(one, "__dict__") or names:
+        inside = [[getattr(each, name, None) for name in names] for each in (one, other)]
+        return _same([getattr(one, "__dict__", {}), *inside[0]], [getattr(other, "__dict__", {}), *inside[1]], seen)
+    try:
+        return bool(one == other)
+    except (TypeError, ValueError, RuntimeError):  # nothing tells them apart, so nothing tells them the same
+        return False
+
+
+def slots_of(kind: type) -> tuple[str, ...]:
+    """Names of the attributes that a class itself declares as slots."""
+    slots = vars(kind).get("__slots__", ())
+    return (slots,) if isinstance(slots, str) else tuple(slots)
 
 
 def _name(value: Any) -> tuple[str, str]:
