@@ -1,7 +1,7 @@
 """Small random models that do in their forward whatever Python lets them: a grammar for tests of prefix replay.
 
-Each part takes and gives a tensor of shape (3, 4). Passes are deterministic, as a model puts everything that its parts keep
-outside of themselves in order when it begins.
+Each part takes and gives a tensor of shape (3, 4). Passes are deterministic, as a model puts everything that its parts
+keep outside of themselves in order when it begins.
 """
 
 from __future__ import annotations
@@ -125,7 +125,11 @@ class Unasked(Part):
         if self.how % 4 == 1:
             x = x + float(self.view.sum())
             return self.other(self.linear(x))
-        return self.linear(x + self.table.weight) if self.how % 4 == 2 else self.linear(x) * self.table.weight[:1]
+        return (
+            self.linear(x + self.table.weight)
+            if self.how % 4 == 2
+            else self.linear(x) * self.table.weight[:1]
+        )
 
 
 class GivesContainer(Part):
@@ -205,7 +209,14 @@ class Fills(Part):
         self.layers = nn.ModuleList([self.Layer() for _ in range(2)])
 
     def forward(self, x: Any) -> Any:
-        made: list[Any] = [[], {}, np.zeros((3, N), dtype=np.float32), set(), torch.zeros(3, N), self.Memory()]
+        made: list[Any] = [
+            [],
+            {},
+            np.zeros((3, N), dtype=np.float32),
+            set(),
+            torch.zeros(3, N),
+            self.Memory(),
+        ]
         memory = made[self.how % 6]
         for layer in self.layers:
             x = layer(x, memory) if self.how % 2 else layer(x, memory=memory)
@@ -343,7 +354,7 @@ class _Keeper(nn.Module):
 class Hooked(Part):
     """Hooks that note, change or end what a part gives."""
 
-    class Stop(Exception):
+    class StopError(Exception):
         pass
 
     def set_up(self, rng: random.Random, depth: int) -> None:
@@ -356,7 +367,7 @@ class Hooked(Part):
             if how == 1:
                 return result * 1.5
             if how == 2:
-                raise self.Stop
+                raise self.StopError
             return None
 
         if how == 3:
@@ -366,7 +377,7 @@ class Hooked(Part):
     def forward(self, x: Any) -> Any:
         try:
             y = self.inner(x)
-        except self.Stop:
+        except self.StopError:
             y = self.noted["x"]
         y = self.middle(y) + self.noted["x"]
         try:

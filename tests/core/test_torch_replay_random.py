@@ -1,4 +1,4 @@
-"""Prefix replay of random models that do whatever Python lets them: every variant as in a full pass of a fresh model."""
+"""Prefix replay of random models that do whatever Python lets them: each variant as in a full pass of a fresh model."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from random_models import Model, kinds_in  # noqa: E402
 from replays import images, rows_of  # noqa: E402
 
 SEED = int(os.environ["DISSECT_RANDOM_SEED"])  # a fresh one each time, see tests/conftest.py
-MODELS = int(os.environ.get("DISSECT_RANDOM_MODELS", "160"))
+MODELS = int(os.environ.get("DISSECT_RANDOM_MODELS", "80"))
 CHUNKS = 8
 
 

@@ -179,6 +179,7 @@ class BatchPass(Generic[Batch, Output]):
         prover = self._prover()
         if self._sets() and (unseen := prover.unseen(self._parameters)) and self._is_steady(prover):
             session.unseen.update(unseen)
+        session.counts.checks += prover.passes
         for _ in range(MOST_CULPRITS):
             self._keep(self._needed())
             if not self._needed() <= self._results.keys() and session.max_bytes is None:

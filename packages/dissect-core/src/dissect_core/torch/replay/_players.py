@@ -59,9 +59,7 @@ class Player:
         Whether other modules were called than in the baseline.
     """
 
-    def __init__(
-        self, trace: Trace, results: dict[int, Any], answered: Collection[int], moment: int
-    ) -> None:
+    def __init__(self, trace: Trace, results: dict[int, Any], answered: Collection[int], moment: int) -> None:
         self._calls, self._results, self._answered, self._moment = trace.calls, results, answered, moment
         self._next = 0
         self.met = 0

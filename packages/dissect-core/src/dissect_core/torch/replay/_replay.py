@@ -1,7 +1,7 @@
 """Prefix replay: what ran before an ablated part was first used is not run again."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Generic, TypeVar
 
 from torch import nn
@@ -10,7 +10,7 @@ from ...plan import Variant
 from .._forward import without_fast_path
 from ._pass import BatchPass
 from ._session import ReplayCounts, Session
-from ._wrapping import every_forward
+from ._wrapping import compiled_part, every_forward
 
 Batch = TypeVar("Batch")
 Output = TypeVar("Output")
@@ -38,9 +38,17 @@ class PrefixReplay(Generic[Batch, Output]):
     -----
     First uses are seen by a torch-function mode, so that parameters that are read without a module call (a query
     embedding's) count; operators in C++ that it cannot see are taken to use a module's parameters as soon as the
-    module is called. A call is never answered from the record if it returns anything but plain tensors, changes its
-    arguments, keeps something in its module, or draws random numbers. A pass that does not begin as the
-    baseline's did is run again in full, with a warning.
+    module is called. A call is never answered from the record if it is given or returns anything but tensors and
+    numbers in plain containers, changes what it is given, keeps something in its module, draws random numbers, ends
+    in an exception, or if somebody else's hooks are inside of it.
+
+    As Python, NumPy, C++ and threads can do more than such rules see, the record is tried out on the first batch, and
+    on each that goes another way through the model: with garbage in parameters until their first use, and with the
+    calls answered that variants will have answered, after a pass with garbled weights; every call that is left must
+    give what it gave in the baseline. That takes about as many passes as there are different first uses. What does not
+    stand this, and a variant whose parameters were not seen in use, is run in full, with one warning that says which
+    module and why. A pass that does not begin as the baseline's did is run again in full. Compiled models
+    (`torch.compile`) and those whose passes differ are run in full altogether.
 
     Torch's fused transformer layers are off meanwhile, in all passes: they call no submodule.
 
@@ -64,16 +72,22 @@ class PrefixReplay(Generic[Batch, Output]):
     def __init__(
         self, model: nn.Module, run: Callable[[Batch], Output], *, max_bytes: int | None = None
     ) -> None:
-        self._session = Session(model, run, max_bytes)
+        self._session = Session(model, run, max_bytes, off=compiled_part(model))
 
     @property
     def counts(self) -> ReplayCounts:
         """What replay saved so far."""
         return self._session.counts
 
+    @property
+    def is_random(self) -> bool:
+        """Whether two passes over the same batch, with nothing changed, gave different results."""
+        return self._session.is_random
+
     @contextmanager
     def on(self, batch: Batch, variants: Sequence[Variant]) -> Iterator["BatchPass[Batch, Output]"]:
         """Run the baseline on a batch, and keep what the variants need for the length of a block."""
         session = self._session
-        with without_fast_path(), every_forward(session.model, session.around):
+        watched = nullcontext() if session.off else every_forward(session.model, session.around)
+        with without_fast_path(), watched:
             yield BatchPass(session, batch, variants)

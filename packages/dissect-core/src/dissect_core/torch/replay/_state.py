@@ -1,4 +1,4 @@
-"""What calls are given and what modules hold, before and after a call: one that changes any of it does more than return."""
+"""What calls are given and modules hold, before and after a call: one that changes any of it does more than return."""
 
 import random
 import types
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from ._values import is_scalar, slots_of, version
 
+_GLOBAL: np.random.RandomState = np.random.mtrand._rand  # what `np.random.seed` seeds
 MOST = 2_000
 """Objects looked at, at most, of what a module holds."""
 _TORCH = frozenset({"_parameters", "_buffers", "_modules", "_non_persistent_buffers_set"})
@@ -53,7 +54,11 @@ class Given:
                 self.unknown = self.unknown or "tensors of vmap or another transform"
             elif type(value) not in (Tensor, nn.Parameter, nn.Buffer):
                 self.unknown = self.unknown or f"a {type(value).__name__}"
-        elif is_scalar(value) or isinstance(value, (nn.Module, slice, range, type)) or id(value) in self._containers:
+        elif (
+            is_scalar(value)
+            or isinstance(value, (nn.Module, slice, range, type))
+            or id(value) in self._containers
+        ):
             pass  # a module's own state is looked at when it is called
         elif isinstance(value, (list, tuple, dict)) and not hasattr(value, "__slots__"):
             self._containers[id(value)] = value
@@ -117,11 +122,13 @@ def _stamp(value: Any) -> Any:
 
 
 def held_deeply(module: nn.Module) -> Marks:
-    """All that a module's code and hooks can reach, but for other modules: attributes, closures, globals, generators."""
+    """All that a module's code and hooks can reach, but for other modules: attributes, closures, globals."""
     marks: Marks = []
     seen: set[int] = {id(module)}
     inner = vars(module).get("forward", None)
-    roots: list[Any] = [value for name, value in vars(module).items() if name not in (*_TORCH, *_HOOKS, "forward")]
+    roots: list[Any] = [
+        value for name, value in vars(module).items() if name not in (*_TORCH, *_HOOKS, "forward")
+    ]
     roots += [hook for name in _HOOKS for hook in vars(module).get(name, {}).values()]
     roots += list(module._buffers.values())
     roots += [getattr(inner, "__wrapped__", inner), type(module).forward]
@@ -152,8 +159,7 @@ def _look_into(value: Any) -> tuple[Any, Iterable[Any]]:
     if isinstance(value, np.random.Generator):
         return repr(value.bit_generator.state), ()
     if isinstance(value, np.random.RandomState):
-        state: Any = value.get_state()
-        return (state[1].tobytes(), state[2:]), ()
+        return _drawn_by(value), ()
     if isinstance(value, dict):
         return _known([*value, *value.values()]), (*value.values(), *value)
     if isinstance(value, (list, tuple, set, frozenset, deque)):
@@ -188,7 +194,9 @@ def _function(function: types.FunctionType) -> tuple[Any, list[Any]]:
     inside: list[Any] = [*(function.__closure__ or ()), function.__defaults__, function.__kwdefaults__]
     inside.append(vars(function))
     used = [function.__globals__[name] for name in _names(function.__code__) if name in function.__globals__]
-    values = [v for v in used if not isinstance(v, (type, types.ModuleType, types.FunctionType)) and not callable(v)]
+    values = [
+        v for v in used if not isinstance(v, (type, types.ModuleType, types.FunctionType)) and not callable(v)
+    ]
     return _known(values), inside + values
 
 
@@ -208,11 +216,19 @@ def _equal(one: Any, other: Any) -> bool:
     return bool(one == other) or repr(one) == repr(other)  # NaN among scalars
 
 
+def drawn_by_torch() -> bytes:
+    """State of torch's own generator on the CPU."""
+    return torch.default_generator.get_state().numpy().tobytes()
+
+
+def _drawn_by(generator: np.random.RandomState) -> Any:
+    state: Any = generator.get_state()
+    return state[1].tobytes(), state[2:]
+
+
 def chance() -> Any:
     """State of torch's generators, of NumPy's and of Python's."""
-    legacy: Any = np.random.get_state()
-    found = [torch.default_generator.get_state().numpy().tobytes(), legacy[1].tobytes(), legacy[2:], random.getstate()]
-    if torch.cuda.is_initialized():
+    found = [drawn_by_torch(), _drawn_by(_GLOBAL), random.getstate()]
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]  # torch's
         found += [state.numpy().tobytes() for state in torch.cuda.get_rng_state_all()]
     return found
-

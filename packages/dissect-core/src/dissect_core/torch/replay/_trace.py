@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from ._state import Given, Marks, chance, has_hooks, held, held_deeply, same_marks
+from ._state import Given, Marks, chance, drawn_by_torch, has_hooks, held, held_deeply, same_marks
 from ._values import digest, is_plain, storage, tensors_in, version
 
 NEVER = 2**62
@@ -209,7 +209,7 @@ class Tracer:
         return held_deeply(module) if self._thorough else held(module)
 
     def _chance(self) -> Any:
-        return chance() if self._thorough else [torch.default_generator.get_state().numpy().tobytes()]
+        return chance() if self._thorough else drawn_by_torch()
 
     def _look_back(self, index: int, path: str, module: nn.Module, state: Marks, drawn: Any) -> None:
         """A call that does more than return cannot be left out, nor can those around it."""
@@ -248,8 +248,10 @@ class Tracer:
         """Of the last result again, where it is handed on as it is by one module after another."""
         now = [(tensor, version(tensor)) for tensor in tensors_in(result)]
         before, found = self._digested
-        if before is None or len(now) != len(before) or any(
-            a is not b or v is None or v != w for (a, v), (b, w) in zip(now, before, strict=True)
+        if (
+            before is None
+            or len(now) != len(before)
+            or any(a is not b or v is None or v != w for (a, v), (b, w) in zip(now, before, strict=True))
         ):
             found = digest(result)
             self._digested = now, found

@@ -157,7 +157,7 @@ def digest(value: Any) -> tuple[Any, ...]:
 
     Of large tensors it reads a part: a difference elsewhere shows in what is computed from them.
     """
-    found = []
+    found: list[Any] = []
     for tensor in tensors_in(value):
         if not is_plain_tensor(tensor):
             found.append((type(tensor).__name__,))
@@ -191,7 +191,11 @@ def _same(one: Any, other: Any, seen: set[tuple[int, int]]) -> bool:
     if isinstance(one, np.ndarray):
         if one.dtype != other.dtype or one.shape != other.shape:
             return False
-        return _same(one.tolist(), other.tolist(), seen) if one.dtype.hasobject else one.tobytes() == other.tobytes()
+        return (
+            _same(one.tolist(), other.tolist(), seen)
+            if one.dtype.hasobject
+            else one.tobytes() == other.tobytes()
+        )
     if isinstance(one, float):
         return one == other or (one != one and other != other)
     if isinstance(one, Mapping):
@@ -201,7 +205,9 @@ def _same(one: Any, other: Any, seen: set[tuple[int, int]]) -> bool:
     names = [name for kind in type(one).__mro__ for name in slots_of(kind)]
     if hasattr(one, "__dict__") or names:
         inside = [[getattr(each, name, None) for name in names] for each in (one, other)]
-        return _same([getattr(one, "__dict__", {}), *inside[0]], [getattr(other, "__dict__", {}), *inside[1]], seen)
+        return _same(
+            [getattr(one, "__dict__", {}), *inside[0]], [getattr(other, "__dict__", {}), *inside[1]], seen
+        )
     try:
         return bool(one == other)
     except (TypeError, ValueError, RuntimeError):  # nothing tells them apart, so nothing tells them the same

@@ -43,3 +43,11 @@ def _wrapper(
         return inner(*args, **kwargs) if run is None else run(path, module, inner, args, kwargs)
 
     return forward
+
+
+def compiled_part(model: nn.Module) -> str | None:
+    """Say which part of a model was made by `torch.compile`, as a reason; None if there is none."""
+    for path, module in model.named_modules():
+        if hasattr(module, "_orig_mod") or getattr(module, "_compiled_call_impl", None) is not None:
+            return f"{path!r} is compiled" if path else "it is compiled"
+    return None
