@@ -73,7 +73,8 @@ def _told(checkpoint: dict[str, Any], config: Any, source: str, config_is_given:
     """What is said of the classes, the one to go by first."""
     dataset = _dataset_of(config)
     of_config = _entry(dataset.get("metainfo"), "classes")
-    meta = checkpoint.get("meta") if isinstance(checkpoint.get("meta"), dict) else {}
+    meta: Any = checkpoint.get("meta")
+    meta = meta if isinstance(meta, dict) else {}
     of_checkpoint = _entry(meta.get("dataset_meta"), "classes") or _entry(meta, "classes")
     inside = (of_config, f"the `metainfo` of {source}") if of_config else None
     if inside and config_is_given:

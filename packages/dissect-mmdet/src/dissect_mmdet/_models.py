@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from ._runtime import require_mmdet
-from .errors import CheckpointFitError, ConfigError, DeviceError
+from .errors import ConfigError, DeviceError
 
 
 def use_registries() -> None:
@@ -72,37 +72,3 @@ def _drop_pretrained(node: Any) -> None:
     elif isinstance(node, (list, tuple)):
         for child in node:
             _drop_pretrained(child)
-
-
-def class_names_of(checkpoint: dict[str, Any], config: Any, model: torch.nn.Module) -> tuple[str, ...]:
-    """Class names from the checkpoint, else the config's data set, else COCO's; their number is checked."""
-    from mmdet.evaluation import get_classes
-
-    meta = checkpoint.get("meta") or {}
-    dataset_meta = {str(k).lower(): v for k, v in (meta.get("dataset_meta") or {}).items()}
-    from_config = (config.get("test_dataloader") or {}).get("dataset", {}).get("metainfo") or {}
-    names = (
-        dataset_meta.get("classes")
-        or meta.get("CLASSES")
-        or from_config.get("classes")
-        or get_classes("coco")
-    )
-    n_classes = _n_classes(model)
-    if n_classes is not None and n_classes != len(names):
-        raise CheckpointFitError(
-            f"the model distinguishes {n_classes} classes, but {len(names)} class names are known "
-            f"({', '.join(map(str, names[:3]))}, …): put the right `metainfo` into the config's test data set."
-        )
-    return tuple(str(name) for name in names)
-
-
-def _n_classes(model: torch.nn.Module) -> int | None:
-    for path in ("bbox_head", "roi_head.bbox_head"):
-        head: Any = model
-        for part in path.split("."):
-            head = getattr(head, part, None)
-        if isinstance(head, torch.nn.ModuleList):  # the stages of a cascade
-            head = head[-1]
-        if isinstance(getattr(head, "num_classes", None), int):
-            return int(head.num_classes)
-    return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,12 @@ import torch
 
 from ._bundled import real_checkpoint
 from ._checkpoints import load_mmdet_checkpoint
+from ._class_names import class_names_of
 from ._config import checked_config, config_of_checkpoint, load_config
 from ._detector import MMDetDetector
 from ._fit import SEED, Fit
 from ._loading import put_weights
-from ._models import available_device, build_model, class_names_of
+from ._models import available_device, build_model
 from ._random import fixed_chance
 from ._runtime import require_mmdet
 from ._weights import FoundWeights, find_weights
@@ -28,13 +30,15 @@ def open_mmdet(
     trust: bool = False,
     allow_missing: bool = False,
     weights_prefix: str = "",
+    classes: Sequence[str] | str | None = None,
 ) -> MMDetDetector:
     """Open a trained MMDetection model for ablation.
 
     Parameters
     ----------
     config : Path, str or mmengine Config, optional
-        Left out, the config that MMEngine stored in the checkpoint is used, if it is made of literals only.
+        Left out, the config that MMEngine stored in the checkpoint is used, if it is made of literals only. One that
+        is given beats what the checkpoint says of itself, names of classes too.
     checkpoint : Path or str
         Read with ``weights_only=True`` unless `trust`, or a ``.safetensors`` file; ``"demo:detr"``,
         ``"demo:deformable_detr"`` and ``"demo:dino"`` are the bundled ones. What training wrappers put before all
@@ -50,6 +54,9 @@ def open_mmdet(
     weights_prefix : str
         Which weights, of a checkpoint with several: what their names begin with (``"teacher."``), or the key
         that they lie under (``"ema."``).
+    classes : sequence of str or str, optional
+        Names of the classes in order; a text is taken apart at its commas. Left out, a `config` that is given names
+        them, then the checkpoint.
 
     Returns
     -------
@@ -83,7 +90,9 @@ def open_mmdet(
         allow_missing=allow_missing,
         weights_prefix=weights_prefix,
     )
-    names = class_names_of(loaded, resolved, model)
+    names = class_names_of(
+        loaded, resolved, model, source=source, config_is_given=config is not None, classes=classes
+    )
     model.cfg = resolved
     model.dataset_meta = {"classes": names}
     return MMDetDetector(model.to(place).eval(), resolved, names, fit)

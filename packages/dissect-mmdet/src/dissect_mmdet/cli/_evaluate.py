@@ -27,6 +27,7 @@ from ._loaded import say_loaded, say_missing
 from ._options import (
     AllowMissingOption,
     CheckpointOption,
+    ClassesOption,
     ClassMapOption,
     CommonClassesOption,
     ConfigOption,
@@ -73,6 +74,7 @@ def evaluate(
     common_classes: CommonClassesOption = False,
     class_map: ClassMapOption = None,
     force: ForceOption = False,
+    classes: ClassesOption = None,
     allow_missing: AllowMissingOption = False,
     weights_prefix: WeightsPrefixOption = "",
     trust: TrustOption = False,
@@ -99,6 +101,7 @@ def evaluate(
         trust=trust,
         allow_missing=allow_missing,
         weights_prefix=weights_prefix,
+        classes=classes,
     )
     match = match_classes(
         truth, detector.class_names, common_classes=common_classes, class_map=class_map_of(class_map)

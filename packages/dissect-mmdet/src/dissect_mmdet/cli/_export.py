@@ -19,10 +19,13 @@ from ._loaded import say_loaded
 from ._options import (
     AllowMissingOption,
     CheckpointOption,
+    ClassesOption,
+    ClassMapOption,
     ConfigOption,
     ForceOption,
     TrustOption,
     WeightsPrefixOption,
+    class_map_of,
 )
 from ._source import Source
 from ._study import AnnotationsOption, ImagesOption, StudyArgument, open_detector, plan_study
@@ -48,6 +51,8 @@ def export(
     images: ImagesOption = None,
     annotations: AnnotationsOption = None,
     force: ForceOption = False,
+    class_map: ClassMapOption = None,
+    classes: ClassesOption = None,
     allow_missing: AllowMissingOption = False,
     weights_prefix: WeightsPrefixOption = "",
     trust: TrustOption = False,
@@ -62,8 +67,11 @@ def export(
         trust=trust,
         allow_missing=allow_missing,
         weights_prefix=weights_prefix,
+        classes=classes,
     )
-    variants = _matching(plan_study(study, spec, detector, images, annotations), variant)
+    variants = _matching(
+        plan_study(study, spec, detector, images, annotations, class_map_of(class_map)), variant
+    )
     for one in variants:
         one.as_edits()  # what cannot be written is said before the first file is
     source = Source(

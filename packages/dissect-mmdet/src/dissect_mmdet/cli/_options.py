@@ -48,6 +48,15 @@ TrustOption = Annotated[
     bool,
     typer.Option("--trust", help="Let the checkpoint run code while it is read. Only for files of your own."),
 ]
+ClassesOption = Annotated[
+    str | None,
+    typer.Option(
+        "--classes",
+        help="Names of the detector's classes in order, with commas, instead of those in --config or the checkpoint.",
+        metavar="A,B,…",
+        show_default=False,
+    ),
+]
 CommonClassesOption = Annotated[
     bool,
     typer.Option(

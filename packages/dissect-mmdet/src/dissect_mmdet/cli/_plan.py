@@ -22,7 +22,15 @@ from .._detector import MMDetDetector
 from .._writing import write_text_whole
 from ..studies import shipped_studies, study_path
 from ._loaded import say_loaded, say_missing
-from ._options import AllowMissingOption, ConfigOption, TrustOption, WeightsPrefixOption
+from ._options import (
+    AllowMissingOption,
+    ClassesOption,
+    ClassMapOption,
+    ConfigOption,
+    TrustOption,
+    WeightsPrefixOption,
+    class_map_of,
+)
 from ._study import (
     AnnotationsOption,
     DemoOption,
@@ -48,6 +56,8 @@ def plan_(
         bool, typer.Option("--all", help="List every variant, not a line for each ablation.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print every variant as JSON.")] = False,
+    class_map: ClassMapOption = None,
+    classes: ClassesOption = None,
     allow_missing: AllowMissingOption = False,
     weights_prefix: WeightsPrefixOption = "",
     trust: TrustOption = False,
@@ -62,8 +72,9 @@ def plan_(
         trust=trust,
         allow_missing=allow_missing,
         weights_prefix=weights_prefix,
+        classes=classes,
     )
-    variants = plan_study(study, spec, detector, images, annotations)
+    variants = plan_study(study, spec, detector, images, annotations, class_map_of(class_map))
     rows = plan_table(variants, detector.anatomy)
     say_loaded(detector)
     if as_json:

@@ -36,6 +36,7 @@ from ._images import files_of, images_of
 from ._loaded import say_loaded
 from ._options import (
     AllowMissingOption,
+    ClassesOption,
     ClassMapOption,
     CommonClassesOption,
     ConfigOption,
@@ -121,6 +122,7 @@ def run_(
     ] = False,
     common_classes: CommonClassesOption = False,
     class_map: ClassMapOption = None,
+    classes: ClassesOption = None,
     allow_missing: AllowMissingOption = False,
     weights_prefix: WeightsPrefixOption = "",
     trust: TrustOption = False,
@@ -143,6 +145,7 @@ def run_(
         device=place,
         allow_missing=allow_missing,
         weights_prefix=weights_prefix,
+        classes=classes,
     )
     detector = open_any_detector(_here(given, execution))
     class_names = detector.class_names

@@ -32,6 +32,7 @@ from ..results import (
 from ._loaded import say_loaded, say_missing
 from ._options import (
     AllowMissingOption,
+    ClassesOption,
     ConfigOption,
     FolderArgument,
     ForceOption,
@@ -66,6 +67,7 @@ def simplify_(
         Path | None, typer.Option("--out", "-o", help="Also write what was removed and measured, as JSON.")
     ] = None,
     force: ForceOption = False,
+    classes: ClassesOption = None,
     allow_missing: AllowMissingOption = False,
     weights_prefix: WeightsPrefixOption = "",
     trust: TrustOption = False,
@@ -89,6 +91,7 @@ def simplify_(
         trust=trust,
         allow_missing=allow_missing,
         weights_prefix=weights_prefix,
+        classes=classes,
     )
     if weights_sha256(detector.model) != study.facts["detector"].get("weights_sha256"):
         raise StudyChangedError(f"The study {folder} is of another detector: its weights differ from these.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -67,6 +67,7 @@ def detector_spec(
     device: str,
     allow_missing: bool = False,
     weights_prefix: str = "",
+    classes: str | None = None,
 ) -> DetectorSpec:
     """How to open the detector that is asked for, else the one that the study names; files by their whole paths.
 
@@ -75,8 +76,12 @@ def detector_spec(
     DissectMMDetError
         If there is none.
     """
-    said = {"allow_missing": allow_missing, "weights_prefix": weights_prefix}
-    given: dict[str, Any] = {name: value for name, value in said.items() if value}
+    said = {
+        "allow_missing": allow_missing or None,
+        "weights_prefix": weights_prefix or None,
+        "classes": classes,
+    }
+    given: dict[str, Any] = {name: value for name, value in said.items() if value is not None}
     if demo is not None:
         from ..demo import DEMO_DETECTORS, demo_files
 
@@ -89,7 +94,7 @@ def detector_spec(
     elif spec.detector is not None:
         if spec.detector.adapter != "mmdet":
             return spec.detector.model_copy(update={"options": {**spec.detector.options, **given}})
-        options = {"device": device, **spec.detector.options}
+        options = {"device": device, **spec.detector.options, **({"config": config} if config else {})}
     else:
         raise DissectMMDetError(
             "a study needs a detector: give --checkpoint (and --config), or --demo detr, or name one in the study."
@@ -115,6 +120,7 @@ def open_detector(
     device: str = "cpu",
     allow_missing: bool = False,
     weights_prefix: str = "",
+    classes: str | None = None,
 ) -> MMDetDetector:
     """Open an MMDetection model: the one that is asked for, else the one that the study names."""
     mine = spec
@@ -129,6 +135,7 @@ def open_detector(
         device=device,
         allow_missing=allow_missing,
         weights_prefix=weights_prefix,
+        classes=classes,
     )
     return _open.open_mmdet(**given.options)
 
@@ -141,7 +148,12 @@ def open_any_detector(given: DetectorSpec) -> Detector:
 
 
 def plan_study(
-    study: str, spec: StudySpec, detector: MMDetDetector, images: Path | None, annotations: Path | None
+    study: str,
+    spec: StudySpec,
+    detector: MMDetDetector,
+    images: Path | None,
+    annotations: Path | None,
+    class_map: Mapping[str, str | None] | None = None,
 ) -> Plan:
     """Every variant of a study, with the scores that its selections need."""
     scores: dict[tuple[str, str], NDArray[np.float64]] = {}
@@ -156,16 +168,20 @@ def plan_study(
                 f"study {study} selects by {', '.join(by_gradient)}, which takes images with their truth: give "
                 "--images and --annotations."
             )
-        scores |= _gradient_scores(spec, detector, images, annotations)
+        scores |= _gradient_scores(spec, detector, images, annotations, class_map)
     return plan(spec, detector.anatomy, scores)
 
 
 def _gradient_scores(
-    spec: StudySpec, detector: MMDetDetector, images: Path, annotations: Path
+    spec: StudySpec,
+    detector: MMDetDetector,
+    images: Path,
+    annotations: Path,
+    class_map: Mapping[str, str | None] | None,
 ) -> dict[tuple[str, str], NDArray[np.float64]]:
     truth = GroundTruth.from_coco(annotations)
     chosen = [truth.file_names[i] for i in reference_images(spec, truth.n_images)]
-    batches = detector.prepare_with_truth(image_paths(images, chosen), truth)
+    batches = detector.prepare_with_truth(image_paths(images, chosen), truth, class_map=class_map)
     with progress(total=len(chosen), unit="image", label="scores") as bar:
 
         def counted(batches: Iterable[Any]) -> Iterator[Any]:
