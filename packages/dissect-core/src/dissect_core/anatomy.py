@@ -59,6 +59,8 @@ class Anatomy:
         of a module inside it (``"encoder.layers.0.self_attn.attn"`` in MMCV's wrapper).
     groups : tuple of UnitGroup
         Neurons, channels, queries, levels and points (heads follow from `attention`).
+    notes : tuple of str
+        What is remarkable, for people: rows of a query embedding that evaluation does not read, say.
 
     Examples
     --------
@@ -76,6 +78,7 @@ class Anatomy:
     blocks: tuple[Block, ...] = ()
     attention: Mapping[str, AttentionLayout] = field(default_factory=dict)
     groups: tuple[UnitGroup, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def roles(self) -> tuple[str, ...]:

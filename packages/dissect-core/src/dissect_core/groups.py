@@ -26,7 +26,7 @@ SILENT_LOGIT = -1e4
 class UnitSlice:
     """Where the units of a group lie in one parameter.
 
-    Along `axis`, unit *u* owns ``width`` indices from ``start + u * width``, and the same again at every
+    Along `axis`, unit *u* owns ``width`` indices from ``start + u * step``, and the same again at every
     further ``period``, ``repeats`` times in all.
 
     Attributes
@@ -34,6 +34,8 @@ class UnitSlice:
     parameter : str
     shape : tuple of int
     axis, start, width, repeats, period : int
+    step : int
+        From one unit to the next; 0 stands for `width`.
     removal : Constant or None
         What removing a unit puts here, where zero would not remove it.
     """
@@ -46,14 +48,19 @@ class UnitSlice:
     repeats: int = 1
     period: int = 0
     removal: Constant | None = None
+    step: int = 0
+
+    def end(self, n_units: int) -> int:
+        """Index behind the last one of so many units."""
+        last = self.start + (self.repeats - 1) * self.period + (n_units - 1) * (self.step or self.width)
+        return last + self.width if n_units else self.start
 
     def mask(self, chosen: Mask) -> Mask:
         """Mask of the chosen units, given as a bool for each unit."""
-        n = len(chosen)
         along = np.zeros(self.shape[self.axis], dtype=np.bool_)
-        for repeat in range(self.repeats):
-            begin = self.start + repeat * self.period
-            along[begin : begin + n * self.width] |= np.repeat(chosen, self.width)
+        begins = self.start + np.flatnonzero(chosen) * (self.step or self.width)
+        within = np.arange(self.width) + np.arange(self.repeats)[:, None] * self.period
+        along[(begins[:, None] + within.reshape(-1)).reshape(-1)] = True
         shape = [-1 if axis == self.axis else 1 for axis in range(len(self.shape))]
         return np.array(np.broadcast_to(along.reshape(shape), self.shape))
 
@@ -108,8 +115,7 @@ class UnitGroup:
 
     def __post_init__(self) -> None:
         for where in self.slices:
-            end = where.start + (where.repeats - 1) * where.period + self.n_units * where.width
-            if not 0 <= where.axis < len(where.shape) or end > where.shape[where.axis]:
+            if not 0 <= where.axis < len(where.shape) or where.end(self.n_units) > where.shape[where.axis]:
                 raise LayoutError(
                     f"{where.parameter!r} must hold {self.n_units} {self.unit}s along axis {where.axis}, "
                     f"got the shape {where.shape}. Check the widths."
@@ -206,10 +212,30 @@ def channel_group(path: str, parameters: Sequence[tuple[str, tuple[int, ...]]]) 
     return UnitGroup(path, "channel", n, tuple(UnitSlice(name, shape, axis=0) for name, shape in parameters))
 
 
-def query_group(path: str, parameters: Sequence[tuple[str, tuple[int, ...]]]) -> UnitGroup:
-    """Object queries: rows of the query embedding, and of whatever else has a row for each query."""
-    n = parameters[0][1][0]
-    return UnitGroup(path, "query", n, tuple(UnitSlice(name, shape, axis=0) for name, shape in parameters))
+def query_group(
+    path: str, parameters: Sequence[tuple[str, tuple[int, ...]]], rows: range | None = None
+) -> UnitGroup:
+    """Object queries: rows of the query embedding, and of whatever else has a row for each query.
+
+    Parameters
+    ----------
+    path : str
+    parameters : sequence of (name, shape)
+    rows : range, optional
+        The rows that are queries, where not all are: of group queries, evaluation uses one group.
+
+    Examples
+    --------
+    >>> group = query_group("query_feat", [("query_feat.weight", (3900, 256))], range(300))
+    >>> group.n_units, int(group.slices[0].mask(np.ones(300, dtype=bool)).any(axis=1).sum())
+    (300, 300)
+    """
+    rows = range(parameters[0][1][0]) if rows is None else rows
+    slices = (
+        UnitSlice(name, shape, axis=0, start=rows.start, step=rows.step if rows.step > 1 else 0)
+        for name, shape in parameters
+    )
+    return UnitGroup(path, "query", len(rows), tuple(slices))
 
 
 def sampling_groups(path: str, layout: AttentionLayout) -> tuple[UnitGroup, UnitGroup]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import tempfile
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -157,10 +158,24 @@ class MMDetDetector:
 
     @property
     def anatomy(self) -> Anatomy:
-        """Components with their roles, blocks and units: all that a study can aim at; read from the model once."""
+        """Components with their roles, blocks and units: all that a study can aim at; read from the model once.
+
+        Rows of query embeddings are queries as far as a pass over a picture of noise reads them.
+        """
         if self._anatomy is None:
-            self._anatomy = anatomy_of(self.model)
+            self._anatomy = anatomy_of(self.model, run=self._try)
         return self._anatomy
+
+    def _try(self) -> None:
+        """Run the model once, over a picture of noise."""
+        import cv2
+
+        with tempfile.TemporaryDirectory() as folder, torch.random.fork_rng(devices=[]):
+            path = Path(folder) / "noise.png"
+            pixels = np.random.default_rng(0).integers(0, 256, (240, 320, 3), dtype=np.uint8)
+            cv2.imwrite(str(path), pixels)
+            (batch,) = self.prepare([path])
+            self.predict_batch(batch)
 
     @overload
     def ablated(

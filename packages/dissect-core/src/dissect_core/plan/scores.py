@@ -92,7 +92,8 @@ def _slice_sums(where: UnitSlice, n_units: int, values: Floats) -> Floats:
     sums = np.zeros(n_units)
     for repeat in range(where.repeats):
         begin = where.start + repeat * where.period
-        sums += along[begin : begin + n_units * where.width].reshape(n_units, where.width).sum(axis=1)
+        begins = begin + np.arange(n_units) * (where.step or where.width)
+        sums += along[begins[:, None] + np.arange(where.width)].sum(axis=1)
     return sums
 
 

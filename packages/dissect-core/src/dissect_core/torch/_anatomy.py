@@ -1,6 +1,6 @@
 """The anatomy of a live model: what it is made of, and what each part does."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from torch import nn
@@ -9,13 +9,16 @@ from ..anatomy import Anatomy, Block
 from ..components import Component
 from ._components import components_of
 from ._layouts import attention_layouts
+from ._queries_read import only_read
 from ._recognise import Found, attention_blocks, feed_forward_blocks, layers
 from ._recognise_units import convolutions, norms, queries
 from ._role_rules import PLACES, RoleRule, said_roles
 from ._tree import owner, parent, upwards
 
 
-def anatomy_of(model: nn.Module, *, roles: Iterable[RoleRule] = ()) -> Anatomy:
+def anatomy_of(
+    model: nn.Module, *, roles: Iterable[RoleRule] = (), run: Callable[[], object] | None = None
+) -> Anatomy:
     """Read from a live model what there is to aim at: components, blocks with their roles, and units.
 
     Blocks are recognised by what they are made of:
@@ -40,12 +43,16 @@ def anatomy_of(model: nn.Module, *, roles: Iterable[RoleRule] = ()) -> Anatomy:
     roles : iterable of RoleRule
         Rules that know more roles. They go before installed ones (entry points ``dissect.roles``), of which a
         broken one is reported by a `RuntimeWarning`.
+    run : callable, optional
+        Runs the model once in evaluation, over any image. Of query embeddings, only rows that this pass reads are
+        queries then: of group queries, those of one group. Left out, every row is one. It is not called where there
+        are no queries.
 
     Returns
     -------
     Anatomy
         Components in the order of ``model.named_parameters()``, each with the most specific role of the blocks
-        it lies in; blocks in the model's order.
+        it lies in; blocks in the model's order; `notes` tell of rows that are no queries.
 
     Notes
     -----
@@ -99,11 +106,13 @@ def anatomy_of(model: nn.Module, *, roles: Iterable[RoleRule] = ()) -> Anatomy:
         for part in found.parts or (found.path,)
         if block.roles
     }
+    groups, notes = only_read(model, [group for found in blocks for group in found.groups], run)
     return Anatomy(
         tuple(replace(c, role=_role(c, bearing)) for c in components),
         tuple(described_blocks),
         layouts,
-        tuple(group for found in blocks for group in found.groups),
+        groups,
+        notes,
     )
 
 

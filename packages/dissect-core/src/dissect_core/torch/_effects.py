@@ -6,12 +6,15 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ..plan import Variant
 from ._forward import without_fast_path
 from ._probe import has_tensors, no_op_reason, record_outputs, relative_change
 from ._reference import Reference
+from ._rows_read import rows_read
 from ._variants import applied
 
 Batch = TypeVar("Batch")
@@ -96,6 +99,7 @@ class Probe(Generic[Batch]):
         self._model, self._run, self._batch = model, run, batch
         self._order = self._calls()
         self._intact: dict[str, list[Tensor]] = {}
+        self._read: dict[str, NDArray[np.bool_] | None] = {}
 
     def effect(self, variant: Variant, reference: Reference | None = None) -> VariantEffect:
         """Apply a variant, run the batch, and say what changed. The model is left as it was.
@@ -119,7 +123,7 @@ class Probe(Generic[Batch]):
         if variant.n_units == 0:
             reason = "it is the baseline, or removes no unit."
         elif changed == 0 or change == 0:
-            reason = no_op_reason(bool(before), report)
+            reason = (self._unread(variant) if changed else None) or no_op_reason(bool(before), report)
         return VariantEffect(variant.id, masked, changed, paths, change, reason)
 
     def remember(self, paths: Iterable[str]) -> None:
@@ -138,6 +142,21 @@ class Probe(Generic[Batch]):
         else:
             candidates = [site.path for site in variant.sites()] or list(variant.bypassed())
         return tuple(dict.fromkeys(self._called(path) for path in candidates))
+
+    def _unread(self, variant: Variant) -> str | None:
+        """Say so if a variant edits only rows that the model does not read."""
+        edits = {edit.parameter: edit.mask for edit in variant.edits() if edit.mask.any()}
+        if missing := tuple(name for name in edits if name not in self._read):
+            self._read |= self._rows_read(missing)
+        for name, mask in edits.items():
+            read = self._read[name]
+            if read is None or mask[read].any():
+                return None
+        return f"the model reads none of the rows of {', '.join(edits)} that it edits." if edits else None
+
+    def _rows_read(self, names: tuple[str, ...]) -> dict[str, NDArray[np.bool_] | None]:
+        with without_fast_path():
+            return rows_read(self._model, lambda: self._run(self._model, self._batch), names)
 
     def _last_of_places(self, variant: Variant) -> list[str]:
         """Of the modules whose parameters are edited in a place, the one that is called last."""

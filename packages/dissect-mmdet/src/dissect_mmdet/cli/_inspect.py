@@ -15,6 +15,7 @@ from dissect_core import AttentionLayout, Component, select_components
 from dissect_core.torch import attention_layouts, components_of
 
 from .. import _checkpoints, _open
+from .._detector import MMDetDetector
 from .._fit import Fit
 from .._fit_rules import require_finite
 from .._weights import FoundWeights, find_weights
@@ -124,7 +125,9 @@ def read_components(
         allow_missing=allow_missing,
         weights_prefix=weights_prefix,
     )
-    return Contents(components_of(model), attention_layouts(model), "", found, fit)
+    # Weights do not matter to what is read of them.
+    notes = MMDetDetector(model.eval(), resolved, (), fit).anatomy.notes
+    return Contents(components_of(model), attention_layouts(model), " ".join(notes), found, fit)
 
 
 def components_of_weights(weights: Mapping[str, Any]) -> list[Component]:

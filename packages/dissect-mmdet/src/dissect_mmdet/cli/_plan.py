@@ -88,6 +88,8 @@ def plan_(
     else:
         console.print(_summary(rows))
     _say(variants.notes, Console(highlight=False, soft_wrap=True))
+    for note in detector.anatomy.notes:
+        console.print(f"note: {note}", markup=False, soft_wrap=True)
     seconds = _seconds_per_image(detector)
     total = seconds * limit * len(rows)
     console.print(

@@ -50,6 +50,14 @@ class EffectPass(Probe[Any]):
         saved = flops_saved(variant, self._one.model, self._flops, self._one.trace.flops[-1])
         return self._output, replace(effect, flops_saved=saved)
 
+    def _rows_read(self, names: tuple[str, ...]) -> dict[str, Any]:
+        # In full, and without a trace of it in what the variant at hand gives.
+        playing, output, self._playing = self._playing, self._output, None
+        try:
+            return super()._rows_read(names)
+        finally:
+            self._playing, self._output = playing, output
+
     def _calls(self) -> dict[str, int]:
         """Modules that return tensors, by the order in which they first do; from the trace, no pass is needed."""
         giving = [call for call in self._one.trace.calls if call.has_floats]
