@@ -4,7 +4,7 @@ Takes any `StoredStudy`, such as `dissect_core.study.Study`. Needs the extra ``s
 pictures the extra ``plot``.
 """
 
-from ._changes import ImageHits, image_hits
+from ._changes import ImageHits, image_hits, lost_objects
 from ._compare import Comparison, compare
 from ._examples import Example, examples
 from ._figures import dose_curves, figures, worst_variants
@@ -60,6 +60,7 @@ __all__ = [
     "image_hits",
     "in_processes",
     "kept_truth",
+    "lost_objects",
     "measure",
     "query_boxes",
     "query_changes",

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from .._boxes import aligned_iou
 from ._found import ImageBoxes
 
-__all__ = ["ImageHits", "image_hits"]
+__all__ = ["ImageHits", "image_hits", "lost_objects"]
 
 Floats = NDArray[np.float64]
 
@@ -56,6 +56,36 @@ class ImageHits:
         if label is not None:
             kept &= self.box_label == label
         return np.bincount(self.box_image[kept], minlength=self.n_images)
+
+
+def lost_objects(
+    before: ImageHits, after: ImageHits, threshold: float, label: int | None = None
+) -> NDArray[np.int64]:
+    """Objects of each image that are found before and not after, of one class or all.
+
+    Others that are found anew do not make up for them.
+
+    Parameters
+    ----------
+    before, after : ImageHits
+        Of the same truth.
+    threshold : float
+        Least score of a detection.
+    label : int, optional
+        The only class that counts.
+
+    Examples
+    --------
+    >>> box, other = np.array([[0.0, 0, 9, 9]]), np.array([[20.0, 0, 29, 9]])
+    >>> truth = {0: ImageBoxes(np.concatenate([box, other]), np.array([1, 1]), np.ones(2))}
+    >>> one, two = (image_hits(truth, {0: ImageBoxes(b, np.array([1]), np.ones(1))}) for b in (box, other))
+    >>> lost_objects(one, two, 0.5), one.found(0.5), two.found(0.5)
+    (array([1]), array([1]), array([1]))
+    """
+    gone = (before.object_score >= threshold) & ~(after.object_score >= threshold)
+    if label is not None:
+        gone &= before.object_label == label
+    return np.bincount(before.object_image[gone], minlength=before.n_images)
 
 
 def image_hits(

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from ._changes import image_hits
-from ._found import StudyDetections
+from ._captions import counted
+from ._changes import ImageHits, image_hits, lost_objects
+from ._found import ImageBoxes, StudyDetections
 from ._measure import StudyResults
 from ._pictures import read_pixels, side_by_side
 from ._settings import DEFAULT_METRIC
@@ -19,14 +20,31 @@ from ._tables import summary_rows
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+TRIED_AT_MOST = 20
+"""Images that are tried where files were moved or deleted since."""
+
 
 class Example(NamedTuple):
-    """One image, the variant that is shown on it, and the picture."""
+    """One image, the variant that is shown on it, and the picture.
+
+    Attributes
+    ----------
+    variant : str
+    file_name : str
+        Empty where the variant loses no object on any image.
+    lost : int
+        Objects of the image that the baseline finds and the variant does not.
+    figure : matplotlib.figure.Figure or None
+        None where nothing is lost, or no image on which something is can be read.
+    caption : str
+        What it shows, or why there is nothing to see.
+    """
 
     variant: str
     file_name: str
     lost: int
-    figure: Figure
+    figure: Figure | None
+    caption: str
 
 
 def examples(
@@ -43,6 +61,11 @@ def examples(
         By which the worst variant is chosen.
     count : int
         Most pictures.
+
+    Yields
+    ------
+    Example
+        Without a picture where the variant loses no object that the baseline finds.
     """
     settings = results.settings
     found = StudyDetections(
@@ -51,22 +74,59 @@ def examples(
         common_classes=settings.common_classes,
         class_map=settings.class_map,
     )
-    threshold = settings.score_threshold
     whole = found.on_images(results.study.variants[0])
     truth = {image: found.truth_on(image) for image in whole}
-    before = image_hits(truth, whole, settings.iou_threshold).found(threshold)
+    before = image_hits(truth, whole, settings.iou_threshold)
     rows = [] if results.better_than_chance.at_chance else _worst(summary_rows(results), metric)
     for row in rows[:count]:
         ablated = found.on_images(row["id"])
-        lost = before - image_hits(truth, ablated, settings.iou_threshold).found(threshold)
-        image = list(truth)[int(np.argmax(lost))]
+        after = image_hits(truth, ablated, settings.iou_threshold)
+        yield _example(results, found, images, row["id"], (truth, whole, ablated), (before, after))
+
+
+def _example(
+    results: StudyResults,
+    found: StudyDetections,
+    images: Path,
+    variant: str,
+    boxes: tuple[Mapping[int, ImageBoxes], ...],
+    hits: tuple[ImageHits, ImageHits],
+) -> Example:
+    """The image on which a variant loses most objects, of those that can be read."""
+    threshold, iou = results.settings.score_threshold, results.settings.iou_threshold
+    truth, whole, ablated = boxes
+    lost = lost_objects(*hits, threshold)
+    anew = lost_objects(*reversed(hits), threshold)
+    at = f"at score ≥ {threshold:g} and IoU ≥ {iou:g}"
+    order = np.argsort(-lost, kind="stable")
+    order = order[lost[order] > 0]
+    if not len(order):
+        every = counted(len(lost), "image")
+        nothing = f"{variant} loses no object that the baseline finds {at}, on any of {every}."
+        return Example(variant, "", 0, None, nothing)
+    for place in order[:TRIED_AT_MOST].tolist():
+        image = list(truth)[place]
         file_name = results.study.images[image].file_name
         pixels = read_pixels(images / file_name, turned=results.study.turns_by_exif)
         if pixels is None:
-            continue  # moved or deleted since: a report without it is a report all the same
+            continue
         shown = [truth[image], *(one[image].above(threshold) for one in (whole, ablated))]
-        figure = side_by_side(pixels, shown, found.class_names, iou_threshold=settings.iou_threshold)
-        yield Example(row["id"], file_name, int(lost.max()), figure)
+        figure = side_by_side(pixels, shown, found.class_names, iou_threshold=iou)
+        n_found = int(hits[0].found(threshold)[place])
+        caption = (
+            f"{file_name}, {variant}: {int(lost[place])} of the {counted(n_found, 'object')} that the baseline finds "
+            f"{at} {'is' if lost[place] == 1 else 'are'} lost, {int(anew[place])} found anew. The image with most lost "
+            f"of {counted(len(lost), 'image')}, {len(order):,} with any."
+        )
+        return Example(variant, file_name, int(lost[place]), figure, caption)
+    first = results.study.images[list(truth)[int(order[0])]].file_name
+    return Example(
+        variant,
+        first,
+        int(lost[order[0]]),
+        None,
+        f"{variant} loses {counted(int(lost[order[0]]), 'object')} on {first}, which cannot be read in {images.name}/.",
+    )
 
 
 def _worst(rows: Sequence[Mapping[str, Any]], metric: str) -> list[Mapping[str, Any]]:
