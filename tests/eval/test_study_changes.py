@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 pytest.importorskip("pyarrow")
 
 from dissect_eval import pairwise_iou
-from dissect_eval.study import ImageBoxes, image_hits
+from dissect_eval.study import ImageBoxes, image_hits, lost_objects
 
 
 def by_loops(truth: dict[int, ImageBoxes], found: dict[int, ImageBoxes], iou_threshold: float):
@@ -51,3 +51,19 @@ def test_hits_are_those_of_a_loop(seed: int, sizes: list[tuple[int, int]], iou_t
             for place in range(len(sizes))
         ]
         assert hits.found(threshold).tolist() == counts
+
+
+@given(st.integers(0, 2**32), st.sampled_from([None, 0, 1]))
+def test_objects_found_anew_do_not_make_up_for_lost_ones(seed: int, label: int | None) -> None:
+    rng = np.random.default_rng(seed)
+    truth = {image: some(rng, 5, -1) for image in range(3)}
+    found = [{image: some(rng, 6, 0) for image in truth} for _ in range(2)]
+    before, after = (image_hits(truth, one, 0.3) for one in found)
+    scores = [by_loops(truth, one, 0.3)[0] for one in found]
+    expected = [0, 0, 0]
+    for i, (first, second) in enumerate(zip(*scores, strict=True)):
+        counts = label is None or truth[i // 5].labels[i % 5] == label
+        expected[i // 5] += counts and first >= 0.5 > second
+    lost, anew = lost_objects(before, after, 0.5, label), lost_objects(after, before, 0.5, label)
+    assert lost.tolist() == expected
+    np.testing.assert_array_equal(lost - anew, before.found(0.5, label) - after.found(0.5, label))

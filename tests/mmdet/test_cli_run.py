@@ -273,7 +273,7 @@ def test_status_report_compare_and_export(
     for wrong, said in [
         (["status", tmp_path], "no study"),
         (["report", study.path, "--metric", "mAP"], "--metric must be one of AP, AP50"),
-        (["report", study.path, "--figures", "gif"], "--figures must be png, svg or both"),
+        (["report", study.path, "--figures", "gif"], "--figures must be of png, svg, pdf, several"),
         (["export-coco", study.path, "--variant", "basline"], "Did you mean baseline?"),
         (["export-coco", study.path, "-o", target], "exists already"),
         (["compare", study.path, tmp_path], "no study"),

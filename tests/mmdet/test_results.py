@@ -32,6 +32,7 @@ from dissect_mmdet.results import (
     Settings,
     StudyTables,
     compare,
+    examples,
     figures,
     in_processes,
     kept_truth,
@@ -280,7 +281,7 @@ def test_the_page_is_whole_safe_and_shows_examples(results: Any, data: Any, tmp_
     for variant in results.study.variants:
         assert f"<td>{variant}</td>" in page
     assert page.count("<figure>") >= 5
-    assert "objects lost" in page
+    assert "objects that the baseline finds at score ≥ 0.3 and IoU ≥ 0.5" in page
     sources = re.findall(r"""(?:src|href)=["']([^"']+)""", page)
     assert sources
     assert all(source.startswith("data:image/") for source in sources), "nothing is fetched"
@@ -363,3 +364,71 @@ def test_comparison_is_of_losses(data: Any, results: Any, tmp_path: Path) -> Non
     unlike = measure(run_with_truth(data, tmp_path / "unlike", spec=spec), settings=Settings(n_replicates=0))
     with pytest.raises(StudyDataError, match="no question in common"):
         compare(results, unlike)
+
+
+def test_the_head_of_a_page_names_what_was_measured(results: Any, study: Study, tmp_path: Path) -> None:
+    page = write_report(results, tmp_path).read_text()
+    head = dict(re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", page))
+    assert head["data"].startswith("truth.json")
+    assert f"{N} images in images/ (" in head["data"]
+    assert f"{results.truth.n_boxes} true boxes" in head["data"]
+    assert head["classes"] == "red, green, blue"
+    assert head["ablation"].startswith("weights: zero, noise")
+    assert "channels: zero; channel of features, selected by each" in page
+    assert head["seeds"] == "study 3; bootstrap 0"
+    assert head["precision"] == "full, batches of 2"
+    assert f"numpy {np.__version__}" in head["versions"]
+
+
+def test_two_runs_give_the_same_bytes_of_page_and_pictures(
+    data: Any, results: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import time
+
+    kinds = ("png", "svg", "pdf")
+    monkeypatch.setattr(time, "strftime", lambda *_: "2031-05-07 08:09:10 +0000")
+    again = measure(run_with_truth(data, tmp_path / "again"), settings=FAST)
+    assert (
+        again.study.environment["incidental"]["started"] != results.study.environment["incidental"]["started"]
+    )
+    folders = [tmp_path / "first", tmp_path / "second"]
+    for folder, one in zip(folders, (results, again), strict=True):
+        folder.mkdir()
+        write_report(one, folder, formats=kinds)
+    written = [
+        {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+        for folder in folders
+    ]
+    assert {path.suffix for path in written[0]} == {".html", ".png", ".svg", ".pdf"}
+    assert written[0] == written[1]
+    write_report(results, tmp_path / "first")
+    assert (tmp_path / "first" / "report.html").read_bytes() == written[0][Path("report.html")]
+    with pytest.raises(StudyError, match="`formats` must be of png, svg, pdf, got gif"):
+        write_report(results, tmp_path, formats=("gif",))
+
+
+def test_examples_lose_something_or_say_that_nothing_is_lost(results: Any, data: Any, tmp_path: Path) -> None:
+    found = list(examples(results, data[0][0].parent))
+    assert {one.figure is None for one in found} == {True, False}
+    for one in found:
+        if one.figure is None:
+            assert (one.lost, one.file_name) == (0, "")
+            assert one.caption.endswith("on any of 12 images.")
+        else:
+            assert one.lost > 0
+            assert f"{one.lost} of the" in one.caption
+            assert one.file_name in {path.name for path in data[0]}
+    elsewhere = list(examples(results, tmp_path))
+    assert all(one.figure is None for one in elsewhere)
+    assert any("cannot be read in" in one.caption for one in elsewhere)
+    strict = measure(results.study, settings=Settings(n_replicates=0, score_threshold=1.0))
+    nothing = list(examples(strict, data[0][0].parent))
+    assert all(one.figure is None and one.lost == 0 for one in nothing)
+    assert all("loses no object that the baseline finds at score ≥ 1" in one.caption for one in nothing)
+    assert "loses no object" in write_report(strict, tmp_path).read_text()
+
+
+def test_a_page_without_resamples_does_not_speak_of_intervals(study: Study, tmp_path: Path) -> None:
+    page = write_report(measure(study, settings=Settings(n_replicates=0)), tmp_path).read_text()
+    assert "No intervals and no p: measured without resamples." in page
+    assert "bootstrap interval" not in page

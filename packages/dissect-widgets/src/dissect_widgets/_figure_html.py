@@ -1,10 +1,10 @@
 """Figures as HTML that lasts: a picture with words for it, and its numbers as a table."""
 
 import base64
-import io
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from dissect_eval.plot import figure_bytes
 from dissect_eval.study import NamedFigure
 
 from ._text import html_text
@@ -41,9 +41,7 @@ def figure_html(figure: Any, caption: str, table: str = "", *, dpi: int = 96) ->
     >>> page.startswith('<figure style="margin:0"><img alt="Nothing &amp; more"')
     True
     """
-    sink = io.BytesIO()
-    figure.savefig(sink, format="png", dpi=dpi)
-    data = base64.b64encode(sink.getvalue()).decode()
+    data = base64.b64encode(figure_bytes(figure, "png", dpi=dpi)).decode()
     text = html_text(caption)
     more = f"<details><summary>Numbers of this picture</summary>{table}</details>" if table else ""
     return (

@@ -158,8 +158,9 @@ class ImageBrowser(Panel):
         truth, before, after = (len(part.boxes) for part in self.model.boxes(row.image))
         return (
             f"{row.file_name}: {counted(truth, 'object')}, {counted(before, 'detection')} of the baseline, "
-            f"{counted(after, 'detection')} of {self.model.variant}. Solid outlines fit the truth, dotted ones do not; "
-            "dashed objects are not found."
+            f"{counted(after, 'detection')} of {self.model.variant} at score {self.model.threshold:g} or more; "
+            f"{row.lost} lost, {row.gained} found anew. 1 of {counted(len(self._rows), 'image')}; the legend says what "
+            "the outlines mean."
         )
 
     def _pairs(self, row: Listed) -> str:

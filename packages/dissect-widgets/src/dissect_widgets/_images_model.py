@@ -14,7 +14,15 @@ from traitlets import Float, HasTraits, Int, Unicode, validate
 from dissect_core import DissectError, near_matches
 from dissect_core.study import Study
 from dissect_eval import DissectEvalError, match_image
-from dissect_eval.study import ImageBoxes, ImageHits, StudyDetections, image_hits, read_pixels, side_by_side
+from dissect_eval.study import (
+    ImageBoxes,
+    ImageHits,
+    StudyDetections,
+    image_hits,
+    lost_objects,
+    read_pixels,
+    side_by_side,
+)
 
 from . import plots
 from .errors import StudyFolderError, UnknownNameError
@@ -146,20 +154,21 @@ class ImagesModel(HasTraits):
     def _sorted(self) -> list[Listed]:
         label = self.class_names.index(self.category) if self.category else None
         before, after = (self._hits_of(name) for name in (self.study.variants[0], self.variant))
-        change = after.found(self.threshold, label) - before.found(self.threshold, label)
+        # Object by object: one that is found anew does not make up for another that is lost.
+        lost = lost_objects(before, after, self.threshold, label)
+        gained = lost_objects(after, before, self.threshold, label)
         alarms = after.false_alarms(self.threshold, label) - before.false_alarms(self.threshold, label)
         names = [self.study.images[image].file_name for image in self._truth]
         keys: Mapping[str, NDArray[Any]] = {
-            "lost": change,
-            "gained": -change,
+            "lost": -lost,
+            "gained": -gained,
             "alarms": -alarms,
             "name": np.argsort(np.argsort(np.array(names), kind="stable")),
         }
         order = np.argsort(keys[self.order], kind="stable")
         images = list(self._truth)
         return [
-            Listed(images[i], names[i], max(0, -int(change[i])), max(0, int(change[i])), int(alarms[i]))
-            for i in order.tolist()
+            Listed(images[i], names[i], int(lost[i]), int(gained[i]), int(alarms[i])) for i in order.tolist()
         ]
 
     def look_at(self, variant: str, category: str = EVERY_CLASS) -> None:

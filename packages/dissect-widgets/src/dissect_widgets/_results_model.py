@@ -208,9 +208,7 @@ class ResultsModel(HasTraits):
             raise StudyFolderError(
                 f"`path` must end with .csv, .png, .svg or .pdf, got {suffix or 'no ending'!r}."
             )
-        sink = io.BytesIO()
-        self.figures()[0].figure.savefig(sink, format=suffix[1:], dpi=150)
-        return sink.getvalue()
+        return plots.figure_bytes(self.figures()[0].figure, suffix[1:])  # type: ignore[arg-type]  # checked
 
     def _figures(self, view: str) -> list[plots.NamedFigure]:
         key = view, self.metric, self.show if view in ("classes", "units") else "", self.theme

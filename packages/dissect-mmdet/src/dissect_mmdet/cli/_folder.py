@@ -22,6 +22,7 @@ from .._writing import check_output, write_text_whole
 from ..errors import DissectMMDetError
 from ..results import (
     DEFAULT_METRIC,
+    FORMATS,
     Settings,
     StudyDetections,
     StudyResults,
@@ -46,7 +47,6 @@ from ._results import number
 ReplicatesOption = Annotated[
     int, typer.Option("--replicates", min=0, help="Resamples of the images for intervals; 0: none.")
 ]
-FORMATS = ("png", "svg")
 
 
 def status(
@@ -118,7 +118,7 @@ def report(
     figures: Annotated[
         str,
         typer.Option(
-            "--figures", help="Also write pictures to figures/: png, svg or png,svg.", metavar="FORMATS"
+            "--figures", help="Also write pictures to figures/: png, svg, pdf, or png,svg.", metavar="FORMATS"
         ),
     ] = "",
     latex: Annotated[
@@ -131,7 +131,9 @@ def report(
     study = Study.open(folder)
     formats = tuple(word.strip() for word in figures.split(",") if word.strip())
     if unknown := [word for word in formats if word not in FORMATS]:
-        raise DissectMMDetError(f"--figures must be png, svg or both with a comma, got {', '.join(unknown)}.")
+        raise DissectMMDetError(
+            f"--figures must be of {', '.join(FORMATS)}, several with commas, got {', '.join(unknown)}."
+        )
     settings = Settings(
         n_replicates=replicates,
         score_threshold=score_threshold,

@@ -26,11 +26,12 @@ from dissect_eval.study import (
 )
 
 from ._redundant import Slimmed, removable, slim
-from ._report import latex_table, write_report
+from ._report import FORMATS, latex_table, write_report
 from ._write import write_results
 
 __all__ = [
     "DEFAULT_METRIC",
+    "FORMATS",
     "METRICS",
     "TRUTH",
     "Comparison",

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import base64
-import io
 import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Literal
 
 import jinja2
 
 from dissect_core import StudyError
 from dissect_core.files import write_whole
 from dissect_core.spec import spec_to_yaml
+from dissect_eval.plot import figure_bytes
 from dissect_eval.study import (
     DEFAULT_METRIC,
     NamedFigure,
@@ -26,10 +26,11 @@ from dissect_eval.study import (
     title_of,
 )
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from ._head import head_of
 
 REPORT = "report.html"
+FORMATS = ("png", "svg", "pdf")
+"""Of pictures that are written beside the report."""
 SHOWN = ("AP", "AP50", "AP75", "f1", "recall", "matched_giou", "matched_f1")
 
 
@@ -43,6 +44,8 @@ def write_report(
 ) -> Path:
     """Write a self-contained page: tables, pictures, examples, the spec and the environment.
 
+    The same study gives the same bytes, of the page and of each picture.
+
     Parameters
     ----------
     results : StudyResults
@@ -53,7 +56,7 @@ def write_report(
     metric : str
         What the pictures show: one of the study's metrics.
     formats : tuple of str
-        Also write each picture to ``figures/`` as ``png`` or ``svg``.
+        Also write each picture to ``figures/`` as ``png``, ``svg`` or ``pdf``.
 
     Returns
     -------
@@ -63,27 +66,38 @@ def write_report(
     Raises
     ------
     dissect_core.StudyError
-        If `metric` is none of the study's, or the folder cannot be written.
+        If `metric` is none of the study's, a format is unknown, or the folder cannot be written.
     """
+    if unknown := [kind for kind in formats if kind not in FORMATS]:
+        raise StudyError(f"`formats` must be of {', '.join(FORMATS)}, got {', '.join(unknown)}.")
     if metric not in results.settings.metrics:
         raise StudyError(f"`metric` must be one of {', '.join(results.settings.metrics)}, got {metric!r}.")
     folder = folder or results.study.path
     drawn = list(figures(StudyTables.of(results), metric))
+    # Before files are saved: to draw a figure again may move its parts by a fraction of a pixel.
+    pictures = [(figure.caption, _embedded(figure.figure, "svg")) for figure in drawn]
     if formats:
         _save(drawn, folder / "figures", formats)
     where = images or results.study.image_folder
     shown = [] if where is None else list(examples(results, where, metric))
+    rows = summary_rows(results)
     page = _template().render(
         study=results.study,
         results=results,
         metric=title_of(metric),
-        figures=[(figure.caption, _svg(figure.figure)) for figure in drawn],
-        examples=[(one, _data(one.figure)) for one in shown],
+        head=head_of(results),
+        figures=pictures,
+        examples=[
+            (one.caption, None if one.figure is None else _embedded(one.figure, "jpeg")) for one in shown
+        ],
+        no_images=where is None,
         columns=[(name, title_of(name)) for name in SHOWN if name in results.settings.metrics],
-        rows=summary_rows(results),
+        rows=rows,
         chosen=metric,
+        has_output_change=any(_is_number(row["output_change"]) for row in rows[1:]),
         spec=spec_to_yaml(results.study.spec),
-        environment=json.dumps(results.study.environment, indent=2, ensure_ascii=False),
+        # Without what differs from run to run, such as when it was begun.
+        environment=json.dumps(results.study.environment.get("frozen", {}), indent=2, ensure_ascii=False),
         number=_number,
         signed=_signed,
         percent=_percent,
@@ -93,7 +107,9 @@ def write_report(
 
 
 def latex_table(results: StudyResults, metrics: tuple[str, ...] = ("AP", "AP50", "f1")) -> str:
-    """A table for a paper: mean and standard deviation of each metric over the draws of each dose.
+    """A table for a paper: mean and standard deviation of each metric over the variants of each dose, ``n`` of them.
+
+    These are random draws, or single units where each is removed alone.
 
     Needs the package booktabs.
     """
@@ -134,16 +150,9 @@ def _template() -> jinja2.Template:
     return environment.from_string(source)
 
 
-def _svg(figure: Figure) -> str:
-    sink = io.BytesIO()
-    figure.savefig(sink, format="svg", metadata={"Date": None})
-    return f"data:image/svg+xml;base64,{base64.b64encode(sink.getvalue()).decode()}"
-
-
-def _data(figure: Figure) -> str:
-    sink = io.BytesIO()
-    figure.savefig(sink, format="jpeg", dpi=90)
-    return f"data:image/jpeg;base64,{base64.b64encode(sink.getvalue()).decode()}"
+def _embedded(figure: Any, kind: Literal["svg", "jpeg"]) -> str:
+    data = base64.b64encode(figure_bytes(figure, kind, dpi=90 if kind == "jpeg" else 72)).decode()
+    return f"data:image/{'svg+xml' if kind == 'svg' else kind};base64,{data}"
 
 
 def _save(drawn: list[NamedFigure], folder: Path, formats: tuple[str, ...]) -> None:
@@ -153,10 +162,13 @@ def _save(drawn: list[NamedFigure], folder: Path, formats: tuple[str, ...]) -> N
         raise StudyError(f"{folder} cannot be made: {error.strerror}.") from error
     for one in drawn:
         for kind in formats:
-            sink = io.BytesIO()
-            one.figure.savefig(sink, format=kind, dpi=150)
+            content = figure_bytes(one.figure, kind)  # type: ignore[arg-type]  # checked
             path = folder / f"{one.name}.{kind}"
-            write_whole(path, lambda file, sink=sink: file.write(sink.getvalue()), StudyError)  # type: ignore[misc]
+            write_whole(path, lambda file, content=content: file.write(content), StudyError)  # type: ignore[misc]
+
+
+def _is_number(value: float | None) -> bool:
+    return value is not None and math.isfinite(value)
 
 
 def _number(value: float | None) -> str:

@@ -1,0 +1,118 @@
+"""What a report is of, for its head: detector, weights, data, interventions, seeds, precision and versions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from dissect_eval.study import TRUTH, StudyResults
+
+__all__ = ["head_of"]
+
+CHECKSUM = 12
+"""Digits of a checksum that tell it from others."""
+NAMED_AT_MOST = 12
+NOT_ON_RECORD = "not on record"
+
+
+def head_of(results: StudyResults) -> list[tuple[str, str]]:
+    """Say what was measured with what.
+
+    Parameters
+    ----------
+    results : StudyResults
+
+    Returns
+    -------
+    list of (str, str)
+        What it is and what it is called, without anything that differs from run to run.
+    """
+    environment = results.study.environment
+    frozen, noted = (_mapping(environment.get(name)) for name in ("frozen", "incidental"))
+    detector = _mapping(frozen.get("detector"))
+    return [
+        ("detector", _detector(detector, noted)),
+        ("weights", _checksum(detector.get("weights_sha256"))),
+        ("data", _data(results, frozen, noted)),
+        ("classes", _listed(results.study.class_names)),
+        *(("ablation", text) for text in _ablations(results.study.spec)),
+        ("seeds", _seeds(results)),
+        ("precision", _precision(frozen, detector)),
+        ("versions", _versions(frozen, detector)),
+    ]
+
+
+def _detector(detector: Mapping[str, Any], noted: Mapping[str, Any]) -> str:
+    name = str(noted.get("detector") or NOT_ON_RECORD)
+    config = detector.get("config_sha256") or detector.get("config")
+    if isinstance(config, Mapping):
+        return "; ".join([name, *(f"{_words(part)} {_checksum(value)}" for part, value in config.items())])
+    return f"{name}; config {_checksum(config)}" if config else name
+
+
+def _data(results: StudyResults, frozen: Mapping[str, Any], noted: Mapping[str, Any]) -> str:
+    truth = _mapping(frozen.get("truth")).get("sha256") or frozen.get("annotations_sha256")
+    file = noted.get("annotations") or TRUTH
+    folder = str(noted.get("image_folder") or "").replace("\\", "/").rstrip("/").rpartition("/")[2]
+    images = [image.file_name for image in results.study.images]
+    named = images[0] if len(images) == 1 else f"{images[0]} to {images[-1]}"
+    parts = [
+        f"{file} {_checksum(truth)}" if truth else str(file),
+        f"{results.truth.n_images:,} images {f'in {folder}/ ' if folder else ''}({named})",
+        f"{results.truth.n_boxes:,} true boxes",
+    ]
+    return "; ".join(parts)
+
+
+def _ablations(spec: Any) -> Iterator[str]:
+    for one in getattr(spec, "ablations", ()):
+        target, kinds = one.target, [_kind(each) for each in one.interventions]
+        what = target.components if isinstance(target.components, str) else ", ".join(target.components)
+        control = f", with random controls ({one.control.repeats} each)" if one.control else ""
+        yield f"{one.name}: {_listed(kinds)}; {target.unit} of {what}, selected by {one.select.by}{control}"
+
+
+def _kind(intervention: Any) -> str:
+    """An intervention's kind with its settings, and where it acts if that is on activations."""
+    more = intervention.model_dump(exclude_defaults=True) if hasattr(intervention, "model_dump") else {}
+    settings = ", ".join(f"{name} {value}" for name, value in more.items() if name not in ("kind", "space"))
+    where = "activation " if getattr(intervention, "space", "weight") == "activation" else ""
+    return f"{where}{intervention.kind}{f' ({settings})' if settings else ''}"
+
+
+def _seeds(results: StudyResults) -> str:
+    settings = results.settings
+    study = f"study {getattr(results.study.spec, 'seed', NOT_ON_RECORD)}"
+    return f"{study}; bootstrap {settings.seed}" if settings.n_replicates else f"{study}; no bootstrap"
+
+
+def _precision(frozen: Mapping[str, Any], detector: Mapping[str, Any]) -> str:
+    device, batch = detector.get("device"), frozen.get("batch_size")
+    parts = [str(frozen.get("precision", NOT_ON_RECORD))]
+    parts += [f"on {device}"] if device else []
+    parts += [f"batches of {batch}"] if batch else []
+    return ", ".join(parts)
+
+
+def _versions(frozen: Mapping[str, Any], detector: Mapping[str, Any]) -> str:
+    found = {**_mapping(frozen.get("versions")), **_mapping(detector.get("packages"))}
+    return ", ".join(f"{name} {version}" for name, version in found.items()) or NOT_ON_RECORD
+
+
+def _checksum(value: Any) -> str:
+    return f"sha256 {value[:CHECKSUM]}…" if isinstance(value, str) and value else NOT_ON_RECORD
+
+
+def _listed(names: Any) -> str:
+    shown = [str(name) for name in names]
+    more = f" and {len(shown) - NAMED_AT_MOST:,} more" if len(shown) > NAMED_AT_MOST else ""
+    return f"{', '.join(shown[:NAMED_AT_MOST])}{more}"
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    """Facts of older studies, and of other detectors, need not be there."""
+    return value if isinstance(value, Mapping) else {}
