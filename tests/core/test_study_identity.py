@@ -63,6 +63,8 @@ def test_the_truth_alone_tells_images_and_is_kept(
     assert isinstance(truth, StudyTruth)
     assert study.images == tuple(ImageRef(path.name, 7 * i) for i, path in enumerate(split.paths))
     assert kept_truth(study).to_coco() == truth.to_coco()
+    noted = study.environment["incidental"]
+    assert (noted["detector"], noted["annotations"]) == ("ToyDetector", split.annotations.name)
     assert numbers(study) == numbers(study, truth=truth)
     # The longer way gives the same study, to the byte.
     refs = [ImageRef(*ref) for ref in zip(truth.file_names, truth.image_ids.tolist(), strict=True)]

@@ -369,7 +369,8 @@ def test_comparison_is_of_losses(data: Any, results: Any, tmp_path: Path) -> Non
 def test_the_head_of_a_page_names_what_was_measured(results: Any, study: Study, tmp_path: Path) -> None:
     page = write_report(results, tmp_path).read_text()
     head = dict(re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", page))
-    assert head["data"].startswith("truth.json")
+    assert head["detector"] == "ToyDetector"
+    assert head["data"].startswith("truth.json sha256 ")
     assert f"{N} images in images/ (" in head["data"]
     assert f"{results.truth.n_boxes} true boxes" in head["data"]
     assert head["classes"] == "red, green, blue"

@@ -65,6 +65,7 @@ def load_truth(source: str | os.PathLike[str] | Mapping[str, Any] | Any) -> Grou
         area=_areas(annotations, xywh, describe, notes)[order],
         category_names=category_names,
         notes=tuple(notes),
+        source=os.path.basename(source) if isinstance(source, (str, os.PathLike)) else "",
     )
 
 

@@ -56,6 +56,8 @@ class GroundTruth(TruthFrom):
         Name of every category by its id, ascending, whether used or not.
     notes : tuple of str
         What the loader had to assume.
+    source : str
+        Name of the file that it was read from; empty if it is none.
 
     Raises
     ------
@@ -78,6 +80,7 @@ class GroundTruth(TruthFrom):
     area: NDArray[np.float64]
     category_names: Mapping[int, str]
     notes: tuple[str, ...] = field(default=())
+    source: str = ""
 
     def __post_init__(self) -> None:
         n_images, n_boxes = len(self.image_ids), len(self.boxes)

@@ -142,6 +142,13 @@ class MMDetDetector:
         return self._test_pipeline().turns_by_exif
 
     @property
+    def title(self) -> str:
+        """What it is called in reports: the model's class, and the file that its weights are from."""
+        file = str(getattr(self.fit, "checkpoint", ""))
+        name = file if file.startswith("demo:") else Path(file).name
+        return f"{type(self.model).__name__}{f' of {name}' if name else ''}"
+
+    @property
     def former_facts(self) -> dict[str, Any]:
         """Facts under the names of the first format of studies, to go on with one of these."""
         return former_facts(self.config)

@@ -80,7 +80,7 @@ class Detector(Protocol):
     A detector may have `facts`, a mapping of plain data: what else, beside class names and a torch model's weights,
     must be the same for a study that was stopped to go on, such as versions of libraries. It may have a method
     `image_sizes`, which gives the width and height in pixels of each image of a batch as it was read, or None: a study
-    then refuses images of another size than the annotated ones.
+    then refuses images of another size than the annotated ones. It may have a `title`: what it is called in reports.
 
     Examples
     --------

@@ -41,7 +41,10 @@ def identified(
         more = 0 if truth is None else len(truth.file_names) - kept.facts["images"]
         if more:
             say(f"{kept.facts['images']:,} images of the truth are run; the other {more:,} count nowhere")
-    return refs, {"facts": facts, "files": files, "notes": {"image_folder": _common_folder(paths)}}
+    notes = {"image_folder": _common_folder(paths)}
+    if source := getattr(truth, "source", ""):
+        notes["annotations"] = str(source)
+    return refs, {"facts": facts, "files": files, "notes": notes}
 
 
 def _kept(truth: Any, refs: Sequence[ImageRef], files: Mapping[str, bytes]) -> KeptTruth | None:

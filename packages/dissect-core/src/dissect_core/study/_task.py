@@ -127,7 +127,7 @@ class Described:
     facts : mapping
         The detector's own facts, and the versions it is run with.
     notes : mapping
-        Of how it reads images, for pictures: no part of what the study is.
+        What the detector is called, and how it reads images, for people and pictures: no part of what the study is.
     digests : sequence of str
         Checksums of the images' files.
     former : mapping
@@ -150,12 +150,13 @@ class Described:
         StudyError
             If the detector cannot compute in the precision that is asked for.
         """
-        turns = getattr(detector, "turns_by_exif", None)
+        turns, title = getattr(detector, "turns_by_exif", None), getattr(detector, "title", None)
+        notes: dict[str, Any] = {} if turns is None else {"turns_by_exif": bool(turns)}
         return cls(
             variants,
             plan_rows(variants, detector),
             facts_of(task, detector),
-            {} if turns is None else {"turns_by_exif": bool(turns)},
+            {**notes, "detector": title or type(detector).__name__},
             image_digests(task.paths, bar),
             getattr(detector, "former_facts", {}),
         )
