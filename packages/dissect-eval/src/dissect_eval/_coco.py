@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -65,7 +66,7 @@ def load_truth(source: str | os.PathLike[str] | Mapping[str, Any] | Any) -> Grou
         area=_areas(annotations, xywh, describe, notes)[order],
         category_names=category_names,
         notes=tuple(notes),
-        source=os.path.basename(source) if isinstance(source, (str, os.PathLike)) else "",
+        source=Path(source).name if isinstance(source, (str, os.PathLike)) else "",
     )
 
 

@@ -95,8 +95,8 @@ def _example(
     """The image on which a variant loses most objects, of those that can be read."""
     threshold, iou = results.settings.score_threshold, results.settings.iou_threshold
     truth, whole, ablated = boxes
-    lost = lost_objects(*hits, threshold)
-    anew = lost_objects(*reversed(hits), threshold)
+    before, after = hits
+    lost, anew = lost_objects(before, after, threshold), lost_objects(after, before, threshold)
     at = f"at score ≥ {threshold:g} and IoU ≥ {iou:g}"
     order = np.argsort(-lost, kind="stable")
     order = order[lost[order] > 0]
@@ -112,7 +112,7 @@ def _example(
             continue
         shown = [truth[image], *(one[image].above(threshold) for one in (whole, ablated))]
         figure = side_by_side(pixels, shown, found.class_names, iou_threshold=iou)
-        n_found = int(hits[0].found(threshold)[place])
+        n_found = int(before.found(threshold)[place])
         caption = (
             f"{file_name}, {variant}: {int(lost[place])} of the {counted(n_found, 'object')} that the baseline finds "
             f"{at} {'is' if lost[place] == 1 else 'are'} lost, {int(anew[place])} found anew. The image with most lost "

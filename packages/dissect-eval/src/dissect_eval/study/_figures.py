@@ -169,7 +169,9 @@ def worst_variants(tables: StudyTables, metric: str) -> Iterator[NamedFigure]:
     change = np.array([r[f"{metric}_difference"] for r in worst])
     low, high = np.array(
         [
-            widened(*(r[f"{metric}_{end}"] for end in ("difference", "low", "high")), len(known), confidence)
+            widened(
+                r[f"{metric}_difference"], r[f"{metric}_low"], r[f"{metric}_high"], len(known), confidence
+            )
             for r in worst
         ]
     ).T

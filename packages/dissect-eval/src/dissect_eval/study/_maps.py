@@ -110,8 +110,9 @@ def unit_maps(tables: StudyTables, metric: str, show: Show) -> list[ValueMap]:
         rows: list[tuple[str, list[Sequence[Row]]]] = []
         for path in paths:
             at = [cells.get((path, unit)) for unit in units]
-            rows.append((path, [[row] if row and not row.get("no_op") else [] for row in at]))
-            controls = [beside.get(row["id"], []) if row else [] for row in at]
+            kept: list[Sequence[Row]] = [[row] if row and not row.get("no_op") else [] for row in at]
+            rows.append((path, kept))
+            controls: list[Sequence[Row]] = [beside.get(row["id"], []) if row else [] for row in at]
             if any(controls):
                 rows.append((CONTROL, controls))
         table = [[_cell(members, lookup, confidence_of(tables)) for members in row] for _, row in rows]

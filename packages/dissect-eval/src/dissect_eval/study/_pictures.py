@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +23,7 @@ __all__ = ["read_pixels", "side_by_side"]
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442")
 TITLES = ("truth", "baseline", "ablated")
-LINES: dict[str, tuple[str | tuple[int, tuple[float, ...]], float]] = {
+LINES: dict[str, tuple[Literal["-", ":", "--"] | tuple[int, tuple[float, ...]], float]] = {
     "hit": ("-", 1.8),
     "false": (":", 1.8),
     "missed": ("--", 1.2),
