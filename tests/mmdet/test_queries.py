@@ -87,10 +87,94 @@ def test_a_head_that_sorts_otherwise_tells_nothing(
 
 
 def test_studies_keep_them(detr: MMDetDetector, demo_data: DemoData, tmp_path: Path) -> None:
+    spec = load_spec(
+        {
+            "name": "queries",
+            "ablations": [
+                {
+                    "name": "heads",
+                    "target": {"unit": "head", "components": "decoder.cross_attn"},
+                    "select": {"by": "fraction", "fractions": 0.5},
+                }
+            ],
+        }
+    )
+    study = run(
+        spec, detr, demo_data.paths, tmp_path / "out", batch_size=3, verify=1.0, bar=no_bar, say=_silent
+    )
+    (batch,) = detr.prepare(demo_data.paths[:1])
+    (wanted,) = detr.predict_batch(batch)
+    kept = study.found("baseline")
+    assert kept.queries is not None
+    assert len(kept.queries) == len(kept.scores)
+    np.testing.assert_array_equal(kept.by_image()[0].queries, wanted.queries)
+    other = Study.open(tmp_path / "out").found(study.variants[1])
+    assert other.queries is not None
+    assert sorted(other.by_image()[0].queries.tolist()) == sorted(wanted.queries.tolist())
+
+
+def _silent(_text: str) -> None:
+    return None
+
+
+TOLD = {"DETR", "Conditional DETR", "DAB-DETR", "DINO"} | {
+    f"Deformable DETR{more}" for more in ("", ", refined", ", two-stage")
+}
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning", "ignore::FutureWarning")
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [*sorted(TOLD), "DDQ", "Faster R-CNN", "RetinaNet", "Sparse R-CNN"])
+def test_architectures_tell_their_queries_or_nothing(name: str) -> None:
+    model, config = zoo.build_detector(zoo.ARCHITECTURES[name])
+    kept: list[tuple[torch.Tensor, ...]] = []
+    if name in TOLD:
+        model.bbox_head.register_forward_hook(lambda _m, _a, out: kept.append((out[0][-1], out[1][-1])))
+    with queries_told(model):
+        found = zoo.detect(model, config, zoo.random_image(), zoo.SCALE).pred_instances
+    assert ("queries" in found) == (name in TOLD)
+    if name in TOLD:
+        ((logits, boxes),) = kept
+        extent = found.bboxes.new_tensor([160.0, 120.0])
+        sizes = (found.bboxes[:, 2:] - found.bboxes[:, :2]) / extent
+        inside = ((found.bboxes > 0.5) & (found.bboxes < extent.repeat(2) - 0.5)).all(1)  # not clipped
+        assert inside.sum() >= 5
+        wanted = boxes[0][found.queries, 2:]
+        torch.testing.assert_close(sizes[inside], wanted[inside], atol=1e-3, rtol=0)
+        scores = logits[0].sigmoid() if model.bbox_head.loss_cls.use_sigmoid else logits[0].softmax(-1)
+        assert torch.equal(scores[found.queries, found.labels], found.scores)
+
+
+def test_of_group_queries_those_of_one_group_are_offered(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, demo_data: DemoData
+) -> None:
+    """A table of three groups, of which evaluation slices the first: as many queries as before, with an effect."""
+    detector = open_mmdet(checkpoint="demo:detr")
+    model = detector.model
+    n = len(model.query_embedding.weight)
+    intact = list(detector.predict(demo_data.paths[:1]))
+    table = model.query_embedding
+    model.query_embedding = torch.nn.Embedding.from_pretrained(
+        torch.cat([table.weight.detach()] * 3), freeze=False
+    )
+
+    class Grouped(type(model)):  # type: ignore[misc]
+        def pre_decoder(self, memory: torch.Tensor) -> object:
+            every, self.query_embedding = self.query_embedding, torch.nn.Module()
+            self.query_embedding.weight = every.weight[:n]
+            try:
+                return super().pre_decoder(memory)
+            finally:
+                self.query_embedding = every
+
+    model.__class__ = Grouped
+    told = (
+        f"Evaluation reads {n} of the {3 * n} rows of query_embedding, 0 to {n - 1}: only these are queries."
+    )
+    assert detector.anatomy.notes == (told,)
     every = {"unit": "query", "components": "*"}
     ablation = {"name": "q", "target": every, "select": {"by": "fraction", "fractions": [1.0]}}
-    spec = load_spec({"name": "queries", "ablations": [ablation]})
-    _, variant = plan(spec, detector.anatomy)
+    _, variant = plan(load_spec({"name": "queries", "ablations": [ablation]}), detector.anatomy)
     assert (variant.n_units, variant.pool.n_units) == (n, n)
     with detector.ablated(variant):
         ablated = list(detector.predict(demo_data.paths[:1]))
