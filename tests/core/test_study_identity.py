@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -18,7 +19,8 @@ import pyarrow.parquet as pq
 import studies
 import toy_split
 from dissect_core import BadImageError, StudyChangedError, StudyError
-from dissect_core.study import ImageRef, StopRequest, Study, StudyTruth
+from dissect_core.study import ImageRef, StopRequest, Study, StudyFolder, StudyTruth
+from dissect_core.study._changes import Behind
 from dissect_core.study._facts import fingerprint
 from dissect_core.study._shards import read_shard, write_shard
 from dissect_core.study._truth import KeptTruth
@@ -81,7 +83,8 @@ def test_images_may_be_a_part_of_the_truth_in_any_order(
     said: list[str] = []
     study = studies.run_toy([split.paths[4], split.paths[1]], tmp_path / "part", truth=truth, say=said.append)
     assert [ref.image_id for ref in study.images] == [28, 7]
-    assert said == [f"2 images of the truth are run; the other {N - 2} count nowhere"]
+    assert said[0] == f"2 images of the truth are run; the other {N - 2} count nowhere"
+    assert "no torch model and has no `facts`" in said[1]
     results = measure(study, settings=FAST)
     assert results.truth.image_ids.tolist() == [7, 28]
     assert numbers(study) == numbers(study, truth=truth.subset([7, 28]))
@@ -96,6 +99,7 @@ def test_names_with_folders_are_told_by_the_ends_of_paths(tmp_path: Path) -> Non
     names = ["right/a.ppm", "left/a.ppm"]
     truth = GroundTruth.from_arrays(nothing, [1, 2], {1: "red"}, file_names=names)
     study = studies.run_toy(paths, tmp_path / "out", truth=truth)
+    assert study.image_folder == tmp_path, "from where the names lead to the images"
     assert study.images == (ImageRef("left/a.ppm", 2), ImageRef("right/a.ppm", 1))
 
 
@@ -178,12 +182,12 @@ def moved_ids(content: dict[str, Any]) -> None:
     [
         (
             halved,
-            r"truth: other values of (\d+) of \1 boxes, in 6 of 6 images \(000.ppm, 001.ppm, 002.ppm, and 3 more\)\.",
+            r"truth: other coordinates of (\d+) of \1 boxes, in 6 of 6 images \(000.ppm, 001.ppm, 002.ppm, and 3",
         ),
         (one_more, r"truth: (\d+) → \d+ boxes, in 1 of 6 images \(000.ppm\)\."),
         (renamed, r"truth: other categories \(1 red → crimson\)\."),
         (larger, r"truth: other sizes of 1 of 6 images\."),
-        (crowded, r"truth: other values of 1 of \d+ boxes, in 1 of 6 images \(000.ppm\)\."),
+        (crowded, r"truth: other crowd flags of 1 of \d+ boxes, in 1 of 6 images \(000.ppm\)\."),
         (renumbered, r"truth: other ids of annotations\."),
         (reordered, r"truth: the same boxes in another order\."),
         (moved_ids, r"other ids of 1 of 6 images \(000.ppm 0 → 1\)\."),
@@ -329,14 +333,25 @@ def test_a_study_of_the_first_format_goes_on_unless_what_it_recorded_differs(
     content = json.loads(split.annotations.read_text())
     halved(content)
     for change, said in (
-        ({"truth": GroundTruth.from_coco(content)}, "truth: other values of"),
+        ({"truth": GroundTruth.from_coco(content)}, "truth: other coordinates of"),
         ({"spec": studies.toy_spec(seed=4)}, "spec.seed was 3, is now 4"),
         ({"images": split.paths[:4]}, "6 → 4 images"),
         ({"on_bad_image": "skip"}, "on_bad_image was"),
+        ({"detector": OtherSettings()}, None),
+        ({"detector": OtherClasses()}, r"other class names \(blue → cyan\)"),
     ):
-        options = {"truth": truth, **change}
-        with pytest.raises(StudyChangedError, match=said):
+        options: dict[str, Any] = {"truth": truth, **change}
+        with nullcontext() if said is None else pytest.raises(StudyChangedError, match=said):
             studies.run_toy(options.pop("images", split.paths), folder, **options)
+    # A cluster asks before it has a detector.
+    refs = [ImageRef(*ref) for ref in zip(truth.file_names, truth.image_ids.tolist(), strict=True)]
+    kept = KeptTruth.of(truth, refs)
+    begun = StudyFolder(folder)
+    facts = {"spec": studies.toy_spec().identity, "truth": kept.facts, "batch_size": 2}
+    begun.require_same(facts, Behind(refs, kept.content), whole=False)
+    with pytest.raises(StudyChangedError, match=r"another one: truth: \d+ → 0 boxes"):
+        nothing = KeptTruth.of(GroundTruth.from_coco({**content, "annotations": []}), refs)
+        begun.require_same(facts, Behind(refs, nothing.content), whole=False)
 
 
 def test_a_kept_truth_is_recognised_by_what_it_says(truth: GroundTruth) -> None:
@@ -347,6 +362,10 @@ def test_a_kept_truth_is_recognised_by_what_it_says(truth: GroundTruth) -> None:
     assert kept.facts["boxes"] == truth.n_boxes
     assert KeptTruth.of(truth, refs[:2]).facts != kept.facts
     np.testing.assert_array_equal(GroundTruth.from_coco(json.loads(kept.content)).boxes, truth.boxes)
+
+
+class OtherClasses(ToyDetector):
+    class_names = ("red", "green", "cyan")
 
 
 class OtherSettings(ToyDetector):

@@ -46,6 +46,37 @@ def test_sources_agree(content, tmp_path):
         )
 
 
+def fields_of(truth):
+    names = ("image_ids", "image_sizes", "image_splits", "annotation_ids", "boxes", "sizes", "category_ids")
+    arrays = [getattr(truth, name) for name in (*names, "iscrowd", "ignore", "area")]
+    return [a.tolist() for a in arrays], truth.file_names, dict(truth.category_names), truth.notes
+
+
+def test_written_as_coco_it_reads_back_as_it_was(content):
+    content["annotations"][0].pop("area", None)  # told by a note, which is kept too
+    content["annotations"][1]["bbox"] = [0.1, 0.3, 1 / 3, 1e-7]
+    content["annotations"][-1] |= {"ignore": 1, "iscrowd": 1}
+    del content["images"][0]["width"]
+    truth = GroundTruth.from_coco(content)
+    assert len(truth.notes) == 2
+    text = json.dumps(truth.to_coco())
+    again = GroundTruth.from_coco(json.loads(text))
+    assert again.to_coco() == truth.to_coco()
+    assert [list(map(repr, part)) for part in fields_of(again)[0]] == [
+        list(map(repr, p)) for p in fields_of(truth)[0]
+    ]
+    assert fields_of(again)[1:3] == fields_of(truth)[1:3]
+
+
+def test_truth_without_names_and_sizes_is_written_without_them():
+    boxes = np.array([[0.1, 0.2, 0.7, 0.9]])
+    truth = GroundTruth.from_arrays([(boxes, [1]), ([], [])], [5, 3], {1: "cat"})
+    assert truth.to_coco()["images"] == [{"id": 3}, {"id": 5}]
+    again = GroundTruth.from_coco(truth.to_coco())
+    np.testing.assert_array_equal(again.sizes, truth.sizes)
+    np.testing.assert_allclose(again.boxes, boxes, rtol=1e-15)
+
+
 def test_immutable_and_picklable(content):
     truth = GroundTruth.from_coco(content)
     with pytest.raises(ValueError, match="read-only"):

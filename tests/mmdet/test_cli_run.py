@@ -164,7 +164,7 @@ def test_a_changed_annotation_file_is_refused(
     n = len(content["annotations"])
     assert (
         status,
-        f"it is another one: truth: other values of {n} of {n} boxes, in 8 of 8 images" in err,
+        f"it is another one: truth: other coordinates of {n} of {n} boxes, in 8 of 8 images" in err,
     ) == (2, True)
 
 

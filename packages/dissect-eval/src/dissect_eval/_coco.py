@@ -65,7 +65,7 @@ def load_truth(source: str | os.PathLike[str] | Mapping[str, Any] | Any) -> Grou
         ignore=flags(_column(annotations, "ignore"), "ignore", describe, TruthError)[order],
         area=_areas(annotations, xywh, describe, notes)[order],
         category_names=category_names,
-        notes=tuple(notes),
+        notes=tuple(dict.fromkeys(notes)),
         source=Path(source).name if isinstance(source, (str, os.PathLike)) else "",
     )
 

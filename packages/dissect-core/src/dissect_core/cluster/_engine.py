@@ -18,7 +18,7 @@ from ..study._create import ImageRef
 from ..study._folder import StudyFolder
 from ..study._log import is_said_finished
 from ..study._stop import stop_on_interrupt
-from ..study._task import Described, Task, open_folder
+from ..study._task import Described, Task, open_folder, say_what_is_not_on_record
 from ._connect import capacity, connected
 from ._crew import Crew
 from ._members import Shard
@@ -67,6 +67,7 @@ def run_on_cluster(
         described = crew.lead(lambda worker: worker.describe.remote(shared, true))
         for note in described.variants.notes:
             caller.say(f"note: {note}")
+        say_what_is_not_on_record(described, caller.say)
         folder = open_folder(task, described, refs, **kept, threads=_threads(execution))
         if begun is None:
             stack.enter_context(folder.locked(caller.holder, caller.say))

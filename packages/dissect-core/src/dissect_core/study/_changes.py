@@ -4,11 +4,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from ..spec import StudySpec, check_spec
 from ._create import ImageRef
 from ._facts import differences
 from ._truth import coco_parts
 
 NAMED = 3
+_OF_A_BOX = ("coordinates", "categories", "areas", "crowd flags", "ignore flags")
 _BY_CONTENT = ("plan", "variants", "truth")
 
 
@@ -82,22 +84,19 @@ def changes_of_format_1(
     """
     # The command line gave a checksum of the annotation file; what that says of these images is compared instead.
     before = {name: fact for name, fact in before.items() if name not in ("format", "annotations_sha256")}
-    spec = {name: value for name, value in before.get("spec", {}).items() if name != "detector"}
-    detector = {**now["detector"], **former} if "detector" in now else {}
-    now = _recorded({**before, "spec": spec}, {**now, "detector": detector} if detector else now)
+    detector = {"detector": {**now["detector"], **former}} if "detector" in now else {}
+    now = {**_recorded(before, {**now, **detector}), "spec": now["spec"]}
+    spec = check_spec(before["spec"])  # with what specs have got since
+    before["spec"] = spec.identity if isinstance(spec, StudySpec) else before["spec"]
     told = changes(
-        {
-            name: fact
-            for name, fact in {**before, "spec": spec}.items()
-            if name in now and name not in _BY_CONTENT
-        },
-        {name: fact for name, fact in now.items() if name not in _BY_CONTENT},
+        *({name: fact for name, fact in facts.items() if name not in _BY_CONTENT} for facts in (before, now)),
         behind,
         behind_now,
     )
     if behind.truth is not None:
         told += of_truths(behind, behind_now)
-    return told or of_plans({}, {"plan": ""}, behind.plan, behind_now.plan)
+    has_plan = behind_now.plan is not None
+    return told or of_plans({}, {"plan": ""} if has_plan else {}, behind.plan, behind_now.plan)
 
 
 def _recorded(before: Any, now: Any) -> Any:
@@ -194,7 +193,8 @@ def of_truths(before: Behind, now: Behind) -> list[str]:
     if differing:
         n, n_now = (sum(map(len, b.values())) for b in (boxes, boxes_now))
         gone = sum(sum((Counter(boxes[i]) - Counter(boxes_now[i])).values()) for i in differing)
-        count = f"{n} → {n_now} boxes" if n != n_now else f"other values of {gone} of {n} boxes"
+        what = _kinds([(boxes[i], boxes_now[i]) for i in differing])
+        count = f"{n} → {n_now} boxes" if n != n_now else f"other {what} of {gone} of {n} boxes"
         where = f"{len(differing)} of {len(both)} images" if len(both) > 1 else "the image"
         told.append(f"truth: {count}, in {where} ({_listed([name[i] for i in differing])})")
     sizes = [
@@ -207,6 +207,15 @@ def of_truths(before: Behind, now: Behind) -> list[str]:
     if not told and len(both) == len(images) == len(images_now) and before.truth != now.truth:
         told += _of_the_rest(parts, parts_now)
     return told
+
+
+def _kinds(pairs: Sequence[tuple[Sequence[tuple[Any, ...]], Sequence[tuple[Any, ...]]]]) -> str:
+    """Which values of boxes differ, where the same boxes are listed in the same order."""
+    if any(len(one) != len(other) for one, other in pairs):
+        return "values"
+    rows = [(a, b) for one, other in pairs for a, b in zip(one, other, strict=True)]
+    found = [name for i, name in enumerate(_OF_A_BOX) if any(a[i] != b[i] for a, b in rows)]
+    return " and ".join([", ".join(found[:-1]), found[-1]] if len(found) > 1 else found)
 
 
 def _of_the_rest(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

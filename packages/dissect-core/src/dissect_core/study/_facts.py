@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import platform
+import re
 import socket
 import time
 from collections.abc import Mapping, Sequence
@@ -61,6 +62,8 @@ def differences(before: Any, now: Any, name: str = "") -> list[str]:
     --------
     >>> differences({"spec": {"seed": 0}, "batch_size": 1}, {"spec": {"seed": 3}, "batch_size": 1})
     ['spec.seed was 0, is now 3']
+    >>> differences({"file_sha256": "0" * 64}, {"file_sha256": "1" * 64})
+    ['file is another one']
     """
     if isinstance(before, Mapping) and isinstance(now, Mapping):
         keys = [*before, *(key for key in now if key not in before)]
@@ -78,7 +81,14 @@ def differences(before: Any, now: Any, name: str = "") -> list[str]:
         first = next((i for i, (a, b) in enumerate(zip(before, now, strict=False)) if a != b), None)
         where = f", first in {name}[{first}]" if first is not None else ""
         return [f"{name} had {len(before)} entries, has now {len(now)}{where}"]
+    if before != now and _is_checksum(before) and _is_checksum(now):
+        return [f"{re.sub(r'[._]sha256$', '', name)} is another one"]
     return [] if before == now else [f"{name} was {_shown(before)}, is now {_shown(now)}"]
+
+
+def _is_checksum(value: Any) -> bool:
+    """Whether a value says nothing to people."""
+    return isinstance(value, str) and re.fullmatch("[0-9a-f]{32,}", value) is not None
 
 
 class _Missing:

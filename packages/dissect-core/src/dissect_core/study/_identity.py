@@ -41,7 +41,7 @@ def identified(
         more = 0 if truth is None else len(truth.file_names) - kept.facts["images"]
         if more:
             say(f"{kept.facts['images']:,} images of the truth are run; the other {more:,} count nowhere")
-    notes = {"image_folder": _common_folder(paths)}
+    notes = {"image_folder": _image_folder(paths, refs)}
     if source := getattr(truth, "source", ""):
         notes["annotations"] = str(source)
     return refs, {"facts": facts, "files": files, "notes": notes}
@@ -62,6 +62,14 @@ def _kept(truth: Any, refs: Sequence[ImageRef], files: Mapping[str, bytes]) -> K
     return kept
 
 
-def _common_folder(paths: Sequence[Path]) -> str:
-    """Where the images lie, for reports that show some of them."""
-    return os.path.commonpath([path.resolve().parent for path in paths])
+def _image_folder(paths: Sequence[Path], refs: Sequence[ImageRef]) -> str:
+    """The folder from which the file names lead to the images, for reports that show some; else that of all of them."""
+    whole = [path.absolute() for path in paths]
+    roots = {_root(path, Path(ref.file_name).parts) for path, ref in zip(whole, refs, strict=True)}
+    (root,) = roots if len(roots) == 1 else (None,)
+    return str(root) if root is not None else os.path.commonpath([path.parent for path in whole])
+
+
+def _root(path: Path, name: Sequence[str]) -> Path | None:
+    """A path without the name at its end; None if it ends otherwise."""
+    return path.parents[len(name) - 1] if name and path.parts[-len(name) :] == tuple(name) else None

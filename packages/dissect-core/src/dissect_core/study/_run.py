@@ -19,7 +19,7 @@ from ._precision import Precision, in_precision
 from ._progress import MakeBar, PassDone, say_beside_bars, tqdm_bar
 from ._stop import StopRequest, stop_on_interrupt
 from ._study import Study
-from ._task import Described, Task, open_folder
+from ._task import Described, Task, open_folder, say_what_is_not_on_record
 from ._threads import computing_with, threads_of
 from ._truth import StudyTruth
 
@@ -168,6 +168,7 @@ def run(
         for note in variants.notes:
             say(f"note: {note}")
         described = Described.of(task, opened, variants, bar)
+        say_what_is_not_on_record(described, say)
         folder = open_folder(task, described, refs, **kept, threads=threads_of(opened))
         with folder.locked(holder, say), stop_on_interrupt(request, say), computing_with(folder.threads):
             run_here(task, opened, described, folder, truth, caller)

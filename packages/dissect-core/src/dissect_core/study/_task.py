@@ -1,6 +1,6 @@
 """What a study runs over and how, whatever engine runs it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args
@@ -166,6 +166,15 @@ def facts_of(task: Task, detector: Detector) -> dict[str, Any]:
     """What must be the same wherever a study goes on, and on every worker."""
     in_precision(detector, task.precision)
     return {"detector": describe(detector), "versions": versions(), **task.how}
+
+
+def say_what_is_not_on_record(described: Described, say: Callable[[str], object]) -> None:
+    """Say that another detector could not be told from this one, where only its class names are known."""
+    if set(described.facts["detector"]) == {"class_names"}:
+        say(
+            "note: the detector is no torch model and has no `facts`: another one with the same classes would go on "
+            "with this study. Give it `facts`, such as a checksum of its weights."
+        )
 
 
 def open_folder(
