@@ -112,3 +112,31 @@ def test_own_images_beside_the_scenes_stay(tmp_path: Path) -> None:
         ".png",
     ]
     assert (images / "mine.png").read_text() == "mine"
+
+
+def test_a_draw_without_an_effect_is_marked() -> None:
+    """Rows of zeros, say: the weights reported to have changed do not decide, the detections do."""
+    from rich.console import Console
+
+    from dissect_mmdet.demo._report import figure, table
+
+    numbers = _study.Measurement(0.5, 0.6, 0.7, 0.8, 0.9, 0.1)
+    outcomes = [
+        _study.Outcome("detr/baseline", "baseline", 0.0, 0, 0, 0, numbers, True),
+        _study.Outcome("detr/a", "queries", 0.5, 0, 3, 12, numbers, True),
+        _study.Outcome("detr/b", "heads", 0.5, 0, 3, 0, numbers, False),
+    ]
+    console = Console(width=200, record=True)
+    console.print(table({"detr": outcomes}))
+    text = " ".join(console.export_text().split())
+    assert text.count("0.500*") == 1
+    assert "*: a draw changed no detection on any image" in text
+    drawn = figure({"detr": outcomes}, "AP")
+    labels = {line.get_label() for axes in drawn.axes for line in axes.get_lines()}
+    assert "queries (some draws changed nothing)" in labels
+    assert "heads" in labels
+
+
+def test_detections_are_compared_bit_for_bit(whole: Path) -> None:
+    rows = json.loads((whole / "results.json").read_text())["variants"]
+    assert [row["same_detections"] for row in rows] == [True] + [False] * (len(rows) - 1)

@@ -24,6 +24,8 @@ CAPTION = (
     "many random boxes. Draws are over all units of a kind, in all layers."
 )
 
+STAR = " *: a draw changed no detection on any image, which is no robustness."
+
 Report: TypeAlias = dict[str, list[Outcome]]
 
 METRICS: tuple[tuple[str, Callable[[Measurement], float]], ...] = (
@@ -57,7 +59,7 @@ def table(report: Report) -> Table:
         title_justify="left",
         box=SIMPLE_HEAD,
         pad_edge=False,
-        caption=CAPTION,
+        caption=CAPTION + (STAR if any(one.is_no_op for each in report.values() for one in each) else ""),
         caption_justify="left",
     )
     result.add_column("removed", no_wrap=True)
@@ -79,7 +81,7 @@ def table(report: Report) -> Table:
 def _cell(outcomes: Sequence[Outcome], metric: Callable[[Measurement], float]) -> str:
     values = [metric(outcome.measurement) for outcome in outcomes]
     defined = [value for value in values if not np.isnan(value)]
-    no_op = any(outcome.dose > 0 and outcome.n_changed == 0 for outcome in outcomes)
+    no_op = any(outcome.is_no_op for outcome in outcomes)
     return ("–" if not defined else f"{np.mean(defined):.3f}") + ("*" if no_op else "")
 
 
@@ -102,7 +104,13 @@ def figure(report: Report, metric_label: str) -> Figure:
     chance: dict[str, float] = {}
     for name, outcomes in report.items():
         title = DEMO_DETECTORS[name]
-        panels[title] = {target: _curve(by_dose(outcomes, target), metric) for target in targets_of(outcomes)}
+        still = {outcome.target for outcome in outcomes if outcome.is_no_op}
+        panels[title] = {
+            f"{target} (some draws changed nothing)" if target in still else target: _curve(
+                by_dose(outcomes, target), metric
+            )
+            for target in targets_of(outcomes)
+        }
         baselines[title] = metric(outcomes[0].measurement)
         if metric_label == "matched GIoU":
             chance[title] = outcomes[0].measurement.chance_giou

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -84,8 +85,10 @@ class Outcome:
     n_units : int
         Units removed.
     n_changed : int
-        Weights that became other values; 0 for a variant other than the baseline is a no-op.
+        Weights that became other values.
     measurement : Measurement
+    same_detections : bool
+        Whether its detections are those of the baseline on all images: then it says nothing about robustness.
     """
 
     variant: str
@@ -95,6 +98,12 @@ class Outcome:
     n_units: int
     n_changed: int
     measurement: Measurement
+    same_detections: bool = False
+
+    @property
+    def is_no_op(self) -> bool:
+        """Whether it is a variant that changed nothing."""
+        return self.dose > 0 and self.same_detections
 
 
 def demo_targets() -> tuple[Target, ...]:
@@ -191,16 +200,19 @@ def run_study(
         The baseline first.
     """
     done = done or {}
+    whole = cache(lambda: detector.predict_batches(batches))
 
     def outcome(
         variant: str, masks: Mapping[str, Mask], target: str, dose: float, repeat: int, n_units: int
     ) -> Outcome:
         if variant in done:
             return done[variant]
+        intact = whole()
         with detector.ablated(masks) as report:
-            found = detector.predict_batches(batches)
+            found = detector.predict_batches(batches) if masks else intact
         measured = measure(found, truth, category_ids)
-        return Outcome(variant, target, dose, repeat, n_units, report.changed, measured)
+        same = all(_bits(a) == _bits(b) for a, b in zip(found, intact, strict=True))
+        return Outcome(variant, target, dose, repeat, n_units, report.changed, measured, same)
 
     yield outcome(f"{name}/baseline", {}, "baseline", 0.0, 0, 0)
     for target in demo_targets() if targets is None else targets:
@@ -213,6 +225,12 @@ def run_study(
                 drawn = sample_units(len(units), stream, fraction=dose, rounding="nearest")
                 masks = masks_of(detector, target, [units[i] for i in drawn])
                 yield outcome(variant, masks, target.name, dose, repeat, len(drawn))
+
+
+def _bits(found: ImageDetections) -> tuple[bytes, ...]:
+    return tuple(
+        np.ascontiguousarray(column).tobytes() for column in (found.boxes, found.scores, found.labels)
+    )
 
 
 def measure(
