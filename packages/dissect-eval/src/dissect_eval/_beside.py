@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ._compared import compared
+from ._compared import compared, stacked
 from ._detections import Detections
+from ._further import Further
 from ._intervals import Correction, adjust_p_values
-from ._resampled import Resampling, ordered, resampled
+from ._resampled import Resampled, Resampling, ordered, resampled
 from ._statistics import Key, Settings
 from ._truth import GroundTruth
 from ._variant_table import VariantRow, VariantTable
@@ -32,6 +33,8 @@ class Measured(NamedTuple):
     p_value : ndarray of float64, shape (K,)
     n_undefined : ndarray of int64, shape (K,)
     n_detections : int
+    replicates : ndarray of float64, shape (L, R), or None
+        The L numbers over all categories, in the order of `keys`, on each resample, if they are asked for.
     """
 
     keys: tuple[Key, ...]
@@ -39,6 +42,7 @@ class Measured(NamedTuple):
     p_value: NDArray[np.float64]
     n_undefined: NDArray[np.int64]
     n_detections: int
+    replicates: NDArray[np.float64] | None = None
 
 
 class Beside:
@@ -56,23 +60,34 @@ class Beside:
         self._truth, self._settings, self._how = truth, settings, how
         self._n_baseline = baseline.n_boxes
         self._whole = resampled(truth, baseline, settings, how)
+        self._further = (
+            Further(truth, baseline, settings, how) if how.n_for_p > how.n_replicates > 0 else None
+        )
         self.keys = tuple(ordered(self._whole.whole, settings))
 
-    def of_baseline(self) -> Measured:
+    def of_baseline(self, *, keep: bool = False) -> Measured:
         """The baseline's own numbers: it differs from itself in nothing, and has no p-value."""
-        measured = self._measured(self._whole, self._n_baseline)
+        measured = self._measured(self._whole, self._n_baseline, keep=keep)
         return measured._replace(p_value=np.full(len(self.keys), np.nan))
 
-    def of(self, detections: Detections) -> Measured:
-        """Numbers of a variant."""
+    def of(self, detections: Detections, *, keep: bool = False) -> Measured:
+        """Numbers of a variant; with `keep` those on each resample, too."""
         found = resampled(self._truth, detections, self._settings, self._how)
-        return self._measured(found, detections.n_boxes)
+        measured = self._measured(found, detections.n_boxes, keep=keep)
+        if self._further is None:
+            return measured
+        change = stacked(self.keys, self._whole, found, "replicates")
+        p = self._further.p_values(self.keys, detections, measured.columns[2], change, measured.p_value)
+        return measured._replace(p_value=p)
 
-    def _measured(self, found: Any, n_detections: int) -> Measured:
+    def _measured(self, found: Resampled, n_detections: int, *, keep: bool) -> Measured:
         own = compared(self.keys, found, None, self._how)
         change = compared(self.keys, self._whole, found, self._how)
         values = (own.estimate, change.baseline, change.estimate, own.low, own.high, change.low, change.high)
-        return Measured(self.keys, values, change.p_value, change.n_undefined, n_detections)
+        kept = None
+        if keep and found.replicates:
+            kept = np.stack([found.replicates[key] for key in self.keys if key[1] is None])
+        return Measured(self.keys, values, change.p_value, change.n_undefined, n_detections, kept)
 
 
 def variant_table(
@@ -82,10 +97,13 @@ def variant_table(
     settings: Settings,
     how: Resampling,
     correction: Correction,
+    controls: Collection[str] = (),
 ) -> VariantTable:
-    """The table of all variants, by name, with p-values corrected for their number."""
+    """The table of all variants, by name, with p-values corrected for the number of those that are no controls."""
     keys = measured[baseline].keys
-    adjusted = _adjusted(np.stack([one.p_value for one in measured.values()]), keys, correction)
+    p = np.stack([one.p_value for one in measured.values()])
+    p[[name in controls for name in measured]] = np.nan  # what is no question is no part of the family
+    adjusted = _adjusted(p, keys, correction)
     labels = [None if category is None else truth.category_names[category] for _, category in keys]
     rows: list[VariantRow] = []
     for (variant, one), corrected in zip(measured.items(), adjusted, strict=True):

@@ -12,7 +12,7 @@ from ._intervals import interval, p_values, percentile_intervals
 from ._resampled import Resampled, Resampling
 from ._statistics import Floats, Key
 
-__all__ = ["Compared", "compared"]
+__all__ = ["Compared", "compared", "stacked"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,24 +55,24 @@ def compared(
     n_replicates = 0
     if baseline.replicates:
         n_replicates = how.n_replicates
-        replicates = _stacked(keys, baseline, variant, "replicates")
+        replicates = stacked(keys, baseline, variant, "replicates")
         n_undefined = np.isnan(replicates).sum(axis=1)
         if how.method == "percentile":
             out[:2] = percentile_intervals(estimate, replicates, how.confidence)
         else:
-            jackknife = _stacked(keys, baseline, variant, "jackknife")
+            jackknife = stacked(keys, baseline, variant, "jackknife")
             for k, (value, of_value, left_out) in enumerate(
                 zip(estimate, replicates, jackknife, strict=True)
             ):
                 out[:2, k] = interval(float(value), of_value, how.confidence, how.method, left_out)
         out[2] = _standard_errors(replicates)
         if variant is not None:
-            out[3] = p_values(estimate, replicates)
+            out[3] = p_values(estimate, replicates, baseline.n_images)
     low, high, error, p = out
     return Compared(one, other, estimate, low, high, error, p, n_undefined, n_replicates)
 
 
-def _stacked(keys: Sequence[Key], baseline: Resampled, variant: Resampled | None, name: str) -> Floats:
+def stacked(keys: Sequence[Key], baseline: Resampled, variant: Resampled | None, name: str) -> Floats:
     """Values of the metrics on the resamples, or their differences, shape (K, R)."""
     values = np.stack([getattr(baseline, name)[key] for key in keys])
     return values if variant is None else np.stack([getattr(variant, name)[key] for key in keys]) - values

@@ -14,23 +14,36 @@ from ._statistics import Floats, Key, Settings, Statistic, Values, statistics_of
 from ._truth import GroundTruth
 from .errors import SettingError
 
-__all__ = ["Resampled", "Resampling", "ordered", "resampled"]
+__all__ = ["Resampled", "Resampling", "measured_on", "ordered", "resampled"]
 
 
 @dataclass(frozen=True)
 class Resampling:
-    """How to resample: the same settings give the same resamples for every set of detections."""
+    """How to resample: the same settings give the same resamples for every set of detections.
+
+    Attributes
+    ----------
+    n_replicates : int
+    confidence : float
+    method : {"percentile", "bca"}
+    seed : int
+    n_for_p : int
+        Resamples for small p-values over all categories, where these are more than `n_replicates`.
+    """
 
     n_replicates: int = 1000
     confidence: float = 0.95
     method: IntervalMethod = "percentile"
     seed: int = 0
+    n_for_p: int = 0
 
     def __post_init__(self) -> None:
         if self.n_replicates < 0 or self.seed < 0:
             raise SettingError(
                 f"`n_replicates` and `seed` must be >= 0, got {self.n_replicates} and {self.seed}."
             )
+        if self.n_for_p < 0:
+            raise SettingError(f"`n_for_p` must be >= 0, got {self.n_for_p}.")
         check_confidence(self.confidence)
         if self.method not in ("percentile", "bca"):
             raise SettingError(f"`method` must be 'percentile' or 'bca', got {self.method!r}.")
@@ -43,19 +56,21 @@ class Resampled:
     whole: dict[Key, float]
     replicates: Values
     jackknife: Values
+    n_images: int
 
 
 def resampled(truth: GroundTruth, detections: Detections, settings: Settings, how: Resampling) -> Resampled:
     """Measure a set of detections as often as the bootstrap needs, matching its boxes once."""
     statistics = statistics_of(truth, detections, settings)
-    whole = _measure(statistics, [np.ones((truth.n_images, 1))])
+    whole = measured_on(statistics, [np.ones((truth.n_images, 1))])
     replicates: Values = {}
     jackknife: Values = {}
     if how.n_replicates and truth.n_images:
-        replicates = _measure(statistics, image_weights(truth.n_images, how.n_replicates, how.seed))
+        replicates = measured_on(statistics, image_weights(truth.n_images, how.n_replicates, how.seed))
         if how.method == "bca":
-            jackknife = _measure(statistics, [jackknife_weights(truth.n_images)])
-    return Resampled({key: float(value[0]) for key, value in whole.items()}, replicates, jackknife)
+            jackknife = measured_on(statistics, [jackknife_weights(truth.n_images)])
+    numbers = {key: float(value[0]) for key, value in whole.items()}
+    return Resampled(numbers, replicates, jackknife, truth.n_images)
 
 
 def ordered(keys: dict[Key, float], settings: Settings) -> list[Key]:
@@ -64,7 +79,8 @@ def ordered(keys: dict[Key, float], settings: Settings) -> list[Key]:
     return sorted(keys, key=lambda key: (place[key[0]], key[1] is not None, key[1] or 0))
 
 
-def _measure(statistics: Sequence[Statistic], blocks: Any) -> Values:
+def measured_on(statistics: Sequence[Statistic], blocks: Any) -> Values:
+    """Values of the metrics on blocks of resamples, one after the other."""
     found: dict[Key, list[Floats]] = {}
     for weights in blocks:
         for statistic in statistics:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from ._ap import TieBreak
 from ._beside import Beside, variant_table
@@ -22,6 +22,7 @@ def evaluate_variants(
     variants: Mapping[str, Detections | Callable[[], Detections]],
     *,
     baseline: str | None = None,
+    controls: Collection[str] = (),
     metrics: Sequence[str] = ("AP", "AP50", "f1", "matched_giou", "matched_f1"),
     per_class: bool = False,
     n_replicates: int = 0,
@@ -43,6 +44,9 @@ def evaluate_variants(
         By name. A function is called when its turn comes, so that not all detections need to be in memory.
     baseline : str, optional
         Which one the others are compared with; the first, if left out.
+    controls : collection of str
+        Variants that the others are held against, such as random ones: they have no corrected p-value, and do not
+        count for those of the others.
     metrics, per_class, iou_threshold, score_threshold, tie_break
         As in `bootstrap`.
     n_replicates : int
@@ -51,7 +55,9 @@ def evaluate_variants(
         As in `bootstrap`: all variants see the same resamples.
     correction : {"holm", "bh", "none"}
         How p-values are corrected for the number of variants (and categories), see `adjust_p_values`. The
-        family is all tests of one metric: over all categories together, and per category apart from these.
+        family is all tests of one metric: over all categories together, and per category apart from these;
+        without the controls. A corrected p-value cannot fall below the number of tests divided by that of the
+        resamples: a hundred variants need more than 2,000.
 
     Returns
     -------
@@ -61,7 +67,7 @@ def evaluate_variants(
     Raises
     ------
     SettingError
-        If a setting is unknown or out of range, or the baseline is not among the variants.
+        If a setting is unknown or out of range, or the baseline or a control is not among the variants.
     DetectionError
         If a detection has an image or category that `truth` does not have.
 
@@ -87,6 +93,9 @@ def evaluate_variants(
     if name is None or name not in variants:
         raise SettingError(f"`baseline` must be one of {', '.join(variants) or 'no variants'}, got {name!r}.")
 
+    if unknown := [one for one in controls if one not in variants or one == name]:
+        raise SettingError(f"`controls` must be variants other than the baseline, got {', '.join(unknown)}.")
+
     def found(variant: str) -> Detections:
         given = variants[variant]
         return given if isinstance(given, Detections) else given()
@@ -97,4 +106,4 @@ def evaluate_variants(
         variant: beside.of_baseline() if variant == name else beside.of(found(variant))
         for variant in variants
     }
-    return variant_table(truth, measured, name, settings, how, correction)
+    return variant_table(truth, measured, name, settings, how, correction, controls)

@@ -46,8 +46,8 @@ class StudyJob:
     limit : int, optional
         Only the first images.
     batch_size : int
-    n_replicates : int
-        Resamples of the images for intervals; 0 leaves them out.
+    n_replicates : int, optional
+        Resamples of the images for intervals and p-values, as in `dissect_eval.study.Settings`; 0 leaves them out.
     facts : mapping
         What else must stay the same if the study goes on.
     common_classes, class_map
@@ -67,7 +67,7 @@ class StudyJob:
     detector: Detector | DetectorSpec | None = None
     limit: int | None = None
     batch_size: int = 1
-    n_replicates: int = 1000
+    n_replicates: int | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
     common_classes: bool = False
     class_map: Mapping[str, str | None] | None = None
@@ -114,7 +114,7 @@ class StudyJob:
             say("the numbers of what is finished are written" if kept else "nothing is measured")
         return Ended(study.path, is_finished=False)
 
-    def _measured(self, study: Study, n_replicates: int, is_stopped: Callable[[], bool]) -> bool:
+    def _measured(self, study: Study, n_replicates: int | None, is_stopped: Callable[[], bool]) -> bool:
         """Measure a study and write its tables, unless somebody stops it."""
         settings = Settings(n_replicates=n_replicates)
         try:

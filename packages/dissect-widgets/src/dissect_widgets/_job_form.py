@@ -11,6 +11,7 @@ from traitlets import HasTraits, Int, Tuple, Unicode, observe
 
 from dissect_core.spec import StudySpec
 from dissect_core.study import PassDone, StopRequest
+from dissect_eval.study import REPLICATES
 
 from ._controls import Looks, close_all
 from ._detector_model import DetectorModel
@@ -62,7 +63,7 @@ class JobModel(HasTraits):
     out = Unicode()
     limit = Int(0)
     batch_size = Int(1)
-    n_replicates = Int(1000)
+    n_replicates = Int(REPLICATES)
     problems = Tuple()
 
     def __init__(self, detector: DetectorModel, **fields: Any) -> None:
@@ -88,7 +89,8 @@ class JobModel(HasTraits):
             self.detector.detector,
             limit=self.limit or None,
             batch_size=self.batch_size,
-            n_replicates=self.n_replicates,
+            # Of its own number p-values may take more: as many as their correction needs.
+            n_replicates=None if self.n_replicates == REPLICATES else self.n_replicates,
         )
         return job(spec, watch, stop, say)
 

@@ -18,7 +18,7 @@ from ._measure import StudyResults, measure
 from ._named import FigureData, NamedFigure, title_of, with_no_ops
 from ._pictures import read_pixels, side_by_side
 from ._queries import QueryBoxes, QueryChanges, query_boxes, query_changes
-from ._settings import DEFAULT_METRIC, METRICS, Settings
+from ._settings import DEFAULT_METRIC, METRICS, REPLICATES, Settings
 from ._spread import Spread, here, in_processes
 from ._stored import StoredFound, StoredImage, StoredStudy
 from ._tables import StudyTables, class_table, error_rows, summary_rows
@@ -26,6 +26,7 @@ from ._tables import StudyTables, class_table, error_rows, summary_rows
 __all__ = [
     "DEFAULT_METRIC",
     "METRICS",
+    "REPLICATES",
     "TRUTH",
     "Comparison",
     "Example",

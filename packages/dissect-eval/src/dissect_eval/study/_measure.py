@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial as bound
 from typing import Any
 
@@ -19,8 +19,10 @@ from .._variant_table import VariantTable
 from ..errors import StudyDataError
 from ._box_notes import box_notes
 from ._found import StudyDetections
+from ._interactions import Interactions, singles_of_pairs
 from ._one_variant import OneVariant, VariantMeasure
 from ._settings import Settings
+from ._significance import class_notes, significance_notes
 from ._spread import Spread, here
 from ._stored import MakeBar, StoredStudy, no_bar
 
@@ -56,6 +58,11 @@ class StudyResults:
         Batches of images that are finished, and all; all numbers are of the images of those that are.
     unscored : str
         What is left out of the baseline's detections and of the truth as no class of both; empty if nothing is.
+    interactions : list of dict
+        A row for each pair of units (`select: {by: pairs}`): of each metric, as `{metric}_loss`, what both together
+        cost, as `{metric}_loss_first` and `{metric}_loss_second` what each costs alone, and as `{metric}_beyond` what
+        both cost beyond the sum of these, with its paired interval in `{metric}_beyond_low` and
+        `{metric}_beyond_high`.
     """
 
     study: StoredStudy
@@ -69,6 +76,7 @@ class StudyResults:
     n_bad_images: int
     batches: tuple[int, int]
     unscored: str = ""
+    interactions: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def name(self) -> str:
@@ -77,14 +85,29 @@ class StudyResults:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What was assumed of the truth, and boxes that are none or have no area: not to be passed over in silence."""
+        """What was assumed of the truth, boxes that are none or have no area, and p-values that can show nothing.
+
+        None of it is to be passed over in silence.
+        """
+        found = significance_notes(self.settings, self.n_tests, self.truth.n_images)
         unscored = (self.unscored,) if self.unscored else ()
-        return (*unscored, *self.truth.notes, *box_notes(self.truth, self.variants))
+        return (*unscored, *self.truth.notes, *box_notes(self.truth, self.variants), *found)
 
     @property
     def missing_weights(self) -> str:
         """What the detector says of weights that were missing when the study was begun; empty if it had all."""
         return missing_weights(self.study)
+
+    @property
+    def class_notes(self) -> tuple[str, ...]:
+        """What keeps p-values of single classes from showing anything."""
+        n_tests = self.n_tests * len(self.truth.category_names)
+        return class_notes(self.settings, n_tests, self.truth.n_images)
+
+    @property
+    def n_tests(self) -> int:
+        """Variants that p-values are corrected for: neither the baseline nor controls."""
+        return sum(row["kind"] == "ablation" for row in self.variants)
 
     def repeats(self) -> Iterator[dict[str, Any]]:
         """Rows over variants of the same dose: mean, spread and t interval of each metric, where it is defined."""
@@ -146,16 +169,21 @@ def measure(
         raise StudyDataError(
             f"The study {study.path} is not complete: {done} of {wanted} batches are finished. Run it to its end first."
         )
-    statistics, resampling = settings.statistics, settings.resampling
     adjust_p_values([], settings.correction)
+    _ = settings.statistics, settings.resampling  # wrong ones are told before anything is read
     found = StudyDetections(
         study, truth, common_classes=settings.common_classes, class_map=settings.class_map
     )
     settings = replace(settings, **found.scoring)  # on record, however they came to be
+    kinds = dict(zip(*(study.plan.column(name).to_pylist() for name in ("id", "kind")), strict=True))
+    settings = settings.of_study(list(kinds.values()).count("ablation"), found.truth.n_images)
+    statistics, resampling = settings.statistics, settings.resampling
     given: dict[str, OneVariant] = {}
+    pairs = Interactions(singles_of_pairs(study), study.variants[0], settings)
+    opening = bound(VariantMeasure, found, settings, pairs.kept)
     with bar(len(study.variants), "variant", "metrics") as shown:
-        for variant, one in spread(bound(VariantMeasure, found, settings), study.variants):
-            given[variant] = one
+        for variant, one in spread(opening, pairs.in_order(study.variants)):
+            given[variant] = one._replace(metrics=pairs.add(variant, one.metrics))
             shown.update(1)
     measured = {variant: given[variant] for variant in study.variants}
     table = variant_table(
@@ -165,6 +193,7 @@ def measure(
         statistics,
         resampling,
         settings.correction,
+        {one for one, kind in kinds.items() if kind == "control"},
     )
     rows = variant_rows(study)
     for row in rows:
@@ -183,6 +212,7 @@ def measure(
         found.n_bad_images,
         (done, wanted),
         found.match.note(found.flat(study.variants[0]).n_unscored),
+        pairs.rows(),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import NamedTuple
 
 import numpy as np
@@ -68,10 +69,12 @@ class VariantMeasure:
     ----------
     found : StudyDetections
     settings : Settings
+    kept : collection of str
+        Variants whose numbers on each resample are given, too.
     """
 
-    def __init__(self, found: StudyDetections, settings: Settings) -> None:
-        self._found, self._settings = found, settings
+    def __init__(self, found: StudyDetections, settings: Settings, kept: Collection[str] = ()) -> None:
+        self._found, self._settings, self._kept = found, settings, frozenset(kept)
         self._baseline = found.study.variants[0]
         stored = found.study.found(self._baseline)
         self._first = found.of(self._baseline, stored)
@@ -83,6 +86,7 @@ class VariantMeasure:
         truth, settings, is_first = self._found.truth, self._settings, variant == self._baseline
         stored = self._found.study.found(variant)
         boxes, n_dropped = self._first if is_first else self._found.of(variant, stored)
+        keep = variant in self._kept
         level = chance_level(
             truth,
             boxes,
@@ -92,7 +96,7 @@ class VariantMeasure:
             score_threshold=settings.score_threshold,
         )
         return OneVariant(
-            self._beside.of_baseline() if is_first else self._beside.of(boxes),
+            self._beside.of_baseline(keep=keep) if is_first else self._beside.of(boxes, keep=keep),
             error_types(truth, boxes, foreground=settings.iou_threshold),
             {
                 metric: getattr(level, name)

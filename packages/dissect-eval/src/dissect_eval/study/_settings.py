@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from .._intervals import replicates_needed
 from .._resampled import Resampling
 from .._statistics import Settings as Statistics
 
-__all__ = ["DEFAULT_METRIC", "METRICS", "Settings"]
+__all__ = ["ALPHA", "DEFAULT_METRIC", "METRICS", "REPLICATES", "Settings"]
 
 METRICS = (
     "AP",
@@ -30,6 +31,12 @@ METRICS = (
 DEFAULT_METRIC = "AP"
 """What tables, pictures, comparisons and `simplify` are about unless another metric is asked for: COCO's own."""
 
+ALPHA = 0.05
+"""What is found is said to be so at this level."""
+REPLICATES = 1000
+MOST_REPLICATES = 20_000
+"""Drawn at most without being asked: a thousand variants' worth on many images."""
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -39,8 +46,12 @@ class Settings:
     ----------
     metrics : tuple of str
         Of `dissect_eval.METRICS`.
-    n_replicates : int
-        Resamples of the paired bootstrap; 0 leaves intervals and p-values out.
+    n_replicates : int, optional
+        Resamples of the paired bootstrap; 0 leaves intervals and p-values out. Left out, 1,000, and for p-values of
+        `n_for_p`.
+    n_for_p : int, optional
+        Resamples for p-values over all categories that are small. Left out, `n_replicates` if that is given, else as
+        many as it takes for one to be below 0.05 when it is corrected for the number of variants, up to 20,000.
     confidence : float
     score_threshold, iou_threshold : float
         Of F1, precision and recall.
@@ -54,7 +65,7 @@ class Settings:
     """
 
     metrics: tuple[str, ...] = METRICS
-    n_replicates: int = 1000
+    n_replicates: int | None = None
     confidence: float = 0.95
     score_threshold: float = 0.3
     iou_threshold: float = 0.5
@@ -62,6 +73,23 @@ class Settings:
     seed: int = 0
     common_classes: bool = False
     class_map: Mapping[str, str | None] | None = None
+    n_for_p: int | None = None
+
+    def of_study(self, n_tests: int, n_images: int) -> Settings:
+        """Settings with the numbers of resamples that a study of so many tested variants and images needs.
+
+        Examples
+        --------
+        >>> Settings().of_study(35, 5000).n_for_p, Settings().of_study(300, 5000).n_for_p
+        (1000, 6078)
+        >>> Settings(n_replicates=200).of_study(300, 5000).n_for_p
+        200
+        """
+        if self.n_replicates is not None:
+            return replace(self, n_for_p=self.n_replicates if self.n_for_p is None else self.n_for_p)
+        enough = min(replicates_needed(n_tests, n_images, ALPHA), MOST_REPLICATES)
+        n_for_p = max(REPLICATES, int(enough)) if self.n_for_p is None else self.n_for_p
+        return replace(self, n_replicates=REPLICATES, n_for_p=n_for_p)
 
     @property
     def statistics(self) -> Statistics:
@@ -88,4 +116,5 @@ class Settings:
         SettingError
             If a number is out of range.
         """
-        return Resampling(self.n_replicates, self.confidence, seed=self.seed)
+        n_replicates = REPLICATES if self.n_replicates is None else self.n_replicates
+        return Resampling(n_replicates, self.confidence, seed=self.seed, n_for_p=self.n_for_p or 0)

@@ -6,7 +6,7 @@ import io
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 __all__ = ["StudyTables", "class_table", "error_rows", "summary_rows"]
 
 SUMMARY, PER_CLASS, ERRORS, REPEATS = "summary", "per_class", "errors", "repeats"
+INTERACTIONS = "interactions"
+"""Of studies with pairs alone."""
 ABOUT = "summary.json"
 _NEEDED = {
     SUMMARY: ("id", "ablation", "kind", "unit", "intervention", "dose", "removed"),
@@ -124,6 +126,8 @@ class StudyTables:
         See `error_rows`.
     repeats : list of dict
         See `StudyResults.repeats`.
+    interactions : list of dict
+        See `StudyResults.interactions`; none but of a study with pairs.
     """
 
     about: Mapping[str, Any]
@@ -131,6 +135,7 @@ class StudyTables:
     per_class: pa.Table
     errors: list[dict[str, Any]]
     repeats: list[dict[str, Any]]
+    interactions: list[dict[str, Any]] = field(default_factory=list)
 
     @classmethod
     def of(cls, results: StudyResults) -> StudyTables:
@@ -146,10 +151,17 @@ class StudyTables:
             "selections": _selections(results.study.spec),
             "at_chance": results.better_than_chance.text,
             "batches": list(results.batches),
-            "notes": list(results.notes),
+            "notes": [*results.notes, *results.class_notes],
         }
         repeats = list(results.repeats())
-        return cls(about, summary_rows(results), class_table(results), error_rows(results), repeats)
+        return cls(
+            about,
+            summary_rows(results),
+            class_table(results),
+            error_rows(results),
+            repeats,
+            results.interactions,
+        )
 
     @classmethod
     def read(cls, folder: Path) -> StudyTables:
@@ -169,10 +181,13 @@ class StudyTables:
         if not isinstance(about, dict) or not isinstance(about.get("settings"), dict):
             raise StudyDataError(f"{folder / ABOUT} is no summary of a study: it has no `settings`.")
         tables = {name: _read(folder / f"{name}.parquet", columns) for name, columns in _NEEDED.items()}
-        about = {key: value for key, value in about.items() if key not in ("variants", "repeats")}
-        return cls(
-            about, _rows(tables[SUMMARY]), tables[PER_CLASS], _rows(tables[ERRORS]), _rows(tables[REPEATS])
-        )
+        about = {
+            key: value for key, value in about.items() if key not in ("variants", "repeats", INTERACTIONS)
+        }
+        rows = [_rows(tables[name]) for name in (SUMMARY, ERRORS, REPEATS)]
+        pairs = folder / f"{INTERACTIONS}.parquet"
+        found = _rows(_read(pairs, ("variant", "first", "second"))) if pairs.is_file() else []
+        return cls(about, rows[0], tables[PER_CLASS], rows[1], rows[2], found)
 
     @property
     def metrics(self) -> tuple[str, ...]:
@@ -203,12 +218,13 @@ class StudyTables:
             PER_CLASS: self.per_class,
             ERRORS: pa.Table.from_pylist(self.errors),
             REPEATS: pa.Table.from_pylist(self.repeats),
+            **({INTERACTIONS: pa.Table.from_pylist(self.interactions)} if self.interactions else {}),
         }
         tables = {name: _noted(_defined(table), self.missing_weights) for name, table in tables.items()}
+        listed = {"variants": SUMMARY, "repeats": REPEATS, INTERACTIONS: INTERACTIONS}
         about = {
             **self.about,
-            "variants": tables[SUMMARY].to_pylist(),
-            "repeats": tables[REPEATS].to_pylist(),
+            **{key: tables[name].to_pylist() for key, name in listed.items() if name in tables},
         }
         written = {ABOUT: (json.dumps(about, indent=1, ensure_ascii=False) + "\n").encode()}
         for name, table in tables.items():
@@ -291,10 +307,10 @@ def _defined(table: pa.Table) -> pa.Table:
     import pyarrow.compute as pc
 
     pa = _pyarrow()
-    for i, field in enumerate(table.schema):
-        if pa.types.is_floating(field.type):
+    for i, column_field in enumerate(table.schema):
+        if pa.types.is_floating(column_field.type):
             column = table.column(i)
             table = table.set_column(
-                i, field, pc.if_else(pc.is_finite(column), column, pa.scalar(None, field.type))
+                i, column_field, pc.if_else(pc.is_finite(column), column, pa.scalar(None, column_field.type))
             )
     return table

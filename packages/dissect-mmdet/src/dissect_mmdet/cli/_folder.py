@@ -40,13 +40,10 @@ from ._options import (
     FolderArgument,
     ForceOption,
     JobsOption,
+    ReplicatesOption,
     class_map_of,
 )
 from ._results import number
-
-ReplicatesOption = Annotated[
-    int, typer.Option("--replicates", min=0, help="Resamples of the images for intervals; 0: none.")
-]
 
 
 def status(
@@ -106,7 +103,7 @@ def report(
     annotations: Annotated[
         Path | None, typer.Option("--annotations", "-a", help="Another truth than the study's own.")
     ] = None,
-    replicates: ReplicatesOption = 1000,
+    replicates: ReplicatesOption = None,
     jobs: JobsOption = 1,
     score_threshold: Annotated[
         float,

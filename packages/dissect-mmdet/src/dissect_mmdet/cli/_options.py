@@ -97,6 +97,16 @@ JobsOption = Annotated[
         "--jobs", "-j", min=1, help="Processes that measure variants side by side: for minutes of work."
     ),
 ]
+ReplicatesOption = Annotated[
+    int | None,
+    typer.Option(
+        "--replicates",
+        min=0,
+        help="Resamples of the images for intervals and p-values; 0: none (default: 1000, and for p-values as many as "
+        "their correction for the number of variants needs, up to 20000).",
+        show_default=False,
+    ),
+]
 ForceOption = Annotated[bool, typer.Option("--force", help="Overwrite files that exist.")]
 
 

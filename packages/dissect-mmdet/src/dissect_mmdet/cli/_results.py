@@ -16,7 +16,6 @@ SHOWN = (DEFAULT_METRIC, "AP50", "f1", "matched_giou")
 TITLES = {"f1": "F1", "matched_giou": "GIoU"}
 ROWS_AT_MOST = 40
 WORST = 5
-ALPHA = 0.05
 
 
 def print_summary(console: Console, results: StudyResults) -> None:
@@ -66,7 +65,8 @@ def print_summary(console: Console, results: StudyResults) -> None:
     # Wider than the screen rather than with names broken.
     Console(highlight=False, width=max(console.width, max(map(len, names), default=0) + 70)).print(table)
     if not at_chance:  # nothing can be lost from nothing
-        _print_worst(console, rows, metrics[0], _least_p(results) < ALPHA)
+        _print_worst(console, rows, metrics[0])
+        _print_pairs(console, results, metrics[0])
     if len(groups) > ROWS_AT_MOST:
         console.print(f"… and {len(groups) - ROWS_AT_MOST} more lines in repeats.csv")
     for text in _remarks(results, rows):
@@ -81,7 +81,7 @@ def _name(row: dict[str, Any], rows: list[dict[str, Any]]) -> str:
     )
 
 
-def _print_worst(console: Console, rows: list[dict[str, Any]], metric: str, significant_at_all: bool) -> None:
+def _print_worst(console: Console, rows: list[dict[str, Any]], metric: str) -> None:
     """The single variants that lose most, with their intervals."""
     known = [
         row
@@ -93,8 +93,26 @@ def _print_worst(console: Console, rows: list[dict[str, Any]], metric: str, sign
         console.print(f"largest losses of {TITLES.get(metric, metric)}:")
         for row in worst:
             p = row[f"{metric}_p"]
-            text = f", p {p:.2g}" if math.isfinite(p) and significant_at_all else ""
+            text = f", p {p:.2g}" if math.isfinite(p) else ""
             console.print(f"  {_loss([row], metric)}{text}  {row['id']}", markup=False)
+
+
+def _print_pairs(console: Console, results: StudyResults, metric: str) -> None:
+    """The pairs that cost most beyond the sum of what each unit costs alone."""
+    known = [row for row in results.interactions if math.isfinite(row[f"{metric}_beyond"])]
+    most = sorted(known, key=lambda row: -row[f"{metric}_beyond"])[:WORST]
+    if not most:
+        return
+    console.print(
+        f"{len(known):,} pairs; those that lose most {TITLES.get(metric, metric)} beyond the sum of both single losses "
+        "(the interval is that of each for itself):"
+    )
+    for row in most:
+        low, high = row[f"{metric}_beyond_low"], row[f"{metric}_beyond_high"]
+        text = f" [{low:+.3f}, {high:+.3f}]" if math.isfinite(low) else ""
+        alone = f"{row[f'{metric}_loss_first']:.3f} and {row[f'{metric}_loss_second']:.3f} alone"
+        both = f"{row[f'{metric}_loss']:.3f} together, {alone}"
+        console.print(f"  {row[f'{metric}_beyond']:+.3f}{text}  {row['variant']}: {both}", markup=False)
 
 
 def _groups(rows: list[dict[str, Any]]) -> dict[tuple[Any, ...], list[dict[str, Any]]]:
@@ -136,20 +154,8 @@ def _remarks(results: StudyResults, rows: list[dict[str, Any]]) -> list[str]:
         remarks.append(
             f"note: images that could not be read and count nowhere: {results.n_bad_images}; see log.jsonl"
         )
-    if results.settings.n_replicates and _least_p(results) >= ALPHA:
-        needed = math.ceil((len(rows) - 1) / ALPHA)
-        remarks.append(
-            f"note: corrected for {len(rows) - 1:,} variants, no p-value can fall below {_least_p(results):.2g} with "
-            f"{results.settings.n_replicates:,} resamples; --replicates {needed} would do"
-        )
     remarks += [f"note: {text}" for text in results.notes]
     return remarks
-
-
-def _least_p(results: StudyResults) -> float:
-    """Least p-value that a corrected test can have: one of B resamples has 1 / (B + 1)."""
-    n_tests = len(results.variants) - 1 if results.settings.correction == "holm" else 1
-    return min(1.0, n_tests / (results.settings.n_replicates + 1))
 
 
 def number(value: float | None, *, signed: bool = False) -> str:

@@ -40,6 +40,7 @@ from ._options import (
     ClassMapOption,
     CommonClassesOption,
     ConfigOption,
+    ReplicatesOption,
     TrustOption,
     WeightsPrefixOption,
     class_map_of,
@@ -108,9 +109,7 @@ def run_(
             metavar="fail|skip",
         ),
     ] = "fail",
-    replicates: Annotated[
-        int, typer.Option("--replicates", min=0, help="Resamples of the images for intervals; 0: none.")
-    ] = 1000,
+    replicates: ReplicatesOption = None,
     engine: EngineOption = None,
     address: AddressOption = None,
     workers: WorkersOption = None,

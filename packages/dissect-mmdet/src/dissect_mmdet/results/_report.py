@@ -31,6 +31,7 @@ from ._head import head_of
 REPORT = "report.html"
 FORMATS = ("png", "svg", "pdf")
 """Of pictures that are written beside the report."""
+PAIRS_AT_MOST = 100
 SHOWN = ("AP", "AP50", "AP75", "f1", "recall", "matched_giou", "matched_f1")
 
 
@@ -95,6 +96,8 @@ def write_report(
         rows=rows,
         chosen=metric,
         has_output_change=any(_is_number(row["output_change"]) for row in rows[1:]),
+        pairs=_pairs(results, metric),
+        beyond=_beyond,
         spec=spec_to_yaml(results.study.spec),
         # Without what differs from run to run, such as when it was begun.
         environment=json.dumps(results.study.environment.get("frozen", {}), indent=2, ensure_ascii=False),
@@ -173,6 +176,19 @@ def _is_number(value: float | None) -> bool:
 
 def _number(value: float | None) -> str:
     return "–" if value is None or not math.isfinite(value) else f"{value:.3f}"
+
+
+def _pairs(results: StudyResults, metric: str) -> list[dict[str, Any]]:
+    """Pairs that cost most beyond the sum of their singles, or most less than it, the largest number first."""
+    known = [row for row in results.interactions if math.isfinite(row[f"{metric}_beyond"])]
+    farthest = sorted(known, key=lambda row: -abs(row[f"{metric}_beyond"]))[:PAIRS_AT_MOST]
+    return sorted(farthest, key=lambda row: -row[f"{metric}_beyond"])
+
+
+def _beyond(row: Mapping[str, Any], metric: str) -> str:
+    low, high = row[f"{metric}_beyond_low"], row[f"{metric}_beyond_high"]
+    text = f"{row[f'{metric}_beyond']:+.3f}"
+    return text if not math.isfinite(low) else f"{text} [{low:+.3f}, {high:+.3f}]"
 
 
 def _signed(row: Mapping[str, Any], metric: str) -> str:

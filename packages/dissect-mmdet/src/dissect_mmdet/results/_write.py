@@ -21,7 +21,8 @@ def write_results(results: StudyResults, folder: Path | None = None) -> list[Pat
     Returns
     -------
     list of Path
-        `summary`, `per_class`, `errors` and `repeats` as CSV and Parquet, and `summary.json` with the settings.
+        `summary`, `per_class`, `errors`, `repeats` and, of a study with pairs, `interactions` as CSV and Parquet, and
+        `summary.json` with the settings.
     """
     folder = folder or results.study.path
     written = []
