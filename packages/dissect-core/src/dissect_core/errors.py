@@ -118,5 +118,9 @@ class ClusterError(StudyError):
     """A cluster cannot be reached, has no room for a worker, or none of its workers can do the work."""
 
 
+class RandomDetectorError(StudyError):
+    """A detector gives other detections for the same images each time."""
+
+
 class ReplayError(DissectError, RuntimeError):
     """A replayed pass gave other results than a full one."""

@@ -8,7 +8,7 @@ from .pool import Place, Pool
 from .reference import reference_images
 from .scores import scores_needed, weight_norms
 from .table import PlanRow, plan_table
-from .variant import Chosen, Drawn, Variant, Whole
+from .variant import Chosen, Drawn, Variant, Whole, baseline_again
 
 __all__ = [
     "Chosen",
@@ -21,6 +21,7 @@ __all__ = [
     "Variant",
     "Whole",
     "apply",
+    "baseline_again",
     "n_variants",
     "plan",
     "plan_table",

@@ -1,7 +1,7 @@
 """Variants: one concrete, seeded ablation each, worked out only when it is asked for."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -54,8 +54,8 @@ class Variant:
         Readable and stable: the same for the same spec on every machine, whatever else the plan holds.
     ablation : str
         Name of the ablation it belongs to.
-    kind : {"baseline", "ablation", "control"}
-        A control is a random set matched to the variant `control_of`.
+    kind : {"baseline", "ablation", "control", "again"}
+        A control is a random set matched to the variant `control_of`; `again` is the baseline once more.
     pool : Pool
         The units there are.
     draw : Chosen, Drawn or Whole
@@ -83,7 +83,7 @@ class Variant:
     draw: Draw
     n_units: int
     n_parameters: int
-    kind: Literal["baseline", "ablation", "control"] = "ablation"
+    kind: Literal["baseline", "ablation", "control", "again"] = "ablation"
     intervention: Intervention | ActivationIntervention = field(default_factory=Zero)
     repeat: int = 0
     seed: int = 0
@@ -172,6 +172,13 @@ class Variant:
 def baseline(seed: int) -> Variant:
     """The whole model."""
     return Variant("baseline", "baseline", Pool("component", ()), Chosen(()), 0, 0, "baseline", seed=seed)
+
+
+def baseline_again(seed: int, times: int) -> list[Variant]:
+    """The whole model some more times: of one that is not deterministic, how much its numbers vary by themselves."""
+    return [
+        replace(baseline(seed), id=f"baseline/again/{i + 1}", kind="again", repeat=i) for i in range(times)
+    ]
 
 
 def intervention_label(intervention: Intervention | ActivationIntervention, space: str = " ") -> str:

@@ -22,6 +22,7 @@ from ._describe import weights_sha256
 from ._facts import differences, listed, versions
 from ._folder import StudyFolder
 from ._holder import say_who
+from ._net import RandomDetectorWarning
 from ._progress import Bar, MakeBar, PassDone, no_bar, tqdm_bar
 from ._rows import Row, Status
 from ._run import run
@@ -35,6 +36,7 @@ __all__ = [
     "ImageRef",
     "MakeBar",
     "PassDone",
+    "RandomDetectorWarning",
     "Row",
     "Status",
     "StopRequest",

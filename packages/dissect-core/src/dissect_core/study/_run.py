@@ -44,6 +44,7 @@ def run(
     on_bad_image: OnBadImage = "fail",
     common_classes: bool = False,
     class_map: Mapping[str, str | None] | None = None,
+    allow_random: bool | None = None,
     ahead: int = 2,
     bar: MakeBar = tqdm_bar,
     watch: Callable[[PassDone], object] | None = None,
@@ -85,7 +86,9 @@ def run(
     replay : bool
         Run variants of a torch model by prefix replay, which is exact.
     verify : float
-        Share of the pairs of variant and batch that are run in full too, to compare, in [0, 1].
+        Share of the pairs of variant and batch that are run in full too, to compare, in [0, 1]. Beside these, on the
+        first batch of each process, the baseline is run twice and up to eight variants in full, above all those that
+        detect what the baseline does.
     max_bytes : int, optional
         Bound of the memory for prefix replay's records.
     precision : {"full", "bf16", "fp16"}
@@ -98,6 +101,11 @@ def run(
     class_map : mapping of str to (str or None), optional
         For names of the detector the truth's, or None to leave a class out: on record, too, and what scores by
         gradients and optimal constants go by. `dissect_eval.match_classes` says more of both.
+    allow_random : bool, optional
+        Whether to take a detector that gives something else each time for the same images: False refuses it, True
+        takes it. It is run in full then, and the baseline nine times: what these differ among themselves is the
+        floor of every claim. Left out, it is taken with a `RandomDetectorWarning`. A study that goes on keeps to what
+        it was begun with.
     ahead : int
         Batches read ahead of the detector, 0 or more.
     bar : callable
@@ -125,8 +133,10 @@ def run(
         If another run is at work there.
     ShardsFailedError
         If workers of a cluster have given up a shard; all others are finished then.
+    RandomDetectorError
+        If the detector gives something else for the same images the second time, and that is refused.
     ReplayError
-        If a verified pass differs.
+        If a verified pass differs; the first module that does is named.
     BadImageError
         If an image is bad, and none is to be skipped.
     DissectError
@@ -145,6 +155,7 @@ def run(
         on_bad_image=on_bad_image,
         common_classes=common_classes,
         class_map=class_map,
+        allow_random=allow_random,
         ahead=ahead,
     )
     task.check()

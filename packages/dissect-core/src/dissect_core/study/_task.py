@@ -17,9 +17,11 @@ from ._facts import versions
 from ._folder import StudyFolder
 from ._inputs import ReferenceActivations, planned
 from ._loading import Files, OnBadImage
+from ._net import is_again, repeats_of_baseline
 from ._passes import Passes, PlainPasses, ReplayedPasses
 from ._precision import Precision, in_precision
 from ._progress import MakeBar
+from ._study import Study
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ class Task:
     common_classes: bool = False
     class_map: Mapping[str, str | None] | None = None
     sizes: Sequence[tuple[float, float]] | None = None
+    allow_random: bool | None = None
 
     def check(self) -> None:
         """Refuse what no study can be run with.
@@ -112,7 +115,22 @@ class Task:
 
     def planned(self, detector: Detector, truth: Any, bar: MakeBar) -> Plan:
         """Every variant of its study; see there."""
-        return planned(self.spec, detector, self.files, truth, bar, self.class_map)
+        found = planned(self.spec, detector, self.files, truth, bar, self.class_map)
+        begun = self._begun()
+        # A study keeps to what was found out when it was begun.
+        allow_random = self.allow_random if begun is None else any(map(is_again, begun))
+        if begun is None or allow_random:
+            found[1:1] = repeats_of_baseline(
+                detector, self.files, self.precision, allow_random, self.spec.seed
+            )
+        return found
+
+    def _begun(self) -> tuple[str, ...] | None:
+        """Ids of the variants of the study that is there already; None if there is none that can be read."""
+        try:
+            return Study.open(self.out).variants
+        except StudyError:
+            return None
 
 
 @dataclass(frozen=True)

@@ -122,6 +122,13 @@ def run_(
     common_classes: CommonClassesOption = False,
     class_map: ClassMapOption = None,
     classes: ClassesOption = None,
+    allow_random: Annotated[
+        bool,
+        typer.Option(
+            "--allow-random",
+            help="Take a detector that finds something else each time: all in full, its own noise beside every loss.",
+        ),
+    ] = False,
     allow_missing: AllowMissingOption = False,
     weights_prefix: WeightsPrefixOption = "",
     trust: TrustOption = False,
@@ -175,6 +182,7 @@ def run_(
             on_bad_image=_bad_image(on_bad_image),
             common_classes=common_classes,
             class_map=pairs,
+            allow_random=allow_random,
             bar=begin.bar,
         )
     begin.tell()

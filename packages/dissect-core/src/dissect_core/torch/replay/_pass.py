@@ -4,7 +4,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from ...plan import Variant
 from .._flops import FlopMeter
@@ -16,7 +16,7 @@ from ._players import DivergedError, Player, Recorder
 from ._prove import Prover
 from ._session import Session
 from ._trace import NEVER, Trace, Tracer
-from ._values import n_bytes, same, storage
+from ._values import digest, n_bytes, same, storage
 from ._wrapping import Around
 
 Batch = TypeVar("Batch")
@@ -131,6 +131,32 @@ class BatchPass(Generic[Batch, Output]):
         """The same without replay, to check it."""
         with applied(self.model, variant, reference):
             return self.once(None)
+
+    def first_difference(self, variant: Variant, reference: Reference | None = None) -> str | None:
+        """The first module that gives something else when a variant is replayed than in a full pass; None if none."""
+        given: list[list[tuple[str, Any]]] = []
+        for player in (None, self.player(variant)):
+            with applied(self.model, variant, reference):
+                given.append(self._given(player))
+        # From the end, as replay leaves out calls at the beginning.
+        n = min(map(len, given))
+        pairs = zip(given[0][len(given[0]) - n :], given[1][len(given[1]) - n :], strict=True)
+        return next((path for (path, full), (_, replayed) in pairs if full != replayed), None)
+
+    def _given(self, player: Player | None) -> list[tuple[str, Any]]:
+        """Digests of what the modules that really run give in a pass, in the order in which they end."""
+        found: list[tuple[str, Any]] = []
+
+        def around(path: str, module: nn.Module, forward: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+            def noted(*args: Any, **kwargs: Any) -> Any:
+                result = forward(*args, **kwargs)
+                found.append((path, digest(result)))
+                return result
+
+            return noted(*args, **kwargs) if player is None else player(path, module, noted, args, kwargs)
+
+        self.once(around)
+        return found
 
     def once(self, around: Around | None = None) -> Output:
         """Run the batch once as the model is now, with something around every module's forward."""

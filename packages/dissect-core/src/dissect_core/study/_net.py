@@ -1,0 +1,166 @@
+"""The net under a study: on its first batch the baseline is run twice, and some variants in full beside replay."""
+
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..detectors import Detector, ImageDetections
+from ..errors import RandomDetectorError, ReplayError
+from ..plan import Variant, baseline_again
+from ._loading import Files
+from ._precision import Precision, in_precision
+
+BASELINE_AGAIN = 8
+"""How often the baseline is run again of a detector that gives something else each time."""
+UNCHANGED, OTHERS = 6, 2
+"""Of the first batch, how many variants are run in full that detect what the baseline does, and how many others."""
+
+
+class Net:
+    """Chooses variants of a first batch to run in full: those above all that seem to change nothing.
+
+    Where replay misses that something is used, the variant is the baseline: it looks robust, and is not.
+
+    Parameters
+    ----------
+    baseline : sequence of ImageDetections
+        What the whole detector finds.
+    n_variants : int
+    """
+
+    def __init__(self, baseline: Sequence[ImageDetections], n_variants: int) -> None:
+        self._baseline = baseline
+        self._unchanged = UNCHANGED
+        self._others = {(i + 1) * n_variants // (OTHERS + 1) for i in range(OTHERS)}
+        self._number = -1
+
+    def wants(self, variant: Variant, found: Sequence[ImageDetections]) -> bool:
+        """Whether a variant is to be run in full too, told of each in the order in which they are run."""
+        self._number += 1
+        if self._number in self._others:
+            return True
+        if not variant.n_units or not self._unchanged or first_difference(found, self._baseline):
+            return False
+        self._unchanged -= 1
+        return True
+
+
+class RandomDetectorWarning(UserWarning):
+    """A detector gives other detections for the same images each time, and is measured with its own noise."""
+
+
+def is_again(variant: str) -> bool:
+    """Whether an id is that of the baseline once more."""
+    return variant.startswith("baseline/again/")
+
+
+def measures_noise(variants: Sequence[Variant]) -> bool:
+    """Whether the baseline is run again and again, as the detector gives something else each time."""
+    return any(variant.kind == "again" for variant in variants)
+
+
+def repeats_of_baseline(
+    detector: Detector, files: Files, precision: Precision, allow_random: bool | None, seed: int
+) -> list[Variant]:
+    """The baseline again, for a detector that is not deterministic; nothing for one that is.
+
+    Parameters
+    ----------
+    detector : Detector
+    files : Files
+        Of the study; the first that can be read is tried.
+    precision : {"full", "bf16", "fp16"}
+    allow_random : bool or None
+        True: not tried out, taken to be random. False: a random one is refused. None: it is allowed with a warning.
+    seed : int
+        Of the study.
+
+    Raises
+    ------
+    RandomDetectorError
+    """
+    if not allow_random:
+        difference = _difference_of_two(detector, files, precision)
+        if difference is None:
+            return []
+        if allow_random is not None:
+            raise RandomDetectorError(_is_random(difference))
+        warnings.warn(
+            f"{_is_random(difference)} It is measured so now; `allow_random=False` refuses it.",
+            RandomDetectorWarning,
+            stacklevel=4,
+        )
+    return baseline_again(seed, BASELINE_AGAIN)
+
+
+def _difference_of_two(detector: Detector, files: Files, precision: Precision) -> str | None:
+    for image in range(len(files.paths)):
+        if (batch := files.load(detector, [image]).batch) is not None:
+            with in_precision(detector, precision):
+                return first_difference(detector.predict_batch(batch), detector.predict_batch(batch))
+    return None
+
+
+def require_steady(baseline: Sequence[ImageDetections], again: Sequence[ImageDetections]) -> None:
+    """Refuse a detector that gives something else for the same images the second time.
+
+    Raises
+    ------
+    RandomDetectorError
+    """
+    if difference := first_difference(baseline, again):
+        raise RandomDetectorError(_is_random(difference))
+
+
+def _is_random(difference: str) -> str:
+    return (
+        f"The detector must give the same detections for the same images each time, but of two passes with nothing "
+        f"removed {difference}: losses would be chance. Switch off what draws numbers at inference (dropout that "
+        "ignores evaluation mode, random proposals, kernels for which torch.use_deterministic_algorithms(True) "
+        "complains), or measure it with its own noise beside every loss: `allow_random=True`, --allow-random."
+    )
+
+
+def require_same(
+    variant: Variant,
+    found: Sequence[ImageDetections],
+    full: Sequence[ImageDetections],
+    where: Callable[[], str | None],
+) -> None:
+    """Refuse a replayed variant that gives something else than a full pass.
+
+    Parameters
+    ----------
+    variant : Variant
+    found, full : sequence of ImageDetections
+        Replayed, and by a full pass.
+    where : callable
+        Gives the first module that differs, None if none is found.
+
+    Raises
+    ------
+    ReplayError
+    """
+    if difference := first_difference(found, full):
+        module = where()
+        first = f"The first module to give something else is {module!r}. " if module else ""
+        raise ReplayError(
+            f"Replay of {variant.id!r} must give what a full pass gives, but {difference}. {first}Run without replay "
+            "(`replay=False`, --no-replay), and report the model: something in its forward goes unseen."
+        )
+
+
+def first_difference(found: Sequence[ImageDetections], others: Sequence[ImageDetections]) -> str | None:
+    """Say what differs first between the detections of two passes over a batch; None if nothing does."""
+    for image, (one, other) in enumerate(zip(found, others, strict=True)):
+        for name, a in one.arrays.items():
+            b: NDArray[Any] = other.arrays.get(name, a[:0])
+            if a.shape != b.shape:
+                return f"{len(a)} and {len(b)} {name} are found in image {image} of the batch"
+            if not np.array_equal(a, b, equal_nan=a.dtype.kind == "f"):
+                far = float(np.nanmax(np.abs(a - b)))
+                return f"the {name} of image {image} of the batch differ (by up to {far:.3g})"
+    return None
