@@ -138,10 +138,18 @@ class BatchPass(Generic[Batch, Output]):
         for player in (None, self.player(variant)):
             with applied(self.model, variant, reference):
                 given.append(self._given(player))
-        # From the end, as replay leaves out calls at the beginning.
+        full, replayed = given
+        # Before its first use, a full pass of the variant should be the baseline's.
+        ended = sorted((call for call in self.trace.calls if call.digest), key=lambda call: call.leave)
+        for (path, found), call in zip(full, ended, strict=False):
+            if path != call.path or call.leave > self.moment(variant):
+                break
+            if found != call.digest:
+                return path
+        # What runs in both, from the end on, as replay leaves out calls at the beginning.
         n = min(map(len, given))
-        pairs = zip(given[0][len(given[0]) - n :], given[1][len(given[1]) - n :], strict=True)
-        return next((path for (path, full), (_, replayed) in pairs if full != replayed), None)
+        pairs = zip(full[len(full) - n :], replayed[len(replayed) - n :], strict=True)
+        return next((path for (path, one), (_, other) in pairs if one != other), None)
 
     def _given(self, player: Player | None) -> list[tuple[str, Any]]:
         """Digests of what the modules that really run give in a pass, in the order in which they end."""
