@@ -88,11 +88,10 @@ def changes_of_format_1(
     now = {**_recorded(before, {**now, **detector}), "spec": now["spec"]}
     spec = check_spec(before["spec"])  # with what specs have got since
     before["spec"] = spec.identity if isinstance(spec, StudySpec) else before["spec"]
-    told = changes(
-        *({name: fact for name, fact in facts.items() if name not in _BY_CONTENT} for facts in (before, now)),
-        behind,
-        behind_now,
+    before, now = (
+        {name: f for name, f in facts.items() if name not in _BY_CONTENT} for facts in (before, now)
     )
+    told = changes(before, now, behind, behind_now)
     if behind.truth is not None:
         told += of_truths(behind, behind_now)
     has_plan = behind_now.plan is not None
