@@ -71,7 +71,7 @@ def test_what_was_given_up_is_named_by_the_command_and_by_status(
     status, out, _ = call(capsys, "status", tmp_path / "out")
     assert status == 0
     assert "1 of 2 batches (50%); nobody runs it" in out
-    assert "given up: shard 1 (images 2 to 3): ValueError" in out
+    assert "given up: shard 1 (images 2 to 3): BadImageError" in out
     assert "running the study again tries them again" in out
 
 

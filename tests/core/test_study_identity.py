@@ -200,6 +200,10 @@ def test_a_changed_annotation_file_is_refused(
     change(content)
     with pytest.raises(StudyChangedError, match="since it is another one: " + said):
         studies.run_toy(split.paths, folder, truth=GroundTruth.from_coco(content))
+    other = GroundTruth.from_coco(content)
+    refs = [ImageRef(*ref) for ref in zip(other.file_names, other.image_ids.tolist(), strict=True)]
+    with pytest.raises(StudyChangedError, match="since it is another one: " + said):
+        studies.run_toy(split.paths, folder, refs=refs, files={"truth.json": json.dumps(content).encode()})
 
 
 def test_another_truth_of_the_same_is_no_change(folder: Path, split: toy_split.Split) -> None:
