@@ -166,7 +166,7 @@ def test_the_page_and_the_terminal_tell_no_ops(
     page = write_report(idle).read_text()
     assert "3 variants say nothing about robustness" in page
     assert page.count("its detections are those of the baseline on all 12 images") == 4
-    print_summary(Console(width=150), idle)
+    print_summary(Console(width=80), idle)
     out = " ".join(capsys.readouterr().out.split())
     assert (
         "channels (1 of 6 changed nothing): zero" in out or "channels: zero (1 of 6 changed nothing)" in out
@@ -175,6 +175,7 @@ def test_the_page_and_the_terminal_tell_no_ops(
         "3 variants say nothing about robustness, such as channels/channel/each/features:2: its detections"
         in out
     )
+    assert "…" not in out, "numbers are not cut"
     worst = out.split("largest losses")[1].split("note:")[0]
     assert IDLE not in worst
 

@@ -63,7 +63,7 @@ def print_summary(console: Console, results: StudyResults) -> None:
             _loss(members, metrics[0]),
         )
     # Wider than the screen rather than with names broken.
-    Console(highlight=False, width=max(console.width, max(map(len, names), default=0) + 70)).print(table)
+    Console(highlight=False, width=max(console.width, max(map(len, names), default=0) + 90)).print(table)
     if not at_chance:  # nothing can be lost from nothing
         _print_worst(console, rows, metrics[0])
         _print_pairs(console, results, metrics[0])
