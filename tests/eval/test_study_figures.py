@@ -320,3 +320,10 @@ def test_two_runs_give_the_same_bytes(kind: Any, monkeypatch: pytest.MonkeyPatch
     first = [figure_bytes(one.figure, kind, dpi=40) for one in figures(with_controls(), "AP")]
     monkeypatch.setattr(time, "time", lambda: 2e9)
     assert [figure_bytes(one.figure, kind, dpi=40) for one in figures(with_controls(), "AP")] == first
+
+
+def test_many_sets_of_an_ablation_are_named_by_what_they_remove() -> None:
+    pairs = [row(f"two/l/head/pairs/l:0+l:{i}", 0.5, "two", repeat=0) for i in (1, 2)]
+    blocks = [row(f"two/head/pairs/l:{i}+m:0", 0.5, "two", repeat=0) for i in (1, 2)]
+    named = [[each[0] for each in next(class_map(tables(rows), "AP")).data.rows] for rows in (pairs, blocks)]
+    assert named == [["l:0+1", "l:0+2"], ["l:1+m:0", "l:2+m:0"]]

@@ -196,3 +196,7 @@ def test_bad_images(detr: MMDetDetector, tmp_path: Path) -> None:
 def test_a_device_that_is_not_there(device: str) -> None:
     with pytest.raises(DeviceError, match=f"device '{device}' cannot be used here"):
         open_mmdet(checkpoint=demo_files("detr").checkpoint, device=device)
+
+
+def test_it_is_called_by_its_model_and_its_weights(detr: MMDetDetector) -> None:
+    assert detr.title == "DETR of detr.pth"

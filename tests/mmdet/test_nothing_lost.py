@@ -178,6 +178,8 @@ def test_the_page_and_the_terminal_tell_no_ops(
     assert "…" not in out, "numbers are not cut"
     worst = out.split("largest losses")[1].split("note:")[0]
     assert IDLE not in worst
+    n_ablated = sum(row["kind"] == "ablation" and not row["no_op"] for row in summary_rows(idle))
+    assert f"chosen on the same images, with intervals for all {n_ablated} together:" in worst
 
 
 def test_compare_tells_no_ops_and_chance(

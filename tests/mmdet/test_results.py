@@ -370,12 +370,12 @@ def test_the_head_of_a_page_names_what_was_measured(results: Any, study: Study, 
     page = write_report(results, tmp_path).read_text()
     head = dict(re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", page))
     assert head["detector"] == "ToyDetector"
-    assert head["data"].startswith("truth.json sha256 ")
+    assert head["data"].startswith("truth.json (truth sha256 ")
     assert f"{N} images in images/ (" in head["data"]
     assert f"{results.truth.n_boxes} true boxes" in head["data"]
     assert head["classes"] == "red, green, blue"
     assert head["ablation"].startswith("weights: zero, noise")
-    assert "channels: zero; channel of features, selected by each" in page
+    assert "channels: zero; channel of features, selected by each: 6 variants" in page
     assert head["seeds"] == "study 3; bootstrap 0"
     assert head["precision"] == "full, batches of 2"
     assert f"numpy {np.__version__}" in head["versions"]

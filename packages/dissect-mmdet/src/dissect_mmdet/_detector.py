@@ -144,9 +144,8 @@ class MMDetDetector:
     @property
     def title(self) -> str:
         """What it is called in reports: the model's class, and the file that its weights are from."""
-        file = str(getattr(self.fit, "checkpoint", ""))
-        name = file if file.startswith("demo:") else Path(file).name
-        return f"{type(self.model).__name__}{f' of {name}' if name else ''}"
+        file = Path(self.fit.checkpoint).name
+        return f"{type(self.model).__name__}{f' of {file}' if file else ''}"
 
     @property
     def former_facts(self) -> dict[str, Any]:

@@ -7,7 +7,7 @@ pictures the extra ``plot``.
 from ._changes import ImageHits, image_hits, lost_objects
 from ._compare import Comparison, compare
 from ._examples import Example, examples
-from ._figures import dose_curves, figures, worst_variants
+from ._figures import dose_curves, figures, widened, worst_variants
 from ._figures_classes import class_bars, error_bars
 from ._figures_maps import class_map, head_maps
 from ._figures_queries import displacement_map, query_map
@@ -72,6 +72,7 @@ __all__ = [
     "title_of",
     "truth_file",
     "variant_groups",
+    "widened",
     "with_no_ops",
     "worst_variants",
 ]

@@ -280,10 +280,14 @@ def _worst(rows: Sequence[Row], metric: str) -> list[Row]:
 
 def _label(row: Row) -> str:
     """What one of many variants removes: its id without what all of them share."""
-    name = str(row["id"]).removeprefix(f"{row['ablation']}/").removeprefix(f"{row['unit']}/")
-    for selection in ("each/", "only/", "pairs/"):
-        name = name.removeprefix(selection)
-    return name
+    name = str(row["id"])
+    for selection in ("/each/", "/only/", "/pairs/"):
+        if selection in name:
+            units = [unit.rpartition(":") for unit in name.split(selection, 1)[1].split("+")]
+            if len(units) > 1 and len({path for path, _, _ in units}) == 1 and units[0][0]:
+                return f"{units[0][0]}:{'+'.join(number for _, _, number in units)}"
+            return name.split(selection, 1)[1]
+    return name.removeprefix(f"{row['ablation']}/")
 
 
 def _title(ablation: str, intervention: str, keys: Iterable[tuple[str, str]]) -> str:

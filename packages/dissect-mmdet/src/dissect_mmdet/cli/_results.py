@@ -10,6 +10,8 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Column, Table
 
+from dissect_eval.study import widened
+
 from ..results import DEFAULT_METRIC, StudyResults, summary_rows, with_no_ops
 
 SHOWN = (DEFAULT_METRIC, "AP50", "f1", "matched_giou")
@@ -65,7 +67,7 @@ def print_summary(console: Console, results: StudyResults) -> None:
     # Wider than the screen rather than with names broken.
     Console(highlight=False, width=max(console.width, max(map(len, names), default=0) + 90)).print(table)
     if not at_chance:  # nothing can be lost from nothing
-        _print_worst(console, rows, metrics[0])
+        _print_worst(console, rows, metrics[0], results.settings.confidence)
         _print_pairs(console, results, metrics[0])
     if len(groups) > ROWS_AT_MOST:
         console.print(f"… and {len(groups) - ROWS_AT_MOST} more lines in repeats.csv")
@@ -81,8 +83,8 @@ def _name(row: dict[str, Any], rows: list[dict[str, Any]]) -> str:
     )
 
 
-def _print_worst(console: Console, rows: list[dict[str, Any]], metric: str) -> None:
-    """The single variants that lose most, with their intervals."""
+def _print_worst(console: Console, rows: list[dict[str, Any]], metric: str, confidence: float) -> None:
+    """The single variants that lose most, with intervals that hold for all that they were chosen of."""
     known = [
         row
         for row in rows[1:]
@@ -90,11 +92,16 @@ def _print_worst(console: Console, rows: list[dict[str, Any]], metric: str) -> N
     ]
     worst = sorted(known, key=lambda row: row[f"{metric}_difference"])[:WORST]
     if len(known) > WORST:
-        console.print(f"largest losses of {TITLES.get(metric, metric)}:")
+        has_intervals = math.isfinite(worst[0][f"{metric}_low"])
+        together = f", with intervals for all {len(known):,} together" if has_intervals else ""
+        console.print(f"largest losses of {TITLES.get(metric, metric)}, chosen on the same images{together}:")
         for row in worst:
+            change, *ends = (row[f"{metric}_{end}"] for end in ("difference", "low", "high"))
+            low, high = widened(change, ends[0], ends[1], len(known), confidence)
+            wide = {**row, f"{metric}_low": low, f"{metric}_high": high}
             p = row[f"{metric}_p"]
             text = f", p {p:.2g}" if math.isfinite(p) else ""
-            console.print(f"  {_loss([row], metric)}{text}  {row['id']}", markup=False)
+            console.print(f"  {_loss([wide], metric)}{text}  {row['id']}", markup=False)
 
 
 def _print_pairs(console: Console, results: StudyResults, metric: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -35,7 +36,7 @@ def head_of(results: StudyResults) -> list[tuple[str, str]]:
         ("weights", _checksum(detector.get("weights_sha256"))),
         ("data", _data(results, frozen, noted)),
         ("classes", _listed(results.study.class_names)),
-        *(("ablation", text) for text in _ablations(results.study.spec)),
+        *(("ablation", text) for text in _ablations(results)),
         ("seeds", _seeds(results)),
         ("precision", _precision(frozen, detector)),
         ("versions", _versions(frozen, detector)),
@@ -57,19 +58,29 @@ def _data(results: StudyResults, frozen: Mapping[str, Any], noted: Mapping[str, 
     images = [image.file_name for image in results.study.images]
     named = images[0] if len(images) == 1 else f"{images[0]} to {images[-1]}"
     parts = [
-        f"{file} {_checksum(truth)}" if truth else str(file),
+        f"{file}{f' (truth {_checksum(truth)})' if truth else ''}",
         f"{results.truth.n_images:,} images {f'in {folder}/ ' if folder else ''}({named})",
         f"{results.truth.n_boxes:,} true boxes",
     ]
     return "; ".join(parts)
 
 
-def _ablations(spec: Any) -> Iterator[str]:
-    for one in getattr(spec, "ablations", ()):
-        target, kinds = one.target, [_kind(each) for each in one.interventions]
+def _ablations(results: StudyResults) -> Iterator[str]:
+    """What each ablation removes and what takes its place, and how many variants and controls there are of it."""
+    kinds = Counter((row["ablation"], row["kind"]) for row in results.variants)
+    asked = getattr(results.study.spec, "ablations", ())
+    for one in asked:
+        target = one.target
         what = target.components if isinstance(target.components, str) else ", ".join(target.components)
-        control = f", with random controls ({one.control.repeats} each)" if one.control else ""
-        yield f"{one.name}: {_listed(kinds)}; {target.unit} of {what}, selected by {one.select.by}{control}"
+        counts = [f"{kinds[one.name, 'ablation']:,} variants"]
+        counts += [f"{n:,} random controls"] if (n := kinds[one.name, "control"]) else []
+        yield (
+            f"{one.name}: {_listed(_kind(each) for each in one.interventions)}; {target.unit} of {what}, selected by "
+            f"{one.select.by}: {', '.join(counts)}"
+        )
+    for (name, kind), n in kinds.items():  # what a plan adds, such as the single units of pairs
+        if kind == "ablation" and name not in {one.name for one in asked}:
+            yield f"{name}: {n:,} variants"
 
 
 def _kind(intervention: Any) -> str:
