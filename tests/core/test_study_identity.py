@@ -83,7 +83,7 @@ def test_images_may_be_a_part_of_the_truth_in_any_order(
     said: list[str] = []
     study = studies.run_toy([split.paths[4], split.paths[1]], tmp_path / "part", truth=truth, say=said.append)
     assert [ref.image_id for ref in study.images] == [28, 7]
-    assert said[0] == f"2 images of the truth are run; the other {N - 2} count nowhere"
+    assert said[0] == f"2 of the truth's {N} images are run; the others count nowhere"
     assert "no torch model and has no `facts`" in said[1]
     results = measure(study, settings=FAST)
     assert results.truth.image_ids.tolist() == [7, 28]
@@ -108,7 +108,7 @@ def test_names_with_folders_are_told_by_the_ends_of_paths(tmp_path: Path) -> Non
     [
         (
             {"images": ["other.ppm"]},
-            r"images of `truth`, but .*other.ppm is not among its images \(000.ppm, 001",
+            r"images of `truth`, but .*other.ppm is not among its images \(000.ppm, 001.ppm, …; 1 of 1 such",
         ),
         ({"images": ["000.ppm", "000.ppm"]}, "each image once, but 000.ppm is given 2 times"),
         ({"names": ["000.ppm"] * N}, f"000.ppm is {N} of its images"),
@@ -235,7 +235,7 @@ def test_the_kept_truth_is_checked_when_it_is_measured(folder: Path, truth: Grou
     halved(content)
     (folder / "truth.json").write_text(json.dumps(content))
     with pytest.raises(
-        StudyDataError, match=r"truth.json is another truth than .* with \(other values\). Restore it"
+        StudyDataError, match=r"^\S+truth.json is another truth than .* with \(other values\). Restore it"
     ):
         measure(Study.open(folder), settings=FAST)
     assert numbers(Study.open(folder), truth=truth) == before

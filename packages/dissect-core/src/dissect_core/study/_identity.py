@@ -38,9 +38,9 @@ def identified(
     kept = _kept(truth, refs, files)
     if kept is not None:
         facts, files = {**facts, "truth": kept.facts}, {**files, _layout.TRUTH: kept.content}
-        more = 0 if truth is None else len(truth.file_names) - kept.facts["images"]
-        if more:
-            say(f"{kept.facts['images']:,} images of the truth are run; the other {more:,} count nowhere")
+        n, all_of_them = kept.facts["images"], 0 if truth is None else len(truth.file_names)
+        if n < all_of_them:
+            say(f"{n:,} of the truth's {all_of_them:,} images are run; the others count nowhere")
     notes = {"image_folder": _image_folder(paths, refs)}
     if source := getattr(truth, "source", ""):
         notes["annotations"] = str(source)

@@ -145,7 +145,16 @@ def refs_by_truth(paths: Sequence[Path], truth: StudyTruth) -> list[ImageRef]:
     listed: dict[str, list[ImageRef]] = {}
     for name, number in zip(truth.file_names, truth.image_ids, strict=True):
         listed.setdefault(Path(name).as_posix(), []).append(ImageRef(name, int(number)))
-    refs = [_found(path, listed) for path in paths]
+    found = [next((listed[end] for end in _ends(path) if end in listed), []) for path in paths]
+    wrong = [(path, len(its)) for path, its in zip(paths, found, strict=True) if len(its) != 1]
+    if wrong:
+        path, n = wrong[0]
+        raise StudyError(
+            f"`images` must be images of `truth`, but {path} is {f'{n} of its images' if n else 'not among its images'}"
+            f" ({', '.join(list(listed)[:2])}, …; {len(wrong):,} of {len(paths):,} such images). Give the truth of "
+            "these images, or only images that it names."
+        )
+    refs = [ref for its in found for ref in its]
     again = [ref for ref, n in Counter(refs).items() if n > 1]
     if again:
         raise StudyError(
@@ -153,17 +162,6 @@ def refs_by_truth(paths: Sequence[Path], truth: StudyTruth) -> list[ImageRef]:
             f"({len(again)} such images)."
         )
     return refs
-
-
-def _found(path: Path, listed: Mapping[str, Sequence[ImageRef]]) -> ImageRef:
-    found = next((listed[end] for end in _ends(path) if end in listed), ())
-    if len(found) != 1:
-        what = f"{len(found)} of its images" if found else "not among its images"
-        raise StudyError(
-            f"`images` must be images of `truth`, but {path} is {what} ({', '.join(list(listed)[:2])}, …). Give the "
-            "truth of these images, or only images that it names."
-        )
-    return found[0]
 
 
 def _ends(path: Path) -> Iterable[str]:

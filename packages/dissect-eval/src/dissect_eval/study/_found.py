@@ -270,11 +270,11 @@ def kept_truth(study: StoredStudy) -> GroundTruth:
     )  # none in studies of the first format
     try:
         parsed = json.loads(content)
-        _require_recorded(parsed, recorded, path)
     except (ValueError, RecursionError) as error:
         raise StudyDataError(
             f"{path} is damaged: it is no JSON ({error}). Restore it, or pass `truth`."
         ) from error
+    _require_recorded(parsed, recorded, path)
     return GroundTruth.from_coco(parsed)
 
 
