@@ -9,10 +9,12 @@ import pytest
 from commands import call
 from dissect_core.plan import plan
 from dissect_core.spec import load_spec
-from dissect_eval import Detections, GroundTruth, coco_ap
+from dissect_core.study import Study
+from dissect_eval import Detections, GroundTruth, StudyDataError, bootstrap, coco_ap
 from dissect_mmdet import image_paths, open_mmdet
 from dissect_mmdet.cli import main
 from dissect_mmdet.demo import demo_files, write_split
+from dissect_mmdet.results import Settings, StudyDetections, halves, measure
 
 SPEC = """
 name: decoder heads
@@ -30,7 +32,7 @@ ablations:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("simplify")
     (place / "s.yaml").write_text(SPEC)
-    images, annotations = write_split(place / "data", "test", 10)
+    images, annotations = write_split(place / "data", "test", 24)
     words = ["run", place / "s.yaml", "--demo", "detr", "-i", images, "-a", annotations, "-o", place / "out"]
     with pytest.raises(SystemExit) as ended:
         main([*map(str, words), "--batch-size", "5", "--replicates", "0"])
@@ -46,7 +48,9 @@ def test_what_is_left_out_is_measured_on_the_smaller_model(
     status, out, err = call(capsys, *words, "-o", target)
     assert status == 0, err
     told = json.loads(target.read_text())
-    assert told["before"] - told["after"] <= 0.03 + 1e-6
+    assert told["chosen_before"] - told["chosen_after"] <= 0.03 + 1e-6
+    assert (told["n_images"], told["n_chosen_on"]) == (12, 12)
+    assert "chosen on 12 of the study's 24 images, drawn with its seed; measured on the other 12" in out
     assert told["flops_after"] < told["flops_before"]
     n_removed = sum(map(len, told["removed"].values()))
     assert n_removed >= 1
@@ -60,8 +64,11 @@ def test_what_is_left_out_is_measured_on_the_smaller_model(
     of_a_head = 3 * (width * embed + width) + embed * width
     assert told["n_parameters_before"] - told["n_parameters_after"] == n_removed * of_a_head
 
-    # The same heads at zero, on the whole model, with pycocotools.
-    truth = GroundTruth.from_coco(folder / "data/annotations/instances_test.json")
+    # The same heads at zero, on the whole model, on the other half of the images, with pycocotools.
+    every = GroundTruth.from_coco(folder / "data/annotations/instances_test.json")
+    chosen_on, truth = halves(every, 0)
+    assert not set(chosen_on.image_ids.tolist()) & set(truth.image_ids.tolist())
+    assert sorted([*chosen_on.image_ids.tolist(), *truth.image_ids.tolist()]) == every.image_ids.tolist()
     variants = plan(load_spec(folder / "s.yaml"), detector.anatomy)
     chosen = [
         v
@@ -71,12 +78,67 @@ def test_what_is_left_out_is_measured_on_the_smaller_model(
     ]
     chosen = [v for v in chosen if v.kind == "ablation"]
     assert len(chosen) == n_removed
+
+    def detected(on: GroundTruth) -> Detections:
+        found = list(detector.predict(image_paths(folder / "data/test", on.file_names), 5))
+        return Detections.from_arrays(found, on.image_ids.tolist(), sorted(on.category_names))
+
+    whole = detected(truth)
     with ExitStack() as stack:
         for variant in chosen:
             stack.enter_context(detector.ablated(variant))
-        found = list(detector.predict(image_paths(folder / "data/test", truth.file_names), 5))
-    boxes = Detections.from_arrays(found, truth.image_ids.tolist(), sorted(truth.category_names))
-    assert told["after"] == pytest.approx(coco_ap(truth, boxes, backend="pycocotools").AP, abs=1e-6)
+        without = detected(truth)
+        on_chosen = coco_ap(chosen_on, detected(chosen_on), backend="pycocotools").AP
+    assert told["before"] == pytest.approx(coco_ap(truth, whole, backend="pycocotools").AP, abs=1e-6)
+    assert told["after"] == pytest.approx(coco_ap(truth, without, backend="pycocotools").AP, abs=1e-6)
+    assert told["chosen_after"] == pytest.approx(on_chosen, abs=1e-6)
+    (change,) = bootstrap(truth, whole, without, metrics=["AP"])
+    assert (told["low"], told["high"]) == pytest.approx((change.low, change.high), abs=1e-6)
+    line = f"AP changes by {change.estimate:+.3f} [{change.low:+.3f}, {change.high:+.3f}] on the 12 images that are held out"
+    assert line in out
+
+    # The units are ranked by what they cost on the images on which is chosen, and on no other.
+    study = Study.open(folder / "out")
+    half = measure(study, settings=Settings(n_replicates=0), images=chosen_on.image_ids.tolist())
+    losses = {row.variant: row.difference for row in half.table.select(metric="AP", category_id=None)}
+    alone = StudyDetections(study).of(variants[3].id)[0].subset(chosen_on.image_ids.tolist())
+    baseline = StudyDetections(study).of("baseline")[0].subset(chosen_on.image_ids.tolist())
+    expected = coco_ap(chosen_on, alone).AP - coco_ap(chosen_on, baseline).AP
+    assert losses[variants[3].id] == pytest.approx(expected, abs=1e-12)
+    least_missed = sorted(
+        (v for v in variants if v.pool.unit == "head" and v.n_units == 1), key=lambda v: -losses[v.id]
+    )
+    assert {v.id for v in chosen} <= {v.id for v in least_missed[: n_removed + 3]}, "each block keeps a head"
+
+
+def test_too_few_images_are_no_halves(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = folder / "data"
+    words = [
+        "run",
+        folder / "s.yaml",
+        "--demo",
+        "detr",
+        "-i",
+        data / "test",
+        "-o",
+        tmp_path / "few",
+        "--limit",
+        19,
+    ]
+    status, _, err = call(
+        capsys, *words, "-a", data / "annotations/instances_test.json", "--replicates", 0, "--batch-size", 5
+    )
+    assert status == 0, err
+    status, _, err = call(capsys, "simplify", tmp_path / "few", "heads", "--demo", "detr")
+    assert status == 2
+    assert "that takes at least 20 images, the study has 19. Run it on more." in err
+
+
+def test_measuring_on_images_that_were_not_run_is_refused(folder: Path) -> None:
+    with pytest.raises(StudyDataError, match="`images` must be ids of images that were run, got 999999"):
+        measure(Study.open(folder / "out"), images=[999999])
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from functools import cached_property
 from hashlib import sha256
@@ -121,6 +121,8 @@ class StudyDetections:
     common_classes, class_map
         Which classes are scored, see `dissect_eval.match_classes`; as the study was begun, or as it was measured
         before, if left out.
+    images : collection of int, optional
+        Ids of the images that `truth` and `of` are about; all that were run, if left out.
 
     Attributes
     ----------
@@ -146,6 +148,7 @@ class StudyDetections:
         *,
         common_classes: bool = False,
         class_map: Mapping[str, str | None] | None = None,
+        images: Collection[int] | None = None,
     ) -> None:
         self.study = study
         self.scoring = scoring_of(study, common_classes, class_map)
@@ -162,6 +165,12 @@ class StudyDetections:
             raise StudyDataError(
                 f"None of the images of the study {study.path} could be read, or has been run."
             )
+        if images is not None and not set(images) <= set(ran):
+            wrong = sorted(set(images) - set(ran))
+            raise StudyDataError(f"`images` must be ids of images that were run, got {wrong[0]}.")
+        if images is not None:
+            ran = sorted(images)
+        self._chosen = None if images is None else ran
         # Images that were not run, or could not be read, would count as images without a detection.
         ran_truth = whole.subset(ran) if len(ran) < whole.n_images else whole
         self.match = match_classes(ran_truth, study.class_names, **self.scoring)
@@ -194,6 +203,8 @@ class StudyDetections:
         boxes = list(zip(*flat.split(flat.boxes, flat.scores, flat.labels), strict=True))
         ids = self._ids[flat.ran].tolist()
         found = Detections.from_arrays(boxes, ids, self.categories)
+        if self._chosen is not None:
+            found = found.subset(self._chosen)
         return replace(found, n_negative=flat.n_negative), flat.n_dropped
 
     def on_images(self, variant: str) -> dict[int, ImageBoxes]:

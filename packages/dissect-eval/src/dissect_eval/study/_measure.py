@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial as bound
 from typing import Any
@@ -140,6 +140,7 @@ def measure(
     settings: Settings = DEFAULT,
     *,
     partial: bool = False,
+    images: Collection[int] | None = None,
     spread: Spread = here,
     bar: MakeBar = no_bar,
 ) -> StudyResults:
@@ -153,6 +154,8 @@ def measure(
     settings : Settings
     partial : bool, default False
         Whether a study that is not complete is measured too, on the images that all variants have seen.
+    images : collection of int, optional
+        Ids of the images to measure on, all if left out: of a part, or to choose on some and to report on the others.
     spread : callable
         Where variants are measured: `here`, `in_processes(n)`, or by a cluster (`dissect_core.cluster.spread_over`).
         The numbers are the same.
@@ -172,7 +175,7 @@ def measure(
     adjust_p_values([], settings.correction)
     _ = settings.statistics, settings.resampling  # wrong ones are told before anything is read
     found = StudyDetections(
-        study, truth, common_classes=settings.common_classes, class_map=settings.class_map
+        study, truth, common_classes=settings.common_classes, class_map=settings.class_map, images=images
     )
     settings = replace(settings, **found.scoring)  # on record, however they came to be
     kinds = dict(zip(*(study.plan.column(name).to_pylist() for name in ("id", "kind")), strict=True))

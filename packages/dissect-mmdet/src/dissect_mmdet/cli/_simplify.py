@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -21,9 +22,11 @@ from .._writing import check_output, write_text_whole
 from ..errors import DissectMMDetError
 from ..results import (
     DEFAULT_METRIC,
+    Part,
     Settings,
     Slimmed,
     StudyDetections,
+    halves,
     in_processes,
     measure,
     removable,
@@ -74,8 +77,8 @@ def simplify_(
 ) -> None:
     """Remove the least missed heads, neurons or layers of a detector for good, and measure what that saves and costs.
 
-    Units are ranked by what each cost alone in the study; then as many of them go together as cost no more than
-    --max-loss on the study's images.
+    Units are ranked by what each cost alone on one half of the study's images, drawn with its seed; then as many of
+    them go together as cost no more than --max-loss there. What that costs is measured on the other half.
     """
     study = Study.open(folder)
     if out is not None:
@@ -100,8 +103,13 @@ def simplify_(
         raise DissectMMDetError("the study's images are not where they were: give their folder as --images.")
     variants = removable(plan_study(str(folder), study.spec, detector, None, None), ablation)
     found = StudyDetections(study)
-    paths = image_paths(where, found.truth.file_names)
-    results = measure(study, settings=settings, spread=in_processes(jobs), bar=tqdm_bar)
+    choosing, reporting = halves(found.truth, study.spec.seed)
+    parts = [
+        Part(truth, partial(detector.prepare, image_paths(where, truth.file_names), batch_size))
+        for truth in (choosing, reporting)
+    ]
+    ids = choosing.image_ids.tolist()
+    results = measure(study, settings=settings, images=ids, spread=in_processes(jobs), bar=tqdm_bar)
     rows = results.table.select(metric=metric, category_id=None)
     say_loaded(detector)
     console = Console(highlight=False, soft_wrap=True)
@@ -116,25 +124,30 @@ def simplify_(
             f"{still[0]}: what they remove is not used there, which is no robustness",
             markup=False,
         )
+    console.print(
+        f"chosen on {choosing.n_images} of the study's {found.truth.n_images} images, drawn with its seed; measured on "
+        f"the other {reporting.n_images}",
+        markup=False,
+    )
     slimmed = slim(
         detector,
         variants,
         {row.variant: row.difference for row in rows},
-        found.truth,
-        lambda: detector.prepare(paths, batch_size),
+        parts[0],
+        parts[1],
         found.match.categories.tolist(),
         metric=metric,
         max_loss=max_loss,
         say=lambda line: console.print(line, markup=False),
     )
-    _show(console, slimmed, variants)
+    _show(console, slimmed, variants, max_loss)
     if out is not None:
         missing = {} if detector.fit.is_whole else {"missing_weights": detector.fit.record()}
         write_text_whole(out, json.dumps({**_record(slimmed), **missing}, indent=2) + "\n")
         console.print(f"as JSON: {out}", markup=False)
 
 
-def _show(console: Console, slimmed: Slimmed, variants: Sequence[Variant]) -> None:
+def _show(console: Console, slimmed: Slimmed, variants: Sequence[Variant], max_loss: float) -> None:
     table = Table("", *(Column(name, justify="right") for name in ("before", "after", "")), box=SIMPLE_HEAD)
     rows = [
         (
@@ -146,26 +159,57 @@ def _show(console: Console, slimmed: Slimmed, variants: Sequence[Variant]) -> No
         ("parameters", slimmed.n_parameters_before, slimmed.n_parameters_after, ","),
         ("GFLOP a pass", slimmed.flops_before / 1e9, slimmed.flops_after / 1e9, ".3g"),
         ("ms a pass", 1000 * slimmed.seconds_before, 1000 * slimmed.seconds_after, ".1f"),
-        (slimmed.metric, slimmed.before, slimmed.after, ".3f"),
+        (f"{slimmed.metric}, held-out images", slimmed.before, slimmed.after, ".3f"),
     ]
     for name, before, after, form in rows:
         change = (
             f"{after - before:+.3f}"
-            if name == slimmed.metric
+            if name.startswith(slimmed.metric)
             else f"{after / before - 1:+.1%}"
             if before
             else ""
         )
         table.add_row(name, format(before, form), format(after, form), change)
     console.print(table)
+    console.print(_loss(slimmed, max_loss), markup=False)
     for path, units in slimmed.removed.items():
         console.print(
             f"removed from {path}: {variants[0].pool.unit} {', '.join(map(str, units))}", markup=False
         )
 
 
+def _loss(slimmed: Slimmed, max_loss: float) -> str:
+    """What was lost on the images that are held out, beside what was chosen to be lost on the others."""
+    change, chosen = slimmed.after - slimmed.before, slimmed.chosen_after - slimmed.chosen_before
+    text = (
+        f"{slimmed.metric} changes by {change:+.3f} [{slimmed.low:+.3f}, {slimmed.high:+.3f}] on the "
+        f"{slimmed.n_images} images that are held out, and by {chosen:+.3f} on the {slimmed.n_chosen_on} "
+        "on which it was chosen"
+    )
+    if -change > max_loss:
+        return f"{text}: more than --max-loss, {max_loss:g}"
+    return (
+        f"{text}; a loss beyond --max-loss, {max_loss:g}, is not ruled out"
+        if -slimmed.low > max_loss
+        else text
+    )
+
+
 def _record(slimmed: Slimmed) -> dict[str, object]:
-    names = ("before", "after", "n_parameters_before", "n_parameters_after", "flops_before", "flops_after")
+    names = (
+        "before",
+        "after",
+        "low",
+        "high",
+        "chosen_before",
+        "chosen_after",
+        "n_images",
+        "n_chosen_on",
+        "n_parameters_before",
+        "n_parameters_after",
+        "flops_before",
+        "flops_after",
+    )
     return {
         "variant": slimmed.variant.id,
         "removed": {path: list(units) for path, units in slimmed.removed.items()},

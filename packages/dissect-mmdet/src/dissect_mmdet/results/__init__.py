@@ -25,7 +25,7 @@ from dissect_eval.study import (
     with_no_ops,
 )
 
-from ._redundant import Slimmed, removable, slim
+from ._redundant import Part, Slimmed, halves, removable, slim
 from ._report import FORMATS, latex_table, write_report
 from ._write import write_results
 
@@ -37,6 +37,7 @@ __all__ = [
     "Comparison",
     "Example",
     "NamedFigure",
+    "Part",
     "Settings",
     "Slimmed",
     "Spread",
@@ -48,6 +49,7 @@ __all__ = [
     "error_rows",
     "examples",
     "figures",
+    "halves",
     "in_processes",
     "kept_truth",
     "latex_table",
