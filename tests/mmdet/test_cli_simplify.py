@@ -94,8 +94,8 @@ def test_what_is_left_out_is_measured_on_the_smaller_model(
     assert told["chosen_after"] == pytest.approx(on_chosen, abs=1e-6)
     (change,) = bootstrap(truth, whole, without, metrics=["AP"])
     assert (told["low"], told["high"]) == pytest.approx((change.low, change.high), abs=1e-6)
-    line = f"AP changes by {change.estimate:+.3f} [{change.low:+.3f}, {change.high:+.3f}] on the 12 images that are held out"
-    assert line in out
+    interval = f"{change.estimate:+.3f} [{change.low:+.3f}, {change.high:+.3f}]"
+    assert f"AP changes by {interval} on the 12 images that are held out" in out
 
     # The units are ranked by what they cost on the images on which is chosen, and on no other.
     study = Study.open(folder / "out")
