@@ -19,7 +19,7 @@ from dissect_core.spec import load_spec  # noqa: E402
 from dissect_core.study import RandomDetectorWarning, Study  # noqa: E402
 from dissect_core.torch.replay import ReplayWarning  # noqa: E402
 from dissect_core.torch.replay import _prove as proof  # noqa: E402
-from toy_detector import ToyDetector  # noqa: E402
+from toy_detector import ToyDetector, write_scenes  # noqa: E402
 
 ROWS = load_spec(
     {
@@ -127,3 +127,28 @@ def test_a_detector_that_turns_random_later_is_refused(images: list[Path], tmp_p
     with pytest.raises(RandomDetectorError, match="same detections"):
         studies.run_toy(images, tmp_path / "out", Later())
     assert Study.open(tmp_path / "out").progress()[0] == 0
+
+
+def test_its_losses_are_no_claims_within_that_noise(tmp_path: Path) -> None:
+    pytest.importorskip("dissect_eval")
+    from dissect_eval import GroundTruth
+    from dissect_eval.study import Settings, StudyTables, measure
+
+    scenes = write_scenes(tmp_path, 6)
+    truth = GroundTruth.from_arrays(
+        [(scene.boxes, scene.labels) for scene in scenes],
+        range(len(scenes)),
+        dict(enumerate(ToyDetector.class_names)),
+    )
+    images = [scene.path for scene in scenes]
+    study = studies.run_toy(images, tmp_path / "out", RandomToy(), allow_random=True)
+    results = measure(study, truth, Settings(n_replicates=100))
+    floor = results.noise["AP", None]
+    assert floor > 0
+    assert any("not deterministic" in note for note in results.notes)
+    for row in results.table.select(metric="AP", category_id=None):
+        if row.variant in study.variants[9:] and abs(row.difference) <= floor:
+            assert row.p_adjusted == 1
+    summary = StudyTables.of(results).summary
+    assert {row["AP_noise"] for row in summary} == {floor}
+    assert results.n_tests == sum("again" not in name for name in study.variants) - 1

@@ -69,7 +69,7 @@ def choices(
     else:
         for row in rows[1:]:
             change = row[f"{metric}_difference"]
-            if is_number(change) and _is_shown(row, view):
+            if row["kind"] != "again" and is_number(change) and _is_shown(row, view):
                 text = f"{number_text(change, signed=True)}  {row['id']}{still.get(row['id'], '')}"
                 found.append(Choice(text, row["id"], None, change))
     return sorted(found, key=lambda one: one.change)

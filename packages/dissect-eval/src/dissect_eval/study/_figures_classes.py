@@ -70,7 +70,7 @@ def error_bars(tables: StudyTables, metric: str) -> Iterator[NamedFigure]:
         for r in rows[1:]
         if r["kind"] == "ablation" and not r.get("no_op") and math.isfinite(r[f"{metric}_difference"])
     ]
-    ablations = list(dict.fromkeys(row["ablation"] for row in rows[1:]))
+    ablations = list(dict.fromkeys(row["ablation"] for row in ablated))
     shown = {"baseline": errors[rows[0]["id"]]}
     controls: dict[str, _Errors] = {}
     told: list[str] = []

@@ -45,7 +45,7 @@ class Group(NamedTuple):
 
 def groups_of(tables: StudyTables) -> list[Group]:
     """All variants but the baseline in groups, controls right behind those that they are controls of."""
-    rows = tables.summary[1:]
+    rows = [row for row in tables.summary if row["kind"] in ("ablation", "control")]
     several = len({row["intervention"] for row in rows}) > 1
     found: dict[tuple[str, str, float], dict[str, list[Row]]] = {}
     for row in rows:

@@ -13,6 +13,7 @@ import numpy as np
 from .._at_chance import ChanceVerdict, better_than_chance
 from .._beside import variant_table
 from .._intervals import adjust_p_values, summarize_repeats
+from .._statistics import Key
 from .._tide_result import ErrorTypes
 from .._truth import GroundTruth
 from .._variant_table import VariantTable
@@ -20,6 +21,7 @@ from ..errors import StudyDataError
 from ._box_notes import box_notes
 from ._found import StudyDetections
 from ._interactions import Interactions, singles_of_pairs
+from ._noise import above_noise, noise_note, noise_of
 from ._one_variant import OneVariant, VariantMeasure
 from ._settings import Settings
 from ._significance import class_notes, significance_notes
@@ -63,6 +65,9 @@ class StudyResults:
         cost, as `{metric}_loss_first` and `{metric}_loss_second` what each costs alone, and as `{metric}_beyond` what
         both cost beyond the sum of these, with its paired interval in `{metric}_beyond_low` and
         `{metric}_beyond_high`.
+    noise : mapping of (str, int or None) to float
+        Of a detector that is not deterministic, by how much each metric, overall and of each category, differs between
+        passes with nothing removed: the floor of every claim, see `noise_of`. Empty for a deterministic one.
     """
 
     study: StoredStudy
@@ -77,6 +82,7 @@ class StudyResults:
     batches: tuple[int, int]
     unscored: str = ""
     interactions: list[dict[str, Any]] = field(default_factory=list)
+    noise: Mapping[Key, float] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -91,7 +97,8 @@ class StudyResults:
         """
         found = significance_notes(self.settings, self.n_tests, self.truth.n_images)
         unscored = (self.unscored,) if self.unscored else ()
-        return (*unscored, *self.truth.notes, *box_notes(self.truth, self.variants), *found)
+        noise = noise_note(self.noise, self.variants, self.settings.metrics[0])
+        return (*noise, *unscored, *self.truth.notes, *box_notes(self.truth, self.variants), *found)
 
     @property
     def missing_weights(self) -> str:
@@ -196,8 +203,9 @@ def measure(
         statistics,
         resampling,
         settings.correction,
-        {one for one, kind in kinds.items() if kind == "control"},
+        {one for one, kind in kinds.items() if kind in ("control", "again")},
     )
+    noise = noise_of(table, kinds)
     rows = variant_rows(study)
     for row in rows:
         one = measured[row["id"]]
@@ -207,7 +215,7 @@ def measure(
         study,
         found.truth,
         settings,
-        table,
+        above_noise(table, noise),
         rows,
         {variant: one.errors for variant, one in measured.items()},
         {variant: one.chance for variant, one in measured.items()},
@@ -216,6 +224,7 @@ def measure(
         (done, wanted),
         found.match.note(found.flat(study.variants[0]).n_unscored),
         pairs.rows(),
+        noise,
     )
 
 

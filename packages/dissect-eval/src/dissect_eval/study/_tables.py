@@ -67,6 +67,8 @@ def summary_rows(results: StudyResults) -> list[dict[str, Any]]:
             out[f"{metric}_difference"] = row.difference
             out[f"{metric}_low"], out[f"{metric}_high"] = row.low, row.high
             out[f"{metric}_p"] = row.p_adjusted
+            if (metric, None) in results.noise:
+                out[f"{metric}_noise"] = results.noise[metric, None]
             if metric in results.chance[variant["id"]]:
                 out[f"{metric}_chance"] = results.chance[variant["id"]][metric]
         out["baseline_at_chance"] = results.better_than_chance.at_chance

@@ -124,7 +124,9 @@ def _print_pairs(console: Console, results: StudyResults, metric: str) -> None:
 
 def _groups(rows: list[dict[str, Any]]) -> dict[tuple[Any, ...], list[dict[str, Any]]]:
     groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
-    for row in rows[1:]:
+    for row in rows:
+        if row["kind"] not in ("ablation", "control"):
+            continue
         key = (row["ablation"], row["kind"], row["intervention"], row["dose"])
         groups.setdefault(key, []).append(row)
     return groups
