@@ -13,7 +13,7 @@ from ..plan import Variant, baseline_again
 from ._loading import Files
 from ._precision import Precision, in_precision
 
-BASELINE_AGAIN = 8
+BASELINE_AGAIN = 10
 """How often the baseline is run again of a detector that gives something else each time."""
 UNCHANGED, OTHERS = 6, 2
 """Of the first batch, how many variants are run in full that detect what the baseline does, and how many others."""

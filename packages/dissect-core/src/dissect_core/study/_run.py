@@ -103,7 +103,7 @@ def run(
         gradients and optimal constants go by. `dissect_eval.match_classes` says more of both.
     allow_random : bool, optional
         Whether to take a detector that gives something else each time for the same images: False refuses it, True
-        takes it. It is run in full then, and the baseline nine times: what these differ among themselves is the
+        takes it. It is run in full then, and the baseline eleven times: what these differ among themselves is the
         floor of every claim. Left out, it is taken with a `RandomDetectorWarning`. A study that goes on keeps to what
         it was begun with.
     ahead : int

@@ -16,8 +16,8 @@ __all__ = ["above_noise", "noise_note", "noise_of"]
 def noise_of(table: VariantTable, kinds: Mapping[str, str]) -> dict[Key, float]:
     """Range of each metric over all passes of the whole detector; empty for a deterministic one.
 
-    With the nine passes that a study makes, two further passes differ by more than this range in about one case of
-    twenty-five, if the metric is normally distributed.
+    With the eleven passes that a study makes, two further passes differ by more than this range in about one case of
+    twenty, if the metric is normally distributed.
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ def noise_note(noise: Mapping[Key, float], rows: Sequence[Mapping[str, Any]], me
     n = sum(row["kind"] in ("baseline", "again") for row in rows)
     floor = noise.get((metric, None), math.nan)
     return (
-        f"the detector is not deterministic: over the same images its {metric} differs by up to {floor:.3f} between {n} "
-        "passes with nothing removed. Differences within that are its own noise, no losses: their corrected p-values "
+        f"the detector is not deterministic: over the same images its {metric} differs by up to {floor:.3f} between "
+        f"{n} passes with nothing removed. Differences within that are its own noise, no losses: their corrected p-values "
         "are 1, and intervals hold that noise.",
     )
