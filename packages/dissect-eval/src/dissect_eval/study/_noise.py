@@ -70,6 +70,6 @@ def noise_note(noise: Mapping[Key, float], rows: Sequence[Mapping[str, Any]], me
     floor = noise.get((metric, None), math.nan)
     return (
         f"the detector is not deterministic: over the same images its {metric} differs by up to {floor:.3f} between "
-        f"{n} passes with nothing removed. Differences within that are its own noise, no losses: their corrected p-values "
-        "are 1, and intervals hold that noise.",
+        f"{n} passes with nothing removed. Differences within that are its own noise, no losses: their corrected "
+        "p-values are 1, and intervals hold that noise.",
     )
