@@ -37,6 +37,15 @@ class Deadly(ToyDetector):
         return super().prepare(images, batch_size)
 
 
+class Fussy(ToyDetector):
+    """Stops at images that are black in a corner."""
+
+    def predict_batch(self, batch: Any) -> list[ImageDetections]:
+        if any(not image[0, 0].any() for image in batch):
+            raise RuntimeError("no such\nluck")
+        return super().predict_batch(batch)
+
+
 class OutOfMemoryError(RuntimeError):
     """Named as torch's."""
 

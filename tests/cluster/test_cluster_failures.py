@@ -191,6 +191,19 @@ def test_bad_images_that_are_skipped_are_on_record(
     assert [e["image"] for e in study.log() if e["event"] == "bad image"] == [7]
 
 
+def test_images_at_which_the_model_stops_are_named_or_skipped(
+    images: list[Path], tmp_path: Path, on_ray: Callable[..., Any]
+) -> None:
+    some = [*images[:5], tmp_path / "black.ppm"]
+    some[5].write_bytes(b"P6 96 64 255\n" + bytes(3 * 64 * 96))
+    with pytest.raises(ShardsFailedError, match=r"black.ppm: RuntimeError: no such luck"):
+        studies.run_toy(some, tmp_path / "strict", awkward.Fussy(), execution=on_ray())
+    whole = studies.run_toy(some, tmp_path / "local", awkward.Fussy(), on_bad_image="skip")
+    study = studies.run_toy(some, tmp_path / "ray", awkward.Fussy(), on_bad_image="skip", execution=on_ray())
+    assert tables(study) == tables(whole)
+    assert study.bad_images() == [5]
+
+
 def test_memory_that_is_short_on_one_worker_halves_its_batches(
     images: list[Path],
     local: Study,

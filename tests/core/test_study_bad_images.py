@@ -13,6 +13,7 @@ import pytest
 pytest.importorskip("pyarrow")
 
 import studies
+from awkward import Fussy
 from dissect_core import BadImageError
 from dissect_core.detectors import ImageDetections
 from dissect_core.spec import load_spec
@@ -33,15 +34,6 @@ def images(tmp_path: Path) -> list[Path]:
         start = len(whole) - 3 * HEIGHT * WIDTH
         paths[number].write_bytes(whole[:start] + bytes(BLACK) + whole[start + 3 :])
     return paths
-
-
-class Fussy(ToyDetector):
-    """Stops at black corners."""
-
-    def predict_batch(self, batch: Any) -> list[ImageDetections]:
-        if any(tuple(image[0, 0]) == BLACK for image in batch):
-            raise RuntimeError("no such\nluck")
-        return super().predict_batch(batch)
 
 
 def fussy_torch() -> Any:

@@ -129,10 +129,24 @@ def test_tensors_and_meta_information_are_mmdetections(
 
 
 def test_a_model_that_takes_no_such_image_names_it(detr: MMDetDetector, images: Path) -> None:
-    one = with_loader(detr, LOADERS["grey"])
-    message = r"^one of the images .*colour.png, .*grey.jpg: the model's preprocessor stops at it: IndexError"
-    with pytest.raises(ImageError, match=message):
-        next(one.prepare([images / "colour.png", images / "grey.jpg"], batch_size=2))
+    """The preprocessor of a model of colours finds one channel in grey."""
+    one = with_loader(detr, LOADERS["unchanged"])
+    pair = [images / "colour.png", images / "grey.jpg"]
+    message = r"^image \S*grey.jpg: the model's preprocessor stops there: IndexError: "
+    for paths, size in ((pair, 2), (pair[1:], 1)):
+        with pytest.raises(ImageError, match=message) as error:
+            list(one.predict(paths, batch_size=size))
+        assert "\n" not in str(error.value)
+
+    def stops_at_grey(batch: Any) -> Any:
+        if any("colour" not in path for path in batch["paths"]):
+            raise IndexError("too grey")
+        return detr.predict_batch(batch)
+
+    other = copy.copy(detr)
+    other.predict_batch = stops_at_grey  # type: ignore[method-assign]
+    with pytest.raises(ImageError, match=r"^image \S*grey.jpg: the model stops there: IndexError: too grey"):
+        list(other.predict([images / "colour.png", images / "grey.jpg"], batch_size=2))
 
 
 @pytest.mark.parametrize("loader", ["as bundled", "not turned", "pillow", "another kind"])

@@ -6,7 +6,7 @@ import pickle
 import tempfile
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, NamedTuple, overload
 
@@ -65,19 +65,6 @@ class Processed(NamedTuple):
         """Whether it is as it was made, and where the model is."""
         parameter = next(model.parameters(), self.inputs)
         return self.inputs._version == self.version and self.inputs.device == parameter.device
-
-
-@contextmanager
-def _named(paths: Sequence[str], what: str) -> Iterator[None]:
-    """Name the images of a batch in an error that ends the block; the accelerator's memory is no fault of theirs."""
-    try:
-        yield
-    except (DissectError, MemoryError, torch.OutOfMemoryError):
-        raise
-    except Exception as error:
-        one_of = "image" if len(paths) == 1 else "one of the images"
-        told = f"{type(error).__name__}: {' '.join(str(error).split())}"
-        raise ImageError(f"{one_of} {', '.join(paths)}: {what} stops at it: {told}") from error
 
 
 def _copy(batch: Batch) -> Batch:
@@ -224,8 +211,11 @@ class MMDetDetector:
                 samples.append(packed["data_samples"])
             batch = {"inputs": inputs, "data_samples": samples}
             paths = [str(path) for path in images[start : start + batch_size]]
-            with _named(paths, "the model's preprocessor"):
+            try:
                 processed = self._processed(batch)
+            except Exception as error:
+                self._blame(paths, "the model's preprocessor", error)
+                raise
             yield {**batch, "processed": processed, "paths": paths}
 
     def image_sizes(self, batch: Batch) -> list[tuple[int, int] | None]:
@@ -320,9 +310,26 @@ class MMDetDetector:
             return _detections([sample.pred_instances for sample in self.predict_samples(batch)])
 
     def predict_named(self, batch: Batch) -> list[ImageDetections]:
-        """Like `predict_batch`, with an `ImageError` that names the images where the model stops at the batch."""
-        with _named(batch["paths"], "the model"):
+        """Like `predict_batch`, with an `ImageError` that names the image where the model stops at one."""
+        try:
             return self.predict_batch(batch)
+        except Exception as error:
+            self._blame(batch["paths"], "the model", error)
+            raise
+
+    def _blame(self, paths: Sequence[str], what: str, error: Exception) -> None:
+        """Raise an `ImageError` that names the image at which the model stopped, found by running each alone.
+
+        The accelerator's memory is no image's fault.
+        """
+        if isinstance(error, (DissectError, MemoryError, torch.OutOfMemoryError)):
+            return
+        if len(paths) > 1:
+            for path in paths:
+                list(self.predict([path]))
+        names = f"image {paths[0]}" if len(paths) == 1 else f"images {', '.join(paths)} together"
+        told = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        raise ImageError(f"{names}: {what} stops there: {told}") from error
 
     def predict_samples(self, batch: Batch) -> list[Any]:
         """Like `predict_batch`, giving MMDetection's own ``DetDataSample`` objects."""

@@ -164,7 +164,7 @@ def _told(failed: Sequence[Shard], folder: StudyFolder) -> str:
     lines = []
     for shard in failed[:5]:
         first, last = folder.span(shard.batches)
-        lines.append(f"shard {shard.number} (images {first} to {last}): {shard.faults[-1][1]}")
+        lines.append(f"shard {shard.number} (images {first} to {last}): {shard.faults[-1][1].rstrip('.')}")
     more = f"; and {len(failed) - 5} more" if len(failed) > 5 else ""
     which = "One shard" if len(failed) == 1 else f"{len(failed)} shards"
     return (

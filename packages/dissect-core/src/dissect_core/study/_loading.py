@@ -85,7 +85,8 @@ class Files:
         except MemoryError:
             raise
         except Exception as error:  # whatever a decoder raises for a damaged file
-            if isinstance(error, DissectError) and (self.on_bad == "fail" or not self._names(error, images)):
+            named = [image for image in images if self._names(error, image)]
+            if isinstance(error, DissectError) and (not named or (self.on_bad == "fail" and len(named) == 1)):
                 raise
             together = error
         bad = tuple((i, fault) for i in images if (fault := self.fault(detector, i)) is not None)
@@ -144,7 +145,7 @@ class Files:
         except MemoryError:
             raise
         except Exception as error:
-            if isinstance(error, DissectError) and not self._names(error, [image]):
+            if isinstance(error, DissectError) and not self._names(error, image):
                 raise
             told = " ".join(str(error).split())
             return told if isinstance(error, DissectError) else f"{type(error).__name__}: {told}"
@@ -156,9 +157,9 @@ class Files:
         where = "" if name in fault else f"The detector stops at the image {name}: "
         return f"{where}{fault.rstrip('.')}. Mend or replace it{_OR_SKIP}"
 
-    def _names(self, error: DissectError, images: Sequence[int]) -> bool:
-        """Whether an error that says what is wrong says it of one of these images."""
-        return any(str(self.paths[image]) in str(error) for image in images)
+    def _names(self, error: Exception, image: int) -> bool:
+        """Whether an error says of an image what is wrong."""
+        return str(self.paths[image]) in str(error)
 
     def _batch(self, detector: Detector, images: Sequence[int]) -> Any:
         paths = [self.paths[i] for i in images]
