@@ -32,6 +32,7 @@ ARCHITECTURES: dict[str, str] = {
     "RetinaNet": "retinanet/retinanet_r50_fpn_1x_coco.py",
     "FCOS": "fcos/fcos_r50-caffe_fpn_gn-head_1x_coco.py",
     "ATSS": "atss/atss_r50_fpn_1x_coco.py",
+    "ATSS, DyHead": "dyhead/atss_r50_fpn_dyhead_1x_coco.py",
     "Sparse R-CNN": "sparse_rcnn/sparse-rcnn_r50_fpn_1x_coco.py",
     "YOLOX": "yolox/yolox_tiny_8xb8-300e_coco.py",
     "RTMDet": "rtmdet/rtmdet_tiny_8xb32-300e_coco.py",

@@ -23,7 +23,7 @@ pytestmark = [
     pytest.mark.slow,
 ]
 
-NMS = {"DDQ", "Mask R-CNN", "RetinaNet", "FCOS", "ATSS", "YOLOX", "RTMDet"}
+NMS = {"DDQ", "Mask R-CNN", "RetinaNet", "FCOS", "ATSS", "ATSS, DyHead", "YOLOX", "RTMDet"}
 ROI = {"Faster R-CNN", "Faster R-CNN, soft-NMS", "Faster R-CNN, DCN", "Faster R-CNN, DCNv2", "Mask R-CNN"}
 ROI |= {"Cascade R-CNN", "Sparse R-CNN"}
 
@@ -95,7 +95,7 @@ def test_architecture_detects(name: str, work: Counter[str]) -> None:
         assert work["regions"] > 0
     assert (work["softened"] > 0) == (name == "Faster R-CNN, soft-NMS")
     assert (work["deform_conv"] > 0) == (name == "Faster R-CNN, DCN")
-    assert (work["modulated_deform_conv"] > 0) == (name == "Faster R-CNN, DCNv2")
+    assert (work["modulated_deform_conv"] > 0) == (name in ("Faster R-CNN, DCNv2", "ATSS, DyHead"))
 
 
 @pytest.mark.skipif(BACKEND == "compiled", reason="a compiled mmcv is installed, so nothing is missing")

@@ -22,6 +22,7 @@ DETECTORS = (
     "Faster R-CNN, soft-NMS",
     "Faster R-CNN, DCN",
     "Faster R-CNN, DCNv2",
+    "ATSS, DyHead",
     "Mask R-CNN",
     "RetinaNet",
     "RTMDet",

@@ -53,6 +53,7 @@ def test_operator_equals_the_compiled_one(
         "Faster R-CNN, soft-NMS",
         "Faster R-CNN, DCN",
         "Faster R-CNN, DCNv2",
+        "ATSS, DyHead",
         "Mask R-CNN",
         "RetinaNet",
         "RTMDet",
