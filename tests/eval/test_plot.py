@@ -9,7 +9,7 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from dissect_eval import MissingExtraError, SettingError
-from dissect_eval.plot import Curve, dose_response, dose_response_grid, per_class_bars
+from dissect_eval.plot import Curve, dose_response, dose_response_grid, figure_bytes, per_class_bars
 
 DOSES = [0, 0.1, 0.5]
 
@@ -156,3 +156,19 @@ def test_pyplot_stays_unloaded():
         "assert 'matplotlib.pyplot' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_an_interval_without_a_neighbour_is_a_bar_and_an_undefined_one_nothing():
+    nan = float("nan")
+    curves = {"a": Curve([0, 0.2, 0.4], [0.8, 0.5, 0.3], [nan, 0.4, nan], [nan, 0.6, nan])}
+    (bars,) = dose_response(curves, metric_label="AP").axes[0].collections
+    assert [segment.tolist() for segment in bars.get_segments()] == [[[0.2, 0.4], [0.2, 0.6]]]
+    none = {"a": Curve([0, 0.2], [0.8, 0.5], [nan, nan], [nan, nan])}
+    assert not dose_response(none, metric_label="AP").axes[0].collections
+
+
+def test_a_figure_is_written_in_known_formats_only():
+    figure = dose_response({"a": Curve([0, 0.2], [0.8, 0.5])}, metric_label="AP")
+    assert figure_bytes(figure, "png", dpi=30)[:4] == b"\x89PNG"
+    with pytest.raises(SettingError, match="`kind` must be one of png, svg, pdf, jpeg, got 'gif'"):
+        figure_bytes(figure, "gif")

@@ -62,3 +62,16 @@ def test_bad_error_bars(results):
         SettingError, match=r"one foreground and background threshold, got \[\(0.5, 0.1\), \(0.75"
     ):
         error_type_bars({**series, "strict": other})
+
+
+def test_controls_are_hollow_bars_below_their_series(results):
+    series, *_ = results
+    figure = error_type_bars(series, controls={"dead": series["intact"]})
+    assert legend(figure) == ["intact", "dead", "dead: random control"]
+    solid, dead, hollow = figure.axes[0].containers
+    assert hollow[0].get_facecolor()[3] == 0
+    assert hollow[0].get_edgecolor() == dead[0].get_facecolor(), "in the colour of what it is a control of"
+    assert [bar.get_width() for bar in hollow] == [bar.get_width() for bar in solid]
+    assert solid[0].get_y() < dead[0].get_y() < hollow[0].get_y()
+    with pytest.raises(SettingError, match=r"`controls` must be of series in `errors`, got \['other'\]"):
+        error_type_bars(series, controls={"other": series["intact"]})

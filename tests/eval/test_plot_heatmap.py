@@ -57,3 +57,46 @@ def test_names_must_fit():
         value_heatmap([[0.0]], ["a", "b"], ["x"], value_label="v")
     with pytest.raises(SettingError, match="`values` must have shape"):
         value_heatmap(np.zeros((0, 0)), [], [], value_label="v")
+
+
+def test_maps_with_the_same_limits_have_the_same_colours():
+    maps = [
+        value_heatmap([[v, 0.01]], ["a"], ["x", "y"], value_label="AP", limits=(-0.5, 0.2), scale="sqrt")
+        for v in (-0.4, -0.02)
+    ]
+    images = [one.axes[0].images[0] for one in maps]
+    assert images[0].get_clim() == images[1].get_clim() == (-0.5, 0.5), "0 stays the middle"
+    assert images[0].to_rgba(-0.02) == images[1].to_rgba(-0.02) != images[1].to_rgba(0.0)
+    shares = np.asarray(images[0].norm([-0.5, -0.125, 0.0, 0.02, 0.5]))
+    np.testing.assert_allclose(shares, [0, 0.25, 0.5, 0.6, 1], atol=1e-12)
+    assert [text.get_text() for text in maps[0].axes[1].get_yticklabels()][::4] == ["−0.5", "0", "0.5"]
+
+
+def test_hatched_and_undefined_cells_are_in_the_legend():
+    figure = value_heatmap(
+        [[0.1, np.nan, 0.2]],
+        ["a"],
+        ["x", "y", "z"],
+        value_label="AP",
+        unsure=[[True, True, False]],
+        unsure_label="may be 0",
+        undefined_label="not measured",
+    )
+    (cells,) = figure.axes[0].collections
+    assert cells.get_hatch()
+    assert [path.vertices.mean(axis=0).round().tolist() for path in cells.get_paths()] == [[0, 0]]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["may be 0", "not measured"]
+    assert not value_heatmap([[0.1]], ["a"], ["x"], value_label="AP").legends
+
+
+@pytest.mark.parametrize(
+    ("settings", "match"),
+    [
+        ({"limits": (0.2, 0.2)}, r"`limits` must be \(low, high\) with low < high, got \(0.2, 0.2\)"),
+        ({"scale": "log"}, "`scale` must be 'linear' or 'sqrt', got 'log'"),
+        ({"unsure": [True]}, r"`unsure` must have the shape of `values`, \(1, 1\), got \(1,\)"),
+    ],
+)
+def test_settings_that_do_not_fit_are_named(settings, match):
+    with pytest.raises(SettingError, match=match):
+        value_heatmap([[0.1]], ["a"], ["x"], value_label="AP", **settings)
