@@ -27,6 +27,7 @@ def head_maps(tables: StudyTables, metric: str, *, show: Show = "difference") ->
         What the cells hold.
     """
     maps = unit_maps(tables, metric, show)
+    limits = map_limits(tables, metric, show) if maps else (0.0, 1.0)
     what = {
         "difference": f"change of {title_of(metric)} when one unit alone is removed, a variant each.",
         "ablated": f"{title_of(metric)} when one unit alone is removed, a variant each.",
@@ -35,7 +36,7 @@ def head_maps(tables: StudyTables, metric: str, *, show: Show = "difference") ->
     for one in maps:
         data = FigureData(("block", *(f"unit {unit}" for unit in one.columns)), _table(one))
         text = f"{one.ablation}: {what}"
-        yield _drawn(tables, metric, show, one, f"units-{one.ablation}", text, data)
+        yield _drawn(tables, metric, show, one, limits, f"units-{one.ablation}", text, data)
 
 
 def class_map(tables: StudyTables, metric: str, *, show: Show = "difference") -> Iterator[NamedFigure]:
@@ -50,7 +51,9 @@ def class_map(tables: StudyTables, metric: str, *, show: Show = "difference") ->
         What the cells hold.
     """
     what = f"change of {title_of(metric)}" if show == "difference" else f"{title_of(metric)} ({show})"
-    for one in class_maps(tables, metric, show):
+    maps = class_maps(tables, metric, show)
+    limits = map_limits(tables, metric, show) if maps else (0.0, 1.0)
+    for one in maps:
         if one.ablation:
             name, head = f"classes-{one.ablation}", "variant"
             text = f"{one.ablation}: {what} of each class, one variant a row."
@@ -60,11 +63,20 @@ def class_map(tables: StudyTables, metric: str, *, show: Show = "difference") ->
             draws = draws_text(one.groups) if show != "baseline" else ""
             mean = ", mean of a row's draws" if "draws" in draws else ""
             text = f"{what[0].upper()}{what[1:]} of each class{mean}{f' ({draws} a row)' if draws else ''}."
-        yield _drawn(tables, metric, show, one, name, text, FigureData((head, *one.columns), _table(one)))
+        yield _drawn(
+            tables, metric, show, one, limits, name, text, FigureData((head, *one.columns), _table(one))
+        )
 
 
 def _drawn(
-    tables: StudyTables, metric: str, show: Show, one: ValueMap, name: str, text: str, data: FigureData
+    tables: StudyTables,
+    metric: str,
+    show: Show,
+    one: ValueMap,
+    limits: tuple[float, float],
+    name: str,
+    text: str,
+    data: FigureData,
 ) -> NamedFigure:
     """A map with a caption that says of it what is so."""
     is_change = show == "difference"
@@ -75,7 +87,7 @@ def _drawn(
         one.columns,
         value_label=f"change of {title_of(metric)}" if is_change else f"{title_of(metric)}, {show}",
         diverging=is_change,
-        limits=map_limits(tables, metric, show),
+        limits=limits,
         scale="sqrt" if is_change else "linear",
         unsure=one.unsure,
         unsure_label=f"{sure} interval includes 0",
