@@ -182,3 +182,12 @@ def test_evaluate_tells_it_and_is_the_same_twice() -> None:
         == evaluate(truth, found, check=False).to_dict()["better_than_chance"]
     )
     assert evaluate(truth, found, check=False, chance_repeats=0).better_than_chance is None
+
+
+def test_the_hundred_best_boxes_of_an_image_count() -> None:
+    truth, images = split(6)
+    many = detections(images, extra=300)
+    best = [
+        tuple(column[np.sort(np.argsort(-s)[:100])] for column in (b, s, labels)) for b, s, labels in many
+    ]
+    assert verdict(truth, many) == verdict(truth, best)

@@ -27,6 +27,7 @@ BOXES_AT_MOST = 0.1
 CLASSES_AT_MOST = 0.25
 """Share of the pooled AP50 of boxes from which on classes are not called chance: where most objects are of one."""
 IMAGES_AT_MOST = 500
+BOXES_OF_AN_IMAGE = 100
 IOU = 0.5
 
 
@@ -109,9 +110,9 @@ def better_than_chance(truth: GroundTruth, detections: Detections, seed: int = 0
 
     Notes
     -----
-    The measure is AP at an IoU of 0.5 over all classes pooled, so that rare classes do not decide. Boxes that reach
-    0.1 are never called chance, nor are classes that keep a quarter of what the boxes reach: data of one image, of one
-    class or of frames of one camera give chance itself that much.
+    The measure is AP at an IoU of 0.5 over all classes pooled, so that rare classes do not decide, of the 100 best
+    boxes of an image. Boxes that reach 0.1 are never called chance, nor are classes that keep a quarter of what the
+    boxes reach: data of one image, of one class or of frames of one camera give chance itself that much.
 
     Examples
     --------
@@ -135,13 +136,15 @@ def better_than_chance(truth: GroundTruth, detections: Detections, seed: int = 0
         return ChanceVerdict(None, truth.n_images)
     if not found.n_boxes:
         return ChanceVerdict("nothing", truth.n_images)
-    image, order = found.image_index, np.argsort(-found.scores, kind="stable")
+    kept = _best(found)
+    image, found_boxes, category = found.image_index[kept], found.boxes[kept], found.category_ids[kept]
+    order = np.argsort(-found.scores[kept], kind="stable")
     rng = np.random.default_rng([seed, 0])
-    boxes = objects.pooled_ap(image, found.boxes, order)
+    boxes = objects.pooled_ap(image, found_boxes, order)
     sizes = np.maximum(extents(truth), 1.0)
     draws = []
     for _ in range(DRAWS):
-        points = rng.random((found.n_boxes, 2, 2))
+        points = rng.random((len(image), 2, 2))
         points.sort(axis=1)
         draws.append(objects.pooled_ap(image, points.reshape(-1, 4) * np.tile(sizes, 2)[image], order))
         if truth.n_images > 1:
@@ -149,20 +152,25 @@ def better_than_chance(truth: GroundTruth, detections: Detections, seed: int = 0
             cycle = rng.permutation(truth.n_images)
             other = np.empty_like(cycle)
             other[cycle] = np.roll(cycle, 1)
-            moved = found.boxes * np.tile(sizes[other] / sizes, 2)[image]
+            moved = found_boxes * np.tile(sizes[other] / sizes, 2)[image]
             draws.append(objects.pooled_ap(other[image], moved, order))
     bound = max(draws) + MARGIN
     if boxes <= bound and boxes < BOXES_AT_MOST:
         return ChanceVerdict("boxes", truth.n_images, boxes, max(draws))
     if len(np.unique(objects.category)) < 2:
         return ChanceVerdict(None, truth.n_images, boxes, max(draws))
-    classes = objects.pooled_ap(image, found.boxes, order, found.category_ids)
-    dealt = max(
-        objects.pooled_ap(image, found.boxes, order, rng.permutation(found.category_ids))
-        for _ in range(DRAWS)
-    )
+    classes = objects.pooled_ap(image, found_boxes, order, category)
+    dealt = max(objects.pooled_ap(image, found_boxes, order, rng.permutation(category)) for _ in range(DRAWS))
     wrong = classes <= dealt + MARGIN and classes < CLASSES_AT_MOST * boxes
     return ChanceVerdict("classes" if wrong else None, truth.n_images, boxes, max(draws), classes, dealt)
+
+
+def _best(found: Detections) -> Ints:
+    """Rows of the best-scoring boxes of each image, as many as COCO's AP counts."""
+    image = found.image_index
+    ranked = np.lexsort((-found.scores, image))
+    place = np.arange(len(image)) - found.image_splits[image[ranked]]
+    return np.sort(ranked[place < BOXES_OF_AN_IMAGE])
 
 
 class _Objects:
