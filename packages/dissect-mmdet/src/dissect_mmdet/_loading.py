@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections import Counter, OrderedDict
 from collections.abc import Mapping
@@ -26,16 +27,10 @@ from ._fit_rules import (
 from ._weights import STEPS, FoundWeights
 from .errors import CheckpointFitError
 
-# Parts of training alone: without them a detector finds the same boxes.
-_TRAINING_ONLY = (
-    "aux",
-    "loss",
-    "mask_head",
-    "mask_iou_head",
-    "query_head",
-    "dn_query_generator",
-    "denoising",
-)
+MANY = 3
+# Parts of heads for training or masks alone: without them a detector finds the same boxes.
+_NOT_FOR_BOXES = ("aux", "loss", "mask_head", "mask_iou_head", "query_head")
+_ONLY_IN_TRAINING = ("dn_query_generator", "denoising_generator")
 
 
 def put_weights(
@@ -127,6 +122,10 @@ def _load(
     model: torch.nn.Module, state: Mapping[str, Any], checkpoint: str, source: str
 ) -> tuple[list[str], list[str]]:
     """Names that torch finds missing, and those that it has no use for."""
+    silent = logging.root.manager.disable
+    logging.disable(
+        logging.INFO
+    )  # MMEngine's logger, which writes on standard output of names of older versions
     try:
         told = model.load_state_dict(state, strict=False)
     except RuntimeError as error:
@@ -134,6 +133,8 @@ def _load(
         raise CheckpointFitError(
             f"checkpoint {checkpoint} does not fit {source}: {lines}. Give the config that it was trained with."
         ) from error
+    finally:
+        logging.disable(silent)
     return list(told.missing_keys), list(told.unexpected_keys)
 
 
@@ -186,9 +187,7 @@ def _sorted_out(fit: Fit, model: torch.nn.Module, unexpected: list[str]) -> Fit:
     belonging = [
         name
         for name in rest
-        if name not in ignored
-        and name.partition(".")[0] in tops
-        and not any(part.startswith(_TRAINING_ONLY) for part in name.split("."))
+        if name not in ignored and name.partition(".")[0] in tops and not _is_not_for_boxes(name.split("."))
     ]
     return replace(
         fit,
@@ -199,13 +198,20 @@ def _sorted_out(fit: Fit, model: torch.nn.Module, unexpected: list[str]) -> Fit:
     )
 
 
+def _is_not_for_boxes(parts: list[str]) -> bool:
+    """Whether an entry lies in a part that a detector needs in training, or for masks, and not for its boxes."""
+    top, *inner = parts
+    in_head = top.endswith("_head") and any(part.startswith(_NOT_FOR_BOXES) for part in inner)
+    return in_head or top in _ONLY_IN_TRAINING
+
+
 def _notes(found: FoundWeights, model: torch.nn.Module) -> tuple[str, ...]:
     """What else should be known: further weights in the file, fewer digits than the model's, another normalisation."""
     notes = []
     if found.others:
         notes.append(
             f"the weights of `{'.'.join(found.place)}`; the file also holds "
-            f"{named([f'`{one}`' for one in found.others])} (--weights-prefix)"
+            f"{named([f'`{one}`' for one in found.others])} (--weights-prefix {found.others[0].partition('.')[0]}.)"
         )
     own = model.state_dict()
     fewer = Counter(
@@ -220,6 +226,11 @@ def _notes(found: FoundWeights, model: torch.nn.Module) -> tuple[str, ...]:
     notes += [f"{entries(count)} stored as {kind}" for kind, count in fewer.items()]
     if any(origin != f"{found.prefix}{name}" and name not in STEPS for name, origin in found.names.items()):
         notes.append("what wrappers put inside names taken off")
+    if alike := _alike(found.state, own):
+        notes.append(
+            f"the layers of {named(alike)} hold the same numbers: if they shared their weights in training, the config "
+            "is another detector's"
+        )
     for name, here in model.named_buffers():
         there = found.state.get(name)
         if name in HARMLESS_EXTRAS and isinstance(there, Tensor) and there.numel() == here.numel():
@@ -229,6 +240,30 @@ def _notes(found: FoundWeights, model: torch.nn.Module) -> tuple[str, ...]:
                     f"{name} is {values[0]} in the checkpoint, {values[1]} in the config, which is used"
                 )
     return tuple(notes)
+
+
+def _alike(state: Mapping[str, Any], own: Mapping[str, Any]) -> list[str]:
+    """Lists of layers that have weights of their own in the model, and the same numbers in the checkpoint."""
+    groups: dict[tuple[str, str], list[str]] = {}
+    for name, here in own.items():
+        if not isinstance(here, Tensor) or here.ndim < 2 or not isinstance(state.get(name), Tensor):
+            continue
+        parts = name.split(".")
+        at = next((i for i, part in enumerate(parts) if part.isdigit()), None)
+        if at:
+            groups.setdefault((".".join(parts[:at]), ".".join(parts[at + 1 :])), []).append(name)
+    found = []
+    for (stack, _), names in groups.items():
+        first, *rest = (state[name] for name in names)
+        if (
+            not rest
+            or len({own[name].data_ptr() for name in names}) < len(names)
+            or first.unique().numel() < MANY
+        ):
+            continue
+        if all(one.shape == first.shape and torch.equal(one, first) for one in rest):
+            found.append(stack)
+    return list(dict.fromkeys(found))
 
 
 def _fill(model: torch.nn.Module, own: Mapping[str, Any], names: list[str]) -> None:

@@ -14,7 +14,7 @@ from dissect_core.spec import DetectorSpec, parse_spec
 from ._controls import Looks, close_all, problem_html, status_html
 from ._detector_model import DetectorModel
 from ._panel import Panel
-from ._text import counted, visible
+from ._text import counted, fitted, visible
 
 _SHOWN = ("name", "options", "state", "detector", "error")
 
@@ -115,10 +115,11 @@ class DetectorPanel(Panel):
         if model.state == "opening":
             return f"Opening {model.name} …"
         if model.state == "open":
+            told = fitted(model.detector)
             anatomy, names = model.detector.anatomy, model.detector.class_names
             return (
                 f"{type(model.detector).__name__} is open: {counted(len(anatomy.components), 'component')}, "
-                f"{counted(len(anatomy.blocks), 'block')}, {len(names)} classes.{_fitted(model.detector)}"
+                f"{counted(len(anatomy.blocks), 'block')}, {len(names)} classes.{f' {told}.' if told else ''}"
             )
         if model.problem:
             return f"{model.name} is unavailable: {model.problem}"
@@ -146,12 +147,6 @@ class DetectorPanel(Panel):
 
     def _on_open(self, _: Button) -> None:
         self.model.open()
-
-
-def _fitted(detector: Detector) -> str:
-    """How much of its checkpoint fitted, of a detector that tells it."""
-    describe = getattr(getattr(detector, "fit", None), "describe", None)
-    return f" {describe()}." if callable(describe) else ""
 
 
 def _yaml(options: Mapping[str, Any]) -> str:

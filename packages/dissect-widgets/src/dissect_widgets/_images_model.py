@@ -20,6 +20,7 @@ from dissect_eval.study import (
     StudyDetections,
     image_hits,
     lost_objects,
+    missing_weights,
     read_pixels,
     side_by_side,
 )
@@ -237,8 +238,9 @@ class ImagesModel(HasTraits):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What is not shown as it was found, of the baseline and of the variant, in all images."""
-        said = []
+        """What is not shown as it was found, of the baseline and of the variant, and weights that were missing."""
+        missing = missing_weights(self.study)
+        said = [f"Warning: {missing}."] if missing else []
         for name in dict.fromkeys((self.study.variants[0], self.variant)):
             self._boxes_of(name)
             n_dropped, n_negative = self._degenerate[name]

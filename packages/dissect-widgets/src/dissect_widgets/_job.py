@@ -18,6 +18,7 @@ from dissect_eval import GroundTruth, match_classes
 from dissect_eval.study import Settings, StudyTables, measure
 
 from ._run_model import Ended
+from ._text import fitted
 from .errors import JobError
 
 
@@ -85,6 +86,8 @@ class StudyJob:
         paths = self._paths(truth)
         say("opening the detector")
         detector = self._opened(spec)
+        if told := fitted(detector):
+            say(told)
         scoring: dict[str, Any] = {"common_classes": self.common_classes, "class_map": self.class_map}
         match_classes(truth, detector.class_names, **scoring)  # before hours of work
         if stop.asked:

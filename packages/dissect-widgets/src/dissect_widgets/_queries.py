@@ -9,6 +9,7 @@ from typing import Any
 from ipywidgets import HTML, BoundedFloatText, Button, Combobox, Dropdown, HBox, Layout
 
 from dissect_core.study import Study
+from dissect_eval.study import missing_weights
 
 from ._controls import Looks, close_all, status_html
 from ._figure_html import named_figure_html, number_text, table_html
@@ -131,10 +132,12 @@ class QueryPanel(Panel):
                     else f"<p>{html_text('No query scores so much in any image.')}</p>"
                 )
                 self.table.value = self._table(page, n)
+                missing = missing_weights(model.study)
                 few = "" if n == model.n_queries else f" ({model.n_queries:,} in all)"
                 self.status.value = status_html(
                     f"Queries {page * PAGE + 1 if n else 0:,} to {min(n, (page + 1) * PAGE):,} of {n:,}{few}, "
-                    f"{SORTS[model.sort]}, at score {model.threshold:g}, {SHOWS[model.show]}.{self._wrong}"
+                    f"{SORTS[model.sort]}, at score {model.threshold:g}, {SHOWS[model.show]}."
+                    f"{f' Warning: {missing}.' if missing else ''}{self._wrong}"
                 )
             finally:
                 self._is_refreshing = False

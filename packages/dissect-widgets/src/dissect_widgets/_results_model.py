@@ -140,7 +140,7 @@ class ResultsModel(HasTraits):
         )
         missing = self.tables.missing_weights
         said = (
-            f"{missing[0].upper()}{missing[1:]}." if missing else "",
+            f"Warning: {missing}." if missing else "",
             self.tables.at_chance,
             part if done < wanted else "",
             self.outdated,

@@ -153,3 +153,13 @@ def block_text(node: ComponentNode, n_selected: int) -> str:
     if n_selected:
         parts.append(f"{n_selected:,} selected")
     return ", ".join(parts)
+
+
+def fitted(detector: object) -> str:
+    """How much of its checkpoint fitted, of a detector that tells it; else nothing.
+
+    >>> fitted(object())
+    ''
+    """
+    describe = getattr(getattr(detector, "fit", None), "describe", None)
+    return visible(str(describe())) if callable(describe) else ""

@@ -14,7 +14,7 @@ from ._figures_queries import displacement_map, query_map
 from ._found import TRUTH, FlatDetections, ImageBoxes, StudyDetections, kept_truth, truth_file
 from ._groups import variant_groups
 from ._maps import class_values
-from ._measure import StudyResults, measure
+from ._measure import StudyResults, measure, missing_weights
 from ._named import FigureData, NamedFigure, title_of, with_no_ops
 from ._pictures import read_pixels, side_by_side
 from ._queries import QueryBoxes, QueryChanges, query_boxes, query_changes
@@ -63,6 +63,7 @@ __all__ = [
     "kept_truth",
     "lost_objects",
     "measure",
+    "missing_weights",
     "query_boxes",
     "query_changes",
     "query_map",

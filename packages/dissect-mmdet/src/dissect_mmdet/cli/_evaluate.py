@@ -121,6 +121,8 @@ def evaluate(
         result = score(match.truth, detections, iou_threshold=iou_threshold, score_threshold=score_threshold)
     if save is not None:
         write_text_whole(save, json.dumps(detections.to_results()))
+    if not as_json:
+        say_missing(Console(highlight=False), detector)
     chance = result.better_than_chance
     if chance is not None and chance.text:
         Console(stderr=as_json, soft_wrap=True, highlight=False).print(
@@ -136,9 +138,7 @@ def evaluate(
         missing = {} if detector.fit.is_whole else {"missing_weights": detector.fit.record()}
         typer.echo(json.dumps({**missing, **result.to_dict(), **told}, indent=2))
     else:
-        console = Console(highlight=False)
-        say_missing(console, detector)
-        _show(console, result)
+        _show(Console(highlight=False), result)
     if match.is_partial:
         Console(stderr=True, soft_wrap=True).print(f"note: {match.note(n_dropped)}", markup=False)
     for reason in (*_other_sizes(truth, sizes), *result.warnings):
