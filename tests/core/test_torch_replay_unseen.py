@@ -187,3 +187,41 @@ def test_weights_are_as_they_were_whatever_a_check_meets() -> None:
     before = {name: value.clone() for name, value in model.state_dict().items()}
     check(model, images(2, 4), rows_of(model))
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+KEPT: dict[str, Any] = {}
+
+
+@pytest.mark.parametrize("draws", [False, True])
+def test_what_only_some_images_make_a_module_do(draws: bool) -> None:
+    """The first batch shows nothing: the second fills a global, or draws from NumPy's generator."""
+    numpy = pytest.importorskip("numpy")
+
+    def do(x: Any) -> Any:
+        if float(x.sum()) > THRESHOLD:
+            if draws:
+                return x * float(numpy.random.rand())
+            KEPT["x"] = KEPT.get("x", 0) + x
+            return x + KEPT["x"]
+        return x
+
+    torch.manual_seed(0)
+    model = Chain(Doing(do)).eval()
+
+    def begin() -> None:
+        KEPT.clear()
+        numpy.random.seed(0)
+
+    model.begin = begin
+    THRESHOLD = 1e9
+    batches = images(3, 4, n=3)
+    replay: PrefixReplay[Any, Any] = PrefixReplay(model, torch.no_grad()(model))
+    variants = rows_of(model)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ReplayWarning)
+        for i, image in enumerate(batches):
+            THRESHOLD = 1e9 if i == 0 else -1e9
+            with replay.on(image, variants) as one:
+                for variant in one.order:
+                    assert torch.equal(one.run(variant), one.run_in_full(variant)), (i, variant.id)
+    assert replay.counts.replayed > 0

@@ -15,6 +15,7 @@ from ._explore import Explorer
 from ._players import DivergedError, Player, Recorder
 from ._prove import Prover
 from ._session import Session
+from ._state import chance
 from ._trace import NEVER, Trace, Tracer
 from ._values import digest, n_bytes, same, storage
 from ._wrapping import Around
@@ -183,12 +184,14 @@ class BatchPass(Generic[Batch, Output]):
         session = self._session
         # Batches are mostly alike: what the last one needed is recorded at once, and else a second pass does it.
         if session.wanted is not None:
+            drawn = chance()
             self._traced(session.wanted, thorough=False)
-            if self._needed() <= session.wanted:
-                self._keep(self._needed())
-                return
-            session.wanted |= self._needed()
-            self._traced(session.wanted, thorough=False)
+            # What only some images make a module do: looked into once it shows.
+            thorough = drawn != chance() or session.has_new_state()
+            if thorough or not self._needed() <= session.wanted:
+                session.wanted |= self._needed()
+                self._traced(session.wanted, thorough=thorough)
+            self._keep(self._needed())
             return
         try:
             explorer = self._explored()
@@ -231,6 +234,7 @@ class BatchPass(Generic[Batch, Output]):
                 )
             session.counts.checks += prover.passes
             if wrong is None or session.off is not None:
+                session.remember_state()
                 session.proven.setdefault(self._way(), set()).update(sets)
                 return
         session.off = "too many of its modules do more than return"
@@ -284,7 +288,7 @@ class BatchPass(Generic[Batch, Output]):
         addresses = {storage(parameter) for parameter in self._parameters.values()}
         paths = {path for variant in self._variants for path, _ in self._session.begins(variant).calls}
         meter = FlopMeter()
-        tracer = Tracer(self.model, lambda: meter.total, thorough=True)
+        tracer = Tracer(self.model, lambda: meter.total, thorough=True, impure=self._session.impure)
         explorer = Explorer(tracer, addresses, paths, self._session.max_bytes)
         with meter, tracer.uses():
             self.baseline = self.once(explorer)
@@ -294,7 +298,8 @@ class BatchPass(Generic[Batch, Output]):
     def _traced(self, wanted: set[int], thorough: bool) -> None:
         """Run the baseline with some results on record."""
         counted = self.trace.flops
-        tracer = Tracer(self.model, thorough=thorough, distrusted=self._session.distrusted)
+        session = self._session
+        tracer = Tracer(self.model, thorough=thorough, distrusted=session.distrusted, impure=session.impure)
         recorder = Recorder(tracer, wanted, self._session.max_bytes)
         with tracer.uses():
             self.baseline = self.once(recorder)

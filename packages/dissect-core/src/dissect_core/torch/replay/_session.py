@@ -11,6 +11,7 @@ from torch import nn
 
 from ...plan import Variant
 from .._activation_sites import place_of
+from ._state import Marks, held_deeply, same_marks
 from ._wrapping import Around
 
 Batch = TypeVar("Batch")
@@ -82,6 +83,8 @@ class Session(Generic[Batch, Output]):
         Modules that do more than return, and why that is known.
     told : set of str
         What the user was warned of.
+    impure : dict of str to str
+        Modules that keep something from their calls or draw numbers, as far as that is known, and what they do.
     """
 
     model: nn.Module
@@ -95,6 +98,8 @@ class Session(Generic[Batch, Output]):
     unseen: set[str] = field(default_factory=set)
     distrusted: dict[str, str] = field(default_factory=dict)
     told: set[str] = field(default_factory=set)
+    impure: dict[str, str] = field(default_factory=dict)
+    _marks: dict[str, Marks] = field(default_factory=dict)
     _around: tuple[int, Around] | None = None
     _begins: WeakKeyDictionary[Variant, "Begin"] = field(default_factory=WeakKeyDictionary)
 
@@ -114,6 +119,26 @@ class Session(Generic[Batch, Output]):
             yield
         finally:
             self._around = None
+
+    def remember_state(self) -> None:
+        """Note what the modules hold, but for those that are known to keep something."""
+        modules = self.model.named_modules()
+        self._marks = {path: held_deeply(one) for path, one in modules if path not in self.impure}
+
+    def has_new_state(self) -> bool:
+        """Whether a module holds something else than was noted, for the first time: earlier batches did not show that.
+
+        What was changed outside of all calls will be so each time, and standing in for calls changes nothing about it.
+        """
+        modules = dict(self.model.named_modules())
+        new = [
+            path
+            for path, marks in self._marks.items()
+            if path not in modules or not same_marks(marks, held_deeply(modules[path]))
+        ]
+        for path in new:
+            del self._marks[path]
+        return bool(new)
 
     def begins(self, variant: Variant) -> Begin:
         """Where a variant's pass may become another one than the baseline's, worked out once: its units take time."""

@@ -105,7 +105,13 @@ def _containers_in(value: Any) -> Iterator[Any]:
 
 def has_hooks(module: nn.Module) -> bool:
     """Whether somebody wants to be told of a module's calls: what stands in for one around it would not tell."""
-    return bool(module._forward_hooks or module._forward_pre_hooks)
+    of_all = torch.nn.modules.module
+    return bool(
+        module._forward_hooks
+        or module._forward_pre_hooks
+        or of_all._global_forward_hooks
+        or of_all._global_forward_pre_hooks
+    )
 
 
 def held(module: nn.Module) -> Marks:

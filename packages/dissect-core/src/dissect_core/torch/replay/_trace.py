@@ -118,6 +118,8 @@ class Tracer:
         Whether to look into all that a module's code can reach, and to take digests: slower.
     distrusted : mapping of str to str
         Modules whose calls cannot be stood in for, with the reason, known from earlier passes.
+    impure : dict of str to str
+        Modules that keep something or draw numbers, likewise: nor can those around them. What is found is added.
     """
 
     def __init__(
@@ -127,8 +129,10 @@ class Tracer:
         *,
         thorough: bool = False,
         distrusted: Mapping[str, str] | None = None,
+        impure: dict[str, str] | None = None,
     ) -> None:
         self.trace = Trace()
+        self._impure = {} if impure is None else impure
         self._counted, self._thorough, self._distrusted = counted, thorough, distrusted or {}
         self._boundary = 0
         self._open: list[int] = []
@@ -214,11 +218,12 @@ class Tracer:
     def _look_back(self, index: int, path: str, module: nn.Module, state: Marks, drawn: Any) -> None:
         """A call that does more than return cannot be left out, nor can those around it."""
         if not same_marks(state, self._state(module)):
-            for i in (index, *self._open):
-                self._doubt(i, f"{path} keeps something from its call")
+            self._impure.setdefault(path, f"{path} keeps something from its call")
         if drawn != self._chance():
+            self._impure.setdefault(path, f"{path} draws random numbers")
+        if (reason := self._impure.get(path)) is not None:
             for i in (index, *self._open):
-                self._doubt(i, f"{path} draws random numbers")
+                self._doubt(i, reason)
 
     def _doubt(self, index: int, reason: str) -> None:
         self.trace.calls[index].why_not = self.trace.calls[index].why_not or reason
