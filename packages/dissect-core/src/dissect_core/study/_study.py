@@ -277,7 +277,7 @@ class Study:
         return whole.sort_by(keys)
 
     def bad_images(self) -> list[int]:
-        """Numbers of the images that could not be read."""
+        """Numbers of the images that were skipped: not to be read, of another size, or the detector stops there."""
         table = self.table([self.variants[0]], ["image", "status"])
         bad = table.column("status").to_numpy() == STATUSES.index("bad image")
         return table.column("image").to_numpy()[bad].tolist()  # type: ignore[no-any-return]  # int, by the schema

@@ -55,7 +55,7 @@ class StudyResults:
     better_than_chance : ChanceVerdict
         Whether the baseline is better than chance at all: what is not cannot lose anything.
     n_bad_images : int
-        Images that could not be read, and count nowhere.
+        Images that were skipped, as they could not be read or run, and count nowhere.
     batches : tuple of int
         Batches of images that are finished, and all; all numbers are of the images of those that are.
     unscored : str

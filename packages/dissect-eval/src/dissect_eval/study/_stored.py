@@ -124,7 +124,7 @@ class StoredStudy(Protocol):
         ...
 
     def bad_images(self) -> list[int]:
-        """Numbers of the images that could not be read."""
+        """Numbers of the images that were skipped: not to be read, of another size, or the detector stops there."""
         ...
 
     def found(self, variant: str) -> Any:

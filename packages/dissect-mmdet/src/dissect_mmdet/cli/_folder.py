@@ -86,7 +86,7 @@ def status(
     if told["failed_shards"]:
         console.print("running the study again tries them again")
     if told["bad_images"]:
-        console.print(f"images that could not be read: {told['bad_images']}; see log.jsonl")
+        console.print(f"images that could not be read or run: {told['bad_images']}; see log.jsonl")
     if told["last_event"]:
         console.print(f"last: {told['last_event']}", markup=False)
 
