@@ -98,6 +98,21 @@ def test_or_left_out_and_on_record(images: list[Path], tmp_path: Path, batch_siz
                 np.testing.assert_allclose(array, other.arrays[name], atol=1e-4, err_msg=variant)
 
 
+@pytest.mark.parametrize("kind", ["numpy", "torch"])
+def test_the_first_image_is_no_exception(images: list[Path], tmp_path: Path, kind: str) -> None:
+    """Before a study is begun its detector is tried out, on the first image that it can be run on."""
+    fussy: Any = Fussy() if kind == "numpy" else fussy_torch()
+    spec = studies.toy_spec() if kind == "numpy" else load_spec(TORCH)
+    some = [images[2], images[5], images[0]]
+    with pytest.raises(BadImageError, match=r"002.ppm: \w+: no such luck"):
+        studies.run_toy(some, tmp_path / "strict", fussy, spec=spec)
+    study = studies.run_toy(some, tmp_path / "out", fussy, spec=spec, on_bad_image="skip")
+    assert study.bad_images() == [0, 1]
+    some[0].write_bytes(b"nothing")
+    study = studies.run_toy(some, tmp_path / "damaged", fussy, spec=spec, on_bad_image="skip")
+    assert study.bad_images() == [0, 1]
+
+
 def test_reference_images_are_named_too(images: list[Path], tmp_path: Path) -> None:
     with pytest.raises(BadImageError, match=r"002.ppm: IndexError: no such luck"):
         studies.run_toy(images, tmp_path / "out", fussy_torch(), spec=load_spec(TORCH))

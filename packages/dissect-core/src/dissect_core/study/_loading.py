@@ -85,7 +85,7 @@ class Files:
         except MemoryError:
             raise
         except Exception as error:  # whatever a decoder raises for a damaged file
-            named = [image for image in images if self._names(error, image)]
+            named = [image for image in images if self.names(error, image)]
             if isinstance(error, DissectError) and (not named or (self.on_bad == "fail" and len(named) == 1)):
                 raise
             together = error
@@ -145,7 +145,7 @@ class Files:
         except MemoryError:
             raise
         except Exception as error:
-            if isinstance(error, DissectError) and not self._names(error, image):
+            if isinstance(error, DissectError) and not self.names(error, image):
                 raise
             told = " ".join(str(error).split())
             return told if isinstance(error, DissectError) else f"{type(error).__name__}: {told}"
@@ -157,7 +157,7 @@ class Files:
         where = "" if name in fault else f"The detector stops at the image {name}: "
         return f"{where}{fault.rstrip('.')}. Mend or replace it{_OR_SKIP}"
 
-    def _names(self, error: Exception, image: int) -> bool:
+    def names(self, error: Exception, image: int) -> bool:
         """Whether an error says of an image what is wrong."""
         return str(self.paths[image]) in str(error)
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..detectors import Detector, ImageDetections
-from ..errors import RandomDetectorError, ReplayError
+from ..errors import DissectError, RandomDetectorError, ReplayError
 from ..plan import Variant, baseline_again
 from ._loading import Files
 from ._precision import Precision, in_precision
@@ -71,7 +71,7 @@ def repeats_of_baseline(
     ----------
     detector : Detector
     files : Files
-        Of the study; the first that can be read is tried.
+        Of the study; the first that can be read and run is tried.
     precision : {"full", "bf16", "fp16"}
     allow_random : bool or None
         True: not tried out, taken to be random. False: a random one is refused. None: it is allowed with a warning.
@@ -98,9 +98,21 @@ def repeats_of_baseline(
 
 def _difference_of_two(detector: Detector, files: Files, precision: Precision) -> str | None:
     for image in range(len(files.paths)):
-        if (batch := files.load(detector, [image]).batch) is not None:
+        try:
+            if (batch := files.load(detector, [image]).batch) is None:
+                continue
             with in_precision(detector, precision):
-                return first_difference(detector.predict_batch(batch), detector.predict_batch(batch))
+                found = detector.predict_batch(batch)
+        except MemoryError:
+            raise
+        except Exception as error:
+            if isinstance(error, DissectError) and not files.names(error, image):
+                raise
+            if files.on_bad == "fail":
+                return None  # the run comes to this image first, and names it
+            continue
+        with in_precision(detector, precision):
+            return first_difference(found, detector.predict_batch(batch))
     return None
 
 

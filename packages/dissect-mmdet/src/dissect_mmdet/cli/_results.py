@@ -161,8 +161,8 @@ def _remarks(results: StudyResults, rows: list[dict[str, Any]]) -> list[str]:
         )
     if results.n_bad_images:
         remarks.append(
-            f"note: images that could not be read and count nowhere: {results.n_bad_images}, those of another size than "
-            "annotated or at which the model stops included; see log.jsonl"
+            f"note: images that could not be read and count nowhere: {results.n_bad_images}, those of another size "
+            "than annotated or at which the model stops included; see log.jsonl"
         )
     remarks += [f"note: {text}" for text in results.notes]
     return remarks
