@@ -14,7 +14,15 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from dissect_core import CheckpointError  # noqa: E402
-from dissect_core.torch import load_checkpoint, save_checkpoint, state_dict_of  # noqa: E402
+from dissect_core.torch import (  # noqa: E402
+    chosen_state,
+    load_checkpoint,
+    other_places,
+    put_state,
+    save_checkpoint,
+    state_dict_of,
+    state_dict_place,
+)
 
 
 class Harmless:
@@ -309,6 +317,44 @@ def test_a_parameter_may_be_called_model() -> None:
 def test_checkpoints_without_a_state_dict(checkpoint: Any, message: str) -> None:
     with pytest.raises(CheckpointError, match=message):
         state_dict_of(checkpoint)
+
+
+@pytest.mark.parametrize(
+    ("wrap", "place", "others"),
+    [
+        (lambda w: w, (), []),
+        (lambda w: {"model_state_dict": w, "optimizer": {"state": {}}}, ("model_state_dict",), []),
+        (lambda w: {"ema": {"module": w, "updates": 3}}, ("ema", "module"), []),
+        (lambda w: {"ema": {"module": w}, "model": w}, ("model",), ["ema.module"]),
+        (lambda w: {"model": {"state_dict": w}}, ("model", "state_dict"), []),
+    ],
+)
+def test_state_dict_is_found_under_other_keys_and_put_back(
+    wrap: Any, place: tuple[str, ...], others: list[str]
+) -> None:
+    checkpoint = wrap({"weight": torch.ones(2)})
+    assert state_dict_place(checkpoint) == place
+    assert other_places(checkpoint) == others
+    written = put_state(checkpoint, place, {"weight": torch.zeros(2)})
+    assert not state_dict_of(written)["weight"].any()
+    assert state_dict_of(checkpoint)["weight"].all()
+    assert [*written] == [*checkpoint]
+
+
+def test_one_of_several_state_dicts_is_chosen_by_its_key_or_prefix() -> None:
+    one, other = {"weight": torch.ones(1)}, {"weight": torch.zeros(1)}
+    with pytest.raises(
+        CheckpointError, match=r"2 sets of them: 'teacher', 'student'.*--weights-prefix teacher\."
+    ):
+        state_dict_of({"teacher": one, "student": other})
+    assert chosen_state({"teacher": one, "student": other}, "student")[2] is other
+    assert chosen_state({"model": one, "ema": {"module": other}}, "ema.")[0] == ("ema", "module")
+    both = {"state_dict": {"teacher.weight": torch.ones(1), "student.weight": torch.zeros(1)}}
+    assert chosen_state(both, "student.")[:2] == (("state_dict",), "student.")
+    with pytest.raises(
+        CheckpointError, match=r"got 'em'\. Names begin with teacher, student; keys .*: state_dict"
+    ):
+        chosen_state(both, "em")
 
 
 def test_a_saved_state_dict_can_be_loaded(tmp_path: Path) -> None:

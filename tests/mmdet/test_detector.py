@@ -147,8 +147,8 @@ def test_config_from_the_checkpoint_alone(detr: MMDetDetector, demo_data: DemoDa
 
 def test_checkpoint_of_another_model_is_refused() -> None:
     message = (
-        r"does not fit .*: \d+ of the model's 193 entries, [\d.]+ % of its parameters, are not in it; missing from the "
-        r"checkpoint: \w+\..* and \d+ more"
+        r"does not fit .*: \d+ of the model's 193 entries, [\d.]+ % of its parameters and buffers, are not in it; "
+        r"missing from the checkpoint: \w+\..* and \d+ more"
     )
     with pytest.raises(CheckpointFitError, match=message):
         open_mmdet(config=demo_files("detr").config, checkpoint=demo_files("dino").checkpoint)

@@ -161,12 +161,13 @@ def deeper(state: State) -> State:
     [
         (
             lambda s: without(s, "bbox_head."),
-            r"8 of the model's 193 entries, 2\.8 % of its parameters, are not in it; missing .*: bbox_head\.fc_cls\.w"
+            r"8 of the model's 193 entries, 2\.8 % of its parameters and buffers, are not in it; "
+            r"missing .*: bbox_head\.fc_cls\.w"
             r".* and 3 more\. Likely reason: it was saved without bbox_head\. .*--allow-missing",
         ),
         (
             lambda s: without(s, "backbone.bn1.running_var"),
-            "1 of the model's 193 entries, < 0.1 % of its param",
+            "1 of the model's 193 entries, < 0.1 % of its parameters and",
         ),
         (
             with_more_classes,
@@ -321,3 +322,37 @@ def test_safetensors_by_its_ending_or_its_content(state: State, sha256: str, tmp
     for name in ("model.safetensors", "model.pth"):
         save_safetensors(renamed(state, "module.{}".format), tmp_path / name)
         assert weights_sha256(open_mmdet(config=CONFIG, checkpoint=tmp_path / name).model) == sha256
+
+
+def test_layers_that_were_one_in_training_are_said(state: State, opened: Open) -> None:
+    """A head with shared branches, opened by a config that gives each layer its own: names and shapes fit."""
+    first = {n: v for n, v in state.items() if n.startswith("decoder.layers.0.")}
+    alike = {
+        renamed_to: v
+        for i in (1, 2)
+        for renamed_to, v in renamed(first, lambda n, i=i: n.replace("s.0", f"s.{i}", 1)).items()
+    }
+    assert (
+        "the layers of decoder.layers hold the same numbers"
+        in opened({"state_dict": state | alike}).fit.describe()
+    )
+    assert "same numbers" not in opened({"state_dict": state}).fit.describe()
+
+
+def test_commands_on_weights_alone_name_nan_too(
+    state: State, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from commands import call
+
+    name = "query_embedding.weight"
+    torch.save({"state_dict": state | {name: state[name] * torch.nan}}, tmp_path / "nan.pth")
+    for words in (
+        ["inspect", tmp_path / "nan.pth"],
+        ["ablate", "component", tmp_path / "nan.pth", name, "-o", tmp_path],
+    ):
+        status, _, err = call(capsys, *words)
+        assert status == 2
+        assert (
+            "3,200 values that are NaN or infinity, in 1 entry: query_embedding.weight (3,200 of 3,200)"
+            in err
+        )

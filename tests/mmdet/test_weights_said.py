@@ -29,8 +29,8 @@ ablations:
     target: {unit: head, components: encoder.layers.0.self_attn.attn}
     select: {by: each}
 """
-NOTE = "weights: 903 of the model's 1,217,659 parameters (< 0.1 %) are random numbers of seed 0, not the checkpoint's: "
-NOTE += "2 entries missing, first bbox_head.fc_cls.weight"
+NOTE = "weights: 903 of the model's 1,217,659 parameters and buffers (< 0.1 %) are random numbers of seed 0, "
+NOTE += "not the checkpoint's: 2 entries missing, first bbox_head.fc_cls.weight"
 BLOCK = "encoder.layers.0.self_attn.attn"
 
 
@@ -122,7 +122,8 @@ def test_what_was_missing_is_at_the_head_of_every_output(
         assert (status, out.splitlines()[:1]) == (0, [f"warning: {NOTE}"]), (words[0], err)
         if words[0] != "status":
             assert (
-                f"less.pth: 191 of the model's 193 entries loaded, > 99.9 % of its 1,217,659 parameters; {NOTE}"
+                "less.pth: 191 of the model's 193 entries loaded, > 99.9 % of its 1,217,659 parameters and buffers; "
+                + NOTE
                 in err
             )
     _, out, _ = call(capsys, "compare", folder, folder)
@@ -145,7 +146,10 @@ def test_json_holds_what_was_missing_and_nothing_else(
         assert json.loads(call(capsys, *words)[1])["missing_weights"] in (NOTE, [NOTE, NOTE])
     whole = call(capsys, "evaluate", "-w", "demo:detr", *data(place), "--json")
     assert "missing_weights" not in json.loads(whole[1])
-    assert "detr.pth: 193 of the model's 193 entries loaded, 100 % of its 1,217,659 parameters\n" in whole[2]
+    assert (
+        "detr.pth: 193 of the model's 193 entries loaded, 100 % of its 1,217,659 parameters and buffers\n"
+        in whole[2]
+    )
 
 
 def test_tables_report_and_environment_say_what_was_missing(folder: Path) -> None:
@@ -161,7 +165,9 @@ def test_tables_report_and_environment_say_what_was_missing(folder: Path) -> Non
     assert read.missing_weights == NOTE
     assert read.files()["summary.parquet"] == (folder / "summary.parquet").read_bytes()
     page = (folder / "report.html").read_text()
-    assert page.index("of the model&#39;s 1,217,659 parameters") < page.index('<ul class="facts">')
+    assert page.index("of the model&#39;s 1,217,659 parameters and buffers") < page.index(
+        '<ul class="facts">'
+    )
 
 
 def test_a_study_with_missing_weights_is_another_one(
@@ -209,7 +215,7 @@ def test_checkpoints_made_of_such_files_load_again(
             capsys, "export", place / "study.yaml", variant.id, "-w", place / name, *options, "-o", out
         )
         assert status == 0, err
-        assert "100 % of its 1,217,659 parameters" in err
+        assert "100 % of its 1,217,659 parameters and buffers" in err
         (file,) = out.iterdir()
         prefix = "teacher." if name == "semi.pth" else ""
         found = next(open_mmdet(config=CONFIG, checkpoint=file, weights_prefix=prefix).predict(images[:1]))

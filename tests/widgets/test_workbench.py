@@ -35,6 +35,20 @@ from toy_detector import ToyDetector
 from toy_split import Split
 
 
+class Fit:
+    """As an adapter's detector keeps it."""
+
+    def describe(self) -> str:
+        """How much of a checkpoint fitted."""
+        return "5 of the model's 5 entries loaded"
+
+
+class FittedDetector(ToyDetector):
+    """Tells how much of its checkpoint fitted."""
+
+    fit = Fit()
+
+
 @pytest.fixture
 def toy_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two detectors by entry point: one that works, and one whose package is not there."""
@@ -72,6 +86,8 @@ def test_detectors_are_found_and_what_is_unavailable_says_why(toy_installed: Non
     assert panel.model.detector.min_area == 30
     assert "ToyDetector is open: 5 components" in panel.status.value
     assert panel.problem.value == ""
+    panel.model.detector = FittedDetector()
+    assert "5 of the model&#x27;s 5 entries loaded." in panel.status.value
     panel.options.value = "min_area: [30"
     assert "not valid YAML" in panel.status.value
     assert panel.open_it.disabled

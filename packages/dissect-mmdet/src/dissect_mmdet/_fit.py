@@ -79,7 +79,7 @@ class Fit:
         loaded = self.n_model - len(self.missing) - len(self.reshaped)
         parts = [
             f"{loaded:,} of the model's {self.n_model:,} entries loaded, "
-            f"{percent(self.n_values - self.n_lacking, self.n_values)} of its {self.n_values:,} parameters"
+            f"{percent(self.n_values - self.n_lacking, self.n_values)} of its {self.n_values:,} parameters and buffers"
         ]
         if self.prefix:
             parts.append(f"`{self.prefix}` taken off every name")
@@ -100,7 +100,7 @@ class Fit:
                 if names
             ]
             parts.append(
-                f"{self.n_lacking:,} of the model's {self.n_values:,} parameters "
+                f"{self.n_lacking:,} of the model's {self.n_values:,} parameters and buffers "
                 f"({percent(self.n_lacking, self.n_values)}) are random numbers of seed {SEED}, not the checkpoint's: "
                 f"{' and '.join(kinds)}, first {(*self.missing, *self.reshaped)[0]}"
             )
@@ -116,7 +116,7 @@ class Fit:
         return {
             "note": self.warning,
             "seed": SEED,
-            "parameters": self.n_values,
+            "parameters_and_buffers": self.n_values,
             "filled": self.n_lacking,
             "missing": list(self.missing),
             "reshaped": {name: [list(there), list(here)] for name, (there, here) in self.shapes.items()},
@@ -130,7 +130,7 @@ class Fit:
         if n_lacking:
             parts.append(
                 f"{n_lacking:,} of the model's {self.n_model:,} entries, "
-                f"{percent(self.n_lacking, self.n_values)} of its parameters, are not in it"
+                f"{percent(self.n_lacking, self.n_values)} of its parameters and buffers, are not in it"
             )
         if self.missing:
             parts.append(f"missing from the checkpoint: {named(self.missing)}")

@@ -83,7 +83,9 @@ def require_tied_alike(
 
 
 def _equal(one: Any, other: Any) -> bool:
-    return one is other or (one.shape == other.shape and torch.equal(one.nan_to_num(), other.nan_to_num()))
+    return one is other or (
+        one.shape == other.shape and torch.equal(one.nan_to_num(), other.to(one.dtype).nan_to_num())
+    )
 
 
 def require_finite_but(

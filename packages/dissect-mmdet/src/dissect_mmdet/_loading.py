@@ -255,13 +255,14 @@ def _alike(state: Mapping[str, Any], own: Mapping[str, Any]) -> list[str]:
     found = []
     for (stack, _), names in groups.items():
         first, *rest = (state[name] for name in names)
+        is_tied = len({own[name].data_ptr() for name in names}) < len(names)
         if (
             not rest
-            or len({own[name].data_ptr() for name in names}) < len(names)
-            or first.unique().numel() < MANY
+            or is_tied
+            or not all(one.shape == first.shape and torch.equal(one, first) for one in rest)
         ):
             continue
-        if all(one.shape == first.shape and torch.equal(one, first) for one in rest):
+        if first.unique().numel() >= MANY:  # not ones or zeros, which layers begin with
             found.append(stack)
     return list(dict.fromkeys(found))
 
