@@ -130,6 +130,8 @@ def _stamp(value: Any) -> Any:
 def held_deeply(module: nn.Module) -> Marks:
     """All that a module's code and hooks can reach, but for other modules: attributes, closures, globals."""
     marks: Marks = []
+    if isinstance(module, torch.jit.ScriptModule):
+        return marks  # no Python is in it
     seen: set[int] = {id(module)}
     inner = vars(module).get("forward", None)
     roots: list[Any] = [
@@ -146,7 +148,10 @@ def held_deeply(module: nn.Module) -> Marks:
         if is_scalar(value) or id(value) in seen or isinstance(value, (nn.Module, type, types.ModuleType)):
             continue
         seen.add(id(value))
-        mark, inside = _look_into(value)
+        try:
+            mark, inside = _look_into(value)
+        except Exception:  # some objects do not bear being looked into
+            mark, inside = None, ()
         marks.append((value, mark))
         waiting.extend(inside)
     return marks
