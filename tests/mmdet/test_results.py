@@ -433,3 +433,24 @@ def test_a_page_without_resamples_does_not_speak_of_intervals(study: Study, tmp_
     page = write_report(measure(study, settings=Settings(n_replicates=0)), tmp_path).read_text()
     assert "No intervals and no p: measured without resamples." in page
     assert "bootstrap interval" not in page
+
+
+def test_controls_are_no_findings(data: Any, tmp_path: Path) -> None:
+    """They are measured, and neither tested nor compared."""
+    channels = {"unit": "channel", "components": "features"}
+    select = {"by": "indices", "indices": [0, 1]}
+    ablation = {"name": "two", "target": channels, "select": select, "control": {"repeats": 3}}
+    found = []
+    for seed in (0, 1):
+        spec = load_spec({"name": "controlled", "seed": seed, "ablations": [ablation]})
+        study = run_with_truth(data, tmp_path / f"seed-{seed}", spec=spec)
+        found.append(measure(study, settings=FAST))
+    assert found[0].n_tests == 1
+    rows = summary_rows(found[0])
+    assert [row["kind"] for row in rows] == ["baseline", "ablation", *["control"] * 3]
+    assert np.isfinite([row["AP_low"] for row in rows[1:]]).all()
+    assert np.isnan([row["AP_p"] for row in rows[2:]]).all()
+    (own,) = found[0].table.select(variant=rows[1]["id"], metric="AP", category_id=None)
+    assert own.p_adjusted == own.p_value, "one variant alone is one test"
+    both = compare(*found)
+    assert [(row["name"], both.by, both.same) for row in both.rows] == [(rows[1]["id"], "variant", "")]
