@@ -70,11 +70,11 @@ class Beside:
         measured = self._measured(self._whole, self._n_baseline, keep=keep)
         return measured._replace(p_value=np.full(len(self.keys), np.nan))
 
-    def of(self, detections: Detections, *, keep: bool = False) -> Measured:
-        """Numbers of a variant; with `keep` those on each resample, too."""
+    def of(self, detections: Detections, *, keep: bool = False, tested: bool = True) -> Measured:
+        """Numbers of a variant: with `keep` those on each resample, too; of one that is not tested a coarse p-value."""
         found = resampled(self._truth, detections, self._settings, self._how)
         measured = self._measured(found, detections.n_boxes, keep=keep)
-        if self._further is None:
+        if self._further is None or not tested:
             return measured
         change = stacked(self.keys, self._whole, found, "replicates")
         p = self._further.p_values(self.keys, detections, measured.columns[2], change, measured.p_value)

@@ -190,7 +190,8 @@ def measure(
     statistics, resampling = settings.statistics, settings.resampling
     given: dict[str, OneVariant] = {}
     pairs = Interactions(singles_of_pairs(study), study.variants[0], settings)
-    opening = bound(VariantMeasure, found, settings, pairs.kept)
+    untested = {one for one, kind in kinds.items() if kind in ("control", "again")}
+    opening = bound(VariantMeasure, found, settings, pairs.kept, untested)
     with bar(len(study.variants), "variant", "metrics") as shown:
         for variant, one in spread(opening, pairs.in_order(study.variants)):
             given[variant] = one._replace(metrics=pairs.add(variant, one.metrics))
@@ -203,7 +204,7 @@ def measure(
         statistics,
         resampling,
         settings.correction,
-        {one for one, kind in kinds.items() if kind in ("control", "again")},
+        untested,
     )
     noise = noise_of(table, kinds)
     rows = variant_rows(study)

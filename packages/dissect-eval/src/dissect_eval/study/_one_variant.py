@@ -71,10 +71,19 @@ class VariantMeasure:
     settings : Settings
     kept : collection of str
         Variants whose numbers on each resample are given, too.
+    untested : collection of str
+        Variants whose p-values nobody asks for, such as controls.
     """
 
-    def __init__(self, found: StudyDetections, settings: Settings, kept: Collection[str] = ()) -> None:
-        self._found, self._settings, self._kept = found, settings, frozenset(kept)
+    def __init__(
+        self,
+        found: StudyDetections,
+        settings: Settings,
+        kept: Collection[str] = (),
+        untested: Collection[str] = (),
+    ) -> None:
+        self._found, self._settings = found, settings
+        self._kept, self._untested = frozenset(kept), frozenset(untested)
         self._baseline = found.study.variants[0]
         stored = found.study.found(self._baseline)
         self._first = found.of(self._baseline, stored)
@@ -96,7 +105,9 @@ class VariantMeasure:
             score_threshold=settings.score_threshold,
         )
         return OneVariant(
-            self._beside.of_baseline(keep=keep) if is_first else self._beside.of(boxes, keep=keep),
+            self._beside.of_baseline(keep=keep)
+            if is_first
+            else self._beside.of(boxes, keep=keep, tested=variant not in self._untested),
             error_types(truth, boxes, foreground=settings.iou_threshold),
             {
                 metric: getattr(level, name)

@@ -33,6 +33,8 @@ DEFAULT_METRIC = "AP"
 
 ALPHA = 0.05
 """What is found is said to be so at this level."""
+RESOLUTION = 0.01
+"""Corrected p-values can fall below this, so that those of clear losses do not all lie at the level itself."""
 REPLICATES = 1000
 MOST_REPLICATES = 20_000
 """Drawn at most without being asked: a thousand variants' worth on many images."""
@@ -51,7 +53,7 @@ class Settings:
         `n_for_p`.
     n_for_p : int, optional
         Resamples for p-values over all categories that are small. Left out, `n_replicates` if that is given, else as
-        many as it takes for one to be below 0.05 when it is corrected for the number of variants, up to 20,000.
+        many as it takes for one to be below 0.01 when it is corrected for the number of variants, up to 20,000.
     confidence : float
     score_threshold, iou_threshold : float
         Of F1, precision and recall.
@@ -80,14 +82,14 @@ class Settings:
 
         Examples
         --------
-        >>> Settings().of_study(35, 5000).n_for_p, Settings().of_study(300, 5000).n_for_p
-        (1000, 6078)
+        >>> Settings().of_study(5, 5000).n_for_p, Settings().of_study(35, 5000).n_for_p
+        (1000, 3540)
         >>> Settings(n_replicates=200).of_study(300, 5000).n_for_p
         200
         """
         if self.n_replicates is not None:
             return replace(self, n_for_p=self.n_replicates if self.n_for_p is None else self.n_for_p)
-        enough = min(replicates_needed(n_tests, n_images, ALPHA), MOST_REPLICATES)
+        enough = min(replicates_needed(n_tests, n_images, RESOLUTION), MOST_REPLICATES)
         n_for_p = max(REPLICATES, int(enough)) if self.n_for_p is None else self.n_for_p
         return replace(self, n_replicates=REPLICATES, n_for_p=n_for_p)
 

@@ -136,7 +136,8 @@ def run_(
     """Run a study: every variant over every image, in a folder that a second call goes on with.
 
     Stop it with Ctrl-C, or kill it: what was finished stays. Detections come first, then the tables summary,
-    per_class, errors and repeats (of pairs also interactions), and report.html. With --engine ray, the workers of a cluster compute it.
+    per_class, errors and repeats (of pairs also interactions), and report.html. With --engine ray, the workers of a
+    cluster compute it.
     """
     console = Console(highlight=False, soft_wrap=True)
     spec = load_spec(study_path(study))
