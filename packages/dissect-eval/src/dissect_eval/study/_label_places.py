@@ -79,7 +79,7 @@ def label_places(
         y = _free_slot(slots, float(box[1] + box[3]) / 2 - h / 2, h, height)
         if y is not None:
             slots.append((y, y + h))
-        found.append(None if y is None else LabelPlace(width + 2 * GAP, y, in_margin=True))
+        found.append(None if y is None else LabelPlace(width + 2 * GAP, float(y), in_margin=True))
     return found
 
 
