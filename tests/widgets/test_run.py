@@ -40,6 +40,7 @@ from toy_detector import ToyDetector
 from toy_split import Split
 
 N_PASSES = 15 * 5
+FIRST_BATCH = 19  # its variants, and four passes that see whether the detector is deterministic
 
 
 class Gated(ToyDetector):
@@ -118,7 +119,7 @@ def test_cancel_keeps_what_is_finished_and_resume_ends_as_if_undisturbed(
     panel.cancel.click()
     assert panel.model.state == "cancelling"
     assert "Stopping after the batch at hand" in panel.status.value
-    detector.let(15)  # the batch at hand
+    detector.let(FIRST_BATCH)  # the batch at hand
     assert panel.model.wait(60) == "cancelled", panel.model.details
     assert Study.open(tmp_path / "out").progress() == (1, 5)
     assert "what is finished is kept. The numbers of what is finished are written." in panel.status.value
@@ -145,7 +146,7 @@ def test_the_part_of_a_cancelled_run_is_measured_as_if_there_were_no_other_image
     model.start()
     assert detector.waits.acquire(timeout=60)
     model.cancel()
-    detector.let(15)
+    detector.let(FIRST_BATCH)
     assert model.wait(60) == "cancelled", model.details
     only = RunModel(studies.toy_spec(), job(split, tmp_path / "only", limit=2, n_replicates=0))
     only.start()
@@ -165,7 +166,7 @@ def test_cancelled_twice_nothing_is_measured(split: Split, tmp_path: Path) -> No
     assert detector.waits.acquire(timeout=60)
     model.cancel()
     model.cancel()
-    detector.let(15)
+    detector.let(FIRST_BATCH)
     assert model.wait(60) == "cancelled", model.details
     assert model.message == "nothing is measured"
     assert Study.open(tmp_path / "out").progress() == (1, 5)
@@ -217,7 +218,8 @@ def test_a_run_elsewhere_is_followed(split: Split, tmp_path: Path, panels: list[
     detector = Gated()
     first = RunModel(studies.toy_spec(), job(split, tmp_path / "out", detector))
     first.start()
-    assert detector.waits.acquire(timeout=60)
+    detector.let(2)  # before there is a folder
+    assert all(detector.waits.acquire(timeout=60) for _ in range(3))
     panel = RunPanel(studies.toy_spec(), job(split, tmp_path / "none"))
     panels.append(panel)
     panel.folder.value = str(tmp_path / "out")
@@ -228,7 +230,7 @@ def test_a_run_elsewhere_is_followed(split: Split, tmp_path: Path, panels: list[
     assert panel.start.disabled
     assert f"0 of {N_PASSES} passes" in panel.progress.value
     first.cancel()
-    detector.let(15)
+    detector.let(FIRST_BATCH - 2)
     assert first.wait(60) == "cancelled"
     assert panel.model.wait(60) == "cancelled"
     assert f"15 of {N_PASSES} passes" in panel.progress.value
@@ -332,7 +334,7 @@ def test_closing_stops_a_run_and_leaves_nothing_behind(split: Split, tmp_path: P
     beside = RunPanel(panel.model)
     beside.close()
     assert panel.model.state == "running", "it belongs to the other panel"
-    threading.Timer(0.2, lambda: detector.let(15)).start()
+    threading.Timer(0.2, lambda: detector.let(FIRST_BATCH)).start()
     panel.close()
     assert panel.model.state == "cancelled"
     model = RunModel(studies.toy_spec(), job(split, tmp_path / "other"))
