@@ -6,13 +6,13 @@ STAMP  := $(VENV)/.installed
 
 SETUP_FILES := constraints.txt requirements-dev.txt tools/opencv-headless/pyproject.toml $(wildcard packages/*/pyproject.toml)
 
-.PHONY: demo test lint typecheck unit browser cluster wheels bench setup clean
+.PHONY: demo test lint typecheck unit random browser cluster wheels bench setup clean
 
 setup: $(STAMP)
 
 # Stale when a set-up file is newer, or when the interpreter it was made from is gone.
 ifneq ($(shell $(BIN)/python -c "print('ok')" 2>/dev/null),ok)
-.PHONY: demo test lint typecheck unit browser cluster wheels bench setup clean
+.PHONY: demo test lint typecheck unit random browser cluster wheels bench setup clean
 endif
 
 # With a new pip, as that of Python 3.11 thinks for a minute about which wheel fits.
@@ -46,6 +46,10 @@ typecheck: $(STAMP)
 # A worker for each core, each on one thread: tests are small, and two would only wait for each other.
 unit: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist worksteal -m "not packaging and not browser and not cluster"
+
+# Random models against prefix replay, thousands of them, with a fresh seed, which is printed; `unit` has some, too.
+random: $(STAMP)
+	OMP_NUM_THREADS=1 DISSECT_RANDOM_MODELS=2000 $(BIN)/python -m pytest -n auto --maxprocesses 8 --timeout 1800 tests/core/test_torch_replay_random.py
 
 # A worker for each front end. Without Chromium these tests skip, and say so.
 browser: $(STAMP)

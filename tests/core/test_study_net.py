@@ -99,7 +99,9 @@ def test_a_random_detector_is_refused_before_anything_is_written(images: list[Pa
 def test_or_measured_with_its_own_noise(images: list[Path], tmp_path: Path) -> None:
     with pytest.warns(RandomDetectorWarning, match="own noise beside every loss"):
         study = studies.run_toy(images, tmp_path / "said", RandomToy())
-    asked = studies.run_toy(images, tmp_path / "asked", RandomToy(), allow_random=True)
+    said: list[str] = []
+    asked = studies.run_toy(images, tmp_path / "asked", RandomToy(), allow_random=True, say=said.append)
+    assert any("the baseline 11 times, which shows its noise" in text for text in said)
     assert study.variants == asked.variants
     assert [name for name in study.variants if "again" in name] == [
         f"baseline/again/{i}" for i in range(1, 11)

@@ -62,6 +62,14 @@ def measures_noise(variants: Sequence[Variant]) -> bool:
     return any(variant.kind == "again" for variant in variants)
 
 
+def noise_is_measured(times: int) -> str:
+    """A note for people on what a detector that is not deterministic costs."""
+    return (
+        f"the detector gives something else each time: everything is run in full, and the baseline {times + 1} times, "
+        "which shows its noise."
+    )
+
+
 def repeats_of_baseline(
     detector: Detector, files: Files, precision: Precision, allow_random: bool | None, seed: int
 ) -> list[Variant]:

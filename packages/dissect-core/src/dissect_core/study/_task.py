@@ -17,7 +17,7 @@ from ._facts import versions
 from ._folder import StudyFolder
 from ._inputs import ReferenceActivations, planned
 from ._loading import Files, OnBadImage
-from ._net import is_again, repeats_of_baseline
+from ._net import is_again, noise_is_measured, repeats_of_baseline
 from ._passes import Passes, PlainPasses, ReplayedPasses
 from ._precision import Precision, in_precision
 from ._progress import MakeBar
@@ -120,9 +120,10 @@ class Task:
         # A study keeps to what was found out when it was begun.
         allow_random = self.allow_random if begun is None else any(map(is_again, begun))
         if begun is None or allow_random:
-            found[1:1] = repeats_of_baseline(
-                detector, self.files, self.precision, allow_random, self.spec.seed
-            )
+            again = repeats_of_baseline(detector, self.files, self.precision, allow_random, self.spec.seed)
+            found[1:1] = again
+            if again:
+                found.notes = (*found.notes, noise_is_measured(len(again)))
         return found
 
     def _begun(self) -> tuple[str, ...] | None:
