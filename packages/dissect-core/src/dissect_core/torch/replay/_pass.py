@@ -214,7 +214,9 @@ class BatchPass(Generic[Batch, Output]):
         if any(call.digest is None and call.why_not is None for call in self.trace.calls):
             self._traced(self._needed(), thorough=True)
         prover = self._prover()
-        if self._sets() and (unseen := prover.unseen(self._parameters)) and self._is_steady(prover):
+        known = session.unseen
+        seen = {name: parameter for name, parameter in self._parameters.items() if name not in known}
+        if self._sets() and (unseen := prover.unseen(seen)) and self._is_steady(prover):
             session.unseen.update(unseen)
         session.counts.checks += prover.passes
         for _ in range(MOST_CULPRITS):

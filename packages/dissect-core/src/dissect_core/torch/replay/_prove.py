@@ -12,8 +12,10 @@ threads may do. So on the first batch, and on each that goes another way, the re
 """
 
 import warnings
+from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
+from operator import itemgetter
 from typing import Any
 
 import torch
@@ -164,10 +166,14 @@ class Prover:
 
     def _survives_garbage(self, parameters: Mapping[str, Tensor]) -> str | None:
         uses = self._trace.first_use
+        waiting = deque(
+            sorted(((uses.get(storage(p), NEVER), p) for p in parameters.values()), key=itemgetter(0))
+        )
         with garbled(parameters.values()) as restore:
 
             def at_boundary(boundary: int) -> None:
-                restore(p for p in parameters.values() if uses.get(storage(p), NEVER) <= boundary)
+                while waiting and waiting[0][0] <= boundary:
+                    restore(waiting.popleft()[1])
 
             at_boundary(0)
             return self._compared(Follower(self._trace, self._results, (), at_boundary))
@@ -192,20 +198,19 @@ class Prover:
 
 
 @contextmanager
-def garbled(tensors: Collection[Tensor]) -> Iterator[Callable[[Iterator[Tensor]], None]]:
+def garbled(tensors: Collection[Tensor]) -> Iterator[Callable[[Tensor], None]]:
     """Put finite garbage into tensors for the length of a block.
 
     Yields
     ------
     callable
-        Puts back what some of them held, before the block ends.
+        Puts back what one of them held, before the block ends.
     """
     kept = {id(tensor): (tensor.detach(), tensor.detach().clone()) for tensor in tensors if _can_be(tensor)}
 
-    def restore(some: Iterator[Tensor]) -> None:
-        for tensor in some:
-            if (pair := kept.pop(id(tensor), None)) is not None:
-                pair[0].copy_(pair[1])
+    def restore(tensor: Tensor) -> None:
+        if (pair := kept.pop(id(tensor), None)) is not None:
+            pair[0].copy_(pair[1])
 
     try:
         with torch.no_grad():
