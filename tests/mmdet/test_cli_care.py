@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import warnings
 from pathlib import Path
 
 import pytest
 import torch
 
+from dissect_core.torch.replay import ReplayWarning
 from dissect_mmdet import load_mmdet_checkpoint
 from dissect_mmdet.cli import main
+from dissect_mmdet.cli._main import run_guarded
 from dissect_mmdet.demo import demo_files
 from helpers import DemoData
 
@@ -153,3 +156,16 @@ def test_images_of_another_size_are_named(
     error = " ".join(capsys.readouterr().err.split())
     assert "2 of 2 images have another size than the annotation file says" in error
     assert "instead of 640 × 480" in error
+
+
+def test_warnings_of_ours_are_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    def work() -> int:
+        with warnings.catch_warnings():
+            warnings.simplefilter("always")
+            warnings.warn("two of\n[them] run in full", ReplayWarning, stacklevel=1)
+        return 0
+
+    before = warnings.showwarning
+    assert run_guarded(work, debug=False) == 0
+    assert capsys.readouterr().err == "warning: two of [them] run in full\n"
+    assert warnings.showwarning is before

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
@@ -91,7 +93,8 @@ def run_guarded(work: Callable[[], Any], words: Sequence[str] = (), *, debug: bo
     """Call `work` and turn what it raises into an exit status and one line on standard error."""
     errors = Console(stderr=True, soft_wrap=True, highlight=False)
     try:
-        status = work()
+        with _warnings_in_a_line(errors):
+            status = work()
         if status == INTERRUPTED:
             errors.print("interrupted; nothing half-written is left", markup=False)
         return status if isinstance(status, int) else 0
@@ -121,6 +124,24 @@ def run_guarded(work: Callable[[], Any], words: Sequence[str] = (), *, debug: bo
             markup=False,
         )
         return 1
+
+
+@contextmanager
+def _warnings_in_a_line(errors: Console) -> Iterator[None]:
+    """Print our own warnings as errors are: what is wrong, and not where in our code that was noticed."""
+    before = warnings.showwarning
+
+    def shown(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+        if category.__module__.startswith("dissect_"):
+            errors.print(f"warning: {' '.join(str(message).split())}", markup=False)
+        else:
+            before(message, category, *where, **more)
+
+    warnings.showwarning = shown
+    try:
+        yield
+    finally:
+        warnings.showwarning = before
 
 
 def _usage_error(error: Any, words: Sequence[str], errors: Console) -> int:
