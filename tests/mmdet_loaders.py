@@ -21,7 +21,7 @@ LoadAnnotations, PackDetInputs, Resize = (
 _register: Any = importlib.import_module("mmdet.registry").TRANSFORMS.register_module
 
 
-@_register()
+@_register(force=True)  # this file may be imported under two names
 class LoadImageTwiceAsBright(LoadImageFromFile):
     """A subclass of the usual loader."""
 
@@ -32,7 +32,7 @@ class LoadImageTwiceAsBright(LoadImageFromFile):
         return read
 
 
-@_register()
+@_register(force=True)  # this file may be imported under two names
 class LoadNothingLikeIt:
     """A loader of its own kind."""
 
