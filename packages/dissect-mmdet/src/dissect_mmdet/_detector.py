@@ -338,8 +338,9 @@ class MMDetDetector:
         if ready is not None and not ready.fits(self.model):
             ready = None
         with torch.no_grad(), warnings.catch_warnings():
-            # MMDetection calls meshgrid in a way that torch deprecates; no user can act on it.
+            # MMDetection calls meshgrid and autocast in ways that torch deprecates; no user can act on it.
             warnings.filterwarnings("ignore", message="torch.meshgrid", category=UserWarning)
+            warnings.filterwarnings("ignore", message=r".*torch\.cuda\.amp", category=FutureWarning)
             samples: list[Any]
             if ready is None:
                 samples = self.model.test_step(_copy(batch))  # type: ignore[operator]

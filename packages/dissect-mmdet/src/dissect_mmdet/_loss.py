@@ -207,6 +207,7 @@ def training_loss(model: Any, batch: Batch, seed: int = SEED) -> Tensor:
         # MMDetection calls torch in ways that torch advises against; no user can act on it.
         for message in ("torch.meshgrid", "To copy construct from a tensor"):
             warnings.filterwarnings("ignore", message=message, category=UserWarning)
+        warnings.filterwarnings("ignore", message=r".*torch\.cuda\.amp", category=FutureWarning)
         # Through the model's call, not its method `loss`: whoever steps into the model's passes sees this one too.
         losses = model(**model.data_preprocessor(fresh, False), mode="loss")
         total, _ = model.parse_losses(losses)
