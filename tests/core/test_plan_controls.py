@@ -239,3 +239,12 @@ def test_singles_of_the_same_study_serve_its_pairs() -> None:
 def test_names_of_pairs_are_those_of_all_combinations() -> None:
     found = [v for v in planned(HEADS_OF_ALL, {"by": "pairs"}) if v.n_units == 2]
     assert [tuple(v.units().tolist()) for v in found] == list(combinations(range(12), 2))
+
+
+def test_a_pair_that_another_ablation_asks_for_first_keeps_its_singles() -> None:
+    given_pair = {"target": HEADS_OF_ALL, "select": {"by": "indices", "indices": [0, 1]}}
+    pairs = {"target": HEADS_OF_ALL, "select": {"by": "pairs"}}
+    found = plan(study(given_pair, pairs), anatomy())
+    (kept,) = [v for v in found if v.ablation == "a0"]
+    assert set(kept.singles) <= {v.id for v in found}
+    assert [len(v.singles) for v in found if v.singles] == [2] * len(list(combinations(range(12), 2)))

@@ -327,3 +327,130 @@ def test_many_sets_of_an_ablation_are_named_by_what_they_remove() -> None:
     blocks = [row(f"two/head/pairs/l:{i}+m:0", 0.5, "two", repeat=0) for i in (1, 2)]
     named = [[each[0] for each in next(class_map(tables(rows), "AP")).data.rows] for rows in (pairs, blocks)]
     assert named == [["l:0+1", "l:0+2"], ["l:1+m:0", "l:2+m:0"]]
+
+
+def test_blocks_that_are_taken_apart_are_no_draws_of_one_another() -> None:
+    rows = [
+        one
+        for block in ("enc.0", "enc.1")
+        for dose in (0.2, 0.4)
+        for name in (f"top/{block}/head/top-norm/{dose}",)
+        for one in (
+            row(name, 0.8 - dose, "top", dose=dose, repeat=0),
+            # as many single weights: another unit
+            row(f"{name}/control/0", 0.7, "top", dose=dose, repeat=0, kind="control", control_of=name)
+            | {"unit": "element"},
+        )
+    ]
+    rows += [
+        row(f"drawn/{block}/head/{dose}/{i}", 0.5 + i / 10, "drawn", dose=dose, repeat=i)
+        for block in ("enc.0", "enc.1")
+        for dose in (0.2, 0.4)
+        for i in range(2)
+    ]
+    plain = tables(rows)
+    about = {**plain.about, "selections": {"top": "top", "drawn": "fraction"}}
+    given = StudyTables(about, plain.summary, plain.per_class, plain.errors, [])
+    drawn = next(dose_curves(given, "AP"))
+    numbers = {each[:3]: each for each in drawn.data.rows}
+    for block in ("enc.0", "enc.1"):
+        assert numbers[f"top: {block}", "ablated", 0.4][3] == pytest.approx(0.4)
+        assert numbers[f"top: {block}", "random control", 0.4][6] == 1
+        assert numbers[f"drawn: {block}", "ablated", 0.4][6] == 2
+    assert "1 to 2" not in drawn.caption
+    assert "4 random draws" not in drawn.caption
+    doses = [each[0] for each in next(class_map(given, "AP")).data.rows]
+    assert doses[:2] == ["top: enc.0, 20%", "↳ random control"]
+    assert "drawn: enc.1, 40%" in doses
+
+
+def test_controls_of_different_variants_are_no_draws_of_one_set() -> None:
+    assert not list(dose_curves(with_controls(), "AP"))
+    rows = [
+        row(f"top/head/{name}/control/{i}", 0.5, "top", kind="control", control_of=name, dose=dose, repeat=i)
+        for dose in (0.2, 0.4)
+        for name in ("a", "b")
+        for i in range(3)
+    ]
+    assert not list(dose_curves(tables(rows), "AP")), "of two sets each"
+
+
+def test_many_blocks_are_cut_and_the_caption_says_so() -> None:
+    rows = [
+        row(f"drawn/enc.{k}/head/{dose}/0", 0.5, "drawn", dose=dose, repeat=0)
+        for k in range(20)
+        for dose in (0.2, 0.4)
+    ]
+    drawn = next(dose_curves(tables(rows), "AP"))
+    assert len(drawn.figure.axes) == 12
+    assert "The first 12 of 20 ablations and blocks." in drawn.caption
+
+
+def test_what_gains_is_not_said_to_lose() -> None:
+    alone = next(worst_variants(tables([row("up", 0.9)]), "AP"))
+    assert alone.caption.startswith("Change of AP of the one variant that changed something.")
+    assert "together" not in alone.figure.axes[0].get_xlabel()
+    some = next(worst_variants(tables([row(f"v{i}", 0.79 + i / 100) for i in range(20)]), "AP"))
+    assert some.caption.startswith("The 15 of 20 variants with the lowest change of AP; 1 of them lose any.")
+    every = next(worst_variants(tables([row("a", 0.5), row("b", 0.9)]), "AP"))
+    assert "chosen" not in every.caption
+    assert "lose" not in next(error_bars(tables([row("up", 0.9)]), "AP")).caption
+
+
+def test_a_map_of_what_changed_nothing_speaks_of_no_intervals() -> None:
+    still = [
+        row(f"a{i}", 0.8, removed=[{"path": "l", "units": [i]}], no_op="its detections are the baseline's")
+        for i in range(2)
+    ]
+    caption = next(head_maps(tables(still), "AP")).caption
+    assert "Grey: 2 variants that changed nothing." in caption
+    assert "interval" not in caption
+    assert "Orange" not in caption
+
+
+def test_the_noise_of_a_detector_is_in_every_map_and_curve() -> None:
+    places = [[{"path": "l", "units": [i]}] for i in range(2)]
+    rows = [
+        row("small", 0.72, removed=places[0], AP_low=-0.1, AP_high=-0.05, AP_noise=0.09),
+        row("large", 0.6, removed=places[1], AP_low=-0.3, AP_high=-0.1, AP_noise=0.09),
+    ]
+    given = tables(rows)
+    given.summary[0]["AP_noise"] = 0.09
+    drawn = next(head_maps(given, "AP"))
+    (hatched,) = drawn.figure.axes[0].collections
+    assert [path.vertices[:, 0].mean().round() for path in hatched.get_paths()] == [0.0]
+    assert "or the change is within the detector's own noise" in drawn.caption
+    worst = next(worst_variants(given, "AP"))
+    assert "its AP differs by up to 0.090 between passes with nothing removed" in worst.caption
+    assert any(patch.get_width() == pytest.approx(0.18) for patch in worst.figure.axes[0].patches)
+
+
+def test_units_that_are_kept_are_not_named_as_removed() -> None:
+    only = [row(f"keep/l/head/only/l:{i}", 0.5, "keep", repeat=0) for i in (1, 2)]
+    assert [each[0] for each in next(class_map(tables(only), "AP")).data.rows] == [
+        "all but l:1",
+        "all but l:2",
+    ]
+
+
+def test_long_and_odd_names_are_drawn_as_text_that_fits() -> None:
+    name = "heads & <b> of $x_1$ with a name that goes on and on"
+    study = tables([*draws(0.2, [0.5, 0.6], name), *draws(0.4, [0.2, 0.3], f"{name} #2")])
+    classes = study.per_class
+    long = pa.array(
+        [f"{each}, " + "which is called at some length" * 4 for each in classes["category"].to_pylist()]
+    )
+    study = StudyTables(study.about, study.summary, classes.set_column(1, "category", long), study.errors, [])
+    for one in figures(study, "AP"):
+        figure_bytes(one.figure, "png", dpi=40)
+        texts = one.figure.findobj(lambda artist: hasattr(artist, "get_parse_math"))
+        assert not any(text.get_parse_math() for text in texts), "a dollar sign is one"
+    map_of_classes = next(class_map(study, "AP"))
+    figure_bytes(map_of_classes.figure, "png", dpi=40)
+    axes = map_of_classes.figure.axes[0]
+    assert axes.get_position().width > 0.3, "long names leave room for the map"
+    labels = [text.get_text() for text in axes.get_xticklabels()]
+    assert len(set(labels)) == 3
+    two = tables([row(f"{name}/{i}", 0.5, name, dose=dose) for i, dose in enumerate((0.2, 0.4))])
+    title = next(dose_curves(two, "AP")).figure.axes[0].get_title()
+    assert title.replace("\n", " ") == name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -148,3 +149,22 @@ def test_studies_without_pairs_have_no_table(tmp_path: Path) -> None:
     results = measure(plain, truth, Settings(n_replicates=0))
     assert results.interactions == []
     assert not [name for name in StudyTables.of(results).files() if "interactions" in name]
+
+
+@pytest.mark.parametrize("n_replicates", [None, 50])
+def test_a_single_image_has_no_interval_and_no_p_value(study: Study, n_replicates: int | None) -> None:
+    """All its resamples are the same: an interval of no width would pass for certainty."""
+    image = study.images[0].image_id
+    results = measure(study, settings=Settings(n_replicates=n_replicates), images=[image])
+    for row in results.table:
+        assert np.isnan([row.low, row.high, row.value_low, row.value_high, row.p_value]).all()
+    assert all(np.isnan(row["AP_beyond_low"]) for row in results.interactions)
+    assert "no intervals and no p-values" in " ".join(results.notes)
+    assert results.class_notes == ()
+
+
+def test_that_a_study_is_not_complete_is_said(study: Study) -> None:
+    results = measure(study, settings=Settings(n_replicates=0))
+    assert not any("complete" in note for note in results.notes)
+    part = replace(results, batches=(3, 4))
+    assert part.notes[0].startswith("the study is not complete: 3 of 4 batches")

@@ -72,6 +72,16 @@ def test_plan_prints_a_line_for_each_ablation(capsys: pytest.CaptureFixture[str]
     assert "100 images take about" in printed
 
 
+def test_a_narrow_screen_cuts_no_number(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "50")
+    assert run("plan", "leave_one_head_out", "--demo", "detr") == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if "attention" in line]
+    assert len(lines) == 3
+    assert all(line.rstrip().endswith("0.17 %") for line in lines)
+
+
 def test_plan_as_json_lists_every_variant(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("plan", "leave_one_head_out", "--checkpoint", "demo:dino", "--json") == 0
     rows = json.loads(capsys.readouterr().out)

@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -454,3 +455,25 @@ def test_controls_are_no_findings(data: Any, tmp_path: Path) -> None:
     assert own.p_adjusted == own.p_value, "one variant alone is one test"
     both = compare(*found)
     assert [(row["name"], both.by, both.same) for row in both.rows] == [(rows[1]["id"], "variant", "")]
+
+
+def test_a_page_counts_one_as_one_and_says_what_is_missing(study: Study, tmp_path: Path) -> None:
+    one = measure(study, settings=Settings(n_replicates=20), images=[study.images[0].image_id])
+    page = write_report(one, tmp_path, metric="AP").read_text(encoding="utf-8")
+    assert "<b>1</b> image</li>" in page
+    assert not re.search(r"\b1 (images|variants|objects|boxes)\b", page)
+    assert "No intervals and no p: resamples of a single image are all the same." in page
+    assert f"({study.images[0].file_name})" in page, "not of all images of the study"
+    part = replace(one, batches=(1, 2))
+    assert "the study is not complete: 1 of 2 batches" in write_report(part, tmp_path).read_text(
+        encoding="utf-8"
+    )
+
+
+def test_latex_takes_any_name(results: Any) -> None:
+    rows = [{**row, "ablation": "50 % ~ a\\b^2 <c> $x_1$"} for row in results.variants]
+    table = latex_table(replace(results, variants=rows))
+    assert (
+        r"50 \% \textasciitilde{} a\textbackslash{}b\textasciicircum{}2 \textless{}c\textgreater{} \$x\_1\$"
+        in table
+    )

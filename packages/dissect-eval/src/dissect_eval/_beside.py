@@ -60,9 +60,8 @@ class Beside:
         self._truth, self._settings, self._how = truth, settings, how
         self._n_baseline = baseline.n_boxes
         self._whole = resampled(truth, baseline, settings, how)
-        self._further = (
-            Further(truth, baseline, settings, how) if how.n_for_p > how.n_replicates > 0 else None
-        )
+        more = how.n_for_p > how.n_replicates > 0 and bool(self._whole.replicates)
+        self._further = Further(truth, baseline, settings, how) if more else None
         self.keys = tuple(ordered(self._whole.whole, settings))
 
     def of_baseline(self, *, keep: bool = False) -> Measured:

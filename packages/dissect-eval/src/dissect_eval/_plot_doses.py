@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -139,7 +140,7 @@ def dose_response_grid(
                 chance[name], color=reference_color(), linestyle=":", linewidth=1.2, label=CHANCE, zorder=1
             )
         _draw(axes, curves, labels, baselines.get(name))
-        axes.set_title(name)
+        axes.set_title(_wrapped(name, 30 if len(panels) > 1 else 54))
         if column == 0:
             axes.set_ylabel(metric_label)
         if i + n_columns >= len(panels):
@@ -157,6 +158,11 @@ def dose_response_grid(
     if title:
         figure.suptitle(title)
     return figure
+
+
+def _wrapped(name: str, width: int) -> str:
+    """A panel's title in lines that end before the next panel's begin."""
+    return textwrap.fill(name, width, break_long_words=True, max_lines=4, placeholder=" …")
 
 
 def _draw(axes: Axes, curves: Mapping[str, Curve], labels: Sequence[str], baseline: float | None) -> None:

@@ -107,14 +107,19 @@ def value_heatmap(
     cell = 0.62 if n_columns <= NUMBERED_COLUMNS else 0.17  # an overview, where there are many
     height = 0.34 if n_rows <= NAMED_ROWS else 0.17
     names = 0.075 if n_rows <= NAMED_ROWS else 0.055
-    size = (2.9 + names * max(map(len, rows)) + max(cell * n_columns, 2.0), 1.9 + max(height * n_rows, 0.9))
+    below = 0.055 * max(0, max(map(len, columns)) - 10)  # what long names of columns take, written aslant
+    size = (
+        2.9 + names * max(map(len, rows)) + max(cell * n_columns, 2.0),
+        1.9 + below + max(height * n_rows, 0.9),
+    )
     figure = new_figure(figure, size)
     axes = figure.subplots()
     norm = _norm(array, diverging, limits, scale)
     # Grey for what is undefined: white is a value of the diverging colours.
     colors = colormaps["PuOr" if diverging else "Blues"].with_extremes(bad=UNDEFINED)
     image = axes.imshow(np.ma.masked_invalid(array), cmap=colors, norm=norm, aspect="auto")
-    steep = max(map(len, columns)) > 4 and n_columns > 3
+    longest = max(map(len, columns))
+    steep = (longest > 4 and n_columns > 3) or longest * 0.09 > max(cell, 2.0 / n_columns)
     if n_columns <= NUMBERED_COLUMNS:
         axes.set_xticks(
             range(n_columns), columns, rotation=45 if steep else 0, ha="right" if steep else "center"

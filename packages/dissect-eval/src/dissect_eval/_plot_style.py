@@ -88,6 +88,7 @@ def figure_bytes(figure: Figure, kind: Literal["png", "svg", "pdf", "jpeg"], *, 
     True
     """
     import matplotlib as mpl
+    from matplotlib.text import Text
 
     undated: dict[str, dict[str, Any]] = {
         "png": {},
@@ -97,6 +98,8 @@ def figure_bytes(figure: Figure, kind: Literal["png", "svg", "pdf", "jpeg"], *, 
     }
     if kind not in undated:
         raise SettingError(f"`kind` must be one of {', '.join(undated)}, got {kind!r}.")
+    for text in figure.findobj(Text):
+        text.set_parse_math(False)  # names of a study are anybody's: a dollar sign in one begins no formula
     sink = io.BytesIO()
     # Names of an SVG's parts are hashes with this salt, which is random if it is not set.
     with mpl.rc_context({"svg.hashsalt": "deep-dissect"}):

@@ -65,7 +65,7 @@ def resampled(truth: GroundTruth, detections: Detections, settings: Settings, ho
     whole = measured_on(statistics, [np.ones((truth.n_images, 1))])
     replicates: Values = {}
     jackknife: Values = {}
-    if how.n_replicates and truth.n_images:
+    if how.n_replicates and truth.n_images > 1:  # resamples of one image are all the same
         replicates = measured_on(statistics, image_weights(truth.n_images, how.n_replicates, how.seed))
         if how.method == "bca":
             jackknife = measured_on(statistics, [jackknife_weights(truth.n_images)])

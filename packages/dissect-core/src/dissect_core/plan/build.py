@@ -111,6 +111,10 @@ class _Merged:
             key = _key(variant)
             if key in self.variants or variant.n_units == 0:
                 self._others.setdefault(key if variant.n_units else None, []).append(variant.id)
+                if (
+                    variant.singles and not self.variants[key].singles
+                ):  # a pair that was asked for otherwise, too
+                    self.variants[key] = replace(self.variants[key], singles=variant.singles)
             else:
                 self.variants[key] = variant
 

@@ -4,6 +4,7 @@ Takes any `StoredStudy`, such as `dissect_core.study.Study`. Needs the extra ``s
 pictures the extra ``plot``.
 """
 
+from ._captions import counted
 from ._changes import ImageHits, image_hits, lost_objects
 from ._compare import Comparison, compare
 from ._examples import Example, examples
@@ -50,6 +51,7 @@ __all__ = [
     "class_table",
     "class_values",
     "compare",
+    "counted",
     "displacement_map",
     "dose_curves",
     "error_bars",

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ._groups import Group
+from ._named import title_of
 from ._tables import StudyTables
 
-__all__ = ["confidence_of", "counted", "draws_text", "joined", "measured_on", "resamples", "span"]
+__all__ = [
+    "confidence_of",
+    "counted",
+    "draws_text",
+    "joined",
+    "measured_on",
+    "noise_of_detector",
+    "noise_text",
+    "resamples",
+    "span",
+    "why_no_intervals",
+]
 
 
 def measured_on(tables: StudyTables) -> str:
@@ -60,6 +73,32 @@ def resamples(tables: StudyTables) -> str:
     """Number of resamples of the images, for people; empty where it is not known."""
     number = tables.about["settings"].get("n_replicates")
     return "" if number is None else f", {counted(number, 'resample')}"
+
+
+def noise_of_detector(tables: StudyTables, metric: str) -> float:
+    """By how much the metric differs between passes with nothing removed; 0 for a deterministic detector."""
+    noise = tables.summary[0].get(f"{metric}_noise", 0.0)
+    return noise if noise is not None and math.isfinite(noise) else 0.0
+
+
+def noise_text(tables: StudyTables, metric: str) -> str:
+    """That the detector is not deterministic, and how much that is; empty for one that is."""
+    noise = noise_of_detector(tables, metric)
+    if not noise:
+        return ""
+    return (
+        f"The detector is not deterministic: its {title_of(metric)} differs by up to {noise:.3f} between passes with "
+        "nothing removed."
+    )
+
+
+def why_no_intervals(tables: StudyTables) -> str:
+    """Why there are no intervals, as a sentence."""
+    if tables.about.get("n_images") == 1:
+        return "No intervals: resamples of a single image are all the same."
+    if tables.about["settings"].get("n_replicates"):
+        return "No intervals: undefined on resamples of the images."
+    return "No intervals: measured without resamples of the images."
 
 
 def counted(number: int, what: str) -> str:

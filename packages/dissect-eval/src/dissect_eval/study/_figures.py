@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import special
 
 from .._dose_curve import Curve
@@ -13,17 +14,28 @@ from .._intervals import summarize_repeats
 from .._plot_doses import dose_response_grid
 from .._plot_style import legend_below, reference_color, tidy
 from ..errors import SettingError
-from ._captions import confidence_of, draws_text, joined, measured_on, resamples
+from ._captions import (
+    confidence_of,
+    counted,
+    draws_text,
+    joined,
+    measured_on,
+    noise_of_detector,
+    noise_text,
+    resamples,
+)
 from ._figures_classes import error_bars
 from ._figures_maps import class_map, head_maps
 from ._groups import DRAWS_FOR_A_BAND, Group, controls_of, groups_of
-from ._named import FigureData, NamedFigure, short, title_of, with_no_ops
+from ._named import FigureData, NamedFigure, shortened, title_of, with_no_ops
 from ._settings import DEFAULT_METRIC
 from ._tables import StudyTables
 
 SIGNED = ("giou", "matched_giou")
 """Metrics that go from -1 to 1; all others go from 0 to 1."""
 WORST_AT_MOST = 15
+PANELS_AT_MOST = 12
+CURVES_NAMED = 4
 
 
 def figures(tables: StudyTables, metric: str = DEFAULT_METRIC) -> Iterator[NamedFigure]:
@@ -47,7 +59,7 @@ def figures(tables: StudyTables, metric: str = DEFAULT_METRIC) -> Iterator[Named
 
 
 def dose_curves(tables: StudyTables, metric: str) -> Iterator[NamedFigure]:
-    """A metric against the dose, a panel for each ablation that has several doses."""
+    """A metric against the dose, a panel for each ablation that has several doses, or for each of its blocks."""
     baseline = tables.summary[0][metric]
     several = len({row["intervention"] for row in tables.summary[1:]}) > 1
     curves: dict[tuple[str, str], list[Group]] = {}
@@ -55,7 +67,7 @@ def dose_curves(tables: StudyTables, metric: str) -> Iterator[NamedFigure]:
         label = group.intervention if several else "ablated" if group.kind == "ablation" else ""
         if group.kind == "control":
             label = f"{label}{': ' if label else ''}random control"
-        curves.setdefault((group.ablation, label), []).append(group)
+        curves.setdefault((group.question, label), []).append(group)
     # One variant for each unit is no sweep over doses, nor is one dose.
     swept = {
         key: sorted(groups, key=lambda group: group.dose)
@@ -64,11 +76,13 @@ def dose_curves(tables: StudyTables, metric: str) -> Iterator[NamedFigure]:
     }
     if not swept:
         return
+    questions = list(dict.fromkeys(question for question, _ in swept))
+    swept = {key: groups for key, groups in swept.items() if key[0] in questions[:PANELS_AT_MOST]}
     confidence = confidence_of(tables)
     panels: dict[str, dict[str, Curve]] = {}
-    for (ablation, label), groups in swept.items():
+    for (question, label), groups in swept.items():
         name = with_no_ops(label, [row for group in groups for row in group.rows])
-        panels.setdefault(ablation, {})[name] = _curve(groups, metric, baseline, confidence)
+        panels.setdefault(question, {})[name] = _curve(groups, metric, baseline, confidence)
     chance = tables.summary[0].get(f"{metric}_chance")
     figure = dose_response_grid(
         panels,
@@ -80,8 +94,8 @@ def dose_curves(tables: StudyTables, metric: str) -> Iterator[NamedFigure]:
     data = FigureData(
         ("ablation", "curve", "dose", "mean", "low", "high", "draws"),
         tuple(
-            (ablation, label, *numbers)
-            for ablation, curves in panels.items()
+            (question, label, *numbers)
+            for question, curves in panels.items()
             for label, one in curves.items()
             for numbers in _numbers(one)
         ),
@@ -89,8 +103,12 @@ def dose_curves(tables: StudyTables, metric: str) -> Iterator[NamedFigure]:
     caption = joined(
         (
             f"{title_of(metric)} against the share of units that are removed.",
+            f"The first {len(panels)} of {len(questions):,} ablations and blocks."
+            if len(panels) < len(questions)
+            else "",
             _behind_points(swept),
             _spread(swept, f"{confidence:.0%}".replace("%", " %")),
+            noise_text(tables, metric),
             measured_on(tables),
         )
     )
@@ -100,13 +118,26 @@ def dose_curves(tables: StudyTables, metric: str) -> Iterator[NamedFigure]:
 def _behind_points(swept: Mapping[tuple[str, str], Sequence[Group]]) -> str:
     """How many draws a point is of, curve by curve where they differ."""
     by_text: dict[str, list[str]] = {}
-    for (ablation, label), groups in swept.items():
-        name = ablation if label == "ablated" else f"{ablation}, {label}"
+    for (question, label), groups in swept.items():
+        name = question if label == "ablated" else f"{question}, {label}"
         by_text.setdefault(draws_text(groups), []).append(name)
     if len(by_text) == 1:
         return f"A point: {next(iter(by_text))}."
-    told = [f"{text} ({', '.join(names)})" for text, names in by_text.items()]
+    told = [f"{text} ({_curves(names)})" for text, names in by_text.items()]
     return f"A point: {'; '.join(told)}."
+
+
+def _curves(names: Sequence[str]) -> str:
+    """Names of curves, or how many there are of them."""
+    if len(names) <= CURVES_NAMED:
+        return "; ".join(names)
+    controls = sum(name.endswith("random control") for name in names)
+    text = counted(len(names), "curve")
+    return (
+        text
+        if 0 < controls < len(names)
+        else f"{text}{' of random controls' if controls else ' of ablations'}"
+    )
 
 
 def _spread(swept: Mapping[tuple[str, str], Sequence[Group]], sure: str) -> str:
@@ -202,11 +233,15 @@ def worst_variants(tables: StudyTables, metric: str) -> Iterator[NamedFigure]:
             color="#D55E00",
             label="its random controls",
         )
-    axes.set_yticks(range(len(worst)), [short(r["id"], 80) for r in worst], fontsize=8)
+    axes.set_yticks(range(len(worst)), shortened([r["id"] for r in worst], 80), fontsize=8)
     axes.invert_yaxis()
     axes.axvline(0, color=reference_color(), linestyle="--", linewidth=1)
+    noise = noise_of_detector(tables, metric)
+    if noise:
+        axes.axvspan(-noise, noise, color=reference_color(), alpha=0.15, linewidth=0)
     sure = f"{confidence:.0%}".replace("%", " %")
-    axes.set_xlabel(f"change of {title_of(metric)}, with its {sure} interval for {len(known):,} together")
+    together = f" for {len(known):,} together" if len(known) > 1 else ""
+    axes.set_xlabel(f"change of {title_of(metric)}, with its {sure} interval{together}")
     tidy(axes, "x")
     if controls:
         squares, dots = axes.get_legend_handles_labels()[0]  # lines come before error bars
@@ -218,22 +253,40 @@ def worst_variants(tables: StudyTables, metric: str) -> Iterator[NamedFigure]:
             for r, *numbers in zip(worst, *(c.tolist() for c in (change, low, high)), strict=True)
         ),
     )
-    n = f" {len(worst)} of {len(known):,}" if len(known) > len(worst) else ""
-    chosen = (
-        f"They were chosen on the same images: the {sure} intervals (paired bootstrap over the images"
-        f"{resamples(tables)}) are widened to hold for all {len(known):,} variants together (Bonferroni)."
-    )
+    intervals = f"{sure} intervals (paired bootstrap over the images{resamples(tables)})"
+    jointly = f"are widened to hold for all {len(known):,} variants together (Bonferroni)"
     caption = joined(
         (
-            f"The{n} variants that lose most of {title_of(metric)}.",
-            chosen
-            if len(known) > 1
-            else f"{sure} intervals: paired bootstrap over the images{resamples(tables)}.",
+            _which(change, len(known), title_of(metric)),
+            f"{intervals}."
+            if len(known) == 1
+            else f"They were chosen on the same images: the {intervals} {jointly}."
+            if len(worst) < len(known)
+            else f"The {intervals} {jointly}.",
             "Hollow squares: random sets as large as the variant's, without intervals." if controls else "",
+            f"{noise_text(tables, metric)} The grey band is as wide, to either side." if noise else "",
             measured_on(tables),
         )
     )
     yield NamedFigure("worst", caption, figure, data)
+
+
+def _which(changes: NDArray[np.float64], n_known: int, metric: str) -> str:
+    """Which variants are shown: those that lose most, as far as they lose anything."""
+    shown, losing = len(changes), int((changes < 0).sum())
+    if shown == n_known:
+        which = (
+            "the one variant that changed something"
+            if shown == 1
+            else f"all {shown} variants that changed something"
+        )
+        first = ", the lowest first" if shown > 1 else ""
+        return f"Change of {metric} of {which}{first}."
+    if losing == shown:
+        return f"The {shown} of {n_known:,} variants that lose most of {metric}."
+    return (
+        f"The {shown} of {n_known:,} variants with the lowest change of {metric}; {losing} of them lose any."
+    )
 
 
 def widened(

@@ -12,7 +12,7 @@ from .._tide_fix import ERROR_TYPES, SPECIAL_TYPES
 from ._captions import counted, joined, measured_on
 from ._groups import Row, controls_of
 from ._maps import class_values
-from ._named import FigureData, NamedFigure, short, title_of
+from ._named import FigureData, NamedFigure, short, shortened, title_of
 from ._tables import StudyTables
 
 __all__ = ["class_bars", "error_bars"]
@@ -20,6 +20,8 @@ __all__ = ["class_bars", "error_bars"]
 KINDS = (*ERROR_TYPES, *SPECIAL_TYPES)
 _BACKGROUND = 0.1  # of `error_types`
 BARS_AT_MOST = 25
+NAME = 40
+"""Most characters of a class's name beside its bars."""
 ABLATIONS_AT_MOST = 4
 
 
@@ -39,8 +41,12 @@ def class_bars(tables: StudyTables, metric: str, variant: str) -> Iterator[Named
         return
     names = known[:BARS_AT_MOST]
     label = title_of(metric)
+    told = dict(zip(names, shortened(names, NAME), strict=True))
     figure = per_class_bars(
-        {side: {name: of[name] for name in names} for side, of in (("baseline", before), ("ablated", after))},
+        {
+            side: {told[name]: of[name] for name in names}
+            for side, of in (("baseline", before), ("ablated", after))
+        },
         metric_label=label,
     )
     cut = f"{len(names)} of {len(known):,} classes." if len(names) < len(known) else ""
@@ -61,7 +67,7 @@ class _Errors(NamedTuple):
 
 
 def error_bars(tables: StudyTables, metric: str) -> Iterator[NamedFigure]:
-    """Error types of the baseline, and of the variant that loses most in each ablation, with its random controls."""
+    """Error types of the baseline, and of the worst variant of each ablation, with its random controls."""
     rows = tables.summary
     foreground = float(tables.about["settings"].get("iou_threshold", 0.5))
     errors = {row["variant"]: _Errors(foreground, _BACKGROUND, _changes(row)) for row in tables.errors}
@@ -93,8 +99,8 @@ def error_bars(tables: StudyTables, metric: str) -> Iterator[NamedFigure]:
     mean = f"mean over up to {counted(n_controls, 'random set')}" if n_controls > 1 else "a random set"
     caption = joined(
         (
-            "AP that mending each type of error (TIDE) would give: baseline, and the variant of each ablation that "
-            f"loses most of {title_of(metric)}: {', '.join(told)}."
+            "AP that mending each type of error (TIDE) would give: baseline, and of each ablation the variant with the "
+            f"lowest {title_of(metric)}: {', '.join(told)}."
             if told
             else "AP that mending each type of error (TIDE) would give: baseline.",
             f"The first {ABLATIONS_AT_MOST} of {n} ablations." if n > ABLATIONS_AT_MOST else "",

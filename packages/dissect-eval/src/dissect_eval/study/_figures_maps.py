@@ -5,14 +5,29 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+import numpy as np
+
 from .._plot_heatmap import value_heatmap
-from ._captions import confidence_of, counted, draws_text, joined, measured_on, resamples
+from ._captions import (
+    confidence_of,
+    counted,
+    draws_text,
+    joined,
+    measured_on,
+    noise_of_detector,
+    noise_text,
+    resamples,
+    why_no_intervals,
+)
 from ._groups import DRAWS_FOR_A_BAND
 from ._maps import Show, ValueMap, class_maps, map_limits, unit_maps
-from ._named import FigureData, NamedFigure, short, title_of
+from ._named import FigureData, NamedFigure, shortened, title_of
 from ._tables import StudyTables
 
 __all__ = ["class_map", "head_maps"]
+
+ROW_NAME, COLUMN_NAME = 80, 28
+"""Most characters of names beside and below a map."""
 
 
 def head_maps(tables: StudyTables, metric: str, *, show: Show = "difference") -> Iterator[NamedFigure]:
@@ -79,18 +94,19 @@ def _drawn(
     data: FigureData,
 ) -> NamedFigure:
     """A map with a caption that says of it what is so."""
-    is_change = show == "difference"
+    is_change, known = show == "difference", bool(np.isfinite(one.values).any())
     sure = f"{confidence_of(tables):.0%}".replace("%", " %")
+    within = ", or within noise" if noise_of_detector(tables, metric) else ""
     figure = value_heatmap(
         one.values,
-        [short(row) for row in one.rows],
-        one.columns,
+        shortened(one.rows, ROW_NAME),
+        shortened(one.columns, COLUMN_NAME),
         value_label=f"change of {title_of(metric)}" if is_change else f"{title_of(metric)}, {show}",
         diverging=is_change,
         limits=limits,
         scale="sqrt" if is_change else "linear",
         unsure=one.unsure,
-        unsure_label=f"{sure} interval includes 0",
+        unsure_label=f"{sure} interval includes 0{within}",
         undefined_label="changed nothing, or undefined" if one.n_no_op else "undefined",
         column_label="unit removed" if data.head[0] == "block" else None,
         title=one.ablation or None,
@@ -105,10 +121,11 @@ def _drawn(
         (
             text,
             one.cut,
-            "Orange is a loss." if is_change else "",
+            "Orange is a loss." if is_change and known else "",
             f"Grey: {counted(one.n_no_op, 'variant')} that changed nothing." if one.n_no_op else "",
             beside,
-            _hatching(tables, one, sure) if is_change else "",
+            _hatching(tables, one, sure, within) if is_change and known else "",
+            noise_text(tables, metric),
             f"All maps of {title_of(metric)} of this study have one colour scale.",
             measured_on(tables),
         )
@@ -116,16 +133,17 @@ def _drawn(
     return NamedFigure(file_name(name), caption, figure, data)
 
 
-def _hatching(tables: StudyTables, one: ValueMap, sure: str) -> str:
+def _hatching(tables: StudyTables, one: ValueMap, sure: str, within: str) -> str:
     """What hatched cells are, if there are any."""
     if not one.has_intervals:
-        return "No intervals: measured without resamples of the images."
+        return why_no_intervals(tables)
     if not one.unsure.any():
-        return f"No cell's {sure} interval includes 0."
+        return f"No cell's {sure} interval includes 0{within and ', and none is within noise'}."
     over = f"paired bootstrap over the images{resamples(tables)}"
     if max([*(len(group.rows) for group in one.groups), one.n_controls[1]]) >= DRAWS_FOR_A_BAND:
         over += f"; of means over {DRAWS_FOR_A_BAND} draws or more also the t interval over draws"
-    return f"Hatched: the {sure} interval includes 0 ({over})."
+    noise = ", or the change is within the detector's own noise" if within else ""
+    return f"Hatched: the {sure} interval includes 0 ({over}){noise}."
 
 
 def _table(one: ValueMap) -> tuple[tuple[object, ...], ...]:

@@ -19,7 +19,7 @@ _DRAWN = ("fraction", "count")
 
 
 class Group(NamedTuple):
-    """Variants of one ablation, intervention and dose.
+    """Variants of one ablation, block, intervention and dose.
 
     Attributes
     ----------
@@ -31,7 +31,9 @@ class Group(NamedTuple):
         Their rows of the summary.
     are_draws : bool
         Whether they are random draws of one question, so that a mean over them says something; else they are
-        different sets of units.
+        different sets of units, or controls of different variants.
+    block : str
+        The block that they are of, where an ablation takes each apart (`pool: false`); else empty.
     """
 
     name: str
@@ -41,25 +43,34 @@ class Group(NamedTuple):
     dose: float
     rows: tuple[Row, ...]
     are_draws: bool
+    block: str = ""
+
+    @property
+    def question(self) -> str:
+        """The ablation, with the block where it takes each apart."""
+        return f"{self.ablation}: {self.block}" if self.block else self.ablation
 
 
 def groups_of(tables: StudyTables) -> list[Group]:
     """All variants but the baseline in groups, controls right behind those that they are controls of."""
     rows = [row for row in tables.summary if row["kind"] in ("ablation", "control")]
     several = len({row["intervention"] for row in rows}) > 1
-    found: dict[tuple[str, str, float], dict[str, list[Row]]] = {}
+    units = {row["id"]: row["unit"] for row in rows}
+    found: dict[tuple[str, str, str, float], dict[str, list[Row]]] = {}
     for row in rows:
-        key = row["ablation"], row["intervention"], row["dose"]
+        key = row["ablation"], _block(row, units), row["intervention"], row["dose"]
         found.setdefault(key, {}).setdefault(row["kind"], []).append(row)
     selections = tables.about.get("selections") or {}
     groups = []
-    for (ablation, intervention, dose), kinds in found.items():
+    for (ablation, block, intervention, dose), kinds in found.items():
         for kind, members in sorted(kinds.items()):  # "ablation" before "control"
-            name = _name(ablation, intervention if several else "", dose)
+            name = _name(f"{ablation}: {block}" if block else ablation, intervention if several else "", dose)
             if kind == "control":
                 name += ", random control"
-            draws = kind == "control" or _are_draws(selections.get(ablation), members)
-            groups.append(Group(name, ablation, kind, intervention, dose, tuple(members), draws))
+                draws = len({row.get("control_of") for row in members}) == 1
+            else:
+                draws = _are_draws(selections.get(ablation), members)
+            groups.append(Group(name, ablation, kind, intervention, dose, tuple(members), draws, block))
     return groups
 
 
@@ -87,6 +98,13 @@ def is_single(row: Row) -> bool:
     """Whether a variant removes one unit of one place."""
     places = row.get("removed") or []
     return len(places) == 1 and len(places[0]["units"]) == 1
+
+
+def _block(row: Row, units: Mapping[str, str]) -> str:
+    """The block that a variant is of, if its ablation takes each apart: ids name it before the unit."""
+    unit = units.get(row.get("control_of") or row["id"], row["unit"])  # controls may be of single weights
+    first, *others = str(row["id"]).removeprefix(f"{row['ablation']}/").split("/")
+    return first if others and others[0] == unit else ""
 
 
 def _are_draws(selection: str | None, rows: Sequence[Row]) -> bool:

@@ -136,7 +136,9 @@ def class_maps(tables: StudyTables, metric: str, show: Show) -> list[ValueMap]:
     if not every:
         return []
     ends = (
-        [class_values(tables, metric, end) for end in ("low", "high")] if show == "difference" else [{}, {}]
+        [class_values(tables, metric, end) for end in ("low", "high", "noise")]
+        if show == "difference"
+        else [{}, {}, {}]
     )
     groups = groups_of(tables)
     if show != "difference":
@@ -198,7 +200,7 @@ def class_values(
 
 def _is_beside_its_own(groups: Sequence[Group], i: int) -> bool:
     """Whether the group in front of the i-th is what it is a control of."""
-    keys = [(group.ablation, group.intervention, group.dose) for group in groups[max(0, i - 1) : i + 1]]
+    keys = [(group.question, group.intervention, group.dose) for group in groups[max(0, i - 1) : i + 1]]
     return len(keys) == 2 and keys[0] == keys[1]
 
 
@@ -213,8 +215,8 @@ def _class_map(
     cut: str,
 ) -> ValueMap:
     def of_class(category: str, row: Row) -> tuple[float, float, float]:
-        value, low, high = (column.get((row["id"], category), math.nan) for column in columns)
-        return value, low, high
+        value, low, high, noise = (column.get((row["id"], category), math.nan) for column in columns)
+        return value, *_above_noise(value, low, high, noise)
 
     confidence = confidence_of(tables)
     table = [[_cell(members, partial(of_class, name), confidence) for name in names] for _, members in rows]
@@ -248,8 +250,16 @@ def _map(
 
 def _of_summary(baseline: Row, metric: str, show: Show, row: Row) -> tuple[float, float, float]:
     if show == "difference":
-        return row[f"{metric}_difference"], row[f"{metric}_low"], row[f"{metric}_high"]
+        change, low, high = (row[f"{metric}_{end}"] for end in ("difference", "low", "high"))
+        return change, *_above_noise(change, low, high, row.get(f"{metric}_noise"))
     return (row if show == "ablated" else baseline)[metric], math.nan, math.nan
+
+
+def _above_noise(change: float, low: float, high: float, noise: float | None) -> tuple[float, float]:
+    """An interval, which includes 0 where the change is within what the detector differs by of itself."""
+    if noise is not None and abs(change) <= noise:
+        return min(low, 0.0), max(high, 0.0)
+    return low, high
 
 
 def _cell(rows: Iterable[Row], lookup: _Lookup, confidence: float) -> _Cell:
@@ -283,10 +293,11 @@ def _label(row: Row) -> str:
     name = str(row["id"])
     for selection in ("/each/", "/only/", "/pairs/"):
         if selection in name:
-            units = [unit.rpartition(":") for unit in name.split(selection, 1)[1].split("+")]
+            chosen = name.split(selection, 1)[1]
+            units = [unit.rpartition(":") for unit in chosen.split("+")]
             if len(units) > 1 and len({path for path, _, _ in units}) == 1 and units[0][0]:
-                return f"{units[0][0]}:{'+'.join(number for _, _, number in units)}"
-            return name.split(selection, 1)[1]
+                chosen = f"{units[0][0]}:{'+'.join(number for _, _, number in units)}"
+            return f"all but {chosen}" if selection == "/only/" else chosen
     return name.removeprefix(f"{row['ablation']}/")
 
 

@@ -98,7 +98,25 @@ class StudyResults:
         found = significance_notes(self.settings, self.n_tests, self.truth.n_images)
         unscored = (self.unscored,) if self.unscored else ()
         noise = noise_note(self.noise, self.variants, self.settings.metrics[0])
-        return (*noise, *unscored, *self.truth.notes, *box_notes(self.truth, self.variants), *found)
+        return (
+            *self._unfinished,
+            *noise,
+            *unscored,
+            *self.truth.notes,
+            *box_notes(self.truth, self.variants),
+            *found,
+        )
+
+    @property
+    def _unfinished(self) -> tuple[str, ...]:
+        """That not all images were run yet, if that is so."""
+        done, wanted = self.batches
+        if done == wanted:
+            return ()
+        return (
+            f"the study is not complete: {done:,} of {wanted:,} batches of images are finished, and all numbers are of "
+            "those.",
+        )
 
     @property
     def missing_weights(self) -> str:
@@ -281,7 +299,8 @@ def no_op_reason(row: Mapping[str, Any], is_baseline: bool, n_images: int) -> st
     """
     if row["kind"] == "baseline" or not is_baseline:
         return None
-    same = f"its detections are those of the baseline on all {n_images:,} images"
+    on = f"all {n_images:,} images" if n_images > 1 else "the one image"
+    same = f"its detections are those of the baseline on {on}"
     if not row["n_detections"]:
         return f"{same}: none."
     if row["no_op"]:

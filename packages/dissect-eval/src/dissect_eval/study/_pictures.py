@@ -14,6 +14,7 @@ from .._boxes import pairwise_iou
 from .._plot_style import is_dark, new_figure
 from ._found import ImageBoxes
 from ._label_places import LabelPlace, label_places
+from ._named import shortened
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -30,6 +31,8 @@ LINES: dict[str, tuple[Literal["-", ":", "--"] | tuple[int, tuple[float, ...]], 
     "lost": ((0, (2.2, 0.7)), 3.6),
 }
 """Dashes and width of the outline of each kind of box."""
+NAME = 24
+"""Most characters of a class's name at its boxes."""
 PANEL = 4.0
 """Width of a panel in inches."""
 ABOVE, BELOW, BETWEEN = 26.0, 34.0, 6.0
@@ -102,8 +105,9 @@ def side_by_side(
     scale = 72 * PANEL / max(right - left, 1.0)  # points to a pixel
     panel = 72 * PANEL, scale * max(bottom - top, 1.0)
     truth = shown[0]
+    names = shortened(class_names, NAME)
     panels = [
-        _Panel.of(boxes, class_names, truth, (left, top, right, bottom), scale, is_truth=i == 0)
+        _Panel.of(boxes, names, truth, (left, top, right, bottom), scale, is_truth=i == 0)
         for i, boxes in enumerate(shown)
     ]
     widths = [panel[0] + one.margin + BETWEEN for one in panels]

@@ -32,6 +32,11 @@ def significance_notes(settings: Settings, n_tests: int, n_images: int) -> tuple
     n_drawn = max(settings.n_for_p or 0, settings.n_replicates or 0)
     if not n_drawn or not n_tests:
         return ()
+    if n_images < 2:
+        return (
+            "no intervals and no p-values: they come from resamples of the images, and those of a single image are all "
+            "the same.",
+        )
     family = n_tests if settings.correction == "holm" else 1
     least = least_p_value(n_drawn, n_images, family)
     if least < ALPHA:
@@ -59,7 +64,7 @@ def class_notes(settings: Settings, n_tests: int, n_images: int) -> tuple[str, .
         Variants times classes.
     n_images : int
     """
-    if not settings.n_replicates or not n_tests or settings.correction != "holm":
+    if not settings.n_replicates or not n_tests or n_images < 2 or settings.correction != "holm":
         return ()
     least = least_p_value(settings.n_replicates, n_images, n_tests)
     if least < ALPHA:

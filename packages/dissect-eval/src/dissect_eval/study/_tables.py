@@ -83,7 +83,10 @@ def class_table(results: StudyResults) -> pa.Table:
     columns = {name: [getattr(row, name) for row in rows] for name in names}
     still = {row["id"] for row in results.variants if row["no_op"]}
     p_values, no_op = [row.p_adjusted for row in rows], [row.variant in still for row in rows]
-    return _pyarrow().table({**columns, "p": p_values, "no_op": no_op})
+    noise = (
+        [results.noise.get((row.metric, row.category_id), math.nan) for row in rows] if results.noise else []
+    )
+    return _pyarrow().table({**columns, **({"noise": noise} if noise else {}), "p": p_values, "no_op": no_op})
 
 
 def error_rows(results: StudyResults) -> list[dict[str, Any]]:

@@ -13,6 +13,7 @@ import numpy as np
 import typer
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Column, Table
 
 from dissect_core.plan import PlanRow, plan_table
@@ -86,7 +87,9 @@ def plan_(
     if every:  # ids are there to be copied: wider than the screen rather than broken
         Console(highlight=False, width=max(len(row.id) for row in rows) + 70).print(_listing(rows))
     else:
-        console.print(_summary(rows))
+        table = _summary(rows)  # wider than the screen rather than with numbers cut
+        needed = Measurement.get(console, console.options.update(max_width=10_000), table).maximum
+        Console(highlight=False, width=max(console.width, needed)).print(table)
     _say(variants.notes, Console(highlight=False, soft_wrap=True))
     for note in detector.anatomy.notes:
         console.print(f"note: {note}", markup=False, soft_wrap=True)

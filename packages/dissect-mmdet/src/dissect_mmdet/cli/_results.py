@@ -10,9 +10,16 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Column, Table
 
-from dissect_eval.study import widened
+from dissect_eval.study import counted, widened
 
-from ..results import DEFAULT_METRIC, StudyResults, summary_rows, with_no_ops
+from ..results import (
+    DEFAULT_METRIC,
+    StudyResults,
+    counted_variants,
+    say_nothing,
+    summary_rows,
+    with_no_ops,
+)
 
 SHOWN = (DEFAULT_METRIC, "AP50", "f1", "matched_giou")
 TITLES = {"f1": "F1", "matched_giou": "GIoU"}
@@ -28,8 +35,8 @@ def print_summary(console: Console, results: StudyResults) -> None:
     if results.missing_weights:
         console.print(f"warning: {results.missing_weights}", markup=False)
     console.print(
-        f"{results.study.spec.name}: {len(rows):,} variants, {results.truth.n_images:,} images, "
-        f"{results.truth.n_boxes:,} objects",
+        f"{results.study.spec.name}: {counted_variants(rows)}, {counted(results.truth.n_images, 'image')}, "
+        f"{counted(results.truth.n_boxes, 'object')}",
         markup=False,
     )
     if at_chance := results.better_than_chance.text:
@@ -91,7 +98,8 @@ def _print_worst(console: Console, rows: list[dict[str, Any]], metric: str, conf
         if row["kind"] == "ablation" and not row["no_op"] and math.isfinite(row[f"{metric}_difference"])
     ]
     worst = sorted(known, key=lambda row: row[f"{metric}_difference"])[:WORST]
-    if len(known) > WORST:
+    worst = [row for row in worst if row[f"{metric}_difference"] < 0]
+    if len(known) > WORST and worst:
         has_intervals = math.isfinite(worst[0][f"{metric}_low"])
         together = f", with intervals for all {len(known):,} together" if has_intervals else ""
         console.print(f"largest losses of {TITLES.get(metric, metric)}, chosen on the same images{together}:")
@@ -108,11 +116,17 @@ def _print_pairs(console: Console, results: StudyResults, metric: str) -> None:
     """The pairs that cost most beyond the sum of what each unit costs alone."""
     known = [row for row in results.interactions if math.isfinite(row[f"{metric}_beyond"])]
     most = sorted(known, key=lambda row: -row[f"{metric}_beyond"])[:WORST]
-    if not most:
+    most = [row for row in most if row[f"{metric}_beyond"] > 0]
+    if not known:
         return
+    name = TITLES.get(metric, metric)
+    if not most:
+        console.print(f"{len(known):,} pairs; none loses more {name} than the sum of both single losses")
+        return
+    has_intervals = math.isfinite(most[0][f"{metric}_beyond_low"])
+    alone = " (the interval is that of each for itself)" if has_intervals else ""
     console.print(
-        f"{len(known):,} pairs; those that lose most {TITLES.get(metric, metric)} beyond the sum of both single losses "
-        "(the interval is that of each for itself):"
+        f"{len(known):,} pairs; those that lose most {name} beyond the sum of both single losses{alone}:"
     )
     for row in most:
         low, high = row[f"{metric}_beyond_low"], row[f"{metric}_beyond_high"]
@@ -155,10 +169,7 @@ def _remarks(results: StudyResults, rows: list[dict[str, Any]]) -> list[str]:
     remarks = []
     still = [row for row in rows if row["no_op"]]
     if still:
-        remarks.append(
-            f"note: {len(still)} variants say nothing about robustness, such as "
-            f"{still[0]['id']}: {still[0]['no_op']}"
-        )
+        remarks.append(f"note: {say_nothing(still)}")
     if results.n_bad_images:
         remarks.append(
             f"note: images that could not be read and count nowhere: {results.n_bad_images}, those of another size "

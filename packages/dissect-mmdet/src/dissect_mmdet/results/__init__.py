@@ -26,7 +26,7 @@ from dissect_eval.study import (
 )
 
 from ._redundant import Part, Slimmed, halves, removable, slim
-from ._report import FORMATS, latex_table, write_report
+from ._report import FORMATS, counted_variants, latex_table, say_nothing, write_report
 from ._write import write_results
 
 __all__ = [
@@ -46,6 +46,7 @@ __all__ = [
     "StudyTables",
     "class_table",
     "compare",
+    "counted_variants",
     "error_rows",
     "examples",
     "figures",
@@ -55,6 +56,7 @@ __all__ = [
     "latex_table",
     "measure",
     "removable",
+    "say_nothing",
     "slim",
     "summary_rows",
     "truth_file",

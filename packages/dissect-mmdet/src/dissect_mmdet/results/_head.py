@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from dissect_eval.study import TRUTH, StudyResults
+from dissect_eval.study import TRUTH, StudyResults, counted
 
 __all__ = ["head_of"]
 
@@ -55,12 +55,13 @@ def _data(results: StudyResults, frozen: Mapping[str, Any], noted: Mapping[str, 
     truth = _mapping(frozen.get("truth")).get("sha256") or frozen.get("annotations_sha256")
     file = noted.get("annotations") or TRUTH
     folder = str(noted.get("image_folder") or "").replace("\\", "/").rstrip("/").rpartition("/")[2]
-    images = [image.file_name for image in results.study.images]
+    measured = set(results.truth.image_ids.tolist())
+    images = [image.file_name for image in results.study.images if image.image_id in measured]
     named = images[0] if len(images) == 1 else f"{images[0]} to {images[-1]}"
     parts = [
         f"{file}{f' (truth {_checksum(truth)})' if truth else ''}",
-        f"{results.truth.n_images:,} images {f'in {folder}/ ' if folder else ''}({named})",
-        f"{results.truth.n_boxes:,} true boxes",
+        f"{counted(results.truth.n_images, 'image')} {f'in {folder}/ ' if folder else ''}({named})",
+        f"{results.truth.n_boxes:,} true box{'' if results.truth.n_boxes == 1 else 'es'}",
     ]
     return "; ".join(parts)
 
@@ -72,15 +73,15 @@ def _ablations(results: StudyResults) -> Iterator[str]:
     for one in asked:
         target = one.target
         what = target.components if isinstance(target.components, str) else ", ".join(target.components)
-        counts = [f"{kinds[one.name, 'ablation']:,} variants"]
-        counts += [f"{n:,} random controls"] if (n := kinds[one.name, "control"]) else []
+        counts = [counted(kinds[one.name, "ablation"], "variant")]
+        counts += [counted(n, "random control")] if (n := kinds[one.name, "control"]) else []
         yield (
             f"{one.name}: {_listed(_kind(each) for each in one.interventions)}; {target.unit} of {what}, selected by "
             f"{one.select.by}: {', '.join(counts)}"
         )
     for (name, kind), n in kinds.items():  # what a plan adds, such as the single units of pairs
         if kind == "ablation" and name not in {one.name for one in asked}:
-            yield f"{name}: {n:,} variants"
+            yield f"{name}: {counted(n, 'variant')}"
 
 
 def _kind(intervention: Any) -> str:

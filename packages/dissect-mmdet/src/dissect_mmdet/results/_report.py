@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,6 +20,7 @@ from dissect_eval.study import (
     NamedFigure,
     StudyResults,
     StudyTables,
+    counted,
     examples,
     figures,
     summary_rows,
@@ -98,6 +99,9 @@ def write_report(
         has_output_change=any(_is_number(row["output_change"]) for row in rows[1:]),
         pairs=_pairs(results, metric),
         beyond=_beyond,
+        say_nothing=say_nothing,
+        counted_variants=counted_variants(rows),
+        counted=counted,
         spec=spec_to_yaml(results.study.spec),
         # Without what differs from run to run, such as when it was begun.
         environment=json.dumps(results.study.environment.get("frozen", {}), indent=2, ensure_ascii=False),
@@ -107,6 +111,22 @@ def write_report(
     )
     write_whole(folder / REPORT, lambda file: file.write(page.encode()), StudyError)
     return folder / REPORT
+
+
+def counted_variants(rows: Sequence[Mapping[str, Any]]) -> str:
+    """How many variants some rows are of, the baseline once; how often it was run again is said apart."""
+    again = sum(row["kind"] == "again" for row in rows)
+    text = counted(len(rows) - again, "variant")
+    return f"{text} and the baseline {counted(again, 'time')} more" if again else text
+
+
+def say_nothing(still: Sequence[Mapping[str, Any]]) -> str:
+    """That the variants of some rows say nothing about robustness, and why the first of them does not."""
+    if len(still) == 1:
+        return f"1 variant says nothing about robustness, {still[0]['id']}: {still[0]['no_op']}"
+    return (
+        f"{len(still):,} variants say nothing about robustness, such as {still[0]['id']}: {still[0]['no_op']}"
+    )
 
 
 def latex_table(results: StudyResults, metrics: tuple[str, ...] = ("AP", "AP50", "f1")) -> str:
@@ -140,10 +160,18 @@ def latex_table(results: StudyResults, metrics: tuple[str, ...] = ("AP", "AP50",
     return "\n".join([*(f"% {text}" for text in remarks), *lines, r"\bottomrule", r"\end{tabular}", ""])
 
 
+_LATEX = {
+    **{character: f"\\{character}" for character in "&%$#_{}"},
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+}
+
+
 def _escaped(text: str) -> str:
-    for character in "&%$#_{}":
-        text = text.replace(character, f"\\{character}")
-    return text
+    return "".join(_LATEX.get(character, character) for character in text)
 
 
 def _template() -> jinja2.Template:
