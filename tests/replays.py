@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import torch
@@ -10,7 +11,7 @@ from torch import nn
 from dissect_core.plan import plan
 from dissect_core.spec import load_spec
 from dissect_core.torch import anatomy_of
-from dissect_core.torch.replay import PrefixReplay
+from dissect_core.torch.replay import PrefixReplay, ReplayWarning
 
 
 def variants_of(model: Any, *ablations: tuple[str, Any], **more: Any) -> list[Any]:
@@ -65,3 +66,50 @@ def check(
 
 def images(*shape: int, n: int = 3) -> list[Any]:
     return [torch.randn(*shape, generator=torch.Generator().manual_seed(i)) for i in range(n)]
+
+
+class Chain(nn.Module):
+    """Three layers, the middle one with a habit."""
+
+    def __init__(self, middle: Any) -> None:
+        super().__init__()
+        self.first, self.middle, self.again, self.last = linear(), middle, linear(), linear()
+        self.begin: Any = lambda: None
+
+    def forward(self, x: Any) -> Any:
+        self.begin()
+        x = self.middle(self.again(self.middle(self.first(x))))
+        return self.last(x)
+
+
+class Doing(nn.Module):
+    """A linear layer that does something with its result."""
+
+    def __init__(self, do: Any) -> None:
+        super().__init__()
+        self.linear, self.do = linear(), do
+
+    def forward(self, x: Any) -> Any:
+        return self.do(self.linear(x))
+
+
+def told(model: Any, n_batches: int = 2) -> tuple[list[str], PrefixReplay[Any, Any]]:
+    """Warnings of a replay that was compared with full passes, and the replay."""
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        replay = check(model.eval(), images(3, 4, n=n_batches), rows_of(model))
+    return [str(one.message) for one in said if one.category is ReplayWarning], replay
+
+
+def warned(replay: PrefixReplay[Any, Any], match: str, *, compare: bool = True) -> None:
+    """Run every variant, which warns, and compare it with a full pass."""
+    variants = rows_of(replay._session.model)
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        with replay.on(images(2, 4)[0], variants) as one:
+            for variant in one.order:
+                found = one.run(variant)
+                assert not compare or torch.equal(found, one.run_in_full(variant))
+    (message,) = [str(each.message) for each in said if each.category is ReplayWarning]
+    assert match in message
+    assert replay.counts.replayed == 0

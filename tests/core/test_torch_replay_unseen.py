@@ -12,40 +12,7 @@ torch = pytest.importorskip("torch")
 nn = torch.nn
 
 from dissect_core.torch.replay import PrefixReplay, ReplayWarning  # noqa: E402
-from replays import check, images, linear, rows_of  # noqa: E402
-
-
-class Chain(nn.Module):
-    """Three layers, the middle one with a habit."""
-
-    def __init__(self, middle: Any) -> None:
-        super().__init__()
-        self.first, self.middle, self.again, self.last = linear(), middle, linear(), linear()
-        self.begin: Any = lambda: None
-
-    def forward(self, x: Any) -> Any:
-        self.begin()
-        x = self.middle(self.again(self.middle(self.first(x))))
-        return self.last(x)
-
-
-class Doing(nn.Module):
-    """A linear layer that does something with its result."""
-
-    def __init__(self, do: Any) -> None:
-        super().__init__()
-        self.linear, self.do = linear(), do
-
-    def forward(self, x: Any) -> Any:
-        return self.do(self.linear(x))
-
-
-def told(model: Any, n_batches: int = 2) -> tuple[list[str], PrefixReplay[Any, Any]]:
-    """Warnings of a replay that was compared with full passes, and the replay."""
-    with warnings.catch_warnings(record=True) as said:
-        warnings.simplefilter("always")
-        replay = check(model.eval(), images(3, 4, n=n_batches), rows_of(model))
-    return [str(one.message) for one in said if one.category is ReplayWarning], replay
+from replays import Chain, Doing, check, images, linear, rows_of, told, warned  # noqa: E402
 
 
 def test_numbers_that_nobody_can_see() -> None:
@@ -92,20 +59,6 @@ def test_objects_that_are_given_are_named() -> None:
     (message,), _ = told(Model())
     assert "is given a Memory, whose changes are not seen" in message
     assert "The results are right, and take longer." in message
-
-
-def warned(replay: PrefixReplay[Any, Any], match: str, *, compare: bool = True) -> None:
-    """Run every variant, which warns, and compare it with a full pass."""
-    variants = rows_of(replay._session.model)
-    with warnings.catch_warnings(record=True) as said:
-        warnings.simplefilter("always")
-        with replay.on(images(2, 4)[0], variants) as one:
-            for variant in one.order:
-                found = one.run(variant)
-                assert not compare or torch.equal(found, one.run_in_full(variant))
-    (message,) = [str(each.message) for each in said if each.category is ReplayWarning]
-    assert match in message
-    assert replay.counts.replayed == 0
 
 
 def test_inference_mode_runs_in_full() -> None:

@@ -172,8 +172,10 @@ def named_parameters(model: nn.Module, names: Sequence[str]) -> dict[str, Tensor
 def _parameter(model: nn.Module, name: str) -> Tensor:
     try:
         return model.get_parameter(name)
-    except AttributeError:
+    except (AttributeError, RuntimeError):  # the latter by TorchScript, which knows no such look-up
         known = dict(model.named_parameters(remove_duplicate=False))
+        if name in known:
+            return known[name]
         raise unknown_component(name, known) from None
 
 

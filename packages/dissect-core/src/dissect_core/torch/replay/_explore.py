@@ -7,7 +7,7 @@ from typing import Any
 from torch import nn
 
 from ._trace import Tracer
-from ._values import copied, n_bytes, skeleton, tensors_in, version
+from ._values import copied, is_plain, n_bytes, skeleton, tensors_in, version
 
 SPECULATIVE_BYTES = 2**30
 """Most that is recorded of a first pass without knowing whether it will be needed."""
@@ -64,7 +64,8 @@ class Explorer:
             result, before = self._results.pop(
                 index
             )  # one by one, or originals and copies would be there at once
-            if index in needed and _versions(result) == before:
+            # Plain again, as its owner may have attached something to a tensor since.
+            if index in needed and _versions(result) == before and is_plain(result):
                 found[index] = copied(result)
         return found
 

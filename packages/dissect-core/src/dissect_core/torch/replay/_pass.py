@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 from torch import Tensor, nn
@@ -17,7 +18,7 @@ from ._prove import Prover
 from ._session import Session
 from ._state import chance
 from ._trace import NEVER, Trace, Tracer
-from ._values import digest, n_bytes, same, storage
+from ._values import digest, n_bytes, partly_shared, same, storage
 from ._wrapping import Around
 
 Batch = TypeVar("Batch")
@@ -50,6 +51,8 @@ class BatchPass(Generic[Batch, Output]):
         self.model = session.model
         self._session, self._batch, self._variants = session, batch, tuple(variants)
         self._parameters = self._edited(variants)
+        shared = partly_shared(self.model.parameters())
+        session.unseen.update(name for name, p in self._parameters.items() if storage(p) in shared)
         self.trace = Trace()
         self._results: dict[int, Any] = {}
         self._moments: dict[str, int] = {}
@@ -58,6 +61,7 @@ class BatchPass(Generic[Batch, Output]):
         if session.off is None:
             self._check()
         if session.off is not None:
+            session.stop_watching()
             self._results = {}
             self.baseline = self.once(None)
         self._tell()
@@ -197,6 +201,7 @@ class BatchPass(Generic[Batch, Output]):
             explorer = self._explored()
         except Exception:
             # If a plain pass does not fail likewise, it is the watching that the model does not bear.
+            session.stop_watching()
             self.baseline = self.once(None)
             session.off = "it fails while its calls are watched"
             return
@@ -207,9 +212,9 @@ class BatchPass(Generic[Batch, Output]):
         session.wanted = needed
 
     def _check(self) -> None:
-        """Try out the record where this was not done for batches that went the same way."""
+        """Try out the record: thoroughly where this was not done for batches that went the same way."""
         session = self._session
-        if self._is_proven():
+        if self._is_proven() and self._holds():
             return
         if any(call.digest is None and call.why_not is None for call in self.trace.calls):
             self._traced(self._needed(), thorough=True)
@@ -242,7 +247,8 @@ class BatchPass(Generic[Batch, Output]):
         session.off = "too many of its modules do more than return"
 
     def _prover(self) -> Prover:
-        return Prover(self.model, self.once, self.baseline, self.trace, self._results)
+        plainly = partial(self._session.plainly, self._batch)
+        return Prover(self.model, self.once, plainly, self.baseline, self.trace, self._results)
 
     def _is_steady(self, prover: Prover) -> bool:
         """Whether plain passes give what the watched one gave; turn replay off if not."""
@@ -259,6 +265,33 @@ class BatchPass(Generic[Batch, Output]):
     def _is_proven(self) -> bool:
         proven = self._session.proven.get(self._way())
         return proven is not None and all(one in proven for one in self._sets())
+
+    def _holds(self) -> bool:
+        """Whether the record of a batch that went a known way stands a quick trial: data may decide what is kept."""
+        prover = self._prover()
+        held = all(prover.differs(one, self._parameters) is None for one in self._quick_sets())
+        self._session.counts.checks += prover.passes
+        return held
+
+    def _quick_sets(self) -> list[frozenset[int]]:
+        """A few sets of calls so that of any two, one is answered at least once while the later is run.
+
+        Numbered in binary, two differ first in a digit that is 0 for the earlier: for each digit, those with 0 are one.
+        """
+        sets = self._sets()
+        calls = sorted(set().union(*sets))
+        digits = len(calls).bit_length()
+        if len(sets) <= digits:
+            return sets
+        chosen = [
+            {call for number, call in enumerate(calls, 1) if not number >> digit & 1}
+            for digit in range(digits)
+        ]
+        # A call around others that are to run has to run.
+        behind = {call: self.trace.calls[call].behind for call in calls}
+        return sets[:1] + [
+            frozenset(c for c in one if all(i in one for i in calls if c < i < behind[c])) for one in chosen
+        ]
 
     def _sets(self) -> list[frozenset[int]]:
         """Calls that variants will have answered from the record, by those with the latest first use first."""

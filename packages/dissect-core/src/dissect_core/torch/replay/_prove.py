@@ -9,6 +9,9 @@ threads may do. So on the first batch, and on each that goes another way, the re
 - Then the intact model is run with calls answered from the record, once for each set of calls that variants will have
   answered, the largest first, so that nothing that was answered once has run since. What is left of the pass must
   give, call by call, what the baseline gave. If it does not, the first call is sought without which it does.
+
+What a module does may depend on the image. So a batch that goes a known way is tried out too, with fewer sets, and
+garbage in parameters in the same passes; what it does not stand is looked into as above.
 """
 
 import warnings
@@ -70,14 +73,21 @@ class Follower:
         call = self._calls[index]
         if index in self._answered:
             self._next = call.behind
+            self._at_boundary(call.leave)
             return copied(self._results[index])
         self._next += 1
         self._at_boundary(call.enter)
         result = forward(*args, **kwargs)
         self._at_boundary(call.leave)
-        if self.differs is None and digest(result) != call.digest:
+        if self.differs is None and self._is_other(index, result):
             self._note(path)
         return result
+
+    def _is_other(self, index: int, result: Any) -> bool:
+        """Whether a call gave something else than in the baseline, as far as that is on record."""
+        if (known := self._calls[index].digest) is not None:
+            return digest(result) != known
+        return index in self._results and not same(result, self._results[index])
 
     def end(self) -> None:
         """Note it if calls of the baseline were not met."""
@@ -96,6 +106,8 @@ class Prover:
     model : torch.nn.Module
     once : callable
         ``once(around)`` runs the batch with something around every module's forward.
+    plainly : callable
+        Runs the batch with nothing around any.
     baseline : object
         What it gave.
     trace : Trace
@@ -113,22 +125,24 @@ class Prover:
         self,
         model: nn.Module,
         once: Callable[[Around | None], Any],
+        plainly: Callable[[], Any],
         baseline: Any,
         trace: Trace,
         results: Mapping[int, Any],
     ) -> None:
-        self._model, self._once, self._baseline = model, once, baseline
+        self._model, self._once, self._plainly, self._baseline = model, once, plainly, baseline
         self._trace, self._results = trace, results
         self.passes = 0
 
     def plain(self) -> Any:
         """What a pass gives with nothing around it."""
         self.passes += 1
-        return self._once(None)
+        return self._plainly()
 
     def unseen(self, parameters: Mapping[str, Tensor]) -> list[str]:
         """Names of parameters that are used before their first use was seen, or though none was."""
-        if not parameters or self._survives_garbage(parameters) is None:
+        # Zeros too, the commonest ablation: a decision may be the same with other garbage.
+        if not parameters or all(self.differs((), parameters, zeros) is None for zeros in (False, True)):
             return []
         if len(parameters) == 1:
             return list(parameters)
@@ -143,13 +157,32 @@ class Prover:
             own = [p for p in module.parameters(recurse=False) if p.is_floating_point() and p.numel()]
             for parameter in sorted(own, key=Tensor.numel)[:1]:
                 smallest[storage(parameter)] = parameter
-        with garbled(smallest.values()):
+        with self._garbled(smallest.values()):
             self._passed(None)
 
-    def differs(self, answered: Collection[int]) -> str | None:
-        """Where a pass gives something else when some calls are answered from the record; None if nowhere."""
-        follower = Follower(self._trace, self._results, answered)
-        return self._compared(follower)
+    def differs(
+        self,
+        answered: Collection[int],
+        parameters: Mapping[str, Tensor] | None = None,
+        zeros: bool = False,
+    ) -> str | None:
+        """Where a pass gives something else when some calls are answered from the record; None if nowhere.
+
+        With garbage, or zeros, in some parameters until their first use was seen.
+        """
+        parameters = parameters or {}
+        uses = self._trace.first_use
+        waiting = deque(
+            sorted(((uses.get(storage(p), NEVER), p) for p in parameters.values()), key=itemgetter(0))
+        )
+        with self._garbled(parameters.values(), zeros) as restore:
+
+            def at_boundary(boundary: int) -> None:
+                while waiting and waiting[0][0] <= boundary:
+                    restore(waiting.popleft()[1])
+
+            at_boundary(0)
+            return self._compared(Follower(self._trace, self._results, answered, at_boundary))
 
     def culprit(self, answered: Collection[int]) -> int:
         """The first of some calls without which what comes before it can be answered; found by halving."""
@@ -164,19 +197,19 @@ class Prover:
                 bad = middle
         return calls[bad - 1]
 
-    def _survives_garbage(self, parameters: Mapping[str, Tensor]) -> str | None:
-        uses = self._trace.first_use
-        waiting = deque(
-            sorted(((uses.get(storage(p), NEVER), p) for p in parameters.values()), key=itemgetter(0))
-        )
-        with garbled(parameters.values()) as restore:
-
-            def at_boundary(boundary: int) -> None:
-                while waiting and waiting[0][0] <= boundary:
-                    restore(waiting.popleft()[1])
-
-            at_boundary(0)
-            return self._compared(Follower(self._trace, self._results, (), at_boundary))
+    @contextmanager
+    def _garbled(
+        self, tensors: Collection[Tensor], zeros: bool = False
+    ) -> Iterator[Callable[[Tensor], None]]:
+        """Garbage in parameters, without a trace of it if the model itself puts others in their place."""
+        plain = (one for one in self._model.modules() if not isinstance(one, torch.jit.ScriptModule))
+        held = [(module._parameters, dict(module._parameters)) for module in plain]
+        try:
+            with garbled(tensors, zeros) as restore:
+                yield restore
+        finally:
+            for parameters, before in held:
+                parameters.update(before)
 
     def _compared(self, follower: Follower) -> str | None:
         finished, output = self._passed(follower)
@@ -198,30 +231,40 @@ class Prover:
 
 
 @contextmanager
-def garbled(tensors: Collection[Tensor]) -> Iterator[Callable[[Tensor], None]]:
-    """Put finite garbage into tensors for the length of a block.
+def garbled(tensors: Collection[Tensor], zeros: bool = False) -> Iterator[Callable[[Tensor], None]]:
+    """Put finite garbage, or zeros, into tensors for the length of a block.
 
     Yields
     ------
     callable
         Puts back what one of them held, before the block ends.
     """
-    kept = {id(tensor): (tensor.detach(), tensor.detach().clone()) for tensor in tensors if _can_be(tensor)}
+    changed = [tensor for tensor in tensors if _can_be(tensor)]
+    kept = {id(tensor): (tensor.detach(), tensor.detach().clone()) for tensor in changed}
+    memory = [(tensor, kept[id(tensor)][0]) for tensor in changed]
 
     def restore(tensor: Tensor) -> None:
-        if (pair := kept.pop(id(tensor), None)) is not None:
-            pair[0].copy_(pair[1])
+        if (pair := kept.get(id(tensor))) is not None:
+            with (
+                torch.no_grad(),
+                torch._C._DisableFuncTorch(),
+            ):  # transforms let nothing be changed inside of them
+                pair[0].copy_(pair[1])
+            del kept[id(tensor)]
 
     try:
         with torch.no_grad():
             for held, values in list(kept.values()):
                 # Moved on by one, with the other sign, and shifted, as zeros would stay zeros.
                 garbage = values.reshape(-1).roll(1).neg() + 0.1 * (1 + values.abs().mean())
-                held.copy_(garbage.reshape(values.shape))
+                held.copy_(torch.zeros_like(values) if zeros else garbage.reshape(values.shape))
         yield restore
     finally:
         for held, values in kept.values():
             held.copy_(values)
+        for tensor, held in memory:
+            if tensor.data_ptr() != held.data_ptr() or tensor.stride() != held.stride():
+                tensor.data = held  # the model gave it other memory meanwhile
 
 
 def _can_be(tensor: Tensor) -> bool:

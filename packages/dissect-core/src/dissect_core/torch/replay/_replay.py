@@ -1,7 +1,7 @@
 """Prefix replay: what ran before an ablated part was first used is not run again."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import Generic, TypeVar
 
 from torch import nn
@@ -10,7 +10,7 @@ from ...plan import Variant
 from .._forward import without_fast_path
 from ._pass import BatchPass
 from ._session import ReplayCounts, Session
-from ._wrapping import compiled_part, every_forward
+from ._wrapping import compiled_part
 
 Batch = TypeVar("Batch")
 Output = TypeVar("Output")
@@ -45,7 +45,8 @@ class PrefixReplay(Generic[Batch, Output]):
     As Python, NumPy, C++ and threads can do more than such rules see, the record is tried out on the first batch, and
     on each that goes another way through the model: with garbage in parameters until their first use, and with the
     calls answered that variants will have answered, after a pass with garbled weights; every call that is left must
-    give what it gave in the baseline. That takes about as many passes as there are different first uses. What does not
+    give what it gave in the baseline. That takes about as many passes as there are different first uses. On all other
+    batches a few of these trials are made, as many as the number of calls on record has binary digits. What does not
     stand this, and a variant whose parameters were not seen in use, is run in full, with one warning that says which
     module and why. A pass that does not begin as the baseline's did is run again in full. Compiled models
     (`torch.compile`) and those whose passes differ are run in full altogether.
@@ -87,7 +88,5 @@ class PrefixReplay(Generic[Batch, Output]):
     @contextmanager
     def on(self, batch: Batch, variants: Sequence[Variant]) -> Iterator["BatchPass[Batch, Output]"]:
         """Run the baseline on a batch, and keep what the variants need for the length of a block."""
-        session = self._session
-        watched = nullcontext() if session.off else every_forward(session.model, session.around)
-        with without_fast_path(), watched:
-            yield BatchPass(session, batch, variants)
+        with without_fast_path(), self._session.watching():
+            yield BatchPass(self._session, batch, variants)

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Generic, NamedTuple, TypeVar
 from weakref import WeakKeyDictionary
@@ -12,7 +12,7 @@ from torch import nn
 from ...plan import Variant
 from .._activation_sites import place_of
 from ._state import Marks, held_deeply, same_marks
-from ._wrapping import Around
+from ._wrapping import Around, every_forward
 
 Batch = TypeVar("Batch")
 Output = TypeVar("Output")
@@ -100,8 +100,30 @@ class Session(Generic[Batch, Output]):
     told: set[str] = field(default_factory=set)
     impure: dict[str, str] = field(default_factory=dict)
     _marks: dict[str, Marks] = field(default_factory=dict)
+    _watched: list[tuple[str, nn.Module]] = field(default_factory=list)
+    _watch: ExitStack = field(default_factory=ExitStack)
     _around: tuple[int, Around] | None = None
     _begins: WeakKeyDictionary[Variant, "Begin"] = field(default_factory=WeakKeyDictionary)
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Stand around every module's forward for the length of a block, unless replay is off, or turned off in it."""
+        self._watched = list(self.model.named_modules()) if self.off is None else []
+        with self._watch:
+            self._watch.enter_context(every_forward(self._watched, self.around))
+            yield
+
+    def stop_watching(self) -> None:
+        """Leave the model's forwards as they are for the rest of a block."""
+        self._watch.close()
+
+    def plainly(self, batch: Batch) -> Output:
+        """Run a batch with nothing around any forward: a model may look at its own."""
+        self.stop_watching()
+        try:
+            return self.run(batch)
+        finally:
+            self._watch.enter_context(every_forward(self._watched, self.around))
 
     def around(self) -> Around | None:
         """What stands around every module's forward at the moment: in the thread whose pass it is, and in no other.

@@ -229,7 +229,8 @@ def _equal(one: Any, other: Any) -> bool:
 
 def drawn_by_torch() -> bytes:
     """State of torch's own generator on the CPU."""
-    return torch.default_generator.get_state().numpy().tobytes()
+    with torch._C._DisableFuncTorch():  # inside its transforms no tensor has memory to read
+        return torch.default_generator.get_state().numpy().tobytes()
 
 
 def _drawn_by(generator: np.random.RandomState) -> Any:

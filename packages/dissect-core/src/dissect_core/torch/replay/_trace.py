@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from ._state import Given, Marks, chance, drawn_by_torch, has_hooks, held, held_deeply, same_marks
-from ._values import digest, is_plain, storage, tensors_in, version
+from ._values import digest, is_plain, is_plain_tensor, storage, tensors_in, version
 
 NEVER = 2**62
 
@@ -251,7 +251,7 @@ class Tracer:
 
     def _digest(self, result: Any) -> tuple[Any, ...]:
         """Of the last result again, where it is handed on as it is by one module after another."""
-        now = [(tensor, version(tensor)) for tensor in tensors_in(result)]
+        now = [(t, version(t) if is_plain_tensor(t) else None) for t in tensors_in(result)]
         before, found = self._digested
         if (
             before is None

@@ -2,7 +2,7 @@
 
 import enum
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -41,6 +41,7 @@ def is_plain_tensor(tensor: Tensor) -> bool:
         type(tensor) is Tensor
         and not torch._C._functorch.is_functorch_wrapped_tensor(tensor)
         and tensor.layout == torch.strided
+        and not tensor.is_nested
         and not tensor.is_conj()
         and not tensor.is_neg()
         and not tensor.is_quantized
@@ -136,6 +137,22 @@ def storage(tensor: Tensor) -> int:
         return 0
 
 
+def partly_shared(tensors: Iterable[Tensor]) -> set[int]:
+    """Addresses of memory that tensors are views of, as `storage` gives them, which lies partly in another's.
+
+    Arrays of NumPy that are parts of one another are such: each seems to begin memory of its own.
+    """
+    found: set[int] = set()
+    spans = {(at, at + tensor.untyped_storage().nbytes()) for tensor in tensors if (at := storage(tensor))}
+    owner, end = 0, 0
+    for begin, stop in sorted(spans):
+        if begin < end:
+            found |= {owner, begin}
+        if stop > end:
+            owner, end = begin, stop
+    return found
+
+
 def version(tensor: Tensor) -> int | None:
     """Number that changes whenever a tensor is changed in place; None where torch keeps none."""
     if torch._C._functorch.is_functorch_wrapped_tensor(tensor) or tensor.is_inference():
@@ -187,7 +204,7 @@ def _same(one: Any, other: Any, seen: set[tuple[int, int]]) -> bool:
         return False
     seen.add((id(one), id(other)))
     if isinstance(one, Tensor):
-        return one.shape == other.shape and one.dtype == other.dtype and _same_tensors(one, other)
+        return _same_tensors(one, other)
     if isinstance(one, np.ndarray):
         if one.dtype != other.dtype or one.shape != other.shape:
             return False
@@ -226,6 +243,31 @@ def _name(value: Any) -> tuple[str, str]:
 
 
 def _same_tensors(one: Tensor, other: Tensor) -> bool:
-    if one.layout != torch.strided or one.is_quantized or type(one) is not Tensor:
-        return bool(torch.equal(one, other))
-    return bool(torch.equal(_bits(one.detach().contiguous()), _bits(other.detach().contiguous())))
+    if one.layout != other.layout or one.dtype != other.dtype:
+        return False
+    parts, others = _parts(one), _parts(other)
+    return len(parts) == len(others) and all(
+        a.shape == b.shape and a.dtype == b.dtype and torch.equal(_bits(a), _bits(b))
+        for a, b in zip(parts, others, strict=True)
+    )
+
+
+def _parts(tensor: Tensor) -> list[Tensor]:
+    """Contiguous tensors with memory of their own that hold what a tensor of any kind does."""
+    tensor = tensor.detach()
+    if tensor.is_nested:
+        return [part for each in tensor.unbind() for part in _parts(each)]
+    if type(tensor) is not Tensor:
+        tensor = tensor.as_subclass(Tensor)
+    shape = torch.tensor(tensor.shape)
+    if tensor.is_quantized:
+        return [tensor.int_repr().contiguous(), tensor.dequantize().contiguous()]
+    if tensor.layout == torch.strided:
+        return [tensor.resolve_conj().resolve_neg().contiguous()]
+    if tensor.layout == torch.sparse_coo:
+        return [shape, tensor._indices(), tensor._values().contiguous()]
+    if tensor.layout in (torch.sparse_csr, torch.sparse_bsr):
+        return [shape, tensor.crow_indices(), tensor.col_indices(), tensor.values().contiguous()]
+    if tensor.layout in (torch.sparse_csc, torch.sparse_bsc):
+        return [shape, tensor.ccol_indices(), tensor.row_indices(), tensor.values().contiguous()]
+    return [tensor.to_dense().contiguous()]

@@ -1,8 +1,9 @@
 """Stepping into every module's forward at once, for the length of a block."""
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from types import MethodType
 from typing import Any, TypeAlias
 
 import torch
@@ -12,15 +13,17 @@ Around: TypeAlias = Callable[[str, nn.Module, Callable[..., Any], Any, Any], Any
 
 
 @contextmanager
-def every_forward(model: nn.Module, around: Callable[[], Around | None]) -> Iterator[None]:
-    """Let `around` run the forward of every module, as long as it gives something to run it with.
+def every_forward(
+    modules: Iterable[tuple[str, nn.Module]], around: Callable[[], Around | None]
+) -> Iterator[None]:
+    """Let `around` run the forward of every one of some modules, as long as it gives something to run it with.
 
     Hooks of others still fire, before and after. What others put around a forward inside the block lies outside of
     this. Compiled modules (TorchScript) are left alone: what is inside them is not seen, and they are not stood in for.
     """
     wrapped: list[tuple[nn.Module, Any]] = []
     try:
-        for path, module in model.named_modules():
+        for path, module in modules:
             if isinstance(module, torch.jit.ScriptModule):
                 continue
             wrapped.append((module, module.__dict__.get("forward")))
@@ -37,17 +40,34 @@ def every_forward(model: nn.Module, around: Callable[[], Around | None]) -> Iter
 def _wrapper(
     path: str, module: nn.Module, inner: Callable[..., Any], around: Callable[[], Around | None]
 ) -> Callable[..., Any]:
-    @functools.wraps(inner)
-    def forward(*args: Any, **kwargs: Any) -> Any:
-        run = around()
-        return inner(*args, **kwargs) if run is None else run(path, module, inner, args, kwargs)
+    if not isinstance(inner, MethodType) or inner.__self__ is not module:
 
-    return forward
+        @functools.wraps(inner)
+        def forward(*args: Any, **kwargs: Any) -> Any:
+            run = around()
+            return inner(*args, **kwargs) if run is None else run(path, module, inner, args, kwargs)
+
+        return forward
+
+    # A method takes the place of a method: the copy that a model makes of a module has its own, and is not watched.
+    function = inner.__func__
+
+    @functools.wraps(function)
+    def method(self: nn.Module, *args: Any, **kwargs: Any) -> Any:
+        run = around() if self is module else None
+        return function(self, *args, **kwargs) if run is None else run(path, module, inner, args, kwargs)
+
+    return MethodType(method, module)
 
 
 def compiled_part(model: nn.Module) -> str | None:
     """Say which part of a model was made by `torch.compile`, as a reason; None if there is none."""
     for path, module in model.named_modules():
-        if hasattr(module, "_orig_mod") or getattr(module, "_compiled_call_impl", None) is not None:
+        forward = getattr(module, "forward", None)
+        if (
+            hasattr(module, "_orig_mod")
+            or getattr(module, "_compiled_call_impl", None) is not None
+            or hasattr(forward, "_torchdynamo_orig_callable")
+        ):
             return f"{path!r} is compiled" if path else "it is compiled"
     return None
