@@ -23,6 +23,7 @@ from dissect_eval.study import (
     error_bars,
     figures,
     head_maps,
+    variant_groups,
     worst_variants,
 )
 
@@ -454,3 +455,14 @@ def test_long_and_odd_names_are_drawn_as_text_that_fits() -> None:
     two = tables([row(f"{name}/{i}", 0.5, name, dose=dose) for i, dose in enumerate((0.2, 0.4))])
     title = next(dose_curves(two, "AP")).figure.axes[0].get_title()
     assert title.replace("\n", " ") == name
+
+
+def test_names_of_groups_are_those_of_the_maps_rows() -> None:
+    rows = [
+        row(f"top/{block}/head/top-norm/{dose}", 0.8 - dose, "top", dose=dose, repeat=0)
+        for block in ("enc.0", "enc.1")
+        for dose in (0.2, 0.4)
+    ]
+    given = tables(rows)
+    named = [each[0] for each in next(class_map(given, "AP")).data.rows]
+    assert list(variant_groups(given.summary)) == named

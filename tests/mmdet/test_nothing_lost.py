@@ -13,7 +13,7 @@ import pytest
 import toy_split
 from commands import call
 from dissect_core.detectors import ImageDetections
-from dissect_core.study import Study
+from dissect_core.study import RandomDetectorWarning, Study
 from dissect_eval.study import StudyTables, dose_curves, figures
 from dissect_mmdet.results import (
     Settings,
@@ -193,6 +193,32 @@ def test_compare_tells_no_ops_and_chance(
     assert status == 0
     assert "warning: B: The detector is no better than chance in 12 images" in out
     assert f"{IDLE} (changed nothing: 1 of A" in out
+    assert "12 images, baseline AP" in out
+    _, out, _ = call(capsys, "compare", idle.study.path, untrained.study.path, "--json", "--metric", "APs")
+    assert "NaN" not in out
+
+
+def test_compare_tells_of_the_noise_of_a_detector(
+    split: toy_split.Split, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Noisy(ToyDetector):
+        rng = np.random.default_rng(0)
+
+        def predict_batch(self, batch: Any) -> list[ImageDetections]:
+            return [
+                ImageDetections(f.boxes, f.scores * self.rng.uniform(0.2, 1, len(f.scores)), f.labels)
+                for f in super().predict_batch(batch)
+            ]
+
+    with pytest.warns(RandomDetectorWarning):
+        results = results_of(Noisy(), split, tmp_path)
+    note = "note: B: the detector is not deterministic: over the same images its AP differs by up to"
+    _, out, _ = call(capsys, "compare", results.study.path, results.study.path)
+    assert note in out
+    page = write_report(results, tmp_path).read_text()
+    assert page.count("nothing removed: the detector's own noise") == 10
+    assert "and the baseline 10 times more</li>" in page
+    assert "again" not in "".join(one.caption for one in figures(StudyTables.of(results), "AP"))
 
 
 KINDS = {"boxes": Untrained, "nothing": Blind, "classes": Misnamed}

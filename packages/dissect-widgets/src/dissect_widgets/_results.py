@@ -153,7 +153,7 @@ class ResultsExplorer(Panel):
                 self.show.disabled = model.view not in ("classes", "units")
                 self.remarks.value = "".join(
                     f'<p role="note"><strong>{html_text(text)}</strong></p>' for text in model.remarks
-                )
+                ) + "".join(f'<p role="note">Note: {html_text(text)}</p>' for text in model.notes)
                 self._show_pictures()
                 self._show_table()
                 self.status.value = status_html(self._status())

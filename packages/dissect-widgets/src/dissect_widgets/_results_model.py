@@ -147,6 +147,13 @@ class ResultsModel(HasTraits):
         )
         return tuple(text for text in said if text)
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What must not be passed over when the numbers are read, as the study's tables have it."""
+        done, wanted = self.tables.batches
+        said = [str(text) for text in self.tables.about.get("notes") or ()]
+        return tuple(said[1:] if done < wanted and said and "not complete" in said[0] else said)
+
     def figures(self) -> list[plots.NamedFigure]:
         """Pictures of the current view; of classes, those of a variant that is chosen in detail too."""
         drawn = self._figures(self.view)

@@ -48,7 +48,7 @@ class Group(NamedTuple):
     @property
     def question(self) -> str:
         """The ablation, with the block where it takes each apart."""
-        return f"{self.ablation}: {self.block}" if self.block else self.ablation
+        return _question(self.ablation, self.block)
 
 
 def groups_of(tables: StudyTables) -> list[Group]:
@@ -64,7 +64,7 @@ def groups_of(tables: StudyTables) -> list[Group]:
     groups = []
     for (ablation, block, intervention, dose), kinds in found.items():
         for kind, members in sorted(kinds.items()):  # "ablation" before "control"
-            name = _name(f"{ablation}: {block}" if block else ablation, intervention if several else "", dose)
+            name = _name(_question(ablation, block), intervention if several else "", dose)
             if kind == "control":
                 name += ", random control"
                 draws = len({row.get("control_of") for row in members}) == 1
@@ -75,12 +75,14 @@ def groups_of(tables: StudyTables) -> list[Group]:
 
 
 def variant_groups(rows: Sequence[Row]) -> dict[str, list[str]]:
-    """Ids of the variants of each ablation, intervention and dose, by a name for people; controls are left out."""
+    """Ids of the variants of each ablation, block, intervention and dose, by a name for people, without controls."""
     several = len({row["intervention"] for row in rows[1:]}) > 1
+    units = {row["id"]: row["unit"] for row in rows[1:]}
     groups: dict[str, list[str]] = {}
     for row in rows[1:]:
         if row["kind"] == "ablation":
-            name = _name(row["ablation"], row["intervention"] if several else "", row["dose"])
+            question = _question(row["ablation"], _block(row, units))
+            name = _name(question, row["intervention"] if several else "", row["dose"])
             groups.setdefault(name, []).append(row["id"])
     return groups
 
@@ -98,6 +100,10 @@ def is_single(row: Row) -> bool:
     """Whether a variant removes one unit of one place."""
     places = row.get("removed") or []
     return len(places) == 1 and len(places[0]["units"]) == 1
+
+
+def _question(ablation: str, block: str) -> str:
+    return f"{ablation}: {block}" if block else ablation
 
 
 def _block(row: Row, units: Mapping[str, str]) -> str:

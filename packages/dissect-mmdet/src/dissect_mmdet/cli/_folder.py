@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,6 +18,7 @@ from dissect_core.files import write_whole
 from dissect_core.places import is_remote
 from dissect_core.study import Study, say_who, tqdm_bar
 from dissect_eval import GroundTruth
+from dissect_eval.study import counted
 
 from .._writing import check_output, write_text_whole
 from ..errors import DissectMMDetError
@@ -170,7 +172,10 @@ def compare_(
     a, b = (_measured(folder, metric, settings, jobs) for folder in (first, second))
     found = compare(a, b, (metric,))
     if as_json:
-        told = {"by": found.by, "same": found.same, "at_chance": found.at_chance, "rows": found.rows}
+        rows = [{name: _defined(value) for name, value in row.items()} for row in found.rows]
+        told = {"by": found.by, "same": found.same, "at_chance": found.at_chance, "rows": rows}
+        if any(results.notes for results in (a, b)):
+            told["notes"] = [results.notes for results in (a, b)]
         notes = [results.missing_weights for results in (a, b)]
         typer.echo(json.dumps({**({"missing_weights": notes} if any(notes) else {}), **told}, indent=2))
         return
@@ -179,14 +184,16 @@ def compare_(
     for name, results in (("A", a), ("B", b)):
         if results.missing_weights:
             console.print(f"warning: {name}: {results.missing_weights}", markup=False)
-    console.print(f"A: {first}, {a.study.spec.name}, baseline {metric} {number(base[0])}", markup=False)
-    console.print(f"B: {second}, {b.study.spec.name}, baseline {metric} {number(base[1])}", markup=False)
+    for letter, folder, results, value in zip("AB", (first, second), (a, b), base, strict=True):
+        images = counted(results.truth.n_images, "image")
+        text = f"{letter}: {folder}, {results.study.spec.name}, {images}, baseline {metric} {number(value)}"
+        console.print(text, markup=False)
     for letter, reason in zip("AB", found.at_chance, strict=True):
         if reason:
             console.print(f"warning: {letter}: {reason}", markup=False)
     for letter, results in zip("AB", (a, b), strict=True):
-        if results.unscored:
-            console.print(f"note: {letter}: {results.unscored}", markup=False)
+        for note in results.notes:
+            console.print(f"note: {letter}: {note}", markup=False)
     if found.same:
         console.print(found.same, markup=False)
         return
@@ -201,6 +208,11 @@ def compare_(
     Console(highlight=False, width=max(console.width, longest + 45)).print(table)
     if found.only_first or found.only_second:
         console.print(f"without a counterpart: {found.only_first} of A, {found.only_second} of B")
+
+
+def _defined(value: Any) -> Any:
+    """A cell for JSON, which knows no NaN."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _named(row: Mapping[str, Any]) -> str:
