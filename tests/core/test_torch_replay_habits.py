@@ -253,3 +253,49 @@ def test_gradients_of_functorch_inside_are_replayed() -> None:
 def test_a_scripted_model_runs_in_full() -> None:
     model = torch.jit.script(nn.Sequential(linear(), nn.ReLU(), linear()).eval())
     assert compare_with_full(model).counts.replayed == 0
+
+
+def test_a_forward_that_a_model_exchanges_when_it_is_first_called() -> None:
+    class Exchanges(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear, self.is_done = linear(), False
+
+        def forward(self, x: Any) -> Any:
+            if not self.is_done:
+                self.linear.forward = lambda x: nn.functional.linear(x, self.linear.weight) * 2
+                self.is_done = True
+            return self.linear(x)
+
+    torch.manual_seed(0)
+    model = nn.Sequential(linear(), Exchanges(), linear()).eval()
+    fresh, image = copy.deepcopy(model), images(3, 4)[0]
+    compare_with_full(model)
+    with torch.no_grad():
+        assert torch.equal(model(image), fresh(image))
+
+
+@pytest.mark.parametrize("dtype", [torch.complex64, torch.float8_e4m3fn, torch.float16])
+def test_weights_of_any_type_hold_garbage_and_are_put_back(dtype: Any) -> None:
+    def real(weight: Any) -> Any:
+        return weight.real if dtype.is_complex else weight.float()
+
+    class Typed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.randn(4, 4).to(dtype), requires_grad=False)
+
+        def forward(self, x: Any) -> Any:
+            return x @ real(self.weight)
+
+    def read_unseen(x: Any) -> Any:
+        with torch._C.DisableTorchFunction():
+            return x + real(model.last.weight).sum()
+
+    torch.manual_seed(0)
+    model = Chain(Doing(read_unseen))
+    model.last = Typed()
+    before = model.last.weight.detach().clone()
+    said = compare_with_full(model)._session.told
+    assert torch.equal(model.last.weight.view(torch.uint8), before.view(torch.uint8))
+    assert [one for one in said if "last.weight, whose use is not seen" in one]

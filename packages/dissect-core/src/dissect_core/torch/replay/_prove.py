@@ -256,8 +256,11 @@ def garbled(tensors: Collection[Tensor], zeros: bool = False) -> Iterator[Callab
         with torch.no_grad():
             for held, values in list(kept.values()):
                 # Moved on by one, with the other sign, and shifted, as zeros would stay zeros.
-                garbage = values.reshape(-1).roll(1).neg() + 0.1 * (1 + values.abs().mean())
-                held.copy_(torch.zeros_like(values) if zeros else garbage.reshape(values.shape))
+                numbers = (
+                    values.float() if values.element_size() < 4 else values
+                )  # of small types few functions know
+                garbage = numbers.reshape(-1).roll(1).neg() + 0.1 * (1 + numbers.abs().mean())
+                held.copy_(torch.zeros_like(numbers) if zeros else garbage.reshape(values.shape))
         yield restore
     finally:
         for held, values in kept.values():
@@ -268,4 +271,4 @@ def garbled(tensors: Collection[Tensor], zeros: bool = False) -> Iterator[Callab
 
 
 def _can_be(tensor: Tensor) -> bool:
-    return tensor.is_floating_point() and tensor.numel() > 0
+    return (tensor.is_floating_point() or tensor.is_complex()) and tensor.numel() > 0

@@ -21,16 +21,19 @@ def every_forward(
     Hooks of others still fire, before and after. What others put around a forward inside the block lies outside of
     this. Compiled modules (TorchScript) are left alone: what is inside them is not seen, and they are not stood in for.
     """
-    wrapped: list[tuple[nn.Module, Any]] = []
+    wrapped: list[tuple[nn.Module, Any, Any]] = []
     try:
         for path, module in modules:
             if isinstance(module, torch.jit.ScriptModule):
                 continue
-            wrapped.append((module, module.__dict__.get("forward")))
-            module.__dict__["forward"] = _wrapper(path, module, module.forward, around)
+            wrapper = _wrapper(path, module, module.forward, around)
+            wrapped.append((module, module.__dict__.get("forward"), wrapper))
+            module.__dict__["forward"] = wrapper
         yield
     finally:
-        for module, before in wrapped:
+        for module, before, wrapper in wrapped:
+            if module.__dict__.get("forward") is not wrapper:
+                continue  # the model has put something else there, for good
             if before is None:
                 module.__dict__.pop("forward", None)
             else:
