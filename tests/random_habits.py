@@ -182,10 +182,13 @@ class _Keeper(nn.Module):
         super().__init__()
         self.linear = nn.Linear(N, N)
         self.keep = owner.keep
+        # What is in order again at the beginning of each pass may be kept for some images only.
+        self.always = owner.how % 2 == 0 or owner.how % 19 < 5
 
     def forward(self, x: Any) -> Any:
         y = self.linear(x)
-        self.keep(y.tanh())
+        if self.always or float(y[0, 0]) > 0:
+            self.keep(y.tanh())
         return y * 2
 
 
