@@ -164,6 +164,8 @@ class Probe(Generic[Batch]):
         for place, _ in variant.pool.by_place(variant.units()):
             slices = place.group.slices if place.group else ()
             names = [s.parameter for s in slices] or [c.name for c in place.components]
+            # Logits of levels and points go to -10,000: what their block gives tells how much that is, not they.
+            names += [name for name, _ in place.group.exhausted] if place.group else []
             owners = [self._called(name.rpartition(".")[0]) for name in names]
             found.append(max(owners, key=lambda path: self._order.get(path, 0)))
         return found
