@@ -42,5 +42,16 @@ class LoadNothingLikeIt:
         return {**results, "img": pixels, "img_shape": pixels.shape[:2], "ori_shape": pixels.shape[:2]}
 
 
+@_register()
+class ShiftByOwnChance:
+    """A random step that none of the usual generators tells of."""
+
+    def __init__(self) -> None:
+        self._chance = np.random.default_rng()
+
+    def __call__(self, results: dict[str, Any]) -> dict[str, Any]:
+        return {**results, "img": results["img"] + self._chance.integers(1, 250, dtype=np.uint8)}
+
+
 class LoadMoreAnnotations(LoadAnnotations):
     """A subclass that no registry knows."""

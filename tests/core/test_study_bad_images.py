@@ -14,7 +14,7 @@ pytest.importorskip("pyarrow")
 
 import studies
 from awkward import Fussy
-from dissect_core import BadImageError
+from dissect_core import BadImageError, StudyError
 from dissect_core.detectors import ImageDetections
 from dissect_core.spec import load_spec
 from dissect_core.study import Study
@@ -71,6 +71,13 @@ def test_the_image_is_named(images: list[Path], tmp_path: Path, batch_size: int)
     ) as error:
         studies.run_toy(images, tmp_path / "out", Fussy(), batch_size=batch_size)
     assert "\n" not in str(error.value)
+
+
+def test_what_to_do_is_one_of_two(images: list[Path], tmp_path: Path) -> None:
+    for wrong in ("ignore", None, True):
+        with pytest.raises(StudyError, match=rf"`on_bad_image` must be one of fail, skip, got {wrong!r}"):
+            studies.run_toy(images, tmp_path / "out", on_bad_image=wrong)
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 7])

@@ -386,3 +386,67 @@ def test_facts_of_the_detector_are_told(split: toy_split.Split, tmp_path: Path) 
         StudyChangedError, match=r"another config \(test pipeline\); detector.missing was 0, is now 3"
     ):
         studies.run_toy(split.paths, tmp_path / "out", MoreSettings())
+
+
+def with_content(truth: GroundTruth, change: Callable[[dict[str, Any]], object]) -> GroundTruth:
+    content = json.loads(json.dumps(truth.to_coco()))
+    change(content)
+    return GroundTruth.from_coco(content)
+
+
+def names_moved_on(content: dict[str, Any]) -> None:
+    """The ids are those of the study, but of other images."""
+    names = [image["file_name"] for image in content["images"]]
+    for image, name in zip(content["images"], [*names[1:], names[0]], strict=True):
+        image["file_name"] = name
+
+
+def one_less(content: dict[str, Any]) -> None:
+    gone = content["images"].pop()["id"]
+    content["annotations"] = [one for one in content["annotations"] if one["image_id"] != gone]
+
+
+def twice_as_wide(content: dict[str, Any]) -> None:
+    content["images"][0]["width"] *= 2
+
+
+def in_a_folder(content: dict[str, Any]) -> None:
+    for image in content["images"]:
+        image["file_name"] = f"val/{image['file_name']}"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            names_moved_on,
+            rf"gives another image the id \d+, \S+, which is \S+ in the study \S+ \({N} of {N} such",
+        ),
+        (one_less, rf"has no image of the id \d+, which is \S+ in the study \S+ \(1 of {N} such images\)"),
+        (
+            twice_as_wide,
+            rf"x \d+ pixels, and the study \S+ saw \d+ x \d+ \(1 of {N} such images\): its boxes would",
+        ),
+    ],
+)
+def test_another_truth_is_of_the_same_images(
+    change: Callable[[dict[str, Any]], object], message: str, made: Path, truth: GroundTruth
+) -> None:
+    with pytest.raises(StudyDataError, match=message):
+        numbers(Study.open(made), truth=with_content(truth, change))
+
+
+def test_another_truth_may_name_files_with_their_folder(made: Path, truth: GroundTruth) -> None:
+    study = Study.open(made)
+    assert numbers(study, truth=with_content(truth, in_a_folder)) == numbers(study)
+
+
+def test_a_truth_that_got_lost_comes_back_with_the_same_call(
+    folder: Path, split: toy_split.Split, truth: GroundTruth
+) -> None:
+    kept = (folder / "truth.json").read_bytes()
+    (folder / "truth.json").unlink()
+    with pytest.raises(StudyDataError, match="holds no truth"):
+        numbers(Study.open(folder))
+    studies.run_toy(split.paths, folder, truth=truth)
+    assert (folder / "truth.json").read_bytes() == kept

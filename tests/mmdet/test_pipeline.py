@@ -208,6 +208,7 @@ def _scale(detector: MMDetDetector, step: str) -> dict[str, Any]:
         ),
         ([{**FILE, "colour": 1}], "the step LoadImageFromFile .*colour"),
         ([FILE], "must end with PackDetInputs"),
+        ([None], "a step of the config's test pipeline must be a dict with a `type`, got None"),
     ],
 )
 def test_pipelines_that_no_study_can_run_are_refused(
@@ -218,6 +219,64 @@ def test_pipelines_that_no_study_can_run_are_refused(
 
     with pytest.raises(ConfigError, match=message):
         next(with_steps(detr, change).prepare([images / "colour.png"]))
+
+
+def test_a_pipeline_that_is_no_list_is_refused(detr: MMDetDetector) -> None:
+    one = with_steps(detr, lambda steps: None)
+    one.config.test_dataloader.dataset["pipeline"] = "LoadImageFromFile"
+    with pytest.raises(ConfigError, match=r"must be a list of steps, got 'LoadImageFromFile'"):
+        next(one.prepare(["image.png"]))
+
+
+RANDOM: dict[str, dict[str, Any]] = {
+    "colours": {"type": "PhotoMetricDistortion"},
+    "sizes": {"type": "RandomResize", "scale": [(96, 64), (192, 128)], "keep_ratio": True},
+    "now and then": {
+        "type": "RandomApply",
+        "prob": 0.2,
+        "transforms": [{"type": "Pad", "size_divisor": 256}],
+    },
+    "by a generator of its own": {"type": "ShiftByOwnChance"},
+}
+
+
+@pytest.mark.parametrize("step", RANDOM)
+def test_pipelines_that_are_random_are_refused(detr: MMDetDetector, images: Path, step: str) -> None:
+    """Two evaluations would give two numbers, and a study that goes on would mix them."""
+    one = with_steps(detr, lambda steps: steps.insert(1, RANDOM[step]))
+    with pytest.raises(
+        ConfigError, match=r"\(LoadImageFromFile, .*\) makes something else of colour.png each time"
+    ):
+        next(one.prepare([images / "colour.png"]))
+
+
+def test_steps_that_draw_and_change_nothing_are_let_through(detr: MMDetDetector, images: Path) -> None:
+    (plain,) = detr.prepare([images / "colour.png"])
+    for step in (
+        {"type": "RandomFlip", "prob": 0.0},
+        {"type": "RandomApply", "prob": 1.0, "transforms": [{"type": "Pad", "size_divisor": 1}]},
+    ):
+        (got,) = with_steps(detr, lambda steps, step=step: steps.insert(2, step)).prepare(
+            [images / "colour.png"]
+        )
+        assert torch.equal(got["inputs"][0], plain["inputs"][0])
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        {"type": "RandomFlip", "prob": 1.0},
+        {"type": "RandomFlip", "prob": 1.0, "direction": "vertical"},
+        {"type": "ShearX", "prob": 1.0, "level": 5},
+        {"type": "Rotate", "prob": 1.0, "level": 5},
+    ],
+    ids=lambda step: f"{step['type']}, {step.get('direction', '')}",
+)
+def test_steps_that_move_images_are_refused(detr: MMDetDetector, images: Path, step: dict[str, Any]) -> None:
+    """Boxes are given in the frame of the input, of which scale alone is taken back."""
+    one = with_steps(detr, lambda steps: steps.insert(2, step))
+    with pytest.raises(ConfigError, match=rf"the step {step['type']} of .* mirrors, turns or shifts images"):
+        next(one.prepare([images / "colour.png"]))
 
 
 def test_a_config_without_a_test_pipeline_says_so(detr: MMDetDetector) -> None:
@@ -239,6 +298,13 @@ def test_a_step_that_stops_at_an_image_names_both(detr: MMDetDetector, images: P
         next(detr.prepare([images / "line.png"]))
     with pytest.raises(ImageError, match=r"gone.png: no such file"):
         next(detr.prepare([images / "gone.png"]))
+    with pytest.raises(ImageError, match=rf"image {images}: is a folder"):
+        next(detr.prepare([images]))
+    whole = with_steps(
+        detr, lambda steps: steps.__setitem__(slice(2), [{"type": "Compose", "transforms": steps[:2]}])
+    )
+    with pytest.raises(ImageError, match=r"line.png: the step Compose of the config's test pipeline stops"):
+        next(whole.prepare([images / "line.png"]))
 
 
 @pytest.mark.parametrize("loader", ["as bundled", "not turned"])
@@ -263,6 +329,22 @@ def test_losses_see_images_as_predictions_do(detr: MMDetDetector, images: Path, 
     torch.testing.assert_close(
         sample.gt_instances.bboxes.tensor[0].double(), torch.tensor(expected), atol=1e-4, rtol=0
     )
+
+
+def test_losses_refuse_images_of_another_size_than_annotated(detr: MMDetDetector, images: Path) -> None:
+    """True boxes would lie elsewhere in the image, and scores by gradient would be of other places."""
+    content = {
+        "images": [{"id": 7, "file_name": "colour.png", "width": 120, "height": 80}],
+        "categories": [{"id": 1, "name": "circle"}],
+        "annotations": [{"id": 1, "image_id": 7, "category_id": 1, "bbox": [5, 6, 40, 20], "area": 800}],
+    }
+    path = images / "colour.png"
+    with pytest.raises(
+        ImageError, match=r"colour.png is read as 60 x 40 pixels, but was annotated as 120 x 80: its"
+    ):
+        next(detr.prepare_with_truth([path], GroundTruth.from_coco(content)))
+    content["images"] = [{"id": 7, "file_name": "colour.png"}]  # of a size that nobody tells
+    assert next(detr.prepare_with_truth([path], GroundTruth.from_coco(content)))
 
 
 def test_a_study_keeps_to_the_frame_in_which_the_detector_sees_its_images(

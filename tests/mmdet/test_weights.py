@@ -1,6 +1,7 @@
 """Weights of a detector: all of them the checkpoint's, or refused, or filled from a fixed seed and said."""
 
 import random
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -356,3 +357,51 @@ def test_commands_on_weights_alone_name_nan_too(
             "3,200 values that are NaN or infinity, in 1 entry: query_embedding.weight (3,200 of 3,200)"
             in err
         )
+
+
+def test_commands_on_weights_alone_say_which_these_are(
+    state: State, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without a model nothing tells whose names these are: what is wrapped by half is no part's whole."""
+    from commands import call
+
+    half = {f"module.{n}" if i % 2 else n: v for i, (n, v) in enumerate(state.items())}
+    two = {"model": {"state_dict": state}, "ema": {"state_dict": changed(state)}}
+    for name, content in (("half", half), ("two", two), ("whole", renamed(state, "module.{}".format))):
+        torch.save(content, tmp_path / f"{name}.pth")
+    torch.save({"optimizer": {"state": {}}, "epoch": 1}, tmp_path / "none.pth")
+    for file, status, message in (
+        (
+            "half.pth",
+            2,
+            r"half\.pth: `module\.` stands before 96 of its 193 names, and not before .*\(backbone, ",
+        ),
+        ("none.pth", 2, r"none\.pth: A state dict must map names to tensors, .* 'optimizer' of dict"),
+        (
+            "two.pth",
+            0,
+            r"of `model\.state_dict`; the file also holds `ema\.state_dict` \(--weights-prefix ema\.\)",
+        ),
+        ("whole.pth", 0, r"`module\.` (is )?taken off every name"),
+    ):
+        path = tmp_path / file
+        for words in (
+            ["inspect", path],
+            ["ablate", "component", path, "encoder.layers.1.self_attn.*", "-o", tmp_path / "out", "--force"],
+            ["ablate", "layers", path, "self_attn.attn.in_proj_weight", "-o", tmp_path / "out", "--force"],
+            ["ablate", "units", path, "query_embedding.weight", "-p", 5, "-o", tmp_path / "out", "--force"],
+        ):
+            got, _, err = call(capsys, *words)
+            assert got == status, err
+            assert re.search(message, err), err
+
+
+def test_names_of_classes_that_differ_from_the_checkpoints_are_said() -> None:
+    own = open_mmdet(checkpoint="demo:detr").class_names
+    assert "names" not in open_mmdet(checkpoint="demo:detr", classes=own).fit.describe()
+    said = open_mmdet(checkpoint="demo:detr", classes=own[::-1]).fit.describe()
+    assert (
+        "the checkpoint itself names the same classes in another order (circle, square, triangle, …)" in said
+    )
+    other = open_mmdet(checkpoint="demo:detr", classes=["disc", *own[1:]])
+    assert "the checkpoint itself names its classes otherwise (circle, " in other.fit.describe()

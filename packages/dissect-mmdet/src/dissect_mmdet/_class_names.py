@@ -69,13 +69,26 @@ def class_names_of(
     return told.names
 
 
+def unused_names(checkpoint: dict[str, Any], names: Sequence[str]) -> str:
+    """What should be known if a checkpoint names its classes otherwise than they were asked for; else empty.
+
+    >>> unused_names({"meta": {"classes": ("cat", "dog")}}, ("dog", "cat"))
+    'the checkpoint itself names the same classes in another order (cat, dog)'
+    """
+    own = _of_checkpoint(checkpoint)
+    own = (own,) if isinstance(own, str) else own
+    if not isinstance(own, (list, tuple)) or tuple(map(str, own)) == tuple(names):
+        return ""
+    told = [str(name) for name in own]
+    what = "the same classes in another order" if sorted(told) == sorted(names) else "its classes otherwise"
+    return f"the checkpoint itself names {what} ({_shown(told)})"
+
+
 def _told(checkpoint: dict[str, Any], config: Any, source: str, config_is_given: bool) -> Iterator[_Told]:
     """What is said of the classes, the one to go by first."""
     dataset = _dataset_of(config)
     of_config = _entry(dataset.get("metainfo"), "classes")
-    meta: Any = checkpoint.get("meta")
-    meta = meta if isinstance(meta, dict) else {}
-    of_checkpoint = _entry(meta.get("dataset_meta"), "classes") or _entry(meta, "classes")
+    of_checkpoint = _of_checkpoint(checkpoint)
     inside = (of_config, f"the `metainfo` of {source}") if of_config else None
     if inside and config_is_given:
         names, where = inside
@@ -94,6 +107,12 @@ def _told(checkpoint: dict[str, Any], config: Any, source: str, config_is_given:
     yield _Told(
         tuple(get_classes("coco")), "COCO, which stands in where neither config nor checkpoint names classes,"
     )
+
+
+def _of_checkpoint(checkpoint: dict[str, Any]) -> Any:
+    meta = checkpoint.get("meta")
+    meta = meta if isinstance(meta, dict) else {}
+    return _entry(meta.get("dataset_meta"), "classes") or _entry(meta, "classes")
 
 
 def _checked(names: Any, source: str) -> _Told:

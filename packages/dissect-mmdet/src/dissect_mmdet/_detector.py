@@ -328,7 +328,7 @@ class MMDetDetector:
             for path in paths:
                 list(self.predict([path]))
         names = f"image {paths[0]}" if len(paths) == 1 else f"images {', '.join(paths)} together"
-        told = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        told = f"{type(error).__name__}: {' '.join(str(error).split())}".removesuffix(": ")
         raise ImageError(f"{names}: {what} stops there: {told}") from error
 
     def predict_samples(self, batch: Batch) -> list[Any]:

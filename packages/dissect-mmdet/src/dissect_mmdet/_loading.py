@@ -208,11 +208,8 @@ def _is_not_for_boxes(parts: list[str]) -> bool:
 def _notes(found: FoundWeights, model: torch.nn.Module) -> tuple[str, ...]:
     """What else should be known: further weights in the file, fewer digits than the model's, another normalisation."""
     notes = []
-    if found.others:
-        notes.append(
-            f"the weights of `{'.'.join(found.place)}`; the file also holds "
-            f"{named([f'`{one}`' for one in found.others])} (--weights-prefix {found.others[0].partition('.')[0]}.)"
-        )
+    if found.note:
+        notes.append(found.note)
     own = model.state_dict()
     fewer = Counter(
         dtype(value)

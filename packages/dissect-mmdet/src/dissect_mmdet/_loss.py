@@ -10,13 +10,14 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from dissect_eval import GroundTruth, match_classes
 
 from ._pipeline import TestPipeline
 from ._random import fixed_chance
-from .errors import AnnotationError, ConfigError, DissectMMDetError
+from .errors import AnnotationError, ConfigError, DissectMMDetError, ImageError
 
 Batch = dict[str, Any]
 SEED = 0
@@ -60,7 +61,7 @@ def batches_with_truth(
     AnnotationError
         If an image is not in `truth`, or no category is a class; before anything is read.
     ImageError
-        If an image is missing or cannot be decoded.
+        If an image is missing, cannot be decoded, or is of another size than annotated.
     ConfigError
         If the pipeline drops the truth.
 
@@ -72,9 +73,11 @@ def batches_with_truth(
     places = _places_in_truth(images, truth)
 
     def one(path: Path | str, place: int) -> Any:
-        packed = pipeline(
-            path, int(truth.image_ids[place]), lambda size: _truth_fields(truth, place, labels, size)
-        )
+        def fields(size: tuple[int, int]) -> dict[str, Any]:
+            _require_size(path, size, truth.image_sizes[place])
+            return _truth_fields(truth, place, labels, size)
+
+        packed = pipeline(path, int(truth.image_ids[place]), fields)
         sample = packed["data_samples"]
         if "bboxes" not in sample.gt_instances or "labels" not in sample.gt_instances:
             raise ConfigError(
@@ -137,6 +140,16 @@ def _places_in_truth(images: Sequence[Path | str], truth: GroundTruth) -> list[i
             )
         places.append(listed[found])
     return places
+
+
+def _require_size(path: Path | str, read: tuple[int, int], annotated: NDArray[np.float64]) -> None:
+    """Refuse an image of another size than the annotated one: its true boxes would lie elsewhere in it."""
+    if not np.isnan(annotated).any() and tuple(annotated) != read:
+        raise ImageError(
+            f"image {path} is read as {read[0]} x {read[1]} pixels, but was annotated as {annotated[0]:g} x "
+            f"{annotated[1]:g}: its true boxes would lie elsewhere in it. Take the images that were annotated, or "
+            "correct their `width` and `height` in the annotation file if only these are wrong."
+        )
 
 
 def _truth_fields(

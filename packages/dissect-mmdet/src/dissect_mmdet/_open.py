@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import torch
 
 from ._bundled import real_checkpoint
 from ._checkpoints import load_mmdet_checkpoint
-from ._class_names import class_names_of
+from ._class_names import class_names_of, unused_names
 from ._config import checked_config, config_of_checkpoint, load_config
 from ._detector import MMDetDetector
 from ._fit import SEED, Fit
@@ -93,6 +94,8 @@ def open_mmdet(
     names = class_names_of(
         loaded, resolved, model, source=source, config_is_given=config is not None, classes=classes
     )
+    if note := unused_names(loaded, names):
+        fit = replace(fit, notes=(*fit.notes, note))
     model.cfg = resolved
     model.dataset_meta = {"classes": names}
     return MMDetDetector(model.to(place).eval(), resolved, names, fit)
@@ -121,6 +124,6 @@ def fitted_model(
         torch.device("cpu"), SEED
     ):  # whatever is random in it is the same each time, and nothing outside
         model: Any = build_model(config)  # MMDetection reads attributes of it that torch's types do not know
-    found = find_weights(loaded, model.state_dict(), weights_prefix)
+    found = find_weights(loaded, model.state_dict(), weights_prefix, source=str(checkpoint))
     fit = put_weights(model, found, checkpoint=str(checkpoint), source=source, allow_missing=allow_missing)
     return model, fit, found

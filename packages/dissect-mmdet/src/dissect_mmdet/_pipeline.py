@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import importlib.util
+import pickle
+import random
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
@@ -22,6 +24,8 @@ Step = Callable[[Results], Any]
 _EXIF_ORIENTATION, _QUARTER_TURN = 0x0112, 6
 _DECODERS = {"turbojpeg": "PyTurboJPEG", "tifffile": "tifffile"}
 """Decoders of mmcv that are packages of their own: by the name of the module, the name to install it by."""
+TRIES = 64
+"""Passes of one image that tell whether a pipeline that draws random numbers is random."""
 
 
 class TestPipeline:
@@ -41,16 +45,22 @@ class TestPipeline:
     ------
     ConfigError
         If there is no test pipeline, one of its steps cannot be made, or it takes something else than files.
+
+    Notes
+    -----
+    A pipeline that is random, or that mirrors, turns or shifts images, is refused at its first image: numbers would be
+    others each time, or boxes would not lie where the true ones do.
     """
 
     __test__ = False  # pytest looks at the name
 
     def __init__(self, config: Any, class_names: Sequence[str] = ()) -> None:
         dataset = _dataset_of(config)
-        steps = _without_annotations(copy.deepcopy(list(dataset["pipeline"])))
+        steps = _without_annotations(copy.deepcopy(_listed(dataset["pipeline"])))
         self._steps = [_built(step) for step in steps]
         for step in self._steps:
             _require_files(step)
+        self._is_tried = False
         self._given: Results = {}
         if dataset.get("return_classes"):  # open vocabularies are told what to look for with each image
             prompt = dataset.get("caption_prompt")
@@ -86,8 +96,20 @@ class TestPipeline:
         ImageError
             If the file is missing or cannot be decoded, or a step stops at it.
         ConfigError
-            If the pipeline does not end with what a model takes.
+            If the pipeline does not end with what a model takes, is random, or moves images.
         """
+        packed = self._pass(path, img_id, more)
+        if not self._is_tried:
+            self._require_fixed(packed["inputs"], path, img_id, more)
+            self._is_tried = True
+        return packed
+
+    def _pass(
+        self,
+        path: Path | str,
+        img_id: int,
+        more: Callable[[tuple[int, int]], Mapping[str, Any]] | None = None,
+    ) -> dict[str, Any]:
         results: Any = {"img_path": str(path), "img_id": img_id, **self._given}
         for step in self._steps:
             was_read = "img" in results
@@ -95,7 +117,27 @@ class TestPipeline:
             if more is not None and not was_read and "img" in results:
                 height, width = results["img"].shape[:2]
                 results.update(more((width, height)))
+            _require_upright(step, results)
         return _packed(results)
+
+    def _require_fixed(self, inputs: Any, path: Path | str, img_id: int, more: Any) -> None:
+        """Refuse a pipeline that makes another tensor of the same image each time, as seen on the first image.
+
+        What draws from one of the usual generators may do so now and then: it is tried more often.
+        """
+        import torch
+
+        before = _generators()
+        for n_tries in (1, TRIES):
+            for _ in range(n_tries):
+                if not torch.equal(inputs, self._pass(path, img_id, more)["inputs"]):
+                    raise ConfigError(
+                        f"the config's test pipeline ({', '.join(type(step).__name__ for step in self._steps)}) makes "
+                        f"something else of {Path(path).name} each time, so that no number could be had twice: take "
+                        "what is random (flips, sizes, crops, colours) out of `test_dataloader.dataset.pipeline`."
+                    )
+            if _generators() == before:
+                return
 
     def read(self, path: Path | str) -> NDArray[Any]:
         """Give the pixels of an image as the pipeline's loader reads them, of shape (height, width[, channels]).
@@ -142,11 +184,21 @@ def _dataset_of(config: Any) -> Any:
     return dataset
 
 
+def _listed(steps: Any) -> list[Any]:
+    if not isinstance(steps, (list, tuple)):
+        raise ConfigError(
+            f"the config's test pipeline (`test_dataloader.dataset.pipeline`) must be a list of steps, got {steps!r}."
+        )
+    return list(steps)
+
+
 def _built(step: Any) -> Step:
     from mmengine.registry import TRANSFORMS
 
     if callable(step) and not isinstance(step, Mapping):
         return step  # type: ignore[no-any-return]  # checked
+    if not isinstance(step, Mapping):
+        raise ConfigError(f"a step of the config's test pipeline must be a dict with a `type`, got {step!r}.")
     if step.get("type") == "mmdet.LoadImageFromFile":  # a name that people write, although mmcv registers it
         step = {**step, "type": "mmcv.LoadImageFromFile"}
     try:
@@ -218,15 +270,14 @@ def _require_files(step: Step) -> None:
 
 def _run(step: Step, results: Results, path: Path | str) -> Results:
     """What a step makes of an image, or an error that names the image."""
-    is_read = "img" in results
     try:
         made = step(results)
     except MemoryError:
         raise
     except Exception as error:  # whatever a decoder raises for a damaged file, or a step for an odd image
-        raise ImageError(_why_not(step, path, is_read, error)) from error
+        raise ImageError(_why_not(step, path, "img" in results, error)) from error
     if made is None:
-        raise ImageError(_why_not(step, path, is_read, None))
+        raise ImageError(_why_not(step, path, "img" in results, None))
     return made  # type: ignore[no-any-return]  # a step's results
 
 
@@ -235,15 +286,42 @@ def _why_not(step: Step, path: Path | str, is_read: bool, error: Exception | Non
     import cv2
 
     name, file = type(step).__name__, Path(path)
-    said = "" if error is None else f"{type(error).__name__}: {_one_line(error)}"
+    said = "" if error is None else f"{type(error).__name__}: {_one_line(error)}".removesuffix(": ")
     if is_read:
         what = f"stops at it: {said}" if said else "drops it"
         return f"image {path}: the step {name} of the config's test pipeline {what}."
+    if file.is_dir():
+        return f"image {path}: is a folder."
     if not file.is_file():
         return f"image {path}: no such file."
     if error is None or isinstance(error, (AssertionError, OSError, cv2.error)):  # as decoders say it
         return f"image {path} cannot be decoded: it is damaged or not an image ({file.stat().st_size} bytes)."
     return f"image {path} cannot be read by {name} of the config's test pipeline: {said}."
+
+
+def _require_upright(step: Step, results: Any) -> None:
+    """Refuse a step that mirrors, turns or shifts images, as MMDetection's own put it on record.
+
+    Detectors give boxes in the frame of their input, and take back its scale alone.
+    """
+    matrix = results.get("homography_matrix") if isinstance(results, dict) else None
+    if matrix is None:
+        return
+    scale = np.diag(np.diag(matrix))
+    if not np.allclose(matrix, scale, atol=1e-6) or (np.diag(matrix) <= 0).any():
+        raise ConfigError(
+            f"the step {type(step).__name__} of the config's test pipeline mirrors, turns or shifts images, and no "
+            "detector takes that back: its boxes would not lie where the true ones do. Take it out of "
+            "`test_dataloader.dataset.pipeline`."
+        )
+
+
+def _generators() -> bytes:
+    """States of the generators that steps usually draw from."""
+    import torch
+
+    states = np.random.get_state(), random.getstate(), torch.get_rng_state().numpy()  # noqa: NPY002  # steps use it
+    return pickle.dumps(states)
 
 
 def _one_line(error: Exception) -> str:

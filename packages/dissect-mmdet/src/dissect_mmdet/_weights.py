@@ -8,7 +8,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from dissect_core import CheckpointError
 from dissect_core.torch import chosen_state, other_places
+
+from ._fit import named
 
 OUTER = frozenset(
     {
@@ -58,6 +61,16 @@ class FoundWeights:
     versions: dict[str, Any]
     others: tuple[str, ...]
 
+    @property
+    def note(self) -> str:
+        """Which of several sets of weights in the file these are; empty if there is one."""
+        if not self.others:
+            return ""
+        return (
+            f"the weights of `{'.'.join(self.place)}`; the file also holds "
+            f"{named([f'`{one}`' for one in self.others])} (--weights-prefix {self.others[0].partition('.')[0]}.)"
+        )
+
     def written(self, checkpoint: Mapping[str, Any], state: Mapping[str, Any]) -> dict[str, Any]:
         """The checkpoint's whole state dict, by its own names, with the values of `state` in it."""
         whole: Any = checkpoint
@@ -69,7 +82,11 @@ class FoundWeights:
 
 
 def find_weights(
-    checkpoint: Mapping[str, Any], known: Iterable[str] | None = None, prefix: str = ""
+    checkpoint: Mapping[str, Any],
+    known: Iterable[str] | None = None,
+    prefix: str = "",
+    *,
+    source: str = "the checkpoint",
 ) -> FoundWeights:
     """Find the weights in a checkpoint, without what training wrappers put before and into their names.
 
@@ -81,11 +98,14 @@ def find_weights(
         these. Without them, prefixes of known wrappers are taken off that all entries share.
     prefix : str
         Which weights, where there are several: what their names begin with, or their key.
+    source : str
+        The file, for messages.
 
     Raises
     ------
     dissect_core.CheckpointError
-        If there are no weights, or none of that prefix.
+        If there are no weights, or none of that prefix; without `known`, if a wrapper's prefix stands before some names
+        of a part of the model and not before others.
 
     Examples
     --------
@@ -94,11 +114,15 @@ def find_weights(
     >>> list(found.state), found.prefix
     (['conv.weight'], 'module.')
     """
-    place, chosen, whole = chosen_state(checkpoint, prefix)
+    try:
+        place, chosen, whole = chosen_state(checkpoint, prefix)
+    except CheckpointError as error:
+        raise CheckpointError(f"{source}: {error}") from error
     own = {name[len(chosen) :]: name for name in whole if name.startswith(chosen)}
     drops = (INNER,) if known is None else (INNER, INNER | {"module"})
     ways = [(names, wrapped, off) for names, wrapped in _inner(own, drops) for off in _shared(names)]
     if known is None:
+        _require_one_naming(own, source)
         names, _, off = max(
             (way for way in ways if all(part in OUTER for part in way[2].split(".")[:-1])),
             key=lambda way: (len(way[2]), way[1]),
@@ -113,6 +137,21 @@ def find_weights(
     state = {name: whole[origin] for name, origin in final.items()}
     others = () if prefix else tuple(other_places(checkpoint))
     return FoundWeights(state, final, place, chosen + off, _versions(whole, chosen + off), others)
+
+
+def _require_one_naming(names: Iterable[str], source: str) -> None:
+    """Refuse names of which some alone are wrapped: by their names, a part of the model would be a half of it."""
+    for wrapper in sorted(OUTER):
+        start = f"{wrapper}."
+        inside = {name[len(start) :] for name in names if name.startswith(start)}
+        outside = {name for name in names if not name.startswith(start)}
+        shared = {name.partition(".")[0] for name in inside} & {name.partition(".")[0] for name in outside}
+        if shared and not inside & outside:  # else copies, each whole
+            raise CheckpointError(
+                f"{source}: `{start}` stands before {len(inside):,} of its {len(inside) + len(outside):,} names, and "
+                f"not before others of the same parts ({named(sorted(shared))}). Save all weights under the model's "
+                "own names; commands that take --config find them as they are."
+            )
 
 
 def fitting_prefixes(names: Iterable[str], known: Iterable[str]) -> dict[str, int]:

@@ -110,6 +110,7 @@ class ImagesModel(HasTraits):
             self.study = source if isinstance(source, Study) else Study.open(source)
             self._found = StudyDetections(self.study)
             self.class_names = self._found.class_names
+            self._unscored = self._found.match.note()
             self._boxes: dict[str, Mapping[int, ImageBoxes]] = {}
             self._degenerate: dict[str, tuple[int, int]] = {}
             self._hits: dict[str, ImageHits] = {}
@@ -241,6 +242,8 @@ class ImagesModel(HasTraits):
         """What is not shown as it was found, of the baseline and of the variant, and weights that were missing."""
         missing = missing_weights(self.study)
         said = [f"Warning: {missing}."] if missing else []
+        if self._unscored:
+            said.append(f"Note: {self._unscored}")
         for name in dict.fromkeys((self.study.variants[0], self.variant)):
             self._boxes_of(name)
             n_dropped, n_negative = self._degenerate[name]

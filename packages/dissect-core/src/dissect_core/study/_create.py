@@ -89,10 +89,15 @@ class Content(NamedTuple):
         _write(folder / _layout.SPEC, spec_to_yaml(spec).encode())
         _layout.write_table(folder / _layout.PLAN, pa.Table.from_pylist([dict(row) for row in self.plan]))
         _layout.write_table(folder / _layout.IMAGES, images_table(self.images, self.digests))
-        for name, content in self.files.items():
-            _write(folder / name, content)
+        self.write_files(folder)
         environment = {"frozen": self.frozen, "incidental": {**incidental(), **self.notes}}
         _layout.write_json(folder / _layout.ENVIRONMENT, environment)
+
+    def write_files(self, folder: Path) -> None:
+        """Write those of the further files that are not there."""
+        for name, content in self.files.items():
+            if not (folder / name).exists():
+                _write(folder / name, content)
 
 
 def images_table(images: Sequence[ImageRef], digests: Sequence[str]) -> pa.Table:

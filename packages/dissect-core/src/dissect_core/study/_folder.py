@@ -131,6 +131,8 @@ class StudyFolder:
         folder.require_same(
             content.frozen, Behind(content.images, content.files.get(_layout.TRUTH), content.plan), former
         )
+        if folder.frozen == content.frozen:  # a truth that got lost is the one on record
+            content.write_files(path)
         return folder
 
     def require_same(

@@ -65,10 +65,11 @@ class Task:
                 f"`class_map` must be a mapping from names of the detector to names of the truth, got "
                 f"{self.class_map!r}. `dissect_eval.read_class_map` reads one from a file."
             )
-        if self.precision not in get_args(Precision):
-            raise StudyError(
-                f"`precision` must be one of {', '.join(get_args(Precision))}, got {self.precision!r}."
-            )
+        for name, choices in (("precision", get_args(Precision)), ("on_bad_image", get_args(OnBadImage))):
+            if getattr(self, name) not in choices:
+                raise StudyError(
+                    f"`{name}` must be one of {', '.join(choices)}, got {getattr(self, name)!r}."
+                )
 
     @property
     def files(self) -> Files:

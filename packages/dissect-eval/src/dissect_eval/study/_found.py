@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from functools import cached_property
 from hashlib import sha256
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -136,7 +136,8 @@ class StudyDetections:
     Raises
     ------
     StudyDataError
-        If the study has no truth, or no image that was run, or was begun with other classes.
+        If the study has no truth, or no image that was run, or was begun with other classes; or if `truth` is of other
+        images.
     CategoryError
         If the detector's classes and the truth's categories do not fit together.
     """
@@ -171,6 +172,8 @@ class StudyDetections:
         if images is not None:
             ran = sorted(images)
         self._chosen = None if images is None else ran
+        if truth is not None:
+            _require_images(truth, study, set(ran))
         # Images that were not run, or could not be read, would count as images without a detection.
         ran_truth = whole.subset(ran) if len(ran) < whole.n_images else whole
         self.match = match_classes(ran_truth, study.class_names, **self.scoring)
@@ -259,6 +262,52 @@ class StudyDetections:
         label_of = {category: label for label, category in enumerate(self.categories.tolist())}
         labels = [label_of.get(category, -1) for category in self.truth.category_ids.tolist()]
         return np.array(labels, dtype=np.int64)
+
+
+def _require_images(truth: GroundTruth, study: StoredStudy, ran: Collection[int]) -> None:
+    """See that another truth than a study's own is of its images: ids alone may be those of other ones."""
+    names = dict(zip(truth.image_ids.tolist(), truth.file_names, strict=True))
+    images = [image for image in study.images if image.image_id in ran]
+    unknown = [image for image in images if image.image_id not in names]
+    other = [image for image in images if not _is_one_file(image.file_name, names.get(image.image_id, ""))]
+    for wrong, what in ((unknown, "has no image of the id"), (other, "gives another image the id")):
+        if wrong:
+            called = names.get(wrong[0].image_id)
+            raise StudyDataError(
+                f"The truth that is given {what} {wrong[0].image_id}{f', {called}' if called else ''}, which is "
+                f"{wrong[0].file_name} in the study {study.path} ({len(wrong)} of {len(images)} such images). Give one "
+                "of the study's images, with the same ids (`truth`, --annotations)."
+            )
+    try:
+        kept = kept_truth(study)
+    except StudyDataError:  # none, or none that counts
+        return
+    pairs = zip(kept.image_ids.tolist(), kept.image_sizes.tolist(), strict=True)
+    sizes = dict(zip(truth.image_ids.tolist(), truth.image_sizes.tolist(), strict=True))
+    resized = [
+        (one, size)
+        for one, size in pairs
+        if one in ran and np.isfinite([size, sizes[one]]).all() and size != sizes[one]
+    ]
+    if resized:
+        one, size = resized[0]
+        raise StudyDataError(
+            f"The truth that is given says of image {one} ({names[one]}) that it has {sizes[one][0]:g} x "
+            f"{sizes[one][1]:g} pixels, and the study {study.path} saw {size[0]:g} x {size[1]:g} ({len(resized)} of "
+            f"{len(images)} such images): its boxes would not lie where the detections do. Give the truth of the "
+            "images that were run (`truth`, --annotations)."
+        )
+
+
+def _is_one_file(name: str, other: str) -> bool:
+    """Whether two names can be one file's: the end of each other's path, or one is not told.
+
+    >>> _is_one_file("val/1.png", "1.png"), _is_one_file("val/1.png", "train/1.png"), _is_one_file("1.png", "")
+    (True, False, True)
+    """
+    parts, others = PurePosixPath(name).parts, PurePosixPath(other).parts
+    common = min(len(parts), len(others))
+    return not common or parts[-common:] == others[-common:]
 
 
 def kept_truth(study: StoredStudy) -> GroundTruth:

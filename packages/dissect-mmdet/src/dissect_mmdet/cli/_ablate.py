@@ -89,6 +89,7 @@ def units(
 ) -> None:
     """Remove a random share of a component's units: elements, rows, columns or row segments."""
     source = Source(checkpoint, trust=trust, weights_prefix=weights_prefix)
+    source.say_which()
     matching = select_components(source.components, component)
     if len(matching) != 1:
         raise UnitError(
@@ -206,6 +207,7 @@ def component_(
 ) -> None:
     """Remove whole components."""
     source = Source(checkpoint, trust=trust, weights_prefix=weights_prefix)
+    source.say_which()
     found = list(select_components(source.components, component))
     if bias == "remove":
         found += [c for c in _biases_of(found, source.components) if c not in found]
@@ -238,6 +240,7 @@ def layers(
 ) -> None:
     """Remove a component in more and more layers: one checkpoint for each number of layers."""
     source = Source(checkpoint, trust=trust, weights_prefix=weights_prefix)
+    source.say_which()
     by_name = {c.name: c for c in source.components}
     found: list[Component] = []
     while (name := f"{stack}.{len(found)}.{component}") in by_name:

@@ -111,11 +111,13 @@ def read_components(
     """Components from the live model where its config is known, else from the checkpoint's tensors alone."""
     resolved, source = _open.resolve_config(loaded, config)
     if resolved is None:
-        found = find_weights(loaded, prefix=weights_prefix)
+        found = find_weights(loaded, prefix=weights_prefix, source=str(checkpoint))
         require_finite(found.state, str(checkpoint))
         note = "Attention heads are not shown: their number is not in the weights. Give the model's --config."
         if found.prefix:
             note = f"`{found.prefix}` is taken off every name. {note}"
+        if found.note:
+            note = f"These are {found.note}. {note}"
         return Contents(components_of_weights(found.state), {}, note, found, None)
     model, fit, found = _open.fitted_model(
         resolved,

@@ -60,7 +60,7 @@ class Source:
         self.checkpoint = _checkpoints.load_mmdet_checkpoint(path, trust=trust)
         self.weights_prefix = weights_prefix
         own = None if model is None else model.state_dict()
-        self.take(find_weights(self.checkpoint, own, weights_prefix), fit)
+        self.take(find_weights(self.checkpoint, own, weights_prefix, source=str(path)), fit)
         if own is None:
             require_finite(self.found.state, str(path))
         else:
@@ -69,6 +69,14 @@ class Source:
     def take(self, found: FoundWeights, fit: Fit | None) -> None:
         """Ablate these of the checkpoint's weights, which fitted a model so."""
         self.found, self.fit = found, fit
+
+    def say_which(self) -> None:
+        """Say on standard error which weights of the file are ablated, where that is no matter of course."""
+        parts = [f"`{self.found.prefix}` taken off every name"] * bool(self.found.prefix)
+        if self.found.note:
+            parts.append(self.found.note)
+        if parts:
+            _note(f"{self.path}: {'; '.join(parts)}")
 
     @property
     def components(self) -> list[Component]:
@@ -154,6 +162,8 @@ class Source:
 def _say(target: Path, report: AblationReport) -> None:
     typer.echo(f"{target}  ({report.changed:,} of {report.masked:,} masked values changed)")
     if report.is_no_op:
-        Console(stderr=True, soft_wrap=True).print(
-            f"note: {target.name} is a no-op: nothing changed.", markup=False
-        )
+        _note(f"note: {target.name} is a no-op: nothing changed.")
+
+
+def _note(text: str) -> None:
+    Console(stderr=True, soft_wrap=True, highlight=False).print(text, markup=False)
