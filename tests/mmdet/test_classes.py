@@ -18,7 +18,7 @@ from dissect_eval.errors import StudyDataError
 from dissect_eval.study import Settings, StudyDetections, StudyTables, measure
 from dissect_mmdet import MMDetDetector, image_paths
 from dissect_mmdet.errors import AnnotationError
-from dissect_mmdet.results import write_results
+from dissect_mmdet.results import write_report, write_results
 from helpers import DemoData
 from toy_detector import write_scenes
 
@@ -104,6 +104,29 @@ def test_a_study_is_scored_as_it_was_begun(
         measure(study, settings=Settings(n_replicates=0, class_map={"red": "mauve"}))
     with pytest.raises(StudyError, match=r"scoring|class"):
         toy_study(scenes, tmp_path / "out")
+
+
+def test_reports_and_panels_say_which_classes_are_scored(
+    scenes: tuple[list[Path], GroundTruth], tmp_path: Path
+) -> None:
+    widgets = pytest.importorskip("dissect_widgets")
+    said = "only 1 class is scored (red). Left out: 2 classes of the detector (green, blue)"
+    study = toy_study(scenes, tmp_path / "out", common_classes=True)
+    results = measure(study, settings=QUICK)
+    write_results(results)
+    assert StudyTables.read(study.path).unscored == results.unscored
+    assert said in results.unscored
+    page = write_report(results).read_text()
+    assert "<b>1</b> classes scored" in page
+    assert said in page
+    assert any(said in text for text in widgets.ResultsModel(study.path).remarks)
+    assert any(said in text for text in widgets.ImagesModel(study.path).notes)
+    whole = toy_study(scenes, tmp_path / "all", class_map={"red": "red", "green": "grass", "blue": "mauve"})
+    results = measure(whole, settings=QUICK)
+    write_results(results)
+    assert "<b>3</b> classes<" in write_report(results).read_text()
+    assert not widgets.ResultsModel(whole.path).remarks
+    assert not widgets.ImagesModel(whole.path).notes
 
 
 def test_a_study_begun_without_is_scored_when_asked_and_keeps_to_it(

@@ -132,7 +132,7 @@ class ResultsModel(HasTraits):
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """Why what is shown is not the last word: weights missing, chance, classes left out, some images, another study."""
+        """Why what is shown is not the last word: weights missing, chance, classes left out, a part, another study."""
         done, wanted = self.tables.batches
         part = (
             f"Of a run that was stopped: {done:,} of {wanted:,} batches of images are finished, and "
