@@ -470,6 +470,16 @@ def test_a_page_counts_one_as_one_and_says_what_is_missing(study: Study, tmp_pat
     )
 
 
+def test_examples_of_a_part_are_of_its_images(study: Study, data: Any) -> None:
+    chosen = study.images[2:5]
+    part = measure(study, settings=Settings(n_replicates=0), images=[one.image_id for one in chosen])
+    found = list(examples(part, data[0][0].parent))
+    assert found
+    for one in found:
+        assert one.file_name in {"", *(image.file_name for image in chosen)}
+        assert re.search(r"of (any of )?3 images", one.caption)
+
+
 def test_latex_takes_any_name(results: Any) -> None:
     rows = [{**row, "ablation": "50 % ~ a\\b^2 <c> $x_1$"} for row in results.variants]
     table = latex_table(replace(results, variants=rows))

@@ -132,7 +132,7 @@ class ResultsModel(HasTraits):
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """Why what is shown is not the last word: weights missing, chance, classes left out, a part, another study."""
+        """Why what is shown is not the last word: weights missing, a baseline at chance, some images, another study."""
         done, wanted = self.tables.batches
         part = (
             f"Of a run that was stopped: {done:,} of {wanted:,} batches of images are finished, and "
@@ -142,7 +142,6 @@ class ResultsModel(HasTraits):
         said = (
             f"Warning: {missing}." if missing else "",
             self.tables.at_chance,
-            f"Note: {self.tables.unscored}" if self.tables.unscored else "",
             part if done < wanted else "",
             self.outdated,
         )

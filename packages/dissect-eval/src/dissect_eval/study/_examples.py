@@ -68,18 +68,25 @@ def examples(
         Without a picture where the variant loses no object that the baseline finds.
     """
     settings = results.settings
+    measured = set(results.truth.image_ids.tolist())
     found = StudyDetections(
         results.study,
         results.truth,
         common_classes=settings.common_classes,
         class_map=settings.class_map,
+        images=measured,
     )
-    whole = found.on_images(results.study.variants[0])
+
+    def boxes_of(variant: str) -> dict[int, ImageBoxes]:
+        everywhere = found.on_images(variant).items()
+        return {image: one for image, one in everywhere if results.study.images[image].image_id in measured}
+
+    whole = boxes_of(results.study.variants[0])
     truth = {image: found.truth_on(image) for image in whole}
     before = image_hits(truth, whole, settings.iou_threshold)
     rows = [] if results.better_than_chance.at_chance else _worst(summary_rows(results), metric)
     for row in rows[:count]:
-        ablated = found.on_images(row["id"])
+        ablated = boxes_of(row["id"])
         after = image_hits(truth, ablated, settings.iou_threshold)
         yield _example(results, found, images, row["id"], (truth, whole, ablated), (before, after))
 

@@ -148,7 +148,6 @@ class StudyTables:
         about = {
             "study": results.name,
             **({"missing_weights": results.missing_weights} if results.missing_weights else {}),
-            **({"unscored": results.unscored} if results.unscored else {}),
             "settings": asdict(results.settings),
             "n_images": results.truth.n_images,
             "n_truth": results.truth.n_boxes,
@@ -215,11 +214,6 @@ class StudyTables:
     def missing_weights(self) -> str:
         """What the detector said of weights that were missing; empty if it had all."""
         return str(self.about.get("missing_weights", ""))
-
-    @property
-    def unscored(self) -> str:
-        """What of the detections and of the truth is of classes that are not scored; empty if nothing is."""
-        return str(self.about.get("unscored", ""))
 
     def files(self) -> dict[str, bytes]:
         """Content of each file by name: all tables as CSV and Parquet, and `summary.json` with the settings."""
