@@ -14,6 +14,7 @@ import pytest
 torch = pytest.importorskip("torch")
 nn = torch.nn
 
+from dissect_core.torch import ablated  # noqa: E402
 from dissect_core.torch.replay import PrefixReplay, ReplayWarning  # noqa: E402
 from dissect_core.torch.replay._values import same  # noqa: E402
 from replays import Chain, Doing, check, images, linear, rows_of, told, warned  # noqa: E402
@@ -299,3 +300,20 @@ def test_weights_of_any_type_hold_garbage_and_are_put_back(dtype: Any) -> None:
     said = compare_with_full(model)._session.told
     assert torch.equal(model.last.weight.view(torch.uint8), before.view(torch.uint8))
     assert [one for one in said if "last.weight, whose use is not seen" in one]
+
+
+def test_ablations_inside_autocast_are_not_hidden_by_its_cache() -> None:
+    """Autocast keeps the weights that it has cast until its block ends, and does not see that they change."""
+    model = nn.Sequential(linear(), linear(), linear()).eval()
+    image, run = images(3, 4)[0], torch.no_grad()(model)
+    baseline, *variants = rows_of(model)
+    replay: PrefixReplay[Any, Any] = PrefixReplay(model, run)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        plain = run(image)
+        with replay.on(image, [baseline, *variants]) as one:
+            for variant in one.order:
+                with ablated(model, variant):
+                    full = run(image)
+                assert torch.equal(one.run(variant), full)
+                assert torch.equal(full, plain) == (variant is baseline)
+        assert torch.equal(run(image), plain)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from types import TracebackType
 
+import torch
 from torch import Tensor, nn
 
 from ..components import unknown_component
@@ -76,6 +77,7 @@ class Prepared:
         try:
             for patch in self._patches or ():
                 patch.apply()
+            torch.clear_autocast_cache()  # autocast keeps weights as it has cast them, and does not see changes
         except BaseException:
             self._leave()
             raise
@@ -88,6 +90,7 @@ class Prepared:
 
     def _leave(self) -> None:
         undo(self._patches or ())
+        torch.clear_autocast_cache()
         self._entered = False
 
 

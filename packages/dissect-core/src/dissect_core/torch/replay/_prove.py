@@ -250,6 +250,7 @@ def garbled(tensors: Collection[Tensor], zeros: bool = False) -> Iterator[Callab
                 torch._C._DisableFuncTorch(),
             ):  # transforms let nothing be changed inside of them
                 pair[0].copy_(pair[1])
+            torch.clear_autocast_cache()
             del kept[id(tensor)]
 
     try:
@@ -261,6 +262,7 @@ def garbled(tensors: Collection[Tensor], zeros: bool = False) -> Iterator[Callab
                 )  # of small types few functions know
                 garbage = numbers.reshape(-1).roll(1).neg() + 0.1 * (1 + numbers.abs().mean())
                 held.copy_(torch.zeros_like(numbers) if zeros else garbage.reshape(values.shape))
+        torch.clear_autocast_cache()
         yield restore
     finally:
         for held, values in kept.values():
@@ -268,6 +270,7 @@ def garbled(tensors: Collection[Tensor], zeros: bool = False) -> Iterator[Callab
         for tensor, held in memory:
             if tensor.data_ptr() != held.data_ptr() or tensor.stride() != held.stride():
                 tensor.data = held  # the model gave it other memory meanwhile
+        torch.clear_autocast_cache()
 
 
 def _can_be(tensor: Tensor) -> bool:
