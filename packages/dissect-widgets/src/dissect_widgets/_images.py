@@ -145,7 +145,7 @@ class ImageBrowser(Panel):
                 self.listed.index = place if place < LISTED_AT_MOST else None
                 self.previous.disabled, self.next.disabled = place == 0, place == len(self._rows) - 1
                 row = self._rows[place]
-                self.picture.value = figure_html(model.figure(), self._caption(row), dpi=80)
+                self.picture.value = figure_html(model.figure(), self._caption(row), dpi=80, kind="jpeg")
                 self.pairs.value = self._pairs(row)
                 self.status.value = status_html(self._status(row, place))
             finally:
