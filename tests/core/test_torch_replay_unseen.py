@@ -57,7 +57,7 @@ def test_objects_that_are_given_are_named() -> None:
             return self.last(x + memory.kept)
 
     (message,), _ = told(Model())
-    assert "is given a Memory, whose changes are not seen" in message
+    assert "layers.0 is given a Memory, whose changes are not seen" in message
     assert "The results are right, and take longer." in message
 
 

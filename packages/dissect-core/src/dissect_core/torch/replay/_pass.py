@@ -348,10 +348,16 @@ class BatchPass(Generic[Batch, Output]):
         found = [f"the whole model, as {session.off}"] if session.off else []
         if session.off is None:
             latest = max((self.moment(variant) for variant in self._variants), default=0)
-            reasons = [call.why_not for call in self.trace.calls if call.leave <= latest and call.why_not]
-            found += [reason for reason in dict.fromkeys(reasons) if _is_unknown(reason)]
+            reasons: dict[str, str] = {}  # by the first module that each is of
+            for call in self.trace.calls:
+                if call.why_not and call.leave <= latest and _is_unknown(call.why_not):
+                    reasons.setdefault(call.why_not, call.path)
             found += [
-                f"variants of {name}, whose use is not seen"
+                reason if _names_itself(reason) else f"{path or 'the model'} {reason}"
+                for reason, path in reasons.items()
+            ]
+            found += [
+                f"variants of {name}, whose use is not seen (it may have none here)"
                 for name, parameter in self._parameters.items()
                 if name in session.unseen or storage(parameter) not in self.trace.first_use
             ]
@@ -366,6 +372,11 @@ class BatchPass(Generic[Batch, Output]):
             ReplayWarning,
             stacklevel=5,
         )
+
+
+def _names_itself(reason: str) -> bool:
+    """Whether a reason says which module it is of: that of a call is often one inside of it."""
+    return not reason.startswith(("is given", "runs in"))
 
 
 def _is_unknown(reason: str) -> bool:

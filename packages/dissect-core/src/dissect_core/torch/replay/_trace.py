@@ -218,9 +218,9 @@ class Tracer:
     def _look_back(self, index: int, path: str, module: nn.Module, state: Marks, drawn: Any) -> None:
         """A call that does more than return cannot be left out, nor can those around it."""
         if not same_marks(state, self._state(module)):
-            self._impure.setdefault(path, f"{path} keeps something from its call")
+            self._impure.setdefault(path, f"{path or 'the model'} keeps something from its call")
         if drawn != self._chance():
-            self._impure.setdefault(path, f"{path} draws random numbers")
+            self._impure.setdefault(path, f"{path or 'the model'} draws random numbers")
         if (reason := self._impure.get(path)) is not None:
             for i in (index, *self._open):
                 self._doubt(i, reason)
