@@ -55,7 +55,8 @@ def pool_of(target: Target, anatomy: Anatomy, space: Space = "weight") -> Pool:
             places = _query_activations(target, anatomy)
         case GroupTarget():
             having = {group.path: group for group in anatomy.groups if group.unit == target.unit}
-            paths = _paths(target.components, anatomy, list(having), f"place with units of the kind {target.unit}")
+            plural = "queries" if target.unit == "query" else f"{target.unit}s"
+            paths = _paths(target.components, anatomy, list(having), f"place with {plural}")
             places = [_group_place(having[path]) for path in paths]
         case BlockTarget(unit="sublayer"):
             blocks = anatomy.select_blocks(target.components, ("attention", "ffn"))
