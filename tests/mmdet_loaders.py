@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,10 +19,11 @@ LoadAnnotations, PackDetInputs, Resize = (
     _TRANSFORMS.PackDetInputs,
     _TRANSFORMS.Resize,
 )
-_register: Any = importlib.import_module("mmdet.registry").TRANSFORMS.register_module
+# Over one of the same name, as this file may be imported under two.
+_register: Any = partial(importlib.import_module("mmdet.registry").TRANSFORMS.register_module, force=True)
 
 
-@_register(force=True)  # this file may be imported under two names
+@_register()
 class LoadImageTwiceAsBright(LoadImageFromFile):
     """A subclass of the usual loader."""
 
@@ -32,7 +34,7 @@ class LoadImageTwiceAsBright(LoadImageFromFile):
         return read
 
 
-@_register(force=True)  # this file may be imported under two names
+@_register()
 class LoadNothingLikeIt:
     """A loader of its own kind."""
 
