@@ -11,7 +11,7 @@ from ..detectors import Detector, ImageDetections
 from ..errors import DissectError, RandomDetectorError, ReplayError
 from ..plan import Variant, baseline_again
 from ._loading import Files
-from ._precision import Precision, in_precision
+from ._precision import Precision, predicted
 
 BASELINE_AGAIN = 10
 """How often the baseline is run again of a detector that gives something else each time."""
@@ -109,8 +109,7 @@ def _difference_of_two(detector: Detector, files: Files, precision: Precision) -
         try:
             if (batch := files.load(detector, [image]).batch) is None:
                 continue
-            with in_precision(detector, precision):
-                found = detector.predict_batch(batch)
+            found = predicted(detector, precision, batch)
         except MemoryError:
             raise
         except Exception as error:
@@ -119,8 +118,7 @@ def _difference_of_two(detector: Detector, files: Files, precision: Precision) -
             if files.on_bad == "fail":
                 return None  # the run comes to this image first, and names it
             continue
-        with in_precision(detector, precision):
-            return first_difference(found, detector.predict_batch(batch))
+        return first_difference(found, predicted(detector, precision, batch))
     return None
 
 

@@ -10,7 +10,7 @@ from ..detectors import Detector, ImageDetections, TorchDetector
 from ..plan import Variant
 from ..randomness import variant_rng
 from ._net import Net, measures_noise, require_same, require_steady
-from ._precision import Precision, in_precision
+from ._precision import Precision, predicted
 from ._progress import Stopwatch
 
 References = Callable[[Variant], Any]
@@ -58,19 +58,16 @@ class PlainPasses:
         self, batch: Any, variants: Sequence[Variant], references: References, number: int = 0
     ) -> Iterator[Outcome]:
         """Outcome of every variant, in the order given."""
+        run = partial(predicted, self.detector, self.precision)
         with self._as_replayed():
             if not self._is_steady and not measures_noise(variants):
-                require_steady(self._predicted(batch), self._predicted(batch))
+                require_steady(run(batch), run(batch))
                 self._is_steady = True
             for variant in variants:
                 with self.detector.ablated(variant, reference=references(variant)) as report:
-                    found = self._predicted(batch)
+                    found = run(batch)
                     masked, changed = report.masked, report.changed
                 yield Outcome(variant, found, masked, changed)
-
-    def _predicted(self, batch: Any) -> list[ImageDetections]:
-        with in_precision(self.detector, self.precision):
-            return self.detector.predict_batch(batch)
 
     def _as_replayed(self) -> AbstractContextManager[None]:
         """Without torch's fused layers, which replay cannot use: they differ from its plain ones in the last bits."""
@@ -130,7 +127,11 @@ class ReplayedPasses:
 
         is_first = self._replay is None
         if is_first:
-            self._replay = PrefixReplay(self.detector.model, self._predicted, max_bytes=self.max_bytes)
+            self._replay = PrefixReplay(
+                self.detector.model,
+                partial(predicted, self.detector, self.precision),
+                max_bytes=self.max_bytes,
+            )
         clock = Stopwatch(self.seconds)
         with self._replay.on(batch, variants) as one:
             clock.stop("baseline")
@@ -165,14 +166,9 @@ class ReplayedPasses:
                 clock.start()
         self.wants_effects = False
 
-    def _predicted(self, batch: Any) -> list[ImageDetections]:
-        with in_precision(self.detector, self.precision):
-            found: list[ImageDetections] = self.detector.predict_batch(batch)
-        return found
-
     def _net(self, one: Any, batch: Any, variants: Sequence[Variant]) -> Net:
         if not measures_noise(variants):
-            require_steady(one.baseline, self._predicted(batch))
+            require_steady(one.baseline, predicted(self.detector, self.precision, batch))
         return Net(one.baseline, len(variants))
 
     def _is_chosen(self, variant: Variant, number: int) -> bool:

@@ -3,7 +3,7 @@
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Literal, TypeAlias, get_args
 
-from ..detectors import Detector, TorchDetector
+from ..detectors import Detector, ImageDetections, TorchDetector
 from ..errors import StudyError
 
 Precision: TypeAlias = Literal["full", "bf16", "fp16"]
@@ -30,3 +30,9 @@ def in_precision(detector: Detector, precision: Precision) -> AbstractContextMan
     parameter = next(detector.model.parameters(), None)
     device = "cpu" if parameter is None else parameter.device.type
     return torch.autocast(device, {"bf16": torch.bfloat16, "fp16": torch.float16}[precision])
+
+
+def predicted(detector: Detector, precision: Precision, batch: Any) -> list[ImageDetections]:
+    """What a detector finds in a batch, computed in a precision."""
+    with in_precision(detector, precision):
+        return detector.predict_batch(batch)

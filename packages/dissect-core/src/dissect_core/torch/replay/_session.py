@@ -150,7 +150,8 @@ class Session(Generic[Batch, Output]):
     def has_new_state(self) -> bool:
         """Whether a module holds something else than was noted, for the first time: earlier batches did not show that.
 
-        What was changed outside of all calls will be so each time, and standing in for calls changes nothing about it.
+        Each module is looked into once: what is changed outside of all calls would else be new on every batch. Trials
+        of every batch's record watch over the rest.
         """
         modules = dict(self.model.named_modules())
         new = [

@@ -144,7 +144,7 @@ class Tracer:
             for module in model.modules()
         }
         self._held = {storage(tensor) for tensor in (*model.parameters(), *model.buffers())} - {0}
-        self._digested: tuple[Any, Any] = (None, None)
+        self._digested: tuple[list[tuple[Tensor, int | None]] | None, tuple[Any, ...]] = (None, ())
 
     def uses(self) -> TorchFunctionMode:
         """A mode that notes the first use of each parameter by any function of torch."""
@@ -260,7 +260,7 @@ class Tracer:
         ):
             found = digest(result)
             self._digested = now, found
-        return found  # type: ignore[no-any-return]
+        return found
 
 
 class _Uses(TorchFunctionMode):
