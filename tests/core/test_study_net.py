@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import warnings
 from pathlib import Path
 from typing import Any
@@ -154,3 +155,37 @@ def test_its_losses_are_no_claims_within_that_noise(tmp_path: Path) -> None:
     summary = StudyTables.of(results).summary
     assert {row["AP_noise"] for row in summary} == {floor}
     assert results.n_tests == sum("again" not in name for name in study.variants) - 1
+
+
+def test_noise_that_only_later_images_show_is_measured_too(images: list[Path], tmp_path: Path) -> None:
+    """The first batch is the same each time, and the record of it would answer all passes of the baseline."""
+    detector = studies.tiny_torch_detector()
+
+    class Drawing(torch.nn.Module):
+        calm = True
+
+        def forward(self, x: Any) -> Any:
+            return x.relu() if self.calm else x.relu() + secrets.randbelow(2**20) / 2**20
+
+    detector.model.backbone[2] = Drawing()
+    prepare = detector.prepare
+
+    def prepared(paths: Any, batch_size: int = 1) -> Any:
+        for path, batch in zip(paths, prepare(paths, 1), strict=True):
+            yield (path == images[0], batch)
+
+    predict = detector.predict_batch
+
+    def predicted(batch: Any) -> Any:
+        detector.model.backbone[2].calm, pixels = batch
+        return predict(pixels)
+
+    detector.prepare, detector.predict_batch = prepared, predicted
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ReplayWarning)
+        study = studies.run_toy(
+            images, tmp_path / "out", detector, spec=ROWS, allow_random=True, batch_size=1, verify=1.0
+        )
+    again = [study.found(name).by_image() for name in study.variants if "again" in name]
+    assert len({found[0].scores.tobytes() for found in again}) == 1
+    assert all(len({found[i].scores.tobytes() for found in again}) == len(again) for i in (1, 2, 3))

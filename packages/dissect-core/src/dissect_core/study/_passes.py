@@ -131,6 +131,7 @@ class ReplayedPasses:
                 self.detector.model,
                 partial(predicted, self.detector, self.precision),
                 max_bytes=self.max_bytes,
+                in_full=measures_noise(variants),
             )
         clock = Stopwatch(self.seconds)
         with self._replay.on(batch, variants) as one:
@@ -157,7 +158,8 @@ class ReplayedPasses:
                     self.on_first(guess.of_a_batch(self.seconds["variants"] - spent_before), guess.left_out)
                     guess = None
                 is_wanted = net is not None and net.wants(variant, found)
-                if not self._replay.is_random and (is_wanted or self._is_chosen(variant, number)):
+                # What is not deterministic is run in full, and differs from itself.
+                if not measures_noise(variants) and (is_wanted or self._is_chosen(variant, number)):
                     self.verified += 1
                     differing = partial(one.first_difference, variant, reference)
                     require_same(variant, found, one.run_in_full(variant, reference), differing)

@@ -60,6 +60,8 @@ class BatchPass(Generic[Batch, Output]):
             self._record()
         if session.off is None:
             self._check()
+        if session.off is None and session.in_full:
+            session.off = "that is asked for"
         if session.off is not None:
             session.stop_watching()
             self._results = {}

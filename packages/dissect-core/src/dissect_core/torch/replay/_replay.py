@@ -33,6 +33,8 @@ class PrefixReplay(Generic[Batch, Output]):
         `torch.inference_mode`, which hides what changes in place; `torch.no_grad` does as well.
     max_bytes : int, optional
         Record no more than this at a time; what does not fit is run again.
+    in_full : bool, default False
+        Answer nothing from the record: for a model that gives something else each time, as far as it shows or not.
 
     Notes
     -----
@@ -71,9 +73,14 @@ class PrefixReplay(Generic[Batch, Output]):
     """
 
     def __init__(
-        self, model: nn.Module, run: Callable[[Batch], Output], *, max_bytes: int | None = None
+        self,
+        model: nn.Module,
+        run: Callable[[Batch], Output],
+        *,
+        max_bytes: int | None = None,
+        in_full: bool = False,
     ) -> None:
-        self._session = Session(model, run, max_bytes, off=compiled_part(model))
+        self._session = Session(model, run, max_bytes, off=compiled_part(model), in_full=in_full)
 
     @property
     def counts(self) -> ReplayCounts:

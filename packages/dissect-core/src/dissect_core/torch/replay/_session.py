@@ -73,6 +73,8 @@ class Session(Generic[Batch, Output]):
         Calls whose results the last batch needed; None before the first one.
     off : str or None
         Why nothing of this model is answered from a record.
+    in_full : bool
+        Whether nothing is to be answered from a record.
     is_random : bool
         Whether two passes over the same batch gave different results.
     proven : dict of int to set of frozenset
@@ -93,6 +95,7 @@ class Session(Generic[Batch, Output]):
     counts: ReplayCounts = field(default_factory=ReplayCounts)
     wanted: set[int] | None = None
     off: str | None = None
+    in_full: bool = False
     is_random: bool = False
     proven: dict[int, set[frozenset[int]]] = field(default_factory=dict)
     unseen: set[str] = field(default_factory=set)
