@@ -15,6 +15,7 @@ from ._class_names import class_names_of, unused_names
 from ._config import checked_config, config_of_checkpoint, load_config
 from ._detector import MMDetDetector
 from ._fit import SEED, Fit
+from ._imports import import_modules
 from ._loading import put_weights
 from ._models import available_device, build_model
 from ._random import fixed_chance
@@ -32,6 +33,7 @@ def open_mmdet(
     allow_missing: bool = False,
     weights_prefix: str = "",
     classes: Sequence[str] | str | None = None,
+    custom_imports: Sequence[str] = (),
 ) -> MMDetDetector:
     """Open a trained MMDetection model for ablation.
 
@@ -58,6 +60,8 @@ def open_mmdet(
     classes : sequence of str or str, optional
         Names of the classes in order; a text is taken apart at its commas. Left out, a `config` that is given names
         them, then the checkpoint.
+    custom_imports : sequence of str
+        Modules to import first, which register classes that the config names: modules are programs.
 
     Returns
     -------
@@ -75,6 +79,7 @@ def open_mmdet(
     ('circle', 'square', 'triangle', 'star', 'ring', 'cross')
     """
     require_mmdet()
+    import_modules(custom_imports)
     checkpoint = real_checkpoint(checkpoint)
     place = available_device(device)
     loaded = load_mmdet_checkpoint(checkpoint, trust=trust)

@@ -48,6 +48,15 @@ TrustOption = Annotated[
     bool,
     typer.Option("--trust", help="Let the checkpoint run code while it is read. Only for files of your own."),
 ]
+CustomImportsOption = Annotated[
+    list[str],
+    typer.Option(
+        "--custom-imports",
+        help="Module to import first, which registers classes that the config names; may be repeated. It is a program.",
+        metavar="MODULE",
+        show_default=False,
+    ),
+]
 ClassesOption = Annotated[
     str | None,
     typer.Option(
