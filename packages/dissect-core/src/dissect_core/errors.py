@@ -74,6 +74,14 @@ class CheckpointError(DissectError):
     """A checkpoint file cannot be read, trusted or written."""
 
 
+class IrregularFileError(DissectError, OSError):
+    """A folder, FIFO, socket or device stands where a file belongs; arguments are those of `OSError`."""
+
+    def __str__(self) -> str:
+        # OSError would begin with the number of the error.
+        return f"{self.filename} cannot be used: {self.strerror}. Give or put a regular file there."
+
+
 class MissingDependencyError(DissectError, ImportError):
     """An optional dependency is needed and not installed."""
 

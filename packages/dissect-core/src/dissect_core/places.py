@@ -103,15 +103,6 @@ def reached(place: Path, error: type[DissectError] = StudyError) -> Iterator[Non
         raise error(f"{place} cannot be reached: {what}. {remedy}.") from cause
 
 
-def read_bytes(place: Path) -> bytes:
-    """All of a file; of an object in one request, so that one that is being replaced is read whole, old or new."""
-    if not is_remote(place):
-        return place.read_bytes()
-    store: Any = place
-    with reached(place):
-        return bytes(store.fs.cat_file(store.path))
-
-
 def create(place: Path, content: bytes) -> bool:
     """Make an object if there is none of its name; of several that try, one succeeds, and is told so.
 

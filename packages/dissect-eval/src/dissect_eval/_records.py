@@ -8,12 +8,12 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ._files import read_regular
 from ._ragged import Ints
 from .errors import DissectEvalError
 
@@ -28,7 +28,7 @@ _INT64 = 2**63
 def read_json(path: str | os.PathLike[str], what: str, error: type[DissectEvalError]) -> Any:
     """Return the parsed JSON file, or raise `error` that names it."""
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8-sig"))
+        return json.loads(read_regular(path).decode("utf-8-sig"))
     except OSError as exc:
         raise error(f"Cannot read the {what} file '{os.fspath(path)}': {exc.strerror or exc}.") from exc
     except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as exc:

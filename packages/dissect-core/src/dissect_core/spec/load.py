@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from ..errors import MissingDependencyError, SpecError
+from ..files import read_regular
 from ._problems import TAGS, Problem, find_problems
 from ._text import json_content, yaml_content
 from .study import SCHEMA_VERSION, StudySpec
@@ -82,11 +83,10 @@ def spec_schema() -> dict[str, Any]:
 
 def _content(path: Path) -> Any:
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_regular(path).decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise SpecError(
-            f"The spec {path} cannot be read: {error}. Give a YAML, JSON or TOML file."
-        ) from error
+        why = getattr(error, "strerror", None) or error
+        raise SpecError(f"The spec {path} cannot be read: {why}. Give a YAML, JSON or TOML file.") from error
     return parse_spec(text, path.suffix.lower(), f"The spec {path}")
 
 

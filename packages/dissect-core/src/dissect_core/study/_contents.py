@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from ..files import open_regular
 from ._progress import MakeBar, no_bar
 
 READERS = 8
@@ -37,7 +38,7 @@ def image_digests(paths: Sequence[Path], bar: MakeBar) -> list[str]:
 def _digest(path: Path) -> str:
     digest = hashlib.sha256()
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             while block := file.read(BLOCK):
                 digest.update(block)
     except OSError:

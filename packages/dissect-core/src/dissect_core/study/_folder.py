@@ -9,8 +9,8 @@ from typing import Any
 import pyarrow as pa
 
 from ..errors import StudyChangedError, StudyError
-from ..files import TEMPORARY
-from ..places import is_remote, place_of, reached, read_bytes
+from ..files import TEMPORARY, read_regular
+from ..places import is_remote, place_of, reached
 from ..spec import StudySpec
 from . import _layout
 from ._changes import Behind, changes, changes_of_format_1
@@ -184,7 +184,7 @@ class StudyFolder:
         truth = self.path / _layout.TRUTH
         return Behind(
             [ImageRef(*(image[name] for name in ImageRef._fields)) for image in images],
-            read_bytes(truth) if truth.is_file() else None,
+            read_regular(truth) if truth.is_file() else None,
             _layout.read_table(self.path / _layout.PLAN, ("id",)).to_pylist(),
         )
 

@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ..errors import StudyError
-from ..files import write_whole
-from ..places import is_remote, reached, read_bytes
+from ..files import read_regular, require_regular, write_whole
+from ..places import is_remote, reached
 
 SPEC = "spec.yaml"
 ENVIRONMENT = "environment.json"
@@ -51,10 +51,12 @@ def read_json(path: Path) -> Any:
         If the file is missing or damaged.
     """
     try:
-        return json.loads(read_bytes(path).decode("utf-8"))
+        return json.loads(read_regular(path).decode("utf-8"))
     except FileNotFoundError:
         raise StudyError(f"{path.parent} is no study: it holds no {path.name}.") from None
-    except (OSError, ValueError, RecursionError) as error:
+    except OSError as error:
+        raise StudyError(f"{path} cannot be read: {error.strerror or error}.") from error
+    except (ValueError, RecursionError) as error:
         raise StudyError(f"{path} is damaged: {' '.join(str(error).split())[:200]}.") from error
 
 
@@ -62,6 +64,7 @@ def read_json(path: Path) -> Any:
 def parquet_file(path: Path) -> Iterator[pq.ParquetFile]:
     """Open a Parquet file; of one in an object store, only what is asked for is fetched, in blocks."""
     if not is_remote(path):
+        require_regular(path)
         with pq.ParquetFile(path) as file:
             yield file
         return

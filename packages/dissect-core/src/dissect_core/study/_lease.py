@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import StudyError, StudyLockedError
-from ..places import create, reached, read_bytes
+from ..files import read_regular
+from ..places import create, reached
 from . import _layout
 from ._holder import Holder, every, say_who
 
@@ -125,7 +126,7 @@ def _numbers(folder: Path) -> list[int]:
 
 def _read(place: Path) -> dict[str, Any] | None:
     try:
-        content = json.loads(read_bytes(place))
+        content = json.loads(read_regular(place))
     except FileNotFoundError:
         return None
     except ValueError:

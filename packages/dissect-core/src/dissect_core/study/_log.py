@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import StudyError
-from ..places import is_remote, reached, read_bytes
+from ..files import read_regular
+from ..places import is_remote, reached
 from . import _layout
 
 SECONDS_BETWEEN_WRITES = 5.0
@@ -64,12 +65,14 @@ def read_log(folder: Path) -> list[dict[str, Any]]:
     if is_remote(folder):
         with reached(folder):
             parts = sorted(folder.glob("log-*.jsonl"), key=lambda part: part.name)
-            texts = [read_bytes(part).decode(errors="replace") for part in parts]
+            texts = [read_regular(part).decode(errors="replace") for part in parts]
     else:
         try:
-            texts = [(folder / _layout.LOG).read_text(encoding="utf-8", errors="replace")]
-        except OSError:
+            texts = [read_regular(folder / _layout.LOG).decode(errors="replace")]
+        except FileNotFoundError:
             texts = []
+        except OSError as error:
+            raise StudyError(f"{folder / _layout.LOG} cannot be read: {error.strerror or error}.") from error
     entries = [_entry(line) for text in texts for line in text.splitlines()]
     return [entry for entry in entries if entry is not None]
 

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from ..components import near_matches
 from ..detectors import ImageDetections
 from ..errors import StudyError
-from ..places import is_remote, place_of, reached, read_bytes
+from ..files import read_regular
+from ..places import is_remote, place_of, reached
 from ..spec import StudySpec, load_spec, parse_spec
 from . import _layout
 from ._create import ImageRef
@@ -128,7 +129,7 @@ class Study:
         path = self.path / _layout.SPEC
         if not is_remote(path):
             return load_spec(path)
-        return load_spec(parse_spec(read_bytes(path).decode(), ".yaml", f"The spec {path}"))
+        return load_spec(parse_spec(read_regular(path).decode(), ".yaml", f"The spec {path}"))
 
     @cached_property
     def plan(self) -> pa.Table:
