@@ -5,10 +5,12 @@ from typing import Any, TypeAlias
 
 from ipywidgets import HTML, Button, Checkbox, HBox
 
+from dissect_core.text import visible
+
 from ._controls import Looks
 from ._model import BrowserModel
 from ._rows import PAGE_SIZE, Row
-from ._text import block_text, component_text, counted, html_text, visible
+from ._text import block_text, component_text, counted, html_text
 
 
 class _ShownRow(HBox):  # type: ignore[misc]  # ipywidgets has no types

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 
 from dissect_core import near_matches
+from dissect_core.text import visible
 
 from ._model import BrowserModel
 from ._rows import Row
-from ._text import block_text, component_text, counted, html_text, visible
+from ._text import block_text, component_text, counted, html_text
 
 _NAMES_LISTED = 200
 _WRAP = 'style="overflow-wrap:anywhere"'

@@ -10,11 +10,12 @@ from ipywidgets import HTML, Button, Dropdown, HBox, Layout, Textarea
 from dissect_core import SpecError
 from dissect_core.detectors import Detector
 from dissect_core.spec import DetectorSpec, parse_spec
+from dissect_core.text import visible
 
 from ._controls import Looks, close_all, problem_html, status_html
 from ._detector_model import DetectorModel
 from ._panel import Panel
-from ._text import counted, fitted, visible
+from ._text import counted, fitted
 
 _SHOWN = ("name", "options", "state", "detector", "error")
 

@@ -9,12 +9,13 @@ from typing import Any
 from ipywidgets import HTML, BoundedFloatText, Button, Combobox, Dropdown, HBox, Layout, Select
 
 from dissect_core.study import Study
+from dissect_core.text import visible
 
 from ._controls import Looks, close_all, status_html
 from ._figure_html import figure_html, number_text, table_html
 from ._images_model import EVERY_CLASS, ORDERS, ImagesModel, Listed
 from ._panel import Panel
-from ._text import counted, visible
+from ._text import counted
 from .errors import UnknownNameError
 
 LISTED_AT_MOST = 1000

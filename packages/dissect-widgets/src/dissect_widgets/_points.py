@@ -7,11 +7,12 @@ from typing import Any
 
 from ipywidgets import HTML, Button, HBox, Layout, Select, VBox
 
+from dissect_core.text import visible
+
 from ._controls import Looks, close_all, status_html
 from ._images import ImageBrowser
 from ._results_model import ResultsModel
 from ._results_rows import Choice
-from ._text import visible
 from .errors import StudyFolderError
 
 POINTS_AT_MOST = 500

@@ -10,12 +10,13 @@ from traitlets import HasTraits
 
 from dissect_core import DissectError
 from dissect_core.spec import StudySpec
+from dissect_core.text import visible
 
 from ._controls import Looks, close_all, problem_html, status_html
 from ._panel import Panel
 from ._run_model import Job, RunModel
 from ._spec_model import SpecModel
-from ._text import html_text, visible
+from ._text import html_text
 from .errors import DissectWidgetsError
 
 _SHOWN = (

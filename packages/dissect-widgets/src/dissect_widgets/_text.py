@@ -3,32 +3,9 @@
 from html import escape
 
 from dissect_core import Component
+from dissect_core.text import visible
 
 from ._tree import ComponentNode
-
-
-def visible(text: str) -> str:
-    r"""Text in which every character can be seen.
-
-    Parameters
-    ----------
-    text : str
-        Any text, a component's name for instance.
-
-    Returns
-    -------
-    str
-        The text with control characters, marks that change the writing direction, and lone surrogates written
-        as escapes, so that two different names never look alike because of them.
-
-    Examples
-    --------
-    >>> print(visible("weight\n\u202etxt"))
-    weight\n\u202etxt
-    """
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def html_text(text: str) -> str:

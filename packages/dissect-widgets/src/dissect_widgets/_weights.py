@@ -9,10 +9,10 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from dissect_core.text import visible
 from dissect_eval.study import NamedFigure
 
 from ._figure_html import number_text
-from ._text import visible
 
 Weights: TypeAlias = Callable[[str], NDArray[Any]]
 """Gives the values of a component by its name."""

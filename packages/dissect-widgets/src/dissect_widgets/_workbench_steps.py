@@ -7,6 +7,8 @@ from typing import Any
 
 from ipywidgets import HTML, Button, HBox, Layout, VBox
 
+from dissect_core.text import visible
+
 from ._browser import ComponentBrowser
 from ._controls import Looks, close_all, status_html
 from ._detector import DetectorPanel
@@ -16,7 +18,7 @@ from ._panel import Panel
 from ._run import RunPanel
 from ._run_model import RunModel
 from ._spec_model import SpecModel
-from ._text import counted, html_text, visible
+from ._text import counted, html_text
 from ._weights import weights_of
 
 

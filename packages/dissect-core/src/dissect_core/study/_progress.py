@@ -6,7 +6,10 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from typing import Any, NamedTuple, Protocol
 
+from ..text import cut, visible
+
 SECONDS_BETWEEN_LINES_OF_A_LOG = 15.0
+LABEL_AT_MOST = 60
 
 
 class Bar(Protocol):
@@ -41,7 +44,7 @@ def say_beside_bars(text: str) -> None:
     """Print a line on standard error, above the bars that are shown there."""
     from tqdm.auto import tqdm
 
-    tqdm.write(text, file=sys.stderr)
+    tqdm.write(visible(text), file=sys.stderr)
 
 
 def tqdm_bar(total: int, unit: str, label: str) -> AbstractContextManager[Bar]:
@@ -50,7 +53,12 @@ def tqdm_bar(total: int, unit: str, label: str) -> AbstractContextManager[Bar]:
 
     interval = 0.1 if sys.stderr.isatty() else SECONDS_BETWEEN_LINES_OF_A_LOG
     bar: AbstractContextManager[Bar] = tqdm(
-        total=total, unit=unit, desc=label, mininterval=interval, dynamic_ncols=True, leave=False
+        total=total,
+        unit=unit,
+        desc=cut(visible(label), LABEL_AT_MOST),
+        mininterval=interval,
+        dynamic_ncols=True,
+        leave=False,
     )
     return bar
 

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from ..errors import DissectMMDetError
+from ._console import Console
 from ._options import DeviceOption, SeedOption
 from ._progress import progress
 

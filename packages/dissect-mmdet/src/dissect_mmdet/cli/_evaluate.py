@@ -11,11 +11,9 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 from rich.box import SIMPLE_HEAD
-from rich.cells import cell_len
-from rich.console import Console
 from rich.table import Column, Table
-from rich.text import Text
 
+from dissect_core.text import cut
 from dissect_eval import Evaluation, GroundTruth, SplitWarning, match_classes
 from dissect_eval import evaluate as score
 
@@ -23,6 +21,7 @@ from .. import _images, _open
 from .._detector import ImageDetections
 from .._writing import check_output, write_text_whole
 from ..errors import DissectMMDetError
+from ._console import Console, lines_of, print_whole
 from ._loaded import say_loaded, say_missing
 from ._options import (
     AllowMissingOption,
@@ -41,7 +40,6 @@ from ._progress import progress
 
 COCO_ROWS = (("AP", "AP50", "AP75", "APs", "APm", "APl"), ("AR1", "AR10", "AR100", "ARs", "ARm", "ARl"))
 NAMES = {"f1": "F1", "f1_weighted": "F1", "matched_f1": "matched F1", "mean_giou": "GIoU"}  # in the tables
-WIDTH_OF_NUMBERS = 72  # of the table of classes, beside the names
 
 
 def evaluate(
@@ -178,21 +176,19 @@ def _show(console: Console, result: Evaluation) -> None:
     console.print(overall)
     numbers = ("objects", "AP", "F1", "prec.", "recall", "GIoU", "matched\nF1", "matched\nGIoU")
     classes = _table(
-        Column("class", no_wrap=True), *(Column(n, justify="right", no_wrap=True) for n in numbers)
+        Column("class", no_wrap=True), *(Column(lines_of(n), justify="right", no_wrap=True) for n in numbers)
     )
     for category, name in result.category_names.items():
         own = d.per_class[category]
         classes.add_row(
-            Text(name),  # as it is, brackets included
+            cut(name),
             str(own.n_truth),
             _number(_of(ap.per_class if ap else {}, category)),
             *(_number(value) for value in (own.f1, own.precision, own.recall, own.mean_giou)),
             _number(_of(m.f1_per_class, category)),
             _number(_of(m.giou_per_class, category)),
         )
-    # Wider than the screen rather than with names or numbers cut off.
-    longest = max((cell_len(name) for name in result.category_names.values()), default=0)
-    Console(highlight=False, width=max(console.width, longest + WIDTH_OF_NUMBERS)).print(classes)
+    print_whole(classes)
     for undefined, why in (*_undefined(result).items(), *_undefined_of_classes(result).items()):
         console.print(f"–: {undefined}: {why}", soft_wrap=True, markup=False)
 

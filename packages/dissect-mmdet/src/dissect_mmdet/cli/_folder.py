@@ -10,13 +10,13 @@ from typing import Annotated, Any
 
 import typer
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Column, Table
 
 from dissect_core import StudyError
 from dissect_core.files import write_whole
 from dissect_core.places import is_remote
 from dissect_core.study import Study, say_who, tqdm_bar
+from dissect_core.text import cut
 from dissect_eval import GroundTruth
 from dissect_eval.study import counted
 
@@ -35,6 +35,7 @@ from ..results import (
     write_report,
     write_results,
 )
+from ._console import Console, echo, print_whole
 from ._loaded import missing_note, say_missing
 from ._options import (
     ClassMapOption,
@@ -155,7 +156,7 @@ def report(
     if at_chance := results.better_than_chance.text:
         Console(stderr=True, soft_wrap=True).print(f"warning: {at_chance}", markup=False)
     for path in written:
-        typer.echo(path)
+        echo(path)
 
 
 def compare_(
@@ -204,8 +205,7 @@ def compare_(
     for row in found.rows:
         values = (row[f"{metric}_{which}"] for which in ("first", "second", "change"))
         table.add_row(_named(row), row["n"], *(number(value, signed=True) for value in values))
-    longest = max(len(_named(row)) for row in found.rows)
-    Console(highlight=False, width=max(console.width, longest + 45)).print(table)
+    print_whole(table)
     if found.only_first or found.only_second:
         console.print(f"without a counterpart: {found.only_first} of A, {found.only_second} of B")
 
@@ -219,7 +219,8 @@ def _named(row: Mapping[str, Any]) -> str:
     """A row's name, with how many of its variants changed nothing."""
     counts = {"A": row["no_op_first"], "B": row["no_op_second"]}
     still = [f"{count} of {letter}" for letter, count in counts.items() if count]
-    return f"{row['name']} (changed nothing: {', '.join(still)})" if still else str(row["name"])
+    name = cut(str(row["name"]))
+    return f"{name} (changed nothing: {', '.join(still)})" if still else name
 
 
 def export_coco(
@@ -251,7 +252,7 @@ def export_coco(
         typer.echo(text)
     else:
         write_text_whole(out, text)
-        typer.echo(f"{out}  ({boxes.n_boxes:,} detections)")
+        echo(f"{out}  ({boxes.n_boxes:,} detections)")
 
 
 def _measured(folder: Path, metric: str, settings: Settings, jobs: int) -> StudyResults:

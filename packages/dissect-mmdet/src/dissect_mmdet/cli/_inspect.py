@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 import typer
-from rich.console import Console
 from rich.tree import Tree
 
 from dissect_core import AttentionLayout, Component, select_components
+from dissect_core.text import cut
 from dissect_core.torch import attention_layouts, components_of
 
 from .. import _checkpoints, _open
@@ -19,6 +19,7 @@ from .._detector import MMDetDetector
 from .._fit import Fit
 from .._fit_rules import require_finite
 from .._weights import FoundWeights, find_weights
+from ._console import Console
 from ._loaded import say_loaded
 from ._options import AllowMissingOption, CheckpointArgument, ConfigOption, TrustOption, WeightsPrefixOption
 
@@ -167,11 +168,11 @@ def _grow(
         path = f"{prefix}{head}"
         if len(members) == 1 and members[0].name == path:
             shape = " × ".join(map(str, members[0].shape)) or "scalar"
-            branch.add(f"{head}  {shape}")
+            branch.add(f"{cut(head)}  {shape}")
             continue
         layout = attention.get(path)
         heads = f", {layout.n_heads} heads of {layout.embed_dims // layout.n_heads}" if layout else ""
-        child = branch.add(f"{head}  {_amount(members)}{heads}")
+        child = branch.add(f"{cut(head)}  {_amount(members)}{heads}")
         if depth is None or depth > 1:
             _grow(child, members, attention, prefix=f"{path}.", depth=None if depth is None else depth - 1)
 

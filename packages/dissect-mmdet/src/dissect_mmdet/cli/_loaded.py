@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from rich.console import Console
-
 from .._fit import Fit
+from ._console import Console
 
 
 def say_loaded(opened: Any) -> None:

@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from dissect_core import DissectError, SpecError
 from dissect_core.spec import plain_rule
@@ -18,8 +17,10 @@ from dissect_eval import DissectEvalError
 
 from ..errors import DissectMMDetError
 from . import _ablate, _app, _demo, _evaluate, _export, _folder, _inspect, _plan, _run, _simplify
+from ._console import Console, one_line
 
 USAGE_ERROR = 2
+PROBLEMS_AT_MOST = 50  # of a spec, a line each
 INTERRUPTED = 130
 # Errors whose message is meant for a person. Anything else is a fault of ours and shows its traceback.
 EXPECTED: tuple[type[BaseException], ...] = (DissectError, DissectEvalError, DissectMMDetError, OSError)
@@ -110,8 +111,12 @@ def run_guarded(work: Callable[[], Any], words: Sequence[str] = (), *, debug: bo
         if debug:
             raise
         # A spec may break several rules: a line for each.
-        text = str(error) if isinstance(error, SpecError) else " ".join(str(error).split())
-        errors.print(f"error: {text}", markup=False)
+        first, *more = (
+            str(error).split("\n")[:PROBLEMS_AT_MOST] if isinstance(error, SpecError) else [str(error)]
+        )
+        errors.print(f"error: {one_line(first)}")
+        for line in more:
+            errors.print(f"  {one_line(line)}")
         return USAGE_ERROR
     except Exception as error:
         if hasattr(error, "format_message"):  # typer's own: its box of five lines is made one
@@ -119,23 +124,26 @@ def run_guarded(work: Callable[[], Any], words: Sequence[str] = (), *, debug: bo
         if debug:
             raise
         errors.print(
-            f"internal error: {type(error).__name__}: {' '.join(str(error).split())} "
-            "(this is a fault of Deep Dissect; --debug shows the traceback)",
-            markup=False,
+            f"internal error: {type(error).__name__}: {one_line(error)} "
+            "(this is a fault of Deep Dissect; --debug shows the traceback)"
         )
         return 1
 
 
 @contextmanager
 def _warnings_in_a_line(errors: Console) -> Iterator[None]:
-    """Print our own warnings as errors are: what is wrong, and not where in our code that was noticed."""
+    """Print warnings as errors are: what is wrong; where that was noticed only of those that are not our own."""
     before = warnings.showwarning
 
-    def shown(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
-        if category.__module__.startswith("dissect_"):
-            errors.print(f"warning: {' '.join(str(message).split())}", markup=False)
-        else:
-            before(message, category, *where, **more)
+    def shown(
+        message: Warning | str, category: type[Warning], filename: str, lineno: int, *_: Any, **__: Any
+    ) -> None:
+        where = (
+            ""
+            if category.__module__.startswith("dissect_")
+            else f" ({category.__name__}, {filename}:{lineno})"
+        )
+        errors.print(f"warning: {one_line(message)}{where}")
 
     warnings.showwarning = shown
     try:
@@ -158,7 +166,7 @@ def _usage_error(error: Any, words: Sequence[str], errors: Console) -> int:
     if "No such command" in text and context is not None:
         text += f"; there are {', '.join(context.command.list_commands(context))}"
     help_of = context.command_path if context is not None else "deep-dissect"
-    errors.print(f"error: {text} (see '{help_of} --help')", markup=False)
+    errors.print(f"error: {one_line(text)} (see '{help_of} --help')")
     return USAGE_ERROR
 
 

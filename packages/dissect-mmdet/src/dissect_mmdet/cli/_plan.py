@@ -12,16 +12,16 @@ from typing import Annotated
 import numpy as np
 import typer
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.measure import Measurement
 from rich.table import Column, Table
 
 from dissect_core.plan import PlanRow, plan_table
 from dissect_core.spec import load_spec, spec_schema
+from dissect_core.text import cut
 
 from .._detector import MMDetDetector
 from .._writing import write_text_whole
 from ..studies import shipped_studies, study_path
+from ._console import Console, echo, print_whole
 from ._loaded import say_loaded, say_missing
 from ._options import (
     AllowMissingOption,
@@ -85,11 +85,9 @@ def plan_(
     console = Console(highlight=False)
     say_missing(console, detector)
     if every:  # ids are there to be copied: wider than the screen rather than broken
-        Console(highlight=False, width=max(len(row.id) for row in rows) + 70).print(_listing(rows))
+        print_whole(_listing(rows))
     else:
-        table = _summary(rows)  # wider than the screen rather than with numbers cut
-        needed = Measurement.get(console, console.options.update(max_width=10_000), table).maximum
-        Console(highlight=False, width=max(console.width, needed)).print(table)
+        print_whole(_summary(rows))
     _say(variants.notes, Console(highlight=False, soft_wrap=True))
     for note in detector.anatomy.notes:
         console.print(f"note: {note}", markup=False, soft_wrap=True)
@@ -115,7 +113,7 @@ def schema(
         typer.echo(text)
         return
     write_text_whole(out, text + "\n")
-    typer.echo(f"{out}  (in a YAML study: # yaml-language-server: $schema={out.name})")
+    echo(f"{out}  (in a YAML study: # yaml-language-server: $schema={out.name})")
 
 
 def studies() -> None:
@@ -148,7 +146,7 @@ def _summary(rows: Sequence[PlanRow]) -> Table:
         shares = [row.share for row in own if row.share is not None]
         controls = sum(row.ablation == name and row.kind == "control" for row in rows)
         table.add_row(
-            name,
+            cut(name),
             own[0].unit,
             f"{len(own):,}" + (f" + {controls:,}" if controls else ""),
             f"{_range([row.n_units for row in own])} of {_range([row.n_available for row in own])}",
@@ -163,7 +161,7 @@ def _listing(rows: Sequence[PlanRow]) -> Table:
     table = Table(Column("variant", no_wrap=True), "intervention", *right, box=SIMPLE_HEAD)
     for row in rows:
         table.add_row(
-            row.id,
+            cut(row.id),
             row.intervention if row.kind != "baseline" else "",
             f"{row.n_units:,} of {row.n_available:,}",
             "varies" if row.n_parameters is None else f"{row.n_parameters:,}",

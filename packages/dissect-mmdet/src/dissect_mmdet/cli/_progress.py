@@ -8,7 +8,10 @@ from typing import Any
 
 from tqdm import tqdm
 
+from dissect_core.text import cut, visible
+
 SECONDS_BETWEEN_LINES_OF_A_LOG = 15.0
+LABEL_AT_MOST = 60
 
 
 def progress(
@@ -20,7 +23,7 @@ def progress(
         items,
         total=total,
         unit=unit,
-        desc=label or None,
+        desc=cut(visible(label), LABEL_AT_MOST) or None,
         mininterval=interval,
         dynamic_ncols=True,
         leave=False,

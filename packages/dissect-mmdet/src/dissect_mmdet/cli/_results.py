@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Column, Table
 
+from dissect_core.text import cut
 from dissect_eval.study import counted, widened
 
 from ..results import (
@@ -20,6 +20,7 @@ from ..results import (
     summary_rows,
     with_no_ops,
 )
+from ._console import Console, lines_of, print_whole
 
 SHOWN = (DEFAULT_METRIC, "AP50", "f1", "matched_giou")
 TITLES = {"f1": "F1", "matched_giou": "GIoU"}
@@ -35,18 +36,17 @@ def print_summary(console: Console, results: StudyResults) -> None:
     if results.missing_weights:
         console.print(f"warning: {results.missing_weights}", markup=False)
     console.print(
-        f"{results.study.spec.name}: {counted_variants(rows)}, {counted(results.truth.n_images, 'image')}, "
+        f"{cut(results.study.spec.name)}: {counted_variants(rows)}, {counted(results.truth.n_images, 'image')}, "
         f"{counted(results.truth.n_boxes, 'object')}",
         markup=False,
     )
     if at_chance := results.better_than_chance.text:
         console.print(f"warning: {at_chance}", markup=False)
-    names = [with_no_ops(_name(members[0], rows), members) for members in _groups(rows).values()]
     table = Table(
         Column("ablation", no_wrap=True),
         Column("dose", justify="right", no_wrap=True),
         Column("n", justify="right", no_wrap=True),
-        Column("output\nchange", justify="right", no_wrap=True),
+        Column(lines_of("output\nchange"), justify="right", no_wrap=True),
         *(Column(TITLES.get(name, name), justify="right", no_wrap=True) for name in metrics),
         Column(f"change of {TITLES.get(metrics[0], metrics[0])}", justify="right", no_wrap=True),
         box=SIMPLE_HEAD,
@@ -71,8 +71,7 @@ def print_summary(console: Console, results: StudyResults) -> None:
             ),
             _loss(members, metrics[0]),
         )
-    # Wider than the screen rather than with names broken.
-    Console(highlight=False, width=max(console.width, max(map(len, names), default=0) + 90)).print(table)
+    print_whole(table)
     if not at_chance:  # nothing can be lost from nothing
         _print_worst(console, rows, metrics[0], results.settings.confidence)
         _print_pairs(console, results, metrics[0])
@@ -84,9 +83,11 @@ def print_summary(console: Console, results: StudyResults) -> None:
 
 def _name(row: dict[str, Any], rows: list[dict[str, Any]]) -> str:
     """What a line is about: the ablation, with its intervention where the study has several."""
-    name = str(row["ablation"]) + (", random control" if row["kind"] == "control" else "")
+    name = cut(str(row["ablation"])) + (", random control" if row["kind"] == "control" else "")
     return (
-        name if len({other["intervention"] for other in rows[1:]}) == 1 else f"{name}: {row['intervention']}"
+        name
+        if len({other["intervention"] for other in rows[1:]}) == 1
+        else f"{name}: {cut(str(row['intervention']))}"
     )
 
 
@@ -109,7 +110,7 @@ def _print_worst(console: Console, rows: list[dict[str, Any]], metric: str, conf
             wide = {**row, f"{metric}_low": low, f"{metric}_high": high}
             p = row[f"{metric}_p"]
             text = f", p {p:.2g}" if math.isfinite(p) else ""
-            console.print(f"  {_loss([wide], metric)}{text}  {row['id']}", markup=False)
+            console.print(f"  {_loss([wide], metric)}{text}  {cut(row['id'])}", markup=False)
 
 
 def _print_pairs(console: Console, results: StudyResults, metric: str) -> None:
@@ -133,7 +134,7 @@ def _print_pairs(console: Console, results: StudyResults, metric: str) -> None:
         text = f" [{low:+.3f}, {high:+.3f}]" if math.isfinite(low) else ""
         alone = f"{row[f'{metric}_loss_first']:.3f} and {row[f'{metric}_loss_second']:.3f} alone"
         both = f"{row[f'{metric}_loss']:.3f} together, {alone}"
-        console.print(f"  {row[f'{metric}_beyond']:+.3f}{text}  {row['variant']}: {both}", markup=False)
+        console.print(f"  {row[f'{metric}_beyond']:+.3f}{text}  {cut(row['variant'])}: {both}", markup=False)
 
 
 def _groups(rows: list[dict[str, Any]]) -> dict[tuple[Any, ...], list[dict[str, Any]]]:

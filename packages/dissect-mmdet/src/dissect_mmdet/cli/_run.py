@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
-from rich.console import Console
 
 from dissect_core import StudyError
 from dissect_core.detectors import Detector
@@ -22,6 +21,7 @@ from dissect_eval import match_classes
 from ..errors import DissectMMDetError, ImageError
 from ..results import Settings, Spread, measure, write_report, write_results
 from ..studies import study_path
+from ._console import Console
 from ._execution import (
     AddressOption,
     CpusOption,

@@ -10,7 +10,6 @@ from typing import Annotated
 
 import typer
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Column, Table
 
 from dissect_core import StudyChangedError
@@ -32,6 +31,7 @@ from ..results import (
     removable,
     slim,
 )
+from ._console import Console
 from ._loaded import say_loaded, say_missing
 from ._options import (
     AllowMissingOption,

@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import typer
-from rich.console import Console
 
 from dissect_core import (
     AblationReport,
@@ -33,6 +31,7 @@ from .._fit_rules import require_finite
 from .._loading import share_tied
 from .._weights import FoundWeights, find_weights
 from ..errors import DissectMMDetError
+from ._console import Console, echo
 from ._inspect import components_of_weights
 
 INTERVENTIONS: dict[str, Intervention] = {
@@ -160,7 +159,7 @@ class Source:
 
 
 def _say(target: Path, report: AblationReport) -> None:
-    typer.echo(f"{target}  ({report.changed:,} of {report.masked:,} masked values changed)")
+    echo(f"{target}  ({report.changed:,} of {report.masked:,} masked values changed)")
     if report.is_no_op:
         _note(f"note: {target.name} is a no-op: nothing changed.")
 
