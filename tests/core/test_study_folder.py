@@ -115,7 +115,7 @@ def test_a_full_disk_is_an_error_and_nothing_is_lost(
             raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr("os.fsync", full)
-    with pytest.raises(StudyError, match="No space left on device"):
+    with pytest.raises(StudyError, match="the disk is full"):
         studies.run_toy(images, tmp_path / "out")
     assert not list(tmp_path.rglob("*.tmp"))
     monkeypatch.undo()

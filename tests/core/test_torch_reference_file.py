@@ -119,7 +119,7 @@ def test_saving_replaces_whole_files_or_nothing(tmp_path: Path, monkeypatch: pyt
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(np, "savez", full)
-    with pytest.raises(CheckpointError, match="cannot be written: No space left"):
+    with pytest.raises(CheckpointError, match="cannot be written: the disk is full"):
         reference.save(path)
     assert path.read_bytes() == before
     assert [file.name for file in tmp_path.iterdir()] == ["reference.npz"]

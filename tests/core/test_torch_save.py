@@ -29,12 +29,13 @@ def test_permissions_are_those_of_any_new_file(tmp_path: Path) -> None:
     assert (tmp_path / "m.pth").stat().st_mode == (tmp_path / "plain").stat().st_mode
 
 
-def test_a_symbolic_link_stays_one(tmp_path: Path) -> None:
-    (tmp_path / "store").mkdir()
-    (tmp_path / "m.pth").symlink_to(tmp_path / "store" / "real.pth")
+def test_a_link_is_replaced_and_what_it_leads_to_stays(tmp_path: Path) -> None:
+    save_checkpoint(OLD, tmp_path / "real.pth")
+    (tmp_path / "m.pth").symlink_to("real.pth")
     save_checkpoint(NEW, tmp_path / "m.pth")
-    assert (tmp_path / "m.pth").is_symlink()
-    assert (tmp_path / "store" / "real.pth").is_file()
+    assert not (tmp_path / "m.pth").is_symlink()
+    assert load_checkpoint(tmp_path / "m.pth")["weight"].equal(NEW["weight"])
+    assert load_checkpoint(tmp_path / "real.pth")["weight"].equal(OLD["weight"])
 
 
 @pytest.mark.parametrize("existing", [True, False])
@@ -76,7 +77,7 @@ def test_a_failing_rename_leaves_what_was_there(tmp_path: Path, monkeypatch: pyt
 
     with monkeypatch.context() as patched:
         patched.setattr(Path, "replace", refuse)
-        with pytest.raises(CheckpointError, match="Permission denied"):
+        with pytest.raises(CheckpointError, match="permission denied"):
             save_checkpoint(NEW, tmp_path / "m.pth")
     assert [p.name for p in tmp_path.iterdir()] == ["m.pth"]
     assert load_checkpoint(tmp_path / "m.pth")["weight"].equal(OLD["weight"])

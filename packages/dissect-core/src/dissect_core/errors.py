@@ -75,11 +75,11 @@ class CheckpointError(DissectError):
 
 
 class IrregularFileError(DissectError, OSError):
-    """A folder, FIFO, socket or device stands where a file belongs; arguments are those of `OSError`."""
+    """A folder, link, FIFO, socket or device stands where a file belongs; arguments are those of `OSError`."""
 
     def __str__(self) -> str:
         # OSError would begin with the number of the error.
-        return f"{self.filename} cannot be used: {self.strerror}. Give or put a regular file there."
+        return f"{self.filename} cannot be used: {self.strerror}. Put a regular file in its place."
 
 
 class MissingDependencyError(DissectError, ImportError):

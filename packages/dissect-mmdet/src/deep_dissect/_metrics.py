@@ -8,9 +8,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from dissect_core.files import write_whole
 from dissect_eval import MatchedMetrics, matched_metrics
 from dissect_mmdet._pickles import load_samples
 from dissect_mmdet._samples import Naming, naming_of, truth_and_detections
+from dissect_mmdet.errors import DissectMMDetError
 
 from ._constants import CLASSES_DETR, CLASSES_MMDET
 
@@ -157,6 +159,4 @@ def _score(path: Path, modified_ns: int, size: int) -> _Result:
 
 def _write_json(path: Path, value: Mapping[str, float]) -> None:
     """Write a file whole or not at all."""
-    scratch = path.with_name(f".{path.name}.part")
-    scratch.write_text(json.dumps(value, indent=4), encoding="utf-8")
-    scratch.replace(path)
+    write_whole(path, lambda file: file.write(json.dumps(value, indent=4).encode()), DissectMMDetError)

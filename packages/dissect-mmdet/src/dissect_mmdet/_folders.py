@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from dissect_core.files import why_refused, write_whole
+
 from .errors import DissectMMDetError
 
 MARK = ".deep-dissect"
@@ -23,8 +25,7 @@ def claim_folder(folder: Path, option: str) -> None:
                 f"{option} {folder} holds files that Deep Dissect did not write: choose a new or empty folder."
             )
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / MARK).touch()
     except OSError as error:
-        raise DissectMMDetError(
-            f"{option} {folder} cannot be written: {error.strerror}. Choose another."
-        ) from error
+        raise DissectMMDetError(f"{option} {folder} cannot be written: {why_refused(error)}.") from error
+    if not (folder / MARK).exists():
+        write_whole(folder / MARK, lambda _file: None, DissectMMDetError)

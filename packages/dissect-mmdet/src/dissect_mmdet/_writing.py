@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from tempfile import TemporaryFile
+
+from dissect_core.files import require_replaceable, why_refused, write_whole
 
 from .errors import DissectMMDetError
 
@@ -11,7 +14,12 @@ from .errors import DissectMMDetError
 def write_text_whole(path: Path, text: str) -> None:
     """Write a text file beside its place and rename it, so that nobody ever sees half of it.
 
-    Missing folders are made. On any failure the former content stays.
+    Missing folders are made. On any failure the former content stays. A link is replaced, not what it leads to.
+
+    Raises
+    ------
+    DissectMMDetError
+        If the folder cannot be made, there is something else than a file, or the disk refuses.
 
     Examples
     --------
@@ -21,13 +29,11 @@ def write_text_whole(path: Path, text: str) -> None:
     >>> file.read_text(), [entry.name for entry in file.parent.iterdir()]
     ('[1, 2]', ['numbers.json'])
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(f".{path.name}.part")
     try:
-        scratch.write_text(text, encoding="utf-8", newline="")
-        scratch.replace(path)
-    finally:
-        scratch.unlink(missing_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DissectMMDetError(f"{path.parent} cannot be made: {why_refused(error)}.") from error
+    write_whole(path, lambda file: file.write(text.encode()), DissectMMDetError)
 
 
 def check_output(path: Path, option: str, *, force: bool, inputs: Iterable[Path | None] = ()) -> None:
@@ -36,7 +42,8 @@ def check_output(path: Path, option: str, *, force: bool, inputs: Iterable[Path 
     Raises
     ------
     DissectMMDetError
-        If the file is an input, exists and `force` is not set, or its folder cannot be written.
+        If the file is an input, exists and `force` is not set, is a folder, FIFO or device, or its folder cannot be
+        written.
     """
     if path.exists() and any(
         given is not None and given.exists() and path.samefile(given) for given in inputs
@@ -52,10 +59,7 @@ def check_output(path: Path, option: str, *, force: bool, inputs: Iterable[Path 
         )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        scratch = path.with_name(f".{path.name}.part")
-        scratch.touch()
-        scratch.unlink()
+        with TemporaryFile(dir=path.parent):
+            require_replaceable(path, DissectMMDetError)
     except OSError as error:
-        raise DissectMMDetError(
-            f"{option} {path} cannot be written: {error.strerror}. Choose another file."
-        ) from error
+        raise DissectMMDetError(f"{option} {path} cannot be written: {why_refused(error)}.") from error

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 
 from ..errors import StudyError
-from ..files import TEMPORARY, sync_folder, write_whole
+from ..files import TEMPORARY, sync_folder, why_refused, write_whole
 from ..spec import LocalExecution, StudySpec, spec_to_yaml
 from . import _layout
 from ._facts import fingerprint, incidental
@@ -114,6 +114,7 @@ def make_folder(path: Path, content: Content) -> None:
     StudyError
         If it cannot be written; nothing is left then.
     """
+    path = path.resolve()  # whoever names a link to an empty folder means that folder
     scratch = path.with_name(f".{path.name}.{secrets.token_hex(4)}{TEMPORARY}")
     try:
         (scratch / _layout.DETECTIONS).mkdir(parents=True)
@@ -121,7 +122,7 @@ def make_folder(path: Path, content: Content) -> None:
         scratch.rename(path)  # takes the place of an empty folder, too
         sync_folder(path.parent)
     except OSError as error:
-        raise StudyError(f"{path} cannot be made: {error.strerror}. Choose another folder.") from error
+        raise StudyError(f"{path} cannot be made: {why_refused(error)}.") from error
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from ..errors import StudyChangedError, StudyError
-from ..files import TEMPORARY, read_regular
+from ..files import TEMPORARY, own_folder, read_regular
 from ..places import is_remote, place_of, reached
 from ..spec import StudySpec
 from . import _layout
@@ -263,6 +263,8 @@ class StudyFolder:
         StudyLockedError
             If another run holds it.
         """
+        if not is_remote(self.path):
+            own_folder(self.path / _layout.DETECTIONS)
         with locked(self.path, holder, say) as before:
             if before is not None:
                 self.log("taken over", **{k: before[k] for k in ("host", "pid", "since") if k in before})

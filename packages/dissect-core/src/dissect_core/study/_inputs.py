@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ..detectors import Detector, LossDetector
 from ..errors import StudyError
+from ..files import own_folder
 from ..places import is_remote
 from ..plan import Plan, Variant, plan, reference_images, scores_needed, weight_norms
 from ..spec import StudySpec
@@ -159,7 +160,7 @@ class ReferenceActivations:
                 seed=variant.seed,
             )
         if not is_remote(path):
-            path.parent.mkdir(exist_ok=True)
+            own_folder(path.parent)
         fitted.save(path)
         return fitted
 

@@ -8,7 +8,8 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from ..errors import StudyError, StudyLockedError
+from ..errors import IrregularFileError, StudyError, StudyLockedError
+from ..files import require_own
 from ..places import is_remote, reached
 from . import _layout, _lease
 from ._holder import Holder, every, say_who
@@ -43,8 +44,9 @@ def locked(
         with _lease.leased(folder, holder, say) as before:
             yield before
         return
-    lock = FileLock(folder / LOCK, timeout=0, thread_local=False)
     try:
+        require_own(folder / LOCK)  # to lock a file empties it
+        lock = FileLock(folder / LOCK, timeout=0, thread_local=False)
         lock.acquire()
     except Timeout:
         raise StudyLockedError(
@@ -52,9 +54,10 @@ def locked(
             "folder."
         ) from None
     except (OSError, NotImplementedError) as error:
+        why = getattr(error, "strerror", None) or error
         raise StudyError(
-            f"The folder {folder} cannot be locked: {getattr(error, 'strerror', None) or error}. Use a folder that can "
-            "be written, on a file system that has locks."
+            f"The folder {folder} cannot be locked by its file {LOCK}: {why}. Use a folder that can be written, on a "
+            "file system that has locks."
         ) from error
     try:
         before = _told(folder)
@@ -106,6 +109,10 @@ def at_work(folder: Path) -> dict[str, Any] | None:
         return found[1]
     if not (folder / LOCK).exists():
         return None
+    try:
+        require_own(folder / LOCK)  # to lock a file empties it
+    except IrregularFileError as error:
+        raise StudyError(str(error)) from error
     try:
         with FileLock(folder / LOCK, timeout=0, thread_local=False):
             return None

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import StudyError
-from ..files import read_regular
+from ..files import append_whole, read_regular, why_refused
 from ..places import is_remote, reached
 from . import _layout
 
@@ -47,10 +47,9 @@ class Log:
             return
         path = self._folder / _layout.LOG
         try:
-            with path.open("a", encoding="utf-8") as file:
-                file.write(line)
+            append_whole(path, line.encode(errors="backslashreplace"))  # names of files need not be Unicode
         except OSError as error:
-            raise StudyError(f"{path} cannot be written: {error.strerror}.") from error
+            raise StudyError(f"{path} cannot be written: {why_refused(error)}.") from error
 
     def flush(self) -> None:
         """Write what is not written yet."""

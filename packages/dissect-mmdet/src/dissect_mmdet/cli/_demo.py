@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from dissect_core.files import write_whole
 
 from ..errors import DissectMMDetError
 from ._console import Console
@@ -79,7 +82,8 @@ def demo(
     console.print(table(outcomes))
     written = write_results(outcomes, out, plan.settings, complete=True)
     for metric, file in ((DEFAULT_METRIC, "dose_response.png"), ("matched GIoU", "dose_response_giou.png")):
-        figure(outcomes, metric).savefig(out / file, dpi=150)
+        drawn = figure(outcomes, metric)
+        write_whole(out / file, partial(drawn.savefig, format="png", dpi=150), DissectMMDetError)
         written.append(out / file)
     console.print("Wrote " + ", ".join(str(path) for path in written) + f"; the images are in {out / 'data'}")
 

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from dissect_core.files import own_folder, why_refused
+
 from .._folders import claim_folder
 from .._writing import write_text_whole
 from ..errors import DissectMMDetError
@@ -60,6 +62,8 @@ def write_split(
             f"{annotations} is not of these scenes and would be replaced: choose another folder."
         )
     claim_folder(images, "the image folder")
+    for part in (images, annotations.parent):
+        own_folder(part, DissectMMDetError)
     annotations.unlink(missing_ok=True)
     for path in images.glob("[0-9]*.png"):
         path.unlink()
@@ -69,12 +73,15 @@ def write_split(
     for number in progress(numbers) if progress else numbers:
         scene = draw_scene(split, number, seed)
         path = images / file_name(int(ids[number]))
-        if not cv2.imwrite(str(path), scene.image[:, :, ::-1]):
-            raise OSError(f"could not write the image {path}: is the disk full or the folder read-only?")
+        content = cv2.imencode(".png", scene.image[:, :, ::-1])[1].tobytes()
+        try:
+            path.write_bytes(content)
+        except OSError as error:
+            raise DissectMMDetError(f"{path} cannot be written: {why_refused(error)}.") from error
         scenes.append(scene)
-    content = coco_annotations(scenes, ids, split)
-    content["info"]["deep_dissect"] = stamp
-    write_text_whole(annotations, json.dumps(content))
+    truth = coco_annotations(scenes, ids, split)
+    truth["info"]["deep_dissect"] = stamp
+    write_text_whole(annotations, json.dumps(truth))
     return images, annotations
 
 

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import jinja2
 
 from dissect_core import StudyError
-from dissect_core.files import write_whole
+from dissect_core.files import own_folder, write_whole
 from dissect_core.spec import spec_to_yaml
 from dissect_eval.plot import figure_bytes
 from dissect_eval.study import (
@@ -187,10 +187,7 @@ def _embedded(figure: Any, kind: Literal["svg", "jpeg"]) -> str:
 
 
 def _save(drawn: list[NamedFigure], folder: Path, formats: tuple[str, ...]) -> None:
-    try:
-        folder.mkdir(exist_ok=True)
-    except OSError as error:
-        raise StudyError(f"{folder} cannot be made: {error.strerror}.") from error
+    own_folder(folder)
     for one in drawn:
         for kind in formats:
             content = figure_bytes(one.figure, kind)  # type: ignore[arg-type]  # checked
