@@ -1,5 +1,6 @@
 """A study that is killed at any moment loses nothing that was finished, and ends with the same bytes."""
 
+import errno
 import os
 import random
 import signal
@@ -14,7 +15,9 @@ pytest.importorskip("pyarrow")
 
 import studies
 from dissect_core import StudyLockedError
-from dissect_core.study import Study, StudyFolder
+from dissect_core.ending import ended_as_by_ctrl_c
+from dissect_core.study import StopRequest, Study, StudyFolder
+from dissect_core.study._stop import stop_on_interrupt
 
 N_KILLS = 12
 
@@ -77,21 +80,53 @@ def test_kills_leave_the_same_bytes_as_none(tmp_path: Path) -> None:
     assert "taken over" in (out / "log.jsonl").read_text()
 
 
-def test_ctrl_c_ends_after_the_batch_and_says_how(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_ctrl_c_ends_after_the_batch_and_says_how(tmp_path: Path, number: signal.Signals) -> None:
     images = studies.scenes(tmp_path / "images", 22)
     child = start(tmp_path / "images", tmp_path / "out")
     while not list((tmp_path / "out").glob("detections/*.parquet")):
         time.sleep(0.01)
-    child.send_signal(signal.SIGINT)
+    if number == signal.SIGHUP:  # the shell tells of a terminal that goes away, and so does the system
+        child.send_signal(number)
+        time.sleep(0.02)
+    child.send_signal(number)
     _, errors = child.communicate(timeout=30)
     assert child.returncode == 0
     assert errors == ""
+    assert Study.open(tmp_path / "out").held_by is None
     done, wanted = Study.open(tmp_path / "out").progress()
     assert 0 < done < wanted
     assert '"event": "stopped"' in (tmp_path / "out" / "log.jsonl").read_text()
     studies.run_toy(images, tmp_path / "out")
     studies.run_toy(images, tmp_path / "whole")
     assert studies.digests(tmp_path / "out") == studies.digests(tmp_path / "whole")
+
+
+def test_a_second_sigterm_ends_at_once_and_what_is_ignored_stays_so(tmp_path: Path) -> None:
+    request, said = StopRequest(), []
+    with ended_as_by_ctrl_c(), stop_on_interrupt(request, said.append):
+        signal.raise_signal(signal.SIGTERM)
+        assert (request.asked, len(said)) == (True, 1)
+        signal.raise_signal(signal.SIGHUP)
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGTERM)
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+    try:
+        request = StopRequest()
+        with ended_as_by_ctrl_c(), stop_on_interrupt(request, said.append):
+            signal.raise_signal(signal.SIGHUP)
+        assert not request.asked
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    request = StopRequest()
+    with ended_as_by_ctrl_c(), stop_on_interrupt(request, _nobody_reads):
+        signal.raise_signal(signal.SIGHUP)
+    assert request.asked
+
+
+def _nobody_reads(_text: str) -> None:
+    raise OSError(errno.EIO, "Input/output error")
 
 
 def test_a_second_run_is_refused_by_the_name_of_the_first(tmp_path: Path) -> None:

@@ -211,7 +211,8 @@ def test_ctrl_c_before_anything_is_made(
     assert "nothing half-written" in err
 
 
-def test_ctrl_c_says_how_to_go_on(place: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_says_how_to_go_on(place: Path, tmp_path: Path, number: signal.Signals) -> None:
     out = tmp_path / "out"
     line = [
         sys.executable,
@@ -231,7 +232,7 @@ def test_ctrl_c_says_how_to_go_on(place: Path, tmp_path: Path) -> None:
     while not list(out.glob("detections/*.parquet")):
         assert child.poll() is None
         time.sleep(0.01)
-    child.send_signal(signal.SIGINT)
+    child.send_signal(number)
     told, errors = child.communicate(timeout=60)
     assert child.returncode == 130
     assert "the same command goes on from there" in told

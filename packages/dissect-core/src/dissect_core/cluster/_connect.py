@@ -2,7 +2,9 @@
 
 import logging
 import os
+import signal
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -48,7 +50,8 @@ def connected(execution: RayExecution, say: Callable[[str], object] = lambda _te
     here = address == "local"
     say("starting Ray on this machine ..." if here else f"joining the Ray cluster {address} ...")
     try:
-        ray.init(**options)
+        with _own_answer_to_sigterm():
+            ray.init(**options)
     except Exception as error:  # of many kinds, down to plain ones
         if here:
             raise ClusterError(
@@ -65,6 +68,22 @@ def connected(execution: RayExecution, say: Callable[[str], object] = lambda _te
         yield ray
     finally:
         ray.shutdown()
+
+
+@contextmanager
+def _own_answer_to_sigterm() -> Iterator[None]:
+    """Keep a program's answer to SIGTERM over the start of Ray, which puts its own there: to exit at once."""
+    before = signal.getsignal(signal.SIGTERM)
+    is_mine = before not in (signal.SIG_DFL, None) and threading.current_thread() is threading.main_thread()
+    try:
+        yield
+    except SystemExit as error:
+        if is_mine and error.code == signal.SIGTERM:  # meanwhile
+            raise KeyboardInterrupt from None
+        raise
+    finally:
+        if is_mine:
+            signal.signal(signal.SIGTERM, before)
 
 
 def ray_module() -> Any:

@@ -1,10 +1,12 @@
-"""Ctrl-C that lets the batch at hand end."""
+"""Ctrl-C, SIGTERM and SIGHUP, which let the batch at hand end."""
 
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
+
+from ..ending import ENDING, HANGUP, leave_terminal
 
 
 class StopRequest:
@@ -33,21 +35,40 @@ class StopRequest:
 
 @contextmanager
 def stop_on_interrupt(request: StopRequest, say: Callable[[str], object]) -> Iterator[None]:
-    """Turn the first Ctrl-C of a block into a request; the second one interrupts at once.
+    """Turn the first Ctrl-C, SIGTERM or SIGHUP of a block into a request; the second one interrupts at once.
 
-    Outside of the main thread, where Python gives no signals, nothing is changed.
+    SIGTERM and SIGHUP stay ignored where they are, as below nohup. Outside of the main thread, where Python gives no
+    signals, nothing is changed.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
+    before = {number: signal.getsignal(number) for number in ENDING}
+    taken = [number for number, handler in before.items() if _is_ours_to_take(number, handler)]
 
-    def first(_number: int, _frame: FrameType | None) -> None:
+    def first(number: int, _frame: FrameType | None) -> None:
         request.ask()
-        signal.signal(signal.SIGINT, before)
-        say("stopping after this batch; Ctrl-C again stops at once")
+        for each in taken:
+            # Of a terminal that goes away, both the shell and the system tell.
+            signal.signal(each, before[each] if each != HANGUP else _nothing_more)
+        if number == HANGUP:
+            leave_terminal()
+        with suppress(OSError):  # nobody reads it any more
+            say("stopping after this batch; Ctrl-C again stops at once")
 
-    before = signal.signal(signal.SIGINT, first)
+    for number in taken:
+        signal.signal(number, first)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number in taken:
+            signal.signal(number, before[number])
+
+
+def _is_ours_to_take(number: int, handler: object) -> bool:
+    """Not what another language handles; nor what was ignored, but for Ctrl-C: any shell's background ignores it."""
+    return handler is not None and (handler != signal.SIG_IGN or number == signal.SIGINT)
+
+
+def _nothing_more(_number: int, _frame: FrameType | None) -> None:
+    pass

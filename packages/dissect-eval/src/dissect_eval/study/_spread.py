@@ -69,15 +69,21 @@ def in_processes(n: int) -> Spread:
             _begin,
             (opening,),
         )
+        others, ours = set(multiprocessing.active_children()), set()
         try:
             with _interrupts_held():
                 found = pool.map(_do, variants)  # starts the processes
+                ours = set(multiprocessing.active_children()) - others
             yield from zip(variants, found, strict=True)
         except BrokenProcessPool as error:
             raise StudyDataError(
                 "A process that measures variants died, as one does that is out of memory: measure with fewer of them. "
                 'In a script, what starts them must stand below `if __name__ == "__main__":`, as each of them reads it.'
             ) from error
+        except (KeyboardInterrupt, GeneratorExit):  # nobody waits for the rest
+            for process in ours:
+                process.terminate()
+            raise
         finally:
             pool.shutdown(cancel_futures=True)
 
@@ -86,25 +92,29 @@ def in_processes(n: int) -> Spread:
 
 @contextmanager
 def _interrupts_held() -> Iterator[None]:
-    """Ctrl-C comes to this process afterwards, and to those that are started meanwhile once they have begun.
+    """What asks to end comes to this process afterwards, and to those that are started meanwhile once they have begun.
 
-    A Python that is just starting would answer it with a traceback.
+    A Python that is just starting would answer Ctrl-C with a traceback.
     """
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _ending())
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
+def _ending() -> set[signal.Signals]:
+    return {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+
+
 def _begin(opening: Callable[[], Work]) -> None:
     """A process ends without a word on Ctrl-C, and does not compete with its siblings for cores."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     if hasattr(signal, "pthread_sigmask"):
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _ending())
     threadpool_limits(1)
     _given.append(opening)
 

@@ -6,6 +6,8 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from dissect_core.ending import ended_as_by_ctrl_c
+
 __all__ = ["app", "main"]
 
 
@@ -14,12 +16,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     The rest is imported here: torch and MMDetection take seconds, and an interruption meanwhile is no fault.
     """
-    try:
-        from ._main import main as run
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        sys.exit(130)
-    run(arguments)
+    with ended_as_by_ctrl_c():
+        try:
+            from ._main import main as run
+        except KeyboardInterrupt:
+            print("interrupted", file=sys.stderr)
+            sys.exit(130)
+        run(arguments)
 
 
 def __getattr__(name: str) -> Any:
