@@ -86,9 +86,6 @@ def test_ctrl_c_ends_after_the_batch_and_says_how(tmp_path: Path, number: signal
     child = start(tmp_path / "images", tmp_path / "out")
     while not list((tmp_path / "out").glob("detections/*.parquet")):
         time.sleep(0.01)
-    if number == signal.SIGHUP:  # the shell tells of a terminal that goes away, and so does the system
-        child.send_signal(number)
-        time.sleep(0.02)
     child.send_signal(number)
     _, errors = child.communicate(timeout=30)
     assert child.returncode == 0
@@ -107,7 +104,7 @@ def test_a_second_sigterm_ends_at_once_and_what_is_ignored_stays_so(tmp_path: Pa
     with ended_as_by_ctrl_c(), stop_on_interrupt(request, said.append):
         signal.raise_signal(signal.SIGTERM)
         assert (request.asked, len(said)) == (True, 1)
-        signal.raise_signal(signal.SIGHUP)
+        signal.raise_signal(signal.SIGHUP)  # of a terminal that goes away, shell and system tell
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGTERM)
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
