@@ -9,7 +9,11 @@ from typing import Any, NamedTuple
 
 import torch
 
-from .errors import CheckpointFitError, ConfigError
+from dissect_core.files import read_regular
+from dissect_core.text import cut, quoted, visible
+
+from ._datasets import dataset_with, tested_datasets
+from .errors import CheckpointFitError, ConfigError, said
 
 NAMED_AT_MOST = 3
 
@@ -77,31 +81,33 @@ def unused_names(checkpoint: dict[str, Any], names: Sequence[str]) -> str:
     """
     own = _of_checkpoint(checkpoint)
     own = (own,) if isinstance(own, str) else own
-    if not isinstance(own, (list, tuple)) or tuple(map(str, own)) == tuple(names):
+    if not isinstance(own, (list, tuple)):
         return ""
-    told = [str(name) for name in own]
+    told = [name if isinstance(name, str) else quoted(name) for name in own]
+    if told == list(names):
+        return ""
     what = "the same classes in another order" if sorted(told) == sorted(names) else "its classes otherwise"
     return f"the checkpoint itself names {what} ({_shown(told)})"
 
 
 def _told(checkpoint: dict[str, Any], config: Any, source: str, config_is_given: bool) -> Iterator[_Told]:
     """What is said of the classes, the one to go by first."""
-    dataset = _dataset_of(config)
+    from ._plain import is_plain
+
+    dataset = dataset_with(config, "metainfo") or (tested_datasets(config) or [{}])[-1]
     of_config = _entry(dataset.get("metainfo"), "classes")
     of_checkpoint = _of_checkpoint(checkpoint)
-    inside = (of_config, f"the `metainfo` of {source}") if of_config else None
+    inside = (of_config, f"the `metainfo` of {source}") if of_config is not None else None
     if inside and config_is_given:
         names, where = inside
-        if isinstance(names, str) and Path(names).is_file():  # as MMEngine reads it
-            names = [line for line in Path(names).read_text(encoding="utf-8").splitlines() if line.strip()]
-        yield _checked(names, where)
-    if of_checkpoint:
+        yield _checked(_lines(names) if isinstance(names, str) and not is_plain(config) else names, where)
+    if of_checkpoint is not None:
         yield _checked(of_checkpoint, "the checkpoint's `meta`")
     if inside:
         yield _checked(*inside)
     from mmdet.evaluation import get_classes
 
-    by_kind = _classes_of_kind(dataset.get("type"))
+    by_kind = _classes_of_kind(dataset.get("type"), config)
     if by_kind:
         yield _checked(by_kind, f"the kind of data set in {source}")
     yield _Told(
@@ -109,10 +115,25 @@ def _told(checkpoint: dict[str, Any], config: Any, source: str, config_is_given:
     )
 
 
+def _lines(names: str) -> str | list[str]:
+    """Lines of the file that a config of the user's own may name in the place of classes, as MMEngine reads it."""
+    path = Path(names)
+    try:
+        if not path.is_file():
+            return names
+    except (OSError, ValueError):  # a name that no file can have
+        return names
+    try:
+        return [line for line in read_regular(path).decode().splitlines() if line.strip()]
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"the file of class names {names} cannot be read: {said(error)}") from error
+
+
 def _of_checkpoint(checkpoint: dict[str, Any]) -> Any:
     meta = checkpoint.get("meta")
     meta = meta if isinstance(meta, dict) else {}
-    return _entry(meta.get("dataset_meta"), "classes") or _entry(meta, "classes")
+    of_data = _entry(meta.get("dataset_meta"), "classes")
+    return _entry(meta, "classes") if of_data is None else of_data
 
 
 def _checked(names: Any, source: str) -> _Told:
@@ -120,44 +141,51 @@ def _checked(names: Any, source: str) -> _Told:
     if isinstance(names, str):
         names = [names]
     if not isinstance(names, (list, tuple)):
-        raise ConfigError(f"{source} must be a list of class names, got {names!r}.")
-    told = tuple(str(name) for name in names)
+        raise ConfigError(f"{source} must be a list of class names, got {quoted(names)}.")
+    odd = [name for name in names if not isinstance(name, str)]
+    if odd:
+        raise ConfigError(
+            f"{source} must be class names, which are text, but one of these is {quoted(odd[0])}."
+        )
+    told = tuple(names)
     if not all(name.strip() for name in told):
-        raise ConfigError(f"{source} must be class names, but one of these is empty: {', '.join(told)}.")
+        raise ConfigError(f"{source} must be class names, but one of these is empty: {_shown(told)}.")
     repeated = [name for name, count in Counter(told).items() if count > 1]
     if repeated:
-        raise ConfigError(f"{source} must name each class once, but these repeat: {', '.join(repeated)}.")
+        raise ConfigError(f"{source} must name each class once, but these repeat: {_shown(repeated)}.")
     return _Told(told, source)
 
 
 def _shown(names: Sequence[str]) -> str:
-    return ", ".join(names[:NAMED_AT_MOST]) + (", …" if len(names) > NAMED_AT_MOST else "")
+    more = ", …" if len(names) > NAMED_AT_MOST else ""
+    return ", ".join(cut(visible(name)) for name in names[:NAMED_AT_MOST]) + more
 
 
 def _entry(node: Any, key: str) -> Any:
-    """An entry of a mapping by its name in either case; None where there is none."""
+    """An entry of a mapping by its name in either case; None where there is none, or an empty one."""
     if not isinstance(node, dict):
         return None
-    return next((value for name, value in node.items() if str(name).lower() == key and value), None)
+    named = (value for name, value in node.items() if isinstance(name, str) and name.lower() == key)
+    return next((value for value in named if not _is_empty(value)), None)
 
 
-def _dataset_of(config: Any) -> Any:
-    """The config's description of its test data, the first of several; empty where it has none."""
-    dataset = (config.get("test_dataloader") or {}).get("dataset") or {}
-    while isinstance(dataset, dict) and not dataset.get("metainfo"):
-        inner = dataset.get("dataset") or next(iter(dataset.get("datasets") or ()), None)
-        if inner is None:
-            break
-        dataset = inner
-    return dataset if isinstance(dataset, dict) else {}
+def _is_empty(value: Any) -> bool:
+    return value is None or (isinstance(value, (str, list, tuple, dict)) and not value)
 
 
-def _classes_of_kind(kind: Any) -> Any:
-    """Classes of a kind of data set that MMDetection knows."""
+def _classes_of_kind(kind: Any, config: Any) -> Any:
+    """Classes of a kind of data set that MMDetection knows, or the user's own config may import."""
     from mmdet.registry import DATASETS
 
-    found = DATASETS.get(kind) if isinstance(kind, str) else kind
-    return _entry(getattr(found, "METAINFO", None), "classes")
+    from ._plain import closed_for
+
+    if isinstance(kind, str):
+        try:
+            with closed_for(config):
+                kind = DATASETS.get(kind)
+        except Exception:  # as for a module that fails: such a kind names no classes
+            return None
+    return _entry(getattr(kind, "METAINFO", None), "classes")
 
 
 def _n_classes(model: torch.nn.Module) -> int | None:
@@ -166,7 +194,7 @@ def _n_classes(model: torch.nn.Module) -> int | None:
         head: Any = model
         for part in path.split("."):
             head = getattr(head, part, None)
-        if isinstance(head, torch.nn.ModuleList):  # the stages of a cascade
+        if isinstance(head, torch.nn.ModuleList) and len(head):  # the stages of a cascade
             head = head[-1]
         if isinstance(getattr(head, "num_classes", None), int):
             return int(head.num_classes)

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any
 
+from ._datasets import dataset_with
+
 PACKAGES = (
     "dissect-mmdet",
     "mmdet",
@@ -25,11 +27,10 @@ def detector_facts(config: Any) -> dict[str, Any]:
     The rest of a config says how the model was trained, and where files lie: the same detector has the same facts,
     whether its config comes from a file or out of its checkpoint.
     """
-    from mmdet.utils import get_test_pipeline_cfg
-
     from dissect_core.study import versions
 
-    parts = {"model": config.model, "test_pipeline": get_test_pipeline_cfg(config)}
+    dataset = dataset_with(config, "pipeline") or {}
+    parts = {"model": config.model, "test_pipeline": dataset.get("pipeline")}
     return {
         "config": {name: _digest(_without_initial_weights(part)) for name, part in parts.items()},
         "packages": versions(PACKAGES),

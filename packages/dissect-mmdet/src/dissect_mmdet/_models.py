@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import copy
-from typing import Any
+from contextlib import nullcontext
+from typing import Any, cast
 
 import torch
 
+from dissect_core import DissectError
+
+from ._arguments import drop_initial_weights
+from ._budget import building_budget
 from ._runtime import require_mmdet
-from .errors import ConfigError, DeviceError
+from .errors import ConfigError, DeviceError, said
 
 
 def use_registries() -> None:
@@ -23,19 +28,48 @@ def use_registries() -> None:
         init_default_scope("mmdet")
 
 
-def build_model(config: Any) -> torch.nn.Module:
-    """Build the detector of a config with its initial weights, nothing downloaded."""
+def build_model(config: Any, *, source: str = "the config", n_bytes: int = 0) -> torch.nn.Module:
+    """Build the detector of a config with its initial weights, nothing downloaded.
+
+    Parameters
+    ----------
+    config : mmengine Config
+        One of plain values (`config_of_checkpoint`) is built of nothing but what is registered, and of no more than a
+        checkpoint could fill; another one is a program of the user's own.
+    source : str
+        Where it came from, for messages.
+    n_bytes : int
+        Size of the checkpoint.
+
+    Raises
+    ------
+    ConfigError
+        If no detector comes out of it.
+    """
     use_registries()
     from mmdet.registry import MODELS
-    from mmengine.model import revert_sync_batchnorm
+    from mmengine.model import BaseModel, revert_sync_batchnorm
+
+    from ._plain import closed_for, is_plain
 
     model_config = copy.deepcopy(config.model)
-    _drop_pretrained(model_config)
+    drop_initial_weights(model_config)
+    budget = building_budget(n_bytes, source) if is_plain(config) else nullcontext()
     try:
-        model: torch.nn.Module = revert_sync_batchnorm(MODELS.build(model_config))
-    except (KeyError, TypeError, ValueError, AssertionError) as error:
-        raise ConfigError(f"the config's model cannot be built: {type(error).__name__}: {error}") from error
-    return model
+        with closed_for(config), budget:
+            model = MODELS.build(model_config)
+            is_detector = isinstance(model, BaseModel)  # which has the steps of a pass
+            if is_detector:
+                model = revert_sync_batchnorm(model)
+    except DissectError:
+        raise
+    except Exception as error:  # whatever a class makes of its arguments
+        raise ConfigError(f"the model of {source} cannot be built: {said(error)}") from error
+    if not is_detector:
+        raise ConfigError(
+            f"the model of {source} is no detector: `model.type` gives an object of type {type(model).__name__}."
+        )
+    return cast("torch.nn.Module", model)
 
 
 def available_device(name: str) -> torch.device:
@@ -59,16 +93,3 @@ def _why_not(name: str, error: Exception) -> str:
             "(https://pytorch.org/get-started/locally), or use 'cpu'."
         )
     return f"{reason}. Use 'cpu', or 'cuda' with a CUDA GPU."
-
-
-def _drop_pretrained(node: Any) -> None:
-    """Remove ``init_cfg`` of type Pretrained everywhere: the checkpoint brings all weights."""
-    if isinstance(node, dict):
-        init = node.get("init_cfg")
-        if isinstance(init, dict) and init.get("type") == "Pretrained":
-            node["init_cfg"] = None
-        for child in node.values():
-            _drop_pretrained(child)
-    elif isinstance(node, (list, tuple)):
-        for child in node:
-            _drop_pretrained(child)

@@ -12,7 +12,7 @@ import torch
 from ._bundled import real_checkpoint
 from ._checkpoints import load_mmdet_checkpoint
 from ._class_names import class_names_of, unused_names
-from ._config import checked_config, config_of_checkpoint, load_config
+from ._config import STORED, checked_config, config_of_checkpoint, load_config
 from ._detector import MMDetDetector
 from ._fit import SEED, Fit
 from ._imports import import_modules
@@ -40,8 +40,9 @@ def open_mmdet(
     Parameters
     ----------
     config : Path, str or mmengine Config, optional
-        Left out, the config that MMEngine stored in the checkpoint is used, if it is made of literals only. One that
-        is given beats what the checkpoint says of itself, names of classes too.
+        Left out, the config that MMEngine stored in the checkpoint is used, if it is made of literals only, and names
+        only what MMDetection, MMEngine and mmcv register. One that is given beats what the checkpoint says of itself,
+        names of classes too: in Python, it is a program of yours; in JSON or YAML, it is read as a stored one.
     checkpoint : Path or str
         Read with ``weights_only=True`` unless `trust`, or a ``.safetensors`` file; ``"demo:detr"``,
         ``"demo:deformable_detr"`` and ``"demo:dino"`` are the bundled ones. What training wrappers put before all
@@ -49,7 +50,8 @@ def open_mmdet(
     device : str
         For instance ``"cpu"`` or ``"cuda:0"``.
     trust : bool
-        Let the checkpoint run code while it is read. Only for files of your own.
+        Let the checkpoint run code while it is read, and its config, or one in JSON or YAML, name and import anything.
+        Only for files of your own.
     allow_missing : bool
         Open a checkpoint that does not fit: random numbers of a fixed seed stand in for weights that it lacks or has in
         another shape, the same ones each time, and what the model has no place for is left out. `facts` says so, and
@@ -61,7 +63,8 @@ def open_mmdet(
         Names of the classes in order; a text is taken apart at its commas. Left out, a `config` that is given names
         them, then the checkpoint.
     custom_imports : sequence of str
-        Modules to import first, which register classes that the config names: modules are programs.
+        Modules to import first, which register classes: whatever the config, it may name those of their packages.
+        Modules are programs.
 
     Returns
     -------
@@ -83,7 +86,7 @@ def open_mmdet(
     checkpoint = real_checkpoint(checkpoint)
     place = available_device(device)
     loaded = load_mmdet_checkpoint(checkpoint, trust=trust)
-    resolved, source = resolve_config(loaded, config)
+    resolved, source = resolve_config(loaded, config, trust=trust, custom_imports=custom_imports)
     if resolved is None:
         raise ConfigError(
             f"checkpoint {checkpoint} holds no config that can be read safely: give one with --config."
@@ -106,12 +109,18 @@ def open_mmdet(
     return MMDetDetector(model.to(place).eval(), resolved, names, fit)
 
 
-def resolve_config(loaded: dict[str, Any], config: Path | str | Any | None) -> tuple[Any | None, str]:
+def resolve_config(
+    loaded: dict[str, Any],
+    config: Path | str | Any | None,
+    *,
+    trust: bool = False,
+    custom_imports: Sequence[str] = (),
+) -> tuple[Any | None, str]:
     """The config given, else the one inside a checkpoint, and where it came from, for messages."""
     if config is None:
-        return config_of_checkpoint(loaded), "the config inside the checkpoint"
+        return config_of_checkpoint(loaded, trust=trust, custom_imports=custom_imports), STORED
     if isinstance(config, (str, Path)):
-        return load_config(config), f"config {config}"
+        return load_config(config, trust=trust, custom_imports=custom_imports), f"config {config}"
     return checked_config(config, "the given config"), "the given config"
 
 
@@ -128,7 +137,9 @@ def fitted_model(
     with fixed_chance(
         torch.device("cpu"), SEED
     ):  # whatever is random in it is the same each time, and nothing outside
-        model: Any = build_model(config)  # MMDetection reads attributes of it that torch's types do not know
+        n_bytes = Path(checkpoint).stat().st_size
+        # MMDetection reads attributes of it that torch's types do not know.
+        model: Any = build_model(config, source=source, n_bytes=n_bytes)
     found = find_weights(loaded, model.state_dict(), weights_prefix, source=str(checkpoint))
     fit = put_weights(model, found, checkpoint=str(checkpoint), source=source, allow_missing=allow_missing)
     return model, fit, found

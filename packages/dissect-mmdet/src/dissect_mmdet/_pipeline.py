@@ -8,15 +8,19 @@ import pickle
 import random
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dissect_core.text import quoted
+
+from ._arguments import drop_backends
+from ._datasets import dataset_with
 from ._models import use_registries
-from .errors import ConfigError, ImageError
+from .errors import ConfigError, ImageError, said
 
 Results = dict[str, Any]
 Step = Callable[[Results], Any]
@@ -24,6 +28,8 @@ Step = Callable[[Results], Any]
 _EXIF_ORIENTATION, _QUARTER_TURN = 0x0112, 6
 _DECODERS = {"turbojpeg": "PyTurboJPEG", "tifffile": "tifffile"}
 """Decoders of mmcv that are packages of their own: by the name of the module, the name to install it by."""
+LARGEST_IMAGE = 3 << 27
+"""Values of an image in a pipeline that came with a file: 20,000 × 20,000 pixels in colour."""
 TRIES = 64
 """Passes of one image that tell whether a pipeline that draws random numbers is random."""
 
@@ -55,9 +61,16 @@ class TestPipeline:
     __test__ = False  # pytest looks at the name
 
     def __init__(self, config: Any, class_names: Sequence[str] = ()) -> None:
+        from ._plain import closed_for, is_plain
+
         dataset = _dataset_of(config)
-        steps = _without_annotations(copy.deepcopy(_listed(dataset["pipeline"])))
-        self._steps = [_built(step) for step in steps]
+        steps = copy.deepcopy(_listed(dataset["pipeline"]))
+        self._closed = partial(closed_for, config)
+        self._largest = LARGEST_IMAGE if is_plain(config) else None
+        if is_plain(config):
+            drop_backends(steps)
+        with self._closed():
+            self._steps = [_built(step) for step in _without_annotations(steps)]
         for step in self._steps:
             _require_files(step)
         self._is_tried = False
@@ -113,7 +126,9 @@ class TestPipeline:
         results: Any = {"img_path": str(path), "img_id": img_id, **self._given}
         for step in self._steps:
             was_read = "img" in results
-            results = _run(step, results, path)
+            with self._closed():
+                results = _run(step, results, path)
+            _require_bounded(step, results, self._largest)
             if more is not None and not was_read and "img" in results:
                 height, width = results["img"].shape[:2]
                 results.update(more((width, height)))
@@ -149,7 +164,8 @@ class TestPipeline:
         """
         results: Any = {"img_path": str(path), "img_id": 0}
         for step in self._steps:
-            results = _run(step, results, path)
+            with self._closed():
+                results = _run(step, results, path)
             if "img" in results:
                 return np.asarray(results["img"])
         raise ConfigError("the config's test pipeline has no step that reads an image.")
@@ -173,21 +189,19 @@ class TestPipeline:
 def _dataset_of(config: Any) -> Any:
     """The config's description of its test data, the first of several, with a pipeline."""
     use_registries()
-    try:
-        dataset = config["test_dataloader"]["dataset"]
-        while "pipeline" not in dataset:
-            dataset = dataset["dataset"] if "dataset" in dataset else dataset["datasets"][0]
-    except (AttributeError, IndexError, KeyError, TypeError) as error:
+    dataset = dataset_with(config, "pipeline")
+    if dataset is None:
         raise ConfigError(
             "the config has no test pipeline (`test_dataloader.dataset.pipeline`), which says how images are read."
-        ) from error
+        )
     return dataset
 
 
 def _listed(steps: Any) -> list[Any]:
     if not isinstance(steps, (list, tuple)):
         raise ConfigError(
-            f"the config's test pipeline (`test_dataloader.dataset.pipeline`) must be a list of steps, got {steps!r}."
+            "the config's test pipeline (`test_dataloader.dataset.pipeline`) must be a list of steps, got "
+            f"{quoted(steps)}."
         )
     return list(steps)
 
@@ -198,15 +212,16 @@ def _built(step: Any) -> Step:
     if callable(step) and not isinstance(step, Mapping):
         return step  # type: ignore[no-any-return]  # checked
     if not isinstance(step, Mapping):
-        raise ConfigError(f"a step of the config's test pipeline must be a dict with a `type`, got {step!r}.")
+        raise ConfigError(
+            f"a step of the config's test pipeline must be a dict with a `type`, got {quoted(step)}."
+        )
     if step.get("type") == "mmdet.LoadImageFromFile":  # a name that people write, although mmcv registers it
         step = {**step, "type": "mmcv.LoadImageFromFile"}
     try:
         made: Step = TRANSFORMS.build(step)
     except Exception as error:  # whatever a class makes of its arguments
         raise ConfigError(
-            f"the step {_kind(step)} of the config's test pipeline cannot be made: {type(error).__name__}: "
-            f"{_one_line(error)}"
+            f"the step {_kind(step)} of the config's test pipeline cannot be made: {said(error)}"
         ) from error
     return made
 
@@ -286,9 +301,9 @@ def _why_not(step: Step, path: Path | str, is_read: bool, error: Exception | Non
     import cv2
 
     name, file = type(step).__name__, Path(path)
-    said = "" if error is None else f"{type(error).__name__}: {_one_line(error)}".removesuffix(": ")
+    reason = "" if error is None else said(error)
     if is_read:
-        what = f"stops at it: {said}" if said else "drops it"
+        what = f"stops at it: {reason}" if reason else "drops it"
         return f"image {path}: the step {name} of the config's test pipeline {what}."
     if file.is_dir():
         return f"image {path}: is a folder."
@@ -296,7 +311,7 @@ def _why_not(step: Step, path: Path | str, is_read: bool, error: Exception | Non
         return f"image {path}: no such file."
     if error is None or isinstance(error, (AssertionError, OSError, cv2.error)):  # as decoders say it
         return f"image {path} cannot be decoded: it is damaged or not an image ({file.stat().st_size} bytes)."
-    return f"image {path} cannot be read by {name} of the config's test pipeline: {said}."
+    return f"image {path} cannot be read by {name} of the config's test pipeline: {reason}."
 
 
 def _require_upright(step: Step, results: Any) -> None:
@@ -316,17 +331,23 @@ def _require_upright(step: Step, results: Any) -> None:
         )
 
 
+def _require_bounded(step: Step, results: Any, largest: int | None) -> None:
+    """Refuse a step that makes images larger than any detector takes: each one after it would make it larger still."""
+    image = results.get("img") if isinstance(results, dict) else None
+    size = getattr(image, "size", 0)
+    if largest is not None and isinstance(size, int) and size > largest:
+        raise ConfigError(
+            f"the step {type(step).__name__} of the config's test pipeline makes an image of {size:,} values, over "
+            f"{largest:,}: give the config as a Python file with --config, or, if you trust the file, say --trust."
+        )
+
+
 def _generators() -> bytes:
     """States of the generators that steps usually draw from."""
     import torch
 
     states = np.random.get_state(), random.getstate(), torch.get_rng_state().numpy()  # noqa: NPY002  # steps use it
     return pickle.dumps(states)
-
-
-def _one_line(error: Exception) -> str:
-    text = " ".join(str(error).split())
-    return text if len(text) <= 300 else f"{text[:297]}..."
 
 
 def _packed(results: Any) -> dict[str, Any]:

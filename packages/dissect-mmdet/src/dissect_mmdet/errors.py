@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dissect_core import DissectError
+from dissect_core.text import cut, visible
+
+SAID_AT_MOST = 300
+"""Characters of what another package says."""
 
 
 class DissectMMDetError(DissectError):
@@ -47,3 +51,13 @@ class SamplesNotFoundError(DissectMMDetError, FileNotFoundError):
 
 class DeviceError(DissectMMDetError, ValueError):
     """A device was asked for that torch does not know or this machine does not have."""
+
+
+def said(error: BaseException) -> str:
+    r"""What another package's error says, as one line for a message of ours.
+
+    >>> said(ValueError("a\\nb"))
+    'ValueError: a b'
+    """
+    text = visible(" ".join(str(error).split()))
+    return cut(f"{type(error).__name__}: {text}" if text else type(error).__name__, SAID_AT_MOST)

@@ -1,0 +1,147 @@
+"""What MMEngine's registries hold, and a way to keep them from importing what they do not hold."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+BUILT = ("MODELS", "TASK_UTILS", "TRANSFORMS", "WEIGHT_INITIALIZERS")
+"""Registries that models and pipelines are built from."""
+OWN_PACKAGES = frozenset({"mmdet", "mmengine", "mmcv", "torch", "dissect_mmdet"})
+"""Where classes are from that a config may name; torch's are those that MMEngine and mmcv register."""
+WORDS = frozenset(
+    {"nms", "soft_nms"}  # functions of mmcv.ops, which evaluates their names
+    | {"conv", "last_conv", "interpolation_conv"}  # of mmdet's FPG
+    | {"offset", "dilation"}  # of its cascaded RPN heads
+    | {"zeros", "circular"}  # paddings of torch
+)
+"""What `type` may be in MMDetection's configs that no registry holds."""
+
+_is_closed: ContextVar[bool] = ContextVar("registries import nothing", default=False)
+_lock = threading.Lock()
+_originals: list[tuple[Any, Any]] = []
+_n_inside = 0
+
+
+def admitted_names(packages: Sequence[str] = ()) -> frozenset[str]:
+    """Names of everything that models and pipelines may be built from, with and without the scope of its registry.
+
+    Parameters
+    ----------
+    packages : sequence of str
+        Packages of the user, whose classes are admitted besides MMDetection's.
+    """
+    import mmcv.ops
+    import torch
+
+    allowed = OWN_PACKAGES | {package.partition(".")[0] for package in packages}
+    names: dict[str, bool] = {}
+    for registry in _registries():
+        for name, held in registry.module_dict.items():
+            is_allowed = _package_of(held) in allowed
+            for spelt in (
+                name,
+                f"{registry.scope}.{name}",
+            ):  # what is registered twice, by two packages, is neither's
+                names[spelt] = names.get(spelt, True) and is_allowed
+    operators = {
+        name
+        for name, held in vars(mmcv.ops).items()
+        if isinstance(held, type) and issubclass(held, torch.nn.Module)
+    }
+    return frozenset({name for name, is_allowed in names.items() if is_allowed} | operators | WORDS)
+
+
+def is_admitted(name: str, names: frozenset[str], packages: Sequence[str] = ()) -> bool:
+    """Whether a config may name this: one of `names`, or by its module what is registered and of these packages."""
+    if name in names:
+        return True
+    allowed = OWN_PACKAGES | {package.partition(".")[0] for package in packages}
+    return "." in name and (found := registered(name)) is not None and _package_of(found) in allowed
+
+
+def registered(name: str) -> Any | None:
+    """What a dotted name stands for (``mmdet.models.detectors.DETR``), if a registry holds it; nothing is imported.
+
+    Configs in pure Python are stored with such names.
+    """
+    parts = name.split(".")
+    modules = (".".join(parts[:n]) for n in range(len(parts) - 1, 0, -1))
+    module = next((name for name in modules if name in sys.modules), None)
+    if module is None:
+        return None
+    found: Any = sys.modules[module]
+    for part in parts[module.count(".") + 1 :]:
+        found = inspect.getattr_static(found, part, None)  # which runs no code of a module's or class's own
+    held = {id(one) for registry in _registries() for one in registry.module_dict.values()}
+    return found if id(found) in held else None
+
+
+@contextmanager
+def closed_registries() -> Iterator[None]:
+    """Let MMEngine's registries give only what they hold: elsewhere, they import and call any name.
+
+    It holds for what this thread does inside; registries are as they were afterwards.
+    """
+    _enter()
+    token = _is_closed.set(True)
+    try:
+        yield
+    finally:
+        _is_closed.reset(token)
+        _leave()
+
+
+def _enter() -> None:
+    global _n_inside  # MMEngine's functions are there once in a process
+    from mmengine.registry import registry
+
+    with _lock:
+        _n_inside += 1
+        if _n_inside > 1:
+            return
+        by_name, imported = registry.get_object_from_string, registry.import_module
+
+        def get_object_from_string(name: str) -> Any:
+            return registered(name) if _is_closed.get() else by_name(name)
+
+        def import_module(name: str, package: str | None = None) -> Any:
+            if not _is_closed.get():
+                return imported(name, package)
+            if name not in sys.modules:
+                raise ModuleNotFoundError(f"{name} is not imported for a config", name=name)
+            return sys.modules[name]
+
+        _originals[:] = [by_name, imported]
+        registry.get_object_from_string, registry.import_module = get_object_from_string, import_module
+
+
+def _leave() -> None:
+    global _n_inside
+    from mmengine.registry import registry
+
+    with _lock:
+        _n_inside -= 1
+        if _n_inside == 0:
+            registry.get_object_from_string, registry.import_module = _originals
+
+
+def _registries() -> Iterator[Any]:
+    """The registries of models and pipelines, with those of other packages below them."""
+    import mmengine.registry
+
+    waiting = [getattr(mmengine.registry, name) for name in BUILT]
+    while waiting:
+        registry = waiting.pop()
+        yield registry
+        waiting.extend(registry.children.values())
+
+
+def _package_of(held: Any) -> str:
+    """The package that a class or function is from."""
+    return str(getattr(held, "__module__", None) or "").partition(".")[0]
