@@ -116,7 +116,8 @@ def _fault_of_number(place: Place) -> str:
 def _is_pretrained(init: Any) -> bool:
     several = init if isinstance(init, (list, tuple)) else [init]
     return any(
-        isinstance(one, dict) and str(one.get("type")).rpartition(".")[2] in ("Pretrained", "PretrainedInit")
+        isinstance(one, dict)
+        and ("checkpoint" in one or str(one.get("type")).rpartition(".")[2] in ("Pretrained", "PretrainedInit"))
         for one in several
     )
 
