@@ -12,7 +12,7 @@ import torch
 from dissect_core.files import read_regular
 from dissect_core.text import cut, quoted, visible
 
-from ._datasets import dataset_with, tested_datasets
+from ._datasets import dataset_with, wrapped_datasets
 from .errors import CheckpointFitError, ConfigError, said
 
 NAMED_AT_MOST = 3
@@ -94,7 +94,7 @@ def _told(checkpoint: dict[str, Any], config: Any, source: str, config_is_given:
     """What is said of the classes, the one to go by first."""
     from ._plain import is_plain
 
-    dataset = dataset_with(config, "metainfo") or (tested_datasets(config) or [{}])[-1]
+    dataset = dataset_with(config, "metainfo") or (wrapped_datasets(config) or [{}])[-1]
     of_config = _entry(dataset.get("metainfo"), "classes")
     of_checkpoint = _of_checkpoint(checkpoint)
     inside = (of_config, f"the `metainfo` of {source}") if of_config is not None else None

@@ -9,7 +9,7 @@ WRAPPED_AT_MOST = 10
 """Data sets around another: MMEngine's wrappers repeat, join or balance them."""
 
 
-def tested_datasets(config: Any) -> list[Mapping[str, Any]]:
+def wrapped_datasets(config: Any) -> list[Mapping[str, Any]]:
     """Descriptions of a config's test data, each the first of those that the one before wraps.
 
     Parameters
@@ -24,9 +24,9 @@ def tested_datasets(config: Any) -> list[Mapping[str, Any]]:
 
     Examples
     --------
-    >>> tested_datasets({"test_dataloader": {"dataset": {"type": "RepeatDataset", "dataset": {"type": "CocoDataset"}}}})
+    >>> wrapped_datasets({"test_dataloader": {"dataset": {"type": "RepeatDataset", "dataset": {"type": "CocoDataset"}}}})
     [{'type': 'RepeatDataset', 'dataset': {'type': 'CocoDataset'}}, {'type': 'CocoDataset'}]
-    >>> tested_datasets({"test_dataloader": ["dataset"]})
+    >>> wrapped_datasets({"test_dataloader": ["dataset"]})
     []
     """
     loader = config.get("test_dataloader")
@@ -41,5 +41,5 @@ def tested_datasets(config: Any) -> list[Mapping[str, Any]]:
 
 
 def dataset_with(config: Any, key: str) -> Mapping[str, Any] | None:
-    """The first of a config's `tested_datasets` that has an entry, None if none has it."""
-    return next((dataset for dataset in tested_datasets(config) if dataset.get(key)), None)
+    """The first of a config's `wrapped_datasets` that has an entry, None if none has it."""
+    return next((dataset for dataset in wrapped_datasets(config) if dataset.get(key)), None)
