@@ -264,7 +264,9 @@ def test_raw_outputs_of_other_heads(tmp_path: Path, coco: Coco) -> None:
 
     config = demo_files("deformable_detr").config
     state = build_model(load_config(config)).state_dict()
-    state["level_embed"] = torch.zeros_like(state["level_embed"])  # the constructor leaves here what was in memory
+    state["level_embed"] = torch.zeros_like(
+        state["level_embed"]
+    )  # the constructor leaves here what was in memory
     torch.save({"state_dict": state}, tmp_path / "a.pth")
     with pytest.raises(ConfigError, match=r"a DeformableDETR has no bbox_head\.fc_reg"):
         dd.compute_mmdet_results_unsorted(

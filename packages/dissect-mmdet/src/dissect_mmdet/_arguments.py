@@ -117,7 +117,9 @@ def _is_pretrained(init: Any) -> bool:
     several = init if isinstance(init, (list, tuple)) else [init]
     return any(
         isinstance(one, dict)
-        and ("checkpoint" in one or str(one.get("type")).rpartition(".")[2] in ("Pretrained", "PretrainedInit"))
+        and (
+            "checkpoint" in one or str(one.get("type")).rpartition(".")[2] in ("Pretrained", "PretrainedInit")
+        )
         for one in several
     )
 
