@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from commands import call
-from dissect_core.spec import load_spec
+from dissect_core.detectors import DetectorRequest
+from dissect_core.spec import DetectorSpec, load_spec
 from dissect_core.study import StopRequest, Study, no_bar, run
 from dissect_eval import Detections, GroundTruth, coco_ap
 from dissect_mmdet import image_paths, open_mmdet
@@ -286,18 +287,21 @@ def test_status_report_compare_and_export(
 def test_an_adapter_that_the_study_names_is_opened(
     place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from dissect_mmdet.cli import _study
+    from dissect_mmdet.cli import _run
 
-    asked: list[Any] = []
+    asked: list[DetectorRequest] = []
 
-    def opened(name: str, **options: Any) -> Any:
-        asked.append((name, options))
+    def opened(request: DetectorRequest) -> Any:
+        asked.append(request)
         raise FileNotFoundError("as far as this test goes")
 
-    monkeypatch.setattr(_study, "open_by_adapter", opened)
+    monkeypatch.setattr(_run, "open_detector", opened)
     (tmp_path / "s.yaml").write_text(SPEC + "detector: {adapter: mine, options: {weights: a.pt}}\n")
     call(capsys, "run", tmp_path / "s.yaml", "-o", tmp_path / "out")
-    assert asked == [("mine", {"weights": "a.pt"})]
+    named = DetectorSpec(adapter="mine", options={"weights": "a.pt"})
+    assert asked == [DetectorRequest(named)]
+    call(capsys, "run", tmp_path / "s.yaml", "-o", tmp_path / "out", "--trust", "--allow-missing")
+    assert asked[1] == DetectorRequest(named, {"allow_missing": True}, trust=True), "the user's own word"
 
 
 def test_damaged_and_missing_images_stop_the_run_or_are_left_out(

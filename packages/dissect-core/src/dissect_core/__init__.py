@@ -44,6 +44,7 @@ from .errors import (
     UnitError,
     UnknownComponentError,
     UnknownDetectorError,
+    UntrustedError,
 )
 from .groups import (
     Edit,
@@ -122,6 +123,7 @@ __all__ = [
     "UnitSlice",
     "UnknownComponentError",
     "UnknownDetectorError",
+    "UntrustedError",
     "Zero",
     "ZeroActivation",
     "channel_group",

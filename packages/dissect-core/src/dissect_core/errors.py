@@ -98,6 +98,10 @@ class DetectorOptionError(DissectError, TypeError):
     """A detector was given an option that it does not have, or not one that it must have."""
 
 
+class UntrustedError(DissectError):
+    """A study's file or folder asks for something that may run code, which only the user can allow."""
+
+
 class ConformanceError(DissectError, AssertionError):
     """A detector breaks the contract that studies rely on."""
 

@@ -9,6 +9,8 @@ from typing import Any
 
 import torch
 
+from dissect_core.detectors import harmless_options
+
 from ._bundled import real_checkpoint
 from ._checkpoints import load_mmdet_checkpoint
 from ._class_names import class_names_of, unused_names
@@ -24,6 +26,7 @@ from ._weights import FoundWeights, find_weights
 from .errors import ConfigError
 
 
+@harmless_options("checkpoint", "device", "allow_missing", "weights_prefix", "classes")
 def open_mmdet(
     *,
     config: Path | str | Any | None = None,

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..detectors import Detector
+from ..detectors import Detector, DetectorRequest
 from ..errors import ClusterError, ShardsFailedError
 from ..places import is_remote, reached
 from ..spec import DetectorSpec, RayExecution
@@ -29,7 +29,7 @@ from ._worker import Job, Worker
 
 def run_on_cluster(
     task: Task,
-    detector: Detector | DetectorSpec,
+    detector: Detector | DetectorSpec | DetectorRequest,
     execution: RayExecution,
     refs: Sequence[ImageRef],
     kept: Mapping[str, Any],
@@ -135,7 +135,9 @@ def _shards(folder: StudyFolder, done: Sequence[bool]) -> Iterator[Shard]:
             yield Shard(number, left)
 
 
-def _hiring(ray: Any, detector: Detector | DetectorSpec, execution: RayExecution) -> Callable[[], Any]:
+def _hiring(
+    ray: Any, detector: Detector | DetectorSpec | DetectorRequest, execution: RayExecution
+) -> Callable[[], Any]:
     """How to start a worker; the detector is handed to Ray once, for all of them."""
     try:
         given = ray.put(detector)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from ..detectors import Detector, open_detector
+from ..detectors import Detector, DetectorRequest, open_detector
 from ..errors import StudyChangedError, StudyError
 from ..plan import Variant
 from ..spec import DetectorSpec
@@ -95,9 +95,9 @@ class Worker:
 
     Parameters
     ----------
-    detector : list of one Detector, DetectorSpec, or Ray's reference to either
-        A copy of the caller's, or how to open one. In a list, so that it is fetched when it is needed: a copy that
-        cannot be read is then an error of the call.
+    detector : list of one Detector, DetectorSpec, DetectorRequest, or Ray's reference to one
+        A copy of the caller's, or how to open one, as far as the user lets it. In a list, so that it is fetched when it
+        is needed: a copy that cannot be read is then an error of the call.
     threads : int
         Threads for torch while the study is planned.
     """
@@ -194,7 +194,8 @@ class Worker:
             (given,) = self._given
             if type(given).__name__ == "ObjectRef":
                 given = ray_module().get(given)
-            self._opened = open_detector(given) if isinstance(given, DetectorSpec) else given
+            is_named = isinstance(given, (DetectorSpec, DetectorRequest))
+            self._opened = open_detector(given) if is_named else given
             compute_with(self._threads)
         return self._opened
 

@@ -3,6 +3,7 @@
 Needs NumPy and pydantic only.
 """
 
+from ..trust import DetectorRequest, harmless_options
 from ._conformance import check_detector, detector_checks
 from ._discovery import DETECTORS, InstalledDetector, available_detectors, open_detector
 from ._protocol import ChangeReport, Detector, ImageDetections, LossDetector, TorchDetector
@@ -14,6 +15,7 @@ __all__ = [
     "CheckResult",
     "ConformanceReport",
     "Detector",
+    "DetectorRequest",
     "ImageDetections",
     "InstalledDetector",
     "LossDetector",
@@ -22,5 +24,6 @@ __all__ = [
     "available_detectors",
     "check_detector",
     "detector_checks",
+    "harmless_options",
     "open_detector",
 ]

@@ -10,6 +10,7 @@ from typing import Any, cast
 from ..components import near_matches
 from ..errors import DetectorOptionError, DetectorUnavailableError, UnknownDetectorError
 from ..spec import DetectorSpec
+from ..trust import DetectorRequest, agreed_options
 from ._members import missing_members
 from ._protocol import Detector
 
@@ -58,16 +59,23 @@ def available_detectors() -> dict[str, InstalledDetector]:
     return {name: _installed(name, entries) for name, entries in sorted(_entries().items())}
 
 
-def open_detector(detector: str | DetectorSpec, /, **options: Any) -> Detector:
+def open_detector(
+    detector: str | DetectorSpec | DetectorRequest, /, *, trust: bool = False, **options: Any
+) -> Detector:
     """Open a detector that an installed package offers.
 
     Parameters
     ----------
-    detector : str or DetectorSpec
-        Its name, such as ``"mmdet"``; or the ``detector`` of a study's spec, with options of its own.
+    detector : str, DetectorSpec or DetectorRequest
+        Its name, such as ``"mmdet"``; or the ``detector`` of a study's spec, with options of its own; or such a
+        spec with what the user says beside it.
+    trust : bool
+        Let it run code: whatever a spec asks for counts then, and the detector gets ``trust=True`` if it has such an
+        option. Only for files whose maker you trust.
     **options
-        What the detector needs: for ``"mmdet"`` config, checkpoint, device. They come before those of a spec, so
-        that one study runs on several machines: ``open_detector(spec.detector, device="cuda:0")``.
+        What the detector needs: for ``"mmdet"`` config, checkpoint, device. They are your own word and come before
+        those of a spec, so that one study runs on several machines:
+        ``open_detector(spec.detector, device="cuda:0")``.
 
     Returns
     -------
@@ -82,6 +90,8 @@ def open_detector(detector: str | DetectorSpec, /, **options: Any) -> Detector:
         detector; the package and the reason are named.
     DetectorOptionError
         If an option is unknown or missing; those that there are, are named.
+    UntrustedError
+        If a spec asks for something that may run code, and `trust` is not given: see `harmless_options`.
 
     Notes
     -----
@@ -93,28 +103,37 @@ def open_detector(detector: str | DetectorSpec, /, **options: Any) -> Detector:
     Traceback (most recent call last):
     dissect_core.errors.UnknownDetectorError: No detector is called 'yolo-in-fortran'. ...
     """
-    if isinstance(detector, DetectorSpec):
-        options = {**detector.options, **options}
-        detector = detector.adapter
-    entries = _entries()
-    if detector not in entries:
-        raise _unknown(detector, list(entries))
-    installed = _installed(detector, entries[detector])
+    request = _requested(detector, options, trust=trust)
+    name, entries = request.named.adapter, _entries()
+    if name not in entries:
+        raise _unknown(name, list(entries))
+    installed = _installed(name, entries[name])
     if installed.problem is not None:
-        raise DetectorUnavailableError(f"The detector {detector!r} cannot be opened: {installed.problem}")
-    opener = _loaded(installed, entries[detector][0])
-    _check_options(detector, opener, options)
+        raise DetectorUnavailableError(f"The detector {name!r} cannot be opened: {installed.problem}")
+    opener = _loaded(installed, entries[name][0])
+    _check_options(name, opener, {**request.named.options, **request.options})
+    agreed = agreed_options(opener, request)
     try:
-        opened = opener(**options)
+        opened = opener(**agreed)
     except ImportError as error:
         raise _unavailable(installed, error) from error
     if missing := missing_members(opened):
         raise DetectorUnavailableError(
-            f"The detector {detector!r} of {installed.distribution} ({installed.opener}) gives an "
+            f"The detector {name!r} of {installed.distribution} ({installed.opener}) gives an "
             f"object of type {type(opened).__name__} without {', '.join(map(repr, missing))}, which is no detector. "
             "Its package is to be mended: `check_detector` names all that a detector must do."
         )
     return cast("Detector", opened)
+
+
+def _requested(
+    detector: str | DetectorSpec | DetectorRequest, options: Mapping[str, Any], *, trust: bool
+) -> DetectorRequest:
+    if isinstance(detector, str):
+        detector = DetectorSpec(adapter=detector)
+    if isinstance(detector, DetectorSpec):
+        detector = DetectorRequest(detector)
+    return DetectorRequest(detector.named, {**detector.options, **options}, trust=trust or detector.trust)
 
 
 def _entries() -> dict[str, list[EntryPoint]]:

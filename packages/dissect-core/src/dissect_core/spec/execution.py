@@ -20,8 +20,8 @@ class RayExecution(Spec):
     address: str | None = Field(
         default=None,
         min_length=1,
-        description="Of the cluster: `auto` for the one that this machine belongs to, or host:port; left out, "
-        "Ray is started on this machine.",
+        description="Of the cluster: `auto` for the one that this machine belongs to, or host:port, which counts only "
+        "with --trust or --address (execution=); left out, Ray is started on this machine.",
     )
     workers: int | None = Field(
         default=None,

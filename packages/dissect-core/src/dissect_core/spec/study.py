@@ -111,7 +111,9 @@ class DetectorSpec(Spec):
 
     adapter: str = Field(description="Name of an entry point in the group dissect.detectors, such as mmdet.")
     options: dict[str, Any] = Field(
-        default_factory=dict, description="What the adapter needs: for mmdet config, checkpoint, trust."
+        default_factory=dict,
+        description="What the adapter needs: for mmdet checkpoint, config, ...; relative paths are of the folder in "
+        "which the study is run. What may run code (config, trust) counts only with --trust (trust=True).",
     )
 
 

@@ -5,10 +5,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..detectors import Detector, open_detector
+from ..detectors import Detector, DetectorRequest, open_detector
 from ..errors import StudyError, StudyLockedError
 from ..places import place_of
 from ..spec import DetectorSpec, Execution, LocalExecution, RayExecution, StudySpec
+from ..trust import agreed_execution
 from ._caller import Caller
 from ._create import ImageRef
 from ._holder import Holder
@@ -26,7 +27,7 @@ from ._truth import StudyTruth
 
 def run(
     spec: StudySpec,
-    detector: Detector | DetectorSpec,
+    detector: Detector | DetectorSpec | DetectorRequest,
     images: Sequence[Path | str],
     out: Path | str,
     *,
@@ -59,14 +60,16 @@ def run(
     Parameters
     ----------
     spec : StudySpec
-    detector : Detector or DetectorSpec
-        The detector, or how to open it. Workers of a cluster are handed a copy of an open one.
+    detector : Detector, DetectorSpec or DetectorRequest
+        The detector, or how to open it: of a spec only what runs no code, as `open_detector` says, of a request what
+        the user lets it. Workers of a cluster are handed a copy of an open one.
     images : sequence of Path or str
     out : Path or str
         The study's folder: not there, empty, or holding this study. Or such a prefix of an object store, by its URL:
         ``s3://bucket/study``.
     execution : LocalExecution or RayExecution, optional
-        What computes it; as the spec says, if left out. It may be another one each time: the results are the same.
+        What computes it; as the spec says, if left out, which may not name a cluster by its address then. It may be
+        another one each time: the results are the same.
     refs : sequence of ImageRef, optional
         How the annotation file names and numbers the images. Left out, the truth tells: the image whose file name is at
         the end of the path. Without a truth, file names and 0, 1, ...
@@ -139,6 +142,8 @@ def run(
         If a verified pass differs; the first module that does is named.
     BadImageError
         If an image is bad, and none is to be skipped.
+    UntrustedError
+        If the spec asks for something that may run code: a detector's option, or to join a cluster.
     DissectError
         As the plan and the detector raise.
     """
@@ -165,7 +170,7 @@ def run(
     request = StopRequest() if stop is None else stop
     holder = Holder(on_lost=request.ask)
     caller = Caller(bar, watch, say, request, holder)
-    execution = execution or spec.execution
+    execution = execution or agreed_execution(spec.execution)
     if isinstance(execution, RayExecution) and not execution.gpus_per_worker and _is_complete(task.out):
         execution = LocalExecution()  # only to compare: no cluster is needed for that
     if not isinstance(execution, LocalExecution):
@@ -173,7 +178,9 @@ def run(
 
         run_on_cluster(task, detector, execution, refs, kept, truth, caller)
     else:
-        opened = open_detector(detector) if isinstance(detector, DetectorSpec) else detector
+        opened = (
+            detector if not isinstance(detector, (DetectorSpec, DetectorRequest)) else open_detector(detector)
+        )
         in_precision(opened, precision)  # before anything is written
         variants = task.planned(opened, truth, bar)
         for note in variants.notes:

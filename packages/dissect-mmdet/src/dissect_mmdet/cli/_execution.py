@@ -9,6 +9,7 @@ import typer
 from pydantic import ValidationError
 
 from dissect_core.spec import Execution, LocalExecution, RayExecution, StudySpec, plain_rule
+from dissect_core.trust import agreed_execution
 
 from ..errors import DissectMMDetError
 from ..results import Spread, in_processes
@@ -67,13 +68,17 @@ def execution_of(
     workers: int | None,
     gpus_per_worker: float | None,
     cpus_per_worker: float | None,
+    *,
+    trust: bool,
 ) -> Execution:
-    """What the command says, else what the study says.
+    """What the command says, else what the study says, whose cluster is joined only with `trust`.
 
     Raises
     ------
     DissectMMDetError
         If the options do not fit together.
+    UntrustedError
+        If the study names a cluster, and the user neither that nor another.
     """
     if engine not in (None, "local", "ray"):
         raise DissectMMDetError(f"--engine must be local or ray, got {engine!r}.")
@@ -94,6 +99,8 @@ def execution_of(
             option = "--" + next(iter(given)).replace("_", "-")
             raise DissectMMDetError(f"{option} is for a cluster: add --engine ray, or leave it out.")
         return LocalExecution()
+    if address is None:
+        agreed_execution(said, trust=trust)
     before = said.model_dump() if isinstance(said, RayExecution) else {"engine": "ray"}
     try:
         return RayExecution.model_validate({**before, **given})

@@ -5,16 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
 from dissect_core import StudyError
-from dissect_core.detectors import Detector
+from dissect_core.detectors import Detector, DetectorRequest, open_detector
 from dissect_core.places import place_of
 from dissect_core.plan import plan, scores_needed
-from dissect_core.spec import DetectorSpec, Execution, LocalExecution, RayExecution, load_spec
+from dissect_core.spec import Execution, LocalExecution, RayExecution, load_spec
 from dissect_core.study import Study, run, tqdm_bar
 from dissect_eval import match_classes
 
@@ -51,8 +52,7 @@ from ._study import (
     DemoOption,
     DetectorOption,
     StudyArgument,
-    detector_spec,
-    open_any_detector,
+    detector_request,
 )
 
 INTERRUPTED = 130
@@ -141,9 +141,9 @@ def run_(
     """
     console = Console(highlight=False, soft_wrap=True)
     spec = load_spec(study_path(study))
-    execution = execution_of(spec, engine, address, workers, gpus_per_worker, cpus_per_worker)
+    execution = execution_of(spec, engine, address, workers, gpus_per_worker, cpus_per_worker, trust=trust)
     place = device or ("cuda" if isinstance(execution, RayExecution) and execution.gpus_per_worker else "cpu")
-    given = detector_spec(
+    given = detector_request(
         spec,
         checkpoint,
         config,
@@ -154,10 +154,10 @@ def run_(
         weights_prefix=weights_prefix,
         classes=classes,
     )
-    detector = open_any_detector(_here(given, execution))
+    detector = open_detector(_here(given, execution))
     class_names = detector.class_names
     target = out or Path(_file_name(spec.name))
-    runs: Detector | DetectorSpec = given if isinstance(execution, RayExecution) else detector
+    runs: Detector | DetectorRequest = given if isinstance(execution, RayExecution) else detector
     if isinstance(execution, RayExecution) and not scores_needed(spec):
         plan(spec, detector.anatomy)  # what does not fit the detector, before a cluster is asked
     begin = _Telling(getattr(detector, "fit", None))
@@ -263,11 +263,11 @@ def _bad_image(value: str) -> Literal["fail", "skip"]:
     return value  # type: ignore[return-value]  # checked
 
 
-def _here(given: DetectorSpec, execution: Execution) -> DetectorSpec:
+def _here(given: DetectorRequest, execution: Execution) -> DetectorRequest:
     """The detector for this process: a cluster's workers have GPUs, and who leads them need not."""
-    if isinstance(execution, LocalExecution) or given.adapter != "mmdet":
+    if isinstance(execution, LocalExecution) or given.named.adapter != "mmdet":
         return given
-    return given.model_copy(update={"options": {**given.options, "device": "cpu"}})
+    return replace(given, options={**given.options, "device": "cpu"})
 
 
 def _free(path: Path) -> Path:

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from dissect_core.detectors import Detector
+from dissect_core.detectors import DetectorRequest
 from dissect_core.detectors import open_detector as open_by_adapter
 from dissect_core.plan import Plan, plan, reference_images, scores_needed, weight_norms
 from dissect_core.spec import DetectorSpec, StudySpec
 from dissect_core.torch import gradient_scores
 from dissect_eval import GroundTruth
 
-from .. import _open
 from .._detector import MMDetDetector
 from .._images import image_paths
 from ..errors import DissectMMDetError
@@ -57,7 +56,7 @@ DemoOption = Annotated[
 ]
 
 
-def detector_spec(
+def detector_request(
     spec: StudySpec,
     checkpoint: Path | None,
     config: Path | None,
@@ -68,8 +67,10 @@ def detector_spec(
     allow_missing: bool = False,
     weights_prefix: str = "",
     classes: str | None = None,
-) -> DetectorSpec:
-    """How to open the detector that is asked for, else the one that the study names; files by their whole paths.
+) -> DetectorRequest:
+    """Which detector to open: the one that the command asks for, else the one that the study names.
+
+    What the command says is the user's own word, what the study says is not. Files by their whole paths.
 
     Raises
     ------
@@ -77,37 +78,39 @@ def detector_spec(
         If there is none.
     """
     said = {
+        "config": config,
         "allow_missing": allow_missing or None,
         "weights_prefix": weights_prefix or None,
         "classes": classes,
     }
-    given: dict[str, Any] = {name: value for name, value in said.items() if value is not None}
+    own: dict[str, Any] = {name: value for name, value in said.items() if value is not None}
+    named = DetectorSpec(adapter="mmdet", options={"device": device})
     if demo is not None:
         from ..demo import DEMO_DETECTORS, demo_files
 
         if demo not in DEMO_DETECTORS:
             raise DissectMMDetError(f"--demo must be one of {', '.join(DEMO_DETECTORS)}, got {demo!r}.")
         bundled = demo_files(demo)
-        options: dict[str, Any] = {"config": bundled.config, "checkpoint": bundled.checkpoint}
+        own |= {"config": bundled.config, "checkpoint": bundled.checkpoint}
     elif checkpoint is not None:
-        options = {"config": config, "checkpoint": checkpoint, "trust": trust}
-    elif spec.detector is not None:
-        if spec.detector.adapter != "mmdet":
-            return spec.detector.model_copy(update={"options": {**spec.detector.options, **given}})
-        options = {"device": device, **spec.detector.options, **({"config": config} if config else {})}
-    else:
+        own["checkpoint"] = checkpoint
+    elif spec.detector is None:
         raise DissectMMDetError(
             "a study needs a detector: give --checkpoint (and --config), or --demo detr, or name one in the study."
         )
-    return DetectorSpec(
-        adapter="mmdet", options={"device": device, **options, **given} | _whole_paths(options)
-    )
+    elif spec.detector.adapter == "mmdet":
+        options = {**named.options, **spec.detector.options}
+        named = DetectorSpec(adapter="mmdet", options=options | _whole_paths(options))
+    else:
+        named = spec.detector
+    return DetectorRequest(named, own | _whole_paths(own), trust=trust)
 
 
-def _whole_paths(options: dict[str, Any]) -> dict[str, Path]:
+def _whole_paths(options: Mapping[str, Any]) -> dict[str, Path]:
     """Files among the options by their whole paths: workers on a cluster do not stand in this folder."""
-    files = {name: options.get(name) for name in ("config", "checkpoint")}
-    return {name: Path(file).absolute() for name, file in files.items() if file and Path(file).is_file()}
+    files = [(name, options.get(name)) for name in ("config", "checkpoint")]
+    named = {name: Path(file) for name, file in files if isinstance(file, (str, Path)) and file}
+    return {name: path.absolute() for name, path in named.items() if path.is_file()}
 
 
 def open_detector(
@@ -126,7 +129,7 @@ def open_detector(
     mine = spec
     if checkpoint is None and demo is None and spec.detector is not None and spec.detector.adapter != "mmdet":
         mine = spec.model_copy(update={"detector": None})
-    given = detector_spec(
+    request = detector_request(
         mine,
         checkpoint,
         config,
@@ -137,14 +140,7 @@ def open_detector(
         weights_prefix=weights_prefix,
         classes=classes,
     )
-    return _open.open_mmdet(**given.options)
-
-
-def open_any_detector(given: DetectorSpec) -> Detector:
-    """Open a detector, of this package or of another one."""
-    if given.adapter == "mmdet":
-        return _open.open_mmdet(**given.options)
-    return open_by_adapter(given.adapter, **given.options)
+    return cast("MMDetDetector", open_by_adapter(request))
 
 
 def plan_study(
