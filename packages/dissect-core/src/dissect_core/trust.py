@@ -7,11 +7,11 @@ This is the one place that decides it. A detector's package only says which of i
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from reprlib import Repr
 from typing import Any, TypeVar
 
 from .errors import UntrustedError
 from .spec import DetectorSpec, Execution, RayExecution
+from .text import quoted
 
 __all__ = ["DetectorRequest", "agreed_execution", "agreed_options", "harmless_options"]
 
@@ -21,10 +21,6 @@ ALWAYS_ASKED = frozenset({"trust", "trust_remote_code", "custom_imports"})
 _TOLD = "harmless_options"
 _PLAIN = (bool, int, float, str, list, tuple, dict, type(None))
 _Opener = TypeVar("_Opener", bound=Callable[..., object])
-
-_repr = Repr()
-_repr.maxstring = _repr.maxother = LONGEST = 200
-_repr.maxlevel = 2
 
 
 @dataclass(frozen=True)
@@ -53,6 +49,11 @@ class DetectorRequest:
     named: DetectorSpec
     options: Mapping[str, Any] = field(default_factory=dict)
     trust: bool = False
+
+    @property
+    def left_to_file(self) -> dict[str, Any]:
+        """Options of the file that the user has not set himself."""
+        return {name: value for name, value in self.named.options.items() if name not in self.options}
 
 
 def harmless_options(*names: str) -> Callable[[_Opener], _Opener]:
@@ -112,7 +113,7 @@ def agreed_options(opener: Callable[..., object], request: DetectorRequest) -> d
     UntrustedError
         If the file asks for something that may run code, and the user has not agreed.
     """
-    named = {name: value for name, value in request.named.options.items() if name not in request.options}
+    named = request.left_to_file
     if not request.trust:
         asked = [name for name, value in named.items() if not _is_harmless(opener, name, value)]
         if asked:
@@ -153,7 +154,7 @@ def agreed_execution(named: Execution, *, trust: bool = False) -> Execution:
     """
     if isinstance(named, RayExecution) and named.address not in (None, "auto", "local") and not trust:
         raise UntrustedError(
-            f"The study names `execution.address`, {_shown(named.address)}: a cluster can run code on machines "
+            f"The study names `execution.address`, {quoted(named.address)}: a cluster can run code on machines "
             "that join it, so only you can choose one: give --address (`execution=`) yourself, or say --trust if you "
             "trust whoever made the study."
         )
@@ -161,7 +162,7 @@ def agreed_execution(named: Execution, *, trust: bool = False) -> Execution:
 
 
 def _asked(options: Mapping[str, Any]) -> str:
-    said = ", ".join(f"{_shown(name)}: {_shown(options[name])}" for name in list(options)[:3])
+    said = ", ".join(f"{quoted(name)}: {quoted(options[name])}" for name in list(options)[:3])
     own = ", or give your own --config" if "config" in options else ""
     return (
         f"The study's `detector.options` say {said}, which may run code. A study cannot allow that, only you can: say "
@@ -186,11 +187,6 @@ def _is_default(value: Any, default: Any) -> bool:
     if not isinstance(value, _PLAIN) or not isinstance(default, _PLAIN):
         return False
     return (not value and not default) or (type(value) is type(default) and value == default)
-
-
-def _shown(value: Any) -> str:
-    text = _repr.repr(value)
-    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
 
 
 def _parameters(opener: Callable[..., object]) -> Mapping[str, inspect.Parameter]:

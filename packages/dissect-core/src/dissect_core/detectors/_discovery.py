@@ -1,6 +1,5 @@
 """Detectors that installed packages offer, by entry point; nothing is imported before one is opened."""
 
-import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
@@ -8,10 +7,11 @@ from importlib.util import find_spec
 from typing import Any, cast
 
 from ..components import near_matches
-from ..errors import DetectorOptionError, DetectorUnavailableError, UnknownDetectorError
+from ..errors import DetectorUnavailableError, UnknownDetectorError
 from ..spec import DetectorSpec
 from ..trust import DetectorRequest, agreed_options
 from ._members import missing_members
+from ._options import check_names, check_types
 from ._protocol import Detector
 
 __all__ = ["DETECTORS", "InstalledDetector", "available_detectors", "open_detector"]
@@ -111,8 +111,9 @@ def open_detector(
     if installed.problem is not None:
         raise DetectorUnavailableError(f"The detector {name!r} cannot be opened: {installed.problem}")
     opener = _loaded(installed, entries[name][0])
-    _check_options(name, opener, {**request.named.options, **request.options})
+    check_names(name, opener, {**request.named.options, **request.options})
     agreed = agreed_options(opener, request)
+    check_types(name, opener, {option: agreed[option] for option in request.left_to_file})
     try:
         opened = opener(**agreed)
     except ImportError as error:
@@ -204,27 +205,4 @@ def _unavailable(installed: InstalledDetector, error: Exception) -> DetectorUnav
     return DetectorUnavailableError(
         f"The detector {installed.name!r} of {installed.distribution} ({installed.opener}) does not work here: {what}. "
         f"Install what it needs, as that package's notes say, or mend or uninstall it."
-    )
-
-
-def _check_options(name: str, opener: Callable[..., object], options: Mapping[str, Any]) -> None:
-    """Refuse options before anything is read: a raw ``TypeError`` would name neither detector nor remedy."""
-    try:
-        parameters = inspect.signature(opener).parameters.values()
-    except (TypeError, ValueError):
-        return  # some built-in callables have no signature to look at
-    by_name = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
-    takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters)
-    known = [p.name for p in by_name]
-    required = [p.name for p in by_name if p.default is p.empty]
-    unknown = [] if takes_any else [option for option in options if option not in known]
-    missing = [option for option in required if option not in options]
-    if not unknown and not missing:
-        return
-    faults = [f"has no option {', '.join(map(repr, unknown))}"] if unknown else []
-    faults += [f"needs {', '.join(map(repr, missing))}"] if missing else []
-    listed = ", ".join(f"{option} (needed)" if option in required else option for option in known)
-    raise DetectorOptionError(
-        f"The detector {name!r} {' and '.join(faults)}. Its options are: {listed or 'none'}"
-        f"{', and any other' if takes_any else ''}."
     )

@@ -30,6 +30,7 @@ from ._options import (
     ClassMapOption,
     CommonClassesOption,
     ConfigOption,
+    CustomImportsOption,
     DeviceOption,
     ForceOption,
     TrustOption,
@@ -75,6 +76,7 @@ def evaluate(
     classes: ClassesOption = None,
     allow_missing: AllowMissingOption = False,
     weights_prefix: WeightsPrefixOption = "",
+    custom_imports: CustomImportsOption = None,
     trust: TrustOption = False,
 ) -> None:
     """Measure GIoU and F1, overall and per class, and COCO AP.
@@ -100,6 +102,7 @@ def evaluate(
         allow_missing=allow_missing,
         weights_prefix=weights_prefix,
         classes=classes,
+        custom_imports=custom_imports or (),
     )
     match = match_classes(
         truth, detector.class_names, common_classes=common_classes, class_map=class_map_of(class_map)

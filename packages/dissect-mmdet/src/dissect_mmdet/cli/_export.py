@@ -22,6 +22,7 @@ from ._options import (
     ClassesOption,
     ClassMapOption,
     ConfigOption,
+    CustomImportsOption,
     ForceOption,
     TrustOption,
     WeightsPrefixOption,
@@ -55,6 +56,7 @@ def export(
     classes: ClassesOption = None,
     allow_missing: AllowMissingOption = False,
     weights_prefix: WeightsPrefixOption = "",
+    custom_imports: CustomImportsOption = None,
     trust: TrustOption = False,
 ) -> None:
     """Write variants of a study as checkpoints, which any program loads that loads the original."""
@@ -68,6 +70,7 @@ def export(
         allow_missing=allow_missing,
         weights_prefix=weights_prefix,
         classes=classes,
+        custom_imports=custom_imports or (),
     )
     variants = _matching(
         plan_study(study, spec, detector, images, annotations, class_map_of(class_map)), variant

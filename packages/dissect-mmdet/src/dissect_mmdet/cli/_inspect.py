@@ -18,10 +18,18 @@ from .. import _checkpoints, _open
 from .._detector import MMDetDetector
 from .._fit import Fit
 from .._fit_rules import require_finite
+from .._imports import import_modules
 from .._weights import FoundWeights, find_weights
 from ._console import Console
 from ._loaded import say_loaded
-from ._options import AllowMissingOption, CheckpointArgument, ConfigOption, TrustOption, WeightsPrefixOption
+from ._options import (
+    AllowMissingOption,
+    CheckpointArgument,
+    ConfigOption,
+    CustomImportsOption,
+    TrustOption,
+    WeightsPrefixOption,
+)
 
 STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 
@@ -39,9 +47,11 @@ def inspect(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a tree.")] = False,
     allow_missing: AllowMissingOption = False,
     weights_prefix: WeightsPrefixOption = "",
+    custom_imports: CustomImportsOption = None,
     trust: TrustOption = False,
 ) -> None:
     """Show the components of a checkpoint: names, shapes, parameters, attention heads."""
+    import_modules(custom_imports or ())
     loaded = _checkpoints.load_mmdet_checkpoint(checkpoint, trust=trust)
     found = read_components(
         checkpoint, loaded, config, allow_missing=allow_missing, weights_prefix=weights_prefix

@@ -41,15 +41,20 @@ ConfigOption = Annotated[
     typer.Option(
         "--config",
         "-c",
-        help="Config that the model was trained with (default: the one stored in the checkpoint).",
+        help="Config that the model was trained with (default: the one stored in the checkpoint). One in Python is a "
+        "program, and is run.",
     ),
 ]
 TrustOption = Annotated[
     bool,
-    typer.Option("--trust", help="Let the checkpoint run code while it is read. Only for files of your own."),
+    typer.Option(
+        "--trust",
+        help="Let files run code: the checkpoint while it is read, the config in it, and whatever the study names (a "
+        "config, modules, a cluster). Only for files whose maker you trust.",
+    ),
 ]
 CustomImportsOption = Annotated[
-    list[str],
+    list[str] | None,
     typer.Option(
         "--custom-imports",
         help="Module to import first, which registers classes that the config names; may be repeated. It is a program.",

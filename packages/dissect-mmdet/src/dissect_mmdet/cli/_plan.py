@@ -28,6 +28,7 @@ from ._options import (
     ClassesOption,
     ClassMapOption,
     ConfigOption,
+    CustomImportsOption,
     TrustOption,
     WeightsPrefixOption,
     class_map_of,
@@ -61,6 +62,7 @@ def plan_(
     classes: ClassesOption = None,
     allow_missing: AllowMissingOption = False,
     weights_prefix: WeightsPrefixOption = "",
+    custom_imports: CustomImportsOption = None,
     trust: TrustOption = False,
 ) -> None:
     """Show which variants a study makes of a detector, what each masks, and about how long they take."""
@@ -74,6 +76,7 @@ def plan_(
         allow_missing=allow_missing,
         weights_prefix=weights_prefix,
         classes=classes,
+        custom_imports=custom_imports or (),
     )
     variants = plan_study(study, spec, detector, images, annotations, class_map_of(class_map))
     rows = plan_table(variants, detector.anatomy)

@@ -41,6 +41,7 @@ from ._options import (
     ClassMapOption,
     CommonClassesOption,
     ConfigOption,
+    CustomImportsOption,
     ReplicatesOption,
     TrustOption,
     WeightsPrefixOption,
@@ -131,6 +132,7 @@ def run_(
     ] = False,
     allow_missing: AllowMissingOption = False,
     weights_prefix: WeightsPrefixOption = "",
+    custom_imports: CustomImportsOption = None,
     trust: TrustOption = False,
 ) -> int:
     """Run a study: every variant over every image, in a folder that a second call goes on with.
@@ -153,6 +155,7 @@ def run_(
         allow_missing=allow_missing,
         weights_prefix=weights_prefix,
         classes=classes,
+        custom_imports=custom_imports or (),
     )
     detector = open_detector(_here(given, execution))
     class_names = detector.class_names

@@ -37,6 +37,7 @@ from ._options import (
     AllowMissingOption,
     ClassesOption,
     ConfigOption,
+    CustomImportsOption,
     FolderArgument,
     ForceOption,
     JobsOption,
@@ -73,6 +74,7 @@ def simplify_(
     classes: ClassesOption = None,
     allow_missing: AllowMissingOption = False,
     weights_prefix: WeightsPrefixOption = "",
+    custom_imports: CustomImportsOption = None,
     trust: TrustOption = False,
 ) -> None:
     """Remove the least missed heads, neurons or layers of a detector for good, and measure what that saves and costs.
@@ -95,6 +97,7 @@ def simplify_(
         allow_missing=allow_missing,
         weights_prefix=weights_prefix,
         classes=classes,
+        custom_imports=custom_imports or (),
     )
     if weights_sha256(detector.model) != study.facts["detector"].get("weights_sha256"):
         raise StudyChangedError(f"The study {folder} is of another detector: its weights differ from these.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, cast
 
@@ -67,6 +67,7 @@ def detector_request(
     allow_missing: bool = False,
     weights_prefix: str = "",
     classes: str | None = None,
+    custom_imports: Sequence[str] = (),
 ) -> DetectorRequest:
     """Which detector to open: the one that the command asks for, else the one that the study names.
 
@@ -82,6 +83,7 @@ def detector_request(
         "allow_missing": allow_missing or None,
         "weights_prefix": weights_prefix or None,
         "classes": classes,
+        "custom_imports": list(custom_imports) or None,
     }
     own: dict[str, Any] = {name: value for name, value in said.items() if value is not None}
     named = DetectorSpec(adapter="mmdet", options={"device": device})
@@ -124,6 +126,7 @@ def open_detector(
     allow_missing: bool = False,
     weights_prefix: str = "",
     classes: str | None = None,
+    custom_imports: Sequence[str] = (),
 ) -> MMDetDetector:
     """Open an MMDetection model: the one that is asked for, else the one that the study names."""
     mine = spec
@@ -139,6 +142,7 @@ def open_detector(
         allow_missing=allow_missing,
         weights_prefix=weights_prefix,
         classes=classes,
+        custom_imports=custom_imports,
     )
     return cast("MMDetDetector", open_by_adapter(request))
 
