@@ -169,11 +169,11 @@ def test_run_and_workers_go_by_the_users_word(tmp_path: Path) -> None:
         studies.run_toy(images, tmp_path / "out", evil)
     assert not (tmp_path / "out").exists()
     with pytest.raises(UntrustedError):
-        Worker([evil], 1).open()
+        _ = Worker([evil], 1)._detector
     with pytest.raises(UntrustedError):
-        Worker([pickle.loads(pickle.dumps(DetectorRequest(evil)))], 1).open()
+        _ = Worker([pickle.loads(pickle.dumps(DetectorRequest(evil)))], 1)._detector
     assert calls == []
-    Worker([pickle.loads(pickle.dumps(DetectorRequest(evil, {"size": 2}, trust=True)))], 1).open()
+    _ = Worker([pickle.loads(pickle.dumps(DetectorRequest(evil, {"size": 2}, trust=True)))], 1)._detector
     assert calls[0]["config"] == "evil.py"
     assert studies.run_toy(images, tmp_path / "out", DetectorRequest(evil, trust=True)).is_complete
 
