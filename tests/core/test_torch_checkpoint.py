@@ -150,23 +150,27 @@ def test_what_is_allowed_is_read(how: str, tmp_path: Path) -> None:
         load_checkpoint(tmp_path / "m.pth")  # allowed for that one call only
 
 
-def test_what_the_program_allowed_for_good_stays_allowed(tmp_path: Path) -> None:
+def test_what_pytorch_was_told_to_allow_does_not_count(tmp_path: Path) -> None:
     torch.save({"meta": Harmless()}, tmp_path / "m.pth")
     with torch.serialization.safe_globals([Harmless]):
-        load_checkpoint(tmp_path / "m.pth", allow=[Harmless])
+        with pytest.raises(CheckpointError, match="Harmless"):
+            load_checkpoint(tmp_path / "m.pth")
         assert Harmless in torch.serialization.get_safe_globals()
-    assert Harmless not in torch.serialization.get_safe_globals()
 
 
-def test_a_file_too_large_for_the_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("trust", [False, True])
+def test_a_file_too_large_for_the_memory(
+    trust: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     torch.save({"weight": torch.ones(1)}, tmp_path / "m.pth")
 
     def full(*args: Any, **kwargs: Any) -> None:
         raise MemoryError
 
     monkeypatch.setattr(torch, "load", full)
+    monkeypatch.setattr(torch, "empty", full)
     with pytest.raises(CheckpointError, match=r"m\.pth does not fit into memory"):
-        load_checkpoint(tmp_path / "m.pth")
+        load_checkpoint(tmp_path / "m.pth", trust=trust)
 
 
 @pytest.mark.parametrize("how", ["zip", "legacy"])

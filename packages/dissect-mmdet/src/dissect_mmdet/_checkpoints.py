@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from dissect_core.files import open_regular
+from dissect_core.text import quoted
 from dissect_core.torch import load_checkpoint, load_safetensors
 
-HISTORY_STATISTICS = frozenset({"min", "max", "mean", "current"})
+if TYPE_CHECKING:
+    from typing import TypeGuard
+
+HISTORY_STATISTICS = ("min", "max", "mean", "current")
+HISTORY_FIELDS = ("_log_history", "_count_history", "max_length")
 
 
 def load_mmdet_checkpoint(path: Path | str, *, trust: bool = False) -> dict[str, Any]:
@@ -48,7 +56,7 @@ def _is_safetensors(path: Path) -> bool:
     if path.suffix == ".safetensors":
         return True
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             start = file.read(9)
             return start[8:] == b"{" and int.from_bytes(start[:8], "little") < path.stat().st_size
     except OSError:
@@ -56,39 +64,68 @@ def _is_safetensors(path: Path) -> bool:
 
 
 def allowed_types() -> list[Any]:
-    """What official checkpoints hold beside tensors: MMEngine's history of logged scalars, NumPy values.
-
-    Training logs pickle the statistics of `mmengine.logging.HistoryBuffer` as ``getattr(HistoryBuffer, name)``.
-    Admitting ``getattr`` would admit everything, so it is answered by a function that knows these names only.
+    """What official checkpoints hold beside tensors, arrays and plain data: MMEngine's history of logged scalars.
 
     Returns
     -------
     list
-        For `torch.serialization.safe_globals`.
+        For the argument `allow` of `dissect_core.torch.load_checkpoint`. Without MMEngine it is empty, and a
+        checkpoint with such a history is refused by its name.
+
+    Notes
+    -----
+    By name, what is needed, and the worst that could be done with it:
+
+    - ``HistoryBuffer``: the two arrays of a log. Its constructor takes anything, and its state can replace the
+      statistics of all histories in the process; so it is made empty, and given two arrays of numbers of one
+      length and its own statistics, each under its own name.
+    - ``builtins.getattr``: training logs pickle the statistics as ``getattr(HistoryBuffer, name)``. Admitting it
+      would admit everything, so it is answered by a function that knows the four names. A pickle cannot call
+      what it gives.
     """
-    # The functions that NumPy itself names in a pickle; NumPy 1 and 2 do so by different modules, and a file
-    # may come from either.
-    functions = [np.zeros(1).__reduce__()[0], np.float64(0).__reduce__()[0]]
-    rebuild: list[Any] = [np.ndarray, np.dtype]
-    rebuild += [(f, f"numpy.{core}.multiarray.{f.__name__}") for core in ("core", "_core") for f in functions]
-    dtypes = [type(np.dtype(code)) for code in ("f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "?", "U1")]
-    return rebuild + dtypes + _history_types()
-
-
-def _history_types() -> list[Any]:
     try:
         from mmengine.logging.history_buffer import HistoryBuffer
-    except ImportError:  # a checkpoint with such a history then is refused by name
+    except ImportError:
         return []
 
-    def history_statistic(owner: type, name: str) -> Callable[..., Any]:
-        if owner is not HistoryBuffer or name not in HISTORY_STATISTICS:
-            raise ValueError(f"a checkpoint may not ask for attribute {name!r} of {owner!r}")
-        statistic: Callable[..., Any] = getattr(HistoryBuffer, name)
+    statistics = {name: getattr(HistoryBuffer, name) for name in HISTORY_STATISTICS}
+
+    class NewHistory(HistoryBuffer):  # type: ignore[misc]  # MMEngine has no types
+        """A history whose values are still to come; it then is a plain one."""
+
+        def __init__(self) -> None:
+            pass
+
+        def __setstate__(self, state: object) -> None:
+            if type(state) is not dict or set(state) - {*HISTORY_FIELDS, "statistics_methods"}:
+                raise pickle.UnpicklingError("a history of scalars must have its own fields")
+            logs, counts, most = (state.get(field) for field in HISTORY_FIELDS)
+            if not (
+                _is_numbers(logs) and _is_numbers(counts) and len(logs) == len(counts) and type(most) is int
+            ):
+                raise pickle.UnpicklingError(
+                    "a history of scalars must hold two rows of numbers and their limit"
+                )
+            methods = state.get("statistics_methods", {})
+            if type(methods) is not dict or any(statistics.get(name) is not f for name, f in methods.items()):
+                raise pickle.UnpicklingError("a history of scalars must have MMEngine's statistics")
+            self.__class__ = HistoryBuffer
+            self._set_default_statistics()
+            self.__dict__.update({field: state[field] for field in HISTORY_FIELDS})
+
+    def history_statistic(owner: object, name: object) -> Callable[..., Any]:
+        if owner is not NewHistory or type(name) is not str or name not in statistics:
+            raise pickle.UnpicklingError(
+                f"a checkpoint may not ask for the attribute {quoted(name)} of anything"
+            )
+        statistic: Callable[..., Any] = statistics[name]
         return statistic
 
     return [
-        HistoryBuffer,
+        (NewHistory, "mmengine.logging.history_buffer.HistoryBuffer"),
         (history_statistic, "builtins.getattr"),
-        (history_statistic, "__builtin__.getattr"),
     ]
+
+
+def _is_numbers(values: object) -> TypeGuard[NDArray[Any]]:
+    return type(values) is np.ndarray and values.ndim == 1 and values.dtype.kind in "biuf"

@@ -29,6 +29,7 @@ from ._export import export, variant_record, with_state
 from ._layouts import attention_layouts
 from ._optimal import fit_optimal
 from ._optimal_fit import OptimalFit
+from ._pickle import RefusedNameError
 from ._prepared import Prepared, prepared
 from ._probe import NoOpWarning, output_change
 from ._readout import read_out
@@ -43,6 +44,7 @@ from ._slim import SlimAttention
 from ._stand_ins import StandIn
 from ._state import ablate_state, apply, edit_state
 from ._state_dicts import chosen_state, other_places, put_state, state_dict_of, state_dict_place
+from ._torch_file import read_pickle
 from ._variants import StructureReport, VariantReport, reference_sites
 
 __all__ = [
@@ -52,6 +54,7 @@ __all__ = [
     "Prepared",
     "Probe",
     "Reference",
+    "RefusedNameError",
     "RoleRule",
     "Simplified",
     "SlimAttention",
@@ -82,6 +85,7 @@ __all__ = [
     "prepared",
     "put_state",
     "read_out",
+    "read_pickle",
     "reference_sites",
     "save_checkpoint",
     "save_safetensors",

@@ -1,26 +1,28 @@
 """Reading checkpoints without running what they contain."""
 
-import pickle
 import re
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, BinaryIO
 
 import torch
 
 from ..components import near_matches
 from ..errors import CheckpointError
+from ..files import open_regular
+from ..text import cut, visible
+from ._pickle import RefusedNameError
+from ._torch_file import Allowed, TorchScriptError, known_names, names_of, read_torch
 
-Allowed: TypeAlias = Callable[..., Any] | tuple[Callable[..., Any], str]
-
-_REFUSED = re.compile(r"GLOBAL (\S+) (?:was not an allowed|whose module)")
 # Nothing in a model's weights needs these; a file that calls one of them was made to do harm.
 _HOSTILE = re.compile(
     r"(asyncio|code|commands|ctypes|importlib|marshal|multiprocessing|nt|os|pickle|posix|pty|runpy|shutil|socket"
     r"|subprocess|sys|threading|timeit|webbrowser)\..+|builtins\.(__import__|breakpoint|compile|eval|exec|open)"
 )
+_ADVICE = re.compile(r"weights_only|safe_globals|allowlist", re.IGNORECASE)
+_MOST_NAMES = 10
 _NOT_CHECKPOINTS = {
     b"<": "a web page (a download that failed?)",
     b"version https://git-lfs": "a Git LFS pointer, not the file it stands for (run `git lfs pull`)",
@@ -58,9 +60,10 @@ def load_checkpoint(
 
     Notes
     -----
-    Uses `torch.load` with ``weights_only=True``. Under torch older than 2.6 that option could be circumvented
-    (CVE-2025-32434), and before 2.10 a file could corrupt memory (CVE-2026-24747); this package therefore
-    requires 2.10.
+    PyTorch's own reader is used with `trust` only. Its safe mode keeps code from running; but it lets a file of some
+    bytes ask for terabytes, end the process, or change types that the whole process shares. Here every name is
+    answered by a function that checks its arguments, and what the content takes in memory is bounded by the size
+    of the file. What PyTorch itself was told to allow (`torch.serialization.add_safe_globals`) does not count.
 
     Examples
     --------
@@ -74,13 +77,8 @@ def load_checkpoint(
     path = Path(path)
     start = _opening(path)
     try:
-        with (
-            path.open("rb") as file,
-            warnings.catch_warnings(),
-            _allowing(allow),
-        ):
-            warnings.simplefilter("ignore")
-            content = torch.load(file, map_location="cpu", weights_only=not trust)
+        with open_regular(path) as file:
+            content = _trusted(file) if trust else read_torch(file, allow)
     except Exception as error:
         raise _explained(error, path, start, allow, trust) from error
     if not isinstance(content, Mapping) or not all(isinstance(key, str) for key in content):
@@ -91,16 +89,16 @@ def load_checkpoint(
     return content if isinstance(content, dict) else dict(content)
 
 
-def _allowing(allow: Sequence[Allowed]) -> AbstractContextManager[object]:
-    """Let torch read some names for a while. What the program allowed for good stays allowed afterwards."""
-    already = torch.serialization.get_safe_globals()
-    return torch.serialization.safe_globals([item for item in allow if item not in already])
+def _trusted(file: BinaryIO) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return torch.load(file, map_location="cpu", weights_only=False)
 
 
 def _opening(path: Path) -> bytes:
     """First bytes of a file, after checking that there are any."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             start = file.read(32)
     except FileNotFoundError as error:
         siblings = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
@@ -118,11 +116,10 @@ def _opening(path: Path) -> bytes:
 def _explained(
     error: Exception, path: Path, start: bytes, allow: Sequence[Allowed], trust: bool
 ) -> CheckpointError:
-    """Say why torch could not read a file, and what to do."""
-    first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-    refused = [] if trust else _refused(error, path, allow)
-    if refused and not _breaks_off(path, refused[0]):
-        return _refusal(path, refused)
+    """Say why a file could not be read, and what to do."""
+    if isinstance(error, RefusedNameError):
+        return _refusal(path, _refused(error, path, allow))
+    first = _first_line(error)
     if trust and isinstance(error, (ImportError, AttributeError)):
         return CheckpointError(f"{path} needs code that is not installed: {first}. Install it and try again.")
     if isinstance(error, MemoryError) or "allocate memory" in str(error):
@@ -136,11 +133,11 @@ def _explained(
         return CheckpointError(
             f"{path} is in the safetensors format. Read it with `dissect_core.torch.load_safetensors`."
         )
-    if "TorchScript" in str(error):
+    if isinstance(error, TorchScriptError):
         return CheckpointError(f"{path} is a TorchScript program. Save its `state_dict()` and load that.")
     if start.startswith(b"PK"):
         return CheckpointError(f"{path} is truncated or damaged ({first}). Download or save it again.")
-    if refused or isinstance(error, EOFError) or "EOF" in first or "truncated" in first:
+    if isinstance(error, EOFError) or any(word in first for word in ("EOF", "truncated", "breaks off")):
         return CheckpointError(f"{path} is truncated. Download or save it again.")
     return CheckpointError(
         f"{path} is damaged, or not a checkpoint at all ({type(error).__name__}: {first}). "
@@ -148,29 +145,32 @@ def _explained(
     )
 
 
-def _refused(error: Exception, path: Path, allow: Sequence[Allowed]) -> list[str]:
-    """Names of everything in a file that the safe reader does not know, as far as they can be told."""
-    if not isinstance(error, pickle.UnpicklingError):
-        return []
-    found = set(_REFUSED.findall(str(error)))
-    # Only whole zip archives can be listed; of other files the message names the first thing refused.
-    with suppress(Exception), _allowing(allow):
-        found.update(torch.serialization.get_unsafe_globals_in_checkpoint(path))
-    return sorted({name if "." in name else f"builtins.{name}" for name in found})
+def _first_line(error: Exception) -> str:
+    """First sentence of an error, in one line; PyTorch's advice to switch safety off is never passed on."""
+    lines = str(error).strip().splitlines()
+    said = cut(visible(lines[0])) if lines else ""
+    return type(error).__name__ if not said or _ADVICE.search(said) else said
 
 
-def _breaks_off(path: Path, name: str) -> bool:
-    """Whether a file ends within the name that the reader did not know, whose last byte it drops."""
-    attribute = name.rpartition(".")[2]
-    with path.open("rb") as file:
-        file.seek(-min(len(attribute) + 2, path.stat().st_size), 2)
-        end = file.read().rpartition(b"\n")[2]
-    return not attribute or end[:-1] == attribute.encode()
+def _refused(error: RefusedNameError, path: Path, allow: Sequence[Allowed]) -> list[str]:
+    """Names of everything in a file that is not allowed, as far as they can be told."""
+    found = {error.name}
+    with suppress(Exception), open_regular(path) as file:
+        known = known_names(allow)
+        for name in names_of(file):
+            if name not in known:
+                found.add(name)
+            if len(found) > 100:
+                break
+    return sorted(found)
 
 
 def _refusal(path: Path, refused: Sequence[str]) -> CheckpointError:
-    names = ", ".join(refused)
-    if any(_HOSTILE.fullmatch(name) for name in refused):
+    hostile = [name for name in refused if _HOSTILE.fullmatch(name)]
+    named = hostile or refused
+    names = ", ".join(cut(visible(name)) for name in named[:_MOST_NAMES])
+    names += f" and {len(named) - _MOST_NAMES} more" if len(named) > _MOST_NAMES else ""
+    if hostile:
         return CheckpointError(
             f"{path} is refused: it would call {names}, which no checkpoint needs. Nothing was run. "
             "It is probably hostile: delete it. (`trust=True` would run it.)"
