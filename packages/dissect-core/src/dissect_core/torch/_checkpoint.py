@@ -1,5 +1,6 @@
 """Reading checkpoints without running what they contain."""
 
+import pickle
 import re
 import warnings
 from collections.abc import Mapping, Sequence
@@ -135,6 +136,10 @@ def _explained(
         )
     if isinstance(error, TorchScriptError):
         return CheckpointError(f"{path} is a TorchScript program. Save its `state_dict()` and load that.")
+    if isinstance(error, pickle.UnpicklingError) and not trust:
+        return CheckpointError(
+            f"{path} is damaged, or made to do harm ({first}). Nothing was run. Download or save it again."
+        )
     if start.startswith(b"PK"):
         return CheckpointError(f"{path} is truncated or damaged ({first}). Download or save it again.")
     if isinstance(error, EOFError) or any(word in first for word in ("EOF", "truncated", "breaks off")):

@@ -163,7 +163,7 @@ class _Reader:
 
         machine = self._machine(names, storage)
         if machine.read(stream) != _MAGIC or machine.read(stream) != _VERSION:
-            raise pickle.UnpicklingError("it does not begin as files of `torch.save` do")
+            raise ValueError("it does not begin as files of `torch.save` do")
         machine.read(stream)  # facts of the system that wrote it
         content = machine.read(stream)
         keys = machine.read(stream)
