@@ -75,7 +75,7 @@ panel.chosen.next.click()
 """,
     "doses": "panel = ResultsExplorer(folder)",
     "images": """
-panel = ImageBrowser(folder)
+panel = ImageBrowser(folder, images=images)
 panel.model.look_at("shares of heads/head/0.7/0")
 """,
     "queries": "panel = QueryPanel(folder)",

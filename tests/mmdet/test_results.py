@@ -422,12 +422,12 @@ def test_examples_lose_something_or_say_that_nothing_is_lost(results: Any, data:
             assert one.file_name in {path.name for path in data[0]}
     elsewhere = list(examples(results, tmp_path))
     assert all(one.figure is None for one in elsewhere)
-    assert any("cannot be read in" in one.caption for one in elsewhere)
+    assert any("cannot be shown: there is no such file." in one.caption for one in elsewhere)
     strict = measure(results.study, settings=Settings(n_replicates=0, score_threshold=1.0))
     nothing = list(examples(strict, data[0][0].parent))
     assert all(one.figure is None and one.lost == 0 for one in nothing)
     assert all("loses no object that the baseline finds at score ≥ 1" in one.caption for one in nothing)
-    assert "loses no object" in write_report(strict, tmp_path).read_text()
+    assert "loses no object" in write_report(strict, tmp_path, images=data[0][0].parent).read_text()
 
 
 def test_a_page_without_resamples_does_not_speak_of_intervals(study: Study, tmp_path: Path) -> None:
@@ -468,6 +468,19 @@ def test_a_page_counts_one_as_one_and_says_what_is_missing(study: Study, tmp_pat
     assert "the study is not complete: 1 of 2 batches" in write_report(part, tmp_path).read_text(
         encoding="utf-8"
     )
+
+
+def test_a_page_shows_images_only_of_a_folder_that_the_user_names(
+    results: Any, data: Any, tmp_path: Path
+) -> None:
+    """A study's folder may name any picture of whoever reads it, and the page is passed on."""
+    assert results.study.image_folder == data[0][0].parent
+    page = write_report(results, tmp_path).read_text(encoding="utf-8")
+    assert "data:image/jpeg" not in page
+    assert "no folder of images was named" in page
+    assert "<code>--images FOLDER</code>" in page
+    page = write_report(results, tmp_path, images=data[0][0].parent).read_text(encoding="utf-8")
+    assert "data:image/jpeg" in page
 
 
 def test_examples_of_a_part_are_of_its_images(study: Study, data: Any) -> None:

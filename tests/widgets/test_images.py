@@ -138,6 +138,7 @@ def test_degenerate_boxes_silence_no_panel(tmp_path: Path) -> None:
     browser = ImageBrowser(folder)
     try:
         assert browser.model.pairs(0)
+        assert browser.model.figure(), "on grey no larger than an image may be, whatever a box reaches to"
         assert (
             "6 detections with an inverted box (max &lt; min) are points, and false alarms."
             in browser.status.value
@@ -149,15 +150,23 @@ def test_degenerate_boxes_silence_no_panel(tmp_path: Path) -> None:
 
 
 def test_images_that_moved_are_told_and_found_elsewhere(folder: Path, tmp_path: Path) -> None:
-    panel = ImageBrowser(folder, images=tmp_path / "none")
-    assert "not at hand" in panel.status.value
+    panel = ImageBrowser(folder)
+    assert "The image is not shown: no folder of images was named. Give its folder." in panel.status.value
+    assert panel.model.study.image_folder is not None, (
+        "which is not enough: whoever made the folder wrote that"
+    )
+    panel.images.value = str(tmp_path / "none")
+    assert "The image is not shown: there is no such file." in panel.status.value
     assert "<img alt=" in panel.picture.value
-    panel.close()
     source = Study.open(folder).image_folder
     assert source is not None
     shutil.copytree(source, tmp_path / "moved")
+    panel.images.value = str(tmp_path / "moved")
+    assert "not shown" not in panel.status.value
+    panel.close()
     panel = ImageBrowser(folder, images=tmp_path / "moved")
-    assert "not at hand" not in panel.status.value
+    assert panel.images.value == str(tmp_path / "moved")
+    assert "not shown" not in panel.status.value
     panel.close()
     with pytest.raises(StudyFolderError, match="is no study"):
         ImageBrowser(tmp_path)

@@ -17,6 +17,7 @@ pytest.importorskip("pyarrow")
 from matplotlib.figure import Figure
 from matplotlib.testing.compare import compare_images
 
+from dissect_core.study import Study
 from dissect_eval import Detections, GroundTruth, confusion_matrix, error_types, precision_recall_curve
 from dissect_widgets import ImagesModel, QueriesModel, ResultsModel, plots, weight_histograms
 from toy_detector import QueryDetector
@@ -45,7 +46,7 @@ def results(view: str, metric: str = "AP50", **traits: Any) -> Callable[[Path], 
 
 def images(**traits: Any) -> Callable[[Path], Figure]:
     def draw(folder: Path) -> Figure:
-        model = ImagesModel(folder)
+        model = ImagesModel(folder, images=Study.open(folder).image_folder)
         model.look_at(model.study.variants[-1])
         for name, value in traits.items():
             setattr(model, name, value)

@@ -6,6 +6,7 @@ import errno
 import os
 import stat
 from pathlib import Path
+from typing import BinaryIO
 
 _KINDS = (
     (stat.S_ISDIR, "a folder"),
@@ -17,8 +18,8 @@ _KINDS = (
 _FLAGS = ("O_NONBLOCK", "O_CLOEXEC", "O_NOCTTY", "O_BINARY")  # as far as the system has them
 
 
-def read_regular(path: str | os.PathLike[str]) -> bytes:
-    """Return all bytes of a file; anything else under its name, such as a FIFO, is refused at once.
+def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
+    """Open a file to read its bytes; anything else under its name, such as a FIFO, is refused at once.
 
     Raises
     ------
@@ -27,8 +28,18 @@ def read_regular(path: str | os.PathLike[str]) -> bytes:
     """
     _require_regular(path, Path(path).stat().st_mode)  # before it is opened, which alone may set a device off
     descriptor = os.open(path, os.O_RDONLY | sum(getattr(os, flag, 0) for flag in _FLAGS))
-    with os.fdopen(descriptor, "rb") as file:
+    file = os.fdopen(descriptor, "rb")
+    try:
         _require_regular(path, os.fstat(descriptor).st_mode)
+    except OSError:
+        file.close()
+        raise
+    return file
+
+
+def read_regular(path: str | os.PathLike[str]) -> bytes:
+    """Return all bytes of a file; see `open_regular`."""
+    with open_regular(path) as file:
         return file.read()
 
 

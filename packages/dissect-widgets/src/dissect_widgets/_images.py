@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ipywidgets import HTML, BoundedFloatText, Button, Combobox, Dropdown, HBox, Layout, Select
+from ipywidgets import HTML, BoundedFloatText, Button, Combobox, Dropdown, HBox, Layout, Select, Text
 
 from dissect_core.study import Study
 from dissect_core.text import visible
@@ -30,7 +30,7 @@ class ImageBrowser(Panel):
     source : ImagesModel, Path, str or Study
         The state to show, or a study's folder.
     images : Path or str, optional
-        Folder of its images, where they were moved since.
+        Folder of its images. Without it only images below the study's folder are shown; the field names it later.
 
     Attributes
     ----------
@@ -38,6 +38,8 @@ class ImageBrowser(Panel):
         The state.
     variant : Combobox
         The ablated model: type a part of its id.
+    images : Text
+        The folder of the images.
     category, order, crop, theme : Dropdown
     threshold, opacity : BoundedFloatText
     listed : Select
@@ -46,7 +48,7 @@ class ImageBrowser(Panel):
     status, picture, pairs : HTML
     """
 
-    _fields = ("category", "order", "crop", "theme", "threshold", "opacity")
+    _fields = ("images", "category", "order", "crop", "theme", "threshold", "opacity")
 
     def __init__(self, source: ImagesModel | Path | str | Study, *, images: Path | str | None = None) -> None:
         self.model = source if isinstance(source, ImagesModel) else ImagesModel(source, images=images)
@@ -59,6 +61,11 @@ class ImageBrowser(Panel):
             description="Ablated variant",
             options=list(model.study.variants),
             ensure_option=False,
+            continuous_update=False,
+            layout=Layout(width="auto", max_width="40rem"),
+        )
+        self.images = Text(
+            description="Folder of the images",
             continuous_update=False,
             layout=Layout(width="auto", max_width="40rem"),
         )
@@ -79,7 +86,7 @@ class ImageBrowser(Panel):
             )
             for text in ("Score threshold", "Opacity of boxes")
         )
-        for each in (self.variant, self.threshold, self.opacity):
+        for each in (self.variant, self.images, self.threshold, self.opacity):
             each.style.description_width = "initial"
         self.listed = Select(description="Images", rows=6, layout=Layout(width="auto"))
         self.listed.style.description_width = "initial"
@@ -89,6 +96,7 @@ class ImageBrowser(Panel):
         super().__init__(
             (
                 self.variant,
+                self.images,
                 HBox((self.category, self.threshold, self.order), layout=wrap),
                 HBox((self.crop, self.opacity, self.theme, self.previous, self.next), layout=wrap),
                 self.status,
@@ -177,9 +185,7 @@ class ImageBrowser(Panel):
         lost = sum(each.lost for each in self._rows)
         gained = sum(each.gained for each in self._rows)
         of = f" Class {self.model.category}." if self.model.category else ""
-        missing = (
-            "" if self.model.has_pixels else " The image is not at hand: pass `images`, the folder it is in."
-        )
+        missing = f" The image is not shown: {why}. Give its folder." if (why := self.model.why_grey) else ""
         cut = f" The list holds the first {LISTED_AT_MOST:,}." if len(self._rows) > LISTED_AT_MOST else ""
         return (
             f"Image {place + 1:,} of {len(self._rows):,}, {self._line(row)}. In all {counted(lost, 'object')} lost, "

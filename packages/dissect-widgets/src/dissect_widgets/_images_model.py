@@ -14,6 +14,7 @@ from traitlets import Float, HasTraits, Int, Unicode, validate
 from dissect_core import DissectError, near_matches
 from dissect_core.study import Study
 from dissect_eval import DissectEvalError, match_image
+from dissect_eval.errors import StudyDataError
 from dissect_eval.study import (
     ImageBoxes,
     ImageHits,
@@ -21,7 +22,7 @@ from dissect_eval.study import (
     image_hits,
     lost_objects,
     missing_weights,
-    read_pixels,
+    pictures_of,
     side_by_side,
 )
 
@@ -35,6 +36,8 @@ ORDERS = {
     "name": "file name",
 }
 EVERY_CLASS = ""
+GREY_AT_MOST = 4096.0
+"""Size in pixels of what stands in for an image that is not shown."""
 MARGIN = 0.15
 """Of the size of what is cropped to, on each side."""
 
@@ -67,11 +70,14 @@ class ImagesModel(HasTraits):
     source : Path, str or Study
         A study's folder, with truth, finished or not.
     images : Path or str, optional
-        Folder of its images, where they were moved since.
+        Folder of its images. Without it only images below the study's folder are shown.
 
     Attributes
     ----------
     study : dissect_core.study.Study
+    images : str
+        Trait: the folder of its images, or empty for those below the study's folder. A name that leads out of either
+        is not followed.
     variant : str
         Trait: the ablated model beside the baseline.
     category : str
@@ -95,6 +101,7 @@ class ImagesModel(HasTraits):
         If the folder holds no study with truth and at least one image that was run.
     """
 
+    images = Unicode()
     variant = Unicode()
     category = Unicode(EVERY_CLASS)
     threshold = Float(0.3)
@@ -106,6 +113,7 @@ class ImagesModel(HasTraits):
 
     def __init__(self, source: Path | str | Study, *, images: Path | str | None = None) -> None:
         self.lock = RLock()
+        self._last: tuple[tuple[str, str], NDArray[np.uint8]] | None = None
         try:
             self.study = source if isinstance(source, Study) else Study.open(source)
             self._found = StudyDetections(self.study)
@@ -120,8 +128,8 @@ class ImagesModel(HasTraits):
             self._boxes[self.study.variants[0]] = whole
         except (DissectError, DissectEvalError) as error:
             raise StudyFolderError(str(error)) from error
-        self.images = Path(images) if images is not None else self.study.image_folder
         super().__init__()
+        self.images = str(images or "")
         self.variant = self.study.variants[min(1, len(self.study.variants) - 1)]
 
     @validate("variant", "category", "order", "crop", "theme")
@@ -222,12 +230,11 @@ class ImagesModel(HasTraits):
         """Truth, baseline and ablated side by side; on grey where the image cannot be read."""
         image = self.shown.image
         parts = self.boxes(image)
-        pixels = None
-        if self.images is not None:
-            pixels = read_pixels(self.images / self.shown.file_name, turned=self.study.turns_by_exif)
-        if pixels is None:
+        pixels = self._pixels()
+        if isinstance(pixels, str):
             reach = max((float(one.boxes[:, 2:].max()) for one in parts if len(one.boxes)), default=64.0)
-            pixels = np.full((int(reach) + 1, int(reach) + 1, 3), 200, dtype=np.uint8)
+            size = int(min(max(reach, 0.0), GREY_AT_MOST)) + 1
+            pixels = np.full((size, size, 3), 200, dtype=np.uint8)
         with plots.themed(self.theme):  # type: ignore[arg-type]  # checked when it was set
             return side_by_side(
                 pixels,
@@ -256,9 +263,22 @@ class ImagesModel(HasTraits):
         return tuple(said)
 
     @property
-    def has_pixels(self) -> bool:
-        """Whether the shown image is at hand."""
-        return self.images is not None and (self.images / self.shown.file_name).is_file()
+    def why_grey(self) -> str:
+        """Why boxes are drawn on grey and not on the image, for people; empty where the image is shown."""
+        pixels = self._pixels()
+        return pixels if isinstance(pixels, str) else ""
+
+    def _pixels(self) -> NDArray[np.uint8] | str:
+        """The shown image, or why it cannot be shown."""
+        folder = Path(self.images).expanduser() if self.images else None
+        key = self.images, self.shown.file_name
+        if self._last is None or self._last[0] != key:
+            pictures = pictures_of(self.study, folder)
+            try:
+                self._last = key, pictures.read(self.shown.file_name, turned=self.study.turns_by_exif)
+            except StudyDataError as error:
+                return str(error)
+        return self._last[1]
 
     def _crop(
         self, parts: tuple[ImageBoxes, ...], shape: tuple[int, ...]

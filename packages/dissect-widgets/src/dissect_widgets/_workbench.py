@@ -234,7 +234,7 @@ class Workbench(Panel):
 
     def _images_model(self) -> ImagesModel:
         if self._images is None:
-            self._images = ImagesModel(self._folder())
+            self._images = ImagesModel(self._folder(), images=self.job.images or None)
             self._on_chosen()
         return self._images
 

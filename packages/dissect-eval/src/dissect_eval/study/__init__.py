@@ -17,9 +17,10 @@ from ._groups import variant_groups
 from ._maps import class_values
 from ._measure import StudyResults, measure, missing_weights
 from ._named import FigureData, NamedFigure, title_of, with_no_ops
-from ._pictures import read_pixels, side_by_side
+from ._pictures import side_by_side
 from ._queries import QueryBoxes, QueryChanges, query_boxes, query_changes
 from ._settings import DEFAULT_METRIC, METRICS, REPLICATES, Settings
+from ._shown import Pictures, pictures_of, read_pixels
 from ._spread import Spread, here, in_processes
 from ._stored import StoredFound, StoredImage, StoredStudy
 from ._tables import StudyTables, class_table, error_rows, summary_rows
@@ -36,6 +37,7 @@ __all__ = [
     "ImageBoxes",
     "ImageHits",
     "NamedFigure",
+    "Pictures",
     "QueryBoxes",
     "QueryChanges",
     "Settings",
@@ -66,6 +68,7 @@ __all__ = [
     "lost_objects",
     "measure",
     "missing_weights",
+    "pictures_of",
     "query_boxes",
     "query_changes",
     "query_map",

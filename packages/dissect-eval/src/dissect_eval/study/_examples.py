@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from ..errors import StudyDataError
 from ._captions import counted
 from ._changes import ImageHits, image_hits, lost_objects
 from ._found import ImageBoxes, StudyDetections
 from ._measure import StudyResults
-from ._pictures import read_pixels, side_by_side
+from ._pictures import side_by_side
 from ._settings import DEFAULT_METRIC
+from ._shown import Pictures
 from ._tables import summary_rows
 
 if TYPE_CHECKING:
@@ -48,15 +50,15 @@ class Example(NamedTuple):
 
 
 def examples(
-    results: StudyResults, images: Path, metric: str = DEFAULT_METRIC, *, count: int = 4
+    results: StudyResults, images: Path | Pictures, metric: str = DEFAULT_METRIC, *, count: int = 4
 ) -> Iterator[Example]:
     """Draw for the worst variant of each ablation the image on which it lost most objects.
 
     Parameters
     ----------
     results : StudyResults
-    images : Path
-        Folder of the study's images.
+    images : Path or Pictures
+        Folder of the study's images. What is shown lies below it: names that lead elsewhere are not followed.
     metric : str
         By which the worst variant is chosen.
     count : int
@@ -67,6 +69,7 @@ def examples(
     Example
         Without a picture where the variant loses no object that the baseline finds.
     """
+    pictures = images if isinstance(images, Pictures) else Pictures(images)
     settings = results.settings
     measured = set(results.truth.image_ids.tolist())
     found = StudyDetections(
@@ -88,13 +91,13 @@ def examples(
     for row in rows[:count]:
         ablated = boxes_of(row["id"])
         after = image_hits(truth, ablated, settings.iou_threshold)
-        yield _example(results, found, images, row["id"], (truth, whole, ablated), (before, after))
+        yield _example(results, found, pictures, row["id"], (truth, whole, ablated), (before, after))
 
 
 def _example(
     results: StudyResults,
     found: StudyDetections,
-    images: Path,
+    pictures: Pictures,
     variant: str,
     boxes: tuple[Mapping[int, ImageBoxes], ...],
     hits: tuple[ImageHits, ImageHits],
@@ -111,11 +114,14 @@ def _example(
         every = counted(len(lost), "image")
         nothing = f"{variant} loses no object that the baseline finds {at}, on any of {every}."
         return Example(variant, "", 0, None, nothing)
+    reasons: list[str] = []
     for place in order[:TRIED_AT_MOST].tolist():
         image = list(truth)[place]
         file_name = results.study.images[image].file_name
-        pixels = read_pixels(images / file_name, turned=results.study.turns_by_exif)
-        if pixels is None:
+        try:
+            pixels = pictures.read(file_name, turned=results.study.turns_by_exif)
+        except StudyDataError as error:
+            reasons.append(str(error))
             continue
         shown = [truth[image], *(one[image].above(threshold) for one in (whole, ablated))]
         figure = side_by_side(pixels, shown, found.class_names, iou_threshold=iou)
@@ -132,7 +138,7 @@ def _example(
         first,
         int(lost[order[0]]),
         None,
-        f"{variant} loses {counted(int(lost[order[0]]), 'object')} on {first}, which cannot be read in {images.name}/.",
+        f"{variant} loses {counted(int(lost[order[0]]), 'object')} on {first}, which cannot be shown: {reasons[0]}.",
     )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["read_pixels", "side_by_side"]
+__all__ = ["side_by_side"]
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442")
 TITLES = ("truth", "baseline", "ablated")
@@ -40,25 +39,6 @@ ABOVE, BELOW, BETWEEN = 26.0, 34.0, 6.0
 FONT, PAD = 7.0, 1.0
 NAMED_AT_MOST = 80
 """Labels of a panel: of more boxes those with the best scores have one."""
-
-
-def read_pixels(path: Path, *, turned: bool = True) -> NDArray[np.uint8] | None:
-    """Decode an image to RGB of shape (height, width, 3); None where it cannot be.
-
-    Parameters
-    ----------
-    path : Path
-    turned : bool, default True
-        Whether to turn it as its file says, by the EXIF tag of cameras: boxes lie on the image as the detector saw it
-        (`turns_by_exif` of a study).
-    """
-    from PIL import Image, ImageOps
-
-    try:
-        with Image.open(path) as image:
-            return np.asarray((ImageOps.exif_transpose(image) if turned else image).convert("RGB"))
-    except (OSError, ValueError, Image.DecompressionBombError):
-        return None
 
 
 def side_by_side(

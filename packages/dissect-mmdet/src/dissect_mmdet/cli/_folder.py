@@ -101,7 +101,11 @@ def report(
     ] = DEFAULT_METRIC,
     images: Annotated[
         Path | None,
-        typer.Option("--images", "-i", help="Folder of the images, for examples (default: where they were)."),
+        typer.Option(
+            "--images",
+            "-i",
+            help="Folder of the images, for examples (default: only those in FOLDER).",
+        ),
     ] = None,
     annotations: Annotated[
         Path | None, typer.Option("--annotations", "-a", help="Another truth than the study's own.")

@@ -193,7 +193,7 @@ def run_(
     if not done.is_complete:
         _say_stopped(done, console)
         return INTERRUPTED
-    finish(done, Settings(n_replicates=replicates), console, spread_of(execution, jobs))
+    finish(done, data.images, Settings(n_replicates=replicates), console, spread_of(execution, jobs))
     return 0
 
 
@@ -215,12 +215,12 @@ class _Telling:
         return tqdm_bar(total, unit, label)
 
 
-def finish(study: Study, settings: Settings, console: Console, spread: Spread) -> None:
+def finish(study: Study, images: Path, settings: Settings, console: Console, spread: Spread) -> None:
     """Measure a complete study, write its tables, and print the most important numbers."""
     results = measure(study, settings=settings, spread=spread, bar=tqdm_bar)
     files = write_results(results)
     print_summary(console, results)
-    page = write_report(results)
+    page = write_report(results, images=images)
     names = sorted({path.stem for path in files})
     console.print(
         f"tables: {', '.join(names)} (.csv, .parquet) and summary.json in {study.path}", markup=False

@@ -23,6 +23,7 @@ from dissect_eval.study import (
     counted,
     examples,
     figures,
+    pictures_of,
     summary_rows,
     title_of,
 )
@@ -54,7 +55,8 @@ def write_report(
     folder : Path, optional
         The study's own, if left out.
     images : Path, optional
-        Folder of the images, for examples; where the study found them, if left out.
+        Folder of the images, for examples. If left out, they are shown only from below the study's folder: what a
+        folder names elsewhere may be anybody's.
     metric : str
         What the pictures show: one of the study's metrics.
     formats : tuple of str
@@ -80,8 +82,8 @@ def write_report(
     pictures = [(figure.caption, _embedded(figure.figure, "svg")) for figure in drawn]
     if formats:
         _save(drawn, folder / "figures", formats)
-    where = images or results.study.image_folder
-    shown = [] if where is None else list(examples(results, where, metric))
+    source = pictures_of(results.study, images)
+    shown = [] if source.folder is None else list(examples(results, source, metric))
     rows = summary_rows(results)
     page = _template().render(
         study=results.study,
@@ -92,7 +94,7 @@ def write_report(
         examples=[
             (one.caption, None if one.figure is None else _embedded(one.figure, "jpeg")) for one in shown
         ],
-        no_images=where is None,
+        no_images=source.folder is None,
         columns=[(name, title_of(name)) for name in SHOWN if name in results.settings.metrics],
         rows=rows,
         chosen=metric,
