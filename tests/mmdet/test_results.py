@@ -278,7 +278,7 @@ def test_what_cannot_be_measured_is_an_error(data: Any, study: Study, tmp_path: 
 
 
 def test_the_page_is_whole_safe_and_shows_examples(results: Any, data: Any, tmp_path: Path) -> None:
-    page = write_report(results, tmp_path, formats=("png", "svg")).read_text()
+    page = write_report(results, tmp_path, images=data[0][0].parent, formats=("png", "svg")).read_text()
     for variant in results.study.variants:
         assert f"<td>{variant}</td>" in page
     assert page.count("<figure>") >= 5
