@@ -1,11 +1,15 @@
 """Names that anybody may have chosen, as text that is safe to print: one line, visible, and not endless."""
 
 import re
+from collections.abc import Sequence
 
-__all__ = ["cut", "quoted", "visible"]
+__all__ = ["cut", "file_name", "file_names", "quoted", "visible"]
 
 NAME_AT_MOST = 200
 """Characters of a name that a message shows."""
+FILE_NAME_AT_MOST = 150
+"""Bytes of a file's name without its suffix: file systems take 255 with all that is put around it."""
+_RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 
 # Marks and letters that Unicode calls printable and that show nothing, such as the filler of Hangul.
 _UNSEEN = re.compile(
@@ -58,7 +62,7 @@ def cut(text: str, most: int = NAME_AT_MOST) -> str:
     """
     if len(text) <= most:
         return text
-    end = (most - 1) // 2
+    end = most // 2
     return f"{text[: most - 1 - end]}…{text[len(text) - end :]}"
 
 
@@ -86,3 +90,55 @@ def quoted(value: object) -> str:
     except (ValueError, RecursionError, OverflowError):  # Python writes no number of so many digits
         bits = f" of {value.bit_length()} bits" if isinstance(value, int) else ""
         return f"<{type(value).__name__}{bits}>"
+
+
+def file_name(name: str) -> str:
+    """A name as that of a file on any system: one part of a path, not hidden, and not too long.
+
+    Parameters
+    ----------
+    name : str
+        Any text.
+
+    Returns
+    -------
+    str
+        Letters, digits and ``_ . + -``; a slash becomes ``_``, anything else ``-``.
+
+    Examples
+    --------
+    >>> file_name("encoder heads/head/each/encoder.layers.0.self_attn:3"), file_name("../../x"), file_name("CON")
+    ('encoder-heads_head_each_encoder.layers.0.self_attn-3', '_.._x', 'CON-')
+    """
+    plain = re.sub(r"[^\w.+-]", "-", name.replace("/", "_")).lstrip(".")
+    short = plain.encode()[:FILE_NAME_AT_MOST].decode(errors="ignore").rstrip(".") or "-"
+    return f"{short}-" if _RESERVED.fullmatch(short) else short
+
+
+def file_names(names: Sequence[str]) -> list[str]:
+    """Names as those of files, with a number where two would be one file, also where case does not count.
+
+    Parameters
+    ----------
+    names : sequence of str
+
+    Returns
+    -------
+    list of str
+        One for each, all different.
+
+    Examples
+    --------
+    >>> file_names(["a b", "A-b", "c"])
+    ['a-b', 'A-b-2', 'c']
+    """
+    taken: set[str] = set()
+    found = []
+    for name in names:
+        wanted = free = file_name(name)
+        number = 2
+        while free.casefold() in taken:
+            free, number = f"{wanted}-{number}", number + 1
+        taken.add(free.casefold())
+        found.append(free)
+    return found

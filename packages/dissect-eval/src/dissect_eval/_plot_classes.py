@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ._plot_style import HATCHES, legend_below, line_style, new_figure, tidy
+from ._plot_text import LEGEND_AT_MOST, as_text, drawn, drawn_all
 from .errors import SettingError
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ def per_class_bars(
     axes = figure.subplots()
     height = 0.8 / n
     places = np.arange(len(classes))
+    labels = drawn_all(list(values), LEGEND_AT_MOST, legend=True)
     for i, (label, series) in enumerate(values.items()):
         numbers = np.array([series.get(name, np.nan) for name in classes], dtype=np.float64)
         at = places - 0.4 + (i + 0.5) * height
@@ -78,7 +80,7 @@ def per_class_bars(
             hatch=HATCHES[i % len(HATCHES)],
             edgecolor="white",
             linewidth=0.5,
-            label=label,
+            label=labels[i],
         )
         for y in at[np.isnan(numbers)]:
             axes.annotate("n/a", (0, y), xytext=(3, 0), textcoords="offset points", va="center", fontsize=7)
@@ -97,15 +99,15 @@ def per_class_bars(
                     capsize=min(3.0, 10 * height),
                     capthick=width,
                 )
-    axes.set_yticks(places, classes)
+    axes.set_yticks(places, drawn_all(classes))
     axes.invert_yaxis()
-    axes.set_xlabel(metric_label)
+    axes.set_xlabel(drawn(metric_label))
     tidy(axes, "x")
     if n > 1:
         legend_below(figure, *axes.get_legend_handles_labels())
     if title:
-        axes.set_title(title)
-    return figure
+        axes.set_title(drawn(title))
+    return as_text(figure)
 
 
 def _check_intervals(

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from ._confusion import ConfusionMatrix, Normalize
 from ._f1 import ratio
 from ._plot_style import new_figure, reference_color
+from ._plot_text import as_text, drawn, drawn_all
 from ._ragged import Ints
 from .errors import SettingError
 
@@ -89,10 +90,10 @@ def confusion_heatmap(
     if given is None:
         # Cells are square: without this the labels stay behind at the edge of the figure.
         figure.set_layout_engine("compressed")
-    axes = _draw(figure, values, names, normalize)
+    axes = _draw(figure, values, drawn_all(names), normalize)
     if title:
-        axes.set_title(title)
-    return figure
+        axes.set_title(drawn(title))
+    return as_text(figure)
 
 
 def _pooled(matrix: ConfusionMatrix, max_classes: int) -> tuple[Ints, list[str]]:

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ._curve import PrecisionRecall
 from ._plot_style import line_style, new_figure, tidy
+from ._plot_text import LEGEND_AT_MOST, as_text, drawn, drawn_all
 from .errors import SettingError
 
 if TYPE_CHECKING:
@@ -61,7 +62,8 @@ def precision_recall(
         label: (curve.recall, curve.precision) if isinstance(curve, PrecisionRecall) else curve
         for label, curve in curves.items()
     }
-    points = {label: _checked(label, *pair) for label, pair in pairs.items()}
+    told = drawn_all(list(pairs), LEGEND_AT_MOST, legend=True)
+    points = {shown: _checked(label, *pair) for shown, (label, pair) in zip(told, pairs.items(), strict=True)}
     columns = 2 if max(len(label) for label in points) <= 18 else 1
     figure = new_figure(figure, (6.4, 4.4 + 0.22 * -(-len(points) // columns)))
     axes = figure.subplots()
@@ -89,8 +91,8 @@ def precision_recall(
     tidy(axes, "y")
     figure.legend(loc="outside lower center", ncols=columns, frameon=False, handlelength=3)
     if title:
-        axes.set_title(title)
-    return figure
+        axes.set_title(drawn(title))
+    return as_text(figure)
 
 
 def _checked(

@@ -10,6 +10,7 @@ import numpy as np
 
 from ._dose_curve import Curve
 from ._plot_style import legend_below, line_style, new_figure, reference_color, tidy
+from ._plot_text import LEGEND_AT_MOST, as_text, drawn, drawn_all
 from .errors import SettingError
 
 if TYPE_CHECKING:
@@ -126,7 +127,9 @@ def dose_response_grid(
     for name, levels in (("baselines", baselines), ("chance", chance)):
         if stray := sorted(levels.keys() - panels.keys()):
             raise SettingError(f"`{name}` must name panels, got {stray}. Panels are {sorted(panels)}.")
-    labels = list(dict.fromkeys(label for curves in panels.values() for label in curves))
+    names = list(dict.fromkeys(label for curves in panels.values() for label in curves))
+    labels = drawn_all(names, LEGEND_AT_MOST, legend=True)
+    told = dict(zip(names, labels, strict=True))
     n_columns = min(columns, len(panels))
     n_rows = -(-len(panels) // n_columns)
     size = (6.4, 4.6) if len(panels) == 1 else (1.2 + 3.2 * n_columns, 0.9 + 2.7 * n_rows)
@@ -139,10 +142,10 @@ def dose_response_grid(
             axes.axhline(
                 chance[name], color=reference_color(), linestyle=":", linewidth=1.2, label=CHANCE, zorder=1
             )
-        _draw(axes, curves, labels, baselines.get(name))
+        _draw(axes, {told[label]: curve for label, curve in curves.items()}, labels, baselines.get(name))
         axes.set_title(_wrapped(name, 30 if len(panels) > 1 else 54))
         if column == 0:
-            axes.set_ylabel(metric_label)
+            axes.set_ylabel(drawn(metric_label))
         if i + n_columns >= len(panels):
             axes.set_xlabel("Dose (share of units ablated)")
             axes.tick_params(labelbottom=True)
@@ -156,13 +159,13 @@ def dose_response_grid(
     keys = [label for label in [*labels, BASELINE, CHANCE] if label in handles]
     legend_below(figure, [handles[key] for key in keys], keys, most=3 if len(panels) == 1 else 4)
     if title:
-        figure.suptitle(title)
-    return figure
+        figure.suptitle(drawn(title))
+    return as_text(figure)
 
 
 def _wrapped(name: str, width: int) -> str:
     """A panel's title in lines that end before the next panel's begin."""
-    return textwrap.fill(name, width, break_long_words=True, max_lines=4, placeholder=" …")
+    return textwrap.fill(drawn(name, 4 * width), width, break_long_words=True, max_lines=4, placeholder=" …")
 
 
 def _draw(axes: Axes, curves: Mapping[str, Curve], labels: Sequence[str], baseline: float | None) -> None:

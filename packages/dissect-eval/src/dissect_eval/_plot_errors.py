@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from ._plot_style import HATCHES, is_dark, legend_below, line_style, new_figure, tidy
+from ._plot_text import LEGEND_AT_MOST, as_text, drawn, drawn_all
 from ._tide_fix import ERROR_TYPES, SPECIAL_TYPES
 from .errors import SettingError
 
@@ -110,12 +111,15 @@ def error_type_bars(
             f"`errors` must have one foreground and background threshold, got {sorted(settings)}. "
             "Numbers at different thresholds do not compare."
         )
+    told = dict(zip(series, drawn_all(list(series), LEGEND_AT_MOST, legend=True), strict=True))
     # Of each bar: its label, numbers, style, and whether it is a control.
     bars = []
     for i, (label, one) in enumerate(series.items()):
-        bars.append((label, one, i, False))
+        bars.append((told[label], one, i, False))
         if label in controls:
-            bars.append((f"{label}: random control" if label else "random control", controls[label], i, True))
+            bars.append(
+                (f"{told[label]}: random control" if label else "random control", controls[label], i, True)
+            )
     n = len(bars)
     per_type = max(0.34, 0.2 * n)
     figure = new_figure(figure, (6.4, 1.6 + 8 * per_type))
@@ -153,5 +157,5 @@ def error_type_bars(
     if n > 1:
         legend_below(figure, *panels[0].get_legend_handles_labels(), most=3)
     if title:
-        panels[0].set_title(title)
-    return figure
+        panels[0].set_title(drawn(title))
+    return as_text(figure)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ._plot_style import legend_below, new_figure
+from ._plot_text import as_text, drawn, drawn_all
 from .errors import SettingError
 
 if TYPE_CHECKING:
@@ -103,6 +104,7 @@ def value_heatmap(
     hatched = hatched & np.isfinite(array)
     from matplotlib import colormaps
 
+    rows, columns = drawn_all(rows), drawn_all(columns)
     n_rows, n_columns = array.shape
     cell = 0.62 if n_columns <= NUMBERED_COLUMNS else 0.17  # an overview, where there are many
     height = 0.34 if n_rows <= NAMED_ROWS else 0.17
@@ -136,17 +138,17 @@ def value_heatmap(
     _hatch(axes, hatched)
     if array.size <= NUMBERS_UP_TO and n_columns <= NUMBERED_COLUMNS:
         _number(axes, array, hatched, diverging)
-    bar = figure.colorbar(image, ax=axes, label=value_label, fraction=0.05, pad=0.02)
+    bar = figure.colorbar(image, ax=axes, label=drawn(value_label), fraction=0.05, pad=0.02)
     if scale == "sqrt":
         _set_ticks(bar, norm, diverging)
     _legend(figure, hatched, array, unsure_label, undefined_label)
     if row_label:
-        axes.set_ylabel(row_label)
+        axes.set_ylabel(drawn(row_label))
     if column_label:
-        axes.set_xlabel(column_label)
+        axes.set_xlabel(drawn(column_label))
     if title:
-        axes.set_title(title)
-    return figure
+        axes.set_title(drawn(title))
+    return as_text(figure)
 
 
 def _norm(

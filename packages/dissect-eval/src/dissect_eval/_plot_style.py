@@ -6,6 +6,7 @@ import io
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from ._plot_text import as_text, drawn_quietly
 from .errors import MissingExtraError, SettingError
 
 if TYPE_CHECKING:
@@ -88,7 +89,6 @@ def figure_bytes(figure: Figure, kind: Literal["png", "svg", "pdf", "jpeg"], *, 
     True
     """
     import matplotlib as mpl
-    from matplotlib.text import Text
 
     undated: dict[str, dict[str, Any]] = {
         "png": {},
@@ -98,11 +98,10 @@ def figure_bytes(figure: Figure, kind: Literal["png", "svg", "pdf", "jpeg"], *, 
     }
     if kind not in undated:
         raise SettingError(f"`kind` must be one of {', '.join(undated)}, got {kind!r}.")
-    for text in figure.findobj(Text):
-        text.set_parse_math(False)  # names of a study are anybody's: a dollar sign in one begins no formula
+    as_text(figure)
     sink = io.BytesIO()
     # Names of an SVG's parts are hashes with this salt, which is random if it is not set.
-    with mpl.rc_context({"svg.hashsalt": "deep-dissect"}):
+    with mpl.rc_context({"svg.hashsalt": "deep-dissect"}), drawn_quietly():
         figure.savefig(sink, format=kind, dpi=dpi, metadata=undated[kind] or None)
     return sink.getvalue()
 

@@ -72,7 +72,7 @@ def weight_histograms(weights: Mapping[str, NDArray[Any]]) -> NamedFigure:
         flat = np.asarray(values, dtype=np.float64).ravel()
         finite = flat[np.isfinite(flat)]
         axes.hist(finite, bins=BINS, color=_BLUE, log=True)
-        axes.set_title(_short(name), fontsize=8)
+        axes.set_title(_short(name), fontsize=8, parse_math=False, usetex=False)
         axes.tick_params(labelsize=7)
         axes.spines[["top", "right"]].set_visible(False)
         told.append(_told(name, flat, finite))
@@ -92,6 +92,6 @@ def _told(name: str, flat: NDArray[np.float64], finite: NDArray[np.float64]) -> 
 
 
 def _short(name: str, length: int = 34) -> str:
-    """The end of a name, which tells it from its neighbours; dollar signs would begin a formula."""
-    shown = visible(name).replace("$", r"\$")
+    """The end of a name, which tells it from its neighbours."""
+    shown = visible(name)
     return shown if len(shown) <= length else f"…{shown[-length + 1 :]}"

@@ -13,6 +13,7 @@ from .._dose_curve import Curve
 from .._intervals import summarize_repeats
 from .._plot_doses import dose_response_grid
 from .._plot_style import legend_below, reference_color, tidy
+from .._plot_text import as_text, drawn_all
 from ..errors import SettingError
 from ._captions import (
     confidence_of,
@@ -27,7 +28,7 @@ from ._captions import (
 from ._figures_classes import error_bars
 from ._figures_maps import class_map, head_maps
 from ._groups import DRAWS_FOR_A_BAND, Group, controls_of, groups_of
-from ._named import FigureData, NamedFigure, shortened, title_of, with_no_ops
+from ._named import FigureData, NamedFigure, title_of, with_no_ops
 from ._settings import DEFAULT_METRIC
 from ._tables import StudyTables
 
@@ -54,8 +55,14 @@ def figures(tables: StudyTables, metric: str = DEFAULT_METRIC) -> Iterator[Named
     """
     if metric not in tables.metrics:
         raise SettingError(f"`metric` must be one of {', '.join(tables.metrics)}, got {metric!r}.")
-    for one in (dose_curves, head_maps, worst_variants, class_map, error_bars):
-        yield from one(tables, metric)
+    taken: set[str] = set()
+    for draw in (dose_curves, head_maps, worst_variants, class_map, error_bars):
+        for one in draw(tables, metric):
+            name, number = one.name, 2
+            while name in taken:  # ablations whose names differ in what no file's name has
+                name, number = f"{one.name}-{number}", number + 1
+            taken.add(name)
+            yield one._replace(name=name)
 
 
 def dose_curves(tables: StudyTables, metric: str) -> Iterator[NamedFigure]:
@@ -233,7 +240,7 @@ def worst_variants(tables: StudyTables, metric: str) -> Iterator[NamedFigure]:
             color="#D55E00",
             label="its random controls",
         )
-    axes.set_yticks(range(len(worst)), shortened([r["id"] for r in worst], 80), fontsize=8)
+    axes.set_yticks(range(len(worst)), drawn_all([r["id"] for r in worst], 80), fontsize=8)
     axes.invert_yaxis()
     axes.axvline(0, color=reference_color(), linestyle="--", linewidth=1)
     noise = noise_of_detector(tables, metric)
@@ -268,7 +275,7 @@ def worst_variants(tables: StudyTables, metric: str) -> Iterator[NamedFigure]:
             measured_on(tables),
         )
     )
-    yield NamedFigure("worst", caption, figure, data)
+    yield NamedFigure("worst", caption, as_text(figure), data)
 
 
 def _which(changes: NDArray[np.float64], n_known: int, metric: str) -> str:

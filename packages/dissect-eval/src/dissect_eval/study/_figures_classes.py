@@ -8,11 +8,12 @@ from typing import Any, NamedTuple
 
 from .._plot_classes import per_class_bars
 from .._plot_errors import error_type_bars
+from .._plot_text import drawn, drawn_all
 from .._tide_fix import ERROR_TYPES, SPECIAL_TYPES
 from ._captions import counted, joined, measured_on
 from ._groups import Row, controls_of
 from ._maps import class_values
-from ._named import FigureData, NamedFigure, short, shortened, title_of
+from ._named import FigureData, NamedFigure, title_of
 from ._tables import StudyTables
 
 __all__ = ["class_bars", "error_bars"]
@@ -41,7 +42,7 @@ def class_bars(tables: StudyTables, metric: str, variant: str) -> Iterator[Named
         return
     names = known[:BARS_AT_MOST]
     label = title_of(metric)
-    told = dict(zip(names, shortened(names, NAME), strict=True))
+    told = dict(zip(names, drawn_all(names, NAME), strict=True))
     figure = per_class_bars(
         {
             side: {told[name]: of[name] for name in names}
@@ -87,7 +88,7 @@ def error_bars(tables: StudyTables, metric: str) -> Iterator[NamedFigure]:
         if not members or tables.at_chance:
             continue
         worst = min(members, key=lambda row: row[f"{metric}_difference"])["id"]
-        name = _unused(short(ablation, 24), shown)
+        name = _unused(drawn(ablation, 24), shown)
         shown[name] = errors[worst]
         told.append(worst)
         if beside.get(worst):

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from .._plot_heatmap import value_heatmap
+from .._plot_text import drawn_all
 from ._captions import (
     confidence_of,
     counted,
@@ -21,13 +22,15 @@ from ._captions import (
 )
 from ._groups import DRAWS_FOR_A_BAND
 from ._maps import Show, ValueMap, class_maps, map_limits, unit_maps
-from ._named import FigureData, NamedFigure, shortened, title_of
+from ._named import FigureData, NamedFigure, title_of
 from ._tables import StudyTables
 
 __all__ = ["class_map", "head_maps"]
 
 ROW_NAME, COLUMN_NAME = 80, 28
 """Most characters of names beside and below a map."""
+FILE_NAME_AT_MOST = 150
+"""Bytes of a picture's name without its suffix; file systems take 255."""
 
 
 def head_maps(tables: StudyTables, metric: str, *, show: Show = "difference") -> Iterator[NamedFigure]:
@@ -99,8 +102,8 @@ def _drawn(
     within = ", or within noise" if noise_of_detector(tables, metric) else ""
     figure = value_heatmap(
         one.values,
-        shortened(one.rows, ROW_NAME),
-        shortened(one.columns, COLUMN_NAME),
+        drawn_all(one.rows, ROW_NAME),
+        drawn_all(one.columns, COLUMN_NAME),
         value_label=f"change of {title_of(metric)}" if is_change else f"{title_of(metric)}, {show}",
         diverging=is_change,
         limits=limits,
@@ -156,4 +159,6 @@ def file_name(name: str) -> str:
     >>> file_name("units-encoder heads: zero")
     'units-encoder-heads-zero'
     """
-    return re.sub(r"[^\w]+", "-", name.lower()).strip("-")
+    return (
+        re.sub(r"[^\w]+", "-", name.lower()).encode()[:FILE_NAME_AT_MOST].decode(errors="ignore").strip("-")
+    )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["FigureData", "NamedFigure", "short", "shortened", "title_of", "with_no_ops"]
+__all__ = ["FigureData", "NamedFigure", "title_of", "with_no_ops"]
 
 TITLES = {
     "f1": "F1",
@@ -58,29 +58,3 @@ def with_no_ops(name: str, rows: Sequence[Mapping[str, Any]]) -> str:
         if still == len(rows)
         else f"{name} ({still} of {len(rows)} changed nothing)"
     )
-
-
-def short(name: str, length: int = 60) -> str:
-    """Shorten a name in its middle."""
-    return name if len(name) <= length else f"{name[: length // 2 - 1]}…{name[-length // 2 :]}"
-
-
-def shortened(names: Sequence[str], length: int = 60) -> list[str]:
-    """Names shortened in their middle, and numbered where different ones would look the same.
-
-    Examples
-    --------
-    >>> shortened(["encoder.0:3", "encoder.1:3", "encoder.0:3", "a"], 6)
-    ['en…0:3', 'en…1:3', 'en…0:3', 'a']
-    >>> shortened(["encoder.0:3", "encoder.1:3"], 4)
-    ['e…:3', 'e…:3 (2)']
-    """
-    taken: dict[str, list[str]] = {}
-    found = []
-    for name in names:
-        same = taken.setdefault(short(name, length), [])
-        if name not in same:
-            same.append(name)
-        number = same.index(name)
-        found.append(f"{short(name, length)} ({number + 1})" if number else short(name, length))
-    return found

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from .._boxes import pairwise_iou
 from .._plot_style import is_dark, new_figure
+from .._plot_text import as_text, drawn, drawn_all, drawn_quietly
 from ._found import ImageBoxes
 from ._label_places import LabelPlace, label_places
-from ._named import shortened
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -85,7 +85,7 @@ def side_by_side(
     scale = 72 * PANEL / max(right - left, 1.0)  # points to a pixel
     panel = 72 * PANEL, scale * max(bottom - top, 1.0)
     truth = shown[0]
-    names = shortened(class_names, NAME)
+    names = drawn_all(class_names, NAME)
     panels = [
         _Panel.of(boxes, names, truth, (left, top, right, bottom), scale, is_truth=i == 0)
         for i, boxes in enumerate(shown)
@@ -96,24 +96,24 @@ def side_by_side(
     # The layout is known: to find it would take as long as to draw it, each time the threshold moves.
     figure.set_layout_engine(None)
     lost = _lost(shown, iou_threshold)
-    drawn: set[str] = set()
+    kinds_drawn: set[str] = set()
     for i, (boxes, one, title) in enumerate(zip(shown, panels, titles, strict=True)):
         corner = (sum(widths[:i]) + BETWEEN / 2) / 72 / size[0], BELOW / 72 / size[1]
         axes = figure.add_axes((*corner, panel[0] / 72 / size[0], panel[1] / 72 / size[1]))
         axes.imshow(pixels)
         unnamed = sum(place is None for place in one.places)
         more = f", {unnamed} without a name" if unnamed else ""
-        axes.set_title(f"{title} ({len(boxes.boxes)}{more})")
+        axes.set_title(f"{drawn(title, NAME)} ({len(boxes.boxes)}{more})")
         axes.set_xlim(left, right)
         axes.set_ylim(bottom, top)
         axes.set_axis_off()
         matched = _matched(boxes, shown[-1] if i == 0 else truth, iou_threshold)
         kinds = _kinds(matched, lost if i == 0 else np.zeros_like(matched), is_truth=i == 0)
-        drawn |= set(kinds)
+        kinds_drawn |= set(kinds)
         _draw_boxes(axes, boxes, kinds, opacity)
         one.draw(axes, (left, top), scale, opacity)
-    _legend(figure, [kind for kind in LINES if kind in drawn], titles)
-    return figure
+    _legend(figure, [kind for kind in LINES if kind in kinds_drawn], [drawn(title, NAME) for title in titles])
+    return as_text(figure)
 
 
 class _Panel(NamedTuple):
@@ -186,7 +186,10 @@ def _text_size(text: str) -> tuple[float, float]:
     from matplotlib.font_manager import FontProperties
     from matplotlib.textpath import text_to_path
 
-    width, _, _ = text_to_path.get_text_width_height_descent(text, FontProperties(size=FONT), ismath=False)
+    with drawn_quietly():
+        width, _, _ = text_to_path.get_text_width_height_descent(
+            text, FontProperties(size=FONT), ismath=False
+        )
     return float(width) + 2 * PAD + 1.0, 1.35 * FONT + 2 * PAD
 
 

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .._csv_text import csv_text
 from ..errors import MissingExtraError, StudyDataError
 from ._measure import StudyResults
 
@@ -286,8 +287,12 @@ def _csv(table: pa.Table) -> bytes:
 
     pa = _pyarrow()
     cells = [field.name for field in table.schema if not pa.types.is_list(field.type)]  # a list fits no cell
+    for i, column in enumerate((table := table.select(cells)).columns):
+        if pa.types.is_string(column.type):
+            texts = [None if text is None else csv_text(text) for text in column.to_pylist()]
+            table = table.set_column(i, cells[i], pa.array(texts, pa.string()))
     sink = io.BytesIO()
-    pyarrow.csv.write_csv(table.select(cells), sink)
+    pyarrow.csv.write_csv(table, sink)
     return sink.getvalue()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated
@@ -12,6 +11,7 @@ import typer
 from dissect_core import near_matches
 from dissect_core.plan import Variant
 from dissect_core.spec import load_spec
+from dissect_core.text import file_names
 
 from ..errors import DissectMMDetError
 from ..studies import study_path
@@ -81,18 +81,9 @@ def export(
         checkpoint, trust=trust, weights_prefix=weights_prefix, model=detector.model, fit=detector.fit
     )
     say_loaded(detector)
-    targets = [out / file_name(one.id) for one in variants]
+    targets = [out / f"{name}.pth" for name in file_names([one.id for one in variants])]
     for one, target in zip(variants, targets, strict=True):
         source.export(one, target, force=force)
-
-
-def file_name(variant: str) -> str:
-    """A variant's id as the name of a file on any system.
-
-    >>> file_name("encoder heads/head/each/encoder.layers.0.self_attn.attn:3")
-    'encoder-heads_head_each_encoder.layers.0.self_attn.attn-3.pth'
-    """
-    return re.sub(r"[^\w.+-]", "-", variant.replace("/", "_")) + ".pth"
 
 
 def _matching(variants: list[Variant], pattern: str) -> list[Variant]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
+from rich.text import Text
 
 from dissect_eval.plot import Curve, dose_response_grid
 from dissect_eval.study import DEFAULT_METRIC
@@ -68,7 +69,7 @@ def table(report: Report) -> Table:
         result.add_column("baseline" if dose == 0 else f"{dose:.0%}", justify="right", no_wrap=True)
     for name, outcomes in report.items():
         chance = outcomes[0].measurement.chance_giou
-        result.add_row(f"[bold]{DEMO_DETECTORS[name]}[/bold]", "chance", f"{chance:.3f}")
+        result.add_row(Text(DEMO_DETECTORS[name], style="bold"), "chance", f"{chance:.3f}")
         for target in targets_of(outcomes):
             groups = by_dose(outcomes, target)
             for m, (label, metric) in enumerate(METRICS):

@@ -14,6 +14,7 @@ import jinja2
 from dissect_core import StudyError
 from dissect_core.files import own_folder, write_whole
 from dissect_core.spec import spec_to_yaml
+from dissect_core.text import cut, visible
 from dissect_eval.plot import figure_bytes
 from dissect_eval.study import (
     DEFAULT_METRIC,
@@ -29,6 +30,7 @@ from dissect_eval.study import (
 )
 
 from ._head import head_of
+from ._tex import tex_text
 
 REPORT = "report.html"
 FORMATS = ("png", "svg", "pdf")
@@ -146,7 +148,7 @@ def latex_table(results: StudyResults, metrics: tuple[str, ...] = ("AP", "AP50",
         still[key] = int(row["n_no_op"])
         cells.setdefault(key, {"n": str(row["variants"])})[row["metric"]] = f"{_number(row['mean'])}{spread}"
     wanted = [name for name in metrics if name in results.settings.metrics]
-    head = " & ".join(["ablation", "intervention", "dose", "$n$", *(_escaped(title_of(m)) for m in wanted)])
+    head = " & ".join(["ablation", "intervention", "dose", "$n$", *(tex_text(title_of(m)) for m in wanted)])
     lines = [r"\begin{tabular}{llrr" + "r" * len(wanted) + "}", r"\toprule", head + r" \\", r"\midrule"]
     for (ablation, kind, intervention, dose), values in cells.items():
         name = ablation + (" (control)" if kind == "control" else "")
@@ -155,30 +157,26 @@ def latex_table(results: StudyResults, metrics: tuple[str, ...] = ("AP", "AP50",
         what = "" if kind == "baseline" else intervention
         share = "" if kind == "baseline" else f"{100 * dose:.3g}\\,\\%"
         lines.append(
-            " & ".join([_escaped(name), _escaped(what), share, values["n"], *(values[m] for m in wanted)])
+            " & ".join(
+                [tex_text(cut(name)), tex_text(cut(what)), share, values["n"], *(values[m] for m in wanted)]
+            )
             + r" \\"
         )
     remarks = [text for text in (results.missing_weights, results.better_than_chance.text) if text]
-    return "\n".join([*(f"% {text}" for text in remarks), *lines, r"\bottomrule", r"\end{tabular}", ""])
+    return "\n".join(
+        [*(f"% {visible(text)}" for text in remarks), *lines, r"\bottomrule", r"\end{tabular}", ""]
+    )
 
 
-_LATEX = {
-    **{character: f"\\{character}" for character in "&%$#_{}"},
-    "\\": r"\textbackslash{}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-}
-
-
-def _escaped(text: str) -> str:
-    return "".join(_LATEX.get(character, character) for character in text)
+def _shown(value: Any) -> Any:
+    """A value on the page: every character visible, of texts of several lines in each of them."""
+    return "\n".join(map(visible, value.split("\n"))) if type(value) is str else value
 
 
 def _template() -> jinja2.Template:
     # Names in a study are anybody's: they are text here, never markup.
-    environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, finalize=_shown)
+    environment.filters["cut"] = cut
     source = Path(__file__).with_name("report.html.jinja").read_text(encoding="utf-8")
     return environment.from_string(source)
 

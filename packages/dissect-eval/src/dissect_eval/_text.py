@@ -1,0 +1,88 @@
+"""Names that anybody may have chosen, as text that is safe to draw and to print. The same as in dissect-core."""
+
+import re
+
+__all__ = ["cut", "quoted", "visible"]
+
+NAME_AT_MOST = 200
+"""Characters of a name that a message shows."""
+
+# Marks and letters that Unicode calls printable and that show nothing, such as the filler of Hangul.
+_UNSEEN = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
+
+
+def visible(text: str) -> str:
+    r"""Text in which every character can be seen.
+
+    Parameters
+    ----------
+    text : str
+        Any text, a component's name for instance.
+
+    Returns
+    -------
+    str
+        One line: control characters (of the terminal, too), line breaks, marks that change the writing direction or
+        have no width, and lone surrogates are written as escapes. Different names never look alike because of them.
+
+    Examples
+    --------
+    >>> print(visible("weight\n\x1b[31m\u202etxt"))
+    weight\n\x1b[31m\u202etxt
+    """
+    if text.isprintable() and not _UNSEEN.search(text):
+        return text
+    return "".join(c if c.isprintable() and not _UNSEEN.match(c) else ascii(c)[1:-1] for c in text)
+
+
+def cut(text: str, most: int = NAME_AT_MOST) -> str:
+    """Text of a limited length: what is longer loses its middle, and keeps both ends.
+
+    Parameters
+    ----------
+    text : str
+        A name, or a value as text.
+    most : int
+        Characters to keep, that for the gap included.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> cut("encoder.layers.0.self_attn", 11)
+    'encod…_attn'
+    """
+    if len(text) <= most:
+        return text
+    end = most // 2
+    return f"{text[: most - 1 - end]}…{text[len(text) - end :]}"
+
+
+def quoted(value: object) -> str:
+    r"""A value for a message: as Python writes it, visible and cut.
+
+    Parameters
+    ----------
+    value : object
+        What was found in place of something right.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> quoted("a\nb"), len(quoted("a" * 10_000_000)), quoted(10**5000)
+    ("'a\\nb'", 200, '<int of 16610 bits>')
+    """
+    if isinstance(value, str) and len(value) > 2 * NAME_AT_MOST:
+        value = cut(value, 2 * NAME_AT_MOST)  # not all of it is written first
+    try:
+        return cut(visible(repr(value)))
+    except (ValueError, RecursionError, OverflowError):  # Python writes no number of so many digits
+        bits = f" of {value.bit_length()} bits" if isinstance(value, int) else ""
+        return f"<{type(value).__name__}{bits}>"
