@@ -19,6 +19,8 @@ __all__ = ["Backend", "CocoAP", "TieBreak", "coco_ap"]
 TieBreak = Literal["canonical", "input"]
 Backend = Literal["numpy", "pycocotools"]
 
+GROUPS_COUNTED_AT_ONCE = 10_000_000
+"""Pairs of image and category for which a table is made, found or not."""
 NAMES = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl")
 
 
@@ -156,7 +158,9 @@ def coco_ap(
 
 def _n_cut(aligned: Detections, categories: list[int]) -> int:
     group = aligned.image_index * len(categories) + np.searchsorted(categories, aligned.category_ids)
-    return int(np.maximum(np.bincount(group) - MAX_DETECTIONS, 0).sum())
+    few = aligned.n_images * len(categories) <= GROUPS_COUNTED_AT_ONCE
+    counts = np.bincount(group) if few else np.unique(group, return_counts=True)[1]
+    return int(np.maximum(counts - MAX_DETECTIONS, 0).sum())
 
 
 def _reason(name: str, any_truth: bool) -> str:

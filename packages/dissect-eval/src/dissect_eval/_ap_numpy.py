@@ -31,6 +31,7 @@ __all__ = [
     "match_split",
     "precision_arrays",
     "precision_at",
+    "precision_of_known",
     "recall_at",
 ]
 
@@ -66,12 +67,17 @@ def match_split(
 def evaluate(truth: GroundTruth, aligned: Detections, tie_break: TieBreak) -> tuple[list[float], list[float]]:
     """Return the twelve numbers, and AP per category in the order of the truth's; NaN where undefined."""
     split = match_split(truth, aligned, tie_break)
-    precision = [precision_at(split, area) for area in range(len(AREA_RANGES))]
-    whole = precision[0]
+    # Of categories with truth alone: there may be many others, and all that is of them is undefined.
+    precision = [precision_of_known(split, area)[0] for area in range(len(AREA_RANGES))]
+    whole, known = precision[0], np.flatnonzero(split.index.n_counted[0] > 0).tolist()
     aps = [_mean(whole), _mean(whole[0]), _mean(whole[5]), *(_mean(values) for values in precision[1:])]
     recalls = [recall_at(split, 0, cut) for cut in CUTS]
     recalls += [recall_at(split, area, MAX_DETECTIONS) for area in (1, 2, 3)]
-    return aps + [_mean(values) for values in recalls], [_mean(whole[:, :, k]) for k in range(whole.shape[2])]
+    per_class = dict(zip(known, (_mean(whole[:, :, k]) for k in range(len(known))), strict=True))
+    n_categories = len(split.index.categories)
+    return aps + [_mean(values) for values in recalls], [
+        per_class.get(k, float("nan")) for k in range(n_categories)
+    ]
 
 
 def precision_arrays(
@@ -87,21 +93,32 @@ def precision_arrays(
 
 def precision_at(split: MatchedSplit, area: int = 0, cut: int = MAX_DETECTIONS) -> NDArray[np.float64]:
     """Return interpolated precision, shape (T, 101, K), of one area range and cut; NaN without truth."""
+    found, known = precision_of_known(split, area, cut)
+    out = np.full((*found.shape[:2], len(split.index.categories)), np.nan)
+    out[:, :, known] = found
+    return out
+
+
+def precision_of_known(
+    split: MatchedSplit, area: int = 0, cut: int = MAX_DETECTIONS
+) -> tuple[NDArray[np.float64], Ints]:
+    """Return the same of the categories with truth in the area range, and which these are."""
     n_counted = split.index.n_counted[area]
-    out = np.full((len(split.matches.hit), len(RECALLS), len(n_counted)), np.nan)
-    out[:, :, n_counted > 0] = 0.0
+    known = np.flatnonzero(n_counted > 0)
+    out = np.zeros((len(split.matches.hit), len(RECALLS), len(known)))
     for t, hits, counted in _hits(split, area, cut):
-        ends = np.searchsorted(split.ranking.category[hits], np.arange(len(n_counted) + 1))
-        for k in np.flatnonzero((n_counted > 0) & (np.diff(ends) > 0)):
-            begin, end = ends[k], ends[k + 1]
+        category = split.ranking.category[hits]
+        begins, ends = np.searchsorted(category, known), np.searchsorted(category, known, side="right")
+        for place in np.flatnonzero(ends > begins):
+            k, begin, end = known[place], begins[place], ends[place]
             found = np.arange(1.0, end - begin + 1)
             # COCO adds the smallest step above 1 to the denominator, which shows at the very first detection.
             precision = found / (counted[begin:end] + np.spacing(1))
             best = np.maximum.accumulate(precision[::-1])[::-1]
             at = np.searchsorted(found / n_counted[k], RECALLS, side="left")
             reached = at < len(best)
-            out[t, reached, k] = best[at[reached]]
-    return out
+            out[t, reached, place] = best[at[reached]]
+    return out, known
 
 
 def recall_at(split: MatchedSplit, area: int, cut: int) -> NDArray[np.float64]:

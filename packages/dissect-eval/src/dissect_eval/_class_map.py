@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from ._files import read_regular
+from ._text import cut, quoted, visible
 from .errors import CategoryError, MissingExtraError
 
 __all__ = ["read_class_map"]
@@ -55,12 +57,12 @@ def read_class_map(path: Path | str) -> dict[str, str | None]:
     if path.suffix.lower() not in readers:
         raise CategoryError(f"The class map {path} must be a .json, .yaml or .csv file.")
     try:
-        pairs = list(readers[path.suffix.lower()](path.read_text(encoding="utf-8-sig")))
+        pairs = list(readers[path.suffix.lower()](read_regular(path).decode("utf-8-sig")))
     except OSError as error:
-        raise CategoryError(f"The class map {path} cannot be read: {error.strerror}.") from error
-    except (ValueError, RecursionError) as error:
+        raise CategoryError(f"The class map {path} cannot be read: {error.strerror or error}.") from error
+    except (ValueError, RecursionError, csv.Error) as error:
         raise CategoryError(
-            f"The class map {path} cannot be read: {' '.join(str(error).split())}."
+            f"The class map {path} cannot be read: {cut(visible(' '.join(str(error).split())))}."
         ) from error
     if not pairs:
         raise CategoryError(f"The class map {path} names no class.")
@@ -68,11 +70,13 @@ def read_class_map(path: Path | str) -> dict[str, str | None]:
     for name, category in pairs:
         if not isinstance(name, str) or not (category is None or isinstance(category, str)):
             raise CategoryError(
-                f"The class map {path} must go from names to names, or to nothing, got {name!r}: {category!r}. Put "
-                "names in quotes that mean something else without."
+                f"The class map {path} must go from names to names, or to nothing, got {quoted(name)}: "
+                f"{quoted(category)}. Put names in quotes that mean something else without."
             )
         if name in found:
-            raise CategoryError(f"The class map {path} must name each class once, but names {name!r} twice.")
+            raise CategoryError(
+                f"The class map {path} must name each class once, but names {quoted(name)} twice."
+            )
         found[name] = category or None
     return found
 
@@ -99,7 +103,7 @@ def _pairs_of_yaml(text: str) -> list[tuple[Any, Any]]:
         return [
             (made.construct_object(a, deep=True), made.construct_object(b, deep=True)) for a, b in node.value
         ]
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, LookupError, AttributeError, TypeError) as error:  # `!!bool x` is a KeyError
         raise ValueError(str(error)) from error
 
 
@@ -110,6 +114,6 @@ def _pairs_of_csv(text: str) -> list[tuple[Any, Any]]:
     for row in rows:
         if len(row) != 2 or not row[0]:
             raise ValueError(
-                f"each row must be a name of the detector and one of the truth, or nothing, got {row}"
+                f"each row must be a name of the detector and one of the truth, or nothing, got {quoted(row)}"
             )
     return [(name, category or None) for name, category in rows]

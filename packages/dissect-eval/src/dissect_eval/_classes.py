@@ -11,6 +11,7 @@ import numpy as np
 from ._detections import Detections
 from ._labels import UNSCORED, ids_by_name, names_told, require_free, require_same, with_guesses
 from ._ragged import Ints
+from ._text import cut, quoted, visible
 from ._truth import GroundTruth
 from .errors import CategoryError
 
@@ -152,12 +153,13 @@ def match_classes(
             "`class_map` (--class-map FILE) from names of the detector to names of the truth. "
             f"{names_told(class_names, list(by_name))}"
         )
+    scored = set(kept)
     counts = dict(zip(*np.unique(truth.category_ids, return_counts=True), strict=True))
     return ClassMatch(
         truth.subset(categories=kept),
         categories,
         tuple(name for name, category in zip(class_names, categories, strict=True) if category == UNSCORED),
-        {name: int(counts.get(key, 0)) for key, name in truth.category_names.items() if key not in kept},
+        {name: int(counts.get(key, 0)) for key, name in truth.category_names.items() if key not in scored},
     )
 
 
@@ -167,14 +169,14 @@ def _checked(
     """The map itself, after a look whether both sides have its names."""
     if not isinstance(class_map, Mapping):
         raise CategoryError(
-            f"`class_map` must be a mapping from names of the detector to names of the truth, got {class_map!r}. "
+            f"`class_map` must be a mapping from names of the detector to names of the truth, got {quoted(class_map)}. "
             "`read_class_map` reads one from a file."
         )
-    known = list(by_name)
+    known, own = list(by_name), set(class_names)
     for side, names, has in (
         (
             "the detector's classes",
-            [name for name in class_map if name not in class_names],
+            [name for name in class_map if name not in own],
             list(class_names),
         ),
         (
@@ -198,4 +200,6 @@ def _counted(number: int, one: str, many: str, verb: bool = True) -> str:
 
 def _named(names: Sequence[str]) -> str:
     more = len(names) - NAMED_AT_MOST
-    return ", ".join(names[:NAMED_AT_MOST]) + (f" and {more} more" if more > 0 else "")
+    return ", ".join(cut(visible(name)) for name in names[:NAMED_AT_MOST]) + (
+        f" and {more} more" if more > 0 else ""
+    )

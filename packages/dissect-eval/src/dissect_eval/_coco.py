@@ -12,18 +12,31 @@ from numpy.typing import NDArray
 
 from ._layouts import xywh_to_xyxy
 from ._ragged import Ints, group_rows
-from ._records import Describe, duplicates, exact_int, flags, floats, ids, listing, read_json
+from ._read import read_json
+from ._records import Describe, duplicates, exact_int, flags, floats, ids, is_text, listing
+from ._text import cut, quoted, visible
 from ._truth import GroundTruth
-from .errors import TruthError
+from .errors import BoxError, TruthError
 
 __all__ = ["load_truth", "truth_content"]
 
 Record = Mapping[str, Any]
+MAX_LENGTH = 10**9
+"""Pixels that an image is wide or high at most."""
 
 
 def load_truth(source: str | os.PathLike[str] | Mapping[str, Any] | Any) -> GroundTruth:
     """Return the ground truth of a COCO file, its parsed content or a pycocotools object."""
     data = _content(source)
+    try:
+        return _truth_of(data, Path(source).name if isinstance(source, (str, os.PathLike)) else "")
+    except (TruthError, BoxError) as error:
+        if not isinstance(source, (str, os.PathLike)):
+            raise
+        raise TruthError(f"{cut(visible(os.fspath(source)), 1000)}: {error}") from error
+
+
+def _truth_of(data: Mapping[str, Any], source: str) -> GroundTruth:
     images, categories, annotations = (_records(data, key) for key in ("images", "categories", "annotations"))
     notes = _notes_of(data)
 
@@ -31,13 +44,14 @@ def load_truth(source: str | os.PathLike[str] | Mapping[str, Any] | Any) -> Grou
     image_ids = ids(_column(images, "id"), "id", lambda i: f"image record {i}", TruthError)
     _unique(image_ids, "image")
     image_order = np.argsort(image_ids)
+    file_names = _file_names(images)
     image_ids = image_ids[image_order]
 
     annotation_ids = _annotation_ids(annotations, notes)
 
     def describe(i: int) -> str:
         record = annotations[i]
-        return f"annotation {annotation_ids[i]} of image {record.get('image_id')!r}"
+        return f"annotation {annotation_ids[i]} of image {quoted(record.get('image_id'))}"
 
     of_image = ids(_column(annotations, "image_id"), "image_id", describe, TruthError)
     of_category = ids(_column(annotations, "category_id"), "category_id", describe, TruthError)
@@ -55,7 +69,7 @@ def load_truth(source: str | os.PathLike[str] | Mapping[str, Any] | Any) -> Grou
     return GroundTruth(
         image_ids=image_ids,
         image_sizes=_image_sizes(images, notes)[image_order],
-        file_names=tuple(str(images[i].get("file_name") or "") for i in image_order),
+        file_names=tuple(file_names[i] for i in image_order),
         image_splits=splits,
         annotation_ids=annotation_ids[order],
         boxes=xywh_to_xyxy(xywh)[order],
@@ -66,7 +80,7 @@ def load_truth(source: str | os.PathLike[str] | Mapping[str, Any] | Any) -> Grou
         area=_areas(annotations, xywh, describe, notes)[order],
         category_names=category_names,
         notes=tuple(dict.fromkeys(notes)),
-        source=Path(source).name if isinstance(source, (str, os.PathLike)) else "",
+        source=source,
     )
 
 
@@ -113,7 +127,7 @@ def _notes_of(data: Mapping[str, Any]) -> list[str]:
 def _content(source: Any) -> Mapping[str, Any]:
     if isinstance(source, (str, os.PathLike)):
         data = read_json(source, "annotation", TruthError)
-        where = f"the annotation file '{os.fspath(source)}'"
+        where = f"the annotation file '{cut(visible(os.fspath(source)), 1000)}'"
     else:
         data = getattr(source, "dataset", source)
         where = "`source`"
@@ -138,7 +152,7 @@ def _records(data: Mapping[str, Any], key: str) -> Sequence[Record]:
         raise TruthError(f"'{key}' must be a list of records, got {type(records).__name__}. Mend the file.")
     for i, record in enumerate(records):
         if not isinstance(record, Mapping):
-            raise TruthError(f"'{key}' record {i} must be an object, got {record!r}. Mend the file.")
+            raise TruthError(f"'{key}' record {i} must be an object, got {quoted(record)}. Mend the file.")
     return records
 
 
@@ -176,8 +190,10 @@ def _category_names(categories: Sequence[Record]) -> dict[int, str]:
     _unique(category_ids, "category")
     names = [record.get("name") for record in categories]
     for category, name in zip(category_ids, names, strict=True):
-        if not isinstance(name, str) or not name:
-            raise TruthError(f"category {category}: `name` must be a text, got {name!r}. Name the category.")
+        if not name or not is_text(name):
+            raise TruthError(
+                f"category {category}: `name` must be a text, got {quoted(name)}. Name the category."
+            )
     order = np.argsort(category_ids)
     return {int(category_ids[i]): str(names[i]) for i in order}
 
@@ -190,7 +206,7 @@ def _annotation_ids(annotations: Sequence[Record], notes: list[str]) -> Ints:
     found = ids(
         values,
         "id",
-        lambda i: f"annotation record {i} (image {annotations[i].get('image_id')!r})",
+        lambda i: f"annotation record {i} (image {quoted(annotations[i].get('image_id'))})",
         TruthError,
     )
     _unique(found, "annotation")
@@ -198,16 +214,42 @@ def _annotation_ids(annotations: Sequence[Record], notes: list[str]) -> Ints:
 
 
 def _image_sizes(images: Sequence[Record], notes: list[str]) -> NDArray[np.float64]:
-    sizes = np.full((len(images), 2), np.nan)
-    for i, record in enumerate(images):
-        for j, key in enumerate(("width", "height")):
-            number = exact_int(record.get(key))
-            if number is not None and number > 0:
-                sizes[i, j] = number
+    columns = [_lengths(_column(images, key), key, images) for key in ("width", "height")]
+    sizes = np.stack(columns, axis=1)
     unknown = int(np.isnan(sizes).any(axis=1).sum())
     if unknown:
         notes.append(f"`width` or `height` is missing in {unknown} of {len(images)} images.")
     return sizes
+
+
+def _lengths(values: list[Any], key: str, images: Sequence[Record]) -> NDArray[np.float64]:
+    """Return widths or heights; NaN where a record has none."""
+    if set(map(type, values)) == {int} and min(values) > 0 and max(values) <= MAX_LENGTH:
+        return np.array(values, dtype=np.float64)
+    lengths = np.full(len(values), np.nan)
+    for i, value in enumerate(values):
+        if value is None:
+            continue
+        whole = exact_int(value)
+        length = value if whole is None and type(value) is float else whole
+        if length is None or not 0 < length <= MAX_LENGTH:
+            raise TruthError(
+                f"image {quoted(images[i].get('id'))} (images[{i}]): `{key}` must be a number of pixels above 0, got "
+                f"{quoted(value)}. Mend it, or leave it out if it is unknown."
+            )
+        lengths[i] = length
+    return lengths
+
+
+def _file_names(images: Sequence[Record]) -> list[str]:
+    names = [record.get("file_name") for record in images]
+    for i, name in enumerate(names):
+        if name is not None and not is_text(name):
+            raise TruthError(
+                f"image {quoted(images[i].get('id'))} (images[{i}]): `file_name` must be a text, got {quoted(name)}. "
+                "Mend the record."
+            )
+    return [name or "" for name in names]
 
 
 def _areas(
@@ -222,7 +264,7 @@ def _areas(
     ).ravel()
     if (values < 0).any():
         bad = int(rows[np.argmax(values < 0)])
-        raise TruthError(f"{describe(bad)}: `area` must be >= 0, got {stated[bad]!r}. Mend the record.")
+        raise TruthError(f"{describe(bad)}: `area` must be >= 0, got {quoted(stated[bad])}. Mend the record.")
     area[rows] = values
     if len(rows) < len(stated):
         missing = len(stated) - len(rows)

@@ -144,9 +144,11 @@ def _score(
         "f1": f1_of_counts(hits, n_detections - hits, n_truth - hits),
     }
     giou_sums = count(hit_categories, found.giou)
+    counts = (n_truth, n_detections, hits, n_detections - hits, n_truth - hits)
+    values = (*columns.values(), ratio(giou_sums, hits))
+    rows = zip(*(column.tolist() for column in (*counts, *values)), strict=True)
     per_class = {
-        int(category): _class_metrics(n_truth[i], n_detections[i], hits[i], giou_sums[i])
-        for i, category in enumerate(categories)
+        category: ClassMetrics(*row) for category, row in zip(categories.tolist(), rows, strict=True)
     }
     t, d, h = n_truth.sum(), n_detections.sum(), hits.sum()
     averages = {

@@ -11,6 +11,7 @@ import numpy as np
 
 from ._ragged import Ints
 from ._records import listing
+from ._text import NAME_AT_MOST, cut, quoted, visible
 from ._truth import GroundTruth
 from .errors import CategoryError, CategoryWarning
 
@@ -25,6 +26,9 @@ __all__ = [
     "with_guesses",
 ]
 
+GUESSES_AMONG = 2000
+NAMED_AT_MOST = 200
+"""Names in a message."""
 UNSCORED = -1
 """In place of a category id: the truth has none for a detector's class."""
 
@@ -136,7 +140,7 @@ def ids_by_name(truth: GroundTruth, class_names: Sequence[str]) -> dict[str, int
     """
     if isinstance(class_names, str):
         raise CategoryError(
-            f"`class_names` must be a sequence of names, got the text {class_names!r}. Put it in [ ]."
+            f"`class_names` must be a sequence of names, got the text {quoted(class_names)}. Put it in [ ]."
         )
     for side, names in (
         ("the detector's `class_names`", list(class_names)),
@@ -153,7 +157,7 @@ def require_free(truth: GroundTruth) -> None:
     if UNSCORED in truth.category_names:
         raise CategoryError(
             f"Category ids must not be {UNSCORED}, which stands for classes without a category, but that is the id of "
-            f"{truth.category_names[UNSCORED]!r}. Number the categories from 0 or 1."
+            f"{quoted(truth.category_names[UNSCORED])}. Number the categories from 0 or 1."
         )
 
 
@@ -161,7 +165,8 @@ def require_same(truth: GroundTruth, class_names: Sequence[str]) -> None:
     """Raise `CategoryError` unless the classes are the truth's categories, but for categories without a box."""
     known = list(truth.category_names.values())
     used = {truth.category_names[int(key)] for key in np.unique(truth.category_ids)}
-    not_in_truth = [name for name in class_names if name not in known]
+    has = set(known)
+    not_in_truth = [name for name in class_names if name not in has]
     not_in_detector = sorted(used - set(class_names))
     if not not_in_truth and not not_in_detector:
         return
@@ -184,17 +189,23 @@ def names_told(class_names: Sequence[str], category_names: Sequence[str]) -> str
         "the detector's classes": class_names,
         "the truth's categories": category_names,
     }
-    told = [f"{side} ({len(names)}): {', '.join(names) or 'none'}" for side, names in sides.items()]
+    told = [f"{side} ({len(names)}): {_all(names) or 'none'}" for side, names in sides.items()]
     return f"All names: {'; '.join(told)}."
+
+
+def _all(names: Sequence[str]) -> str:
+    more = f" and {len(names) - NAMED_AT_MOST:,} more" if len(names) > NAMED_AT_MOST else ""
+    return f"{', '.join(cut(visible(name)) for name in names[:NAMED_AT_MOST])}{more}"
 
 
 def with_guesses(missing: Sequence[str], known: Sequence[str]) -> str:
     """Return the missing names for a message, with known ones that they may be misspellings of."""
     shown = listing(missing)
-    folded = {name.casefold(): name for name in known}
+    # To compare endless names, or one with very many, would take longer than anybody waits for a guess.
+    folded = {name.casefold(): name for name in known[:GUESSES_AMONG] if len(name) <= NAME_AT_MOST}
     guesses = []
     for name in missing[:8]:
-        close = get_close_matches(name.casefold(), list(folded), n=1, cutoff=0.8)
+        close = get_close_matches(name.casefold()[:NAME_AT_MOST], list(folded), n=1, cutoff=0.8)
         if close:
-            guesses.append(f"{name!r} may be {folded[close[0]]!r}")
+            guesses.append(f"{quoted(name)} may be {quoted(folded[close[0]])}")
     return f"{shown} ({', '.join(guesses)})" if guesses else shown

@@ -5,37 +5,27 @@ Each column has a fast path over the whole list; only when that fails are record
 
 from __future__ import annotations
 
-import json
-import os
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from itertools import chain
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ._files import read_regular
 from ._ragged import Ints
+from ._text import quoted
 from .errors import DissectEvalError
 
-__all__ = ["Describe", "duplicates", "exact_int", "flags", "floats", "ids", "listing", "read_json"]
+__all__ = ["Describe", "duplicates", "exact_int", "flags", "floats", "ids", "is_text", "listing"]
 
 Describe = Callable[[int], str]
 """Names the i-th record in a message, such as ``annotation 17 of image 3``."""
 
 _INT64 = 2**63
-
-
-def read_json(path: str | os.PathLike[str], what: str, error: type[DissectEvalError]) -> Any:
-    """Return the parsed JSON file, or raise `error` that names it."""
-    try:
-        return json.loads(read_regular(path).decode("utf-8-sig"))
-    except OSError as exc:
-        raise error(f"Cannot read the {what} file '{os.fspath(path)}': {exc.strerror or exc}.") from exc
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as exc:
-        raise error(
-            f"The {what} file '{os.fspath(path)}' is not valid JSON ({exc}). "
-            "It may be cut short: fetch or export it again."
-        ) from exc
+_NUMBERS = {int, float}
+_FLAGS: set[object] = {0, 1, None}
 
 
 def exact_int(value: object) -> int | None:
@@ -67,7 +57,7 @@ def ids(values: Sequence[object], key: str, describe: Describe, error: type[Diss
         number = exact_int(value)
         if number is None:
             raise error(
-                f"{describe(i)}: `{key}` must be an integer (3, 3.0 or '3'), got {value!r}. "
+                f"{describe(i)}: `{key}` must be an integer (3, 3.0 or '3'), got {quoted(value)}. "
                 "Number the records in the file."
             )
         out[i] = number
@@ -77,31 +67,53 @@ def ids(values: Sequence[object], key: str, describe: Describe, error: type[Diss
 def floats(
     values: Sequence[object], width: int, key: str, describe: Describe, error: type[DissectEvalError]
 ) -> NDArray[np.float64]:
-    """Return finite numbers as float64 of shape (n, width), or raise naming the first bad record."""
-    shape = (len(values), width)
+    """Return finite numbers as float64 of shape (n, width), or raise naming the first bad record.
+
+    A text or a truth value is no number, though NumPy would make one of it.
+    """
     try:
-        array = np.array(values, dtype=np.float64).reshape(shape)
-        if np.isfinite(array).all():
-            return array
+        cells: Iterable[Any] = values if width == 1 else chain.from_iterable(values)  # type: ignore[arg-type]
+        if set(map(type, cells)) <= _NUMBERS:
+            array = np.array(values, dtype=np.float64).reshape(len(values), width)
+            if np.isfinite(array).all():
+                return array
     except (TypeError, ValueError, OverflowError):
         pass
     rule = "a finite number" if width == 1 else f"{width} finite numbers"
+    rows = []
     for i, value in enumerate(values):
-        try:
-            good = np.array(value, dtype=np.float64).size == width and bool(
-                np.isfinite(np.array(value, dtype=np.float64)).all()
+        row = _row(value, width)
+        if row is None:
+            raise error(
+                f"{describe(i)}: `{key}` must be {rule}, got {quoted(value)}. Mend or remove the record."
             )
-        except (TypeError, ValueError, OverflowError):
-            good = False
-        if not good:
-            raise error(f"{describe(i)}: `{key}` must be {rule}, got {value!r}. Mend or remove the record.")
-    return np.array([np.ravel(np.array(value, dtype=np.float64)) for value in values]).reshape(shape)
+        rows.append(row)
+    return np.array(rows, dtype=np.float64).reshape(len(values), width)
+
+
+def _row(value: Any, width: int) -> list[float] | None:
+    """Return a record's numbers, None if they are not so many finite ones."""
+    is_list = isinstance(value, (list, tuple)) or (isinstance(value, np.ndarray) and value.ndim > 0)
+    cells = value if is_list else [value]
+    if len(cells) != width or not all(
+        isinstance(cell, (int, float, np.integer, np.floating)) and not isinstance(cell, bool)
+        for cell in cells
+    ):
+        return None
+    try:
+        row = [float(cell) for cell in cells]
+    except OverflowError:
+        return None
+    return row if all(map(math.isfinite, row)) else None
 
 
 def flags(
     values: Sequence[object], key: str, describe: Describe, error: type[DissectEvalError]
 ) -> NDArray[np.bool_]:
     """Return 0/1 flags as bool; a missing one (None) is False, anything else raises."""
+    with suppress(TypeError):  # what cannot be in a set is no flag either
+        if set(values) <= _FLAGS:
+            return np.array([value == 1 for value in values], dtype=np.bool_)
     out = np.zeros(len(values), dtype=np.bool_)
     for i, value in enumerate(values):
         if value is None or value is False or value is True:
@@ -109,9 +121,20 @@ def flags(
             continue
         number = exact_int(value)
         if number not in (0, 1):
-            raise error(f"{describe(i)}: `{key}` must be 0 or 1, got {value!r}. Mend the record.")
+            raise error(f"{describe(i)}: `{key}` must be 0 or 1, got {quoted(value)}. Mend the record.")
         out[i] = number == 1
     return out
+
+
+def is_text(value: object) -> bool:
+    """Whether it is a text that a file can hold: halves of characters, which JSON can name, are none."""
+    if not isinstance(value, str):
+        return False
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def duplicates(values: Ints) -> list[int]:
@@ -122,5 +145,5 @@ def duplicates(values: Ints) -> list[int]:
 
 def listing(values: Sequence[object], limit: int = 8) -> str:
     """Return the first few values for a message, and how many more there are."""
-    shown = ", ".join(repr(value) for value in values[:limit])
+    shown = ", ".join(map(quoted, values[:limit]))
     return shown if len(values) <= limit else f"{shown} and {len(values) - limit} more"

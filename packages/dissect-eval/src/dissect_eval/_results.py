@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 from ._detections import Detections, OnUnknown, unknown_rows
 from ._layouts import Boxes, finite_rows, upright
 from ._ragged import Ints, group_rows, splits_of
-from ._records import duplicates, floats, ids, listing, read_json
+from ._read import read_json
+from ._records import duplicates, floats, ids, listing
 from ._split import outside_reason, silent_images_reason
+from ._text import cut, quoted, visible
 from ._truth import GroundTruth
-from .errors import DetectionError, SplitWarning
+from .errors import BoxError, DetectionError, SplitWarning
 
 __all__ = ["collect_arrays", "load_results"]
 
@@ -27,9 +29,24 @@ def load_results(
 ) -> Detections:
     """Return the detections of a COCO results list over the images of `truth`."""
     records = _records(source)
+    try:
+        found = _detections_of(records, truth, on_unknown)
+    except (DetectionError, BoxError) as error:
+        if not isinstance(source, (str, os.PathLike)):
+            raise
+        raise DetectionError(f"{cut(visible(os.fspath(source)), 1000)}: {error}") from error
+    reasons = [text for text in (outside_reason(truth, found), silent_images_reason(truth, found)) if text]
+    if reasons:
+        warnings.warn("Is this the right annotation file? " + " ".join(reasons), SplitWarning, stacklevel=3)
+        return replace(found, notes=tuple(reasons))
+    return found
 
+
+def _detections_of(
+    records: Sequence[Mapping[str, Any]], truth: GroundTruth, on_unknown: OnUnknown
+) -> Detections:
     def describe(i: int) -> str:
-        return f"detection {i} (image {records[i].get('image_id')!r})"
+        return f"detection {i} (image {quoted(records[i].get('image_id'))})"
 
     def column(key: str) -> list[Any]:
         return [record.get(key) for record in records]
@@ -46,7 +63,7 @@ def load_results(
     xywh = xywh[rows]
     negative = (xywh[:, 2:] < 0).any(axis=1)
     xywh[negative, 2:] = 0
-    found = Detections(
+    return Detections(
         image_ids=truth.image_ids,
         image_splits=splits,
         boxes=np.concatenate([xywh[:, :2], xywh[:, :2] + xywh[:, 2:]], axis=1),
@@ -56,11 +73,6 @@ def load_results(
         n_dropped=int(unknown.sum()),
         n_negative=int(negative.sum()),
     )
-    reasons = [text for text in (outside_reason(truth, found), silent_images_reason(truth, found)) if text]
-    if reasons:
-        warnings.warn("Is this the right annotation file? " + " ".join(reasons), SplitWarning, stacklevel=3)
-        return replace(found, notes=tuple(reasons))
-    return found
 
 
 def _records(source: Any) -> Sequence[Mapping[str, Any]]:
@@ -72,7 +84,7 @@ def _records(source: Any) -> Sequence[Mapping[str, Any]]:
         )
     for i, record in enumerate(data):
         if not isinstance(record, Mapping):
-            raise DetectionError(f"detection {i} must be an object, got {record!r}. Mend the results.")
+            raise DetectionError(f"detection {i} must be an object, got {quoted(record)}. Mend the results.")
     return data
 
 
@@ -116,7 +128,7 @@ def _one_image(
         labels = np.asarray(arrays[2]).astype(
             np.int64, casting="same_kind" if np.size(arrays[2]) else "unsafe"
         )
-    except (TypeError, ValueError, IndexError) as exc:
+    except (TypeError, ValueError, IndexError, OverflowError) as exc:
         raise DetectionError(f"Image {image_id}: boxes, scores and labels must be numbers; {exc}.") from exc
     n = len(scores) if scores.ndim == 1 else -1
     boxes = boxes.reshape(0, 4) if boxes.size == 0 else boxes

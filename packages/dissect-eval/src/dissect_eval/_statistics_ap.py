@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from ._ap_numpy import RECALLS, MatchedSplit, precision_at, recall_at
+from ._ap_numpy import RECALLS, MatchedSplit, precision_of_known, recall_at
 from ._f1 import ratio
 from ._ragged import Ints
 from ._ranking import MAX_DETECTIONS
@@ -43,8 +43,15 @@ def ap_statistic(split: MatchedSplit, n_images: int, settings: Settings) -> Stat
     def whole() -> Values:
         values: Values = {}
         for name, area in precision.items():
-            found = precision_at(split, area)[THRESHOLDS.get(name, slice(None))].mean(axis=1)
-            _add(values, name, found.mean(axis=0)[:, None], per_class)
+            precisions, known = precision_of_known(split, area)
+            if (
+                len(known) == 1 < len(categories)
+            ):  # twice: added up in the order in which those of several are
+                precisions = np.repeat(precisions, 2, axis=2)
+            average = precisions[THRESHOLDS.get(name, slice(None))].mean(axis=1).mean(axis=0)
+            found = np.full(len(categories), np.nan)
+            found[known] = average[: len(known)]
+            _add(values, name, found[:, None], per_class)
         for name in recall:
             reached = recall_at(split, AREAS.get(name[-1], 0), _cut(name))
             _add(values, name, reached.mean(axis=0)[:, None], per_class)

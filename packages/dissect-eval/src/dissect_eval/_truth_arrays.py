@@ -10,7 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from ._layouts import Boxes, check_xyxy
 from ._ragged import Ints, rows_of_images, splits_of
-from ._records import duplicates, flags, floats, ids, listing
+from ._records import duplicates, flags, floats, ids, is_text, listing
+from ._text import quoted
 from ._truth import GroundTruth
 from .errors import BoxError, TruthError
 
@@ -84,14 +85,16 @@ def _names(category_names: Any) -> dict[int, str]:
     if isinstance(category_names, str) or not isinstance(category_names, (Mapping, Sequence)):
         raise TruthError(
             "`category_names` must be a mapping of id to name or a sequence of names, got "
-            f"{category_names!r}. For one category write {{1: 'name'}}."
+            f"{quoted(category_names)}. For one category write {{1: 'name'}}."
         )
     pairs = category_names.items() if isinstance(category_names, Mapping) else enumerate(category_names)
     keys, names = zip(*pairs, strict=True) if len(category_names) else ((), ())
-    numbers = ids(keys, "category_names", lambda i: f"category {keys[i]!r}", TruthError)
+    numbers = ids(keys, "category_names", lambda i: f"category {quoted(keys[i])}", TruthError)
     for key, name in zip(keys, names, strict=True):
-        if not isinstance(name, str) or not name:
-            raise TruthError(f"category {key}: its name must be a text, got {name!r}. Name the category.")
+        if not name or not is_text(name):
+            raise TruthError(
+                f"category {key}: its name must be a text, got {quoted(name)}. Name the category."
+            )
     return dict(zip(numbers.tolist(), names, strict=True))
 
 
@@ -102,7 +105,7 @@ def _one_image(
         boxes = np.asarray(pair[0], dtype=np.float64)
         labels = np.asarray(pair[1])
         labels = labels.astype(np.int64, casting="same_kind" if labels.size else "unsafe")
-    except (TypeError, ValueError, IndexError) as exc:
+    except (TypeError, ValueError, IndexError, OverflowError) as exc:
         raise TruthError(f"Image {image_id}: boxes and category ids must be numbers; {exc}.") from exc
     boxes = boxes.reshape(0, 4) if boxes.size == 0 else boxes
     if labels.ndim != 1 or boxes.shape != (len(labels), 4):
@@ -171,7 +174,7 @@ def _image_sizes(image_sizes: ArrayLike | None, n_images: int, notes: list[str])
     else:
         try:
             sizes = np.array(image_sizes, dtype=np.float64)
-        except (TypeError, ValueError) as exc:
+        except (TypeError, ValueError, OverflowError) as exc:
             raise TruthError(f"`image_sizes` must be numbers; {exc}. For an unknown size give NaN.") from exc
         sizes = sizes.reshape(0, 2) if sizes.size == 0 == n_images else sizes
         if sizes.shape != (n_images, 2) or (sizes <= 0).any() or np.isinf(sizes).any():

@@ -40,6 +40,7 @@ from ._options import (
 from ._progress import progress
 
 COCO_ROWS = (("AP", "AP50", "AP75", "APs", "APm", "APl"), ("AR1", "AR10", "AR100", "ARs", "ARm", "ARl"))
+CLASSES_AT_MOST = 1000
 NAMES = {"f1": "F1", "f1_weighted": "F1", "matched_f1": "matched F1", "mean_giou": "GIoU"}  # in the tables
 
 
@@ -181,8 +182,12 @@ def _show(console: Console, result: Evaluation) -> None:
     classes = _table(
         Column("class", no_wrap=True), *(Column(lines_of(n), justify="right", no_wrap=True) for n in numbers)
     )
-    for category, name in result.category_names.items():
-        own = d.per_class[category]
+    shown = list(result.category_names)
+    if len(shown) > CLASSES_AT_MOST:
+        found = [key for key in shown if d.per_class[key].n_truth or d.per_class[key].n_detections]
+        shown = found[:CLASSES_AT_MOST]
+    for category in shown:
+        own, name = d.per_class[category], result.category_names[category]
         classes.add_row(
             cut(name),
             str(own.n_truth),
@@ -192,6 +197,11 @@ def _show(console: Console, result: Evaluation) -> None:
             _number(_of(m.giou_per_class, category)),
         )
     print_whole(classes)
+    if len(shown) < len(result.category_names):
+        more = len(result.category_names) - len(shown)
+        console.print(
+            f"… and {more:,} more classes, first of all those without an object or a detection; see --json"
+        )
     for undefined, why in (*_undefined(result).items(), *_undefined_of_classes(result).items()):
         console.print(f"–: {undefined}: {why}", soft_wrap=True, markup=False)
 
