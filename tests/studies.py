@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 
 from dissect_core.detectors import ImageDetections
 from dissect_core.spec import StudySpec, load_spec
 from dissect_core.study import Study, no_bar, run
+from dissect_core.study._facts import fingerprint
+from dissect_core.study._record import Record
 from toy_detector import ToyDetector, read_ppm, write_scenes
 
 SPEC = {
@@ -58,6 +62,28 @@ def digests(folder: Path) -> dict[str, str]:
         str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(folder.rglob("*.parquet"))
     }
+
+
+def edit_record(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    """Change what a study has on record, as a version that meant it would have: the checksums fit."""
+    content = json.loads((folder / "environment.json").read_text())
+    change(content)
+    record = Record(folder, content)
+    record._write(content)
+
+
+def as_format(folder: Path, number: int, change: Callable[[dict[str, Any]], object] = lambda _: None) -> None:
+    """Make of a study what a version before kept of it: no checksums, and what else is changed in its facts."""
+    path = folder / "environment.json"
+    content = json.loads(path.read_text())
+    frozen = {**content["frozen"], "format": number}
+    change(frozen)
+    path.write_text(json.dumps({"frozen": frozen, "incidental": content["incidental"]}))
+    for shard in (folder / "detections").glob("*.parquet"):
+        with pq.ParquetFile(shard) as file:
+            size, table = file.metadata.row_group(0).num_rows, file.read()
+        mark = {b"dissect_core.study": fingerprint(frozen).encode()}
+        pq.write_table(table.replace_schema_metadata(mark), shard, row_group_size=size)
 
 
 def tables(study: Study) -> dict[str, bytes]:

@@ -13,7 +13,7 @@ from dissect_core.cluster._worker import Step
 from dissect_core.study import PassDone, StopRequest, StudyFolder, no_bar
 from dissect_core.study._caller import Caller
 from dissect_core.study._holder import Holder
-from dissect_core.study._shards import read_shard, write_shard
+from dissect_core.study._shards import write_shard
 
 
 def test_a_worker_lost_before_it_could_join_its_parts(tmp_path: Path) -> None:
@@ -21,7 +21,7 @@ def test_a_worker_lost_before_it_could_join_its_parts(tmp_path: Path) -> None:
     whole = studies.tables(study)
     folder = StudyFolder(study.path)
     shard_file = study.path / "detections" / "shard-00000.parquet"
-    table = read_shard(shard_file, folder.fingerprint)
+    table = study.table()
     images = table.column("image").to_numpy()
     for batch in (0, 1):
         part = table.filter((images // 2) == batch)

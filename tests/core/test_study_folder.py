@@ -1,10 +1,11 @@
 """A study's folder: never half-written, never mixed with another study, and safe to open whoever made it."""
 
 import errno
-import json
 import os
 import shutil
 import stat
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -72,9 +73,7 @@ def test_another_study_is_refused_with_the_difference(
 def test_fewer_images_and_other_versions_are_named(folder: Path, images: list[Path]) -> None:
     with pytest.raises(StudyChangedError, match=r"another one: 5 → 4 images \(removed .*ppm\)\."):
         studies.run_toy(images[:4], folder)
-    content = json.loads((folder / "environment.json").read_text())
-    content["frozen"]["versions"]["numpy"] = "1.0"
-    (folder / "environment.json").write_text(json.dumps(content))
+    studies.edit_record(folder, lambda content: content["frozen"]["versions"].update(numpy="1.0"))
     with pytest.raises(StudyChangedError, match=r'versions.numpy was "1.0", is now'):
         studies.run_toy(images, folder)
 
@@ -90,16 +89,24 @@ def test_a_folder_with_other_files_is_not_touched(images: list[Path], tmp_path: 
     assert studies.run_toy(images, tmp_path / "empty").is_complete
 
 
-def test_a_damaged_file_is_made_again_and_the_same(folder: Path, images: list[Path]) -> None:
+def test_a_damaged_shard_is_named_and_made_again_on_request_alone(folder: Path, images: list[Path]) -> None:
     before = studies.digests(folder)
     shard = folder / "detections" / "shard-00000.parquet"
-    shard.write_bytes(shard.read_bytes()[:-100])
-    with pytest.raises(StudyError, match=r"shard-00000.parquet is damaged.*Delete it and run"):
-        Study.open(folder).found("baseline")
-    assert Study.open(folder).progress() == (1, 3)
-    assert studies.run_toy(images, folder).is_complete
+    damaged = shard.read_bytes()[:-100]
+    shard.write_bytes(damaged)
+    looks: list[Callable[[], object]] = [
+        lambda: Study.open(folder).found("baseline"),
+        lambda: Study.open(folder).progress(),
+        lambda: studies.run_toy(images, folder),
+    ]
+    for look in looks:
+        with pytest.raises(StudyError, match=r"shard-00000.parquet is damaged: .*Run .* with `repair`"):
+            look()
+    assert shard.read_bytes() == damaged
+    assert studies.run_toy(images, folder, repair=True).is_complete
     assert studies.digests(folder) == before
     assert '"damaged"' in (folder / "log.jsonl").read_text()
+    assert shard.with_name(f"{shard.name}.damaged").read_bytes() == damaged
 
 
 @pytest.mark.parametrize("fails_at", range(1, 9))
@@ -128,7 +135,7 @@ def test_a_full_disk_is_an_error_and_nothing_is_lost(
 def test_rows_come_back_as_they_were(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
     floats = st.floats(width=64, allow_nan=True, allow_infinity=True)
     rows = []
-    for variant, image in [(1, 0), (0, 0), (1, 3), (0, 3)]:
+    for variant, image in [(1, 3), (0, 3), (1, 4), (0, 4)]:
         n = data.draw(st.integers(0, 4))
         found = ImageDetections(
             data.draw(arrays(np.float64, (n, 4), elements=floats)),
@@ -142,10 +149,16 @@ def test_rows_come_back_as_they_were(tmp_path_factory: pytest.TempPathFactory, d
     again = path.with_name("b.parquet")
     shards.write_shard(again, rows_to_table(rows[::-1]), "print")
     assert path.read_bytes() == again.read_bytes()
-    assert shards.is_whole(path, "print", 4)
-    assert not shards.is_whole(path, "print", 5)
-    assert not shards.is_whole(path, "another", 4)
-    read = {(r["variant"], r["image"]): r for r in shards.read_shard(path, "print").to_pylist()}
+    file = shards.ShardFile(path, "print", 2, range(3, 5))
+    file.check()
+    for other, said in (
+        (replace(file, n_variants=3), "4 rows instead of 6"),
+        (replace(file, fingerprint="p"), "belongs to another study"),
+        (replace(file, images=range(2, 4)), "not those of the study's variants and images"),
+    ):
+        with pytest.raises(StudyError, match=said):
+            other.check()
+    read = {(r["variant"], r["image"]): r for r in file.read().to_pylist()}
     for row in rows:
         one = read[row.variant, row.image]
         assert row.found is not None
@@ -154,22 +167,29 @@ def test_rows_come_back_as_they_were(tmp_path_factory: pytest.TempPathFactory, d
         assert one["labels"] == row.found.labels.tolist()
         assert one["queries"] == (None if row.found.queries is None else row.found.queries.tolist())
         assert one["masked"] == 2**40
-    assert shards.read_shard(path, "print", [1]).column("variant").to_pylist() == [1, 1]
+    assert file.read([1]).column("variant").to_pylist() == [1, 1]
 
 
 def test_shards_of_versions_that_knew_no_queries_are_read(tmp_path: Path) -> None:
     one = ImageDetections(np.ones((2, 4)), np.ones(2), np.zeros(2, dtype=np.int64), np.array([5, 6]))
     table = rows_to_table([Row(0, 0, "ok", 0, 0, one)])
     shards.write_shard(tmp_path / "new.parquet", table, "p")
-    shards.write_shard(tmp_path / "old.parquet", table.drop_columns(["queries"]), "p")
-    new, old = (shards.read_shard(tmp_path / f"{name}.parquet", "p") for name in ("new", "old"))
+    mark = {b"dissect_core.study": b"p"}
+    pq.write_table(table.drop_columns(["queries"]).replace_schema_metadata(mark), tmp_path / "old.parquet")
+    files = [
+        shards.ShardFile(tmp_path / f"{name}.parquet", "p", 1, range(1), is_checked)
+        for name, is_checked in (("new", True), ("old", False))
+    ]
+    new, old = (file.read() for file in files)
     assert new.column("queries").to_pylist() == [[5, 6]]
     assert old.column("queries").to_pylist() == [None]
     assert old.schema.names == new.schema.names
     assert old.drop_columns(["queries"]).equals(new.drop_columns(["queries"]))
-    only = shards.read_shard(tmp_path / "old.parquet", "p", [0], ["queries"])
+    only = files[1].read([0], ["queries"])
     assert only.schema.names == ["variant", "queries"]
-    assert "queries" not in shards.read_shard(tmp_path / "old.parquet", "p", [0], ["scores"]).schema.names
+    assert "queries" not in files[1].read([0], ["scores"]).schema.names
+    with pytest.raises(StudyError, match="it has no checksums"):
+        replace(files[1], is_checked=True).read()
 
 
 def test_one_variant_of_many_reads_its_row_groups_only(
@@ -178,16 +198,16 @@ def test_one_variant_of_many_reads_its_row_groups_only(
     nothing = ImageDetections(np.zeros((0, 4)), np.zeros(0), np.zeros(0, dtype=np.int64))
     rows = [Row(v, i, "ok", 0, 0, nothing) for v in range(40) for i in range(64)]
     shards.write_shard(tmp_path / "a.parquet", rows_to_table(rows), "p")
-    read: list[list[int]] = []
-    plain = pq.ParquetFile.read_row_groups
+    read: list[int] = []
+    plain = pq.ParquetFile.read_row_group
 
-    def noted(self: Any, groups: list[int], **options: Any) -> Any:
-        read.append(list(groups))
-        return plain(self, groups, **options)
+    def noted(self: Any, group: int, **options: Any) -> Any:
+        read.append(group)
+        return plain(self, group, **options)
 
-    monkeypatch.setattr(pq.ParquetFile, "read_row_groups", noted)
-    assert shards.read_shard(tmp_path / "a.parquet", "p", [13]).num_rows == 64
-    assert read == [[3]]  # four variants of 64 images a group
+    monkeypatch.setattr(pq.ParquetFile, "read_row_group", noted)
+    assert shards.ShardFile(tmp_path / "a.parquet", "p", 40, range(64)).read([13]).num_rows == 64
+    assert read == [3]  # four variants of 64 images a group
 
 
 def test_an_unknown_variant_names_near_ones(made: Path) -> None:

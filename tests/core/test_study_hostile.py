@@ -13,7 +13,7 @@ import pyarrow.parquet as pq  # noqa: E402
 
 import studies  # noqa: E402
 from dissect_core import DissectError  # noqa: E402
-from dissect_core.study import Study  # noqa: E402
+from dissect_core.study import Study, StudyFolder  # noqa: E402
 from dissect_core.study import _shards as shards  # noqa: E402
 
 
@@ -39,13 +39,12 @@ def swap_column(folder: Path) -> None:
 
 def break_lists(folder: Path) -> None:
     """A box too few: columns that do not fit each other."""
-    study = Study.open(folder)
     path = folder / "detections" / "shard-00000.parquet"
     table = pq.read_table(path)
     boxes = [each[:-1] for each in table.column("boxes").to_pylist()]
     field = table.schema.field("boxes")
     broken = table.set_column(table.schema.get_field_index("boxes"), field, pa.array(boxes, field.type))
-    shards.write_shard(path, broken, study._fingerprint)
+    shards.write_shard(path, broken, StudyFolder(folder).fingerprint)
 
 
 @pytest.mark.parametrize(

@@ -123,7 +123,7 @@ def test_a_damaged_object_is_made_again(images: list[Path], local: Study, place:
     shard.write_bytes(shard.read_bytes()[:-50])
     with pytest.raises(StudyError, match=r"shard-00001\.parquet is damaged"):
         study.found("baseline")
-    study = studies.run_toy(images, place)
+    study = studies.run_toy(images, place, repair=True)
     assert tables(study) == tables(local)
     assert "damaged" in [entry["event"] for entry in study.log()]
 

@@ -327,14 +327,24 @@ def test_tables_read_back_as_what_they_were(results: Any, tmp_path: Path) -> Non
         next(figures(read, "mAP"))
 
 
-def test_damaged_tables_are_named(results: Any, tmp_path: Path) -> None:
+def test_damaged_tables_are_named(results: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(StudyDataError, match=r"summary.json cannot be read.*deep-dissect report"):
         StudyTables.read(tmp_path)
     write_results(results, tmp_path)
     (tmp_path / "summary.json").write_text("[]")
-    with pytest.raises(StudyDataError, match=r"summary.json is no summary"):
+    with pytest.raises(StudyDataError, match=r"summary.json cannot be read: it has no `settings`"):
         StudyTables.read(tmp_path)
+    monkeypatch.setattr("dissect_eval.study._tables.SECONDS_BETWEEN_READINGS", 0)
+    for name in ("summary.json", "summary.parquet", "per_class.parquet"):
+        write_results(results, tmp_path)
+        content = (tmp_path / name).read_bytes()
+        (tmp_path / name).write_bytes(content.replace(b"0", b"1") if name.endswith("json") else content[:-9])
+        with pytest.raises(StudyDataError, match=rf"{name} is damaged: it is not what was written"):
+            StudyTables.read(tmp_path)
     write_results(results, tmp_path)
+    about = json.loads((tmp_path / "summary.json").read_text())  # as earlier versions wrote it
+    old = {key: value for key, value in about.items() if key not in ("files", "sha256")}
+    (tmp_path / "summary.json").write_text(json.dumps(old))
     (tmp_path / "per_class.parquet").write_bytes(b"PAR1")
     with pytest.raises(StudyDataError, match=r"per_class.parquet cannot be read"):
         StudyTables.read(tmp_path)

@@ -74,7 +74,7 @@ def run_on_cluster(
         else:
             folder = begun  # the one that is held: its log is written out at the end
         with stop_on_interrupt(caller.request, caller.say):
-            done, threads = folder.tidy(), folder.threads or _threads(execution)
+            done, threads = folder.tidy(repair=task.repair), folder.threads or _threads(execution)
             task.require_files(folder, described.digests, done)
             if not all(done):
                 plan = ray.put(described.variants)
@@ -102,6 +102,7 @@ def _run(
 ) -> list[Shard]:
     left = len(done) - sum(done)
     if not left and is_said_finished(folder.path):
+        folder.record.finish()
         return []
     begun = time.perf_counter()
     folder.log("started" if left == len(done) else "resumed", batches=left, engine="ray")
@@ -109,7 +110,7 @@ def _run(
     stages: dict[str, float] = {}
     if left:
         job = Job(task, described.variants, described.facts, folder.fingerprint, threads, crew.n_wanted)
-        if not (folder.path / _layout.EFFECTS).exists():
+        if not folder.record.has(_layout.EFFECTS):
             crew.effects_of = done.index(False) // folder.shard_batches
         with caller.bar(left * folder.n_variants, "pass", task.spec.name) as shown:
             n_expected = max(1, min(crew.n_wanted, sum(1 for _ in _shards(folder, done))))
@@ -118,6 +119,8 @@ def _run(
             crew.run(ray.put(job), _shards(folder, done), lambda: caller.request.asked)
             failed, stages = tracker.failed, {k: round(v, 3) for k, v in tracker.stages.items()}
     is_finished = all(folder.done(look=not is_remote(folder.path)))
+    if is_finished:
+        folder.record.finish()
     folder.log(
         "finished" if is_finished else "stopped",
         seconds=round(time.perf_counter() - begun, 3),

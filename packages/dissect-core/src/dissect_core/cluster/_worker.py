@@ -126,7 +126,7 @@ class Worker:
         with self._lock:
             compute_with(threads)
             folder = StudyFolder(task.out)
-            task.references(self._detector, variants, truth, folder.path, no_bar).gather()
+            task.references(self._detector, variants, truth, folder.record, no_bar).gather()
 
     def join(self, job: Job) -> Place:
         """Make ready for a study's shards.
@@ -148,7 +148,7 @@ class Worker:
                     "Give all nodes the same files and packages."
                 )
             self._passes = task.passes(detector)
-            references = task.references(detector, job.variants, None, self._folder.path, no_bar)
+            references = task.references(detector, job.variants, None, self._folder.record, no_bar)
             self._events: list[tuple[str, dict[str, Any]]] = []
             self._work = BatchWork(detector, self._passes, job.variants, references, task.files, self._note)
             self._ahead, self._interval = task.ahead, job.seconds_between_steps
@@ -166,7 +166,7 @@ class Worker:
                 "estimate", seconds=seconds, share=share
             )
             self._passes.effects.clear()  # of an attempt that failed
-            self._passes.wants_effects = wants_effects and not (self._folder.path / _layout.EFFECTS).exists()
+            self._passes.wants_effects = wants_effects and not self._folder.record.has(_layout.EFFECTS)
         passes, variant, told = 0, "", time.monotonic()
         spent = dict[str, float]()
         clock, before = Stopwatch(spent), dict(getattr(self._passes, "seconds", {}))

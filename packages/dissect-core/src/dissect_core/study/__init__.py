@@ -24,6 +24,7 @@ from ._folder import StudyFolder
 from ._holder import say_who
 from ._net import RandomDetectorWarning
 from ._progress import Bar, MakeBar, PassDone, no_bar, tqdm_bar
+from ._record import UncheckedStudyWarning
 from ._rows import Row, Status
 from ._run import run
 from ._stop import StopRequest
@@ -43,6 +44,7 @@ __all__ = [
     "Study",
     "StudyFolder",
     "StudyTruth",
+    "UncheckedStudyWarning",
     "differences",
     "listed",
     "no_bar",

@@ -58,9 +58,8 @@ def run_batches(
 def _keep_effects(folder: StudyFolder, passes: Passes) -> None:
     """Write what variants change in the outputs of what they ablate, once."""
     effects = passes.effects if isinstance(passes, ReplayedPasses) else {}
-    path = folder.path / _layout.EFFECTS
-    if effects and not path.exists():
+    if effects and not folder.record.has(_layout.EFFECTS):
         rows = [effects[name] for name in sorted(effects)]
         columns = {field.name: [getattr(row, field.name) for row in rows] for field in _EFFECTS}
-        _layout.write_table(path, pa.table(columns, schema=_EFFECTS))
+        folder.record.keep(_layout.EFFECTS, _layout.encode_table(pa.table(columns, schema=_EFFECTS)))
     effects.clear()  # kept now: not to be asked for after every batch

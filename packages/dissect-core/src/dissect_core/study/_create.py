@@ -4,8 +4,10 @@ import json
 import secrets
 import shutil
 from collections.abc import Mapping, Sequence
+from functools import partial
+from hashlib import sha256
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import pyarrow as pa
 
@@ -14,6 +16,7 @@ from ..files import TEMPORARY, sync_folder, why_refused, write_whole
 from ..spec import LocalExecution, StudySpec, spec_to_yaml
 from . import _layout
 from ._facts import fingerprint, incidental
+from ._record import Record
 
 
 class ImageRef(NamedTuple):
@@ -82,22 +85,24 @@ class Content(NamedTuple):
         """Names of the files."""
         return {_layout.SPEC, _layout.PLAN, _layout.IMAGES, _layout.ENVIRONMENT, *self.files}
 
-    def write(self, folder: Path) -> None:
-        """Write every file; the one last by which a folder is known as a study."""
+    def encoded(self) -> dict[str, bytes]:
+        """Content of every file by name, but for the record of them."""
         # Where it is computed is no part of what a study is.
         spec = self.spec.model_copy(update={"execution": LocalExecution()})
-        _write(folder / _layout.SPEC, spec_to_yaml(spec).encode())
-        _layout.write_table(folder / _layout.PLAN, pa.Table.from_pylist([dict(row) for row in self.plan]))
-        _layout.write_table(folder / _layout.IMAGES, images_table(self.images, self.digests))
-        self.write_files(folder)
-        environment = {"frozen": self.frozen, "incidental": {**incidental(), **self.notes}}
-        _layout.write_json(folder / _layout.ENVIRONMENT, environment)
+        return {
+            _layout.SPEC: spec_to_yaml(spec).encode(),
+            _layout.PLAN: _layout.encode_table(pa.Table.from_pylist([dict(row) for row in self.plan])),
+            _layout.IMAGES: _layout.encode_table(images_table(self.images, self.digests)),
+            **self.files,
+        }
 
-    def write_files(self, folder: Path) -> None:
-        """Write those of the further files that are not there."""
-        for name, content in self.files.items():
-            if not (folder / name).exists():
-                _write(folder / name, content)
+    def write(self, folder: Path) -> None:
+        """Write every file; the one last by which a folder is known as a study."""
+        files = self.encoded()
+        for name, content in files.items():
+            write_whole(folder / name, partial(_write, content), StudyError)
+        sums = {name: sha256(content).hexdigest() for name, content in files.items()}
+        Record.write(folder, self.frozen, {**incidental(), **self.notes}, sums)
 
 
 def images_table(images: Sequence[ImageRef], digests: Sequence[str]) -> pa.Table:
@@ -127,5 +132,5 @@ def make_folder(path: Path, content: Content) -> None:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _write(path: Path, content: bytes) -> None:
-    write_whole(path, lambda file: file.write(content), StudyError)
+def _write(content: bytes, file: BinaryIO) -> None:
+    file.write(content)

@@ -11,8 +11,10 @@ from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-FORMAT = 2
+FORMAT = 3
 """Version of the folder's layout; the first one recorded neither its truth nor what is in the image files."""
+FIRST_CHECKED = 3
+"""The first version whose files have checksums; that of the second differs in nothing else."""
 DISTRIBUTIONS = ("dissect-core", "numpy", "pyarrow", "torch")
 NAMED_AT_MOST = 12
 SHOWN = 100

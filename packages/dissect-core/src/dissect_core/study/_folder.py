@@ -2,14 +2,14 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 
 from ..errors import StudyChangedError, StudyError
-from ..files import TEMPORARY, own_folder, read_regular
+from ..files import TEMPORARY, own_folder, write_whole
 from ..places import is_remote, place_of, reached
 from ..spec import StudySpec
 from . import _layout
@@ -18,12 +18,15 @@ from ._chunks import Chunks
 from ._contents import UNREAD
 from ._create import Content, ImageRef, images_table, known_facts, make_folder
 from ._facts import FORMAT, fingerprint, listed
-from ._frozen import read_frozen, read_threads
 from ._holder import Holder
 from ._lock import locked
 from ._log import Log
+from ._record import Record, read_table
 from ._rows import Row, rows_to_table
-from ._shards import in_parallel, is_whole, read_shard, write_shard
+from ._shards import MissingShardError, ShardFile, in_parallel, write_shard
+
+LISTINGS = 5
+"""How often the folder is listed until all that is listed is there: a run that is at work joins parts."""
 
 
 class StudyFolder:
@@ -40,8 +43,11 @@ class StudyFolder:
 
     def __init__(self, path: Path | str) -> None:
         self.path = path = place_of(path)
-        self.frozen, self.n_variants, self.n_images = read_frozen(path)
+        self.record = Record.read(path)
+        self.frozen = self.record.frozen
         self.fingerprint = fingerprint(self.frozen)
+        self.n_variants: int = self.frozen["variants"]
+        self.n_images: int = self.frozen["images"]["count"]
         self.batch_size: int = self.frozen["batch_size"]
         self.shard_batches: int = self.frozen["shard_batches"]
         self._log = Log(path)
@@ -61,6 +67,7 @@ class StudyFolder:
         files: Mapping[str, bytes] | None = None,
         notes: Mapping[str, Any] | None = None,
         former: Mapping[str, Any] | None = None,
+        repair: bool = False,
     ) -> "StudyFolder":
         """Make a study's folder, or open one of the same study to go on with it.
 
@@ -84,13 +91,15 @@ class StudyFolder:
             Plain data that may differ when the study goes on, for the record.
         former : mapping, optional
             Facts of the detector as the first format named them, to go on with a study of that.
+        repair : bool
+            Write files that are damaged anew.
 
         Raises
         ------
         StudyChangedError
             If the folder holds a study that differs; all differences are named.
         StudyError
-            If it holds something else, or cannot be written.
+            If it holds something else, is damaged, or cannot be written.
         """
         frozen = {
             **known_facts(facts, spec, images, batch_size, shard_batches),
@@ -101,16 +110,18 @@ class StudyFolder:
         path = place_of(path)
         content = Content(spec, frozen, plan, images, digests, files or {}, notes or {})
         if is_remote(path):
-            return cls._created_remotely(path, content, former or {})
+            return cls._created_remotely(path, content, former or {}, repair)
         if (path / _layout.ENVIRONMENT).is_file():
-            return cls._continued(path, content, former or {})
+            return cls._continued(path, content, former or {}, repair)
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
             raise StudyError(f"{path} holds files and is no study. Give a new or empty folder.")
         make_folder(path, content)
         return cls(path)
 
     @classmethod
-    def _created_remotely(cls, path: Path, content: Content, former: Mapping[str, Any]) -> "StudyFolder":
+    def _created_remotely(
+        cls, path: Path, content: Content, former: Mapping[str, Any], repair: bool
+    ) -> "StudyFolder":
         """In an object store, which moves no folders: file by file, under the lease that keeps others out."""
         mark = path / _layout.ENVIRONMENT
         with reached(path):
@@ -123,17 +134,41 @@ class StudyFolder:
                     if not mark.exists():
                         content.write(path)
                         return cls(path)
-        return cls._continued(path, content, former)
+        return cls._continued(path, content, former, repair)
 
     @classmethod
-    def _continued(cls, path: Path, content: Content, former: Mapping[str, Any]) -> "StudyFolder":
+    def _continued(
+        cls, path: Path, content: Content, former: Mapping[str, Any], repair: bool
+    ) -> "StudyFolder":
         folder = cls(path)
         folder.require_same(
             content.frozen, Behind(content.images, content.files.get(_layout.TRUTH), content.plan), former
         )
-        if folder.frozen == content.frozen:  # a truth that got lost is the one on record
-            content.write_files(path)
+        folder._require_files(content, repair)
         return folder
+
+    def _require_files(self, content: Content, repair: bool) -> None:
+        """See that its files are those that were written; what is lost or damaged can be written anew."""
+        if not self.record.is_checked:
+            for name, lost in content.files.items():
+                if not (self.path / name).exists():
+                    write_whole(self.path / name, partial(_write, lost), StudyError)
+            return
+        whole = content.encoded()
+        faults = {name: _fault(partial(self.record.file, name)) for name in self.record.names}
+        for name, fault in faults.items():
+            if fault is None:
+                continue
+            is_there = (self.path / name).exists()
+            if not repair and (is_there or name not in content.files):
+                raise fault
+            self.log("damaged" if is_there else "lost", file=name)
+            if is_there:
+                self._put_aside(self.path / name)
+            if name in whole:
+                self.record.keep(name, whole[name])
+            else:  # made again when it is needed
+                self.record.forget(name)
 
     def require_same(
         self,
@@ -161,6 +196,10 @@ class StudyFolder:
         StudyChangedError
             If it differs; all differences are named.
         """
+        if (
+            self.frozen["format"] == 2 and "format" in frozen
+        ):  # what has come since is no part of what a study is
+            frozen = {**frozen, "format": 2}
         if self.frozen == frozen:
             return
         mine = self.frozen if whole else {name: self.frozen[name] for name in frozen if name in self.frozen}
@@ -180,12 +219,11 @@ class StudyFolder:
 
     def _behind(self) -> Behind:
         """What is behind its facts."""
-        images = _layout.read_table(self.path / _layout.IMAGES, ImageRef._fields).to_pylist()
-        truth = self.path / _layout.TRUTH
+        images = read_table(self.record, _layout.IMAGES, ImageRef._fields, self.n_images).to_pylist()
         return Behind(
             [ImageRef(*(image[name] for name in ImageRef._fields)) for image in images],
-            read_regular(truth) if truth.is_file() else None,
-            _layout.read_table(self.path / _layout.PLAN, ("id",)).to_pylist(),
+            self.record.read_file(_layout.TRUTH),
+            read_table(self.record, _layout.PLAN, ("id",), self.n_variants).to_pylist(),
         )
 
     def require_files(self, digests: Sequence[str], done: Sequence[bool], used: Iterable[int] = ()) -> None:
@@ -207,7 +245,7 @@ class StudyFolder:
         StudyChangedError
             If a file that was used is another one; the first ones are named.
         """
-        table = _layout.read_table(self.path / _layout.IMAGES, ImageRef._fields)
+        table = read_table(self.record, _layout.IMAGES, ImageRef._fields, self.n_images)
         if "sha256" not in table.column_names:  # of the first format
             return
         kept = table.column("sha256").to_pylist()
@@ -228,12 +266,12 @@ class StudyFolder:
             )
         self.log("images mended", files=[names[i] for i in differing])
         refs = [ImageRef(*(row[name] for name in ImageRef._fields)) for row in table.to_pylist()]
-        _layout.write_table(self.path / _layout.IMAGES, images_table(refs, digests))
+        self.record.keep(_layout.IMAGES, _layout.encode_table(images_table(refs, digests)))
 
-    @cached_property
+    @property
     def threads(self) -> int | None:
         """With how many threads torch computes in this study; None where that is not on record."""
-        return read_threads(self.path)
+        return self.record.threads
 
     @property
     def batches(self) -> Chunks:
@@ -284,36 +322,86 @@ class StudyFolder:
         Parameters
         ----------
         look : bool
-            Look into every file: those that are damaged do not count. Without it, what is listed counts, which is
-            enough in an object store, where nothing is half there.
+            Look at every file's footer. Without it, what is listed counts, which is enough in an object store, where
+            nothing is half there.
+
+        Raises
+        ------
+        StudyError
+            If a file is damaged.
         """
+        return self._listed(ShardFile.look if look else None)
+
+    def _listed(self, look: Callable[[ShardFile], None] | None) -> list[bool]:
+        """Which batches are finished, each file looked at; a run that is at work may join parts meanwhile."""
+        for left in reversed(range(LISTINGS)):
+            files = self.files()
+            try:
+                if look is not None:
+                    in_parallel([partial(look, file) for file, _ in files], is_remote(self.path))
+                break
+            except MissingShardError:
+                if not left:
+                    raise
+        return self._done(batches for _, batches in files)
+
+    def _done(self, found: Iterable[range]) -> list[bool]:
+        self.require_counts()
         done = [False] * len(self.batches)
-        for _, batches, good in self._checked(look=look):
-            if good:
-                done[batches.start : batches.stop] = [True] * len(batches)
+        for batches in found:
+            done[batches.start : batches.stop] = [True] * len(batches)
         return done
 
-    def _checked(self, *, look: bool = True, drop: bool = False) -> Iterator[tuple[str, range, bool]]:
-        """Every file of detections: its name, its batches, and whether it is whole."""
-        with reached(self.path):
-            names = {path.name for path in (self.path / _layout.DETECTIONS).glob("*.parquet")}
-        files = [
-            (name, batches)
-            for number, each in enumerate(self.shards)
-            for name, batches in (
-                (_layout.shard_name(number), each),
-                *((_layout.part_name(number, batch), range(batch, batch + 1)) for batch in each),
-            )
-            if name in names
-        ]
+    def require_counts(self) -> None:
+        """See that the plan and the images are as many as its facts say, before anything is made of that size.
+
+        Raises
+        ------
+        StudyError
+            If they are not.
+        """
+        read_table(self.record, _layout.IMAGES, (), self.n_images)
+
+    def files(self) -> list[tuple[ShardFile, range]]:
+        """Every file of detections with its batches, by number; parts of a shard that is there do not count.
+
+        Raises
+        ------
+        StudyError
+            If a file is of a shard or a batch that the study does not have.
+        """
         folder = self.path / _layout.DETECTIONS
-        checks = [partial(self._is_whole, folder / name, batches) for name, batches in files if look]
-        whole = in_parallel(checks, is_remote(self.path)) if look else [True] * len(files)
-        for (name, batches), good in zip(files, whole, strict=True):
-            if drop and not good:
-                self.log("damaged", file=name)
-                (folder / name).unlink()
-            yield name, batches, good
+        with reached(folder):
+            names = sorted(path.name for path in folder.glob("*.parquet"))
+        found = {batches: name for name in names if (batches := self._batches_of(name)) is not None}
+        shards = {batches.start // self.shard_batches for batches, name in found.items() if _is_shard(name)}
+        return [
+            (self._file(name, batches), batches)
+            for batches, name in sorted(found.items(), key=lambda item: item[0].start)
+            if _is_shard(name) or batches.start // self.shard_batches not in shards
+        ]
+
+    def _batches_of(self, name: str) -> range | None:
+        """Batches of a file by its name; None for what is no file of detections."""
+        numbers = _layout.numbers_of(name)
+        if numbers is None:
+            return None
+        shard, batch = numbers
+        if shard < len(self.shards):
+            batches = self.shards[shard]
+            if batch is None:
+                return batches
+            if batch in batches:
+                return range(batch, batch + 1)
+        raise StudyError(
+            f"{self.path / _layout.DETECTIONS / name} is none of the study's {len(self.shards):,} shards of "
+            f"{self.shard_batches:,} batches. Take it out of the folder."
+        )
+
+    def _file(self, name: str, batches: range) -> ShardFile:
+        images = range(self.batches[batches[0]].start, self.batches[batches[-1]].stop)
+        place = self.path / _layout.DETECTIONS / name
+        return ShardFile(place, self.fingerprint, self.n_variants, images, self.record.is_checked)
 
     def write_batch(self, batch: int, rows: Iterable[Row]) -> None:
         """Keep a finished batch: as a part of its shard, which `join` makes of all of them.
@@ -335,38 +423,65 @@ class StudyFolder:
     def join(self, number: int) -> None:
         """Make a shard of its parts, if all are there."""
         batches = self.shards[number]
-        parts = [self._part(number, batch) for batch in batches]
-        if not self._shard(number).exists() and all(part.exists() for part in parts):
-            tables = [read_shard(part, self.fingerprint) for part in parts]
+        shard = self._file(_layout.shard_name(number), batches)
+        parts = [self._file(_layout.part_name(number, batch), range(batch, batch + 1)) for batch in batches]
+        if shard.path.exists():
+            shard.check()  # before its parts go
+        elif all(part.path.exists() for part in parts):
             order = [("variant", "ascending"), ("image", "ascending")]
-            write_shard(self._shard(number), pa.concat_tables(tables).sort_by(order), self.fingerprint)
-        if self._is_whole(self._shard(number), batches):
-            for part in parts:
-                with suppress(OSError):
-                    part.unlink()
+            table = pa.concat_tables([part.read() for part in parts]).sort_by(order)
+            write_shard(shard.path, table, self.fingerprint)
+        else:
+            return
+        for part in parts:
+            with suppress(OSError):
+                part.path.unlink()
 
-    def tidy(self) -> list[bool]:
-        """Drop what is damaged, and join what a killed run has left in parts; gives which batches are finished."""
-        done, in_parts = [False] * len(self.batches), set[int]()
-        for name, batches, good in self._checked(drop=True):
-            if good:
-                done[batches.start : batches.stop] = [True] * len(batches)
-            if name.startswith("part-"):
-                in_parts.add(batches.start // self.shard_batches)
-        for number in sorted(in_parts):
+    def tidy(self, *, repair: bool = False) -> list[bool]:
+        """See that what is there is what was written, and join what a killed run has left in parts.
+
+        Gives which batches are finished. In an object store, where that would fetch all of it, only footers are looked
+        at; whoever reads detections finds damage all the same.
+
+        Parameters
+        ----------
+        repair : bool
+            Put files aside that are damaged, so that their batches count as not finished.
+
+        Raises
+        ------
+        StudyError
+            If a file is damaged, unless it is to be repaired.
+        """
+        look = ShardFile.look if is_remote(self.path) and not repair else ShardFile.check
+        files = self.files()
+        checks = [partial(_fault, partial(look, file)) for file, _ in files]
+        faults = in_parallel(checks, is_remote(self.path))
+        for (file, _), fault in zip(files, faults, strict=True):
+            if fault is not None:
+                if not repair:
+                    raise fault
+                self.log("damaged", file=file.path.name, reason=str(fault))
+                self._put_aside(file.path)
+        for number in sorted(self._in_parts()):
             self.join(number)
-        return done
+        return self._done(batches for _, batches in self.files())
+
+    def _in_parts(self) -> set[int]:
+        """Numbers of the shards of which there are parts."""
+        with reached(self.path):
+            names = [path.name for path in (self.path / _layout.DETECTIONS).glob("part-*.parquet")]
+        return {numbers[0] for name in names if (numbers := _layout.numbers_of(name)) is not None}
+
+    def _put_aside(self, path: Path) -> None:
+        """Rename a damaged file, so that it counts no more and is not lost."""
+        with reached(path):
+            path.rename(path.with_name(f"{path.name}{_layout.DAMAGED}"))
 
     def left_of(self, number: int) -> list[int]:
         """Batches of a shard that are not finished."""
-        batches = self.shards[number]
-        if self._is_whole(self._shard(number), batches):
-            return []
-        return [
-            batch
-            for batch in batches
-            if not self._is_whole(self._part(number, batch), range(batch, batch + 1))
-        ]
+        done = self._listed(None)
+        return [batch for batch in self.shards[number] if not done[batch]]
 
     def span(self, batches: Sequence[int]) -> tuple[int, int]:
         """Numbers of the first and the last image of some batches, which ascend."""
@@ -382,13 +497,6 @@ class StudyFolder:
     def _part(self, number: int, batch: int) -> Path:
         return self.path / _layout.DETECTIONS / _layout.part_name(number, batch)
 
-    def _n_rows(self, batches: range) -> int:
-        n_images = sum(len(self.batches[batch]) for batch in batches)
-        return n_images * self.n_variants
-
-    def _is_whole(self, path: Path, batches: range) -> bool:
-        return is_whole(path, self.fingerprint, self._n_rows(batches))
-
     def _require_all(self, table: pa.Table, batch: int) -> None:
         images = self.batches[batch]
         expected = [(v, i) for v in range(self.n_variants) for i in images]
@@ -398,3 +506,20 @@ class StudyFolder:
                 f"Batch {batch} must have one row for each of {self.n_variants} variants and {len(images)} images, got "
                 f"{len(given)} rows. This is a fault of the runner."
             )
+
+
+def _is_shard(name: str) -> bool:
+    return name.startswith("shard-")
+
+
+def _fault(look: Callable[[], object]) -> StudyError | None:
+    """What is wrong with a file; None if nothing."""
+    try:
+        look()
+    except StudyError as error:
+        return error
+    return None
+
+
+def _write(content: bytes, file: BinaryIO) -> None:
+    file.write(content)

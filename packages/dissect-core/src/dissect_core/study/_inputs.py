@@ -18,6 +18,7 @@ from ..spec import StudySpec
 from . import _layout
 from ._loading import Files
 from ._progress import MakeBar, counted
+from ._record import Record
 
 ClassMap = Mapping[str, str | None]
 
@@ -71,8 +72,8 @@ class ReferenceActivations:
         All images of the study.
     truth : object
         As the detector's `prepare_with_truth` takes it; for optimal constants only.
-    folder : Path
-        Where they are kept: a second run reads what a first has gathered.
+    record : Record
+        Of the folder where they are kept: a second run reads what a first has gathered.
     bar : callable
         Makes progress bars.
     class_map : mapping of str to (str or None), optional
@@ -86,14 +87,14 @@ class ReferenceActivations:
         variants: Sequence[Variant],
         files: Files,
         truth: Any,
-        folder: Path,
+        record: Record,
         bar: MakeBar,
         class_map: ClassMap | None = None,
     ) -> None:
         self._class_map = class_map
         self._detector, self._truth, self._bar = detector, truth, bar
         self._files, self._drawn = files, reference_images(spec, len(files.paths)).tolist()
-        self._folder = folder
+        self._record, self._folder = record, record.folder
         self._needing = [v for v in variants if v.space == "activation" and v.intervention.kind != "zero"]
         self._fitted: dict[str, Any] = {}
         self._gathered: Any = None
@@ -116,9 +117,8 @@ class ReferenceActivations:
     def _reference(self) -> Any:
         from ..torch import gather_reference, load_reference, reference_sites
 
-        path = self._folder / _layout.REFERENCE
-        if self._gathered is None and path.exists():
-            self._gathered = load_reference(path)
+        if self._gathered is None and (kept := self._record.file(_layout.REFERENCE)) is not None:
+            self._gathered = load_reference(kept)
         if self._gathered is None:
             model = _model(self._detector, "replace activations")
             keep = any(v.intervention.kind == "resample" for v in self._needing)
@@ -131,7 +131,8 @@ class ReferenceActivations:
                     reference_sites(self._needing),
                     keep=keep,
                 )
-            self._gathered.save(path)
+            self._gathered.save(self._folder / _layout.REFERENCE)
+            self._record.note(_layout.REFERENCE)
         return self._gathered
 
     @cached_property
@@ -141,10 +142,10 @@ class ReferenceActivations:
     def _fit(self, variant: Variant) -> Any:
         from ..torch import fit_optimal, load_reference
 
-        name = hashlib.sha256(variant.id.encode()).hexdigest()[:24]
-        path = self._folder / _layout.OPTIMAL / f"{name}.npz"
-        if path.exists():
-            return load_reference(path)
+        name = f"{_layout.OPTIMAL}/{hashlib.sha256(variant.id.encode()).hexdigest()[:24]}.npz"
+        if (kept := self._record.file(name)) is not None:
+            return load_reference(kept)
+        path = self._folder / name
         intervention: Any = variant.intervention
         losing = _losing(self._detector, self._truth, "optimal constants")
         reference = self._reference()
@@ -162,6 +163,7 @@ class ReferenceActivations:
         if not is_remote(path):
             own_folder(path.parent)
         fitted.save(path)
+        self._record.note(name)
         return fitted
 
 

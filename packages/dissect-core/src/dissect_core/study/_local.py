@@ -21,18 +21,19 @@ def run_here(
 ) -> None:
     """Run what is left of a study, in a folder that is held."""
     variants = described.variants
-    finished = folder.tidy()
+    finished = folder.tidy(repair=task.repair)
     task.require_files(folder, described.digests, finished)
     left = [number for number, done in enumerate(finished) if not done]
     if not left and is_said_finished(folder.path):
+        folder.record.finish()
         return
-    references = task.references(detector, variants, truth, folder.path, caller.bar)
+    references = task.references(detector, variants, truth, folder.record, caller.bar)
     passes = task.passes(detector)
     if isinstance(passes, ReplayedPasses):
         passes.on_first = lambda seconds, share: caller.say(
             estimate(seconds, share, len(left), len(variants))
         )
-        passes.wants_effects = not (folder.path / _layout.EFFECTS).exists()
+        passes.wants_effects = not folder.record.has(_layout.EFFECTS)
     begun, seconds = time.perf_counter(), dict[str, float]()
     clock = Stopwatch(seconds)
     folder.log("started" if len(left) == len(folder.batches) else "resumed", batches=len(left))
@@ -47,8 +48,11 @@ def run_here(
                 continue
             number = min(next(counter), total)  # halves run again
             caller.tell(shown, 1, PassDone(number, total, step))
+    is_finished = all(folder.done())
+    if is_finished:
+        folder.record.finish()
     folder.log(
-        "finished" if all(folder.done()) else "stopped",
+        "finished" if is_finished else "stopped",
         seconds=round(time.perf_counter() - begun, 3),
         stages={k: round(v, 3) for k, v in {**seconds, **getattr(passes, "seconds", {})}.items()},
         verified=getattr(passes, "verified", 0),

@@ -12,6 +12,8 @@ from ..detectors import ImageDetections
 from ..errors import StudyError
 
 Status = Literal["ok", "bad image", "not finite"]
+DETECTIONS_AT_MOST = 100_000
+"""Of one image; a file that says more of itself is not read."""
 STATUSES: tuple[Status, ...] = ("ok", "bad image", "not finite")
 
 # Single-precision boxes fit double precision exactly, and take hardly more room when compressed by byte streams.
@@ -50,6 +52,11 @@ def rows_to_table(rows: Iterable[Row]) -> pa.Table:
     nothing = ImageDetections(np.zeros((0, 4)), np.zeros(0), np.zeros(0, dtype=np.int64))
     found = [row.found or nothing for row in ordered]
     counts = np.array([len(one.scores) for one in found], dtype=np.int64)
+    if len(counts) and counts.max() > DETECTIONS_AT_MOST:
+        raise StudyError(
+            f"The detector gives {counts.max():,} detections for one image; a study keeps at most "
+            f"{DETECTIONS_AT_MOST:,}. Let the detector keep the best of them."
+        )
     columns = [
         pa.array([row.variant for row in ordered], pa.int32()),
         pa.array([row.image for row in ordered], pa.int32()),

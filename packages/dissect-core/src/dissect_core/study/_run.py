@@ -46,6 +46,7 @@ def run(
     common_classes: bool = False,
     class_map: Mapping[str, str | None] | None = None,
     allow_random: bool | None = None,
+    repair: bool = False,
     ahead: int = 2,
     bar: MakeBar = tqdm_bar,
     watch: Callable[[PassDone], object] | None = None,
@@ -109,6 +110,9 @@ def run(
         takes it. It is run in full then, and the baseline eleven times: what these differ among themselves is the
         floor of every claim. Left out, it is taken with a `RandomDetectorWarning`. A study that goes on keeps to what
         it was begun with.
+    repair : bool
+        Compute what is damaged in the folder again, and keep the damaged files beside it, under names that end in
+        ``.damaged``. Without it, a damaged folder is an error that names the file.
     ahead : int
         Batches read ahead of the detector, 0 or more.
     bar : callable
@@ -128,7 +132,7 @@ def run(
     Raises
     ------
     StudyError
-        If an argument is out of range, an image is not in the truth, or the folder cannot be used.
+        If an argument is out of range, an image is not in the truth, or the folder is damaged or cannot be used.
     StudyChangedError
         If the folder holds a study that differs; all differences are named. Or if an image's file is another one than a
         finished batch has seen.
@@ -161,6 +165,7 @@ def run(
         common_classes=common_classes,
         class_map=class_map,
         allow_random=allow_random,
+        repair=repair,
         ahead=ahead,
     )
     task.check()

@@ -1,30 +1,30 @@
 """Reading a study's folder: its plan, its images, and what every variant detected."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from ..components import near_matches
 from ..detectors import ImageDetections
 from ..errors import StudyError
-from ..files import read_regular
-from ..places import is_remote, place_of, reached
+from ..places import is_remote, place_of
 from ..spec import StudySpec, load_spec, parse_spec
 from . import _layout
 from ._create import ImageRef
-from ._facts import fingerprint
-from ._folder import StudyFolder
-from ._frozen import read_frozen
+from ._folder import LISTINGS, StudyFolder
 from ._holder import say_who
 from ._lock import at_work
 from ._log import read_log
+from ._record import Record, read_table
 from ._rows import STATUSES, flat
-from ._shards import read_shard
+from ._shards import MissingShardError, ShardFile
 
 _PLAN = (
     "id",
@@ -96,14 +96,13 @@ class Study:
         What must be the same when it goes on, as plain data.
     """
 
-    def __init__(self, path: Path, facts: Mapping[str, Any]) -> None:
-        self.path, self.facts = path, facts
-        self._fingerprint = fingerprint(facts)
+    def __init__(self, path: Path, record: Record) -> None:
+        self.path, self.facts, self._record = path, record.frozen, record
 
     def __getstate__(self) -> dict[str, Any]:
         """For another process: by its place, which is as good from any folder, and without what was read from it."""
         path = self.path if is_remote(self.path) else self.path.absolute()
-        return {"path": path, "facts": self.facts, "_fingerprint": self._fingerprint}
+        return {"path": path, "facts": self.facts, "_record": replace(self._record, folder=path)}
 
     @classmethod
     def open(cls, path: Path | str) -> "Study":
@@ -119,24 +118,27 @@ class Study:
         StudyError
             If it is no study, damaged, or of a newer format.
         """
-        place = place_of(path)
-        facts, _, _ = read_frozen(place)
-        return cls(place, facts)
+        record = Record.read(place_of(path))
+        record.warn_if_unchecked()
+        return cls(record.folder, record)
 
     @cached_property
     def spec(self) -> StudySpec:
         """The specification it was begun with."""
         path = self.path / _layout.SPEC
-        if not is_remote(path):
-            return load_spec(path)
-        return load_spec(parse_spec(read_regular(path).decode(), ".yaml", f"The spec {path}"))
+        content = self._record.read_file(_layout.SPEC)
+        if content is None:
+            raise StudyError(f"The study {self.path} is damaged: it holds no {_layout.SPEC}.")
+        try:
+            text = content.decode()
+        except UnicodeDecodeError as error:
+            raise _layout.damaged(path, error) from error
+        return load_spec(parse_spec(text, ".yaml", f"The spec {path}"))
 
     @cached_property
     def plan(self) -> pa.Table:
         """A row for each variant: what it masks, the baseline first."""
-        table = _layout.read_table(self.path / _layout.PLAN, _PLAN)
-        self._require_count(table, "variants", self.facts["variants"])
-        return table
+        return self._table(_layout.PLAN, _PLAN, self.facts["variants"], "id")
 
     @cached_property
     def variants(self) -> tuple[str, ...]:
@@ -146,8 +148,7 @@ class Study:
     @cached_property
     def images(self) -> tuple[ImageRef, ...]:
         """File names and ids of the images, by their numbers."""
-        table = _layout.read_table(self.path / _layout.IMAGES, ImageRef._fields)
-        self._require_count(table, "images", self.facts["images"]["count"])
+        table = self._table(_layout.IMAGES, ImageRef._fields, self.facts["images"]["count"], "image_id")
         columns = (table.column(name).to_pylist() for name in ImageRef._fields)
         return tuple(ImageRef(*values) for values in zip(*columns, strict=True))
 
@@ -159,7 +160,7 @@ class Study:
     @cached_property
     def environment(self) -> dict[str, Any]:
         """The facts, as `frozen`, and as `incidental` what may differ between runs: host, time, image folder."""
-        return dict(_layout.read_json(self.path / _layout.ENVIRONMENT))
+        return dict(self._record.content)
 
     @property
     def image_folder(self) -> Path | None:
@@ -182,12 +183,24 @@ class Study:
     @cached_property
     def effects(self) -> pa.Table | None:
         """What each variant changed in the outputs of what it ablates, on the first batch; None where not measured."""
-        path = self.path / _layout.EFFECTS
-        return (
-            _layout.read_table(path, ("id", "output_change", "no_op", "flops_saved"))
-            if path.is_file()
-            else None
-        )
+        content = self._record.read_file(_layout.EFFECTS)
+        path, columns = self.path / _layout.EFFECTS, ("id", "output_change", "no_op", "flops_saved")
+        return None if content is None else _layout.decode_table(content, path, columns)
+
+    def read_file(self, name: str) -> bytes | None:
+        """Content of a file that is kept with it, such as the truth; None if there is none.
+
+        Parameters
+        ----------
+        name : str
+            As `files` of `run` has it, or ``truth.json``.
+
+        Raises
+        ------
+        StudyError
+            If it is missing, or is not what was written.
+        """
+        return self._record.read_file(name)
 
     def progress(self) -> tuple[int, int]:
         """How many batches are finished, and how many there are."""
@@ -270,7 +283,13 @@ class Study:
             Sorted by image within each variant.
         """
         numbers = None if variants is None else [self._number(variant) for variant in variants]
-        tables = [read_shard(path, self._fingerprint, numbers, columns) for path in self._files()]
+        for left in reversed(range(LISTINGS)):
+            try:
+                tables = [file.read(numbers, columns) for file in self._files()]
+                break
+            except MissingShardError:  # a run that is at work has joined parts
+                if not left:
+                    raise
         if not tables:
             raise StudyError(f"The study {self.path} has no finished batch yet. Run it first.")
         whole = pa.concat_tables(tables)
@@ -283,15 +302,18 @@ class Study:
         bad = table.column("status").to_numpy() == STATUSES.index("bad image")
         return table.column("image").to_numpy()[bad].tolist()  # type: ignore[no-any-return]  # int, by the schema
 
-    def _files(self) -> list[Path]:
+    def _files(self) -> list[ShardFile]:
         """Every shard, and the parts of those that are not there: a kill may leave both."""
-        folder = self.path / _layout.DETECTIONS
-        with reached(folder):
-            files = sorted(folder.glob("*.parquet"), key=lambda path: path.name)
-        shards = [path for path in files if path.name.startswith("shard-")]
-        joined = {shard.stem.removeprefix("shard-") for shard in shards}
-        parts = [path for path in files if path.name.startswith("part-")]
-        return shards + [part for part in parts if part.stem.split("-")[1] not in joined]
+        folder = StudyFolder(self.path)
+        found = folder.files()
+        if folder.record.is_finished and sum(len(batches) for _, batches in found) < len(folder.batches):
+            there = {batch // folder.shard_batches for _, batches in found for batch in batches}
+            lost = next(number for number in range(len(folder.shards)) if number not in there)
+            raise StudyError(
+                f"The study {self.path} was finished, but {_layout.shard_name(lost)} is missing now. Restore it, or "
+                "run the study again, which computes it."
+            )
+        return [file for file, _ in found]
 
     def _number(self, variant: str) -> int:
         try:
@@ -301,8 +323,10 @@ class Study:
             hint = f" Did you mean {', '.join(near)}?" if near else ""
             raise StudyError(f"The study {self.path} has no variant {variant!r}.{hint}") from None
 
-    def _require_count(self, table: pa.Table, what: str, count: int) -> None:
-        if table.num_rows != count:
-            raise StudyError(
-                f"The study {self.path} is damaged: it lists {table.num_rows} of {count} {what}."
-            )
+    def _table(self, name: str, columns: tuple[str, ...], n_rows: int, key: str) -> pa.Table:
+        """One of its small tables, of so many rows that a key tells apart."""
+        table = read_table(self._record, name, columns, n_rows)
+        keys = table.column(key)
+        if keys.null_count or pc.count_distinct(keys).as_py() != n_rows:
+            raise _layout.damaged(self.path / name, f"`{key}` must name each row, and one is there twice")
+        return table

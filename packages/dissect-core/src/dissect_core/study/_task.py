@@ -21,6 +21,7 @@ from ._net import is_again, noise_is_measured, repeats_of_baseline
 from ._passes import Passes, PlainPasses, ReplayedPasses
 from ._precision import Precision, in_precision
 from ._progress import MakeBar
+from ._record import Record
 from ._study import Study
 
 
@@ -43,6 +44,7 @@ class Task:
     class_map: Mapping[str, str | None] | None = None
     sizes: Sequence[tuple[float, float]] | None = None
     allow_random: bool | None = None
+    repair: bool = False
 
     def check(self) -> None:
         """Refuse what no study can be run with.
@@ -107,11 +109,11 @@ class Task:
         return PlainPasses(detector, self.precision)
 
     def references(
-        self, detector: Detector, variants: Sequence[Variant], truth: Any, folder: Path, bar: MakeBar
+        self, detector: Detector, variants: Sequence[Variant], truth: Any, record: Record, bar: MakeBar
     ) -> ReferenceActivations:
         """Activations that its variants need, kept in a folder."""
         return ReferenceActivations(
-            self.spec, detector, variants, self.files, truth, folder, bar, self.class_map
+            self.spec, detector, variants, self.files, truth, record, bar, self.class_map
         )
 
     def planned(self, detector: Detector, truth: Any, bar: MakeBar) -> Plan:
@@ -223,4 +225,5 @@ def open_folder(
         files=files,
         notes={**notes, **described.notes, "threads": threads},
         former=described.former,
+        repair=task.repair,
     )

@@ -318,12 +318,11 @@ def kept_truth(study: StoredStudy) -> GroundTruth:
     StudyDataError
         If there is none, or it is another one than the study was begun with.
     """
-    path = study.path / TRUTH
-    if not path.is_file():
+    path, content = study.path / TRUTH, study.read_file(TRUTH)
+    if content is None:
         raise StudyDataError(
             f"The study {study.path} holds no truth: pass `truth`, to `run` or to `measure`."
         )
-    content = path.read_bytes()  # of a study in an object store the path is one of universal-pathlib
     frozen = study.environment.get("frozen")
     recorded = (
         frozen.get("truth") if isinstance(frozen, dict) else None

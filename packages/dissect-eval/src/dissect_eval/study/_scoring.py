@@ -7,11 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import StudyDataError
+from ._about import ABOUT, read_about, unreadable
 from ._stored import StoredStudy
 
 __all__ = ["scoring_of"]
-
-_ABOUT = "summary.json"
 
 
 def scoring_of(
@@ -42,14 +41,14 @@ def scoring_of(
 
 def _measured_before(study: StoredStudy) -> dict[str, Any]:
     """As its tables were made: pictures and later tables keep to that."""
-    path = study.path / _ABOUT
+    path = study.path / ABOUT
     if not path.is_file():
         return {}
-    try:
-        settings = json.loads(path.read_bytes()).get("settings", {})
-        return _told(settings.get("common_classes", False), settings.get("class_map"))
-    except (OSError, ValueError, RecursionError, AttributeError):
-        return {}  # damaged: to be written again
+    settings = read_about(path)["settings"]
+    pairs = settings.get("class_map")
+    if pairs is not None and not isinstance(pairs, dict):
+        raise unreadable(path, "its `class_map` is no mapping")
+    return _told(settings.get("common_classes") is True, pairs)
 
 
 def _told(common_classes: Any, class_map: Any) -> dict[str, Any]:

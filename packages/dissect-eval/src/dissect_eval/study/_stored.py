@@ -119,6 +119,10 @@ class StoredStudy(Protocol):
         """Whether the detector saw images turned as their files say."""
         ...
 
+    def read_file(self, name: str) -> bytes | None:
+        """Content of a file that is kept with it, as it was written; None if there is none."""
+        ...
+
     def progress(self) -> tuple[int, int]:
         """How many batches are finished, and how many there are."""
         ...

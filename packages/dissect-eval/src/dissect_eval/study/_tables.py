@@ -5,13 +5,17 @@ from __future__ import annotations
 import io
 import json
 import math
+import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .._csv_text import csv_text
 from ..errors import MissingExtraError, StudyDataError
+from ._about import ABOUT, AlteredTablesError, content_of, read_about, require_written, sealed, unreadable
 from ._measure import StudyResults
 
 if TYPE_CHECKING:
@@ -22,7 +26,7 @@ __all__ = ["StudyTables", "class_table", "error_rows", "summary_rows"]
 SUMMARY, PER_CLASS, ERRORS, REPEATS = "summary", "per_class", "errors", "repeats"
 INTERACTIONS = "interactions"
 """Of studies with pairs alone."""
-ABOUT = "summary.json"
+READINGS, SECONDS_BETWEEN_READINGS = 5, 0.2
 _NEEDED = {
     SUMMARY: ("id", "ablation", "kind", "unit", "intervention", "dose", "removed"),
     PER_CLASS: ("variant", "category", "metric", "value", "difference"),
@@ -176,23 +180,26 @@ class StudyTables:
         Raises
         ------
         StudyDataError
-            If a table is missing or damaged.
+            If a table is missing, or is not what was written.
         """
-        try:
-            about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
-        except (OSError, ValueError, RecursionError) as error:
-            raise StudyDataError(
-                f"{folder / ABOUT} cannot be read: {error}. Measure the study first, with `deep-dissect report`."
-            ) from error
-        if not isinstance(about, dict) or not isinstance(about.get("settings"), dict):
-            raise StudyDataError(f"{folder / ABOUT} is no summary of a study: it has no `settings`.")
-        tables = {name: _read(folder / f"{name}.parquet", columns) for name, columns in _NEEDED.items()}
+        for _ in range(READINGS - 1):
+            with suppress(AlteredTablesError):  # another process may be writing them
+                return cls._read(folder)
+            time.sleep(SECONDS_BETWEEN_READINGS)
+        return cls._read(folder)
+
+    @classmethod
+    def _read(cls, folder: Path) -> StudyTables:
+        about = read_about(folder / ABOUT)
+        sums = about.pop("files", None)
+        tables = {name: _read(folder / f"{name}.parquet", columns, sums) for name, columns in _NEEDED.items()}
         about = {
             key: value for key, value in about.items() if key not in ("variants", "repeats", INTERACTIONS)
         }
         rows = [_rows(tables[name]) for name in (SUMMARY, ERRORS, REPEATS)]
         pairs = folder / f"{INTERACTIONS}.parquet"
-        found = _rows(_read(pairs, ("variant", "first", "second"))) if pairs.is_file() else []
+        is_there = pairs.is_file() if sums is None else pairs.name in sums
+        found = _rows(_read(pairs, ("variant", "first", "second"), sums)) if is_there else []
         return cls(about, rows[0], tables[PER_CLASS], rows[1], rows[2], found)
 
     @property
@@ -232,10 +239,14 @@ class StudyTables:
             **self.about,
             **{key: tables[name].to_pylist() for key, name in listed.items() if name in tables},
         }
-        written = {ABOUT: (json.dumps(about, indent=1, ensure_ascii=False) + "\n").encode()}
-        for name, table in tables.items():
-            written |= {f"{name}.csv": _csv(table), f"{name}.parquet": _parquet(table)}
-        return written
+        parquet = {f"{name}.parquet": _parquet(table) for name, table in tables.items()}
+        about["files"] = {name: sha256(content).hexdigest() for name, content in parquet.items()}
+        text = json.dumps(sealed(about), indent=1, ensure_ascii=False) + "\n"
+        return {
+            ABOUT: text.encode(),
+            **{f"{name}.csv": _csv(table) for name, table in tables.items()},
+            **parquet,
+        }
 
 
 def _selections(spec: Any) -> dict[str, str]:
@@ -253,17 +264,16 @@ def _pyarrow() -> Any:
     return pyarrow
 
 
-def _read(path: Path, columns: tuple[str, ...]) -> pa.Table:
+def _read(path: Path, columns: tuple[str, ...], sums: Any) -> pa.Table:
     import pyarrow.parquet as pq
 
     pa = _pyarrow()
     try:
-        # Of a study in an object store the path is one of universal-pathlib.
-        table = pq.read_table(path if isinstance(path, Path) else pa.BufferReader(path.read_bytes()))
+        content = content_of(path)
+        require_written(path, content, sums)
+        table = pq.read_table(pa.BufferReader(content))
     except (OSError, pa.ArrowException) as error:
-        raise StudyDataError(
-            f"{path} cannot be read: {error}. Measure the study again, with `deep-dissect report`."
-        ) from error
+        raise unreadable(path, error) from error
     missing = [name for name in columns if name not in table.column_names]
     if missing:
         raise StudyDataError(

@@ -131,6 +131,12 @@ def run_(
             help="Take a detector that finds something else each time: all in full, its own noise beside every loss.",
         ),
     ] = False,
+    repair: Annotated[
+        bool,
+        typer.Option(
+            "--repair", help="Compute damaged files of the folder again; they are kept as *.damaged."
+        ),
+    ] = False,
     allow_missing: AllowMissingOption = False,
     weights_prefix: WeightsPrefixOption = "",
     custom_imports: CustomImportsOption = None,
@@ -188,6 +194,7 @@ def run_(
             common_classes=common_classes,
             class_map=pairs,
             allow_random=allow_random,
+            repair=repair,
             bar=begin.bar,
         )
     begin.tell()
