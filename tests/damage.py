@@ -21,7 +21,8 @@ def small_study(folder: Path) -> Path:
     (folder / "data").mkdir()
     split = toy_split.write_split(folder / "data", 6)
     truth = GroundTruth.from_coco(split.annotations)
-    return studies.run_toy(split.paths, folder / "study", truth=truth).path
+    spec = studies.toy_spec(ablations=studies.SPEC["ablations"][:1])
+    return studies.run_toy(split.paths, folder / "study", spec=spec, truth=truth).path
 
 
 def numbers(folder: Path) -> Any:

@@ -10,6 +10,7 @@ import pytest
 pytest.importorskip("pyarrow")
 import damage
 from dissect_core import DissectError
+from dissect_eval import DissectEvalError
 
 SEED = int(os.environ.get("DISSECT_DAMAGE_SEED", "0")) or random.SystemRandom().randrange(1, 2**31)
 TRIALS = int(os.environ.get("DISSECT_DAMAGE_TRIALS", "150"))
@@ -22,16 +23,16 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_numbers_are_equal_or_refused(made: Path, tmp_path: Path) -> None:
     before, rng = damage.numbers(made), random.Random(SEED)
-    refused = 0
+    refusals = []
     for trial in range(TRIALS):
         folder = Path(shutil.copytree(made, tmp_path / str(trial)))
-        what = damage.damage(folder, rng)
+        what = f"DISSECT_DAMAGE_SEED={SEED}, trial {trial}: {damage.damage(folder, rng)}"
         try:
             found = damage.numbers(folder)
-        except DissectError as error:
-            assert len(str(error).splitlines()) == 1, (SEED, trial, what)
-            refused += 1
+        except (DissectError, DissectEvalError) as error:
+            refusals.append(str(error))
         else:
-            assert found == before, f"DISSECT_DAMAGE_SEED={SEED}, trial {trial}: {what}"
+            assert found == before, what
         shutil.rmtree(folder)
-    assert refused > TRIALS // 3, f"DISSECT_DAMAGE_SEED={SEED}: {refused} of {TRIALS} refused"
+    assert len(refusals) > TRIALS // 2, f"DISSECT_DAMAGE_SEED={SEED}: only {len(refusals)} were refused"
+    assert all(len(text.splitlines()) == 1 for text in refusals)
