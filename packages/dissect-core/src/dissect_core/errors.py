@@ -99,7 +99,17 @@ class DetectorOptionError(DissectError, TypeError):
 
 
 class UntrustedError(DissectError):
-    """A study's file or folder asks for something that may run code, which only the user can allow."""
+    """A study's file or folder asks for something that may run code, which only the user can allow.
+
+    Attributes
+    ----------
+    asked : str
+        What it asks for.
+    """
+
+    def __init__(self, message: str, asked: str = "") -> None:
+        super().__init__(message)
+        self.asked = asked
 
 
 class ConformanceError(DissectError, AssertionError):

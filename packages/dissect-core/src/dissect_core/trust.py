@@ -117,7 +117,7 @@ def agreed_options(opener: Callable[..., object], request: DetectorRequest) -> d
     if not request.trust:
         asked = [name for name, value in named.items() if not _is_harmless(opener, name, value)]
         if asked:
-            raise UntrustedError(_asked({name: named[name] for name in asked}))
+            raise _refused({name: named[name] for name in asked})
     options = {**named, **request.options}
     return {**options, "trust": True} if request.trust and "trust" in _parameters(opener) else options
 
@@ -150,23 +150,26 @@ def agreed_execution(named: Execution, *, trust: bool = False) -> Execution:
     'ray'
     >>> agreed_execution(RayExecution(engine="ray", address="10.0.0.7:6379"))
     Traceback (most recent call last):
-    dissect_core.errors.UntrustedError: The study names `execution.address`, '10.0.0.7:6379': a cluster can run ...
+    dissect_core.errors.UntrustedError: The study's `execution.address` is '10.0.0.7:6379', and a cluster can ...
     """
     if isinstance(named, RayExecution) and named.address not in (None, "auto", "local") and not trust:
+        asked = f"`execution.address` is {quoted(named.address)}, and a cluster can run code on machines that join it"
         raise UntrustedError(
-            f"The study names `execution.address`, {quoted(named.address)}: a cluster can run code on machines "
-            "that join it, so only you can choose one: give --address (`execution=`) yourself, or say --trust if you "
-            "trust whoever made the study."
+            f"The study's {asked}. Only you can choose one: give --address (`execution=`) yourself, or say --trust if "
+            "you trust whoever made the study.",
+            asked,
         )
     return named
 
 
-def _asked(options: Mapping[str, Any]) -> str:
+def _refused(options: Mapping[str, Any]) -> UntrustedError:
     said = ", ".join(f"{quoted(name)}: {quoted(options[name])}" for name in list(options)[:3])
+    asked = f"`detector.options` say {said}, which may run code"
     own = ", or give your own --config" if "config" in options else ""
-    return (
-        f"The study's `detector.options` say {said}, which may run code. A study cannot allow that, only you can: say "
-        f"--trust (`trust=True`) if you trust whoever made it{own}."
+    return UntrustedError(
+        f"The study's {asked}. A study cannot allow that, only you can: say --trust (`trust=True`) if you trust "
+        f"whoever made it{own}.",
+        asked,
     )
 
 

@@ -15,9 +15,10 @@ from dissect_core.text import visible
 from ._controls import Looks, close_all, problem_html, status_html
 from ._detector_model import DetectorModel
 from ._panel import Panel
+from ._question import Question
 from ._text import counted, fitted
 
-_SHOWN = ("name", "options", "state", "detector", "error")
+_SHOWN = ("name", "options", "trust", "question", "state", "detector", "error")
 
 
 class DetectorPanel(Panel):
@@ -35,6 +36,8 @@ class DetectorPanel(Panel):
     name : Dropdown
     options : Textarea
         What the detector needs, as YAML.
+    question : Question
+        Shown if opening it would run code of whoever chose the options: they may be a stranger's.
     open_it : Button
     status, problem : HTML
     """
@@ -62,7 +65,8 @@ class DetectorPanel(Panel):
             each.style.description_width = "initial"
         self.open_it = self._looks.make_button("Open the detector")
         self.status, self.problem = HTML(), HTML()
-        parts = (self.name, self.options, HBox((self.open_it,)), self.status, self.problem)
+        self.question = Question(self._on_agreed)
+        parts = (self.name, self.options, self.question, HBox((self.open_it,)), self.status, self.problem)
         super().__init__(parts, layout=Layout(max_width="100%"))
         self.name.observe(self._on_name, "value")
         self.options.observe(self._on_options, "value")
@@ -82,6 +86,7 @@ class DetectorPanel(Panel):
             self.model.unobserve(self._refresh, _SHOWN)
             for each in (self.name, self.options):
                 each.unobserve_all()
+            self.question.close()
             close_all(self)
             self._looks.close()
         super().close()
@@ -104,6 +109,7 @@ class DetectorPanel(Panel):
                 if not self._wrong:
                     self.options.value = _yaml(model.options)
                 self.open_it.disabled = model.state == "opening" or not model.name or bool(self._wrong)
+                self.question.show(model.question, model.trust)
                 self.status.value = status_html(self._status())
                 self.problem.value = problem_html(model.error, model.details)
             finally:
@@ -124,6 +130,8 @@ class DetectorPanel(Panel):
             )
         if model.problem:
             return f"{model.name} is unavailable: {model.problem}"
+        if model.question and not model.trust:
+            return "No detector is open: tick the box above if it may run, then open it."
         if not model.installed and not model.name:
             return "No installed package offers a detector; dissect-mmdet brings those of MMDetection."
         return "No detector is open."
@@ -145,6 +153,9 @@ class DetectorPanel(Panel):
             self._wrong = ""
             self.model.options = options
         self._refresh()
+
+    def _on_agreed(self, agrees: bool) -> None:
+        self.model.trust = agrees
 
     def _on_open(self, _: Button) -> None:
         self.model.open()

@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from traitlets import Any as AnyTrait
-from traitlets import Dict, Enum, HasTraits, Unicode
+from traitlets import Bool, Dict, Enum, HasTraits, Unicode, observe
 
+from dissect_core import UntrustedError
 from dissect_core.detectors import Detector, InstalledDetector, available_detectors, open_detector
 from dissect_core.spec import DetectorSpec
 
@@ -32,6 +33,10 @@ class DetectorModel(HasTraits):
         Trait: which one to open.
     options : dict
         Trait: what it needs, for mmdet ``config`` and ``checkpoint``.
+    trust : bool
+        Trait: whether the user lets it run code, as `open_detector` says. Another name, or other options, take it back.
+    question : str
+        Trait: what it asks for that only the user can allow, with `trust`; empty if nothing.
     state : {"closed", "opening", "open", "failed"}
         Trait.
     detector : Detector or None
@@ -49,6 +54,8 @@ class DetectorModel(HasTraits):
 
     name = Unicode()
     options = Dict()
+    trust = Bool(False)
+    question = Unicode()
     state = Enum(("closed", "opening", "open", "failed"), "closed")
     detector = AnyTrait(None, allow_none=True)
     error = Unicode()
@@ -80,8 +87,9 @@ class DetectorModel(HasTraits):
                 raise RunStateError("A detector is being opened already. Wait until it is.")
             with self.hold_trait_notifications():
                 self.state, self.error, self.details, self.detector = "opening", "", "", None
+            spec = DetectorSpec(adapter=self.name, options=dict(self.options))
             self._worker = threading.Thread(
-                target=self._work, args=(self.name, dict(self.options)), name="dissect-open", daemon=True
+                target=self._work, args=(spec, self.trust), name="dissect-open", daemon=True
             )
             self._worker.start()
 
@@ -98,9 +106,17 @@ class DetectorModel(HasTraits):
         one = self.installed.get(self.name)
         return one.problem if one else None
 
-    def _work(self, name: str, options: dict[str, Any]) -> None:
+    @observe("name", "options")
+    def _on_other(self, _: Mapping[str, Any]) -> None:
+        """What was allowed to one detector is not allowed to the next."""
+        self.trust, self.question = False, ""
+
+    def _work(self, spec: DetectorSpec, trust: bool) -> None:
         try:
-            opened = open_detector(name, **options)
+            opened = open_detector(spec, trust=trust)
+        except UntrustedError as error:
+            with self.lock, self.hold_trait_notifications():
+                self.question, self.state = error.asked, "closed"
         except Exception as error:  # whatever a plugin raises is shown
             with self.lock, self.hold_trait_notifications():
                 self.error, self.details = f"{type(error).__name__}: {error}", traceback.format_exc()

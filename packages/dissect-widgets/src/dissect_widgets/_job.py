@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from dissect_core import StudyError
-from dissect_core.detectors import Detector, open_detector
+from dissect_core.detectors import Detector, DetectorRequest, open_detector
 from dissect_core.files import write_whole
 from dissect_core.places import place_of
 from dissect_core.spec import DetectorSpec, StudySpec
 from dissect_core.study import PassDone, StopRequest, Study, no_bar, run
+from dissect_core.trust import agreed_execution
 from dissect_eval import GroundTruth, match_classes
 from dissect_eval.study import Settings, StudyTables, measure
 
@@ -51,6 +52,9 @@ class StudyJob:
         Resamples of the images for intervals and p-values, as in `dissect_eval.study.Settings`; 0 leaves them out.
     facts : mapping
         What else must stay the same if the study goes on.
+    trust : bool
+        Let the study run code: open its detector as `open_detector` with ``trust=True`` does, and join the cluster that
+        it names.
     common_classes, class_map
         Which classes are scored, where detector and truth share only some; see `dissect_eval.match_classes`.
 
@@ -72,6 +76,7 @@ class StudyJob:
     facts: Mapping[str, Any] = field(default_factory=dict)
     common_classes: bool = False
     class_map: Mapping[str, str | None] | None = None
+    trust: bool = False
 
     def __call__(
         self,
@@ -81,6 +86,7 @@ class StudyJob:
         say: Callable[[str], object],
     ) -> Ended:
         """Run it; see `RunModel`."""
+        execution = agreed_execution(spec.execution, trust=self.trust)
         truth = GroundTruth.from_coco(Path(self.annotations))
         truth = truth if self.limit is None else truth.subset(truth.image_ids[: self.limit].tolist())
         paths = self._paths(truth)
@@ -97,6 +103,7 @@ class StudyJob:
             self._for_run(spec, detector),
             paths,
             self.out,
+            execution=execution,
             truth=truth,
             facts=self.facts,
             batch_size=self.batch_size,
@@ -141,16 +148,20 @@ class StudyJob:
             )
         return paths
 
-    def _for_run(self, spec: StudySpec, opened: Detector) -> Detector | DetectorSpec:
+    def _for_run(self, spec: StudySpec, opened: Detector) -> Detector | DetectorRequest:
         """Workers of a cluster open the detector themselves, where it is known how; else they get a copy."""
-        given = self.detector if self.detector is not None else spec.detector
-        return given if isinstance(given, DetectorSpec) and spec.execution.engine != "local" else opened
+        given = self._given(spec)
+        return given if isinstance(given, DetectorRequest) and spec.execution.engine != "local" else opened
 
     def _opened(self, spec: StudySpec) -> Detector:
-        detector = self.detector if self.detector is not None else spec.detector
-        if detector is None:
+        given = self._given(spec)
+        return open_detector(given) if isinstance(given, DetectorRequest) else given
+
+    def _given(self, spec: StudySpec) -> Detector | DetectorRequest:
+        given = self.detector if self.detector is not None else spec.detector
+        if given is None:
             raise JobError("`detector` must be given, or named by the study, got neither.")
-        return open_detector(detector) if isinstance(detector, DetectorSpec) else detector
+        return DetectorRequest(given, trust=self.trust) if isinstance(given, DetectorSpec) else given
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -7,15 +7,18 @@ from pathlib import Path
 from typing import Any
 
 from ipywidgets import HTML, BoundedIntText, Layout, Text, VBox
-from traitlets import HasTraits, Int, Tuple, Unicode, observe
+from traitlets import Bool, HasTraits, Int, Tuple, Unicode, observe
 
+from dissect_core import UntrustedError
 from dissect_core.spec import StudySpec
 from dissect_core.study import PassDone, StopRequest
+from dissect_core.trust import agreed_execution
 from dissect_eval.study import REPLICATES
 
 from ._controls import Looks, close_all
 from ._detector_model import DetectorModel
 from ._job import StudyJob
+from ._question import Question
 from ._run_model import Ended
 from ._text import html_text
 from .errors import JobError
@@ -48,6 +51,10 @@ class JobModel(HasTraits):
         Traits.
     limit, batch_size, n_replicates : int
         Traits: only the first images (0 for all), images a batch, and resamples for intervals.
+    trust : bool
+        Trait: whether the user lets the study join the cluster that it names; another question takes it back.
+    question : str
+        Trait: what the study asks for that only the user can allow, with `trust`; empty if nothing.
     problems : tuple of (str, str)
         Trait: name of a field, and what is wrong with it.
 
@@ -64,6 +71,8 @@ class JobModel(HasTraits):
     limit = Int(0)
     batch_size = Int(1)
     n_replicates = Int(REPLICATES)
+    trust = Bool(False)
+    question = Unicode()
     problems = Tuple()
 
     def __init__(self, detector: DetectorModel, **fields: Any) -> None:
@@ -82,6 +91,7 @@ class JobModel(HasTraits):
         """Run a study; see `RunModel`."""
         if self.problems:
             raise JobError(f"The run is not complete: {' '.join(text for _, text in self.problems)}")
+        self._ask(spec)
         job = StudyJob(
             self.images,
             self.annotations,
@@ -91,8 +101,19 @@ class JobModel(HasTraits):
             batch_size=self.batch_size,
             # Of its own number p-values may take more: as many as their correction needs.
             n_replicates=None if self.n_replicates == REPLICATES else self.n_replicates,
+            trust=self.trust,
         )
         return job(spec, watch, stop, say)
+
+    def _ask(self, spec: StudySpec) -> None:
+        """Ask what the study needs; what was allowed to one cluster is not allowed to the next."""
+        try:
+            agreed_execution(spec.execution)
+        except UntrustedError as error:
+            if error.asked != self.question:
+                self.trust, self.question = False, error.asked
+        else:
+            self.trust, self.question = False, ""
 
     def close(self) -> None:
         """Stop observing the detector."""
@@ -134,6 +155,8 @@ class JobForm(VBox):  # type: ignore[misc]  # ipywidgets has no types
     ----------
     images, annotations, out : Text
     limit, batch_size, n_replicates : BoundedIntText
+    question : Question
+        Shown once a run would join a cluster that the study names.
     notes : dict of str to HTML
         What is wrong, by field; `detector` too.
     """
@@ -162,6 +185,8 @@ class JobForm(VBox):  # type: ignore[misc]  # ipywidgets has no types
             getattr(self, name).style.description_width = "initial"
             getattr(self, name).observe(self._on_field, "value")
             rows += [getattr(self, name), self.notes[name]]
+        self.question = Question(self._on_agreed)
+        rows.append(self.question)
         super().__init__(rows, layout=Layout(max_width="100%"))
         self.model.observe(self._refresh)
         self._is_live = True
@@ -174,6 +199,7 @@ class JobForm(VBox):  # type: ignore[misc]  # ipywidgets has no types
             self.model.unobserve(self._refresh)
             for name in (*_TEXTS, *_NUMBERS):
                 getattr(self, name).unobserve_all()
+            self.question.close()
             close_all(self)
             self._looks.close()
         super().close()
@@ -185,12 +211,16 @@ class JobForm(VBox):  # type: ignore[misc]  # ipywidgets has no types
         try:
             for name in (*_TEXTS, *_NUMBERS):
                 getattr(self, name).value = getattr(self.model, name)
+            self.question.show(self.model.question, self.model.trust)
             wrong = dict(self.model.problems)
             for name, note in self.notes.items():
                 text = f"<strong>Missing:</strong> {html_text(wrong[name])}" if name in wrong else ""
                 note.value = f'<div style="overflow-wrap:anywhere">{text}</div>' if text else ""
         finally:
             self._is_refreshing = False
+
+    def _on_agreed(self, agrees: bool) -> None:
+        self.model.trust = agrees
 
     def _on_field(self, change: Mapping[str, Any]) -> None:
         if not self._is_refreshing:

@@ -29,6 +29,7 @@ from ._options import (
     AllowMissingOption,
     CheckpointArgument,
     ConfigOption,
+    CustomImportsOption,
     ForceOption,
     SeedOption,
     TrustOption,
@@ -145,6 +146,7 @@ def heads(
     force: ForceOption = False,
     allow_missing: AllowMissingOption = False,
     weights_prefix: WeightsPrefixOption = "",
+    custom_imports: CustomImportsOption = None,
     trust: TrustOption = False,
 ) -> None:
     """Remove attention heads exactly, as the block's own layout defines them."""
@@ -154,7 +156,13 @@ def heads(
         raise UnitError(f"--repeats must be left out with --head, where nothing is drawn, got {repeats}.")
     source = Source(checkpoint, trust=trust, weights_prefix=weights_prefix)
     read = read_components(
-        checkpoint, source.checkpoint, config, allow_missing=allow_missing, weights_prefix=weights_prefix
+        checkpoint,
+        source.checkpoint,
+        config,
+        allow_missing=allow_missing,
+        weights_prefix=weights_prefix,
+        custom_imports=custom_imports or (),
+        trust=trust,
     )
     source.take(read.weights, read.fit)
     layouts = read.attention

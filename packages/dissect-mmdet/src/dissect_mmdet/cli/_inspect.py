@@ -51,10 +51,15 @@ def inspect(
     trust: TrustOption = False,
 ) -> None:
     """Show the components of a checkpoint: names, shapes, parameters, attention heads."""
-    import_modules(custom_imports or ())
     loaded = _checkpoints.load_mmdet_checkpoint(checkpoint, trust=trust)
     found = read_components(
-        checkpoint, loaded, config, allow_missing=allow_missing, weights_prefix=weights_prefix
+        checkpoint,
+        loaded,
+        config,
+        allow_missing=allow_missing,
+        weights_prefix=weights_prefix,
+        custom_imports=custom_imports or (),
+        trust=trust,
     )
     if match:
         found = found._replace(components=select_components(found.components, match))
@@ -118,9 +123,12 @@ def read_components(
     *,
     allow_missing: bool = False,
     weights_prefix: str = "",
+    custom_imports: Sequence[str] = (),
+    trust: bool = False,
 ) -> Contents:
     """Components from the live model where its config is known, else from the checkpoint's tensors alone."""
-    resolved, source = _open.resolve_config(loaded, config)
+    import_modules(custom_imports)
+    resolved, source = _open.resolve_config(loaded, config, trust=trust, custom_imports=custom_imports)
     if resolved is None:
         found = find_weights(loaded, prefix=weights_prefix, source=str(checkpoint))
         require_finite(found.state, str(checkpoint))
