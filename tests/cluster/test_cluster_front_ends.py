@@ -121,7 +121,13 @@ def test_the_run_panel_runs_a_study_on_a_cluster(tmp_path: Path, on_ray: Callabl
     split = write_split(tmp_path, 8)
     spec = toy_spec(execution=on_ray(workers=2).model_dump())
     job = StudyJob(
-        split.images, split.annotations, tmp_path / "out", awkward.SlowToy(), batch_size=2, n_replicates=10
+        split.images,
+        split.annotations,
+        tmp_path / "out",
+        awkward.SlowToy(),
+        batch_size=2,
+        n_replicates=10,
+        trust=True,  # the spec names the cluster by its address
     )
     model = RunModel(spec, job)
     seen: list[int] = []
@@ -144,7 +150,9 @@ def test_the_run_panel_stops_a_study_on_a_cluster(tmp_path: Path, on_ray: Callab
 
     split = write_split(tmp_path, 12)
     spec = toy_spec(execution=on_ray(workers=1).model_dump())
-    job = StudyJob(split.images, split.annotations, tmp_path / "out", awkward.SlowToy(0.1), batch_size=2)
+    job = StudyJob(
+        split.images, split.annotations, tmp_path / "out", awkward.SlowToy(0.1), batch_size=2, trust=True
+    )
     model = RunModel(spec, job)
     model.observe(lambda change: change["new"] > 20 and model.cancel(), "done")
     model.start()

@@ -74,7 +74,7 @@ def test_detectors_with_queries_and_a_spec_that_names_the_engine(
 ) -> None:
     whole = studies.run_toy(images, tmp_path / "local", QueryDetector())
     spec = studies.toy_spec(execution=on_ray().model_dump())
-    study = studies.run_toy(images, tmp_path / "ray", QueryDetector(), spec=spec)
+    study = studies.run_toy(images, tmp_path / "ray", QueryDetector(), spec=spec, execution=spec.execution)
     assert tables(study) == tables(whole)
     assert study.found("baseline").queries is not None
 
