@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 import pickle
 from pathlib import Path
@@ -26,6 +27,7 @@ from dissect_core.torch import (  # noqa: E402
     load_reference,
 )
 from dissect_core.torch._reference import Slot  # noqa: E402
+from hostile_pickles import archive_with  # noqa: E402
 
 SITES = (ActivationSite("2", "neuron", (0, 2)), ActivationSite("0", "component"))
 
@@ -152,3 +154,73 @@ def test_bad_files(tmp_path: Path) -> None:
             load_reference(tmp_path / name)
     with pytest.raises(CheckpointError, match=r"no such file\. Make it with `Reference\.save`"):
         load_reference(tmp_path / "none.npz")
+
+
+def header(**changed: Any) -> dict[str, Any]:
+    """What a file of one slot says of itself."""
+    tensors = {name: {"dtype": "float64", "shape": [2]} for name in ("total", "squares")}
+    slot = {"number": 1, "tensors": tensors, "n_images": 1, "n_kept": 0, "shapes": [[2]], "count": 1}
+    slot |= {"feature_axis": -1, **changed}
+    place = {"path": "p", "unit": "neuron", "argument": None, "slots": [slot]}
+    return {"format": "dissect reference 1", "places": [place], "fit": None}
+
+
+PARTS = {"1.total": np.zeros(16, np.uint8), "1.squares": np.zeros(16, np.uint8)}
+
+
+def hostile() -> dict[str, tuple[Any, dict[str, Any]]]:
+    empty = {"dtype": "float64", "shape": [0, 2**40]}
+    shaped = {"dtype": "uint8", "shape": [2**60]}
+    site = {"path": "p", "unit": "neuron", "indices": [1], "argument": None, "batch_axis": None}
+    fit = {"sites": [site], "zero": 1, "mean": 1, "optimal": 1, "losses": []}
+    both = header()["places"][0]["slots"] * 2
+    cases: dict[str, tuple[Any, dict[str, Any]]] = {
+        f"{name} is {value!r}": (header(**{name: value}), PARTS)
+        for name in ("number", "n_images", "n_kept", "count", "feature_axis")
+        for value in ("1", None, 1.5, -(2**70), 2**70, [1], True)
+    }
+    cases |= {
+        "deep": ("[" * 200_000, PARTS),
+        "no object": ([], PARTS),
+        "a tensor of terabytes": (header(tensors={"total": shaped, "squares": shaped}), PARTS),
+        "an empty one": (header(tensors={"total": empty, "squares": empty}), {**PARTS}),
+        "no type": (header(tensors={"total": {"dtype": "load", "shape": [2]}}), PARTS),
+        "a part twice": ({**header(), "places": [{**header()["places"][0], "slots": both}]}, PARTS),
+        "shapes": (header(shapes=[["a"]]), PARTS),
+        "places": ({**header(), "places": [{"path": [], "unit": 1, "argument": 2, "slots": []}]}, PARTS),
+        "indices": ({**header(), "fit": {**fit, "sites": [{**site, "indices": [10**400]}]}}, PARTS),
+        "unit": ({**header(), "fit": {**fit, "sites": [{**site, "unit": "\x1b[31m"}]}}, PARTS),
+        "losses": ({**header(), "fit": {**fit, "losses": [[]]}}, PARTS),
+    }
+    for name, described in {
+        "objects": "{'descr': '|O', 'fortran_order': False, 'shape': (16,)}",
+        "fields": "{'descr': [('a', 'O')], 'fortran_order': False, 'shape': (16,)}",
+        "terabytes": "{'descr': '|u1', 'fortran_order': False, 'shape': (1000000000000,)}",
+        "deep again": "(" * 5000,
+    }.items():
+        raw = (
+            np.lib.format.magic(1, 0) + len(described).to_bytes(2, "little") + described.encode() + bytes(16)
+        )
+        cases[name] = (header(), {**PARTS, "1.total": raw})
+    return cases
+
+
+@pytest.mark.parametrize("case", hostile())
+def test_hostile_files(case: str, tmp_path: Path) -> None:
+    described, parts = hostile()[case]
+    text = described if isinstance(described, str) else json.dumps(described)
+    archive_with({"header": np.frombuffer(text.encode(), np.uint8), **parts}, tmp_path / "r.npz")
+    with pytest.raises(CheckpointError, match=r"is damaged, or not a file of `Reference\.save`") as caught:
+        load_reference(tmp_path / "r.npz")
+    assert "\n" not in str(caught.value)
+    assert "\x1b" not in str(caught.value)
+    assert len(str(caught.value)) < 700
+
+
+def test_a_file_like_the_hostile_ones_is_read_and_a_compressed_one_is_not(tmp_path: Path) -> None:
+    parts = {"header": np.frombuffer(json.dumps(header()).encode(), np.uint8), **PARTS}
+    archive_with(parts, tmp_path / "r.npz")
+    assert load_reference(tmp_path / "r.npz").n_images == 1
+    np.savez_compressed(tmp_path / "bomb.npz", **parts)
+    with pytest.raises(CheckpointError, match="is compressed"):
+        load_reference(tmp_path / "bomb.npz")

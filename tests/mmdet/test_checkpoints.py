@@ -11,6 +11,7 @@ import torch
 from dissect_core import CheckpointError
 from dissect_mmdet import load_mmdet_checkpoint
 from helpers import Touch
+from hostile_pickles import F8, Code, archive, array, build, call, name, value
 
 NEEDS_MORE = "trust=True"
 
@@ -65,6 +66,74 @@ def test_getattr_serves_history_only(tmp_path: Path) -> None:
             continue
         with pytest.raises(CheckpointError):
             load_mmdet_checkpoint(path)
+
+
+HISTORY = "mmengine.logging.history_buffer.HistoryBuffer"
+ROW = array(F8, bytes(8))
+STATE = {"_log_history": ROW, "_count_history": ROW, "max_length": 10}
+
+
+def statistic(of: Any, named: Any) -> Code:
+    """What a training log holds for each statistic: ``getattr(of, named)``."""
+    return call("__builtin__.getattr", of, named)
+
+
+def test_history_by_hand(tmp_path: Path) -> None:
+    """The hostile histories below differ from one that is read in one thing only."""
+    methods = {"statistics_methods": {"min": statistic(name(HISTORY), "min")}}
+    made = build(call(HISTORY, new=True), {**STATE, **methods})
+    (tmp_path / "m.pth").write_bytes(archive({"h": made}))
+    history = load_mmdet_checkpoint(tmp_path / "m.pth")["h"]
+    assert (type(history).__name__, history.min(), history.max_length) == ("HistoryBuffer", 0.0, 10)
+    torch.save({"h": history}, tmp_path / "again.pth")
+    assert load_mmdet_checkpoint(tmp_path / "again.pth")["h"].max() == 0.0
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        call(HISTORY, ROW, ROW),
+        call(HISTORY, ROW, ROW, new=True),
+        build(call(HISTORY, new=True), {**STATE, "max_length": "x"}),
+        build(call(HISTORY, new=True), {**STATE, "_log_history": [1.0]}),
+        build(call(HISTORY, new=True), {**STATE, "_log_history": array(F8, bytes(16), (2,))}),
+        build(call(HISTORY, new=True), {**STATE, "_log_history": array(F8, bytes(8), (1, 1))}),
+        build(call(HISTORY, new=True), {**STATE, "mean": 1}),
+        build(call(HISTORY, new=True), {"max_length": 10}),
+        build(call(HISTORY, new=True), (None, {"mean": 1})),
+        build(build(call(HISTORY, new=True), STATE), STATE),
+        build(name(HISTORY), STATE),
+        build(
+            call(HISTORY, new=True), {**STATE, "statistics_methods": {"max": statistic(name(HISTORY), "min")}}
+        ),
+        build(
+            call(HISTORY, new=True),
+            {**STATE, "statistics_methods": {"further": statistic(name(HISTORY), "min")}},
+        ),
+        build(call(HISTORY, new=True), {**STATE, "statistics_methods": {"min": name("__builtin__.getattr")}}),
+        Code(statistic(name(HISTORY), "min") + value((1,)) + b"R"),
+        statistic(name(HISTORY), "__init__"),
+        statistic(name(HISTORY), ["min"]),
+        statistic(build(call(HISTORY, new=True), STATE), "min"),
+        statistic(name("numpy.ndarray"), "tofile"),
+        build(statistic(name(HISTORY), "min"), (None, {"__defaults__": (1,)})),
+    ],
+)
+def test_hostile_histories(content: Code, tmp_path: Path) -> None:
+    from mmengine.logging import HistoryBuffer
+
+    before = {key: getattr(HistoryBuffer, key) for key in ("min", "max", "mean", "current", "__init__")}
+    defaults, methods = HistoryBuffer.min.__defaults__, {**HistoryBuffer._statistics_methods}
+    (tmp_path / "m.pth").write_bytes(archive({"h": content}))
+    with pytest.raises(CheckpointError, match=r"m\.pth is damaged, or made to do harm|truncated or damaged"):
+        load_mmdet_checkpoint(tmp_path / "m.pth")
+    assert before == {key: getattr(HistoryBuffer, key) for key in before}
+    assert HistoryBuffer.min.__defaults__ == defaults
+    assert {**methods, **HistoryBuffer._statistics_methods} == {
+        **HistoryBuffer._statistics_methods,
+        **methods,
+    }
+    assert HistoryBuffer._statistics_methods.get("max", HistoryBuffer.max) is HistoryBuffer.max
 
 
 def test_plain_pickle_is_refused(tmp_path: Path) -> None:

@@ -19,7 +19,9 @@ import torch
 
 from dissect_mmdet import PickleRefusedError
 from dissect_mmdet._pickles import Record, load_samples
+from dissect_mmdet._samples import Naming, naming_of, truth_and_detections
 from dissect_mmdet.errors import DissectMMDetError, SamplesNotFoundError
+from hostile_pickles import HOSTILE, Code, build, call, value, whole
 
 TRUTH = ([[0, 0, 10, 10], [5, 5, 50, 60]], [1, 90])
 FOUND = ([[1, 1, 9, 9]], [0.5], [79])
@@ -68,8 +70,8 @@ def test_samples_are_read(protocol: int, make_sample: Callable[..., Any], tmp_pa
     assert first.get("scale_factor").tolist() == [1.5, 2.0]
     assert (first.get("flip"), first.get("tags"), first.get("absent", 7)) == (0.5, {"a", "b"}, 7)
     for name in ("gt_instances", "pred_instances"):
-        for field, value in getattr(sample, name).items():
-            torch.testing.assert_close(first.get(name).get(field), value, rtol=0, atol=0)
+        for field, held in getattr(sample, name).items():
+            torch.testing.assert_close(first.get(name).get(field), held, rtol=0, atol=0)
     assert second.get("gt_instances").get("bboxes").shape == (0, 4)
 
 
@@ -272,3 +274,73 @@ def test_missing_file(tmp_path: Path) -> None:
         load_samples(tmp_path / "nothing.pkl")
     assert isinstance(caught.value, SamplesNotFoundError)
     assert isinstance(caught.value, DissectMMDetError)
+
+
+def in_a_sample(content: Any) -> Code:
+    """Put hostile content into a field of a sample."""
+    sample = call("mmdet.structures.det_data_sample.DetDataSample", new=True)
+    return value([build(sample, Code(b"}" + value("x") + value(content) + b"s"))])
+
+
+@pytest.mark.parametrize("case", HOSTILE)
+def test_hostile_content_is_refused(case: str, tmp_path: Path) -> None:
+    """The cases of checkpoints: 1.0's pickles are read by the same machine."""
+    path = tmp_path / "0.pkl"
+    path.write_bytes(whole(in_a_sample(HOSTILE[case])))
+    with pytest.raises(PickleRefusedError, match=r"0\.pkl: ") as caught:
+        load_samples(path)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 1000
+    assert np.dtype("f8").fields is None
+
+
+def test_a_field_may_have_any_name(make_sample: Callable[..., Any], tmp_path: Path) -> None:
+    """Fields that are called as what a record has do not hide it."""
+    fields = dict.fromkeys(("get", "__class__", "__dict__", "__setstate__", "_fields", "_get"), "field")
+    sample = build(call("mmdet.structures.det_data_sample.DetDataSample", new=True), {**fields, "_kept": 1})
+    (tmp_path / "0.pkl").write_bytes(whole([sample]))
+    (read,) = load_samples(tmp_path / "0.pkl")
+    assert all(read.get(name) == "field" for name in fields)
+    assert read.get("kept") == 1
+    assert read.get("_kept") == 1
+    assert type(read) is Record
+
+
+NAMING = Naming(("cat",), {1: "cat"})
+
+
+@pytest.mark.parametrize("where", ["gt_instances", "pred_instances"])
+@pytest.mark.parametrize(
+    ("field", "content"),
+    [
+        (None, 5),
+        (None, "text"),
+        ("bboxes", "text"),
+        ("bboxes", {"a": 1}),
+        ("bboxes", torch.ones(3)),
+        ("bboxes", torch.ones(2, 4)),
+        ("bboxes", torch.ones(1, 4, dtype=torch.complex64)),
+        ("bboxes", np.array(["a"])),
+        ("bboxes", [[1, 2], [3]]),
+        ("labels", torch.ones(1, 1)),
+        ("labels", torch.tensor(1)),
+        ("labels", ["cat"]),
+    ],
+)
+def test_odd_fields_are_named(where: str, field: str | None, content: Any) -> None:
+    instances = Record()
+    instances.__setstate__({"bboxes": torch.ones(1, 4), "labels": torch.zeros(1), "scores": torch.ones(1)})
+    if field is not None:
+        vars(instances)["_fields"][field] = content
+    sample = Record()
+    sample.__setstate__({where: content if field is None else instances})
+    with pytest.raises(PickleRefusedError, match=rf"samples: `{'' if field else 'instances'}.*must be"):
+        truth_and_detections([sample], NAMING)
+
+
+@pytest.mark.parametrize("pairs", [((1,),), ("ab",), ((None, "cat"),), (("1", "cat"),)])
+def test_odd_names_are_refused(pairs: Any) -> None:
+    sample = Record()
+    sample.__setstate__({"class_names": ("cat",), "category_names": pairs})
+    with pytest.raises(PickleRefusedError, match="must hold pairs of a category id and a name"):
+        naming_of([sample], NAMING)

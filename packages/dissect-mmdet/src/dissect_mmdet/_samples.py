@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from dissect_eval import Detections, GroundTruth, xywh_to_xyxy
 
 from ._pickles import Record
-from .errors import AnnotationError
+from .errors import AnnotationError, PickleRefusedError
 
 Annotation = Mapping[str, Any]
 CLASS_NAMES_FIELD = "class_names"
@@ -131,9 +131,11 @@ def naming_of(samples: Sequence[Record], default: Naming) -> Naming:
     class_names, pairs = (samples[0].get(field) if samples else None for field in fields)
     if not isinstance(class_names, tuple) or not isinstance(pairs, tuple):
         return default
-    return Naming(
-        tuple(str(name) for name in class_names), {int(number): str(name) for number, name in pairs}
-    )
+    if not all(type(pair) is tuple and len(pair) == 2 and type(pair[0]) is int for pair in pairs):
+        raise PickleRefusedError(
+            f"samples: `{CATEGORY_NAMES_FIELD}` must hold pairs of a category id and a name. Run the inference again."
+        )
+    return Naming(tuple(str(name) for name in class_names), {number: str(name) for number, name in pairs})
 
 
 def truth_and_detections(samples: Sequence[Record], naming: Naming) -> tuple[GroundTruth, Detections]:
@@ -165,9 +167,8 @@ def truth_and_detections(samples: Sequence[Record], naming: Naming) -> tuple[Gro
             "categories have no name in common: is it the annotation file of another data set?"
         )
     numbers = {name: number for number, name in enumerate(naming.names)}
-    truths = [sample.get("gt_instances") for sample in samples]
-    boxes = [_array(truth, "bboxes", np.float64).reshape(-1, 4) for truth in truths]
-    ids = [_array(truth, "labels", np.int64) for truth in truths]
+    truths = [_rows(sample.get("gt_instances")) for sample in samples]
+    boxes, ids = [truth[0] for truth in truths], [truth[1] for truth in truths]
     flat_boxes = np.concatenate([np.zeros((0, 4)), *boxes])
     flat_ids = np.concatenate([np.zeros(0, dtype=np.int64), *ids])
     sizes = flat_boxes[:, 2:] - flat_boxes[:, :2]
@@ -196,16 +197,42 @@ def truth_and_detections(samples: Sequence[Record], naming: Naming) -> tuple[Gro
     return truth, Detections.from_arrays(found, range(len(samples)), labels)
 
 
-def _predicted(instances: Record | None) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-    boxes, scores = _array(instances, "bboxes", np.float64), _array(instances, "scores", np.float64)
-    return boxes, scores, _array(instances, "labels", np.int64)
+def _predicted(instances: object) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    boxes, labels = _rows(instances)
+    scores = _array(instances, "scores", np.float64)
+    if scores.shape != labels.shape:
+        raise _odd("scores", f"{len(labels)} numbers", scores)
+    return boxes, scores, labels
 
 
-def _array(instances: Record | None, field: str, kind: type[np.generic]) -> NDArray[Any]:
+def _rows(instances: object) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Boxes and labels of a sample's instances."""
+    boxes, labels = _array(instances, "bboxes", np.float64), _array(instances, "labels", np.int64)
+    if labels.ndim != 1:
+        raise _odd("labels", "a row of numbers", labels)
+    if boxes.shape != (len(labels), 4) and (boxes.size or len(labels)):
+        raise _odd("bboxes", f"{len(labels)} rows of 4 numbers, one for each label", boxes)
+    return boxes.reshape(-1, 4), labels
+
+
+def _array(instances: object, field: str, kind: type[np.generic]) -> NDArray[Any]:
     """Take a field of a sample's instances as an array, empty where there is none."""
+    if instances is not None and not isinstance(instances, Record):
+        raise _odd("instances", "data elements", instances)
     value = instances.get(field) if instances is not None else None
     if isinstance(value, Record):  # HorizontalBoxes wrap their tensor
         value = value.get("tensor")
-    if isinstance(value, torch.Tensor):  # half precisions are unknown to NumPy
-        value = value.detach().to(torch.float64 if kind is np.float64 else torch.int64).numpy()
-    return np.zeros(0, dtype=kind) if value is None else np.asarray(value).astype(kind)
+    if value is None:
+        return np.zeros(0, dtype=kind)
+    if isinstance(value, torch.Tensor) and not value.is_complex():  # half precisions are unknown to NumPy
+        return value.detach().to(torch.float64 if kind is np.float64 else torch.int64).numpy()
+    if isinstance(value, list):
+        value = np.asarray(value) if all(type(row) in (int, float) for row in value) else None
+    if not isinstance(value, np.ndarray) or value.dtype.kind not in "biuf":
+        raise _odd(field, "numbers", value)
+    return value.astype(kind)
+
+
+def _odd(field: str, rule: str, value: object) -> PickleRefusedError:
+    got = f"shape {value.shape}" if isinstance(value, np.ndarray) else f"a {type(value).__name__}"
+    return PickleRefusedError(f"samples: `{field}` must be {rule}, got {got}. Run the inference again.")

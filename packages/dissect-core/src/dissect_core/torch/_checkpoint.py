@@ -120,7 +120,7 @@ def _explained(
     """Say why a file could not be read, and what to do."""
     if isinstance(error, RefusedNameError):
         return _refusal(path, _refused(error, path, allow))
-    first = _first_line(error)
+    first = first_line(error)
     if trust and isinstance(error, (ImportError, AttributeError)):
         return CheckpointError(f"{path} needs code that is not installed: {first}. Install it and try again.")
     if isinstance(error, MemoryError) or "allocate memory" in str(error):
@@ -150,7 +150,7 @@ def _explained(
     )
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
     """First sentence of an error, in one line; PyTorch's advice to switch safety off is never passed on."""
     lines = str(error).strip().splitlines()
     said = cut(visible(lines[0])) if lines else ""

@@ -30,7 +30,7 @@ subclasses (whose sizes say nothing of their memory), and `torch.Tensor` itself.
 import pickle
 import re
 from collections import Counter, OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any
 
@@ -53,6 +53,7 @@ _STORAGES = {
     "Long": torch.int64,
     "Short": torch.int16,
 }
+_MAX_AXES = 64
 _DTYPE = re.compile(r"(u?int(8|16|32|64)|float(16|32|64|8_\w+)|bfloat16|bool|complex(32|64|128))")
 
 
@@ -120,6 +121,20 @@ def _set_ordered_state(made: OrderedDict[Any, Any], state: Any) -> None:
     if type(state) is not dict or set(state) - {"_metadata"}:
         raise pickle.UnpicklingError("an ordered dict may have the attribute `_metadata` and no other")
     vars(made).update(state)
+
+
+def check_tensor(tensor: torch.Tensor, budget: Budget) -> None:
+    """Refuse a tensor of absurd size, or one of bool with bytes that are neither true nor false."""
+    take_tensor(tensor.shape, tensor.element_size(), budget)
+    if tensor.dtype == torch.bool and bool((tensor.view(torch.uint8) > 1).any()):
+        raise pickle.UnpicklingError("memory of bool holds other values than true and false")
+
+
+def take_tensor(sizes: Sequence[int], n_bytes: int, budget: Budget) -> None:
+    """Count the memory of a tensor. An empty one has no values, but its other axes have a length."""
+    if len(sizes) > _MAX_AXES:
+        raise pickle.UnpicklingError(f"a tensor may have at most {_MAX_AXES} axes")
+    budget.take(prod(n or 1 for n in sizes) * n_bytes)
 
 
 def _counting(budget: Budget, make: Callable[..., Any]) -> Callable[..., Any]:
@@ -193,8 +208,8 @@ def _view(budget: Budget, values: Any, offset: Any, size: Any, stride: Any) -> t
     if type(values) is not Values:
         raise pickle.UnpicklingError("a tensor must have values")
     sizes, strides, (start,) = _whole_numbers(size), _whole_numbers(stride), _whole_numbers((offset,))
-    if len(sizes) != len(strides) or len(sizes) > 64:
-        raise pickle.UnpicklingError("a tensor must have as many strides as axes, and at most 64")
+    if len(sizes) != len(strides):
+        raise pickle.UnpicklingError("a tensor must have as many strides as axes")
     held = values.vector.numel()
     end = (
         start + sum((n - 1) * step for n, step in zip(sizes, strides, strict=True)) + 1
@@ -203,8 +218,7 @@ def _view(budget: Budget, values: Any, offset: Any, size: Any, stride: Any) -> t
     )
     if end > held:
         raise pickle.UnpicklingError(f"a tensor reaches to value {end} of a memory of {held}")
-    # An empty tensor has no values, but its other axes have a length.
-    budget.take(prod(n or 1 for n in sizes) * values.vector.element_size())
+    take_tensor(sizes, values.vector.element_size(), budget)
     memory = values.vector.untyped_storage()
     return torch.empty(0, dtype=values.vector.dtype).set_(
         memory, start, sizes, strides

@@ -2,8 +2,8 @@
 
 import json
 import zipfile
-import zlib
 from dataclasses import asdict
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..activation_specs import ActivationSite
+from ..archives import open_archive
 from ..errors import CheckpointError
-from ..files import write_whole
-from ..places import place_of
+from ..files import open_regular, write_whole
+from ..text import cut, quoted, visible
 from ._optimal_fit import OptimalFit
 from ._reference import Reference, Slot
 
@@ -83,55 +84,100 @@ def load_reference(path: str | Path) -> Reference:
     tensor([1., 1.], dtype=torch.float64)
     """
     try:
-        # Opened here, because NumPy leaves a damaged file open.
-        with place_of(path).open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            header = json.loads(bytes(archive["header"]))
+        with open_regular(path) as file, open_archive(file) as archive:
+            parts = _Parts(archive)
+            header = json.loads(bytes(parts.take("header")))
             if header["format"] != _FORMAT:
-                raise ValueError(f"its format is {header['format']!r}, not {_FORMAT!r}")
+                raise ValueError(f"its format is {quoted(header['format'])}, not {_FORMAT!r}")
             slots = {
-                (place["path"], place["unit"], place["argument"]): [_slot(archive, s) for s in place["slots"]]
-                for place in header["places"]
+                _place(place): [_slot(parts, slot) for slot in place["slots"]] for place in header["places"]
             }
             fit = None if header["fit"] is None else _fit(header["fit"])
     except FileNotFoundError as error:
         raise CheckpointError(f"{path}: no such file. Make it with `Reference.save`.") from error
-    except (OSError, EOFError, ValueError, TypeError, KeyError, AttributeError, RuntimeError) as error:
-        raise _unreadable(path, error) from error
-    except (zipfile.BadZipFile, zlib.error) as error:
+    except Exception as error:  # what is in a damaged file can fail in any way
         raise _unreadable(path, error) from error
     return Reference(slots, fit)
 
 
+class _Parts:
+    """Parts of an archive by NumPy: each a row of bytes, no longer than the file, and given once."""
+
+    def __init__(self, archive: zipfile.ZipFile) -> None:
+        self._archive = archive
+        self._left = set(archive.namelist())
+
+    def take(self, name: str) -> NDArray[np.uint8]:
+        part = f"{name}.npy"
+        if part not in self._left:
+            raise ValueError(f"its part {quoted(part)} is missing, or used twice")
+        self._left.remove(part)
+        with self._archive.open(part) as file:
+            if np.lib.format.read_magic(file) != (1, 0):
+                raise ValueError(f"its part {quoted(part)} is in another version of NumPy's format")
+            shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+            content = file.read()
+        if dtype != np.uint8 or shape != (len(content),):
+            raise ValueError(
+                f"its part {quoted(part)} must be {len(content)} bytes, is {dtype} of shape {shape}"
+            )
+        return np.frombuffer(content, np.uint8)
+
+
 def _unreadable(path: str | Path, error: Exception) -> CheckpointError:
+    reason = cut(visible((str(error).splitlines() or [type(error).__name__])[0]))
     return CheckpointError(
-        f"{path} is damaged, or not a file of `Reference.save` ({error}). Gather the reference again, and save it."
+        f"{path} is damaged, or not a file of `Reference.save` ({reason}). Gather the reference again, and save it."
     )
 
 
-def _slot(archive: Any, described: dict[str, Any]) -> Slot:
+def _place(described: dict[str, Any]) -> tuple[str, str, str | None]:
+    path, unit, argument = described["path"], described["unit"], described["argument"]
+    if type(path) is not str or type(unit) is not str or type(argument) not in (str, type(None)):
+        raise ValueError("a place must be named by texts")
+    return path, unit, argument
+
+
+def _slot(parts: _Parts, described: dict[str, Any]) -> Slot:
+    number = _whole(described["number"])
     tensors = {
-        name: _tensor(archive[f"{described['number']}.{name}"], kind)
-        for name, kind in described["tensors"].items()
+        name: _tensor(parts.take(f"{number}.{name}"), kind) for name, kind in described["tensors"].items()
     }
+    n_kept = _whole(described["n_kept"])
+    kept = tensors.keys() - set(_TENSORS)
+    if n_kept != len(kept) or tensors["total"].shape != tensors["squares"].shape:
+        raise ValueError("a slot holds other tensors than it says")
     return Slot(
-        n_images=described["n_images"],
-        shapes=[tuple(shape) for shape in described["shapes"]],
-        count=described["count"],
+        n_images=_whole(described["n_images"]),
+        shapes=[tuple(map(_whole, shape)) for shape in described["shapes"]],
+        count=_whole(described["count"]),
         total=tensors["total"],
         squares=tensors["squares"],
         positions=tensors.get("positions"),
-        kept=[tensors[f"kept{i}"] for i in range(described["n_kept"])],
-        feature_axis=described["feature_axis"],
+        kept=[tensors[f"kept{i}"] for i in range(n_kept)],
+        feature_axis=-_whole(-described["feature_axis"]),
         optimal=tensors.get("optimal"),
     )
 
 
 def _fit(described: dict[str, Any]) -> OptimalFit:
-    sites = tuple(
-        ActivationSite(**{**site, "indices": None if site["indices"] is None else tuple(site["indices"])})
-        for site in described["sites"]
+    sites = []
+    for site in described["sites"]:
+        path, unit, argument = _place(site)
+        indices = None if site["indices"] is None else tuple(map(_whole, site["indices"]))
+        axis = None if site["batch_axis"] is None else _whole(site["batch_axis"])
+        sites.append(ActivationSite(path, unit, indices, argument, axis))  # type: ignore[arg-type]  # it checks the unit
+    zero, mean, optimal, *losses = (
+        float(loss)
+        for loss in (*(described[key] for key in ("zero", "mean", "optimal")), *described["losses"])
     )
-    return OptimalFit(**{**described, "sites": sites, "losses": tuple(described["losses"])})
+    return OptimalFit(tuple(sites), zero, mean, optimal, tuple(losses))
+
+
+def _whole(number: Any) -> int:
+    if type(number) is not int or not 0 <= number < 2**62:
+        raise ValueError(f"{quoted(number)} must be a whole number")
+    return number
 
 
 def _kind(tensor: Tensor) -> dict[str, Any]:
@@ -146,7 +192,10 @@ def _array(tensor: Tensor) -> NDArray[Any]:
 def _tensor(array: NDArray[Any], kind: dict[str, Any]) -> Tensor:
     dtype = getattr(torch, kind["dtype"])
     if not isinstance(dtype, torch.dtype):
-        raise ValueError(f"{kind['dtype']!r} is no type of tensors")
+        raise ValueError(f"{quoted(kind['dtype'])} is no type of tensors")
+    shape = [_whole(length) for length in kind["shape"]]
+    if prod(shape) * dtype.itemsize != len(array):
+        raise ValueError(f"a tensor of shape {quoted(shape)} cannot be made of {len(array)} bytes")
     if not array.size:  # torch finds no strides to view it by
-        return torch.empty(kind["shape"], dtype=dtype)
-    return torch.from_numpy(array.copy()).view(dtype).reshape(kind["shape"])
+        return torch.empty(shape, dtype=dtype)
+    return torch.from_numpy(array.copy()).view(dtype).reshape(shape)

@@ -11,7 +11,11 @@ from torch import Tensor
 
 from ..errors import CheckpointError, MissingDependencyError
 from ..files import write_whole
-from ._checkpoint import _opening
+from ._checkpoint import _opening, first_line
+from ._pickle import Budget, plain_key
+from ._pickle_names import check_tensor
+
+_LONGEST_HEADER = 2**24
 
 
 def load_safetensors(path: str | Path) -> dict[str, Tensor]:
@@ -49,14 +53,22 @@ def load_safetensors(path: str | Path) -> dict[str, Tensor]:
     library, path = _library(), Path(path)
     start = _opening(path)
     try:
+        n_bytes = path.stat().st_size
+        if n_bytes > 8 and int.from_bytes(start[:8], "little") > _LONGEST_HEADER:
+            raise ValueError("its header is too long")
         tensors: dict[str, Tensor] = library.load_file(path, device="cpu")
+        budget = Budget(n_bytes)
+        for name, tensor in tensors.items():
+            check_tensor(tensor, budget)
+            plain_key(name)
     except Exception as error:
         remedy = (
             "It looks like a file of `torch.save`: read it with `load_checkpoint`."
             if start.startswith((b"PK", b"\x80"))
             else "Download or save it again."
         )
-        raise CheckpointError(f"{path} is damaged, or not a safetensors file ({error}). {remedy}") from error
+        reason = first_line(error)
+        raise CheckpointError(f"{path} is damaged, or not a safetensors file ({reason}). {remedy}") from error
     return tensors
 
 

@@ -11,7 +11,7 @@ import torch
 
 from ..archives import Bounded, open_archive
 from ._pickle import Budget, Machine, RefusedNameError, names_in
-from ._pickle_names import StorageType, Values, harmless_names
+from ._pickle_names import StorageType, Values, check_tensor, harmless_names
 
 Allowed: TypeAlias = Callable[..., Any] | tuple[Callable[..., Any], str]
 
@@ -231,6 +231,5 @@ def _filled(vector: torch.Tensor, source: Any, swapped: bool) -> torch.Tensor:
     if swapped:
         size = vector.dtype.itemsize // (2 if vector.is_complex() else 1)
         raw.copy_(raw.view(-1, size).flip(1).reshape(-1))
-    if vector.dtype == torch.bool and bool((raw > 1).any()):
-        raise pickle.UnpicklingError("memory of bool holds other values than true and false")
+    check_tensor(vector, Budget(raw.numel()))
     return vector
