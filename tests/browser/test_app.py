@@ -1,54 +1,65 @@
 """`deep-dissect app STUDY` as a browser sees it."""
 
 import os
+import re
 import subprocess
 import sys
 import time
-import urllib.request
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
-from browser_frontends import answers, foreign_requests, free_port
-from dissect_widgets.app import STUDY, arguments
+from browser_frontends import foreign_requests, free_port
 
 
-@pytest.mark.xdist_group("voila")
-def test_the_app_opens_a_study(browser: Any, serve: Callable[..., int], stored: Any) -> None:
-    told = [each for each in arguments(1, open_browser=False) if not each.startswith("--port")]
-    port = serve(["voila", *told], **{STUDY: str(stored.study)})
-    page = browser.new_page()
-    requests: list[str] = []
-    page.on("request", lambda request: requests.append(request.url))
-    page.goto(f"http://127.0.0.1:{port}/")
-    page.get_by_text("15 variants, 10 images").first.wait_for()
-    assert page.title() == "Deep Dissect"
-    page.get_by_role("button", name="Images", exact=True).click()
-    page.get_by_text("Image 1 of 10").first.wait_for()
-    assert [url for url in foreign_requests(requests) if "fontawesome" not in url] == []
-    page.close()
-
-
-@pytest.mark.xdist_group("voila")
-def test_nothing_is_left_of_it_once_it_is_terminated(stored: Any, tmp_path: Path) -> None:
-    port = free_port()
-    code = f"from dissect_widgets.app import serve; serve({str(stored.study)!r}, port={port}, open_browser=False)"
-    env = {**os.environ, "IPYTHONDIR": str(tmp_path), "OMP_NUM_THREADS": "1"}
-    with (tmp_path / "log").open("wb") as log:
-        server = subprocess.Popen([sys.executable, "-c", code], env=env, stdout=log, stderr=log)
+@contextmanager
+def served(study: Path, folder: Path, **options: Any) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """The app, in a folder, and the address that it prints."""
+    code = (
+        f"from functools import partial; from dissect_widgets.app import serve; serve({str(study)!r}, "
+        f"port={free_port()}, open_browser=False, say=partial(print, flush=True), **{options!r})"
+    )
+    env = {**os.environ, "IPYTHONDIR": str(folder / "ipython"), "OMP_NUM_THREADS": "1"}
+    server = subprocess.Popen(
+        [sys.executable, "-c", code], env=env, cwd=folder, stdout=subprocess.PIPE, text=True
+    )
     try:
-        deadline = time.monotonic() + 60
-        while not answers(port) and time.monotonic() < deadline:
-            time.sleep(0.1)
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=60) as page:
-            assert b"Deep Dissect" in page.read()
-        kernels = psutil.Process(server.pid).children(recursive=True)
-        assert kernels
+        assert server.stdout is not None
+        found = re.search(r"http:\S+", server.stdout.readline())
+        assert found
+        yield server, found[0]
     finally:
         server.terminate()
-    assert server.wait(timeout=30) is not None
-    _, alive = psutil.wait_procs(kernels, timeout=30)
-    assert alive == []
+        server.communicate(timeout=30)
+
+
+def kernels(server: subprocess.Popen[str]) -> list[psutil.Process]:
+    return psutil.Process(server.pid).children()
+
+
+@pytest.mark.xdist_group("voila")
+def test_the_app_opens_a_study(browser: Any, stored: Any, tmp_path: Path) -> None:
+    with served(stored.study, tmp_path, pages=2) as (server, address):
+        page = browser.new_page()
+        requests: list[str] = []
+        page.on("request", lambda request: requests.append(request.url))
+        page.goto(address)
+        page.get_by_text("15 variants, 10 images").first.wait_for()
+        assert page.title() == "Deep Dissect"
+        assert "token" not in page.url
+        page.get_by_role("button", name="Images", exact=True).click()
+        page.get_by_text("Image 1 of 10").first.wait_for()
+        assert [url for url in foreign_requests(requests) if "fontawesome" not in url] == []
+        for _ in range(3):  # more often than there are kernels
+            page.reload()
+            page.get_by_text("15 variants, 10 images").first.wait_for()
+        assert len(kernels(server)) <= 2
+        page.close(run_before_unload=True)
+        deadline = time.monotonic() + 30
+        while kernels(server) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert kernels(server) == [], "a page that is closed takes its kernel with it"

@@ -11,34 +11,13 @@ from typing import Any
 from dissect_core.places import is_remote, place_of
 
 from ..errors import DissectWidgetsError, MissingAppError, StudyFolderError
+from ._page import AT_WORK, FOLDER, STUDY, opened
 
-__all__ = ["NOTEBOOK", "STUDY", "arguments", "serve"]
+__all__ = ["AT_WORK", "FOLDER", "NOTEBOOK", "STUDY", "opened", "serve"]
 
 NOTEBOOK = Path(__file__).with_name("workbench.ipynb")
-STUDY = "DEEP_DISSECT_STUDY"
-"""Environment variable that tells the notebook which study to open."""
-
-
-def arguments(port: int, *, open_browser: bool) -> list[str]:
-    """What Voila is told.
-
-    Parameters
-    ----------
-    port : int
-        Where, on 127.0.0.1.
-    open_browser : bool
-
-    Returns
-    -------
-    list of str
-    """
-    return [
-        str(NOTEBOOK),
-        f"--port={port}",
-        "--Voila.ip=127.0.0.1",
-        "--show_tracebacks=True",  # it is one's own machine
-        *([] if open_browser else ["--no-browser"]),
-    ]
+PAGES = 4
+IDLE_S = 600.0
 
 
 def serve(
@@ -47,8 +26,10 @@ def serve(
     port: int = 8866,
     open_browser: bool = True,
     say: Callable[[str], object] = print,
+    pages: int = PAGES,
+    idle: float = IDLE_S,
 ) -> int:
-    """Serve the workbench until it is interrupted or terminated.
+    """Serve the workbench until it is interrupted or terminated, to the browser that has its address.
 
     Parameters
     ----------
@@ -57,7 +38,11 @@ def serve(
     port : int, optional
     open_browser : bool, optional
     say : callable, optional
-        Takes a line for people.
+        Takes a line for people: the address, with the token that opens the app.
+    pages : int, optional
+        How many may be open, each with a process of its own.
+    idle : float, optional
+        Seconds after which the process of a page that was closed is ended, unless it runs a study.
 
     Returns
     -------
@@ -77,18 +62,20 @@ def serve(
     place = None if study is None else place_of(study)
     if place is not None and not place.is_dir():
         raise StudyFolderError(f"There is no folder {study}. Give a study's folder, or none.")
-    voila = _voila()
-    if place is not None:  # for the notebook's kernel, which inherits it
+    app = _voila()
+    # For the notebook's kernel, which inherits it.
+    os.environ[FOLDER] = str(Path.cwd())
+    if place is not None:
         os.environ[STUDY] = str(place if is_remote(place) else place.resolve())
-    say(f"Deep Dissect on http://127.0.0.1:{port}/ (Ctrl-C ends it)")
     # In this process: whatever ends it also ends the server, and the server its kernels.
-    voila.launch_instance(argv=arguments(port, open_browser=open_browser))
+    settings = app.told(NOTEBOOK, port, open_browser=open_browser, kernels=pages, idle=idle)
+    app.launch_instance(argv=[], config=settings, say=say)
     return 0
 
 
 def _voila() -> Any:
     try:
-        from voila.app import Voila
+        from ._server import App
     except ModuleNotFoundError as error:
         if error.name not in ("voila", "voila.app"):
             raise
@@ -96,7 +83,7 @@ def _voila() -> Any:
             'The app needs Voila, which is not installed. Run `pip install "dissect-widgets[app]"`.',
             name="voila",
         ) from error
-    return Voila
+    return App
 
 
 def _require_free(port: int) -> None:
