@@ -22,7 +22,10 @@ def app_(
     port: Annotated[int, typer.Option("--port", min=1, max=65535, help="Port on this machine.")] = 8866,
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open it in the browser.")] = True,
 ) -> int:
-    """Serve the workbench as an app in the browser, on this machine alone; Ctrl-C ends it."""
+    """Serve the workbench as an app in your browser, on this machine alone; Ctrl-C ends it.
+
+    The address that is printed carries a token, without which nobody gets in: who has it can do what you can.
+    """
     # By entry point, as detectors are found: this package does not know the panels, nor they it.
     offered = entry_points(group="dissect.apps", name="workbench")
     if not offered:
