@@ -89,7 +89,7 @@ def test_shards_that_are_links_are_read_and_damaged_ones_replaced(
     for path, name in ((good, "good"), (bad, "victim.txt")):
         path.unlink()
         path.symlink_to(victim.with_name(name))
-    assert studies.run_toy(images, folder).is_complete
+    assert studies.run_toy(images, folder, repair=True).is_complete
     assert victim.read_bytes() == SECRET
     assert studies.digests(folder) == studies.digests(made)
 

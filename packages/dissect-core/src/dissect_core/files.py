@@ -259,6 +259,8 @@ def own_folder(path: Path, error: type[DissectError] = StudyError) -> None:
         )
 
 
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+"""Numbers of the errors by which a disk says that it takes nothing more."""
 _WHY = {
     errno.ENOSPC: "the disk is full. Make room on it, then do the same again",
     errno.EDQUOT: "your quota of the disk is used up. Make room in it, then do the same again",

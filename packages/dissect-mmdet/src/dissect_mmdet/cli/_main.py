@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from dissect_core import DissectError, SpecError
+from dissect_core.files import FULL, why_refused
 from dissect_core.spec import plain_rule
 from dissect_eval import DissectEvalError
 
@@ -112,7 +113,7 @@ def run_guarded(work: Callable[[], Any], words: Sequence[str] = (), *, debug: bo
             raise
         # A spec may break several rules: a line for each.
         first, *more = (
-            str(error).split("\n")[:PROBLEMS_AT_MOST] if isinstance(error, SpecError) else [str(error)]
+            str(error).split("\n")[:PROBLEMS_AT_MOST] if isinstance(error, SpecError) else [_said(error)]
         )
         errors.print(f"error: {one_line(first)}")
         for line in more:
@@ -128,6 +129,13 @@ def run_guarded(work: Callable[[], Any], words: Sequence[str] = (), *, debug: bo
             "(this is a fault of Deep Dissect; --debug shows the traceback)"
         )
         return 1
+
+
+def _said(error: BaseException) -> str:
+    """What an error says; of a disk that refuses, which Python tells by number, what that means."""
+    if isinstance(error, OSError) and not isinstance(error, EXPECTED[:3]) and error.errno in FULL:
+        return f"{error.filename or 'The output'} cannot be written: {why_refused(error)}."
+    return str(error)
 
 
 @contextmanager

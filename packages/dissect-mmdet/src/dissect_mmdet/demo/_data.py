@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from dissect_core.files import own_folder, why_refused
+from dissect_core.files import own_folder, read_regular, why_refused
 
 from .._folders import claim_folder
 from .._writing import write_text_whole
@@ -88,7 +88,7 @@ def write_split(
 def _stamp(annotations: Path) -> dict[str, Any] | None:
     """What an annotation file on disk was written for; None if it is not ours."""
     try:
-        stamp = json.loads(annotations.read_text(encoding="utf-8"))["info"]["deep_dissect"]
+        stamp = json.loads(read_regular(annotations))["info"]["deep_dissect"]
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return stamp if isinstance(stamp, dict) else None

@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from dissect_core.files import read_regular
+
 from .._writing import write_text_whole
 from ._report import Report
 from ._study import Measurement, Outcome
@@ -38,7 +40,7 @@ def write_results(report: Report, folder: Path, settings: dict[str, Any], *, com
 def interrupted_results(folder: Path, settings: dict[str, Any]) -> dict[str, Outcome]:
     """Outcomes by variant of an earlier run of the same settings that was interrupted; else none."""
     try:
-        earlier = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+        earlier = json.loads(read_regular(folder / "results.json"))
         if earlier["complete"] or earlier["settings"] != settings:
             return {}
         return {row["variant"]: _outcome(row) for row in earlier["variants"]}
