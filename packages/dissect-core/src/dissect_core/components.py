@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from fnmatch import fnmatchcase
 
 from .errors import SelectionError, UnknownComponentError
+from .text import quoted
 
 _WILDCARDS = "*?[]"
 
@@ -128,14 +129,13 @@ def unknown_component(name: str, names: Iterable[str], *, what: str = "component
     known = tuple(names)
     near = near_matches(name, known)
     if near:
-        remedy = f"Near matches: {', '.join(map(repr, near))}."
+        remedy = f"Near matches: {', '.join(map(quoted, near))}."
     elif known:
-        remedy = (
-            f"There are {len(known)}, from {known[0]!r} to {known[-1]!r}; '*' in a glob matches dots too."
-        )
+        first, last = quoted(known[0]), quoted(known[-1])
+        remedy = f"There are {len(known)}, from {first} to {last}; '*' in a glob matches dots too."
     else:
         remedy = f"There is no {what} at all."
-    return UnknownComponentError(f"No {what} matches {name!r}. {remedy}")
+    return UnknownComponentError(f"No {what} matches {quoted(name)}. {remedy}")
 
 
 def select_components(
@@ -201,5 +201,5 @@ def select_components(
 
 
 def _listed(components: Sequence[Component], limit: int = 8) -> str:
-    names = [repr(c.name) for c in components[:limit]]
+    names = [quoted(c.name) for c in components[:limit]]
     return ", ".join([*names, f"and {len(components) - limit} more"] if len(components) > limit else names)

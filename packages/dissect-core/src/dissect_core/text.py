@@ -110,7 +110,7 @@ def file_name(name: str) -> str:
     >>> file_name("encoder heads/head/each/encoder.layers.0.self_attn:3"), file_name("../../x"), file_name("CON")
     ('encoder-heads_head_each_encoder.layers.0.self_attn-3', '_.._x', 'CON-')
     """
-    plain = re.sub(r"[^\w.+-]", "-", name.replace("/", "_")).lstrip(".")
+    plain = re.sub(r"[^\w.+-]", "-", visible(name.replace("/", "_"))).lstrip(".")
     short = plain.encode()[:FILE_NAME_AT_MOST].decode(errors="ignore").rstrip(".") or "-"
     return f"{short}-" if _RESERVED.fullmatch(short) else short
 

@@ -63,10 +63,12 @@ def _detections_of(
     xywh = xywh[rows]
     negative = (xywh[:, 2:] < 0).any(axis=1)
     xywh[negative, 2:] = 0
+    with np.errstate(over="ignore"):  # what is beyond all numbers is refused with the boxes
+        far = xywh[:, :2] + xywh[:, 2:]
     return Detections(
         image_ids=truth.image_ids,
         image_splits=splits,
-        boxes=np.concatenate([xywh[:, :2], xywh[:, :2] + xywh[:, 2:]], axis=1),
+        boxes=np.concatenate([xywh[:, :2], far], axis=1),
         sizes=xywh[:, 2:],
         scores=scores[rows],
         category_ids=category_ids[rows],

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from ..components import near_matches
+from ..text import NAME_AT_MOST, quoted
 from .study import StudySpec
 
 QUOTE = "'"
@@ -66,14 +67,14 @@ def plain_rule(message: str) -> str:
 def _describe(problem: Any) -> str:
     """Say what and how: ``must be within 0 and 1, got 5. For 5 % write 0.05.``."""
     kind, given = problem["type"], problem["input"]
-    last = str(problem["loc"][-1]) if problem["loc"] else ""
+    last = str(problem["loc"][-1])[:NAME_AT_MOST] if problem["loc"] else ""
     message = plain_rule(str(problem["msg"]))
     if kind == "extra_forbidden":
         fields = _fields()
         near = get_close_matches(last, fields, n=1, cutoff=0.8) or near_matches(last, fields, n=1)
         elsewhere = bool(near) and near[0] == last
         message = "no such field"
-        message += " here" if elsewhere else f"; did you mean {near[0]!r}?" if near else ""
+        message += " here" if elsewhere else f"; did you mean {quoted(near[0])}?" if near else ""
     elif kind == "missing":
         message = "must be given"
     elif kind == "less_than_equal" and problem["ctx"]["le"] == 1:
@@ -86,21 +87,21 @@ def _describe(problem: Any) -> str:
     elif kind == "union_tag_invalid":
         tag = problem["ctx"]
         close = get_close_matches(
-            str(tag["tag"]), str(tag["expected_tags"]).replace("'", "").split(", "), n=1
+            str(tag["tag"])[:NAME_AT_MOST], str(tag["expected_tags"]).replace("'", "").split(", "), n=1
         )
         message = (
-            f"`{tag['discriminator'].strip(QUOTE)}` must be one of {tag['expected_tags']}, got {tag['tag']!r}"
-            + (f"; did you mean {close[0]!r}?" if close else "")
+            f"`{tag['discriminator'].strip(QUOTE)}` must be one of {tag['expected_tags']}, got {quoted(tag['tag'])}"
+            + (f"; did you mean {quoted(close[0])}?" if close else "")
         )
     elif kind == "too_short":
         least, length = problem["ctx"]["min_length"], problem["ctx"]["actual_length"]
         message = f"must have at least {least}, got {length or 'none'}"
     elif kind == "string_pattern_mismatch" and last == "name":
-        message = f"must be one line without a slash and without spaces at its ends, got {given!r}"
+        message = f"must be one line without a slash and without spaces at its ends, got {quoted(given)}"
     elif kind == "union_tag_not_found":
         message = f"must say `{problem['ctx']['discriminator'].strip(QUOTE)}`"
     elif not isinstance(given, (Mapping, list, tuple)):
-        message += f", got {given!r}"
+        message += f", got {quoted(given)}"
     return message
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from .._plot_heatmap import value_heatmap
 from .._plot_text import drawn_all
+from .._text import visible
 from ._captions import (
     confidence_of,
     counted,
@@ -160,5 +161,8 @@ def file_name(name: str) -> str:
     'units-encoder-heads-zero'
     """
     return (
-        re.sub(r"[^\w]+", "-", name.lower()).encode()[:FILE_NAME_AT_MOST].decode(errors="ignore").strip("-")
+        re.sub(r"[^\w]+", "-", visible(name.lower()))
+        .encode()[:FILE_NAME_AT_MOST]
+        .decode(errors="ignore")
+        .strip("-")
     )

@@ -17,7 +17,7 @@ from dissect_core.places import place_of
 from dissect_core.plan import plan, scores_needed
 from dissect_core.spec import Execution, LocalExecution, RayExecution, load_spec
 from dissect_core.study import Study, run, tqdm_bar
-from dissect_core.text import file_name
+from dissect_core.text import file_name, visible
 from dissect_eval import match_classes
 
 from ..errors import DissectMMDetError, ImageError
@@ -293,4 +293,4 @@ def _file_name(name: str) -> str:
     >>> _file_name("Four components, at growing doses")
     'four-components-at-growing-doses'
     """
-    return file_name(re.sub(r"[^\w]+", "-", name.lower()).strip("-") or "study")
+    return file_name(re.sub(r"[^\w]+", "-", visible(name.lower())).strip("-") or "study")
