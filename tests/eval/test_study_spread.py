@@ -1,6 +1,7 @@
 """Work for each variant, spread over processes: what comes of it, which processes do it, and what may go wrong."""
 
 import os
+import signal
 import subprocess
 import sys
 from functools import partial
@@ -62,6 +63,39 @@ def test_a_script_that_starts_itself_is_told(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "StudyDataError: A process that measures" in done.stderr.splitlines()[-1]
     assert 'below `if __name__ == "__main__":`' in done.stderr.splitlines()[-1]
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="PYTHONSAFEPATH came with Python 3.11")
+def test_nothing_is_imported_from_the_folder_where_one_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("multiprocessing", "pickle", "random", "struct", "threadpoolctl", "dissect_eval"):
+        (tmp_path / f"{name}.py").write_text(f"open({str(tmp_path / 'was-run')!r}, 'w')")
+    monkeypatch.chdir(tmp_path)
+    assert dict(in_processes(2)(EVALUATING, ["1", "2"])) == {"1": 1, "2": 2}
+    assert not (tmp_path / "was-run").exists()
+    assert "PYTHONSAFEPATH" not in os.environ
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_nobody_works_on_when_this_process_is_to_end(tmp_path: Path, number: signal.Signals) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from functools import partial\nfrom operator import itemgetter\n"
+        "from dissect_core.ending import ended_as_by_ctrl_c\n"
+        "from dissect_eval.study import in_processes\n"
+        "work = \"(print('at work', flush=True), __import__('time').sleep(100))\"\n"
+        "if __name__ == '__main__':\n    with ended_as_by_ctrl_c():\n"
+        "        list(in_processes(2)(partial(itemgetter(0), [eval]), [work, work]))\n"
+    )
+    child = subprocess.Popen(
+        [sys.executable, str(script)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert child.stdout is not None
+    assert child.stdout.readline() == "at work\n"
+    child.send_signal(number)  # to it alone, as a scheduler does
+    _, errors = child.communicate(timeout=30)
+    assert "KeyboardInterrupt" in errors.splitlines()[-1]
 
 
 def test_at_least_one() -> None:

@@ -62,17 +62,18 @@ def in_processes(n: int) -> Spread:
         return here
 
     def spread(opening: Callable[[], Work], variants: Sequence[str]) -> Iterator[tuple[str, Any]]:
-        pool = ProcessPoolExecutor(
-            max(1, min(n, len(variants), os.cpu_count() or n)),
-            # A fork would take torch's and pyarrow's locks with it, in whatever state they are.
-            multiprocessing.get_context("spawn"),
-            _begin,
-            (opening,),
-        )
         others, ours = set(multiprocessing.active_children()), set()
+        pool: ProcessPoolExecutor | None = None
         try:
-            with _interrupts_held():
-                found = pool.map(_do, variants)  # starts the processes
+            with _starting():
+                pool = ProcessPoolExecutor(
+                    max(1, min(n, len(variants), os.cpu_count() or n)),
+                    # A fork would take torch's and pyarrow's locks with it, in whatever state they are.
+                    multiprocessing.get_context("spawn"),
+                    _begin,
+                    (opening,),
+                )
+                found = pool.map(_do, variants)
                 ours = set(multiprocessing.active_children()) - others
             yield from zip(variants, found, strict=True)
         except BrokenProcessPool as error:
@@ -85,25 +86,42 @@ def in_processes(n: int) -> Spread:
                 process.terminate()
             raise
         finally:
-            pool.shutdown(cancel_futures=True)
+            if pool is not None:
+                pool.shutdown(cancel_futures=True)
 
     return spread
 
 
 @contextmanager
-def _interrupts_held() -> Iterator[None]:
-    """What asks to end comes to this process afterwards, and to those that are started meanwhile once they have begun.
+def _starting() -> Iterator[None]:
+    """Have processes started that import nothing from the folder where they stand, which may be a stranger's.
 
-    A Python that is just starting would answer Ctrl-C with a traceback.
+    What asks to end comes to this process afterwards, and to those that are started meanwhile once they have begun: a
+    Python that is just starting would answer Ctrl-C with a traceback.
     """
-    if not hasattr(signal, "pthread_sigmask"):  # Windows
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _ending())
+    with _named("PYTHONSAFEPATH", "1"):
+        if not hasattr(signal, "pthread_sigmask"):  # Windows
+            yield
+            return
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, _ending())
+        try:
+            yield
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def _named(name: str, value: str) -> Iterator[None]:
+    """Set a variable of the environment."""
+    before = os.environ.get(name)
+    os.environ[name] = value
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before
 
 
 def _ending() -> set[signal.Signals]:
