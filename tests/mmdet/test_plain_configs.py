@@ -36,7 +36,9 @@ def open_stored(values: dict[str, Any]) -> Any:
     (("model", "num_queries"), 1e300),
     (("model", "decoder", "num_layers"), 10**8),
     (("model", "encoder", "layer_cfg", "ffn_cfg", "feedforward_channels"), 10**10),
-    (("model", "data_preprocessor", "pad_size_divisor"), 50_000),
+    (("model", "data_preprocessor", "pad_size_divisor"), 5_000),
+    (("model", "neck"), {"type": "GeneralizedAttention", "in_channels": 64, "kv_stride": 0.01}),
+    ((*PIPELINE, 1), {"type": "Compose", "transforms": [{"type": "Resize", "scale": (9, 9)}] * 20_000}),
     ((*PIPELINE, 1, "scale"), (10**6, 10**6)),
     ((*PIPELINE, 1, "scale_factor"), 1000.0),
 ])  # fmt: skip

@@ -30,8 +30,10 @@ FIXED = {
     "tokenizer_name": LANGUAGE_MODELS,
 }
 """Arguments that are evaluated, or name what is downloaded, and their values in MMDetection's own configs."""
-LARGEST, LARGEST_PX, LARGEST_RATIO = 1 << 16, 1 << 13, 4
-"""Of whole numbers (MMDetection's own configs have 30,000 at most), of lengths of images, and of their ratios."""
+LARGEST, LARGEST_PX = 1 << 16, 1 << 12
+"""Of whole numbers (MMDetection's own configs have 30,000 at most), and of lengths of images (2,048)."""
+LARGEST_PARTS = {"factor": 4, "ratio": 4, "divisor": 1 << 9}
+"""By parts of their names, of other numbers that make images larger."""
 LARGEST_FLOAT = 1e8
 """What MMDetection writes for a length without bound."""
 
@@ -102,14 +104,14 @@ def _fault_of_text(place: Place) -> str:
 
 
 def _fault_of_number(place: Place) -> str:
-    value, largest = place.value, float(LARGEST)
-    if isinstance(value, float):
-        largest = LARGEST_FLOAT
+    value, key = place.value, str(place.key)
+    largest: float = LARGEST_FLOAT if isinstance(value, float) else LARGEST
     if place.path.startswith("test_") or ".data_preprocessor." in place.path:
-        is_ratio = any(word in str(place.key) for word in ("factor", "ratio"))
-        largest = LARGEST_RATIO if is_ratio else LARGEST_PX
+        largest = next((bound for part, bound in LARGEST_PARTS.items() if part in key), LARGEST_PX)
     if isinstance(value, float) and not math.isfinite(value):
         return "which must be finite"
+    if "stride" in key and isinstance(value, float) and value < 1:
+        return "which must be 1 at least"
     return "" if abs(value) <= largest else f"which must be {largest:g} at most"
 
 

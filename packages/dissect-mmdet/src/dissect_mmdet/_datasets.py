@@ -24,8 +24,8 @@ def wrapped_datasets(config: Any) -> list[Mapping[str, Any]]:
 
     Examples
     --------
-    >>> wrapped_datasets({"test_dataloader": {"dataset": {"type": "RepeatDataset", "dataset": {"type": "CocoDataset"}}}})
-    [{'type': 'RepeatDataset', 'dataset': {'type': 'CocoDataset'}}, {'type': 'CocoDataset'}]
+    >>> wrapped_datasets({"test_dataloader": {"dataset": {"times": 2, "dataset": {"type": "CocoDataset"}}}})
+    [{'times': 2, 'dataset': {'type': 'CocoDataset'}}, {'type': 'CocoDataset'}]
     >>> wrapped_datasets({"test_dataloader": ["dataset"]})
     []
     """

@@ -21,8 +21,11 @@ from .errors import ConfigError, said
 
 DEEPEST, MOST = 64, 1_000_000
 """Levels, and values, of a config: those of MMDetection have some ten, and with 13,000 class names 50,000."""
+MOST_IN_PIPELINE = 2_000
+"""Values of a test pipeline: those of MMDetection have some 50."""
 NAMES = ("type", "resize_type", "conv_type")
 """Under which keys MMDetection looks for the name of a class."""
+PIPELINE = "test_dataloader.dataset.pipeline"
 SCOPES = ("mmdet", "mmengine", "mmcv")
 
 
@@ -81,7 +84,12 @@ def plain_config(values: Any, source: str, packages: Sequence[str] = ()) -> Plai
     names = admitted_names(packages)
     scopes = {*SCOPES, *(package.partition(".")[0] for package in packages)}
     for where, part in _built_of(values).items():
-        for place in _places(part, where):
+        for number, place in enumerate(_places(part, where)):
+            if number > MOST_IN_PIPELINE and where == PIPELINE:
+                raise ConfigError(
+                    f"{source} was refused: `{PIPELINE}` holds over {MOST_IN_PIPELINE:,} values, which would take "
+                    "hours. If you trust the file, say --trust; or give the config as a Python file with --config."
+                )
             if place.key == "_scope_" and not (isinstance(place.value, str) and place.value in scopes):
                 raise _refused(source, place, "an unknown scope, whose package would be imported")
             if place.key in NAMES and not (
@@ -110,7 +118,7 @@ def _built_of(values: dict[str, Any]) -> dict[str, Any]:
     parts = {"model": values["model"]}
     dataset = dataset_with(values, "pipeline")
     if dataset is not None:
-        parts["test_dataloader.dataset.pipeline"] = dataset["pipeline"]
+        parts[PIPELINE] = dataset["pipeline"]
     parts = copy.deepcopy(parts)
     drop_initial_weights(parts)
     drop_backends(parts)

@@ -56,7 +56,7 @@ class DeviceError(DissectMMDetError, ValueError):
 def said(error: BaseException) -> str:
     r"""What another package's error says, as one line for a message of ours.
 
-    >>> said(ValueError("a\\nb"))
+    >>> said(ValueError("a\nb"))
     'ValueError: a b'
     """
     text = visible(" ".join(str(error).split()))

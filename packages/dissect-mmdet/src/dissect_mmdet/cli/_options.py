@@ -42,7 +42,7 @@ ConfigOption = Annotated[
         "--config",
         "-c",
         help="Config that the model was trained with (default: the one stored in the checkpoint). One in Python is a "
-        "program, and is run.",
+        "program, and is run; of one in YAML or JSON the values are read, which name only what MMDetection registers.",
     ),
 ]
 TrustOption = Annotated[
