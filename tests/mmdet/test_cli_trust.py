@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
+import studies
 from commands import call
 from dissect_core.study import Study
 from dissect_mmdet.demo import demo_files
@@ -114,9 +115,8 @@ def sent(finished: Path, here: Path, options: dict[str, Any]) -> Path:
 
     folder = Path(shutil.copytree(finished, here / "out"))
     shutil.copytree(finished.with_name("out-images"), here / "out-images")
-    altered = Study.open(finished).spec.model_dump(mode="json")
-    altered["detector"] = {"adapter": "mmdet", "options": options}
-    (folder / "spec.yaml").write_text(yaml.safe_dump(altered))
+    studies.name_detector(folder, "mmdet", options)
+    assert Study.open(folder).spec.detector.options == options
     return folder
 
 
@@ -141,6 +141,7 @@ def test_a_folder_grants_itself_nothing(
     folder = sent(finished, here, case(here))
     code, _, err = call(capsys, "simplify", folder, "heads")
     assert (code, len(err.splitlines())) == (2, 1)
+    assert "say --trust (`trust=True`) if you trust whoever made it" in err
     assert not (here / "ran").exists()
 
 

@@ -16,7 +16,7 @@ import studies
 from dissect_core import UntrustedError
 from dissect_core.detectors import _discovery
 from dissect_core.spec import DetectorSpec
-from dissect_core.study import StopRequest, Study
+from dissect_core.study import StopRequest
 from dissect_widgets import DetectorPanel, StudyJob, Workbench
 from dissect_widgets._question import Question
 from toy_detector import ToyDetector
@@ -100,9 +100,7 @@ def test_a_file_that_trusts_itself_is_not_opened_by_the_workbench(tmp_path: Path
 
 def test_to_look_at_a_folder_opens_no_detector(tmp_path: Path) -> None:
     out = studies.run_toy(studies.scenes(tmp_path / "images", 4), tmp_path / "out").path
-    altered = Study.open(out).spec.model_dump(mode="json")
-    altered["detector"] = {"adapter": "toy", "options": {"trust": True, "config": "evil.py"}}
-    (out / "spec.yaml").write_text(yaml.safe_dump(altered))
+    studies.name_detector(out, "toy", {"trust": True, "config": "evil.py"})
     workbench = Workbench(out)
     for step in ("model", "study", "run", "results", "images", "queries"):
         workbench.show(step)
