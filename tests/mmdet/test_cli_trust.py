@@ -203,6 +203,8 @@ def test_a_study_names_no_cluster(address: str, here: Path, capsys: pytest.Captu
         {"checkpoint": 5},
         {"checkpoint": ["demo:detr"]},
         {"checkpoint": "x" * 5000},
+        {"checkpoint": "a\0b"},
+        {"checkpoint": "a\ud800b"},
         {"checkpoint": None},
         {},
         {"checkpoint": "demo:detr", "device": 5},

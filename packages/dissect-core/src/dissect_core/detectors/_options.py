@@ -37,7 +37,12 @@ def check_names(name: str, opener: Callable[..., object], options: Mapping[str, 
 
 
 def check_types(name: str, opener: Callable[..., object], options: Mapping[str, Any]) -> None:
-    """Refuse what a file says of options if it is of another type than the function's annotations have."""
+    """Refuse what a file says of options if it is no text, or not of the type that the function's annotations have."""
+    for option, value in options.items():
+        if isinstance(value, str) and not _is_text(value):
+            raise DetectorOptionError(
+                f"The detector {name!r} takes for its option {option!r} text that can be written, got {quoted(value)}."
+            )
     try:
         hints = get_type_hints(opener)
     except Exception:  # annotations of a plugin may be anything
@@ -53,3 +58,8 @@ def check_types(name: str, opener: Callable[..., object], options: Mapping[str, 
             ) from error
         except PydanticUserError:
             continue  # a type that can be looked at by nobody but the plugin
+
+
+def _is_text(value: str) -> bool:
+    """Whether it holds nothing that no file's name can hold: a NUL, or half of a character."""
+    return "\0" not in value and value.encode(errors="ignore").decode() == value

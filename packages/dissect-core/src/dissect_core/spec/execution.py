@@ -29,10 +29,16 @@ class RayExecution(Spec):
         description="The most workers at a time; those that do not fit wait for room. Left out: as many as fit.",
     )
     gpus_per_worker: float = Field(
-        default=0.0, ge=0, description="GPUs of each worker; 0.5 lets two of them share one."
+        default=0.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="GPUs of each worker; 0.5 lets two of them share one.",
     )
     cpus_per_worker: float = Field(
-        default=1.0, gt=0, description="CPU cores of each worker, and threads that torch computes with."
+        default=1.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="CPU cores of each worker, and threads that torch computes with.",
     )
 
     @field_validator("address")

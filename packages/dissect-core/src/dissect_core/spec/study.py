@@ -154,6 +154,7 @@ class StudySpec(Spec):
     max_variants: int = Field(
         default=10_000,
         ge=1,
+        le=1_000_000,
         description="Refuse to plan more variants than this: a guard against explosions.",
     )
     execution: Execution = Field(
