@@ -78,6 +78,9 @@ RUNS_CODE = [
     named("told", custom_imports=["evil"]),
     named("told", safe=False),
     named("told", checkpoint="a.npz", config=Path("evil.py")),
+    named("told", config=False),  # None may stand for a check that False switches off
+    named("told", config=""),
+    named("told", config={}),
     named("untold", plugin="evil"),
     named("untold", plugin={"a": 1}),
     named("untold", plugin=True),

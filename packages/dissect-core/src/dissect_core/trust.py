@@ -19,7 +19,7 @@ ALWAYS_ASKED = frozenset({"trust", "trust_remote_code", "custom_imports"})
 """Options that let code run in whatever package has them."""
 
 _TOLD = "harmless_options"
-_PLAIN = (bool, int, float, str, list, tuple, dict, type(None))
+_PLAIN = (bool, int, float, str, type(None))
 _Opener = TypeVar("_Opener", bound=Callable[..., object])
 
 
@@ -187,9 +187,9 @@ def _is_harmless(opener: Callable[..., object], name: str, value: Any) -> bool:
 
 def _is_default(value: Any, default: Any) -> bool:
     """Whether an option is as if it were left out: an empty list in a file stands for an empty tuple."""
-    if not isinstance(value, _PLAIN) or not isinstance(default, _PLAIN):
-        return False
-    return (not value and not default) or (type(value) is type(default) and value == default)
+    if isinstance(value, (list, tuple)) and isinstance(default, (list, tuple)):
+        return not value and not default
+    return type(value) is type(default) and isinstance(value, _PLAIN) and value == default
 
 
 def _parameters(opener: Callable[..., object]) -> Mapping[str, inspect.Parameter]:
