@@ -210,6 +210,8 @@ def test_a_missing_file_names_its_neighbours(tmp_path: Path) -> None:
 def test_a_folder_and_an_empty_file(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"is a folder. Give the path of a checkpoint file"):
         load_checkpoint(tmp_path)
+    with pytest.raises(CheckpointError, match=r"cannot be read \(embedded null byte\)"):
+        load_checkpoint("a\0b")
     (tmp_path / "m.pth").touch()
     with pytest.raises(CheckpointError, match=r"m.pth is empty. Download or save it again"):
         load_checkpoint(tmp_path / "m.pth")

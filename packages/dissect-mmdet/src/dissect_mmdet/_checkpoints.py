@@ -59,7 +59,7 @@ def _is_safetensors(path: Path) -> bool:
         with open_regular(path) as file:
             start = file.read(9)
             return start[8:] == b"{" and int.from_bytes(start[:8], "little") < path.stat().st_size
-    except OSError:
+    except (OSError, ValueError):
         return False  # whoever reads it says why
 
 

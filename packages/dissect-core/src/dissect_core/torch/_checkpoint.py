@@ -106,8 +106,9 @@ def _opening(path: Path) -> bytes:
         near = near_matches(path.name, siblings, n=3)
         remedy = f"Near matches there: {', '.join(near)}." if near else "Check the path."
         raise CheckpointError(f"{path} does not exist. {remedy}") from error
-    except OSError as error:
-        what = "is a folder" if path.is_dir() else f"cannot be read ({error.strerror})"
+    except (OSError, ValueError) as error:  # a path that no system can have is a ValueError
+        reason = error.strerror if isinstance(error, OSError) else error
+        what = "is a folder" if error is not reason and path.is_dir() else f"cannot be read ({reason})"
         raise CheckpointError(f"{path} {what}. Give the path of a checkpoint file.") from error
     if not start:
         raise CheckpointError(f"{path} is empty. Download or save it again.")

@@ -4,7 +4,7 @@ import pickle
 import pickletools
 from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Protocol
 
 _MAX_OPCODES = 20_000_000
@@ -142,13 +142,16 @@ class Machine:
         return content
 
     def _inside(self, part: Any) -> Iterator[Any] | None:
+        inside: Iterable[Any]
         if isinstance(part, dict):
-            return iter([*part.values()])
-        if type(part) in (list, tuple):
-            return iter([*part])
-        if type(part) in self._types and hasattr(part, "__dict__"):
-            return iter([*vars(part).values()])
-        return None
+            inside = part.values()
+        elif type(part) in (list, tuple):
+            inside = part
+        elif type(part) in self._types and hasattr(part, "__dict__"):
+            inside = vars(part).values()
+        else:
+            return None
+        return iter(inside)
 
     # What the instructions do.
 
