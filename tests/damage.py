@@ -8,6 +8,7 @@ from typing import Any
 
 import studies
 import toy_split
+from dissect_core.spec import StudySpec
 from dissect_core.study import Study
 from dissect_eval import GroundTruth
 from dissect_eval.study import Settings, measure
@@ -21,8 +22,12 @@ def small_study(folder: Path) -> Path:
     (folder / "data").mkdir()
     split = toy_split.write_split(folder / "data", 6)
     truth = GroundTruth.from_coco(split.annotations)
-    spec = studies.toy_spec(ablations=studies.SPEC["ablations"][:1])
-    return studies.run_toy(split.paths, folder / "study", spec=spec, truth=truth).path
+    return studies.run_toy(split.paths, folder / "study", spec=small_spec(), truth=truth).path
+
+
+def small_spec() -> StudySpec:
+    """Seven variants."""
+    return studies.toy_spec(ablations=studies.SPEC["ablations"][:1])
 
 
 def numbers(folder: Path) -> Any:

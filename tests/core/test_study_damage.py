@@ -1,19 +1,30 @@
 """Damage anywhere in a study's folder: equal numbers, or a refusal that names the file."""
 
+import hashlib
+import json
 import os
 import random
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
-pytest.importorskip("pyarrow")
-import damage
-from dissect_core import DissectError
-from dissect_eval import DissectEvalError
+pa = pytest.importorskip("pyarrow")
+import pyarrow.parquet as pq  # noqa: E402
+
+import damage  # noqa: E402
+import studies  # noqa: E402
+from dissect_core import DissectError, StudyError  # noqa: E402
+from dissect_core.study import Study, StudyFolder, UncheckedStudyWarning  # noqa: E402
+from dissect_eval import DissectEvalError, GroundTruth  # noqa: E402
+
+COUNTS = ("variants", "batch_size", "shard_batches")
 
 SEED = int(os.environ.get("DISSECT_DAMAGE_SEED", "0")) or random.SystemRandom().randrange(1, 2**31)
-TRIALS = int(os.environ.get("DISSECT_DAMAGE_TRIALS", "150"))
+TRIALS = int(os.environ.get("DISSECT_DAMAGE_TRIALS", "60"))
 
 
 @pytest.fixture(scope="module")
@@ -36,3 +47,141 @@ def test_numbers_are_equal_or_refused(made: Path, tmp_path: Path) -> None:
         shutil.rmtree(folder)
     assert len(refusals) > TRIALS // 2, f"DISSECT_DAMAGE_SEED={SEED}: only {len(refusals)} were refused"
     assert all(len(text.splitlines()) == 1 for text in refusals)
+
+
+def facts(**changed: Any) -> Callable[[Path], None]:
+    """Other facts, with checksums that fit: whoever made the folder meant it."""
+    return lambda folder: studies.edit_record(folder, lambda content: content["frozen"].update(changed))
+
+
+def longer_lists(folder: Path) -> None:
+    """A few kilobytes that hold more boxes than images have."""
+    path = folder / "detections" / "shard-00000.parquet"
+    table = pq.read_table(path)
+    field, n = table.schema.field("boxes"), 10**6
+    ends = np.concatenate([[0], np.full(table.num_rows, n)]).astype(np.int32)
+    lists = pa.ListArray.from_arrays(pa.array(ends), pa.array(np.zeros(n)), type=field.type)
+    pq.write_table(
+        table.set_column(table.schema.names.index("boxes"), field, lists), path, compression="zstd"
+    )
+
+
+def longer_text(folder: Path) -> None:
+    path = folder / "plan.parquet"
+    table = pq.read_table(path)
+    text = pa.array(["x" * 3 * 10**7] * table.num_rows)
+    pq.write_table(table.set_column(1, table.schema.field("ablation"), text), path, compression="zstd")
+    record(path)
+
+
+def twice_an_id(folder: Path) -> None:
+    path = folder / "images.parquet"
+    table = pq.read_table(path)
+    ids = pa.array([7] * table.num_rows)
+    at = table.schema.names.index("image_id")
+    pq.write_table(table.set_column(at, table.schema.field(at), ids), path)
+    record(path)
+
+
+def record(path: Path) -> None:
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    studies.edit_record(path.parent, lambda content: content["files"].update({path.name: digest}))
+
+
+def without_checksums(folder: Path) -> None:
+    path = folder / "detections" / "shard-00001.parquet"
+    table = pq.read_table(path)
+    mark = {b"dissect_core.study": StudyFolder(folder).fingerprint.encode()}
+    pq.write_table(table.replace_schema_metadata(mark), path)
+
+
+def swapped_shards(folder: Path) -> None:
+    first, second = sorted((folder / "detections").iterdir())
+    first.rename(folder / "aside")
+    second.rename(first)
+    (folder / "aside").rename(second)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        *((facts(**{name: value}), name) for name in COUNTS for value in (10**12, -1, "3", True, None, 1.5)),
+        (facts(variants=2**31 - 1), "belongs to another study"),
+        (facts(detector={}), "class_names"),
+        (facts(detector={"class_names": [1, 2]}), "class_names"),
+        (facts(images={"count": 10**12}), "count"),
+        (facts(scoring={"class_map": [1]}), "scoring"),
+        (facts(spec=3), "spec"),
+        (longer_lists, "values are too many"),
+        (longer_text, "it would take"),
+        (twice_an_id, "`image_id` must name each row"),
+        (without_checksums, "shard-00001.parquet is damaged: it has no checksums"),
+        (swapped_shards, "rows instead of"),
+        (lambda folder: (folder / "truth.json").unlink(), "its truth.json is missing"),
+        (lambda folder: (folder / "plan.parquet").unlink(), "its plan.parquet is missing"),
+        (
+            lambda folder: (folder / "detections" / "shard-00001.parquet").unlink(),
+            "shard-00001.parquet is missing now|2 of 3 batches",
+        ),
+    ],
+)
+def test_what_cannot_be_is_said_at_once(
+    made: Path, tmp_path: Path, change: Callable[[Path], object], said: str
+) -> None:
+    folder = Path(shutil.copytree(made, tmp_path / "study"))
+    change(folder)
+    with pytest.raises((DissectError, DissectEvalError), match=said):
+        damage.numbers(folder)
+
+
+@pytest.mark.parametrize("text", ['{"frozen": 1, "frozen": 2}', '{"frozen": ' + "9" * 5000 + "}"])
+def test_odd_json_is_refused(made: Path, tmp_path: Path, text: str) -> None:
+    folder = Path(shutil.copytree(made, tmp_path / "study"))
+    (folder / "environment.json").write_text(text)
+    with pytest.raises(StudyError, match=r"gives 'frozen' twice|a number of 5,000 digits"):
+        Study.open(folder)
+
+
+def test_lines_of_a_log_that_are_none_are_left_out(made: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(made, tmp_path / "study"))
+    lines = [
+        "[" * 100_000,
+        "9" * 10_000,
+        "null",
+        '{"event": 3, "time": 4}',
+        '{"event": ["started"], "time": "now"}',
+        '{"event": "shard failed", "time": "now", "shard": 1, "images": 3, "error": "x"}',
+        '{"event": "shard failed", "time": "now", "shard": 1, "images": [4, 5], "error": "x"}',
+        json.dumps({"event": "e" * 2**21, "time": "now"}),
+        json.dumps({"event": "e" * 1000, "time": "now"}),
+    ]
+    (folder / "log.jsonl").write_text("\n".join(lines))
+    study = Study.open(folder)
+    assert [entry["images"] for entry in study.failures()] == [[4, 5]]
+    assert len(study.log()[-1]["event"]) <= 200
+
+
+def test_folders_of_earlier_versions_are_read_with_one_warning(made: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(made, tmp_path / "study"))
+    before = damage.numbers(folder)
+    studies.as_format(folder, 2)
+    with pytest.warns(
+        UncheckedStudyWarning, match="cannot be checked: it was begun by an earlier version"
+    ) as seen:
+        assert damage.numbers(folder) == before
+    assert len(seen) == 1
+
+
+def test_whatever_is_damaged_is_mended_on_request(made: Path, tmp_path: Path) -> None:
+    split_paths = sorted((made.parent / "data" / "images").glob("*.ppm"))
+    truth = GroundTruth.from_coco(made.parent / "data" / "truth.json")
+    folder = Path(shutil.copytree(made, tmp_path / "study"))
+    before = damage.numbers(folder)
+    for name in ("truth.json", "plan.parquet", "images.parquet", "spec.yaml"):
+        (folder / name).write_bytes(b"damaged")
+    spec = damage.small_spec()
+    with pytest.raises(StudyError, match="is damaged: it is not what was written"):
+        studies.run_toy(split_paths, folder, spec=spec, truth=truth)
+    studies.run_toy(split_paths, folder, spec=spec, truth=truth, repair=True)
+    assert damage.numbers(folder) == before
+    assert (folder / "plan.parquet.damaged").read_bytes() == b"damaged"

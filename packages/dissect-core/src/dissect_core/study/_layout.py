@@ -30,6 +30,7 @@ DAMAGED = ".damaged"
 """How the names of files end that were put aside."""
 BLOCK_BYTES = 2**20
 BYTES_OF_A_FILE = 2**31
+DIGITS_AT_MOST = 100
 BYTES_OF_A_ROW = 2**16
 """Of a plan or a list of images: far more than any has on an average."""
 BYTES_OF_A_TABLE = 2**24
@@ -113,7 +114,13 @@ def parse_json(content: bytes) -> Any:
     ValueError, RecursionError
         If it is none.
     """
-    return json.loads(content.decode("utf-8"), object_pairs_hook=_once)
+    return json.loads(content.decode("utf-8"), object_pairs_hook=_once, parse_int=_number)
+
+
+def _number(text: str) -> int:
+    if len(text) > DIGITS_AT_MOST:
+        raise ValueError(f"it holds a number of {len(text):,} digits")
+    return int(text)
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

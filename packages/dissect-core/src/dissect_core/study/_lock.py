@@ -90,7 +90,12 @@ def _told(folder: Path) -> dict[str, Any] | None:
         told = _layout.read_json(folder / HOLDER)
     except StudyError:
         return None
-    return told if isinstance(told, dict) else None
+    if not isinstance(told, dict):
+        return None
+    news = told.get("news")
+    counts = [news.get(name) for name in ("passes", "total")] if isinstance(news, dict) else []
+    is_news = bool(counts) and all(isinstance(count, int) for count in counts)
+    return told if is_news else {**told, "news": {}}
 
 
 def at_work(folder: Path) -> dict[str, Any] | None:

@@ -1,17 +1,21 @@
 """What happened in a study's runs, as lines of JSON."""
 
 import json
+import os
 import secrets
 import time
 from pathlib import Path
 from typing import Any
 
 from ..errors import StudyError
-from ..files import append_whole, read_regular, why_refused
+from ..files import append_whole, open_regular, read_regular, why_refused
 from ..places import is_remote, reached
+from ..text import cut
 from . import _layout
 
 SECONDS_BETWEEN_WRITES = 5.0
+BYTES_AT_MOST = 2**26
+CHARACTERS_OF_A_LINE = 2**20
 
 
 class Log:
@@ -60,14 +64,19 @@ class Log:
 
 
 def read_log(folder: Path) -> list[dict[str, Any]]:
-    """All entries, in order; lines that a kill has torn are left out."""
+    """All entries, in order; lines that a kill has torn are left out, and what is no entry.
+
+    Of a log beyond all measure only its end is read.
+    """
     if is_remote(folder):
         with reached(folder):
             parts = sorted(folder.glob("log-*.jsonl"), key=lambda part: part.name)
             texts = [read_regular(part).decode(errors="replace") for part in parts]
     else:
         try:
-            texts = [read_regular(folder / _layout.LOG).decode(errors="replace")]
+            with open_regular(folder / _layout.LOG) as file:
+                file.seek(max(0, file.seek(0, os.SEEK_END) - BYTES_AT_MOST))
+                texts = [file.read(BYTES_AT_MOST).decode(errors="replace")]
         except FileNotFoundError:
             texts = []
         except OSError as error:
@@ -82,8 +91,11 @@ def is_said_finished(folder: Path) -> bool:
 
 
 def _entry(line: str) -> dict[str, Any] | None:
+    if len(line) > CHARACTERS_OF_A_LINE:
+        return None
     try:
-        entry = json.loads(line)
+        entry = _layout.parse_json(line.encode(errors="replace"))
     except (ValueError, RecursionError):
         return None
-    return entry if isinstance(entry, dict) and {"event", "time"} <= entry.keys() else None
+    is_entry = isinstance(entry, dict) and all(isinstance(entry.get(name), str) for name in ("event", "time"))
+    return {**entry, "event": cut(entry["event"]), "time": cut(entry["time"])} if is_entry else None

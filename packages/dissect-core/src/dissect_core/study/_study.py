@@ -1,6 +1,6 @@
 """Reading a study's folder: its plan, its images, and what every variant detected."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -167,7 +167,10 @@ class Study:
         """Where the images lay when the study was begun; None where that is not known any more."""
         noted = self.environment.get("incidental")
         folder = noted.get("image_folder") if isinstance(noted, dict) else None
-        return Path(folder) if isinstance(folder, str) and Path(folder).is_dir() else None
+        try:
+            return Path(folder) if isinstance(folder, str) and Path(folder).is_dir() else None
+        except (OSError, ValueError):  # no name of a folder
+            return None
 
     @property
     def scoring(self) -> dict[str, Any]:
@@ -234,7 +237,7 @@ class Study:
         for entry in self.log():
             if entry["event"] in ("started", "resumed"):
                 found = []
-            elif entry["event"] == "shard failed":
+            elif entry["event"] == "shard failed" and _is_failure(entry):
                 found.append(entry)
         return found
 
@@ -330,3 +333,15 @@ class Study:
         if keys.null_count or pc.count_distinct(keys).as_py() != n_rows:
             raise _layout.damaged(self.path / name, f"`{key}` must name each row, and one is there twice")
         return table
+
+
+def _is_failure(entry: Mapping[str, Any]) -> bool:
+    """Whether a line of the log says which shard has failed, as `Tracker` writes it."""
+    images = entry.get("images")
+    return (
+        isinstance(entry.get("shard"), int)
+        and isinstance(images, list)
+        and len(images) == 2
+        and all(isinstance(image, int) for image in images)
+        and isinstance(entry.get("error"), str)
+    )
