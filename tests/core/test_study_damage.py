@@ -58,7 +58,7 @@ def longer_lists(folder: Path) -> None:
     """A few kilobytes that hold more boxes than images have."""
     path = folder / "detections" / "shard-00000.parquet"
     table = pq.read_table(path)
-    field, n = table.schema.field("boxes"), 10**6
+    field, n = table.schema.field("boxes"), 12 * 10**6
     ends = np.concatenate([[0], np.full(table.num_rows, n)]).astype(np.int32)
     lists = pa.ListArray.from_arrays(pa.array(ends), pa.array(np.zeros(n)), type=field.type)
     pq.write_table(
