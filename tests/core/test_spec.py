@@ -215,3 +215,9 @@ def test_the_schema_describes_every_field() -> None:
     assert not silent
     assert all(model.get("additionalProperties") is False for model in models if "properties" in model)
     StudySpec.model_validate(study())
+
+
+@pytest.mark.parametrize("value", ["!!bool x", "!!int ''", "!!float ''", "!!timestamp x", "2001-99-99"])
+def test_a_value_that_its_tag_contradicts_is_refused(value: str) -> None:
+    with pytest.raises(SpecError, match="is not valid YAML"):
+        parse_spec(f"name: {value}")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dissect_core.text import cut, quoted, visible
+from dissect_core.text import cut, file_names, quoted, visible
 
 ANY = st.text(st.characters(), max_size=40)  # lone surrogates too
 HIDDEN = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
@@ -56,3 +56,21 @@ def test_a_value_that_python_does_not_write_is_named() -> None:
         deep = [deep]
     assert quoted(deep) == "<list>"
     assert quoted([10**5000]) == "<list>"
+
+
+@given(st.lists(ANY, max_size=6))
+def test_names_of_files_are_one_part_of_a_path_each(names: list[str]) -> None:
+    files = file_names(names)
+    assert len({file.casefold() for file in files}) == len(names)
+    for file in files:
+        assert file
+        assert not file.startswith(".")
+        assert not set(file) & set('/\\:*?"<>|\x00')
+        assert len(file.encode()) < 200
+        assert visible(file) == file
+
+
+def test_names_that_some_system_reserves_are_changed() -> None:
+    assert file_names(["con", "CON", "a" * 300, "..", "a/b", "a_b", ""]) == [
+        "con-", "CON--2", "a" * 150, "-", "a_b", "a_b-2", "--2",
+    ]  # fmt: skip

@@ -103,7 +103,9 @@ def _pairs_of_yaml(text: str) -> list[tuple[Any, Any]]:
         return [
             (made.construct_object(a, deep=True), made.construct_object(b, deep=True)) for a, b in node.value
         ]
-    except (yaml.YAMLError, LookupError, AttributeError, TypeError) as error:  # `!!bool x` is a KeyError
+    except (LookupError, AttributeError, TypeError) as error:  # PyYAML's, of `!!bool x` and its like
+        raise ValueError("a value is not what its tag says") from error
+    except yaml.YAMLError as error:
         raise ValueError(str(error)) from error
 
 

@@ -17,6 +17,8 @@ def yaml_content(text: str, where: str) -> Any:
     ------
     SpecError
         If a mapping gives a key twice; a key that `<<` merges in may be given again, as YAML has it.
+    ValueError
+        If a value is not what its tag says.
     """
     import yaml
 
@@ -33,6 +35,8 @@ def yaml_content(text: str, where: str) -> Any:
     loader = Loader(text)
     try:
         return loader.get_single_data()
+    except (LookupError, AttributeError, TypeError) as error:  # PyYAML's, of `!!bool x` and its like
+        raise ValueError("a value is not what its tag says") from error
     finally:
         loader.dispose()
 
