@@ -36,9 +36,9 @@ class Coco(NamedTuple):
 
 @pytest.fixture(autouse=True)
 def _fresh_draws() -> None:
-    from deep_dissect import reset_random_state
+    from deep_dissect import set_seed
 
-    reset_random_state()
+    set_seed()
 
 
 @pytest.fixture(scope="session")

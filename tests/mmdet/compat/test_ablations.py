@@ -130,7 +130,7 @@ def test_generators_give_the_global_ones_numbers() -> None:
     from deep_dissect._random import permutation, sample
 
     for reset in range(2):
-        dd.reset_random_state()
+        dd.set_seed()
         kept = torch.get_rng_state(), random.getstate()
         torch.manual_seed(42)
         random.seed(42)
@@ -214,12 +214,12 @@ def test_a_share_below_one_unit_is_said(whole: Path) -> None:
         lambda path: dd.compute_single_wise_ablations_percentage(path, 5, "query_embeding.weight"),
         lambda path: dd.compute_component_wise_complete_ablations(path, "query_embeding.weight"),
         lambda path: dd.compute_attention_head_detr_ablations_percentage(path, 5, "query_embeding.weight"),
-        lambda path: dd.compute_progressive_component_ablations(path, "query_embeding", "weight"),
     ],
 )
 def test_unknown_component_is_named_and_the_keys_listed(call: Any, whole: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"Component 'query_embeding\.(0\.)?weight' is not in the") as caught:
         call(whole)
+    assert isinstance(caught.value, KeyError)
     assert isinstance(caught.value, DissectMMDetError)
     assert all(name in str(caught.value) for name in state())
     assert [path.name for path in tmp_path.iterdir()] == ["whole.pth"]
@@ -236,8 +236,71 @@ def test_bad_percentage(percentage: float, whole: Path, tmp_path: Path) -> None:
 
 def test_missing_folder_leaves_nothing_behind(whole: Path, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="its folder does not exist"):
-        dd.compute_component_wise_complete_ablations(whole, QUERY, f"{tmp_path}/nowhere/")
+        dd.compute_single_wise_ablations_percentage(whole, 5, QUERY, 1, f"{tmp_path}/nowhere/")
     assert [path.name for path in tmp_path.iterdir()] == ["whole.pth"]
+
+
+def test_folders_are_made_and_put_before_the_name(whole: Path, tmp_path: Path) -> None:
+    """A folder's name without a slash is made, and then is the beginning of the files' names, as in version 1.0."""
+    dd.compute_component_wise_complete_ablations(whole, QUERY, f"{tmp_path}/a/b/")
+    assert [path.name for path in (tmp_path / "a" / "b").iterdir()] == [f"model_{QUERY}_component_wise.pth"]
+    dd.compute_component_wise_complete_ablations(whole, QUERY, f"{tmp_path}/c")
+    assert list((tmp_path / "c").iterdir()) == []
+    assert (tmp_path / f"cmodel_{QUERY}_component_wise.pth").is_file()
+    dd.compute_progressive_component_ablations(whole, PATH_SAVE_DIR=f"{tmp_path}/d/")
+    assert len(list((tmp_path / "d").iterdir())) == 3
+    dd.compute_attention_head_detr_ablations_percentage(
+        whole, layers_to_ablate=[1], PATH_SAVE_DIR=f"{tmp_path}/e"
+    )
+    assert len(list((tmp_path / "e").iterdir())) == 1
+
+
+def test_no_layers_is_an_error(whole: Path, tmp_path: Path) -> None:
+    with pytest.raises(UnitError, match="`layers_to_ablate` must name a layer at least"):
+        dd.compute_attention_head_detr_ablations_percentage(
+            whole, layers_to_ablate=[], PATH_SAVE_DIR=tmp_path / "a"
+        )
+    assert [path.name for path in tmp_path.iterdir()] == ["whole.pth"]
+
+
+def test_progressive_ablation_of_nothing_says_so(whole: Path, tmp_path: Path) -> None:
+    with pytest.warns(
+        UserWarning, match=r"Nothing was written: Component 'encoder\.layers\.0\.wrong' is not in"
+    ):
+        dd.compute_progressive_component_ablations(whole, component_to_ablate="wrong")
+    assert [path.name for path in tmp_path.iterdir()] == ["whole.pth"]
+
+
+def test_missing_checkpoint_is_a_file_not_found(tmp_path: Path) -> None:
+    for call in (
+        lambda path: dd.get_model_state_dict_and_keys(path),
+        lambda path: dd.compute_single_wise_ablations_percentage(path, 5, QUERY),
+        lambda path: dd.compute_attention_head_detr_ablations_percentage(path),
+        lambda path: dd.compute_component_wise_complete_ablations(path, QUERY),
+        lambda path: dd.compute_progressive_component_ablations(path),
+    ):
+        with pytest.raises(FileNotFoundError, match="does not exist") as caught:
+            call(tmp_path / "no.pth")
+        assert isinstance(caught.value, CheckpointError)
+
+
+def test_another_seed_gives_other_draws(whole: Path, tmp_path: Path) -> None:
+    """Any seed, with the draws that the global generators would give after 1.0's `set_seed`."""
+    before = torch.get_rng_state(), random.getstate()
+    dd.set_seed(7)
+    dd.compute_single_wise_ablations_percentage(whole, 5, QUERY)
+    dd.compute_attention_head_detr_ablations_percentage(whole, 5, layers_to_ablate=[2])
+    assert torch.equal(torch.get_rng_state(), before[0])
+    assert random.getstate() == before[1]
+    zero = read(f"model_{QUERY}_single_wise_5_0.pth")["state_dict"][QUERY].flatten() == 0
+    chosen = torch.randperm(2560, generator=torch.Generator().manual_seed(7))[:128]
+    assert set(zero.nonzero().flatten().tolist()) == set(chosen.tolist())
+    name = TEMPLATE.format(layer=2)
+    weight = read("model_encoder.layers.self_attn.attn.in_proj_weight_attention_head_5_0.pth")["state_dict"][
+        name
+    ]
+    segments = random.Random(7).sample(range(8 * 24), int(8 * 24 * 0.05))
+    assert set((weight.reshape(-1, 32) == 0).all(1).nonzero().flatten().tolist()) == set(segments)
 
 
 def test_failed_write_leaves_no_half_file(

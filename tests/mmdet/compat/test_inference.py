@@ -9,8 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import cv2
-import numpy as np
 import pytest
 import torch
 
@@ -193,8 +191,9 @@ def test_images_of_another_split(tiny_detr: TinyDetr, coco: Coco, tmp_path: Path
 def test_bad_images(tiny_detr: TinyDetr, coco: Coco, tmp_path: Path) -> None:
     with pytest.raises(ImageError, match="`full_paths` is empty"):
         infer(tiny_detr, coco.annotations, [])
-    with pytest.raises(ImageError, match=r"000000000139\.jpg: no such file"):
+    with pytest.raises(FileNotFoundError, match=r"000000000139\.jpg: no such file") as caught:
         infer(tiny_detr, coco.annotations, [tmp_path / "000000000139.jpg"])
+    assert isinstance(caught.value, ImageError)
     (tmp_path / "000000000139.jpg").write_bytes(b"no image")
     with pytest.raises(ImageError, match=r"000000000139\.jpg cannot be decoded"):
         infer(tiny_detr, coco.annotations, [tmp_path / "000000000139.jpg"])
@@ -202,8 +201,9 @@ def test_bad_images(tiny_detr: TinyDetr, coco: Coco, tmp_path: Path) -> None:
 
 def test_bad_annotation_files(tiny_detr: TinyDetr, coco: Coco, tmp_path: Path) -> None:
     path = tmp_path / "a.json"
-    with pytest.raises(AnnotationError, match="no such file"):
-        dd.load_annotations(path)
+    with pytest.raises(FileNotFoundError, match="no such file") as caught:
+        dd.load_annotations(annotation_path=path)
+    assert isinstance(caught.value, AnnotationError)
     for content, message in (
         ("{", "cannot be read"),
         ("[]", "holds a list"),
@@ -215,9 +215,10 @@ def test_bad_annotation_files(tiny_detr: TinyDetr, coco: Coco, tmp_path: Path) -
 
 
 def test_bad_detectors(tiny_detr: TinyDetr, coco: Coco, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="no such file"):
+    with pytest.raises(FileNotFoundError, match="no such file") as caught:
         infer(tiny_detr._replace(config=tmp_path / "a.py"), coco.annotations, coco.paths)
-    with pytest.raises(CheckpointError, match="does not exist"):
+    assert isinstance(caught.value, ConfigError)
+    with pytest.raises(FileNotFoundError, match="does not exist"):
         infer(tiny_detr._replace(checkpoint=tmp_path / "a.pth"), coco.annotations, coco.paths)
     with pytest.raises(CheckpointFitError, match="does not fit"):
         infer(tiny_detr._replace(config=demo_files("dino").config), coco.annotations, coco.paths)
@@ -275,7 +276,7 @@ def test_raw_outputs_of_other_heads(tmp_path: Path, coco: Coco) -> None:
 
 
 def test_hooks_are_gone_afterwards(tiny_detr: TinyDetr) -> None:
-    from deep_dissect._queries import _last_outputs
+    from deep_dissect.model_inference import _last_outputs
 
     detector = open_mmdet(config=tiny_detr.config, checkpoint=tiny_detr.checkpoint)
     with pytest.raises(RuntimeError), _last_outputs(detector):
@@ -284,32 +285,71 @@ def test_hooks_are_gone_afterwards(tiny_detr: TinyDetr) -> None:
     assert not detector.model.bbox_head.fc_reg._forward_hooks  # type: ignore[union-attr]
 
 
+class _Images:
+    """A map-style data set that never raises an IndexError."""
+
+    def __len__(self) -> int:
+        return 2
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, dict[str, Any]]:
+        return torch.full((3, 4, 4), float(index)), {}
+
+
 def test_torch_hub_models_see_one_image_at_a_time(coco: Coco) -> None:
-    dataset = dd.get_dataset(coco.root)
     seen = dd.compute_predictions_torch_hub(
-        lambda images: (len(images), images[0].shape, torch.is_grad_enabled()), dataset
+        lambda images: (len(images), float(images[0].mean()), torch.is_grad_enabled()), _Images()
     )
-    assert seen == [(1, (3, 64, 96), False)] * 3
+    assert seen == [(1, 0.0, False), (1, 1.0, False)]
 
 
-def test_dataset(coco: Coco) -> None:
-    dataset = dd.get_dataset(str(coco.root))
-    content = json.loads(coco.annotations.read_text())
-    assert len(dataset) == 3
-    assert dataset.ids == [139, 150, 161]
-    for (image, target), path, image_id in zip(dataset, coco.paths, dataset.ids, strict=True):
-        bgr = cv2.imread(path)
-        assert bgr is not None
-        np.testing.assert_array_equal((image * 255).round().byte().permute(1, 2, 0).numpy(), bgr[:, :, ::-1])
-        assert target == [a for a in content["annotations"] if a["image_id"] == image_id]
-    with pytest.raises(AnnotationError, match="no such file"):
-        dd.get_dataset(coco.images)
+def test_torch_hub_images_go_where_the_model_is() -> None:
+    class Model(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.ones(1, device="meta"))
+
+        def forward(self, images: list[torch.Tensor]) -> str:
+            return images[0].device.type
+
+    assert dd.compute_predictions_torch_hub(Model(), _Images()) == ["meta", "meta"]
 
 
-def test_image_size(coco: Coco, tmp_path: Path) -> None:
+def test_init_detector_reads_safely_and_predicts_alike(
+    tiny_detr: TinyDetr, coco: Coco, theirs: tuple[list[Any], str], tmp_path: Path
+) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = dd.init_detector(str(tiny_detr.config), str(tiny_detr.checkpoint), device="cpu")
+        found = [dd.inference_detector(model, path) for path in coco.paths]
+        without = dd.init_detector(tiny_detr.config, device="cpu")
+    for ours, other in zip(found, theirs[0], strict=True):
+        torch.testing.assert_close(ours.pred_instances.bboxes, other.pred_instances.bboxes, rtol=0, atol=0)
+    assert not without.training
+
+    class Evil:
+        def __reduce__(self) -> Any:
+            return Path.touch, (tmp_path / "was_here",)
+
+    torch.save({"state_dict": {}, "meta": Evil()}, tmp_path / "evil.pth")
+    with pytest.raises(CheckpointError):
+        dd.init_detector(tiny_detr.config, tmp_path / "evil.pth", device="cpu")
+    assert not (tmp_path / "was_here").exists()
+
+
+def test_image_size_is_that_of_the_file_as_stored(coco: Coco, tmp_path: Path) -> None:
+    from PIL import Image
+
     assert dd.get_image_size(coco.paths[0]) == (96, 64)
-    with pytest.raises(ImageError, match="no such file"):
+    turned = Image.Exif()
+    turned[0x0112] = 6  # to be shown turned by a quarter
+    Image.new("RGB", (20, 10)).save(tmp_path / "turned.jpg", exif=turned)
+    assert dd.get_image_size(image_path=tmp_path / "turned.jpg") == (20, 10)
+    with pytest.raises(FileNotFoundError, match="no such file") as caught:
         dd.get_image_size(tmp_path / "no.jpg")
+    assert isinstance(caught.value, ImageError)
+    (tmp_path / "text.jpg").write_text("no image")
+    with pytest.raises(ImageError, match=r"text\.jpg cannot be decoded"):
+        dd.get_image_size(tmp_path / "text.jpg")
 
 
 def test_box_conversions() -> None:
@@ -320,6 +360,8 @@ def test_box_conversions() -> None:
     torch.testing.assert_close(cxcywh[..., :2], (xyxy[..., :2] + xyxy[..., 2:]) / 2)
     torch.testing.assert_close(cxcywh[..., 2:], xyxy[..., 2:] - xyxy[..., :2])
     torch.testing.assert_close(dd.box_cxcywh_to_xyxy(cxcywh), xyxy)
+    low, size = xyxy[..., :2], xyxy[..., 2:] - xyxy[..., :2]
+    assert torch.equal(cxcywh, torch.cat([low + 0.5 * size, size], dim=-1))  # to the last bit
     assert dd.box_cxcywh_to_xyxy(cxcywh.double()).dtype == torch.float64
     normal = dd.normalize_bboxes(torch.tensor([[64, 48, 320, 240]]), (640, 480))
     torch.testing.assert_close(normal, torch.tensor([[0.1, 0.1, 0.5, 0.5]]))

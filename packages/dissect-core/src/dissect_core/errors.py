@@ -82,6 +82,10 @@ class IrregularFileError(DissectError, OSError):
         return f"{self.filename} cannot be used: {self.strerror}. Put a regular file in its place."
 
 
+class CheckpointNotFoundError(CheckpointError, FileNotFoundError):
+    """A checkpoint file is not where it was looked for."""
+
+
 class MissingDependencyError(DissectError, ImportError):
     """An optional dependency is needed and not installed."""
 

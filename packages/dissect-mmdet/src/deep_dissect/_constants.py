@@ -97,7 +97,10 @@ CLASSES_DETR: list[str] = [
 ]
 """The 91-number list: position is COCO's category id, ``"N/A"`` where COCO has none."""
 
-CLASSES_MMDET: list[str] = [name for name in CLASSES_DETR if name != "N/A"]
+CLASSES: list[str] = CLASSES_DETR
+"""Another name of the same list, as DETR's own notebooks have it."""
+
+CLASSES_MMDET: tuple[str, ...] = tuple(name for name in CLASSES_DETR if name != "N/A")
 """MMDetection's 80 names: position is the label that a detector predicts."""
 
 class_mapping: dict[int, int] = {i: CLASSES_DETR.index(name) for i, name in enumerate(CLASSES_MMDET)}

@@ -8,13 +8,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from dissect_mmdet import CheckpointFitError, ImageError, MMDetDetector, open_mmdet
+from dissect_mmdet import CheckpointFitError, ImageError, MMDetDetector, load_config, open_mmdet
+from dissect_mmdet._models import use_registries
 
 MIN_MATCH = 0.9
 """Share of entries that must match."""
 
 
-def open_detector(config: Path | str, checkpoint: Path | str, device: str) -> MMDetDetector:
+def open_detector(config: Path | str | Any, checkpoint: Path | str, device: str) -> MMDetDetector:
     """Open a detector, printing what MMEngine prints when it loads a checkpoint.
 
     As in version 1.0 a few entries may be missing: they are printed. Random numbers stand in for them, here those of a
@@ -40,6 +41,54 @@ def open_detector(config: Path | str, checkpoint: Path | str, device: str) -> MM
     if fit.warning:
         warnings.warn(f"{checkpoint}: {fit.warning}", stacklevel=3)
     return detector
+
+
+def init_detector(
+    config: Path | str | Any,
+    checkpoint: Path | str | None = None,
+    palette: str = "none",
+    device: str = "cuda:0",
+    cfg_options: dict[str, Any] | None = None,
+) -> Any:
+    """Open a detector as MMDetection's function of this name does, its checkpoint read without running code.
+
+    Parameters
+    ----------
+    config : Path, str or mmengine Config
+        A config is a program: use only those that you trust.
+    checkpoint : Path or str, optional
+        Left out, the weights are random.
+    palette : str
+        Name of the colours that MMDetection's own drawings use.
+    device : str
+    cfg_options : dict, optional
+        What to change in the config, by dotted name.
+
+    Returns
+    -------
+    torch.nn.Module
+        In evaluation mode, with ``cfg`` and ``dataset_meta``, for `inference_detector`.
+    """
+    read = load_config(config) if isinstance(config, (str, os.PathLike)) else config
+    if cfg_options is not None:
+        read.merge_from_dict(cfg_options)
+    if checkpoint is None:
+        use_registries()
+        from mmdet.apis import init_detector as without_checkpoint
+
+        return without_checkpoint(read, None, palette, device)
+    model: Any = open_detector(read, checkpoint, device).model
+    if palette != "none":
+        model.dataset_meta["palette"] = palette
+    return model
+
+
+def inference_detector(model: Any, imgs: Any, *arguments: Any, **options: Any) -> Any:
+    """Run a detector over images by MMDetection's function of this name, which takes the same arguments."""
+    use_registries()
+    from mmdet.apis import inference_detector as of_mmdet
+
+    return of_mmdet(model, imgs, *arguments, **options)
 
 
 def predict_one(detector: MMDetDetector, path: Path | str) -> Any:

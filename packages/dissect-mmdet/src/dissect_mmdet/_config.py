@@ -14,7 +14,7 @@ from dissect_core.spec import parse_spec
 from ._imports import import_modules
 from ._literals import literal_assignments
 from ._runtime import require_mmdet
-from .errors import ConfigError, said
+from .errors import ConfigError, ConfigNotFoundError, said
 
 OWN_MODULES = frozenset({"dissect_mmdet.demo.narrow_dino"})
 """Modules that a config inside a checkpoint may have imported."""
@@ -52,7 +52,7 @@ def load_config(path: Path | str, *, trust: bool = False, custom_imports: Sequen
     require_mmdet()
     path = Path(path)
     if not path.is_file():
-        raise ConfigError(
+        raise ConfigNotFoundError(
             f"config {path}: no such file. Give the config that the checkpoint was trained with."
         )
     if path.suffix.lower() in PLAIN and not trust:

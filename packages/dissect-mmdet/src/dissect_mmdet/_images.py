@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import ImageError
+from .errors import ImageError, ImageNotFoundError
 
 NAMED_AT_MOST = 3
 
@@ -29,13 +29,13 @@ def read_image(path: Path | str) -> NDArray[np.uint8]:
     Raises
     ------
     ImageError
-        If the file is missing or is not an image.
+        If the file is not an image; `ImageNotFoundError` if it is not there.
     """
     import cv2
 
     path = Path(path)
     if not path.is_file():
-        raise ImageError(f"image {path}: no such file.")
+        raise ImageNotFoundError(f"image {path}: no such file.")
     # imdecode on bytes, not imread: imread writes its own warnings and fails on some paths of Windows.
     pixels = (
         cv2.imdecode(np.fromfile(path, dtype=np.uint8), cv2.IMREAD_COLOR) if path.stat().st_size else None

@@ -20,7 +20,7 @@ from dissect_core.text import quoted
 from ._arguments import drop_backends
 from ._datasets import dataset_with
 from ._models import use_registries
-from .errors import ConfigError, ImageError, said
+from .errors import ConfigError, ImageError, ImageNotFoundError, said
 
 Results = dict[str, Any]
 Step = Callable[[Results], Any]
@@ -290,7 +290,8 @@ def _run(step: Step, results: Results, path: Path | str) -> Results:
     except MemoryError:
         raise
     except Exception as error:  # whatever a decoder raises for a damaged file, or a step for an odd image
-        raise ImageError(_why_not(step, path, "img" in results, error)) from error
+        kind = ImageError if Path(path).exists() else ImageNotFoundError
+        raise kind(_why_not(step, path, "img" in results, error)) from error
     if made is None:
         raise ImageError(_why_not(step, path, "img" in results, None))
     return made  # type: ignore[no-any-return]  # a step's results

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from dissect_eval import Detections, GroundTruth, xywh_to_xyxy
 
 from ._pickles import Record
-from .errors import AnnotationError, PickleRefusedError
+from .errors import AnnotationError, AnnotationsNotFoundError, PickleRefusedError
 
 Annotation = Mapping[str, Any]
 CLASS_NAMES_FIELD = "class_names"
@@ -54,7 +54,7 @@ def read_annotations(path: Path | str) -> dict[str, Any]:
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise AnnotationError(f"annotations {path}: no such file.") from error
+        raise AnnotationsNotFoundError(f"annotations {path}: no such file.") from error
     except (OSError, ValueError) as error:
         raise AnnotationError(f"annotations {path} cannot be read: {error}") from error
     if not isinstance(content, dict):
@@ -141,6 +141,8 @@ def naming_of(samples: Sequence[Record], default: Naming) -> Naming:
 def truth_and_detections(samples: Sequence[Record], naming: Naming) -> tuple[GroundTruth, Detections]:
     """Both sides of the samples, with categories numbered as in ``naming.names``.
 
+    A category id without a name becomes ``len(naming.names)``, a label without one ``len(naming.names) + 1``.
+
     Parameters
     ----------
     samples : sequence of Record
@@ -157,9 +159,9 @@ def truth_and_detections(samples: Sequence[Record], naming: Naming) -> tuple[Gro
     Raises
     ------
     AnnotationError
-        If a category id has no name, or if the two sides have no name in common.
+        If the two sides have no name in common.
     dissect_eval.DetectionError, dissect_eval.BoxError
-        If a label is out of range or a box is not finite.
+        If a box is not finite.
     """
     if not set(naming.class_names) & set(naming.category_names.values()):
         raise AnnotationError(
@@ -167,17 +169,13 @@ def truth_and_detections(samples: Sequence[Record], naming: Naming) -> tuple[Gro
             "categories have no name in common: is it the annotation file of another data set?"
         )
     numbers = {name: number for number, name in enumerate(naming.names)}
+    by_id = {category_id: numbers[name] for category_id, name in naming.category_names.items()}
+    no_truth, no_label = len(numbers), len(numbers) + 1
     truths = [_rows(sample.get("gt_instances")) for sample in samples]
     boxes, ids = [truth[0] for truth in truths], [truth[1] for truth in truths]
     flat_boxes = np.concatenate([np.zeros((0, 4)), *boxes])
     flat_ids = np.concatenate([np.zeros(0, dtype=np.int64), *ids])
     sizes = flat_boxes[:, 2:] - flat_boxes[:, :2]
-    unnamed = sorted({int(number) for number in flat_ids} - set(naming.category_names))
-    if unnamed:
-        raise AnnotationError(
-            f"category id {unnamed[0]} of the ground truth has no name: run the inference again with the "
-            "annotation file that the ids come from, so that the names are kept with the samples."
-        )
     truth = GroundTruth(
         image_ids=np.arange(len(samples)),
         image_sizes=np.full((len(samples), 2), np.nan),
@@ -186,23 +184,25 @@ def truth_and_detections(samples: Sequence[Record], naming: Naming) -> tuple[Gro
         annotation_ids=np.arange(len(flat_boxes)),
         boxes=flat_boxes,
         sizes=sizes,
-        category_ids=np.array([numbers[naming.category_names[int(i)]] for i in flat_ids], dtype=np.int64),
+        category_ids=np.array([by_id.get(int(i), no_truth) for i in flat_ids], dtype=np.int64),
         iscrowd=np.zeros(len(flat_boxes), dtype=np.bool_),
         ignore=np.zeros(len(flat_boxes), dtype=np.bool_),
         area=sizes.prod(axis=1),
-        category_names=dict(enumerate(naming.names)),
+        category_names=dict(enumerate((*naming.names, "truth without a name", "label without a name"))),
     )
-    found = [_predicted(sample.get("pred_instances")) for sample in samples]
-    labels = np.array([numbers[name] for name in naming.class_names], dtype=np.int64)
+    n_classes = len(naming.class_names)
+    found = [_predicted(sample.get("pred_instances"), n_classes) for sample in samples]
+    labels = np.array([*(numbers[name] for name in naming.class_names), no_label], dtype=np.int64)
     return truth, Detections.from_arrays(found, range(len(samples)), labels)
 
 
-def _predicted(instances: object) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+def _predicted(instances: object, n_classes: int) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """Boxes, scores and labels of an image; the label `n_classes` stands for all that have no name."""
     boxes, labels = _rows(instances)
     scores = _array(instances, "scores", np.float64)
     if scores.shape != labels.shape:
         raise _odd("scores", f"{len(labels)} numbers", scores)
-    return boxes, scores, labels
+    return boxes, scores, np.where((labels >= 0) & (labels < n_classes), labels, n_classes)
 
 
 def _rows(instances: object) -> tuple[NDArray[Any], NDArray[Any]]:

@@ -25,6 +25,10 @@ class ConfigError(DissectMMDetError, ValueError):
     """A config file is missing, cannot be read or does not describe a detector."""
 
 
+class ConfigNotFoundError(ConfigError, FileNotFoundError):
+    """A config file is not where it was looked for."""
+
+
 class CheckpointFitError(DissectMMDetError, ValueError):
     """A checkpoint's weights do not belong to the detector of the config."""
 
@@ -33,16 +37,26 @@ class ImageError(DissectMMDetError, OSError):
     """An image is missing or cannot be decoded."""
 
 
+class ImageNotFoundError(ImageError, FileNotFoundError):
+    """An image is not where it was looked for."""
+
+
 class PickleRefusedError(DissectMMDetError, ValueError):
     """A pickle asks for something that files of its kind never hold."""
 
 
-class UnknownKeyError(DissectMMDetError, ValueError):
+class UnknownKeyError(DissectMMDetError, KeyError, ValueError):
     """A checkpoint holds no component of that name; the message lists those it holds."""
+
+    __str__ = Exception.__str__  # a KeyError shows the repr of its message
 
 
 class AnnotationError(DissectMMDetError, ValueError):
     """An annotation file cannot be read, or it and the images or labels do not belong together."""
+
+
+class AnnotationsNotFoundError(AnnotationError, FileNotFoundError):
+    """An annotation file is not where it was looked for."""
 
 
 class SamplesNotFoundError(DissectMMDetError, FileNotFoundError):

@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 import torch
 
 from ..components import near_matches
-from ..errors import CheckpointError
+from ..errors import CheckpointError, CheckpointNotFoundError
 from ..files import open_regular
 from ..text import cut, visible
 from ._pickle import RefusedNameError
@@ -56,8 +56,8 @@ def load_checkpoint(
     Raises
     ------
     CheckpointError
-        If the file is missing, no file, empty, damaged or not a checkpoint; if it needs something that is not
-        allowed (all such names are listed); or if its content is not a mapping with string keys.
+        If the file is missing (`CheckpointNotFoundError`), no file, empty, damaged or not a checkpoint; if it needs
+        something that is not allowed (all such names are listed); or if its content is not a mapping with string keys.
 
     Notes
     -----
@@ -105,7 +105,7 @@ def _opening(path: Path) -> bytes:
         siblings = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
         near = near_matches(path.name, siblings, n=3)
         remedy = f"Near matches there: {', '.join(near)}." if near else "Check the path."
-        raise CheckpointError(f"{path} does not exist. {remedy}") from error
+        raise CheckpointNotFoundError(f"{path} does not exist. {remedy}") from error
     except (OSError, ValueError) as error:  # a path that no system can have is a ValueError
         reason = error.strerror if isinstance(error, OSError) else error
         what = "is a folder" if error is not reason and path.is_dir() else f"cannot be read ({reason})"

@@ -1,10 +1,10 @@
-"""Running detectors over images, with the ground truth beside the predictions."""
+"""Run detectors over images, and put the ground truth beside what they predict. Spelt as in version 1.0."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from tqdm import tqdm
@@ -13,47 +13,27 @@ from dissect_mmdet import ImageError
 from dissect_mmdet._samples import Naming, annotations_by_image, read_annotations, set_naming, set_truth
 from dissect_mmdet.errors import AnnotationError
 
-from ._detectors import image_files, open_detector, predict_one
+from . import _lazy
+from ._detectors import inference_detector, init_detector, open_detector, predict_one
+from .utility import load_annotations, parse_image_id_from_path
+
+if TYPE_CHECKING:
+    from mmengine.structures import InstanceData
+
+__all__ = [
+    "InstanceData",
+    "inference_detector",
+    "init_detector",
+    "integrate_ground_truth",
+    "load_annotations",
+    "parse_image_id_from_path",
+    "run_inference_and_integrate_ground_truth",
+    "torch",
+]
 
 
-def load_annotations(path: Path | str) -> dict[str, Any]:
-    """Read a COCO annotation file.
-
-    Parameters
-    ----------
-    path : Path or str
-        A JSON file with ``images``, ``annotations`` and ``categories``.
-
-    Returns
-    -------
-    dict
-        Its content.
-
-    Raises
-    ------
-    AnnotationError
-        If the file is missing, is not JSON, or lacks a list of images or of annotations.
-    """
-    return read_annotations(path)
-
-
-def parse_image_id_from_path(img_path: Path | str) -> int:
-    """COCO's image id from the name of an image of COCO 2017.
-
-    Raises
-    ------
-    AnnotationError
-        A ``ValueError``, if the name is not a number.
-
-    Examples
-    --------
-    >>> parse_image_id_from_path("coco/val2017/000000000139.jpg")
-    139
-    """
-    stem = Path(img_path).stem
-    if not (stem.isascii() and stem.isdigit()):
-        raise AnnotationError(f"image {img_path}: the name must be COCO's image id, like 000000000139.jpg.")
-    return int(stem)
+def __getattr__(name: str) -> Any:
+    return _lazy.attribute(__name__, name)
 
 
 def integrate_ground_truth(det_data_sample: Any, annotations: Mapping[str, Any], img_id: int) -> Any:
@@ -132,67 +112,6 @@ def run_inference_and_integrate_ground_truth(
     if categories:
         set_naming(samples, Naming(detector.class_names, categories))
     return samples
-
-
-def compute_predictions_mmdet(
-    PATH_CONFIG_FILE: Path | str,
-    PATH_CHECKPOINT_FILE_BASELINE: Path | str,
-    CONTENT_PATH: Sequence[str] | str,
-    PATH_IMG: Path | str,
-    device: str,
-) -> torch.Tensor:
-    """Predicted boxes of all images, one after the other.
-
-    Parameters
-    ----------
-    PATH_CONFIG_FILE, PATH_CHECKPOINT_FILE_BASELINE : Path or str
-        The detector.
-    CONTENT_PATH : sequence of str, or str
-        File names of the images, or the folder whose files they are, taken in alphabetical order.
-    PATH_IMG : Path or str
-        Folder of the images.
-    device : str
-        For instance ``"cpu"`` or ``"cuda:0"``.
-
-    Returns
-    -------
-    torch.Tensor, shape (sum of predictions, 4)
-        float32 on the CPU, xyxy in pixels of the original images; no score threshold.
-
-    Raises
-    ------
-    ImageError
-        If there are no images, or one is missing or cannot be decoded.
-    dissect_mmdet.DissectMMDetError, dissect_core.CheckpointError
-        If config and checkpoint cannot be read or do not belong together.
-    """
-    paths = image_files(CONTENT_PATH, PATH_IMG)
-    detector = open_detector(PATH_CONFIG_FILE, PATH_CHECKPOINT_FILE_BASELINE, device)
-    return torch.cat([predict_one(detector, path).pred_instances.bboxes.cpu() for path in tqdm(paths)])
-
-
-def compute_predictions_torch_hub(model: Any, dataset: Iterable[tuple[Any, Any]]) -> list[Any]:
-    """Run a model that takes a list of images, as those of torch.hub do.
-
-    Parameters
-    ----------
-    model : callable
-        Called with a list of one image, without gradients. Put it into evaluation mode first.
-    dataset : iterable of (image, target)
-        See `get_dataset`.
-
-    Returns
-    -------
-    list
-        ``model([image])`` of each image.
-
-    Examples
-    --------
-    >>> compute_predictions_torch_hub(lambda images: {"n": len(images)}, [("image", "target")])
-    [{'n': 1}]
-    """
-    with torch.no_grad():
-        return [model([image]) for image, _ in tqdm(dataset)]
 
 
 def _image_ids(content: Mapping[str, Any], paths: Sequence[Path | str], source: Path | str) -> list[int]:

@@ -1,21 +1,120 @@
-"""What each object query of a DETR says: raw outputs of its head, before anything is sorted or cut."""
+"""Run detectors over images: boxes of all of them, or what each object query says."""
 
 from __future__ import annotations
 
+import json
+import random
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
-from tqdm import tqdm
+import tqdm
+from PIL import Image
 
 from dissect_mmdet import MMDetDetector
 from dissect_mmdet.errors import ConfigError
 
-from ._detectors import image_files, open_detector, predict_one
+from . import _lazy
+from ._detectors import image_files, inference_detector, init_detector, open_detector, predict_one
+from ._random import set_seed
+from .utility import get_dataset, load_annotations, parse_image_id_from_path
+
+if TYPE_CHECKING:
+    from mmengine.structures import InstanceData
+
+__all__ = [
+    "Image",
+    "InstanceData",
+    "compute_mmdet_results_unsorted",
+    "compute_predictions_mmdet",
+    "compute_predictions_torch_hub",
+    "get_dataset",
+    "inference_detector",
+    "init_detector",
+    "json",
+    "load_annotations",
+    "np",
+    "parse_image_id_from_path",
+    "random",
+    "set_seed",
+    "torch",
+    "tqdm",
+]
 
 HEAD_LAYERS = ("fc_reg", "fc_cls")
+
+
+def __getattr__(name: str) -> Any:
+    return _lazy.attribute(__name__, name)
+
+
+def compute_predictions_mmdet(
+    PATH_CONFIG_FILE: Path | str,
+    PATH_CHECKPOINT_FILE_BASELINE: Path | str,
+    CONTENT_PATH: Sequence[str] | str,
+    PATH_IMG: Path | str,
+    device: str,
+) -> torch.Tensor:
+    """Predicted boxes of all images, one after the other.
+
+    Parameters
+    ----------
+    PATH_CONFIG_FILE, PATH_CHECKPOINT_FILE_BASELINE : Path or str
+        The detector.
+    CONTENT_PATH : sequence of str, or str
+        File names of the images, or the folder whose files they are, taken in alphabetical order.
+    PATH_IMG : Path or str
+        Folder of the images.
+    device : str
+        For instance ``"cpu"`` or ``"cuda:0"``.
+
+    Returns
+    -------
+    torch.Tensor, shape (sum of predictions, 4)
+        float32 on the CPU, xyxy in pixels of the original images; no score threshold.
+
+    Raises
+    ------
+    ImageError
+        If there are no images, or one is missing or cannot be decoded.
+    dissect_mmdet.DissectMMDetError, dissect_core.CheckpointError
+        If config and checkpoint cannot be read or do not belong together.
+    """
+    paths = image_files(CONTENT_PATH, PATH_IMG)
+    detector = open_detector(PATH_CONFIG_FILE, PATH_CHECKPOINT_FILE_BASELINE, device)
+    return torch.cat([predict_one(detector, path).pred_instances.bboxes.cpu() for path in tqdm.tqdm(paths)])
+
+
+def compute_predictions_torch_hub(model: Any, dataset: Any) -> list[Any]:
+    """Run a model that takes a list of images, as those of torch.hub do.
+
+    Parameters
+    ----------
+    model : callable
+        Called with a list of one image, without gradients. Put it into evaluation mode first.
+    dataset : sequence of (image, target)
+        As `get_dataset` gives it: asked for the items ``range(len(dataset))``, and nothing else.
+
+    Returns
+    -------
+    list
+        ``model([image])`` of each image, which is moved to where the model's parameters are.
+
+    Examples
+    --------
+    >>> compute_predictions_torch_hub(lambda images: {"n": len(images)}, [(torch.zeros(3, 8, 8), "target")])
+    [{'n': 1}]
+    """
+    first = next(model.parameters(), None) if isinstance(model, torch.nn.Module) else None
+    found = []
+    with torch.no_grad():
+        for index in tqdm.tqdm(range(len(dataset))):
+            image, _ = dataset[index]
+            found.append(model([image if first is None else image.to(first.device)]))
+    return found
 
 
 def compute_mmdet_results_unsorted(
@@ -65,7 +164,7 @@ def compute_mmdet_results_unsorted(
     detector = open_detector(PATH_CONFIG_FILE, PATH_CHECKPOINT_FILE_BASELINE, device)
     outputs: dict[str, list[torch.Tensor]] = {name: [] for name in HEAD_LAYERS}
     sizes = []
-    for path in tqdm(paths):
+    for path in tqdm.tqdm(paths):
         with _last_outputs(detector) as last:
             sample = predict_one(detector, path)
         for name in HEAD_LAYERS:

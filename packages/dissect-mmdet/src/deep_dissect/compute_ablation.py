@@ -1,19 +1,38 @@
-"""Ablated checkpoints, one file each: the functions of Deep Dissect 1.0 on the masks of `dissect_core`."""
+"""Write ablated checkpoints, one file each: Deep Dissect 1.0's functions on the masks of `dissect_core`."""
 
 from __future__ import annotations
 
+import os
+import random
 import warnings
 from collections.abc import Iterable
+from copy import deepcopy
 from pathlib import Path
 
 import numpy as np
+import torch
 
-from dissect_core import DoseError, Mask, element_mask, segment_mask, unit_count, unit_mask
+from dissect_core import DoseError, Mask, UnitError, element_mask, segment_mask, unit_count, unit_mask
 from dissect_core.torch import state_dict_of
 from dissect_mmdet import load_mmdet_checkpoint
 
-from ._checkpoints import component_shape, write_ablated
-from ._random import permutation, sample
+from ._checkpoints import component_shape, make_folder, unknown_component, write_ablated
+from ._random import permutation, sample, set_seed
+from .utility import get_model_state_dict_and_keys
+
+__all__ = [
+    "compute_attention_head_detr_ablations_percentage",
+    "compute_component_wise_complete_ablations",
+    "compute_progressive_component_ablations",
+    "compute_single_wise_ablations_percentage",
+    "deepcopy",
+    "get_model_state_dict_and_keys",
+    "np",
+    "os",
+    "random",
+    "set_seed",
+    "torch",
+]
 
 SEGMENTS_PER_ROW = 8
 LAYER = "{layer}"
@@ -40,12 +59,12 @@ def compute_single_wise_ablations_percentage(
     number_of_ablations : int
         How many checkpoints to write, each drawn anew from the whole model.
     PATH_SAVE_DIR : str
-        Put before the file names as it is: end a folder with ``/``.
+        Put before the file names as it is: end a folder with ``/``. It must be there.
 
     Raises
     ------
     UnknownKeyError
-        A ``ValueError``, if there is no such component; it lists all there are.
+        A ``ValueError`` and a ``KeyError``, if there is no such component; it lists all there are.
     dissect_core.DoseError
         A ``ValueError``, if the percentage is out of range.
     dissect_core.CheckpointError
@@ -110,10 +129,10 @@ def compute_attention_head_detr_ablations_percentage(
     Raises
     ------
     UnknownKeyError
-        A ``ValueError``, if a layer has no such component; it lists all there are.
+        A ``ValueError`` and a ``KeyError``, if a layer has no such component; it lists all there are.
     dissect_core.DoseError, dissect_core.UnitError
-        Both are a ``ValueError``: the percentage is out of range, the component is no matrix, or its columns
-        are no multiple of 8.
+        Both are a ``ValueError``: the percentage is out of range, there are no layers, the component is no matrix, or
+        its columns are no multiple of 8.
     dissect_core.CheckpointError
         If a file cannot be read or written.
 
@@ -129,24 +148,27 @@ def compute_attention_head_detr_ablations_percentage(
     percentage = _percentage(ablation_percentage)
     checkpoint = load_mmdet_checkpoint(PATH_CHECKPOINT_FILE)
     components = [ablation_component_template.replace(LAYER, str(layer)) for layer in layers_to_ablate]
+    if not components:
+        raise UnitError(
+            "`layers_to_ablate` must name a layer at least, got none. All six of DETR's are range(6)."
+        )
     shapes = {name: component_shape(checkpoint, name) for name in components}
     totals = {n: unit_count(s, "segment", segments_per_row=SEGMENTS_PER_ROW) for n, s in shapes.items()}
     counts = {name: int(total * (percentage / 100)) for name, total in totals.items()}
     for name in totals:
         _warn_if_nothing(counts[name], percentage, f"{totals[name]} segments of {name!r}")
-    folder = Path(PATH_SAVE_DIR)
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(PATH_SAVE_DIR)
     stem = (
         f"model_{ablation_component_template.replace('.' + LAYER, '')}_attention_head_{ablation_percentage}"
     )
     for i in range(number_of_ablations):
-        print(f"Iteration {i + 1} / {number_of_ablations}")
         masks: dict[str, Mask] = {name: np.zeros(shape, dtype=np.bool_) for name, shape in shapes.items()}
         for name in components:
             masks[name] |= segment_mask(
                 shapes[name], sample(range(totals[name]), counts[name]), SEGMENTS_PER_ROW
             )
-        write_ablated(checkpoint, masks, folder / f"{stem}_{i}.pth")
+        write_ablated(checkpoint, masks, Path(PATH_SAVE_DIR) / f"{stem}_{i}.pth")
+        print(f"Iteration {i + 1} / {number_of_ablations}")
 
 
 def compute_component_wise_complete_ablations(
@@ -154,15 +176,17 @@ def compute_component_wise_complete_ablations(
 ) -> None:
     """Set a whole component to zero.
 
-    Parameters, errors and the use of `PATH_SAVE_DIR` are those of `compute_single_wise_ablations_percentage`.
+    Parameters and errors are those of `compute_single_wise_ablations_percentage`.
 
     Notes
     -----
-    Writes ``{PATH_SAVE_DIR}model_{component}_component_wise.pth``. Only this one tensor changes: a weight's
-    bias is a component of its own.
+    Writes ``{PATH_SAVE_DIR}model_{component}_component_wise.pth``, where `PATH_SAVE_DIR` is made as a folder and then
+    put before the name as it is: end it with ``/``. Only this one tensor changes: a weight's bias is a component of its
+    own.
     """
     checkpoint = load_mmdet_checkpoint(PATH_CHECKPOINT_FILE)
     masks = {ablation_component: _whole(component_shape(checkpoint, ablation_component))}
+    make_folder(PATH_SAVE_DIR)
     write_ablated(checkpoint, masks, f"{PATH_SAVE_DIR}model_{ablation_component}_component_wise.pth")
 
 
@@ -181,29 +205,31 @@ def compute_progressive_component_ablations(
     base_component_path, component_to_ablate : str
         The component of layer L is ``{base_component_path}.{L}.{component_to_ablate}``.
     PATH_SAVE_DIR : str
-        Put before the file names as it is: end a folder with ``/``.
+        A folder, which is made; then put before the file names as it is: end it with ``/``.
 
     Raises
     ------
-    UnknownKeyError
-        A ``ValueError``, if not even layer 0 has the component.
     dissect_core.CheckpointError
         If a file cannot be read or written.
 
     Notes
     -----
     Writes ``{PATH_SAVE_DIR}model_{base}_{L}_{component}_component_layers.pth`` for each L from 0 to the last
-    layer before the first one missing.
+    layer before the first one missing. Where not even layer 0 has the component, nothing is written, as in version 1.0;
+    a warning says so.
     """
     checkpoint = load_mmdet_checkpoint(PATH_CHECKPOINT_FILE)
     state = state_dict_of(checkpoint)
+    make_folder(PATH_SAVE_DIR)
     masks: dict[str, Mask] = {}
     layer = 0
-    while (name := f"{base_component_path}.{layer}.{component_to_ablate}") in state or layer == 0:
+    while (name := f"{base_component_path}.{layer}.{component_to_ablate}") in state:
         masks[name] = _whole(component_shape(checkpoint, name))
         file_name = f"model_{base_component_path}_{layer}_{component_to_ablate}_component_layers.pth"
         write_ablated(checkpoint, masks, f"{PATH_SAVE_DIR}{file_name}")
         layer += 1
+    if not masks:
+        warnings.warn(f"Nothing was written: {unknown_component(name, state)}", stacklevel=2)
 
 
 def _percentage(value: float) -> float:
