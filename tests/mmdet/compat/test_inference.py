@@ -317,8 +317,7 @@ def test_torch_hub_images_go_where_the_model_is() -> None:
 def test_init_detector_reads_safely_and_predicts_alike(
     tiny_detr: TinyDetr, coco: Coco, theirs: tuple[list[Any], str], tmp_path: Path
 ) -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with warnings.catch_warnings(record=True):  # MMDetection's own
         model = dd.init_detector(str(tiny_detr.config), str(tiny_detr.checkpoint), device="cpu")
         found = [dd.inference_detector(model, path) for path in coco.paths]
         without = dd.init_detector(tiny_detr.config, device="cpu")

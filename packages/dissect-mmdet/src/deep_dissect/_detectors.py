@@ -69,7 +69,7 @@ def init_detector(
     torch.nn.Module
         In evaluation mode, with ``cfg`` and ``dataset_meta``, for `inference_detector`.
     """
-    read = load_config(config) if isinstance(config, (str, os.PathLike)) else config
+    read = load_config(config) if isinstance(config, (str, Path)) else config
     if cfg_options is not None:
         read.merge_from_dict(cfg_options)
     if checkpoint is None:
