@@ -222,6 +222,13 @@ def test_bytes_of_the_files(make_sample: Callable[..., Any], tmp_path: Path) -> 
         assert tuple((tmp_path / f"{stem}_{i}.json").read_bytes().decode() for i in range(2)) == texts
 
 
+def test_missing_folder_of_results(make_sample: Callable[..., Any], tmp_path: Path) -> None:
+    save([make_sample(([[0, 0, 9, 9]], [1]), ([[0, 0, 9, 9]], [0.5], [0]))], tmp_path / "0.pkl")
+    for function in FUNCTIONS.values():
+        with pytest.raises(FileNotFoundError, match="there is no folder .*nowhere"):
+            function(f"{tmp_path}/", f"{tmp_path}/nowhere/", 1)
+
+
 def test_changed_file_is_read_again(make_sample: Callable[..., Any], tmp_path: Path) -> None:
     values = []
     for found in ([[0, 0, 10, 10]], [[0, 0, 10, 5]]):

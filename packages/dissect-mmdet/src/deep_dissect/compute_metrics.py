@@ -19,7 +19,7 @@ from dissect_core.files import write_whole
 from dissect_eval import match_pairs, paired_labels_f1
 from dissect_mmdet._pickles import load_samples
 from dissect_mmdet._samples import Naming, naming_of, truth_and_detections
-from dissect_mmdet.errors import DissectMMDetError
+from dissect_mmdet.errors import DissectMMDetError, FolderNotFoundError
 
 from . import _lazy
 from ._constants import CLASSES_DETR, CLASSES_MMDET, class_mapping
@@ -240,4 +240,6 @@ def _score(path: Path, modified_ns: int, size: int) -> _Result:
 
 def _write_json(path: Path, value: Mapping[str, float]) -> None:
     """Write a file whole or not at all."""
+    if not path.parent.is_dir():
+        raise FolderNotFoundError(f"`output_path`: there is no folder {path.parent}. Make it first.")
     write_whole(path, lambda file: file.write(json.dumps(value).encode()), DissectMMDetError)

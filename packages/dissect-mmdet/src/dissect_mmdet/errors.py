@@ -63,6 +63,10 @@ class SamplesNotFoundError(DissectMMDetError, FileNotFoundError):
     """A file of pickled samples is not where it was looked for."""
 
 
+class FolderNotFoundError(DissectMMDetError, FileNotFoundError):
+    """A folder into which files are to be written is not there."""
+
+
 class DeviceError(DissectMMDetError, ValueError):
     """A device was asked for that torch does not know or this machine does not have."""
 
