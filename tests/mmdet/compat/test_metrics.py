@@ -225,7 +225,7 @@ def test_bytes_of_the_files(make_sample: Callable[..., Any], tmp_path: Path) -> 
 def test_missing_folder_of_results(make_sample: Callable[..., Any], tmp_path: Path) -> None:
     save([make_sample(([[0, 0, 9, 9]], [1]), ([[0, 0, 9, 9]], [0.5], [0]))], tmp_path / "0.pkl")
     for function in FUNCTIONS.values():
-        with pytest.raises(FileNotFoundError, match="there is no folder .*nowhere"):
+        with pytest.raises(FileNotFoundError, match=r"there is no folder .*nowhere"):
             function(f"{tmp_path}/", f"{tmp_path}/nowhere/", 1)
 
 
