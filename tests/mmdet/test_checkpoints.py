@@ -21,8 +21,8 @@ def test_training_checkpoint_of_mmengine(tmp_path: Path) -> None:
     from mmengine.logging import HistoryBuffer
 
     history = HistoryBuffer()
-    for value in (3.0, 2.0, 1.0):
-        history.update(value)
+    for loss in (3.0, 2.0, 1.0):
+        history.update(loss)
     saved: dict[str, Any] = {
         "meta": {"epoch": 1, "seed": np.int64(7), "dataset_meta": {"classes": ("a", "b")}},
         "message_hub": {"log_scalars": {"train/loss": history}, "runtime_info": {"lr": np.float64(0.1)}},
@@ -58,10 +58,10 @@ def test_hostile_checkpoint_is_refused(tmp_path: Path) -> None:
 def test_getattr_serves_history_only(tmp_path: Path) -> None:
     from mmengine.logging import HistoryBuffer
 
-    for owner, name in ((HistoryBuffer, "__init__"), (np.ndarray, "tofile"), (HistoryBuffer, "__globals__")):
+    for owner, attribute in ((HistoryBuffer, "__init__"), (np.ndarray, "tofile"), (HistoryBuffer, "__globals__")):
         path = tmp_path / "asks.pth"
-        if hasattr(owner, name):
-            torch.save({"state_dict": {"w": torch.ones(1)}, "x": AskFor(owner, name)}, path)
+        if hasattr(owner, attribute):
+            torch.save({"state_dict": {"w": torch.ones(1)}, "x": AskFor(owner, attribute)}, path)
         else:
             continue
         with pytest.raises(CheckpointError):
