@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -81,8 +82,7 @@ class _Budget(TorchFunctionMode):
         if (
             func in _FACTORIES and "out" not in kwargs
         ):  # on the device "meta", tensors have a size and no memory
-            plain = {name: value for name, value in kwargs.items() if name not in ("generator", "pin_memory")}
-            self._made += _n_bytes(func(*args, **{**plain, "device": "meta"}))
+            self._made += _n_asked(func, args, kwargs)
             self._check(self._made)
         made = func(*args, **kwargs)
         if func is torch.Tensor.clone:  # as copies of modules are made
@@ -115,5 +115,16 @@ class _Budget(TorchFunctionMode):
         )
 
 
+def _n_asked(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> int:
+    """Bytes of the tensor that a call would make."""
+    if (
+        func is torch.empty and len(args) == 1 and isinstance(args[0], tuple)
+    ):  # as modules make their parameters
+        return 4 * math.prod(args[0])
+    plain = {name: value for name, value in kwargs.items() if name not in ("generator", "pin_memory")}
+    return _n_bytes(func(*args, **{**plain, "device": "meta"}))
+
+
 def _n_bytes(tensor: torch.Tensor) -> int:
-    return tensor.numel() * tensor.element_size()
+    with torch._C.DisableTorchFunction():  # counting these calls takes as long as building
+        return tensor.numel() * tensor.element_size()
