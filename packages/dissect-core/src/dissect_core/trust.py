@@ -165,7 +165,8 @@ def agreed_execution(named: Execution, *, trust: bool = False) -> Execution:
 def _refused(options: Mapping[str, Any]) -> UntrustedError:
     said = ", ".join(f"{quoted(name)}: {quoted(options[name])}" for name in list(options)[:3])
     asked = f"`detector.options` say {said}, which may run code"
-    own = ", or give your own --config" if "config" in options else ""
+    flags = ["--config"] * ("config" in options) + ["--custom-imports"] * ("custom_imports" in options)
+    own = f", or give your own {' and '.join(flags)}" if len(flags) == len(options) else ""
     return UntrustedError(
         f"The study's {asked}. A study cannot allow that, only you can: say --trust (`trust=True`) if you trust "
         f"whoever made it{own}.",

@@ -108,11 +108,11 @@ def detector_request(
     return DetectorRequest(named, own | _whole_paths(own), trust=trust)
 
 
-def _whole_paths(options: Mapping[str, Any]) -> dict[str, Path]:
+def _whole_paths(options: Mapping[str, Any]) -> dict[str, str]:
     """Files among the options by their whole paths: workers on a cluster do not stand in this folder."""
     files = [(name, options.get(name)) for name in ("config", "checkpoint")]
     named = {name: Path(file) for name, file in files if isinstance(file, (str, Path)) and file}
-    return {name: path.absolute() for name, path in named.items() if path.is_file()}
+    return {name: str(path.absolute()) for name, path in named.items() if path.is_file()}
 
 
 def open_detector(
