@@ -7,6 +7,9 @@ kept in ``fuzz-failures``.
 
 from __future__ import annotations
 
+import contextlib
+import gc
+import importlib
 import os
 import random
 import secrets
@@ -17,14 +20,17 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from hostile.bounded import Child, Ended, call
-from hostile.readers import Reader, readers
+from hostile.readers import Reader, Work, readers
 
 KEPT = Path("fuzz-failures")
 KEPT_AT_MOST = 200
 OUTCOMES = ("read", "equal", "refused", "FAILED")
+
+
+MODULES = "modules.txt"
 
 
 class Case(NamedTuple):
@@ -63,9 +69,12 @@ class Fuzzer:
         for reader in chosen:
             folder = self.root / f"intact {reader.name.replace('/', ' ').replace(':', '')}"
             shutil.copytree(self._folders[reader.make], folder)
-            ended = call(reader.work, folder)
+            ended = call(_noting_modules(reader.work), folder)
+            _import_all((folder / MODULES).read_text().split())
             assert not ended.faults() and ended.status == 0, f"{reader.name}: {ended} {ended.faults()}"
             self._expected[reader.name] = ended.out
+            if "-v" in sys.argv:
+                print(f"{reader.name}: {ended.cpu_seconds:.2f} s, {ended.peak_bytes / 2**20:.0f} MB", flush=True)
             shutil.rmtree(folder)
 
     def begin(self, case: Case) -> tuple[Case, Path, Child]:
@@ -105,7 +114,9 @@ class Fuzzer:
             place = KEPT / f"{self.seed}" / case.name.replace("/", "-").replace(" ", "_").replace(":", "")
             shutil.rmtree(place, ignore_errors=True)
             shutil.copytree(folder, place, symlinks=True)
-            (place / "stderr.txt").write_text(f"{told}\n\n{ended.err}\n", encoding="utf-8", errors="backslashreplace")
+            (place / "stderr.txt").write_text(
+                f"{told}\n\n{ended.err}\n", encoding="utf-8", errors="backslashreplace"
+            )
 
     def run(self, cases: Iterator[Case], at_once: int) -> None:
         """Run cases, some at a time."""
@@ -121,6 +132,8 @@ class Fuzzer:
             for each in [each for each in running if each[2].is_done()]:
                 running.remove(each)
                 self.end(each[0], each[1], each[2].ended())
+                if sum(self.counts.values()) % 200 == 0:
+                    print(f"{sum(self.counts.values())} cases", flush=True)
             time.sleep(0.002)
 
     def table(self) -> str:
@@ -161,6 +174,28 @@ def main() -> int:
     return int(bool(fuzzer.failures))
 
 
+def _noting_modules(work: Work) -> Work:
+    """Work that notes the modules that were loaded at its end."""
+
+    def noted() -> Any:
+        try:
+            return work()
+        finally:
+            Path(MODULES).write_text("\n".join(sys.modules))
+
+    return noted
+
+
+def _import_all(names: list[str]) -> None:
+    """Import what a reader imported, so that its children need not."""
+    for name in names:
+        if name not in sys.modules and name != "hostile_mark":
+            with contextlib.suppress(Exception):  # some modules only say that something is missing
+                importlib.import_module(name)
+    gc.collect()
+    gc.freeze()  # else the first collection of each child copies all that it shares with its parent
+
+
 def preload() -> None:
     """Import all that the work needs, so that the children need not."""
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
@@ -180,7 +215,7 @@ def preload() -> None:
     import mmdet.evaluation
     import mmdet.models  # noqa: F401
 
-    import dissect_mmdet.cli
+    import dissect_mmdet.cli._main
     import studies  # noqa: F401
     from hostile.readers import detr
 

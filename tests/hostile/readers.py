@@ -123,7 +123,9 @@ def table(data: bytes, rng: random.Random, _others: Sequence[bytes]) -> bytes:
 def header(data: bytes, rng: random.Random, _others: Sequence[bytes]) -> bytes:
     """Change the header of a safetensors file."""
     n = int.from_bytes(data[:8], "little")
-    changed = mutate.as_json(mutate.mutate_data(json.loads(data[8 : 8 + n]), rng, ("F32", "F64", "BF16", "__metadata__")))
+    changed = mutate.as_json(
+        mutate.mutate_data(json.loads(data[8 : 8 + n]), rng, ("F32", "F64", "BF16", "__metadata__"))
+    )
     return len(changed).to_bytes(8, "little") + changed + data[8 + n :]
 
 
@@ -134,9 +136,13 @@ def stored_config(data: bytes, rng: random.Random, others: Sequence[bytes]) -> b
     import torch
 
     if rng.random() < 0.15:
-        text = mutate.mutate_bytes(mutate.as_python(seeds.CONFIG).encode(), rng, others).decode("utf-8", "replace")
+        text = mutate.mutate_bytes(mutate.as_python(seeds.CONFIG).encode(), rng, others).decode(
+            "utf-8", "replace"
+        )
     else:
-        text = mutate.as_python(mutate.mutate_data(seeds.CONFIG, rng, ("ResNet", "DETR", {"type": "hostile_mark.Part"}, 10**8)))
+        text = mutate.as_python(
+            mutate.mutate_data(seeds.CONFIG, rng, ("ResNet", "DETR", {"type": "hostile_mark.Part"}, 10**8))
+        )
     content = torch.load(io.BytesIO(data), weights_only=False)
     content["meta"]["cfg"] = text
     out = io.BytesIO()
@@ -298,43 +304,245 @@ def readers() -> list[Reader]:
         seeds.in_file(folder / "c.json", mutate.as_json(seeds.CONFIG)),
         seeds.in_file(folder / "c.yaml", mutate.as_yaml(seeds.CONFIG)),
     )
-    spec_words = ("each", "fraction", "pairs", "top", "zero", "mean", "head", "row", "encoder", "mmdet", {"adapter": "mmdet", "options": {"trust": True}})
+    spec_words = (
+        "each",
+        "fraction",
+        "pairs",
+        "top",
+        "zero",
+        "mean",
+        "head",
+        "row",
+        "encoder",
+        "mmdet",
+        {"adapter": "mmdet", "options": {"trust": True}},
+    )
     found = [
         Reader("checkpoint", "a.pth", checkpoint, inspect, any_of(damaged, in_archive, in_archive), 8),
-        Reader("checkpoint legacy", "a.pth", lambda f: seeds.write_checkpoint(f / "a.pth", legacy=True), inspect, any_of(damaged, pickled), 6),
-        Reader("bare state dict", "a.pth", lambda f: seeds.write_checkpoint(f / "a.pth", seeds.weights()), inspect, any_of(damaged, in_archive), 4),
-        Reader("safetensors", "a.safetensors", lambda f: seeds.write_safetensors(f / "a.safetensors"), command("inspect", "a.safetensors"), any_of(damaged, header), 5),
+        Reader(
+            "checkpoint legacy",
+            "a.pth",
+            lambda f: seeds.write_checkpoint(f / "a.pth", legacy=True),
+            inspect,
+            any_of(damaged, pickled),
+            6,
+        ),
+        Reader(
+            "bare state dict",
+            "a.pth",
+            lambda f: seeds.write_checkpoint(f / "a.pth", seeds.weights()),
+            inspect,
+            any_of(damaged, in_archive),
+            4,
+        ),
+        Reader(
+            "safetensors",
+            "a.safetensors",
+            lambda f: seeds.write_safetensors(f / "a.safetensors"),
+            command("inspect", "a.safetensors"),
+            any_of(damaged, header),
+            5,
+        ),
         Reader("stored config", "a.pth", checkpoint, inspect, stored_config, 12),
         Reader("stored config run", "a.pth", checkpoint, guarded(_open_and_look), stored_config, 6),
-        Reader("config json", "c.json", config, command("inspect", "a.pth", "--config", "c.json"), structured(json.loads, mutate.as_json, ("hostile_mark.Part", {"_base_": "x.py"})), 5),
-        Reader("config yaml", "c.yaml", config, command("inspect", "a.pth", "--config", "c.yaml"), structured(of_yaml, mutate.as_yaml, ("hostile_mark.Part",)), 5),
-        Reader("spec yaml", "s.yaml", one("s.yaml", lambda: mutate.as_yaml(seeds.SPEC)), guarded(read_spec("s.yaml")), structured(of_yaml, mutate.as_yaml, spec_words), 12),
-        Reader("spec json", "s.json", one("s.json", lambda: mutate.as_json(seeds.SPEC)), guarded(read_spec("s.json")), structured(json.loads, mutate.as_json, spec_words), 6),
-        Reader("annotations", "truth.json", one("truth.json", lambda: mutate.as_json(seeds.truth())), guarded(read_truth), json_file, 14),
-        Reader("predictions", "found.json", one("found.json", lambda: mutate.as_json(seeds.predictions())), guarded(read_predictions), json_file, 8),
-        Reader("class map json", "m.json", one("m.json", lambda: mutate.as_json(seeds.CLASS_MAP)), guarded(read_map("m.json")), json_file, 3),
-        Reader("class map yaml", "m.yaml", one("m.yaml", lambda: mutate.as_yaml(seeds.CLASS_MAP)), guarded(read_map("m.yaml")), structured(of_yaml, mutate.as_yaml), 3),
-        Reader("class map csv", "m.csv", one("m.csv", seeds.class_map_csv), guarded(read_map("m.csv")), damaged, 3),
-        Reader("samples of 1.0", "s0.pkl", one("s0.pkl", seeds.samples), guarded(read_samples), any_of(damaged, pickled, pickled), 8),
-        Reader("reference", "reference.npz", write_reference, guarded(read_reference), any_of(damaged, in_archive), 5),
-        Reader("study: shard", shard, study, guarded(numbers), any_of(damaged, damaged, table), 14, equal=True),
-        Reader("study: plan", "study/plan.parquet", study, guarded(numbers), any_of(damaged, table), 10, equal=True),
-        Reader("study: images", "study/images.parquet", study, guarded(numbers), any_of(damaged, table), 6, equal=True),
+        Reader(
+            "config json",
+            "c.json",
+            config,
+            command("inspect", "a.pth", "--config", "c.json"),
+            structured(json.loads, mutate.as_json, ("hostile_mark.Part", {"_base_": "x.py"})),
+            5,
+        ),
+        Reader(
+            "config yaml",
+            "c.yaml",
+            config,
+            command("inspect", "a.pth", "--config", "c.yaml"),
+            structured(of_yaml, mutate.as_yaml, ("hostile_mark.Part",)),
+            5,
+        ),
+        Reader(
+            "spec yaml",
+            "s.yaml",
+            one("s.yaml", lambda: mutate.as_yaml(seeds.SPEC)),
+            guarded(read_spec("s.yaml")),
+            structured(of_yaml, mutate.as_yaml, spec_words),
+            12,
+        ),
+        Reader(
+            "spec json",
+            "s.json",
+            one("s.json", lambda: mutate.as_json(seeds.SPEC)),
+            guarded(read_spec("s.json")),
+            structured(json.loads, mutate.as_json, spec_words),
+            6,
+        ),
+        Reader(
+            "annotations",
+            "truth.json",
+            one("truth.json", lambda: mutate.as_json(seeds.truth())),
+            guarded(read_truth),
+            json_file,
+            14,
+        ),
+        Reader(
+            "predictions",
+            "found.json",
+            one("found.json", lambda: mutate.as_json(seeds.predictions())),
+            guarded(read_predictions),
+            json_file,
+            8,
+        ),
+        Reader(
+            "class map json",
+            "m.json",
+            one("m.json", lambda: mutate.as_json(seeds.CLASS_MAP)),
+            guarded(read_map("m.json")),
+            json_file,
+            3,
+        ),
+        Reader(
+            "class map yaml",
+            "m.yaml",
+            one("m.yaml", lambda: mutate.as_yaml(seeds.CLASS_MAP)),
+            guarded(read_map("m.yaml")),
+            structured(of_yaml, mutate.as_yaml),
+            3,
+        ),
+        Reader(
+            "class map csv",
+            "m.csv",
+            one("m.csv", seeds.class_map_csv),
+            guarded(read_map("m.csv")),
+            damaged,
+            3,
+        ),
+        Reader(
+            "samples of 1.0",
+            "s0.pkl",
+            one("s0.pkl", seeds.samples),
+            guarded(read_samples),
+            any_of(damaged, pickled, pickled),
+            8,
+        ),
+        Reader(
+            "reference",
+            "reference.npz",
+            write_reference,
+            guarded(read_reference),
+            any_of(damaged, in_archive),
+            5,
+        ),
+        Reader(
+            "study: shard", shard, study, guarded(numbers), any_of(damaged, damaged, table), 14, equal=True
+        ),
+        Reader(
+            "study: plan",
+            "study/plan.parquet",
+            study,
+            guarded(numbers),
+            any_of(damaged, table),
+            10,
+            equal=True,
+        ),
+        Reader(
+            "study: images",
+            "study/images.parquet",
+            study,
+            guarded(numbers),
+            any_of(damaged, table),
+            6,
+            equal=True,
+        ),
         Reader("study: truth", "study/truth.json", study, guarded(numbers), json_file, 10, equal=True),
-        Reader("study: spec", "study/spec.yaml", study, guarded(numbers), structured(of_yaml, mutate.as_yaml, spec_words), 6, equal=True),
-        Reader("study: environment", "study/environment.json", study, guarded(numbers), json_file, 10, equal=True),
-        Reader("study: log", "study/log.jsonl", study, command("status", "study", "--json"), any_of(damaged, log), 8),
-        Reader("study: part", "study/detections/part-00001-00002.parquet", stopped, guarded(numbers), any_of(damaged, table), 6, equal=True),
+        Reader(
+            "study: spec",
+            "study/spec.yaml",
+            study,
+            guarded(numbers),
+            structured(of_yaml, mutate.as_yaml, spec_words),
+            6,
+            equal=True,
+        ),
+        Reader(
+            "study: environment", "study/environment.json", study, guarded(numbers), json_file, 10, equal=True
+        ),
+        Reader(
+            "study: log",
+            "study/log.jsonl",
+            study,
+            command("status", "study", "--json"),
+            any_of(damaged, log),
+            8,
+        ),
+        Reader(
+            "study: part",
+            "study/detections/part-00001-00002.parquet",
+            stopped,
+            guarded(numbers),
+            any_of(damaged, table),
+            6,
+            equal=True,
+        ),
         Reader("run again: shard", shard, study, guarded(run_again), any_of(damaged, table), 6, equal=True),
-        Reader("run again: part", "study/detections/part-00001-00002.parquet", stopped, guarded(run_again), any_of(damaged, table), 4, equal=True),
-        Reader("run again: environment", "study/environment.json", study, guarded(run_again), json_file, 4, equal=True),
-        Reader("report", shard, study, command("report", "study", "--replicates", "0"), any_of(damaged, table), 1),
-        Reader("report: truth", "study/truth.json", study, command("report", "study", "--replicates", "0"), json_file, 1),
-        Reader("compare: plan", "study/plan.parquet", study, command("compare", "study", "study", "--json"), any_of(damaged, table), 2),
-        Reader("export-coco", shard, study, command("export-coco", "study"), any_of(damaged, table), 4, equal=True),
+        Reader(
+            "run again: part",
+            "study/detections/part-00001-00002.parquet",
+            stopped,
+            guarded(run_again),
+            any_of(damaged, table),
+            4,
+            equal=True,
+        ),
+        Reader(
+            "run again: environment",
+            "study/environment.json",
+            study,
+            guarded(run_again),
+            json_file,
+            4,
+            equal=True,
+        ),
+        Reader(
+            "report", shard, study, command("report", "study", "--replicates", "0"), any_of(damaged, table), 1
+        ),
+        Reader(
+            "report: truth",
+            "study/truth.json",
+            study,
+            command("report", "study", "--replicates", "0"),
+            json_file,
+            1,
+        ),
+        Reader(
+            "compare: plan",
+            "study/plan.parquet",
+            study,
+            command("compare", "study", "study", "--json"),
+            any_of(damaged, table),
+            2,
+        ),
+        Reader(
+            "export-coco",
+            shard,
+            study,
+            command("export-coco", "study"),
+            any_of(damaged, table),
+            4,
+            equal=True,
+        ),
     ]
     for kind in ("png", "jpg", "bmp", "webp", "tiff"):
-        found.append(Reader(f"image {kind}", f"i.{kind}", one(f"i.{kind}", _picture(kind)), guarded(look_at(f"i.{kind}")), damaged, 2))
+        found.append(
+            Reader(
+                f"image {kind}",
+                f"i.{kind}",
+                one(f"i.{kind}", _picture(kind)),
+                guarded(look_at(f"i.{kind}")),
+                damaged,
+                2,
+            )
+        )
     return found
 
 
@@ -358,3 +566,17 @@ def log(data: bytes, rng: random.Random, others: Sequence[bytes]) -> bytes:
     if not isinstance(entries, list):
         entries = [entries]
     return b"".join(json.dumps(entry).encode("utf-8", "surrogatepass") + b"\n" for entry in entries)
+
+
+def make_study() -> None:
+    """Run the toy study here."""
+    with contextlib.redirect_stdout(None):
+        seeds.write_study(Path())
+
+
+def open_checkpoint() -> None:
+    """Open a checkpoint by the config in it, and look into it as a study does."""
+    from dissect_mmdet import open_mmdet
+
+    detector = open_mmdet(checkpoint="a.pth")
+    print(detector.class_names, len(detector.anatomy.components))

@@ -14,12 +14,23 @@ import numpy as np
 
 CLASSES = ("red", "green", "blue")
 ATTENTION = {"embed_dims": 8, "num_heads": 2, "dropout": 0.0, "batch_first": True}
-FFN = {"embed_dims": 8, "feedforward_channels": 16, "num_fcs": 2, "ffn_drop": 0.0, "act_cfg": {"type": "ReLU", "inplace": True}}
+FFN = {
+    "embed_dims": 8,
+    "feedforward_channels": 16,
+    "num_fcs": 2,
+    "ffn_drop": 0.0,
+    "act_cfg": {"type": "ReLU", "inplace": True},
+}
 CONFIG: dict[str, Any] = {
     "model": {
         "type": "DETR",
         "num_queries": 4,
-        "data_preprocessor": {"type": "DetDataPreprocessor", "mean": [120.0, 120.0, 120.0], "std": [60.0, 60.0, 60.0], "bgr_to_rgb": True},
+        "data_preprocessor": {
+            "type": "DetDataPreprocessor",
+            "mean": [120.0, 120.0, 120.0],
+            "std": [60.0, 60.0, 60.0],
+            "bgr_to_rgb": True,
+        },
         "backbone": {
             "type": "ResNet",
             "depth": 18,
@@ -31,7 +42,15 @@ CONFIG: dict[str, Any] = {
             "norm_cfg": {"type": "BN"},
             "init_cfg": {"type": "Pretrained", "checkpoint": "torchvision://resnet18"},
         },
-        "neck": {"type": "ChannelMapper", "in_channels": [2], "kernel_size": 1, "out_channels": 8, "act_cfg": None, "norm_cfg": None, "num_outs": 1},
+        "neck": {
+            "type": "ChannelMapper",
+            "in_channels": [2],
+            "kernel_size": 1,
+            "out_channels": 8,
+            "act_cfg": None,
+            "norm_cfg": None,
+            "num_outs": 1,
+        },
         "encoder": {"num_layers": 1, "layer_cfg": {"self_attn_cfg": ATTENTION, "ffn_cfg": FFN}},
         "decoder": {
             "num_layers": 1,
@@ -39,7 +58,13 @@ CONFIG: dict[str, Any] = {
             "return_intermediate": True,
         },
         "positional_encoding": {"num_feats": 4, "normalize": True},
-        "bbox_head": {"type": "DETRHead", "num_classes": 3, "embed_dims": 8},
+        "bbox_head": {
+            "type": "DETRHead",
+            "num_classes": 3,
+            "embed_dims": 8,
+            # Left out, MMDetection changes its own default in place, and cannot build a second head.
+            "loss_cls": {"type": "CrossEntropyLoss", "bg_cls_weight": 0.1, "class_weight": 1.0},
+        },
         "test_cfg": {"max_per_img": 4},
     },
     "test_dataloader": {
@@ -49,8 +74,11 @@ CONFIG: dict[str, Any] = {
             "metainfo": {"classes": list(CLASSES)},
             "pipeline": [
                 {"type": "LoadImageFromFile"},
-                {"type": "Resize", "scale_factor": 1.0, "keep_ratio": True},
-                {"type": "PackDetInputs", "meta_keys": ["img_id", "img_path", "ori_shape", "img_shape", "scale_factor"]},
+                {"type": "Resize", "scale_factor": 0.1, "keep_ratio": True},
+                {
+                    "type": "PackDetInputs",
+                    "meta_keys": ["img_id", "img_path", "ori_shape", "img_shape", "scale_factor"],
+                },
             ],
         },
     },
@@ -86,8 +114,15 @@ def checkpoint(config: Any = CONFIG) -> dict[str, Any]:
             "time": "now",
         },
         "state_dict": weights(),
-        "message_hub": {"log_scalars": {"train/loss": history}, "resumed_keys": {"train/loss": True}, "runtime_info": {"lr": np.float64(0.1)}},
-        "optimizer": {"state": {0: {"step": torch.tensor(1.0)}}, "param_groups": [{"lr": 0.1, "params": [0]}]},
+        "message_hub": {
+            "log_scalars": {"train/loss": history},
+            "resumed_keys": {"train/loss": True},
+            "runtime_info": {"lr": np.float64(0.1)},
+        },
+        "optimizer": {
+            "state": {0: {"step": torch.tensor(1.0)}},
+            "param_groups": [{"lr": 0.1, "params": [0]}],
+        },
     }
 
 
@@ -107,7 +142,11 @@ def write_safetensors(path: Path) -> Path:
         data = tensor.numpy().tobytes()
         start = sum(map(len, parts))
         kind = {"float32": "F32", "int64": "I64"}[str(tensor.numpy().dtype)]
-        header[name] = {"dtype": kind, "shape": list(tensor.shape), "data_offsets": [start, start + len(data)]}
+        header[name] = {
+            "dtype": kind,
+            "shape": list(tensor.shape),
+            "data_offsets": [start, start + len(data)],
+        }
         parts.append(data)
     return write_safetensors_of(path, header, b"".join(parts))
 
@@ -160,17 +199,31 @@ def truth() -> dict[str, Any]:
         "info": {"year": 2026},
         "images": [{"id": 10 + i, "file_name": f"{i:03}.ppm", "width": 96, "height": 64} for i in range(4)],
         "annotations": [
-            {"id": i + 1, "image_id": 10 + i % 4, "category_id": 1 + i % 3, "bbox": box, "area": round(box[2] * box[3], 2), "iscrowd": int(i == 9)}
+            {
+                "id": i + 1,
+                "image_id": 10 + i % 4,
+                "category_id": 1 + i % 3,
+                "bbox": box,
+                "area": round(box[2] * box[3], 2),
+                "iscrowd": int(i == 9),
+            }
             for i, box in enumerate(boxes)
         ],
-        "categories": [{"id": i + 1, "name": name, "supercategory": "thing"} for i, name in enumerate(CLASSES)],
+        "categories": [
+            {"id": i + 1, "name": name, "supercategory": "thing"} for i, name in enumerate(CLASSES)
+        ],
     }
 
 
 def predictions() -> list[dict[str, Any]]:
     """A COCO results list for `truth`, of which some boxes are right."""
     return [
-        {"image_id": a["image_id"], "category_id": a["category_id"], "bbox": a["bbox"], "score": 0.9 - 0.05 * i}
+        {
+            "image_id": a["image_id"],
+            "category_id": a["category_id"],
+            "bbox": a["bbox"],
+            "score": 0.9 - 0.05 * i,
+        }
         for i, a in enumerate(truth()["annotations"][:7])
     ]
 
@@ -191,10 +244,19 @@ def samples(protocol: int = 2) -> bytes:
     from mmdet.structures import DetDataSample
     from mmengine.structures import InstanceData
 
-    sample = DetDataSample(metainfo={"img_path": "000000000139.jpg", "ori_shape": (64, 96), "scale": np.array([1.5, 2.0]), "n": np.float64(1)})
+    sample = DetDataSample(
+        metainfo={
+            "img_path": "000000000139.jpg",
+            "ori_shape": (64, 96),
+            "scale": np.array([1.5, 2.0]),
+            "n": np.float64(1),
+        }
+    )
     corners = torch.tensor([[0.0, 0, 10, 10], [5, 5, 50, 60]])
     sample.gt_instances = InstanceData(bboxes=corners, labels=torch.tensor([1, 79]))
-    sample.pred_instances = InstanceData(bboxes=corners + 1, labels=torch.tensor([1, 2]), scores=torch.tensor([0.5, 0.25]))
+    sample.pred_instances = InstanceData(
+        bboxes=corners + 1, labels=torch.tensor([1, 2]), scores=torch.tensor([0.5, 0.25])
+    )
     return pickle.dumps([sample, sample], protocol)
 
 
@@ -221,7 +283,14 @@ def write_study(folder: Path, *, batches: int | None = None) -> Any:
             request.ask()
 
     return studies.run_toy(
-        paths, folder / "study", QueryDetector(), truth=GroundTruth.from_coco(truth()), batch_size=1, shard_images=2, stop=request, watch=watch
+        paths,
+        folder / "study",
+        QueryDetector(),
+        truth=GroundTruth.from_coco(truth()),
+        batch_size=1,
+        shard_images=2,
+        stop=request,
+        watch=watch,
     )
 
 
