@@ -74,7 +74,9 @@ class Fuzzer:
             assert not ended.faults() and ended.status == 0, f"{reader.name}: {ended} {ended.faults()}"
             self._expected[reader.name] = ended.out
             if "-v" in sys.argv:
-                print(f"{reader.name}: {ended.cpu_seconds:.2f} s, {ended.peak_bytes / 2**20:.0f} MB", flush=True)
+                print(
+                    f"{reader.name}: {ended.cpu_seconds:.2f} s, {ended.peak_bytes / 2**20:.0f} MB", flush=True
+                )
             shutil.rmtree(folder)
 
     def begin(self, case: Case) -> tuple[Case, Path, Child]:

@@ -7,6 +7,7 @@ import io
 import json
 import random
 import struct
+import warnings
 import zipfile
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -266,7 +267,7 @@ def as_yaml(value: Any) -> bytes:
 
     try:
         return yaml.safe_dump(value, sort_keys=False, allow_unicode=True).encode("utf-8", "surrogatepass")
-    except Exception:
+    except Exception:  # what YAML cannot say
         return as_json(value)
 
 
@@ -301,8 +302,6 @@ def mutate_zip(data: bytes, rng: random.Random, inner: Callable[[str, bytes], by
         entries[at] = (name, content * rng.choice((0, 2)) + b"\0" * rng.choice((0, 2**24)))
     packed = io.BytesIO()
     how = rng.choice((zipfile.ZIP_STORED, zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED))
-    import warnings
-
     with warnings.catch_warnings(), zipfile.ZipFile(packed, "w", how) as archive:
         warnings.simplefilter("ignore")
         for name, content in entries:
@@ -365,6 +364,7 @@ def mutate_parquet(data: bytes, rng: random.Random) -> bytes:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    refused = (pa.ArrowException, TypeError, ValueError, OverflowError)
     table = pq.read_table(pa.BufferReader(data))
     metadata = table.schema.metadata
     n, kind = table.num_rows, rng.randrange(9)
@@ -377,8 +377,8 @@ def mutate_parquet(data: bytes, rng: random.Random) -> bytes:
         values[rng.randrange(n)] = None
     elif kind == 2:
         at = rng.randrange(n)
-        values[at] = mutate_data([values[at]], rng)[:1]
-        values[at] = values[at][0] if values[at] else None
+        changed = mutate_data({"cell": values[at]}, rng)
+        values[at] = changed.get("cell") if isinstance(changed, dict) else changed
     elif kind == 3:
         values[rng.randrange(n)] = values[rng.randrange(n)]
     elif kind == 4:
@@ -401,11 +401,11 @@ def mutate_parquet(data: bytes, rng: random.Random) -> bytes:
     if kind in (0, 1, 2, 3, 8):
         try:
             array = pa.array(values, field.type)
-        except (pa.ArrowException, TypeError, ValueError, OverflowError):
+        except refused:
             try:
                 array = pa.array(values)
                 field = pa.field(field.name, array.type)
-            except (pa.ArrowException, TypeError, ValueError, OverflowError):
+            except refused:
                 return mutate_bytes(data, rng)
         table = table.set_column(column, field.with_nullable(True), array)
     out = io.BytesIO()

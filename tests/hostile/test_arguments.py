@@ -1,0 +1,172 @@
+"""Odd words on the command line: each is refused with one line, soon."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from hostile import seeds
+from hostile.client import Commands, harmless, refused
+
+PATHS = {
+    "empty": "",
+    "null": "a\0b",
+    "5,000 characters": "a" * 5000,
+    "5,000 folders": "a/" * 5000,
+    "a lone surrogate": "\udcff.pth",
+    "a newline": "a\nerror: b",
+    "an escape": "\x1b[2Ja.pth",
+    "markup": "[red]a[/red]",
+    "dash": "-",
+    "a folder": ".",
+    "root": "/",
+    "a device": "/dev/zero",
+    "a tilde": "~nobody/a",
+    "an address": "https://localhost:1/a.pth",
+    "a bucket": "s3://",
+    "demo:": "demo:../../a",
+}
+PLACES = {
+    "inspect": ("inspect", "{}"),
+    "inspect --config": ("inspect", "a.pth", "--config", "{}"),
+    "plan": ("plan", "{}", "--demo", "detr"),
+    "plan --checkpoint": ("plan", "layer_knockout", "--checkpoint", "{}"),
+    "plan --class-map": ("plan", "layer_knockout", "--demo", "detr", "--class-map", "{}"),
+    "status": ("status", "{}"),
+    "report": ("report", "{}"),
+    "report --annotations": ("report", "study", "--replicates", "0", "--annotations", "{}"),
+    "compare": ("compare", "study", "{}"),
+    "export-coco": ("export-coco", "{}"),
+    "evaluate --annotations": ("evaluate", "-w", "demo:detr", "-i", "images", "-a", "{}"),
+    "evaluate --images": ("evaluate", "-w", "demo:detr", "-a", "truth.json", "-i", "{}"),
+    "evaluate --checkpoint": ("evaluate", "-i", "images", "-a", "truth.json", "-w", "{}"),
+    "simplify": ("simplify", "{}", "channels"),
+    "export --out": ("export", "layer_knockout", "*", "-w", "a.pth", "-o", "{}"),
+    "ablate heads": ("ablate", "heads", "{}"),
+    "run --images": (
+        "run",
+        "layer_knockout",
+        "--demo",
+        "detr",
+        "--out",
+        "new",
+        "-a",
+        "truth.json",
+        "-i",
+        "{}",
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def place(intact: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a study, a checkpoint and a truth."""
+    import json
+    import shutil
+
+    folder = Path(shutil.copytree(intact, tmp_path_factory.mktemp("place") / "here"))
+    seeds.write_checkpoint(folder / "a.pth")
+    (folder / "truth.json").write_text(json.dumps(seeds.truth()))
+    return folder
+
+
+@pytest.mark.parametrize("path", PATHS.values(), ids=PATHS)
+@pytest.mark.parametrize("words", PLACES.values(), ids=PLACES)
+def test_paths(place: Path, words: tuple[str, ...], path: str, command: Commands) -> None:
+    if (words[0], path) == ("export", "."):
+        pytest.skip("a folder is what it wants")
+    refused(command(place, *(word.replace("{}", path) for word in words)))
+
+
+NUMBERS = (
+    "",
+    "nan",
+    "inf",
+    "-inf",
+    "1e400",
+    "1" + "0" * 400,
+    "-1",
+    "-0.5",
+    "1_0",
+    "٣",
+    "0x10",
+    " 1",
+    "1,000",
+    "None",
+    "\0",
+    "1\n",
+)
+OPTIONS = {
+    "--limit": ("plan", "layer_knockout", "--demo", "detr", "--limit"),
+    "--replicates": ("report", "study", "--replicates"),
+    "--score-threshold": ("report", "study", "--replicates", "0", "--score-threshold"),
+    "--iou-threshold": ("report", "study", "--replicates", "0", "--iou-threshold"),
+    "--jobs": ("report", "study", "--replicates", "0", "--jobs"),
+    "--depth": ("inspect", "a.pth", "--depth"),
+    "--batch-size": ("evaluate", "-w", "demo:detr", "-a", "truth.json", "-i", "images", "--batch-size"),
+    "--max-loss": ("simplify", "study", "channels", "--max-loss"),
+    "--port": ("app", "--no-browser", "--port"),
+    "--seed": ("ablate", "units", "a.pth", "-o", "x.pth", "--seed"),
+    "--verify": ("run", "layer_knockout", "--demo", "detr", "--out", "new", "--verify"),
+}
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+@pytest.mark.parametrize("words", OPTIONS.values(), ids=OPTIONS)
+def test_numbers(place: Path, words: tuple[str, ...], number: str, command: Commands) -> None:
+    """None of these is one; Python takes some, as ``1_0`` or digits of other scripts, where it may."""
+    ended = command(place, *words, number)
+    if number in ("1_0", "٣", " 1", "1\n"):
+        harmless(ended)
+    else:
+        refused(ended)
+
+
+GLOBS = (
+    "[[[",
+    "**" * 1000,
+    "*a" * 2000 + "b",
+    "[!" * 500,
+    "\\" * 999,
+    "",
+    "\n",
+    "[red]",
+    "\x1b[31m",
+    "*" * 5000,
+    "(a+)+$",
+    "?" * 5000,
+    "[z-a]",
+    "\udcff",
+)
+
+
+@pytest.mark.parametrize("glob", GLOBS, ids=range(len(GLOBS)))
+def test_globs(place: Path, glob: str, command: Commands) -> None:
+    refused(command(place, "inspect", "a.pth", "--match", glob)) if glob.strip("*") else None
+    harmless(command(place, "inspect", "a.pth", "--match", glob))
+    harmless(command(place, "export-coco", "study", "--variant", glob))
+    harmless(command(place, "export", "layer_knockout", glob, "-w", "a.pth", "-o", "out"))
+
+
+@pytest.mark.parametrize(
+    "text", ["", "\n", "a" * 100_000, "\x1b[2J", "\0", "\udcff", "AP\nerror: x", "[red]", "%s%n", "*"]
+)
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("report", "study", "--replicates", "0", "--metric", "{}"),
+        ("compare", "study", "study", "--metric", "{}"),
+        ("report", "study", "--replicates", "0", "--figures", "x{}"),
+        ("simplify", "study", "{}"),
+        ("evaluate", "-w", "demo:detr", "-a", "truth.json", "-i", "images", "--device", "{}"),
+        ("plan", "layer_knockout", "--demo", "{}"),
+        ("inspect", "a.pth", "--weights-prefix", "x{}"),
+        ("{}",),
+        ("inspect", "--{}"),
+        ("inspect", "a.pth", "{}"),
+    ],
+    ids=lambda words: " ".join(words),
+)
+def test_texts(place: Path, words: tuple[str, ...], text: str, command: Commands) -> None:
+    refused(command(place, *(word.replace("{}", text) for word in words)))
