@@ -88,7 +88,7 @@ class Ended:
 
 def _one_error(lines: list[str]) -> bool:
     """One line; of a study's file that breaks several rules, one for each after a heading."""
-    return len(lines) == 1 or bool(lines) and lines[0].endswith(":")
+    return len(lines) == 1 or (bool(lines) and lines[0].endswith(":"))
 
 
 class Child:
@@ -114,7 +114,7 @@ class Child:
         encoding: str = "utf-8",
         environment: Mapping[str, str] | None = None,
     ) -> None:
-        self._files = [tempfile.TemporaryFile() for _ in range(3)]
+        self._files = [tempfile.TemporaryFile() for _ in range(3)]  # noqa: SIM115 - closed by `ended`
         self._began = time.monotonic()
         sys.stdout.flush()
         sys.stderr.flush()
@@ -231,7 +231,7 @@ def _watch(folder: Path, place: int) -> Callable[[str, tuple[Any, ...]], None]:
     def outside(path: Any) -> bool:
         if isinstance(path, int) or path is None:
             return False
-        whole = os.path.abspath(os.fsdecode(path))
+        whole = os.path.abspath(os.fsdecode(path))  # noqa: PTH100 - links are followed below
         return not (f"{whole}/".startswith(inside) or f"{os.path.realpath(whole)}/".startswith(inside))
 
     def hook(event: str, arguments: tuple[Any, ...]) -> None:

@@ -25,7 +25,7 @@ def command() -> Iterator[Commands]:
 def intact(command: Commands, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished study of the toy detector in `study`, with its images."""
     folder = tmp_path_factory.mktemp("intact")
-    ended = command.function(folder, "hostile.readers.make_study")
+    ended = command.function(folder, "hostile.work.make_study")
     assert ended.status == 0, ended.err
     return folder
 

@@ -23,7 +23,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from hostile.bounded import Child, Ended, call
-from hostile.readers import Reader, Work, readers
+from hostile.readers import Reader, readers
+from hostile.work import Work
 
 KEPT = Path("fuzz-failures")
 KEPT_AT_MOST = 200
@@ -71,7 +72,8 @@ class Fuzzer:
             shutil.copytree(self._folders[reader.make], folder)
             ended = call(_noting_modules(reader.work), folder)
             _import_all((folder / MODULES).read_text().split())
-            assert not ended.faults() and ended.status == 0, f"{reader.name}: {ended} {ended.faults()}"
+            assert not ended.faults(), f"{reader.name}: {ended} {ended.faults()}"
+            assert ended.status == 0, f"{reader.name}: {ended}"
             self._expected[reader.name] = ended.out
             if "-v" in sys.argv:
                 print(
@@ -217,9 +219,9 @@ def preload() -> None:
     import mmdet.evaluation
     import mmdet.models  # noqa: F401
 
-    import dissect_mmdet.cli._main
+    import dissect_mmdet.cli._main  # noqa: F401
     import studies  # noqa: F401
-    from hostile.readers import detr
+    from hostile.work import detr
 
     detr()
 

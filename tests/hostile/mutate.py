@@ -310,10 +310,24 @@ def mutate_zip(data: bytes, rng: random.Random, inner: Callable[[str, bytes], by
 
 
 GLOBALS = (
-    "os system", "posix system", "builtins eval", "builtins getattr", "numpy ndarray", "numpy dtype", "collections OrderedDict", "torch Tensor",
-    "torch._utils _rebuild_tensor_v2", "torch._utils _rebuild_sparse_tensor", "torch FloatStorage", "torch.serialization load", "hostile_mark Part",
-    "mmengine.logging.history_buffer HistoryBuffer", "numpy._core.multiarray scalar", "numpy._core.multiarray _reconstruct", "builtins set",
-)  # fmt: skip
+    "os system",
+    "posix system",
+    "builtins eval",
+    "builtins getattr",
+    "builtins set",
+    "collections OrderedDict",
+    "hostile_mark Part",
+    "mmengine.logging.history_buffer HistoryBuffer",
+    "numpy ndarray",
+    "numpy dtype",
+    "numpy._core.multiarray scalar",
+    "numpy._core.multiarray _reconstruct",
+    "torch Tensor",
+    "torch FloatStorage",
+    "torch.serialization load",
+    "torch._utils _rebuild_tensor_v2",
+    "torch._utils _rebuild_sparse_tensor",
+)
 
 
 def mutate_pickle(data: bytes, rng: random.Random) -> bytes:

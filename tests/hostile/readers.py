@@ -2,19 +2,41 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 from hostile import mutate, seeds
-
-Mutate = Callable[[bytes, random.Random, Sequence[bytes]], bytes]
-Work = Callable[[], Any]
+from hostile.damage import (
+    Mutate,
+    any_of,
+    damaged,
+    header,
+    in_archive,
+    json_file,
+    log,
+    of_yaml,
+    pickled,
+    stored_config,
+    structured,
+    table,
+)
+from hostile.work import (
+    Work,
+    command,
+    guarded,
+    look_at,
+    numbers,
+    open_and_look,
+    read_map,
+    read_predictions,
+    read_reference,
+    read_samples,
+    read_spec,
+    read_truth,
+    run_again,
+)
 
 
 @dataclass(frozen=True)
@@ -45,216 +67,6 @@ class Reader:
     mutate: Mutate
     weight: int = 4
     equal: bool = False
-
-
-def command(*words: str) -> Work:
-    """A command of the user."""
-
-    def work() -> None:
-        from dissect_mmdet.cli import main
-
-        main(list(words))
-
-    return work
-
-
-def guarded(read: Callable[[], Any]) -> Work:
-    """A call from Python, whose errors are said as those of a command are."""
-
-    def work() -> int:
-        from dissect_mmdet.cli._main import run_guarded
-
-        return run_guarded(read, debug=False)
-
-    return work
-
-
-def damaged(data: bytes, rng: random.Random, others: Sequence[bytes]) -> bytes:
-    """Change bytes, whatever they mean."""
-    return mutate.mutate_bytes(data, rng, others)
-
-
-def structured(
-    parse: Callable[[bytes], Any], write: Callable[[Any], bytes], dictionary: Sequence[Any] = ()
-) -> Mutate:
-    """Change plain data in a file, mostly; now and then its bytes."""
-
-    def change(data: bytes, rng: random.Random, others: Sequence[bytes]) -> bytes:
-        if rng.random() < 0.3:
-            return mutate.mutate_bytes(data, rng, others)
-        return write(mutate.mutate_data(parse(data), rng, dictionary))
-
-    return change
-
-
-def of_yaml(data: bytes) -> Any:
-    """Plain data of a YAML file."""
-    import yaml
-
-    return yaml.safe_load(data)
-
-
-def any_of(*ways: Mutate) -> Mutate:
-    """One of several ways to damage a file."""
-    return lambda data, rng, others: rng.choice(ways)(data, rng, others)
-
-
-def in_archive(data: bytes, rng: random.Random, others: Sequence[bytes]) -> bytes:
-    """Change what lies in a zip archive: pickles as programs, all else as bytes."""
-
-    def inner(name: str, content: bytes) -> bytes:
-        if name.endswith(".pkl"):
-            return mutate.mutate_pickle(content, rng)
-        return mutate.mutate_bytes(content, rng, others)
-
-    return mutate.mutate_zip(data, rng, inner)
-
-
-def pickled(data: bytes, rng: random.Random, _others: Sequence[bytes]) -> bytes:
-    """Change a pickle where its opcodes are."""
-    return mutate.mutate_pickle(data, rng)
-
-
-def table(data: bytes, rng: random.Random, _others: Sequence[bytes]) -> bytes:
-    """Change a Parquet table as a table."""
-    return mutate.mutate_parquet(data, rng)
-
-
-def header(data: bytes, rng: random.Random, _others: Sequence[bytes]) -> bytes:
-    """Change the header of a safetensors file."""
-    n = int.from_bytes(data[:8], "little")
-    changed = mutate.as_json(
-        mutate.mutate_data(json.loads(data[8 : 8 + n]), rng, ("F32", "F64", "BF16", "__metadata__"))
-    )
-    return len(changed).to_bytes(8, "little") + changed + data[8 + n :]
-
-
-def stored_config(data: bytes, rng: random.Random, others: Sequence[bytes]) -> bytes:
-    """Change the config that a checkpoint holds."""
-    import io
-
-    import torch
-
-    if rng.random() < 0.15:
-        text = mutate.mutate_bytes(mutate.as_python(seeds.CONFIG).encode(), rng, others).decode(
-            "utf-8", "replace"
-        )
-    else:
-        text = mutate.as_python(
-            mutate.mutate_data(seeds.CONFIG, rng, ("ResNet", "DETR", {"type": "hostile_mark.Part"}, 10**8))
-        )
-    content = torch.load(io.BytesIO(data), weights_only=False)
-    content["meta"]["cfg"] = text
-    out = io.BytesIO()
-    torch.save(content, out)
-    return out.getvalue()
-
-
-def numbers(folder: str = "study") -> None:
-    """Print every number of a study, and what it detected."""
-    from dissect_core.study import Study
-    from dissect_eval.study import Settings, measure
-
-    study = Study.open(folder)
-    results = measure(study, settings=Settings(n_replicates=0), partial=True)
-    for row in results.table.rows:
-        print(row)
-    for told in results.variants:
-        print(json.dumps(told, default=str, sort_keys=True))
-    print(study.progress(), study.class_names, [tuple(ref) for ref in study.images], study.bad_images())
-    for variant in study.variants:
-        digest = sha256()
-        for image, found in sorted(study.found(variant).by_image().items()):
-            digest.update(repr((image, [None if a is None else a.tolist() for a in found])).encode())
-        print(variant, digest.hexdigest())
-
-
-def run_again() -> None:
-    """Go on with a study as its user does, and print its numbers."""
-    with contextlib.redirect_stdout(None):
-        seeds.write_study(Path())
-    numbers()
-
-
-def read_truth() -> None:
-    """Measure detections against a truth."""
-    from dissect_eval import Detections, GroundTruth, evaluate
-
-    truth = GroundTruth.from_coco("truth.json")
-    known = {int(i) for i in truth.image_ids} & {a["image_id"] for a in seeds.predictions()}
-    ids = set(map(int, truth.category_ids))
-    mine = [each for each in seeds.predictions() if each["image_id"] in known and each["category_id"] in ids]
-    print(json.dumps(evaluate(truth, Detections.from_results(mine, truth)).to_dict()))
-    json.dumps(truth.to_coco())
-
-
-def read_predictions() -> None:
-    """Measure the detections of a file."""
-    from dissect_eval import Detections, GroundTruth, evaluate
-
-    truth = GroundTruth.from_coco(seeds.truth())
-    print(json.dumps(evaluate(truth, Detections.from_results("found.json", truth)).to_dict()))
-
-
-def read_map(name: str) -> Callable[[], None]:
-    """Read a class map and match classes by it."""
-
-    def read() -> None:
-        from dissect_eval import GroundTruth, match_classes, read_class_map
-
-        match_classes(GroundTruth.from_coco(seeds.truth()), seeds.CLASSES, class_map=read_class_map(name))
-
-    return read
-
-
-def read_spec(name: str) -> Callable[[], None]:
-    """Read a study and plan it on the bundled DETR."""
-
-    def read() -> None:
-        from dissect_core.plan import plan, plan_table
-        from dissect_core.spec import load_spec
-        from dissect_mmdet.studies import study_path
-
-        anatomy = detr().anatomy
-        print([row.to_dict() for row in plan_table(plan(load_spec(study_path(name)), anatomy), anatomy)])
-
-    return read
-
-
-_OPEN: list[Any] = []
-
-
-def detr() -> Any:
-    """The bundled DETR, opened once and for all children."""
-    if not _OPEN:
-        from dissect_mmdet import open_mmdet
-
-        _OPEN.append(open_mmdet(checkpoint="demo:detr"))
-    return _OPEN[0]
-
-
-def look_at(name: str) -> Callable[[], None]:
-    """Detect in an image."""
-
-    def read() -> None:
-        print(len(list(detr().predict([Path(name)]))))
-
-    return read
-
-
-def read_samples() -> None:
-    """Measure what version 1.0 pickled."""
-    import deep_dissect
-
-    deep_dissect.calculate_average_giou_overall_and_save_results("s", "out_", 1)
-    deep_dissect.calculate_average_f1_score_per_class_and_save_results("s", "out_", 1)
-
-
-def read_reference() -> None:
-    """Read activations that were gathered."""
-    from dissect_core.torch import load_reference
-
-    load_reference("reference.npz")
 
 
 def write_reference(folder: Path) -> None:
@@ -291,7 +103,11 @@ def one(name: str, content: Callable[[], bytes]) -> Callable[[Path], object]:
     return make
 
 
-json_file = structured(json.loads, mutate.as_json)
+def picture(kind: str) -> Callable[[Path], object]:
+    """A folder with an image."""
+    return one(f"i.{kind}", lambda: seeds.picture(f".{kind}"))
+
+
 shard = "study/detections/shard-00000.parquet"
 
 
@@ -344,7 +160,7 @@ def readers() -> list[Reader]:
             5,
         ),
         Reader("stored config", "a.pth", checkpoint, inspect, stored_config, 12),
-        Reader("stored config run", "a.pth", checkpoint, guarded(_open_and_look), stored_config, 6),
+        Reader("stored config run", "a.pth", checkpoint, guarded(open_and_look), stored_config, 6),
         Reader(
             "config json",
             "c.json",
@@ -532,51 +348,8 @@ def readers() -> list[Reader]:
             equal=True,
         ),
     ]
-    for kind in ("png", "jpg", "bmp", "webp", "tiff"):
-        found.append(
-            Reader(
-                f"image {kind}",
-                f"i.{kind}",
-                one(f"i.{kind}", _picture(kind)),
-                guarded(look_at(f"i.{kind}")),
-                damaged,
-                2,
-            )
-        )
+    found += [
+        Reader(f"image {kind}", f"i.{kind}", picture(kind), guarded(look_at(f"i.{kind}")), damaged, 2)
+        for kind in ("png", "jpg", "bmp", "webp", "tiff")
+    ]
     return found
-
-
-def _picture(kind: str) -> Callable[[], bytes]:
-    return lambda: seeds.picture(f".{kind}")
-
-
-def _open_and_look() -> None:
-    """Open a checkpoint by the config in it, pipeline and all, and detect."""
-    from dissect_mmdet import open_mmdet
-
-    Path("i.png").write_bytes(seeds.picture(".png"))
-    print(len(list(open_mmdet(checkpoint="a.pth").predict(["i.png"]))))
-
-
-def log(data: bytes, rng: random.Random, others: Sequence[bytes]) -> bytes:
-    """Change the entries of a log."""
-    entries = [json.loads(line) for line in data.splitlines()]
-    entries.append({"event": "failed", "shard": 0, "images": [0, 1], "error": "none", "time": "now"})
-    entries = mutate.mutate_data(entries, rng, ("failed", "begun", "shard"))
-    if not isinstance(entries, list):
-        entries = [entries]
-    return b"".join(json.dumps(entry).encode("utf-8", "surrogatepass") + b"\n" for entry in entries)
-
-
-def make_study() -> None:
-    """Run the toy study here."""
-    with contextlib.redirect_stdout(None):
-        seeds.write_study(Path())
-
-
-def open_checkpoint() -> None:
-    """Open a checkpoint by the config in it, and look into it as a study does."""
-    from dissect_mmdet import open_mmdet
-
-    detector = open_mmdet(checkpoint="a.pth")
-    print(detector.class_names, len(detector.anatomy.components))

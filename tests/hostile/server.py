@@ -1,4 +1,4 @@
-"""A process that has imported everything and runs commands in bounded children, for tests: a line asks, a line answers."""
+"""A process that has imported everything and runs commands in bounded children: a line asks, a line answers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hostile.fuzz import preload
 
 def work_of(asked: dict[str, Any]) -> Any:
     """The command that is asked for, or the function."""
-    from hostile.readers import command, guarded
+    from hostile.work import command, guarded
 
     if "function" in asked:
         import importlib

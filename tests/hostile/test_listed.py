@@ -1,4 +1,4 @@
-"""Inputs that once gave a traceback, status 1, or were believed: each is refused with one line, or read for what it is."""
+"""Inputs that once gave a traceback, status 1, or were believed: refused with one line, or read for what they are."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_class_names_that_are_no_names(tmp_path: Path, names: Any, folder: Path,
     content["meta"]["dataset_meta"]["classes"] = names
     seeds.write_checkpoint(tmp_path / "a.pth", content)
     harmless(command(tmp_path, "inspect", "a.pth"))
-    harmless(command.function(tmp_path, "hostile.readers.open_checkpoint"))
+    harmless(command.function(tmp_path, "hostile.work.open_checkpoint"))
 
     edit(folder / "study/environment.json", lambda told: told["frozen"].update(class_names=names))
     harmless(command(folder, "report", "study", "--replicates", "0"))
@@ -89,11 +89,11 @@ def test_ids_that_are_none(tmp_path: Path, number: Any, command: Commands) -> No
         content = seeds.truth()
         content[part][1][field] = number
         (tmp_path / "truth.json").write_bytes(mutate.as_json(content))
-        harmless(command.function(tmp_path, "hostile.readers.read_truth"))
+        harmless(command.function(tmp_path, "hostile.work.read_truth"))
     found = seeds.predictions()
     found[0]["image_id"] = number
     (tmp_path / "found.json").write_bytes(mutate.as_json(found))
-    harmless(command.function(tmp_path, "hostile.readers.read_predictions"))
+    harmless(command.function(tmp_path, "hostile.work.read_predictions"))
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_dataset_meta_that_is_no_mapping(tmp_path: Path, meta: Any, command: Com
     content["meta"]["dataset_meta"] = meta
     seeds.write_checkpoint(tmp_path / "a.pth", content)
     harmless(command(tmp_path, "inspect", "a.pth"))
-    harmless(command.function(tmp_path, "hostile.readers.open_checkpoint"))
+    harmless(command.function(tmp_path, "hostile.work.open_checkpoint"))
 
 
 @pytest.mark.parametrize(
@@ -155,7 +155,7 @@ def test_a_pickled_record_with_a_field_get(tmp_path: Path, command: Commands) ->
         sample = DetDataSample()
         sample.__dict__.update({field: 3, "_gt_instances": InstanceData(), "_pred_instances": InstanceData()})
         (tmp_path / "s0.pkl").write_bytes(pickle.dumps([sample], 2))
-        harmless(command.function(tmp_path, "hostile.readers.read_samples"))
+        harmless(command.function(tmp_path, "hostile.work.read_samples"))
 
 
 NESTED = {
@@ -170,7 +170,7 @@ NESTED = {
 @pytest.mark.parametrize("content", NESTED.values(), ids=NESTED)
 def test_200_000_nested_values_in_a_pickle(tmp_path: Path, content: bytes, command: Commands) -> None:
     (tmp_path / "s0.pkl").write_bytes(content)
-    refused(command.function(tmp_path, "hostile.readers.read_samples"))
+    refused(command.function(tmp_path, "hostile.work.read_samples"))
     (tmp_path / "a.pth").write_bytes(content)
     refused(command(tmp_path, "inspect", "a.pth"))
 
@@ -183,5 +183,5 @@ def test_image_sizes_that_are_none(tmp_path: Path, size: Any, field: str, comman
     content = seeds.truth()
     content["images"][0][field] = size
     (tmp_path / "truth.json").write_bytes(mutate.as_json(content))
-    ended = command.function(tmp_path, "hostile.readers.read_truth")
+    ended = command.function(tmp_path, "hostile.work.read_truth")
     refused(ended, "truth.json") if size is not None else harmless(ended)

@@ -1,4 +1,4 @@
-"""What is printed: where standard output cannot say a name, what is wrong is said in one line, and nothing is cut in two."""
+"""Printing names and signs that the standard output's encoding does not know."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import warnings
@@ -85,6 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words
+    _print_every_letter()
     words = [word for word in words if word != "--debug"]
     sys.exit(
         run_guarded(lambda: app(words, prog_name="deep-dissect", standalone_mode=False), words, debug=debug)
@@ -119,6 +121,14 @@ def run_guarded(work: Callable[[], Any], words: Sequence[str] = (), *, debug: bo
         for line in more:
             errors.print(f"  {one_line(line)}")
         return USAGE_ERROR
+    except MemoryError as error:
+        if debug:
+            raise
+        errors.print(
+            f"error: the memory does not suffice for this: {one_line(error) or 'nothing more can be allocated'}. "
+            "Free some, or give less at a time: fewer images a batch, a smaller file."
+        )
+        return USAGE_ERROR
     except Exception as error:
         if hasattr(error, "format_message"):  # typer's own: its box of five lines is made one
             return _usage_error(error, words, errors)
@@ -136,6 +146,12 @@ def _said(error: BaseException) -> str:
     if isinstance(error, OSError) and not isinstance(error, EXPECTED[:3]) and error.errno in FULL:
         return f"{error.filename or 'The output'} cannot be written: {why_refused(error)}."
     return str(error)
+
+
+def _print_every_letter() -> None:
+    """Write letters that the encoding of standard output lacks as escapes, as Python does on standard error."""
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 @contextmanager
