@@ -6,13 +6,13 @@ STAMP  := $(VENV)/.installed
 
 SETUP_FILES := constraints.txt requirements-dev.txt tools/opencv-headless/pyproject.toml $(wildcard packages/*/pyproject.toml)
 
-.PHONY: demo test lint typecheck unit random browser cluster wheels bench setup clean
+.PHONY: demo test lint typecheck unit random fuzz browser cluster wheels bench setup clean
 
 setup: $(STAMP)
 
 # Stale when a set-up file is newer, or when the interpreter it was made from is gone.
 ifneq ($(shell $(BIN)/python -c "print('ok')" 2>/dev/null),ok)
-.PHONY: demo test lint typecheck unit random browser cluster wheels bench setup clean
+.PHONY: demo test lint typecheck unit random fuzz browser cluster wheels bench setup clean
 endif
 
 # With a new pip, as that of Python 3.11 thinks for a minute about which wheel fits.
@@ -51,6 +51,11 @@ unit: $(STAMP)
 random: $(STAMP)
 	OMP_NUM_THREADS=1 DISSECT_RANDOM_MODELS=2000 $(BIN)/python -m pytest -n auto --maxprocesses 8 --timeout 1800 tests/core/test_torch_replay_random.py
 
+# Damaged files for every reader, thousands of them, with a fresh seed, which is printed; DISSECT_FUZZ_SEED repeats a run,
+# and DISSECT_FUZZ_CASES says how many. What fails is kept in fuzz-failures. `unit` has some, too.
+fuzz: $(STAMP)
+	cd tests && OMP_NUM_THREADS=1 ../$(BIN)/python -W ignore -m hostile.fuzz
+
 # A worker for each front end. Without Chromium these tests skip, and say so.
 browser: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup -m browser
@@ -76,4 +81,4 @@ bench: $(STAMP)
 	$(BIN)/python benchmarks/cost_model.py
 
 clean:
-	rm -rf $(VENV) deep-dissect-demo
+	rm -rf $(VENV) deep-dissect-demo tests/fuzz-failures

@@ -38,6 +38,10 @@ _BAR = re.compile(r"\d+%\|")
 _ALSO_SAID = re.compile(
     r"warning: |note: |.* entries loaded, |Attention heads are not shown|.* taken off every name"
 )
+# Decoders of images write beside us, from C, about the file that is named in the line.
+_DECODERS = re.compile(
+    r"lib(png|tiff|jpeg) (error|warning): |(Corrupt|Premature end of) JPEG|\[ ?(WARN|ERROR):"
+)
 _FOREIGN = re.compile(r"\S+\.py:\d+: \w+Warning")
 _LONGEST = 4000
 _NEVER = ("Traceback (most recent", "internal error", "weights_only=False", "add_safe_globals", "\x1b")
@@ -59,7 +63,8 @@ class Ended:
     def error_lines(self) -> list[str]:
         """Lines of standard error, but for progress bars and what is said beside."""
         lines = [line.strip() for line in re.split(r"[\r\n]", self.err)]
-        return [line for line in lines if line and not _BAR.search(line) and not _ALSO_SAID.match(line)]
+        beside = (_BAR.search, _ALSO_SAID.match, _DECODERS.match)
+        return [line for line in lines if line and not any(is_one(line) for is_one in beside)]
 
     def faults(self) -> list[str]:
         """What must not be, whatever the input was; nothing if it was read or refused with one line."""

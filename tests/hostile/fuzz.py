@@ -2,7 +2,7 @@
 
 `make fuzz` runs it. The seed is printed; ``DISSECT_FUZZ_SEED`` repeats a run, ``DISSECT_FUZZ_CASES`` sets the number of
 cases, ``DISSECT_FUZZ_ONLY`` chooses readers by a part of their name, or one case as ``checkpoint/17``. What fails is
-kept in ``fuzz-failures``.
+kept in ``fuzz-failures`` (`make fuzz`: in ``tests``).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from hostile.bounded import Child, Ended, call
 from hostile.readers import Reader, readers
 from hostile.work import Work
 
-KEPT = Path("fuzz-failures")
+KEPT = Path("fuzz-failures").absolute()
 KEPT_AT_MOST = 200
 OUTCOMES = ("read", "equal", "refused", "FAILED")
 
