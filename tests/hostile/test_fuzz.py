@@ -1,4 +1,4 @@
-"""A slice of the fuzzing that `make fuzz` does, with a seed that stays the same; and that the judge of it can say no."""
+"""A slice of the fuzzing that `make fuzz` does, with a seed that stays; and that its judge can say no."""
 
 from __future__ import annotations
 
@@ -61,18 +61,18 @@ def test_what_must_not_be_is_seen(bad: Ended, says: str) -> None:
     assert says in "; ".join(bad.faults())
 
 
+RULES = "error: s.yaml is not a valid study:\n  a: no such field\n  b: no such field\n"
+
+
 @pytest.mark.parametrize(
     "good",
-    [
-        ended(0, ""),
-        ended(2, "a: 10%|# |\rwarning: odd\nerror: a.pth is empty.\n"),
-        ended(2, "error: s.yaml is no study:\n  a: x\n  b: y\n"),
-    ],
+    [ended(0, ""), ended(2, "a: 10%|# |\rwarning: odd\nerror: a.pth is empty.\n"), ended(2, RULES)],
 )
 def test_what_may_be_is_no_fault(good: Ended) -> None:
     assert not good.faults()
 
 
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_a_child_is_watched(tmp_path: Path) -> None:
     """What runs a program, writes elsewhere, computes for too long or takes too much is seen."""
     outside = tmp_path / "outside"
@@ -83,6 +83,6 @@ def test_a_child_is_watched(tmp_path: Path) -> None:
     assert not call(lambda: Path("a").write_text("x") and 0, inside).attempts
     assert call(lambda: 3, inside).status == 3
     assert call(lambda: sys.exit(2), inside).status == 2
-    assert call(lambda: os.kill(os.getpid(), signal.SIGSEGV), inside).status == -signal.SIGSEGV
+    assert call(lambda: os.kill(os.getpid(), signal.SIGKILL), inside).status == -signal.SIGKILL
     assert "Traceback" in call(lambda: 1 // 0, inside).err
     assert call(lambda: len(bytearray(b"x" * 2**30)) and 0, inside).peak_bytes > 2**29
