@@ -184,4 +184,5 @@ def test_image_sizes_that_are_none(tmp_path: Path, size: Any, field: str, comman
     content["images"][0][field] = size
     (tmp_path / "truth.json").write_bytes(mutate.as_json(content))
     ended = command.function(tmp_path, "hostile.work.read_truth")
-    refused(ended, "truth.json") if size is not None else harmless(ended)
+    # Pixels may be parts of one, and not known.
+    harmless(ended) if size in (None, 1.5, "96") else refused(ended, "truth.json")

@@ -26,6 +26,7 @@ from ..errors import DissectMMDetError
 from ._inspect import read_components
 from ._loaded import say_loaded
 from ._options import (
+    COUNT_AT_MOST,
     AllowMissingOption,
     CheckpointArgument,
     ConfigOption,
@@ -57,7 +58,9 @@ PutOption = Annotated[
         "or noise of the component's mean and deviation.",
     ),
 ]
-RepeatsOption = Annotated[int, typer.Option("--repeats", min=1, help="Draw this many variants.")]
+RepeatsOption = Annotated[
+    int, typer.Option("--repeats", min=1, max=1_000_000, help="Draw this many variants.")
+]
 PercentOption = Annotated[
     float, typer.Option("--percent", "-p", help="Share of the units to remove, 0 to 100.")
 ]
@@ -79,7 +82,7 @@ def units(
         typer.Option("--unit", help="What is counted; a segment is an equal part of a row (--segments)."),
     ] = "element",
     segments: Annotated[
-        int, typer.Option("--segments", min=1, help="Segments a row, for --unit segment.")
+        int, typer.Option("--segments", min=1, max=COUNT_AT_MOST, help="Segments a row, for --unit segment.")
     ] = SEGMENTS,
     repeats: RepeatsOption = 1,
     seed: SeedOption = 0,

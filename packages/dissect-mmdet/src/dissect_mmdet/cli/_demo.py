@@ -39,8 +39,12 @@ def demo(
         ),
     ] = Path("deep-dissect-demo"),
     detector: DetectorsOption = None,
-    images: Annotated[int, typer.Option("--images", min=1, help="Test images to run on.")] = 48,
-    repeats: Annotated[int, typer.Option("--repeats", min=1, help="Random draws at each dose.")] = 2,
+    images: Annotated[
+        int, typer.Option("--images", min=1, max=1_000_000, help="Test images to run on.")
+    ] = 48,
+    repeats: Annotated[
+        int, typer.Option("--repeats", min=1, max=1_000_000, help="Random draws at each dose.")
+    ] = 2,
     seed: SeedOption = 0,
     device: DeviceOption = "cpu",
 ) -> None:

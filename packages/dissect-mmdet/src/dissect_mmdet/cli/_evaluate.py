@@ -24,6 +24,7 @@ from ..errors import DissectMMDetError
 from ._console import Console, lines_of, print_whole
 from ._loaded import say_loaded, say_missing
 from ._options import (
+    COUNT_AT_MOST,
     AllowMissingOption,
     CheckpointOption,
     ClassesOption,
@@ -53,7 +54,8 @@ def evaluate(
     images: Annotated[Path, typer.Option("--images", "-i", help="Folder of the images.", show_default=False)],
     config: ConfigOption = None,
     limit: Annotated[
-        int | None, typer.Option("--limit", min=1, help="Only the first images, by number.")
+        int | None,
+        typer.Option("--limit", min=1, max=COUNT_AT_MOST, help="Only the first images, by number."),
     ] = None,
     score_threshold: Annotated[
         float,
@@ -62,7 +64,9 @@ def evaluate(
     iou_threshold: Annotated[
         float, typer.Option("--iou-threshold", min=0.0, max=1.0, help="Least IoU of a true positive in F1.")
     ] = 0.5,
-    batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Images a batch.")] = 1,
+    batch_size: Annotated[
+        int, typer.Option("--batch-size", min=1, max=COUNT_AT_MOST, help="Images a batch.")
+    ] = 1,
     device: DeviceOption = "cpu",
     as_json: Annotated[
         bool, typer.Option("--json", help="Print all results as JSON instead of tables.")

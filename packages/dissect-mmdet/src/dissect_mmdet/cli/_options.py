@@ -12,6 +12,9 @@ from dissect_eval import read_class_map
 
 from .._bundled import real_checkpoint
 
+COUNT_AT_MOST = 1_000_000_000
+"""Of images and the like: no study has more, and what is computed with it stays a number."""
+
 
 def bundled_checkpoint(path: Path | None) -> Path | None:
     """Let ``demo:detr`` stand for the checkpoint of a bundled detector."""
@@ -108,7 +111,11 @@ SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Seed of the rand
 JobsOption = Annotated[
     int,
     typer.Option(
-        "--jobs", "-j", min=1, help="Processes that measure variants side by side: for minutes of work."
+        "--jobs",
+        "-j",
+        min=1,
+        max=1024,
+        help="Processes that measure variants side by side: for minutes of work.",
     ),
 ]
 ReplicatesOption = Annotated[
@@ -116,6 +123,7 @@ ReplicatesOption = Annotated[
     typer.Option(
         "--replicates",
         min=0,
+        max=10_000_000,
         help="Resamples of the images for intervals and p-values; 0: none (default: 1000, and for p-values as many as "
         "their correction for the number of variants needs, up to 20000).",
         show_default=False,

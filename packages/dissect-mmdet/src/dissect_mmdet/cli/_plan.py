@@ -24,6 +24,7 @@ from ..studies import shipped_studies, study_path
 from ._console import Console, echo, print_whole
 from ._loaded import say_loaded, say_missing
 from ._options import (
+    COUNT_AT_MOST,
     AllowMissingOption,
     ClassesOption,
     ClassMapOption,
@@ -52,7 +53,10 @@ def plan_(
     images: ImagesOption = None,
     annotations: AnnotationsOption = None,
     limit: Annotated[
-        int, typer.Option("--limit", min=1, help="Images that the study will run over, for its cost.")
+        int,
+        typer.Option(
+            "--limit", min=1, max=COUNT_AT_MOST, help="Images that the study will run over, for its cost."
+        ),
     ] = 5000,
     every: Annotated[
         bool, typer.Option("--all", help="List every variant, not a line for each ablation.")

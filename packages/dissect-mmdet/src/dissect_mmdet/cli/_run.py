@@ -37,6 +37,7 @@ from ._execution import (
 from ._images import files_of, images_of
 from ._loaded import say_loaded
 from ._options import (
+    COUNT_AT_MOST,
     AllowMissingOption,
     ClassesOption,
     ClassMapOption,
@@ -80,11 +81,14 @@ def run_(
     ] = None,
     annotations: AnnotationsOption = None,
     limit: Annotated[
-        int | None, typer.Option("--limit", min=1, help="Only the first images, by number.")
+        int | None,
+        typer.Option("--limit", min=1, max=COUNT_AT_MOST, help="Only the first images, by number."),
     ] = None,
-    batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Images a batch.")] = 1,
+    batch_size: Annotated[
+        int, typer.Option("--batch-size", min=1, max=COUNT_AT_MOST, help="Images a batch.")
+    ] = 1,
     shard_images: Annotated[
-        int, typer.Option("--shard-images", min=1, help="Images in a file of detections.")
+        int, typer.Option("--shard-images", min=1, max=COUNT_AT_MOST, help="Images in a file of detections.")
     ] = 32,
     device: Annotated[
         str | None,

@@ -34,6 +34,7 @@ from ..results import (
 from ._console import Console
 from ._loaded import say_loaded, say_missing
 from ._options import (
+    COUNT_AT_MOST,
     AllowMissingOption,
     ClassesOption,
     ConfigOption,
@@ -65,7 +66,9 @@ def simplify_(
     images: Annotated[
         Path | None, typer.Option("--images", "-i", help="Folder of the images (default: where they were).")
     ] = None,
-    batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Images a batch.")] = 1,
+    batch_size: Annotated[
+        int, typer.Option("--batch-size", min=1, max=COUNT_AT_MOST, help="Images a batch.")
+    ] = 1,
     jobs: JobsOption = 1,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Also write what was removed and measured, as JSON.")
