@@ -1,0 +1,45 @@
+"""What SECURITY.md names is there."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from commands import skip_without_mmdet
+
+ROOT = Path(__file__).parents[2]
+TEXT = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
+FLAGS = sorted(set(re.findall(r"`(--[a-z-]+)", TEXT)))
+
+
+@pytest.fixture(scope="module")
+def offered() -> set[str]:
+    skip_without_mmdet()
+    import typer
+
+    from dissect_mmdet.cli._main import app
+
+    def options(command: object) -> set[str]:
+        below = getattr(command, "commands", {}).values()
+        own = {word for each in getattr(command, "params", ()) for word in each.opts}
+        return own.union(*map(options, below))
+
+    return options(typer.main.get_command(app))
+
+
+def test_flags_are_named() -> None:
+    assert {"--trust", "--config", "--custom-imports", "--images", "--force"} <= set(FLAGS)
+
+
+@pytest.mark.parametrize("flag", FLAGS)
+def test_every_flag_exists(flag: str, offered: set[str]) -> None:
+    assert flag in offered
+
+
+def test_files_and_commands_exist() -> None:
+    assert (ROOT / "tests/hostile").is_dir()
+    assert "\nfuzz:" in (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert "make fuzz" in (ROOT / ".ci/run").read_text(encoding="utf-8")
+    assert "SECURITY.md" in (ROOT / "README.md").read_text(encoding="utf-8")
