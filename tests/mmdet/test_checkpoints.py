@@ -58,7 +58,11 @@ def test_hostile_checkpoint_is_refused(tmp_path: Path) -> None:
 def test_getattr_serves_history_only(tmp_path: Path) -> None:
     from mmengine.logging import HistoryBuffer
 
-    for owner, attribute in ((HistoryBuffer, "__init__"), (np.ndarray, "tofile"), (HistoryBuffer, "__globals__")):
+    for owner, attribute in (
+        (HistoryBuffer, "__init__"),
+        (np.ndarray, "tofile"),
+        (HistoryBuffer, "__globals__"),
+    ):
         path = tmp_path / "asks.pth"
         if hasattr(owner, attribute):
             torch.save({"state_dict": {"w": torch.ones(1)}, "x": AskFor(owner, attribute)}, path)
