@@ -164,10 +164,11 @@ def decode_table(content: bytes, path: Path, columns: tuple[str, ...], n_rows: i
         If it is damaged, lacks a column, or has other than so many rows.
     """
     try:
-        with pq.ParquetFile(pa.BufferReader(content)) as file:
+        with pq.ParquetFile(pa.BufferReader(content), pre_buffer=False) as file:
             about = file.metadata
             _require_size(about, n_rows, len(content))
-            table = file.read()
+            # On this thread alone: one of Arrow's that lets go of Python's bytes while Python ends stops the process.
+            table = file.read(use_threads=False)
         table.validate(full=True)
     except (pa.ArrowException, OSError, KeyError, ValueError, OverflowError, MemoryError) as error:
         raise damaged(path, error) from error
