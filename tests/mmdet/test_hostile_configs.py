@@ -1,6 +1,8 @@
 """Configs that come with files: only what MMDetection registers is looked up, and nothing is imported or read."""
 
+import os
 import pickle
+import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -224,6 +226,13 @@ def test_custom_imports_admit_a_package(
     assert is_plain(pickle.loads(pickle.dumps(detector)).config)
     with pytest.raises(ConfigError, match="MyDETR"):  # named by nobody for this call
         open_mmdet(checkpoint=file)
+
+
+def test_modules_find_mmdetection_ready(tmp_path: Path) -> None:
+    (tmp_path / "module_of_mine.py").write_text("from mmdet.models.detectors import DETR\n")
+    program = "from dissect_mmdet._imports import import_modules; import_modules(['module_of_mine'])"
+    paths = os.pathsep.join([str(tmp_path), *sys.path])
+    subprocess.run([sys.executable, "-c", program], env={**os.environ, "PYTHONPATH": paths}, check=True)
 
 
 def test_trust_lets_a_stored_config_name_and_import_anything(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Sequence
 
+from ._runtime import require_mmdet
 from .errors import ConfigError
 
 
@@ -27,6 +28,8 @@ def import_modules(modules: Sequence[str]) -> None:
         raise ConfigError(
             f"`custom_imports` (--custom-imports) must be a sequence of names of modules, got {modules!r}."
         )
+    if modules:
+        require_mmdet()  # whose operators they may ask for
     for module in modules:
         _import(module)
 
