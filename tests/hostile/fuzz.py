@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from hostile.bounded import Child, Ended, call
+from hostile.misplaced import MISPLACED
 from hostile.readers import Reader, readers
 from hostile.work import Work
 
@@ -35,10 +36,10 @@ MODULES = "modules.txt"
 
 
 class Case(NamedTuple):
-    """One damaged file for one reader."""
+    """One damaged file for one reader, by its number; or what lies in its place, by name."""
 
     reader: Reader
-    number: int
+    number: int | str
 
     @property
     def name(self) -> str:
@@ -87,9 +88,14 @@ class Fuzzer:
         folder = Path(tempfile.mkdtemp(dir=self.root, prefix="case"))
         shutil.rmtree(folder)
         shutil.copytree(self._folders[reader.make], folder)
-        data = (folder / reader.file).read_bytes()
+        path = folder / reader.file
+        if case.number in MISPLACED:
+            path.unlink()
+            MISPLACED[str(case.number)](path)
+            return case, folder, Child(reader.work, folder)
+        data = path.read_bytes()
         others = [p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()]
-        (folder / reader.file).write_bytes(reader.mutate(data, rng, others))
+        path.write_bytes(reader.mutate(data, rng, others))
         return case, folder, Child(reader.work, folder)
 
     def end(self, case: Case, folder: Path, ended: Ended) -> None:
@@ -117,7 +123,7 @@ class Fuzzer:
         if len(self.failures) <= KEPT_AT_MOST:
             place = KEPT / f"{self.seed}" / case.name.replace("/", "-").replace(" ", "_").replace(":", "")
             shutil.rmtree(place, ignore_errors=True)
-            shutil.copytree(folder, place, symlinks=True)
+            shutil.copytree(folder, place, symlinks=True, ignore=_irregular)
             (place / "stderr.txt").write_text(
                 f"{told}\n\n{ended.err}\n", encoding="utf-8", errors="backslashreplace"
             )
@@ -149,12 +155,22 @@ class Fuzzer:
         return "\n".join([head, *(f"{row[0]:<24}" + "".join(f"{n:>9}" for n in row[1:]) for row in rows)])
 
 
+def _irregular(folder: str, names: list[str]) -> list[str]:
+    """What is not kept: a FIFO would be waited for, and a large file of zeros fill the disk."""
+    paths = [Path(folder, name) for name in names]
+    return [p.name for p in paths if not p.is_dir() and (not p.is_file() or p.stat().st_size > 2**26)]
+
+
 def spread(chosen: list[Reader], n: int) -> Iterator[Case]:
     """Cases of all readers, by their weights."""
     total = sum(reader.weight for reader in chosen)
     for reader in chosen:
         for number in range(max(1, round(n * reader.weight / total))):
             yield Case(reader, number)
+    for i, reader in enumerate(chosen):
+        for j, kind in enumerate(MISPLACED):
+            if n >= 1000 or (i - j) % len(MISPLACED) == 0:
+                yield Case(reader, kind)
 
 
 def main() -> int:
@@ -170,7 +186,11 @@ def main() -> int:
         fuzzer = Fuzzer(seed, Path(root).resolve())
         fuzzer.prepare(chosen)
         print(f"prepared in {time.monotonic() - began:.0f} s", flush=True)
-        cases = spread(chosen, n) if not number else iter([Case(chosen[0], int(number))])
+        cases = (
+            spread(chosen, n)
+            if not number
+            else iter([Case(chosen[0], int(number) if number.isdecimal() else number)])
+        )
         fuzzer.run(cases, max(1, len(os.sched_getaffinity(0))))
     print(fuzzer.table())
     print(f"slowest: {fuzzer.slowest:.1f} s of computing; most memory: {fuzzer.largest / 2**20:.0f} MB")

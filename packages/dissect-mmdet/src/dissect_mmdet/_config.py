@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dissect_core import DissectError
-from dissect_core.files import read_regular
+from dissect_core.files import open_regular
 from dissect_core.spec import parse_spec
 
 from ._imports import import_modules
@@ -145,7 +145,8 @@ def _plain_file(path: Path, custom_imports: Sequence[str]) -> Any:
 
     source = f"config {path}"
     try:
-        content = read_regular(path)
+        with open_regular(path) as file:
+            content = file.read(LARGEST + 1)
         if len(content) > LARGEST:
             raise ConfigError(
                 f"{source} is larger than {LARGEST:,} bytes: no config of a detector is so large."

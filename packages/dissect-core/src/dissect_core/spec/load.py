@@ -9,10 +9,13 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from ..errors import MissingDependencyError, SpecError
-from ..files import read_regular
+from ..files import open_regular
 from ._problems import TAGS, Problem, find_problems
 from ._text import json_content, yaml_content
 from .study import SCHEMA_VERSION, StudySpec
+
+LARGEST = 2**23
+"""Bytes of a study's file."""
 
 
 def load_spec(source: str | os.PathLike[str] | Mapping[str, Any]) -> StudySpec:
@@ -83,7 +86,11 @@ def spec_schema() -> dict[str, Any]:
 
 def _content(path: Path) -> Any:
     try:
-        text = read_regular(path).decode("utf-8")
+        with open_regular(path) as file:
+            content = file.read(LARGEST + 1)
+        if len(content) > LARGEST:
+            raise SpecError(f"The spec {path} is larger than {LARGEST:,} bytes: no study is so large.")
+        text = content.decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         why = getattr(error, "strerror", None) or error
         raise SpecError(f"The spec {path} cannot be read: {why}. Give a YAML, JSON or TOML file.") from error
