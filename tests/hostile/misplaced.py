@@ -9,7 +9,7 @@ from pathlib import Path
 
 def _sparse(path: Path) -> None:
     with path.open("wb") as file:
-        file.truncate(2**27)
+        file.truncate(2**24)
 
 
 MISPLACED: dict[str, Callable[[Path], object]] = {
@@ -19,7 +19,7 @@ MISPLACED: dict[str, Callable[[Path], object]] = {
     "a FIFO": lambda path: os.mkfifo(path),
     "a link to a device": lambda path: path.symlink_to("/dev/zero"),
     "a link to itself": lambda path: path.symlink_to(path.name),
-    "128 MB of zeros": _sparse,
+    "16 MB of zeros": _sparse,
     "UTF-16": lambda path: path.write_text('{"a": 1}', encoding="utf-16"),
     "a web page": lambda path: path.write_text("<!DOCTYPE html><html><body>404</body></html>"),
     "brackets": lambda path: path.write_text("[" * 200_000),
