@@ -4,9 +4,11 @@ import os
 import random
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -325,6 +327,42 @@ def test_training_state_is_kept(tmp_path: Path) -> None:
     dd.compute_component_wise_complete_ablations("whole.pth", QUERY)
     again = torch.load(f"model_{QUERY}_component_wise.pth", weights_only=False)["message_hub"]["loss"]
     assert again.data[0].tolist() == [1.0, 2.0]
+
+
+def test_parts_of_the_archive_are_those_of_version_1_to_the_byte(tmp_path: Path) -> None:
+    """What `torch.load`, a zero and `torch.save` give, with all that training leaves in a checkpoint."""
+    from mmengine.logging import HistoryBuffer
+
+    model = torch.nn.Linear(256, 10)
+    whole = {
+        "meta": {"epoch": 150, "classes": ("a", "b"), "seed": np.int64(7), "mean": np.float64(0.5)},
+        "state_dict": model.state_dict(),  # ordered, with the versions of modules
+        "message_hub": {
+            "log_scalars": {"loss": HistoryBuffer([1.0, 2.0], [1, 1])},
+            "runtime_info": {"lr": 1e-4},
+        },
+        "optimizer": {"state": {0: {"step": torch.tensor(3.0)}}, "param_groups": [{"params": [0, 1]}]},
+    }
+    torch.save(whole, "whole.pth")
+    dd.compute_component_wise_complete_ablations("whole.pth", "weight")
+    theirs = torch.load("whole.pth", weights_only=False)
+    theirs["state_dict"]["weight"] = torch.zeros_like(theirs["state_dict"]["weight"])
+    torch.save(theirs, "theirs.pth")
+    parts = []
+    for name in ("theirs.pth", "model_weight_component_wise.pth"):
+        with zipfile.ZipFile(name) as archive:
+            files = {path.partition("/")[2]: archive.read(path) for path in archive.namelist()}
+        files.pop(".data/serialization_id")  # of the names of the parts, too
+        parts.append(files)
+    assert parts[0] == parts[1]
+
+
+def test_ablated_training_state_is_read_again(tmp_path: Path) -> None:
+    from mmengine.logging import HistoryBuffer
+
+    history = HistoryBuffer([1.0, 2.0], [1, 1])
+    torch.save({"state_dict": state(), "meta": {}, "message_hub": {"loss": history}}, "whole.pth")
+    dd.compute_component_wise_complete_ablations("whole.pth", QUERY)
     dd.get_model_state_dict_and_keys(f"model_{QUERY}_component_wise.pth")
 
 

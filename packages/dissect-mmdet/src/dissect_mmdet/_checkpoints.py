@@ -114,7 +114,8 @@ def allowed_types() -> list[Any]:
                 raise pickle.UnpicklingError("a history of scalars must have MMEngine's statistics")
             self.__class__ = HistoryBuffer
             self._set_default_statistics()
-            self.__dict__.update({field: state[field] for field in HISTORY_FIELDS})
+            # In the file's order, so that it is written again as it was.
+            self.__dict__.update({name: value for name, value in state.items() if name in HISTORY_FIELDS})
 
     def history_statistic(owner: object, name: object) -> Callable[..., Any]:
         if owner is not NewHistory or type(name) is not str or name not in statistics:
