@@ -21,8 +21,7 @@ def save_checkpoint(checkpoint: Mapping[str, Any], path: str | Path) -> None:
     checkpoint : mapping
         What to write: usually ``{"state_dict": ..., "meta": ...}``.
     path : str or Path
-        The file, in a folder that exists. An older file is replaced; of a symbolic link, the file
-        it leads to.
+        The file, in a folder that exists. An older file is replaced, or a link itself, never what it leads to.
 
     Raises
     ------
