@@ -66,6 +66,46 @@ def longer_lists(folder: Path) -> None:
     )
 
 
+def fewer_in_the_footer(folder: Path) -> None:
+    """The same, and a footer that says nothing of it."""
+    longer_lists(folder)
+    path = folder / "detections" / "shard-00000.parquet"
+    content = path.read_bytes()
+    size = int.from_bytes(content[-8:-4], "little")
+    footer, column = content[-8 - size : -8], pq.ParquetFile(path).metadata.row_group(0).column(5)
+    for told in (column.num_values, column.total_uncompressed_size):
+        footer = footer.replace(varint(2 * told), varint(2 * 100, len(varint(2 * told))))
+    path.write_bytes(content[: -8 - size] + footer + content[-8:])
+    assert pq.ParquetFile(path).metadata.row_group(0).column(5).num_values == 100
+
+
+def varint(value: int, n_bytes: int = 0) -> bytes:
+    """Thrift's, of some bytes at least."""
+    parts = [value & 127]
+    while (value := value >> 7) or len(parts) < n_bytes:
+        parts.append(value & 127)
+    return bytes([part | 128 for part in parts[:-1]] + parts[-1:])
+
+
+def one_text_for_all(folder: Path) -> None:
+    """A text that a dictionary holds once."""
+    path = folder / "plan.parquet"
+    table = pq.read_table(path)
+    text = pa.array(["x" * 3 * 10**6] * table.num_rows)
+    at = table.schema.names.index("ablation")
+    table = table.set_column(at, table.schema.field(at), text)
+    pq.write_table(table, path, dictionary_pagesize_limit=10**8)
+    record(path)
+
+
+def texts_by_their_beginnings(folder: Path) -> None:
+    """Texts of which each is all of the one before."""
+    path = folder / "plan.parquet"
+    table = pq.read_table(path)
+    pq.write_table(table, path, use_dictionary=False, column_encoding={"id": "DELTA_BYTE_ARRAY"})
+    record(path)
+
+
 def longer_text(folder: Path) -> None:
     path = folder / "plan.parquet"
     table = pq.read_table(path)
@@ -112,7 +152,10 @@ def swapped_shards(folder: Path) -> None:
         (facts(images={"count": 10**12}), "count"),
         (facts(scoring={"class_map": [1]}), "scoring"),
         (facts(spec=3), "spec"),
-        (longer_lists, "values are too many"),
+        (longer_lists, "bytes are too many"),
+        (fewer_in_the_footer, "column boxes.list.element has other pages than its footer says"),
+        (one_text_for_all, "it would take"),
+        (texts_by_their_beginnings, "unknown encoding"),
         (longer_text, "it would take"),
         (twice_an_id, "`image_id` must name each row"),
         (without_checksums, "shard-00001.parquet is damaged: it has no checksums"),

@@ -5,7 +5,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from ..errors import StudyError
 from ..files import read_regular, require_regular, write_whole
 from ..places import is_remote, reached
+from ._pages import decoded_size
 
 SPEC = "spec.yaml"
 ENVIRONMENT = "environment.json"
@@ -132,20 +133,17 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 @contextmanager
-def parquet_file(path: Path) -> Iterator[pq.ParquetFile]:
-    """Open a Parquet file; of one in an object store, only what is asked for is fetched, in blocks."""
-    if not is_remote(path):
-        require_regular(path)
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            yield file
-        return
-    options: Any = {"block_size": BLOCK_BYTES}  # of fsspec's files
-    with (
-        reached(path),
-        path.open("rb", **options) as source,
-        pq.ParquetFile(source, page_checksum_verification=True) as file,
-    ):
-        yield file
+def parquet_file(path: Path) -> Iterator[tuple[pq.ParquetFile, pa.NativeFile]]:
+    """Open a Parquet file, and its bytes; of one in an object store, only what is asked for is fetched, in blocks."""
+    with ExitStack() as stack:
+        if is_remote(path):
+            stack.enter_context(reached(path))
+            options: Any = {"block_size": BLOCK_BYTES}  # of fsspec's files
+            source = pa.PythonFile(stack.enter_context(path.open("rb", **options)), mode="r")
+        else:
+            require_regular(path)
+            source = stack.enter_context(pa.OSFile(str(path)))
+        yield stack.enter_context(pq.ParquetFile(source, page_checksum_verification=True)), source
 
 
 def encode_table(table: pa.Table) -> bytes:
@@ -164,9 +162,9 @@ def decode_table(content: bytes, path: Path, columns: tuple[str, ...], n_rows: i
         If it is damaged, lacks a column, or has other than so many rows.
     """
     try:
-        with pq.ParquetFile(pa.BufferReader(content), pre_buffer=False) as file:
-            about = file.metadata
-            _require_size(about, n_rows, len(content))
+        source = pa.BufferReader(content)
+        with pq.ParquetFile(source, pre_buffer=False) as file:
+            _require_size(file.metadata, n_rows, source)
             # On this thread alone: one of Arrow's that lets go of Python's bytes while Python ends stops the process.
             table = file.read(use_threads=False)
         table.validate(full=True)
@@ -178,16 +176,13 @@ def decode_table(content: bytes, path: Path, columns: tuple[str, ...], n_rows: i
     return table
 
 
-def _require_size(about: pq.FileMetaData, n_rows: int | None, n_bytes_of_file: int) -> None:
-    """See that a footer says nothing that cannot be so, before anything is allocated by it."""
+def _require_size(about: pq.FileMetaData, n_rows: int | None, source: pa.NativeFile) -> None:
+    """See that a file says nothing of itself that cannot be so, before anything is allocated by it."""
     if n_rows is not None and about.num_rows != n_rows:
         raise ValueError(f"it has {about.num_rows:,} rows instead of {n_rows:,}")
-    columns = [
-        about.row_group(i).column(j) for i in range(about.num_row_groups) for j in range(about.num_columns)
-    ]
-    n_bytes = sum(column.total_uncompressed_size + 8 * column.num_values for column in columns)
+    n_bytes = decoded_size(source, about, range(about.num_row_groups))
     at_most = min(BYTES_OF_A_TABLE + about.num_rows * BYTES_OF_A_ROW, BYTES_OF_TABLES)
-    if n_bytes > at_most or about.num_rows > ROWS_OF_A_BYTE * n_bytes_of_file:
+    if n_bytes > at_most or about.num_rows > ROWS_OF_A_BYTE * source.size():
         raise ValueError(f"it would take {n_bytes:,} bytes, for {about.num_rows:,} rows")
 
 

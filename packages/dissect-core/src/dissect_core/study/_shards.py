@@ -17,7 +17,8 @@ from ..files import write_whole
 from . import _layout
 from ._checksums import MARK as CHECKSUMS
 from ._checksums import group_checksums, kept_checksums, require_checksums
-from ._rows import DETECTIONS_AT_MOST, SCHEMA
+from ._pages import decoded_size
+from ._rows import SCHEMA
 
 MARK = b"dissect_core.study"
 ROWS_OF_A_GROUP = 256
@@ -25,10 +26,11 @@ ROWS_OF_A_GROUP = 256
 REQUESTS_AT_ONCE = 32
 T = TypeVar("T")
 _DAMAGE = (pa.ArrowException, OSError, KeyError, ValueError, OverflowError, MemoryError, RecursionError)
-_VALUES_OF_A_ROW = 4 * DETECTIONS_AT_MOST
-_BYTES_OF_A_ROW = DETECTIONS_AT_MOST * (4 * 8 + 8 + 4 + 4)
 _BYTES_OF_A_GROUP = 2**20
-"""What a file may need beside its values: levels, dictionaries, headers of pages."""
+_BYTES_OF_A_ROW = 2**18
+"""Of a thousand detections, however well they are compressed."""
+_BYTES_OF_A_BYTE = 256
+"""Of the file: many times what numbers of detectors are compressed to."""
 
 
 class MissingShardError(StudyError):
@@ -130,12 +132,12 @@ class ShardFile:
     def _groups(self, variants: Sequence[int] | None, columns: Sequence[str] | None) -> Iterator[pa.Table]:
         """What is asked for, row group by row group."""
         wanted = None if variants is None else set(variants)
-        with self._opened() as file:
+        with self._opened() as (file, source):
             kept, start, n = kept_checksums(file.schema_arrow.metadata or {}), 0, len(self.images)
             for number in range(file.num_row_groups):
                 end = start + file.metadata.row_group(number).num_rows
                 if wanted is None or wanted & set(range(start // n, -(-end // n))):
-                    table = self._group(file, number, range(start, end), columns)
+                    table = self._group(file, source, number, range(start, end), columns)
                     if kept is not None:
                         require_checksums(table, kept, number)
                     yield self._chosen(table, variants, columns)
@@ -144,18 +146,17 @@ class ShardFile:
                 yield self._chosen(SCHEMA.empty_table(), variants, columns)
 
     def _group(
-        self, file: pq.ParquetFile, number: int, rows: range, columns: Sequence[str] | None
+        self,
+        file: pq.ParquetFile,
+        source: pa.NativeFile,
+        number: int,
+        rows: range,
+        columns: Sequence[str] | None,
     ) -> pa.Table:
         """A row group, if its rows are those that it must have."""
-        names = (
-            None
-            if columns is None
-            else [
-                name
-                for name in dict.fromkeys(["variant", "image", *columns])
-                if name in file.schema_arrow.names
-            ]
-        )
+        wanted = SCHEMA.names if columns is None else dict.fromkeys(["variant", "image", *columns])
+        names = [name for name in wanted if name in file.schema_arrow.names]
+        self._require_pages(file.metadata, source, number, names)
         table = file.read_row_group(number, columns=names)
         table.validate(full=True)
         expected = np.arange(rows.start, rows.stop)
@@ -181,12 +182,12 @@ class ShardFile:
         return table.filter(pc.is_in(table.column("variant"), pa.array(list(variants), pa.int32())))
 
     @contextmanager
-    def _opened(self) -> Iterator[pq.ParquetFile]:
+    def _opened(self) -> Iterator[tuple[pq.ParquetFile, pa.NativeFile]]:
         """The file, if its footer is that of this shard: nothing is allocated by what it says before."""
         try:
-            with _layout.parquet_file(self.path) as file:
-                self._require_footer(file)
-                yield file
+            with _layout.parquet_file(self.path) as (file, source):
+                self._require_footer(file, source)
+                yield file, source
         except FileNotFoundError as error:
             raise MissingShardError(f"The shard {self.path} is not there any more.") from error
         except _DAMAGE as error:
@@ -196,7 +197,7 @@ class ShardFile:
                 "is put aside and computed again."
             ) from error
 
-    def _require_footer(self, file: pq.ParquetFile) -> None:
+    def _require_footer(self, file: pq.ParquetFile, source: pa.NativeFile) -> None:
         schema = file.schema_arrow
         without_queries = SCHEMA.remove(SCHEMA.get_field_index("queries"))  # studies of earlier versions
         if not any(schema.equals(each, check_metadata=False) for each in (SCHEMA, without_queries)):
@@ -218,13 +219,24 @@ class ShardFile:
                 f"it has {file.metadata.num_rows:,} rows instead of {n_rows:,}, one for each of {self.n_variants:,} "
                 f"variants and {len(self.images):,} images"
             )
-        for group in groups:
-            columns = [group.column(i) for i in range(group.num_columns)]
-            n_values = max(column.num_values for column in columns)
-            n_bytes = sum(column.total_uncompressed_size for column in columns)
-            if group.num_rows < 1 or n_values > group.num_rows * _VALUES_OF_A_ROW:
-                raise ValueError(
-                    f"{n_values:,} values are too many for {group.num_rows:,} rows of detections"
-                )
-            if n_bytes > group.num_rows * _BYTES_OF_A_ROW + _BYTES_OF_A_GROUP:
-                raise ValueError(f"{n_bytes:,} bytes are too many for {group.num_rows:,} rows of detections")
+        if any(group.num_rows < 1 for group in groups):
+            raise ValueError("it has a group of no rows")
+        if sum(map(_stored_size, groups)) > source.size():
+            raise ValueError("its columns would take more bytes than the file has")
+
+    def _require_pages(
+        self, about: pq.FileMetaData, source: pa.NativeFile, number: int, names: list[str]
+    ) -> None:
+        """See that a row group is as large as detections are, before anything of it is allocated."""
+        group = about.row_group(number)
+        n_bytes = decoded_size(source, about, range(number, number + 1), names)
+        at_most = (
+            _BYTES_OF_A_GROUP + group.num_rows * _BYTES_OF_A_ROW + _stored_size(group) * _BYTES_OF_A_BYTE
+        )
+        if n_bytes > at_most:
+            raise ValueError(f"{n_bytes:,} bytes are too many for {group.num_rows:,} rows of detections")
+
+
+def _stored_size(group: pq.RowGroupMetaData) -> int:
+    """Bytes of a row group in its file."""
+    return sum(group.column(i).total_compressed_size for i in range(group.num_columns))
