@@ -17,7 +17,7 @@ import pyarrow.parquet as pq  # noqa: E402
 
 import damage  # noqa: E402
 import studies  # noqa: E402
-from dissect_core import DissectError, StudyError  # noqa: E402
+from dissect_core import DissectError, StudyError, StudyLockedError  # noqa: E402
 from dissect_core.study import Study, StudyFolder, UncheckedStudyWarning  # noqa: E402
 from dissect_eval import DissectEvalError, GroundTruth  # noqa: E402
 
@@ -228,3 +228,34 @@ def test_whatever_is_damaged_is_mended_on_request(made: Path, tmp_path: Path) ->
     studies.run_toy(split_paths, folder, spec=spec, truth=truth, repair=True)
     assert damage.numbers(folder) == before
     assert (folder / "plan.parquet.damaged").read_bytes() == b"damaged"
+
+
+def test_nothing_is_mended_under_a_run_that_is_at_work(made: Path, tmp_path: Path) -> None:
+    split_paths = sorted((made.parent / "data" / "images").glob("*.ppm"))
+    truth = GroundTruth.from_coco(made.parent / "data" / "truth.json")
+    folder = Path(shutil.copytree(made, tmp_path / "study"))
+    (folder / "plan.parquet").write_bytes(b"damaged")
+    names = {path.name for path in folder.iterdir()}
+    with StudyFolder(folder).locked(), pytest.raises(StudyLockedError, match="is being run by"):
+        studies.run_toy(split_paths, folder, spec=damage.small_spec(), truth=truth, repair=True)
+    assert {path.name for path in folder.iterdir()} - {"run.lock"} == names - {"run.lock"}
+    assert (folder / "plan.parquet").read_bytes() == b"damaged"
+
+
+def test_what_cannot_be_put_aside_is_said(made: Path, tmp_path: Path) -> None:
+    split_paths = sorted((made.parent / "data" / "images").glob("*.ppm"))
+    truth = GroundTruth.from_coco(made.parent / "data" / "truth.json")
+    folder = Path(shutil.copytree(made, tmp_path / "study"))
+    shard = folder / "detections" / "shard-00000.parquet"
+    shard.write_bytes(b"damaged")
+    shard.with_name(f"{shard.name}.damaged").mkdir()
+    with pytest.raises(StudyError, match=r"cannot be put aside as shard-00000.parquet.damaged"):
+        studies.run_toy(split_paths, folder, spec=damage.small_spec(), truth=truth, repair=True)
+
+
+@pytest.mark.parametrize("name", ["._shard-00000.parquet", "shard-00000 (1).parquet", "shard-0.parquet"])
+def test_files_of_other_names_are_no_shards(made: Path, tmp_path: Path, name: str) -> None:
+    folder = Path(shutil.copytree(made, tmp_path / "study"))
+    before = damage.numbers(folder)
+    (folder / "detections" / name).write_bytes(b"left by another program")
+    assert damage.numbers(folder) == before

@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 
 from ..errors import StudyChangedError, StudyError
-from ..files import TEMPORARY, own_folder, write_whole
+from ..files import TEMPORARY, own_folder, why_refused, write_whole
 from ..places import is_remote, place_of, reached
 from ..spec import StudySpec
 from . import _layout
@@ -149,26 +149,43 @@ class StudyFolder:
 
     def _require_files(self, content: Content, repair: bool) -> None:
         """See that its files are those that were written; what is lost or damaged can be written anew."""
-        if not self.record.is_checked:
-            for name, lost in content.files.items():
-                if not (self.path / name).exists():
-                    write_whole(self.path / name, partial(_write, lost), StudyError)
+        if not self._faults(content, repair):
             return
-        whole = content.encoded()
+        with self.locked():  # nothing is put aside under a run that is at work
+            for name in self._faults(content, repair):
+                self._mend(name, content)
+
+    def _faults(self, content: Content, repair: bool) -> list[str]:
+        """Names of files that are to be written anew.
+
+        Raises
+        ------
+        StudyError
+            If another one is damaged.
+        """
+        if not self.record.is_checked:
+            return [name for name in content.files if not (self.path / name).exists()]
+        self.record = Record.read(self.path)
         faults = {name: _fault(partial(self.record.file, name)) for name in self.record.names}
         for name, fault in faults.items():
-            if fault is None:
-                continue
-            is_there = (self.path / name).exists()
-            if not repair and (is_there or name not in content.files):
+            is_lost = name in content.files and not (self.path / name).exists()
+            if fault is not None and not repair and not is_lost:
                 raise fault
+        return [name for name, fault in faults.items() if fault is not None]
+
+    def _mend(self, name: str, content: Content) -> None:
+        """Write a file of its beginning anew; another one is made again when it is needed."""
+        whole, is_there = content.encoded(), (self.path / name).exists()
+        if self.record.is_checked:
             self.log("damaged" if is_there else "lost", file=name)
-            if is_there:
-                self._put_aside(self.path / name)
-            if name in whole:
-                self.record.keep(name, whole[name])
-            else:  # made again when it is needed
-                self.record.forget(name)
+        if is_there:
+            self._put_aside(self.path / name)
+        if name not in whole:
+            self.record.forget(name)
+        elif self.record.is_checked:
+            self.record.keep(name, whole[name])
+        else:
+            write_whole(self.path / name, partial(_write, whole[name]), StudyError)
 
     def require_same(
         self,
@@ -475,8 +492,14 @@ class StudyFolder:
 
     def _put_aside(self, path: Path) -> None:
         """Rename a damaged file, so that it counts no more and is not lost."""
-        with reached(path):
-            path.rename(path.with_name(f"{path.name}{_layout.DAMAGED}"))
+        aside = path.with_name(f"{path.name}{_layout.DAMAGED}")
+        try:
+            with reached(path):
+                path.rename(aside)
+        except OSError as error:
+            raise StudyError(
+                f"{path} is damaged, and cannot be put aside as {aside.name}: {why_refused(error)}."
+            ) from error
 
     def left_of(self, number: int) -> list[int]:
         """Batches of a shard that are not finished."""
