@@ -15,6 +15,7 @@ from dissect_core.cluster._worker import Job, Worker
 from dissect_core.plan import plan
 from dissect_core.spec import DetectorSpec, RayExecution
 from dissect_core.study import Study
+from dissect_core.study._folder import StudyFolder
 from dissect_core.study._task import Task, facts_of
 from toy_detector import ToyDetector
 
@@ -78,9 +79,8 @@ def job(images: list[Path], tmp_path: Path) -> Job:
     study = studies.run_toy(images[:4], tmp_path / "out")
     detector = ToyDetector()
     task = Task(studies.toy_spec(), images[:4], study.path, batch_size=2, shard_images=4)
-    return Job(
-        task, plan(task.spec, detector.anatomy), facts_of(task, detector), study._fingerprint, threads=1
-    )
+    fingerprint = StudyFolder(study.path).fingerprint
+    return Job(task, plan(task.spec, detector.anatomy), facts_of(task, detector), fingerprint, threads=1)
 
 
 def test_a_node_that_does_not_see_the_folder(job: Job, tmp_path: Path) -> None:

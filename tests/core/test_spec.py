@@ -125,6 +125,14 @@ def test_all_problems_at_once() -> None:
             {"engine": "ray", "cpus_per_worker": 0},
             "execution.cpus_per_worker: must be greater than 0",
         ),
+        (
+            {"engine": "ray", "workers": 10**9},
+            "execution.workers: must be less than or equal to 10000, got 1000000000",
+        ),
+        (
+            {"engine": "ray", "cpus_per_worker": 1e300},
+            "execution.cpus_per_worker: must be less than or equal to 10000",
+        ),
         ("rays", "execution: `engine` must be one of 'local', 'ray', got 'rays'; did you mean 'ray'?"),
     ],
 )

@@ -182,6 +182,19 @@ def test_a_checkpoint_that_a_study_names_is_read_without_a_question(
     assert (code, "that takes at least 20 images" in err) == (2, True), "the detector was opened"
 
 
+def test_the_device_of_the_command_line_comes_before_the_study_s(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spec = write(here / "s.yaml", {"checkpoint": "demo:detr", "device": "cuda:99"})
+    code, _, err = call(capsys, "plan", spec)
+    assert (code, "device 'cuda:99' cannot be used here" in err) == (2, True)
+    code, _, err = call(capsys, "plan", spec, "--device", "cpu")
+    assert code == 0, err
+    (here / "images").mkdir()
+    code, _, err = call(capsys, "run", spec, "--device", "cpu", "--images", here / "images")
+    assert (code, "cuda" in err) == (2, False), "it is the images that are missing"
+
+
 @pytest.mark.parametrize("address", ["127.0.0.1:9", "evil_module://x"])
 def test_a_study_names_no_cluster(address: str, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     module(here)

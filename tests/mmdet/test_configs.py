@@ -17,9 +17,22 @@ def test_a_dumped_config_reads_back() -> None:
     assert again.test_dataloader.to_dict() == config.test_dataloader.to_dict()
 
 
+def test_keys_that_are_no_names_read_back_as_mmengine_writes_them() -> None:
+    from mmengine.config import Config
+
+    of_stages = {"backbone": {"lr_mult": 0.1}, "backbone.stages.0.norm": {"decay_mult": 0.0}}
+    values = {"model": {"type": "DETR", "levels": {0: {"a": 1}, 1: {}}}, "custom_keys": of_stages}
+    text = Config(values).pretty_text
+    assert "dict({" in text
+    assert literal_assignments(text) == values
+
+
 @pytest.mark.parametrize(
     "text",
     [
+        "model = dict({'type'})",
+        "model = dict({'a': 1}, {'b': 1})",
+        "model = dict({'a': 1}, a=2)",
         "import os\nmodel = dict(type='DETR')",
         "model = dict(type=__import__('os').system('echo hi'))",
         "model = dict(**{'type': 'DETR'})",

@@ -178,6 +178,38 @@ def test_and_can_be_built(name: str) -> None:
     assert build_model(plain_config(values, "the config"), n_bytes=10**8) is not None
 
 
+def anchors(**values: Any) -> dict[str, Any]:
+    kind = {"type": "AnchorGenerator", "strides": [8], "ratios": [1.0], "scales": [1.0], **values}
+    head = {"type": "AnchorHead", "num_classes": 1, "in_channels": 1, "anchor_generator": kind}
+    return {"type": "SingleStageDetector", "backbone": SMALLEST, "bbox_head": head}
+
+
+SMALLEST = {"type": "ResNet", "depth": 18, "base_channels": 1}
+WINDOWS = {
+    "type": "SwinTransformer",
+    "embed_dims": 6,
+    "depths": [1] * 4,
+    "num_heads": [1] * 4,
+    "window_size": 300,
+}
+AMPLIFIED: dict[str, dict[str, Any]] = {
+    "scales by ratios": anchors(scales=[1.0] * 60_000, ratios=[1.0] * 60_000),
+    "many of many": anchors(scales=[1.0] * 5_000, ratios=[1.0] * 300, strides=[8] * 100),
+    "square of a window": {**anchors(), "backbone": WINDOWS},
+    "steps": anchors(strides=[8] * 60_000),
+}
+
+
+@pytest.mark.parametrize("name", AMPLIFIED)
+def test_small_parameters_that_become_large_tensors_are_refused(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dissect_mmdet._budget.CALLS_AT_MOST", 5_000)
+    assert build_model(plain_config({"model": anchors()}, "the config")) is not None
+    with pytest.raises(ConfigError, match=r"was refused: its model takes over .* (MB|steps)"):
+        build_model(plain_config({"model": AMPLIFIED[name]}, "the config"))
+
+
 def test_opening_draws_the_same_numbers_with_and_without_a_budget(config_values: dict[str, Any]) -> None:
     from mmengine.config import Config
 

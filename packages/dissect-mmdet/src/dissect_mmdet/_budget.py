@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch.nn.modules import module as hooks
 from torch.overrides import TorchFunctionMode
+from torch.utils._pytree import tree_leaves, tree_map
 
 from .errors import ConfigError
 
@@ -20,6 +21,10 @@ TIMES = 8
 """How many times the bytes of its checkpoint a model may take: numbers may be stored in half precision."""
 MODULES_AT_MOST = 20_000
 """MMDetection's own models have some 4,000."""
+CALLS_AT_MOST = 200_000
+"""Calls of torch's functions: MMDetection's own models take some 10,000."""
+LOOKED_AT = 1 << 22
+"""Values of a tensor that is looked at before it is made."""
 
 _FACTORIES = frozenset(
     {
@@ -72,22 +77,24 @@ class _Budget(TorchFunctionMode):
     def __init__(self, n_bytes: int, source: str) -> None:
         super().__init__()
         self._most, self._source = n_bytes, source
-        self._made = self._registered = self._n_modules = 0
+        self._made = self._registered = self._n_modules = self._n_calls = 0
         self._thread = threading.get_ident()
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
-        if (
-            func in _FACTORIES and "out" not in kwargs
-        ):  # on the device "meta", tensors have a size and no memory
-            self._made += _n_asked(func, args, kwargs)
-            self._check(self._made)
+        self._n_calls += 1
+        if self._n_calls > CALLS_AT_MOST:
+            self._refuse(f"over {CALLS_AT_MOST:,} steps to be built, as no model of MMDetection does")
+        if "out" in kwargs or getattr(func, "__name__", "")[-1:] == "_":  # in place, or an attribute's ``__get__``
+            return func(*args, **kwargs)
+        given = [value for value in tree_leaves((args, kwargs)) if isinstance(value, (torch.Tensor, int))]
+        if func in _FACTORIES or _largest_of(given) > LOOKED_AT:
+            self._check(self._made + _n_asked(func, args, kwargs))  # before the memory is taken
         made = func(*args, **kwargs)
-        if func is torch.Tensor.clone:  # as copies of modules are made
-            self._made += _n_bytes(made)
-            self._check(self._made)
+        self._made += _n_new(made, given)
+        self._check(self._made)
         return made
 
     def see_tensor(self, module: torch.nn.Module, name: str, tensor: torch.Tensor | None) -> None:
@@ -102,29 +109,52 @@ class _Budget(TorchFunctionMode):
             return
         self._n_modules += 1
         if self._n_modules > MODULES_AT_MOST:
-            self._refuse(f"over {MODULES_AT_MOST:,} modules")
+            self._refuse(f"over {MODULES_AT_MOST:,} modules, as no model of MMDetection does")
 
     def _check(self, n_bytes: int) -> None:
         if n_bytes > self._most:
-            self._refuse(f"over {self._most / 1e6:,.0f} MB")
+            self._refuse(f"over {self._most / 1e6:,.0f} MB, which its checkpoint could not fill")
 
     def _refuse(self, what: str) -> None:
         raise ConfigError(
-            f"{self._source} was refused: its model takes {what}, which its checkpoint could not fill. If you trust "
+            f"{self._source} was refused: its model takes {what}. If you trust "
             "the file, say --trust; or give the config as a Python file with --config."
         )
 
 
+def _largest_of(given: list[Any]) -> int:
+    """Of how many values a tensor might be that is made of these tensors and numbers: of broadcasting, or repeating."""
+    return math.prod(value.numel() if isinstance(value, torch.Tensor) else max(1, value) for value in given)
+
+
 def _n_asked(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> int:
-    """Bytes of the tensor that a call would make."""
-    if (
-        func is torch.empty and len(args) == 1 and isinstance(args[0], tuple)
-    ):  # as modules make their parameters
-        return 4 * math.prod(args[0])
+    """Bytes of the tensors that a call would make: on the device "meta", they have a size and no memory."""
     plain = {name: value for name, value in kwargs.items() if name not in ("generator", "pin_memory")}
-    return _n_bytes(func(*args, **{**plain, "device": "meta"}))
+    if func in _FACTORIES:
+        plain["device"] = "meta"
+    args, plain = tree_map(_without_memory, (args, plain))
+    try:
+        with torch.no_grad():
+            return _n_new(func(*args, **plain), tree_leaves((args, plain)))
+    except (RuntimeError, NotImplementedError):  # it looks at values, or will fail
+        return 0
+
+
+def _without_memory(value: Any) -> Any:
+    return value.detach().to("meta") if isinstance(value, torch.Tensor) else value
+
+
+def _n_new(made: Any, given: list[Any]) -> int:
+    """Bytes of tensors that a call has made, which are no views of those that it was given."""
+    tensors = [value for value in tree_leaves(made) if isinstance(value, torch.Tensor)]
+    if not tensors:
+        return 0
+    with torch._C.DisableTorchFunction():  # counting these calls takes as long as building
+        known = {one.untyped_storage()._cdata for one in given if isinstance(one, torch.Tensor)}
+        new = {one.untyped_storage()._cdata: one.untyped_storage().nbytes() for one in tensors}
+    return sum(size for storage, size in new.items() if storage not in known)
 
 
 def _n_bytes(tensor: torch.Tensor) -> int:
-    with torch._C.DisableTorchFunction():  # counting these calls takes as long as building
+    with torch._C.DisableTorchFunction():
         return tensor.numel() * tensor.element_size()

@@ -29,7 +29,8 @@ _TOKEN = re.compile(
 def literal_assignments(text: str) -> dict[str, Any] | None:
     r"""The values of a Python text that is nothing but ``name = literal`` lines, or None.
 
-    Literals are numbers, text, ``None``, ``True``, ``False``, lists, tuples, sets, dicts, and ``dict(name=literal)``.
+    Literals are numbers, text, ``None``, ``True``, ``False``, lists, tuples, sets, dicts, ``dict(name=literal)`` and
+    ``dict({key: literal})``.
     Python's own parser can end the process at a text made for it (of 200,000 minus signs, for instance): this one
     reads one token after the other, and goes `DEEPEST` levels deep.
 
@@ -145,6 +146,13 @@ class _Reader:
     def _call(self) -> dict[str, Any]:
         values: dict[str, Any] = {}
         self._open("(")
+        if self._next() == "{":  # as MMEngine writes keys that are no names
+            pairs = self._bracket("{")
+            if not isinstance(pairs, dict):
+                raise ValueError("a dict has a key for each value")
+            values.update(pairs)
+            if self._next() != ")":
+                self._take(",")
         while self._next() != ")":
             name = self._name()
             if name in values:

@@ -1,5 +1,6 @@
 """The Ray engine: a study by many workers, planned by one of them and led from here."""
 
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -55,10 +56,11 @@ def run_on_cluster(
             known = task.known(refs, kept["facts"])
             begun.require_same(known, Behind(refs, kept["files"].get(_layout.TRUTH)), whole=False)
         ray = stack.enter_context(connected(execution, caller.say))
+        n_shards = math.ceil(len(paths) / task.shard_images)
         crew = Crew(
             ray,
             _hiring(ray, detector, execution),
-            lambda: execution.workers or capacity(ray, execution),
+            lambda: min(execution.workers or capacity(ray, execution), n_shards),
             caller.say,
         )
         stack.callback(crew.dismiss_all)

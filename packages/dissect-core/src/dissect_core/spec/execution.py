@@ -6,6 +6,9 @@ from pydantic import BeforeValidator, Field, field_validator
 
 from ._base import Spec
 
+MOST = 10_000
+"""Workers, and GPUs and cores of each: more than clusters have."""
+
 
 class LocalExecution(Spec):
     """In this process, one batch after the other."""
@@ -26,17 +29,20 @@ class RayExecution(Spec):
     workers: int | None = Field(
         default=None,
         ge=1,
+        le=MOST,
         description="The most workers at a time; those that do not fit wait for room. Left out: as many as fit.",
     )
     gpus_per_worker: float = Field(
         default=0.0,
         ge=0,
+        le=MOST,
         allow_inf_nan=False,
         description="GPUs of each worker; 0.5 lets two of them share one.",
     )
     cpus_per_worker: float = Field(
         default=1.0,
         gt=0,
+        le=MOST,
         allow_inf_nan=False,
         description="CPU cores of each worker, and threads that torch computes with.",
     )

@@ -58,7 +58,8 @@ def spread_of(execution: Execution, jobs: int | None) -> Spread:
         from dissect_core.cluster import spread_over
 
         return spread_over(execution)
-    return in_processes(execution.workers or os.cpu_count() or 1)  # Ray on this machine has ended
+    cores = os.cpu_count() or 1
+    return in_processes(min(execution.workers or cores, cores))  # Ray on this machine has ended
 
 
 def execution_of(

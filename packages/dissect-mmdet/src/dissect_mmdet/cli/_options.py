@@ -107,6 +107,9 @@ WeightsPrefixOption = Annotated[
     ),
 ]
 DeviceOption = Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:0, …")]
+StudyDeviceOption = Annotated[
+    str | None, typer.Option("--device", help="cpu, cuda, cuda:0, … (default: as the study says, else cpu).")
+]
 SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Seed of the random choice of units.")]
 JobsOption = Annotated[
     int,

@@ -92,7 +92,10 @@ def run_(
     ] = 32,
     device: Annotated[
         str | None,
-        typer.Option("--device", help="cpu, cuda, cuda:0, … (default: cpu; cuda for workers with a GPU)."),
+        typer.Option(
+            "--device",
+            help="cpu, cuda, cuda:0, … (default: as the study says, else cpu; cuda for workers with a GPU).",
+        ),
     ] = None,
     verify: Annotated[
         float,
@@ -155,14 +158,15 @@ def run_(
     console = Console(highlight=False, soft_wrap=True)
     spec = load_spec(study_path(study))
     execution = execution_of(spec, engine, address, workers, gpus_per_worker, cpus_per_worker, trust=trust)
-    place = device or ("cuda" if isinstance(execution, RayExecution) and execution.gpus_per_worker else "cpu")
+    has_gpu = isinstance(execution, RayExecution) and execution.gpus_per_worker
     given = detector_request(
         spec,
         checkpoint,
         config,
         demo,
         trust=trust,
-        device=place,
+        device=device,
+        default_device="cuda" if has_gpu else "cpu",
         allow_missing=allow_missing,
         weights_prefix=weights_prefix,
         classes=classes,

@@ -42,6 +42,7 @@ from ._options import (
     FolderArgument,
     ForceOption,
     JobsOption,
+    StudyDeviceOption,
     TrustOption,
     WeightsPrefixOption,
 )
@@ -74,6 +75,7 @@ def simplify_(
         Path | None, typer.Option("--out", "-o", help="Also write what was removed and measured, as JSON.")
     ] = None,
     force: ForceOption = False,
+    device: StudyDeviceOption = None,
     classes: ClassesOption = None,
     allow_missing: AllowMissingOption = False,
     weights_prefix: WeightsPrefixOption = "",
@@ -97,6 +99,7 @@ def simplify_(
         config,
         demo,
         trust=trust,
+        device=device,
         allow_missing=allow_missing,
         weights_prefix=weights_prefix,
         classes=classes,

@@ -63,7 +63,8 @@ def detector_request(
     demo: str | None,
     *,
     trust: bool,
-    device: str,
+    device: str | None = None,
+    default_device: str = "cpu",
     allow_missing: bool = False,
     weights_prefix: str = "",
     classes: str | None = None,
@@ -80,13 +81,14 @@ def detector_request(
     """
     said = {
         "config": config,
+        "device": device,
         "allow_missing": allow_missing or None,
         "weights_prefix": weights_prefix or None,
         "classes": classes,
         "custom_imports": list(custom_imports) or None,
     }
     own: dict[str, Any] = {name: value for name, value in said.items() if value is not None}
-    named = DetectorSpec(adapter="mmdet", options={"device": device})
+    named = DetectorSpec(adapter="mmdet", options={"device": default_device})
     if demo is not None:
         from ..demo import DEMO_DETECTORS, demo_files
 
@@ -122,7 +124,7 @@ def open_detector(
     demo: str | None,
     *,
     trust: bool,
-    device: str = "cpu",
+    device: str | None = None,
     allow_missing: bool = False,
     weights_prefix: str = "",
     classes: str | None = None,
