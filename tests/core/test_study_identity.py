@@ -439,7 +439,7 @@ def test_a_truth_that_got_lost_comes_back_with_the_same_call(
 ) -> None:
     kept = (folder / "truth.json").read_bytes()
     (folder / "truth.json").unlink()
-    with pytest.raises(StudyError, match="its truth.json is missing"):
+    with pytest.raises(StudyError, match=r"its truth\.json is missing"):
         numbers(Study.open(folder))
     studies.run_toy(split.paths, folder, truth=truth)
     assert (folder / "truth.json").read_bytes() == kept

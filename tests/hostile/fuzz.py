@@ -169,6 +169,8 @@ def spread(chosen: list[Reader], n: int) -> Iterator[Case]:
             yield Case(reader, number)
     for i, reader in enumerate(chosen):
         for j, kind in enumerate(MISPLACED):
+            if kind == "nothing" and reader.name == "study: part":
+                continue  # a batch that is not there yet: fewer images are measured, and said to be
             if n >= 1000 or (i - j) % len(MISPLACED) == 0:
                 yield Case(reader, kind)
 

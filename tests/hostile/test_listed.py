@@ -186,3 +186,11 @@ def test_image_sizes_that_are_none(tmp_path: Path, size: Any, field: str, comman
     ended = command.function(tmp_path, "hostile.work.read_truth")
     # Pixels may be parts of one, and not known.
     harmless(ended) if size in (None, 1.5, "96") else refused(ended, "truth.json")
+
+
+@pytest.mark.parametrize("kind", ["a FIFO", "a link to a device", "a folder"])
+def test_an_image_that_is_no_regular_file(tmp_path: Path, kind: str, command: Commands) -> None:
+    from hostile.misplaced import MISPLACED
+
+    MISPLACED[kind](tmp_path / "i.png")
+    refused(command.function(tmp_path, "hostile.work.look_at_image", "i.png"), "i.png", "not a regular file")

@@ -47,6 +47,7 @@ def numbers(folder: str = "study") -> None:
         print(row)
     for told in results.variants:
         print(json.dumps(told, default=str, sort_keys=True))
+    print(study.spec.model_dump_json())
     print(study.progress(), study.class_names, [tuple(ref) for ref in study.images], study.bad_images())
     for variant in study.variants:
         digest = sha256()
@@ -163,3 +164,8 @@ def open_and_look() -> None:
 
     Path("i.png").write_bytes(seeds.picture(".png"))
     print(len(list(open_mmdet(checkpoint="a.pth").predict(["i.png"]))))
+
+
+def look_at_image(name: str) -> None:
+    """Detect in an image, by its name."""
+    look_at(name)()

@@ -8,6 +8,7 @@ import pickle
 import random
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dissect_core.files import require_regular
 from dissect_core.text import quoted
 
 from ._arguments import drop_backends
@@ -285,6 +287,12 @@ def _require_files(step: Step) -> None:
 
 def _run(step: Step, results: Results, path: Path | str) -> Results:
     """What a step makes of an image, or an error that names the image."""
+    if "img" not in results:  # a loader opens it by its name, and would wait for a FIFO
+        try:
+            with suppress(FileNotFoundError, NotADirectoryError, ValueError):  # the loader says so
+                require_regular(path)
+        except OSError as error:
+            raise ImageError(f"image {path}: {str(error.strerror).removeprefix('it ')}.") from error
     try:
         made = step(results)
     except MemoryError:
