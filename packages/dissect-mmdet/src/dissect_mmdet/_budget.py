@@ -87,7 +87,9 @@ class _Budget(TorchFunctionMode):
         self._n_calls += 1
         if self._n_calls > CALLS_AT_MOST:
             self._refuse(f"over {CALLS_AT_MOST:,} steps to be built, as no model of MMDetection does")
-        if "out" in kwargs or getattr(func, "__name__", "")[-1:] == "_":  # in place, or an attribute's ``__get__``
+        if (
+            "out" in kwargs or getattr(func, "__name__", "")[-1:] == "_"
+        ):  # in place, or an attribute's ``__get__``
             return func(*args, **kwargs)
         given = [value for value in tree_leaves((args, kwargs)) if isinstance(value, (torch.Tensor, int))]
         if func in _FACTORIES or _largest_of(given) > LOOKED_AT:
