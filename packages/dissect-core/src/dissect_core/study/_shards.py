@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from ..errors import StudyError
 from ..files import write_whole
+from ..places import is_remote
 from . import _layout
 from ._checksums import MARK as CHECKSUMS
 from ._checksums import group_checksums, kept_checksums, require_checksums
@@ -157,7 +158,8 @@ class ShardFile:
         wanted = SCHEMA.names if columns is None else dict.fromkeys(["variant", "image", *columns])
         names = [name for name in wanted if name in file.schema_arrow.names]
         self._require_pages(file.metadata, source, number, names)
-        table = file.read_row_group(number, columns=names)
+        # Bytes of an object store are Python's: one of Arrow's threads that lets go of them while Python ends stops it.
+        table = file.read_row_group(number, columns=names, use_threads=not is_remote(self.path))
         table.validate(full=True)
         expected = np.arange(rows.start, rows.stop)
         for name, numbers in (
