@@ -18,6 +18,7 @@ from mmdet_configs import MODULE, PIPELINE, THING, changed, stored
 skip_without_mmdet()
 
 from dissect_mmdet import ConfigError, build_model, config_of_checkpoint, open_mmdet  # noqa: E402
+from dissect_mmdet._pipeline import TestPipeline  # noqa: E402
 from dissect_mmdet._plain import is_plain  # noqa: E402
 from dissect_mmdet._registry import closed_registries, registered  # noqa: E402
 from dissect_mmdet.demo import demo_files  # noqa: E402
@@ -141,6 +142,54 @@ def test_closed_registries_give_only_what_they_hold(marker: Path) -> None:
     assert MODULE not in sys.modules
     assert (registry.get_object_from_string, registry.import_module) == before
     assert MODELS.get("subprocess.Popen") is not None  # the user's own configs may
+
+
+def test_packages_beside_mmdetection_take_no_names_away(config_values: dict[str, Any]) -> None:
+    from mmengine.registry import MODELS, Registry
+
+    beside = Registry("models", parent=MODELS, scope="beside")
+    try:
+        beside.register_module(name="ResNet", module=type("ResNet", (), {"__module__": "beside.resnet"}))
+        assert is_plain(config_of_checkpoint(stored(config_values)))
+        foreign = changed(config_values, ("model", "backbone", "type"), "beside.ResNet")
+        with pytest.raises(ConfigError, match=r"`model.backbone.type` is 'beside.ResNet'"):
+            config_of_checkpoint(stored(foreign))
+        foreign = changed(config_values, ("model", "backbone"), {"type": "ResNet", "_scope_": "beside"})
+        with pytest.raises(ConfigError, match="unknown scope"):
+            config_of_checkpoint(stored(foreign))
+    finally:
+        del MODELS.children["beside"]
+
+
+def test_a_language_model_that_lies_in_the_folder_is_not_read(
+    config_values: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    speaks = changed(
+        config_values, ("model", "language_model"), {"type": "BertModel", "name": "bert-base-uncased"}
+    )
+    assert config_of_checkpoint(stored(speaks)) is not None
+    (tmp_path / "bert-base-uncased").mkdir()
+    with pytest.raises(ConfigError, match=r"`model.language_model.name` .* lies in this folder"):
+        config_of_checkpoint(stored(speaks))
+
+
+@pytest.mark.parametrize("begins", [b"%!PS-Adobe-3.0 EPSF-3.0\n", b"\xc5\xd0\xd3\xc6"])
+def test_no_image_is_a_program(
+    begins: bytes, config_values: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ran(*_words: object, **_more: object) -> None:
+        raise AssertionError("Ghostscript was started")
+
+    monkeypatch.setattr("PIL.EpsImagePlugin.Ghostscript", ran)
+    loader = {"type": "LoadImageFromFile", "imdecode_backend": "pillow"}
+    config = config_of_checkpoint(stored(changed(config_values, (*PIPELINE, 0), loader)))
+    image = tmp_path / "a.jpg"
+    image.write_bytes(begins + b"%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n%%EOF\n")
+    pipeline = TestPipeline(config)
+    for read in (lambda: pipeline(image, 0), lambda: pipeline.read(image)):
+        with pytest.raises(DissectError, match=r"a\.jpg is PostScript, which is a program"):
+            read()
 
 
 def test_registries_are_closed_for_one_thread_and_open_again_after_an_error() -> None:

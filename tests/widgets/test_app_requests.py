@@ -94,6 +94,14 @@ def test_nobody_comes_in_without_the_token(server: Server) -> None:
     assert server.kernels() == []
 
 
+def test_unknown_methods_are_answered_without_a_traceback(server: Server) -> None:
+    path, cookie = server.enter()
+    for known in ({}, {"Cookie": cookie}):
+        for address in ("/", path, f"{path}voila/static/voila.js", "/api"):
+            assert server.ask(address, method="BREW", **known).status == 405
+    assert "Traceback" not in server.log.read_text()
+
+
 def test_other_names_of_this_machine_are_refused(server: Server) -> None:
     path, cookie = server.enter()
     port = server.port

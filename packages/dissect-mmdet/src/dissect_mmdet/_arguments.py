@@ -6,6 +6,7 @@ A config of the user's own may give them; one that came with a file may not.
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dissect_core.text import quoted
@@ -98,6 +99,8 @@ def _fault_of_text(place: Place) -> str:
         return f"which must be {' or '.join(expected)} in a config that comes with a file"
     if kind == "Detectron2Wrapper":
         return "which Detectron2 would look up in its own way"
+    if text in LANGUAGE_MODELS and place.key in ("name", *FIXED) and Path(text).exists():
+        return "which lies in this folder, and would be read from there"
     if "/" in text or "\\" in text:
         return "which names a file or an address"
     return ""

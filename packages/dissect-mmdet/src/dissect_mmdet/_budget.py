@@ -19,8 +19,8 @@ AT_LEAST = 1 << 28
 """Bytes that any model may take."""
 TIMES = 8
 """How many times the bytes of its checkpoint a model may take: numbers may be stored in half precision."""
-MODULES_AT_MOST = 20_000
-"""MMDetection's own models have some 4,000."""
+MODULES_AT_MOST = 10_000
+"""MMDetection's own models have some 3,000."""
 CALLS_AT_MOST = 200_000
 """Calls of torch's functions: MMDetection's own models take some 10,000."""
 LOOKED_AT = 1 << 22

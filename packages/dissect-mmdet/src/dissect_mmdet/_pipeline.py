@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dissect_core.files import require_regular
+from dissect_core.files import open_regular
 from dissect_core.text import quoted
 
 from ._arguments import drop_backends
@@ -28,6 +28,7 @@ Results = dict[str, Any]
 Step = Callable[[Results], Any]
 
 _EXIF_ORIENTATION, _QUARTER_TURN = 0x0112, 6
+_POSTSCRIPT = (b"%!PS", b"\xc5\xd0\xd3\xc6")
 _DECODERS = {"turbojpeg": "PyTurboJPEG", "tifffile": "tifffile"}
 """Decoders of mmcv that are packages of their own: by the name of the module, the name to install it by."""
 LARGEST_IMAGE = 3 << 27
@@ -287,12 +288,8 @@ def _require_files(step: Step) -> None:
 
 def _run(step: Step, results: Results, path: Path | str) -> Results:
     """What a step makes of an image, or an error that names the image."""
-    if "img" not in results:  # a loader opens it by its name, and would wait for a FIFO
-        try:
-            with suppress(FileNotFoundError, NotADirectoryError, ValueError):  # the loader says so
-                require_regular(path)
-        except OSError as error:
-            raise ImageError(f"image {path}: {str(error.strerror).removeprefix('it ')}.") from error
+    if "img" not in results:
+        _require_pixels(path)
     try:
         made = step(results)
     except MemoryError:
@@ -321,6 +318,18 @@ def _why_not(step: Step, path: Path | str, is_read: bool, error: Exception | Non
     if error is None or isinstance(error, (AssertionError, OSError, cv2.error)):  # as decoders say it
         return f"image {path} cannot be decoded: it is damaged or not an image ({file.stat().st_size} bytes)."
     return f"image {path} cannot be read by {name} of the config's test pipeline: {reason}."
+
+
+def _require_pixels(path: Path | str) -> None:
+    """Refuse what a loader, which opens it by its name, would wait for, or have Ghostscript run: Pillow does so."""
+    begins = b""
+    try:
+        with suppress(FileNotFoundError, NotADirectoryError, ValueError), open_regular(path) as file:
+            begins = file.read(4)  # of what is missing, the loader says so
+    except OSError as error:
+        raise ImageError(f"image {path}: {str(error.strerror).removeprefix('it ')}.") from error
+    if begins in _POSTSCRIPT:
+        raise ImageError(f"image {path} is PostScript, which is a program: give an image of pixels, as PNG.")
 
 
 def _require_upright(step: Step, results: Any) -> None:

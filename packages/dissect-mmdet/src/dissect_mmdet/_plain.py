@@ -16,7 +16,7 @@ from dissect_core.text import cut, quoted, visible
 
 from ._arguments import drop_backends, drop_initial_weights, require_arguments
 from ._datasets import dataset_with
-from ._registry import admitted_names, closed_registries, is_admitted
+from ._registry import OWN_SCOPES, admitted_names, closed_registries, is_admitted
 from .errors import ConfigError, said
 
 DEEPEST, MOST = 64, 1_000_000
@@ -26,7 +26,6 @@ MOST_IN_PIPELINE = 2_000
 NAMES = ("type", "resize_type", "conv_type")
 """Under which keys MMDetection looks for the name of a class."""
 PIPELINE = "test_dataloader.dataset.pipeline"
-SCOPES = ("mmdet", "mmengine", "mmcv")
 
 
 class PlainConfig(Config):  # type: ignore[misc]  # MMEngine has no types
@@ -82,7 +81,7 @@ def plain_config(values: Any, source: str, packages: Sequence[str] = ()) -> Plai
             "Give the config of the detector with --config."
         )
     names = admitted_names(packages)
-    scopes = {*SCOPES, *(package.partition(".")[0] for package in packages)}
+    scopes = {*OWN_SCOPES, *(package.partition(".")[0] for package in packages)}
     for where, part in _built_of(values).items():
         for number, place in enumerate(_places(part, where)):
             if number > MOST_IN_PIPELINE and where == PIPELINE:

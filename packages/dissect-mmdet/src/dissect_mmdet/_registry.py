@@ -12,6 +12,8 @@ from typing import Any
 
 BUILT = ("MODELS", "TASK_UTILS", "TRANSFORMS", "WEIGHT_INITIALIZERS")
 """Registries that models and pipelines are built from."""
+OWN_SCOPES = frozenset({"mmdet", "mmengine", "mmcv"})
+"""Registries that a name without a scope is looked up in."""
 OWN_PACKAGES = frozenset({"mmdet", "mmengine", "mmcv", "torch", "dissect_mmdet"})
 """Where classes are from that a config may name; torch's are those that MMEngine and mmcv register."""
 WORDS = frozenset(
@@ -39,16 +41,15 @@ def admitted_names(packages: Sequence[str] = ()) -> frozenset[str]:
     import mmcv.ops
     import torch
 
-    allowed = OWN_PACKAGES | {package.partition(".")[0] for package in packages}
+    named = {package.partition(".")[0] for package in packages}
+    allowed, scopes = OWN_PACKAGES | named, OWN_SCOPES | named
     names: dict[str, bool] = {}
     for registry in _registries():
         for name, held in registry.module_dict.items():
             is_allowed = _package_of(held) in allowed
-            for spelt in (
-                name,
-                f"{registry.scope}.{name}",
-            ):  # what is registered twice, by two packages, is neither's
-                names[spelt] = names.get(spelt, True) and is_allowed
+            spelt = [f"{registry.scope}.{name}", *([name] if registry.scope in scopes else [])]
+            for one in spelt:  # what is registered twice, by two packages, is neither's
+                names[one] = names.get(one, True) and is_allowed
     operators = {
         name
         for name, held in vars(mmcv.ops).items()

@@ -13,6 +13,7 @@ import inspect
 import ipaddress
 import re
 import secrets
+from http.client import responses
 from typing import Any, TypeVar
 
 from jupyter_server.auth.identity import IdentityProvider, User
@@ -108,7 +109,16 @@ def guarded(handler: type[Handler]) -> type[Handler]:
         if inspect.isawaitable(answer):
             await answer
 
-    found: type[Handler] = type(handler.__name__, (handler,), {"prepare": prepare})
+    def write_error(self: Any, status: int, **more: Any) -> None:
+        if hasattr(self, "_current_user"):
+            super(found, self).write_error(status, **more)
+        else:  # before anybody has looked who asks: pages of Jupyter's show that
+            self.set_header("Content-Type", "text/plain; charset=utf-8")
+            self.finish(f"{status}: {responses.get(status, 'Unknown')}\n")
+
+    found: type[Handler] = type(
+        handler.__name__, (handler,), {"prepare": prepare, "write_error": write_error}
+    )
     return found
 
 
