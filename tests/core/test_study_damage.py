@@ -123,6 +123,17 @@ def twice_an_id(folder: Path) -> None:
     record(path)
 
 
+def other_types(table: str, column: str, value: Any) -> Callable[[Path], None]:
+    def change(folder: Path) -> None:
+        path = folder / f"{table}.parquet"
+        content = pq.read_table(path)
+        at = content.column_names.index(column)
+        pq.write_table(content.set_column(at, column, pa.array([value] * content.num_rows)), path)
+        record(path)
+
+    return change
+
+
 def record(path: Path) -> None:
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     studies.edit_record(path.parent, lambda content: content["files"].update({path.name: digest}))
@@ -157,6 +168,13 @@ def swapped_shards(folder: Path) -> None:
         (one_text_for_all, "it would take"),
         (texts_by_their_beginnings, "unknown encoding"),
         (longer_text, "it would take"),
+        (other_types("plan", "id", 3), "column `id` must be string, is int64"),
+        (other_types("plan", "id", [3]), "column `id` must be string, is list"),
+        (other_types("plan", "kind", b"ablation"), "column `kind` must be string, is binary"),
+        (other_types("plan", "removed", ["encoder"]), "column `removed` must be list"),
+        (other_types("plan", "dose", None), "column `dose` lacks a value"),
+        (other_types("images", "file_name", None), "column `file_name` lacks a value"),
+        (other_types("images", "image_id", 0.5), "column `image_id` must be int64, is double"),
         (twice_an_id, "`image_id` must name each row"),
         (without_checksums, "shard-00001.parquet is damaged: it has no checksums"),
         (swapped_shards, "rows instead of"),

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from dissect_core.files import read_regular
 from dissect_eval import Detections, GroundTruth, xywh_to_xyxy
 
 from ._pickles import Record
@@ -52,11 +53,12 @@ def read_annotations(path: Path | str) -> dict[str, Any]:
         If the file is missing, is not JSON, or lacks a list of images or of annotations.
     """
     try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        content = json.loads(read_regular(path).decode("utf-8-sig"))
     except FileNotFoundError as error:
         raise AnnotationsNotFoundError(f"annotations {path}: no such file.") from error
-    except (OSError, ValueError) as error:
-        raise AnnotationError(f"annotations {path} cannot be read: {error}") from error
+    except (OSError, ValueError, RecursionError, MemoryError) as error:
+        why = getattr(error, "strerror", None) or " ".join(str(error).split())[:200]
+        raise AnnotationError(f"annotations {path} cannot be read: {why}.") from error
     if not isinstance(content, dict):
         raise AnnotationError(f"annotations {path}: must be an object, holds a {type(content).__name__}.")
     for key in ("images", "annotations"):

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from ..errors import StudyError
 from ..files import read_regular, require_regular, write_whole
 from ..places import is_remote, reached
+from ._columns import COLUMNS, require_types
 from ._pages import decoded_size
 
 SPEC = "spec.yaml"
@@ -168,6 +169,7 @@ def decode_table(content: bytes, path: Path, columns: tuple[str, ...], n_rows: i
             # On this thread alone: one of Arrow's that lets go of Python's bytes while Python ends stops the process.
             table = file.read(use_threads=False)
         table.validate(full=True)
+        require_types(table, COLUMNS[path.name])
     except (pa.ArrowException, OSError, KeyError, ValueError, OverflowError, MemoryError) as error:
         raise damaged(path, error) from error
     missing = [name for name in columns if name not in table.column_names]

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from .._csv_text import csv_text
 from ..errors import MissingExtraError, StudyDataError
 from ._about import ABOUT, AlteredTablesError, content_of, read_about, require_written, sealed, unreadable
+from ._checked import require_about, require_columns, require_metrics, require_size
 from ._measure import StudyResults
 
 if TYPE_CHECKING:
@@ -192,10 +193,18 @@ class StudyTables:
     def _read(cls, folder: Path) -> StudyTables:
         about = read_about(folder / ABOUT)
         sums = about.pop("files", None)
+        try:
+            require_about(about)
+        except ValueError as error:
+            raise unreadable(folder / ABOUT, error) from error
         tables = {name: _read(folder / f"{name}.parquet", columns, sums) for name, columns in _NEEDED.items()}
         about = {
             key: value for key, value in about.items() if key not in ("variants", "repeats", INTERACTIONS)
         }
+        try:
+            require_metrics(tables[SUMMARY], tuple(about["settings"]["metrics"]))
+        except ValueError as error:
+            raise unreadable(folder / f"{SUMMARY}.parquet", error) from error
         rows = [_rows(tables[name]) for name in (SUMMARY, ERRORS, REPEATS)]
         pairs = folder / f"{INTERACTIONS}.parquet"
         is_there = pairs.is_file() if sums is None else pairs.name in sums
@@ -271,8 +280,12 @@ def _read(path: Path, columns: tuple[str, ...], sums: Any) -> pa.Table:
     try:
         content = content_of(path)
         require_written(path, content, sums)
-        table = pq.read_table(pa.BufferReader(content))
-    except (OSError, pa.ArrowException) as error:
+        with pq.ParquetFile(pa.BufferReader(content)) as file:
+            require_size(file.metadata, len(content))
+            table = file.read(use_threads=False)
+        table.validate(full=True)
+        require_columns(table)
+    except (OSError, ValueError, MemoryError, pa.ArrowException) as error:
         raise unreadable(path, error) from error
     missing = [name for name in columns if name not in table.column_names]
     if missing:
