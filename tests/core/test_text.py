@@ -15,7 +15,7 @@ HIDDEN = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
 @given(ANY)
 def test_nothing_stays_unseen(text: str) -> None:
     shown = visible(text)
-    assert not [c for c in shown if unicodedata.category(c) in HIDDEN]
+    assert not [c for c in shown if unicodedata.category(c) in HIDDEN and c not in "\u200c\u200d"]
     shown.encode()  # no lone surrogate
     assert len(shown.splitlines()) <= 1
     assert visible(shown) == shown
@@ -34,6 +34,46 @@ def test_what_was_visible_stays(text: str) -> None:
 )
 def test_marks_without_a_shape_are_escaped(mark: str) -> None:
     assert visible(f"a{mark}b") == f"a{ascii(mark)[1:-1]}b"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Straßenbahn", "日本語", "\u05e7\u05d5\u05b9\u05e3", "\u0642\u0637\u0629",
+        "\u0939\u093f\u0928\u094d\u0926\u0940",
+        "K\xe4fer", "Ka\u0308fer", "😀", "❤\ufe0f", "❤\ufe0f\u200d🔥", "👨\u200d👩\u200d👧", "👩🏽\u200d🚀",
+        "🏳\ufe0f\u200d🌈",
+        "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645", "\u0915\u094d\u200d\u0937",
+    ],
+)  # fmt: skip
+def test_names_of_any_language_stay(name: str) -> None:
+    assert visible(name) == name
+
+
+@pytest.mark.parametrize("joiner", ["\u200c", "\u200d", "\ufe0f"])
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("cat", ""),
+        ("", "cat"),
+        ("a", "b"),
+        ("\u0631", "\u0647"),
+        ("\U0001f468", ""),
+        ("1", "2"),
+        ("\u200d", "\u200d"),
+    ],
+)
+def test_a_joiner_that_joins_nothing_is_escaped(joiner: str, before: str, after: str) -> None:
+    assert visible(before + joiner + after) == f"{visible(before)}{ascii(joiner)[1:-1]}{visible(after)}"
+
+
+@given(
+    st.text(
+        st.sampled_from("a\u0631\u0628\u200c\u200d\ufe0f\u2764\U0001f468\U0001f3fd\u094d\u0915"), max_size=8
+    )
+)
+def test_joiners_are_settled_at_once(text: str) -> None:
+    assert visible(visible(text)) == visible(text)
 
 
 @given(ANY, st.integers(1, 30))

@@ -115,7 +115,7 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
 def test_what_is_odd_and_right_is_read(tmp_path: Path) -> None:
     content = changed("images", "width", 640.5)
     content["annotations"][0] |= {"segmentation": "odd", "id": 10**18}
-    content["categories"].append({"id": 10**18, "name": "=$\x1b[31m" + "a" * 10**6, "supercategory": [1]})
+    content["categories"].append({"id": 10**18, "name": "=$\x1b[31m" + "a" * 990, "supercategory": [1]})
     path = tmp_path / "truth.json"
     path.write_bytes(b"\xef\xbb\xbf" + json.dumps(content).encode())
     truth = GroundTruth.from_coco(path)
@@ -200,3 +200,25 @@ def test_other_names_are_not_all_told() -> None:
     with pytest.raises(CategoryError) as refused:
         match_classes(truth, ["x" * 10**6, *(f"klass {i}" for i in range(50_000))])
     assert len(str(refused.value)) < 20_000
+
+
+@pytest.mark.parametrize("length", [1001, 10_000_000])
+def test_an_endless_name_is_no_name(length: int) -> None:
+    for make in (
+        lambda: GroundTruth.from_arrays([([[0, 0, 9, 9]], [0])], [1], ["x" * length]),
+        lambda: GroundTruth.from_coco(
+            {"images": [], "annotations": [], "categories": [{"id": 0, "name": "x" * length}]}
+        ),
+    ):
+        with pytest.raises(TruthError, match=r"category 0: its name must have at most 1,000 char") as told:
+            make()
+        assert len(str(told.value)) < 400
+
+
+def test_half_a_character_is_told_as_such() -> None:
+    with pytest.raises(
+        TruthError, match=r"a text that a file can hold, got 'cat\\ud800': half of a character"
+    ):
+        GroundTruth.from_coco(
+            {"images": [], "annotations": [], "categories": [{"id": 0, "name": "cat\ud800"}]}
+        )

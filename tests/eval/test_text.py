@@ -21,10 +21,11 @@ FORMULAS = st.builds(
 )
 
 
-@pytest.mark.parametrize("name", ["cut", "quoted", "visible"])
+@pytest.mark.parametrize("name", ["cut", "quoted", "visible", "_shapes", "_is_symbol", "_has_form"])
 def test_the_core_says_the_same(name: str) -> None:
     assert inspect.getsource(getattr(_text, name)) == inspect.getsource(getattr(dissect_core.text, name))
-    assert _text._UNSEEN == dissect_core.text._UNSEEN
+    for constant in ("_UNSEEN", "_JOINERS", "_SKIN", "_VIRAMA"):
+        assert getattr(_text, constant) == getattr(dissect_core.text, constant)
 
 
 @given(st.one_of(ANY, FORMULAS))

@@ -175,7 +175,7 @@ def test_duplicate_image_and_category_ids(content):
 
 def test_category_without_name(content):
     content["categories"][0] = {"id": 1}
-    with pytest.raises(TruthError, match="category 1: `name` must be a text"):
+    with pytest.raises(TruthError, match="category 1: its name must be a text"):
         GroundTruth.from_coco(content)
 
 

@@ -69,6 +69,10 @@ def test_a_text_is_one_name_not_its_letters(renamed: Path, classes: Any) -> None
         ("a,b,c,,d,e", "one of these is empty"),
         ("", "one of these is empty"),
         ("a,b,c", r"6 classes, but `classes` .--classes. names 3 .a, b, c."),
+        (
+            ["x" * 10**7, *"bcdef"],
+            r"at most 1,000 characters, but one has 10,000,000: 'x+…x+'\. Give shorter names",
+        ),
         ({"a": 1}, "must be a list of class names, got {'a': 1}"),
     ],
 )

@@ -510,3 +510,34 @@ def test_latex_takes_any_name(results: Any) -> None:
         r"50 \% \textasciitilde{} a\textbackslash{}b\textasciicircum{}2 \textless{}c\textgreater{} \$x\_1\$"
         in table
     )
+
+
+class Wide(ToyDetector):
+    """Has names for classes that nobody has seen."""
+
+    class_names = (*ToyDetector.class_names, "guessed", "idle")
+
+
+def test_of_very_many_classes_those_without_anything_have_no_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = write_scenes(tmp_path, 4)
+    truth = GroundTruth.from_arrays(
+        [(scene.boxes, scene.labels) for scene in made],
+        range(1, 5),
+        Wide.class_names,
+        file_names=[scene.path.name for scene in made],
+    )
+    study = studies.run_toy([scene.path for scene in made], tmp_path / "study", Wide(), truth=truth)
+    whole = measure(study, settings=FAST)
+    assert not whole.n_idle_classes
+    monkeypatch.setattr("dissect_eval.study._found.IDLE_AT_MOST", 2)
+    few = measure(study, settings=FAST)
+    assert few.n_idle_classes == 1
+    assert {row.category for row in whole.table} - {row.category for row in few.table} == {"idle"}
+    assert any("no rows in tables: 1" in note for note in few.notes)
+    for one, other in zip(summary_rows(few), summary_rows(whole), strict=True):
+        for name, value in one.items():
+            assert value == other[name] or value == pytest.approx(other[name], nan_ok=True)
+    write_results(few)
+    assert "no rows in tables: 1" in write_report(few).read_text()

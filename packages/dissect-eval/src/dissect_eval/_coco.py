@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ._layouts import xywh_to_xyxy
 from ._ragged import Ints, group_rows
 from ._read import read_json
-from ._records import Describe, duplicates, exact_int, flags, floats, ids, is_text, listing
+from ._records import Describe, duplicates, exact_int, flags, floats, ids, is_text, listing, require_name
 from ._text import cut, quoted, visible
 from ._truth import GroundTruth
 from .errors import BoxError, TruthError
@@ -190,10 +190,7 @@ def _category_names(categories: Sequence[Record]) -> dict[int, str]:
     _unique(category_ids, "category")
     names = [record.get("name") for record in categories]
     for category, name in zip(category_ids, names, strict=True):
-        if not name or not is_text(name):
-            raise TruthError(
-                f"category {category}: `name` must be a text, got {quoted(name)}. Name the category."
-            )
+        require_name(category, name)
     order = np.argsort(category_ids)
     return {int(category_ids[i]): str(names[i]) for i in order}
 

@@ -16,9 +16,22 @@ from numpy.typing import NDArray
 
 from ._ragged import Ints
 from ._text import quoted
-from .errors import DissectEvalError
+from .errors import DissectEvalError, TruthError
 
-__all__ = ["Describe", "duplicates", "exact_int", "flags", "floats", "ids", "is_text", "listing"]
+__all__ = [
+    "Describe",
+    "duplicates",
+    "exact_int",
+    "flags",
+    "floats",
+    "ids",
+    "is_text",
+    "listing",
+    "require_name",
+]
+
+CATEGORY_NAME_AT_MOST = 1000
+"""Characters: what is longer is no name, and stands in each row of a study's tables."""
 
 Describe = Callable[[int], str]
 """Names the i-th record in a message, such as ``annotation 17 of image 3``."""
@@ -135,6 +148,24 @@ def is_text(value: object) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def require_name(category: object, name: object) -> None:
+    """Raise `TruthError` unless it is a name for a category: one that is endless would be in every row of a table."""
+    if not isinstance(name, str) or not name:
+        raise TruthError(
+            f"category {category}: its name must be a text, got {quoted(name)}. Name the category."
+        )
+    if not is_text(name):
+        raise TruthError(
+            f"category {category}: its name must be a text that a file can hold, got {quoted(name)}: half of a "
+            "character is in it. Name the category otherwise."
+        )
+    if len(name) > CATEGORY_NAME_AT_MOST:
+        raise TruthError(
+            f"category {category}: its name must have at most {CATEGORY_NAME_AT_MOST:,} characters, got {len(name):,}: "
+            f"{quoted(name)}. Give the category a shorter name."
+        )
 
 
 def duplicates(values: Ints) -> list[int]:

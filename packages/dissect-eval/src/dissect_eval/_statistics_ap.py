@@ -27,6 +27,8 @@ AREAS = {"s": 1, "m": 2, "l": 3}
 THRESHOLDS = {"AP50": slice(0, 1), "AP75": slice(5, 6)}
 RESAMPLES_AT_ONCE = 256
 """Columns of weights per block: keeps the arrays of one category in the processor's cache."""
+VALUES_AT_ONCE = 1_000_000
+"""Categories times columns per block: ten thresholds of each are kept."""
 
 _NEXT_RECALLS = np.append(RECALLS[1:], np.inf)
 
@@ -73,8 +75,9 @@ def ap_statistic(split: MatchedSplit, n_images: int, settings: Settings) -> Stat
         if not curves and not recalls:
             curves.update({area: _Curves(split, n_images, area) for area in sorted(set(precision.values()))})
             recalls.update({name: _Recall(split, n_images, name) for name in recall})
-        starts = range(0, weights.shape[1], RESAMPLES_AT_ONCE)
-        blocks = [block(np.ascontiguousarray(weights[:, i : i + RESAMPLES_AT_ONCE])) for i in starts]
+        step = max(1, min(RESAMPLES_AT_ONCE, VALUES_AT_ONCE // max(1, len(categories))))
+        starts = range(0, weights.shape[1], step)
+        blocks = [block(np.ascontiguousarray(weights[:, i : i + step])) for i in starts]
         return {key: np.concatenate([values[key] for values in blocks]) for key in blocks[0]}
 
     return statistic

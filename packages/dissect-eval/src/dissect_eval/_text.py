@@ -1,6 +1,7 @@
 """Names that anybody may have chosen, as text that is safe to draw and to print. The same as in dissect-core."""
 
 import re
+import unicodedata
 
 __all__ = ["cut", "quoted", "visible"]
 
@@ -11,6 +12,11 @@ NAME_AT_MOST = 200
 _UNSEEN = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
 )
+# What joins or parts letters, and signs to one emoji: as little to be seen, but for what it makes of these.
+_JOINERS = "\u200c\u200d\ufe0f"
+_SKIN = "\U0001f3fb\U0001f3fc\U0001f3fd\U0001f3fe\U0001f3ff"
+_VIRAMA = 9
+"""Unicode's combining class of the mark that takes a letter's vowel away, in scripts of India."""
 
 
 def visible(text: str) -> str:
@@ -25,7 +31,8 @@ def visible(text: str) -> str:
     -------
     str
         One line: control characters (of the terminal, too), line breaks, marks that change the writing direction or
-        have no width, and lone surrogates are written as escapes. Different names never look alike because of them.
+        have no width, and lone surrogates are written as escapes, so that names do not look alike because of them.
+        Joiners stay where scripts and emoji need them: where they give what is beside them another shape.
 
     Examples
     --------
@@ -34,7 +41,37 @@ def visible(text: str) -> str:
     """
     if text.isprintable() and not _UNSEEN.search(text):
         return text
-    return "".join(c if c.isprintable() and not _UNSEEN.match(c) else ascii(c)[1:-1] for c in text)
+    return "".join(
+        c if (c.isprintable() and not _UNSEEN.match(c)) or _shapes(text, i) else ascii(c)[1:-1]
+        for i, c in enumerate(text)
+    )
+
+
+def _shapes(text: str, at: int) -> bool:
+    """Whether a character is a joiner that shows, as it gives the characters beside it another shape."""
+    mark, before, after = text[at], text[at - 1 : at] if at else "", text[at + 1 : at + 2]
+    if mark not in _JOINERS or not before:
+        return False
+    if mark == "\ufe0f":  # the coloured form of a sign that also has a plain one
+        return _is_symbol(before) and unicodedata.east_asian_width(before) != "W"
+    if unicodedata.combining(before) == _VIRAMA:
+        return after.isalpha()
+    if mark == "\u200d":  # emoji of several
+        ends = _is_symbol(before) or before in _SKIN or (before == "\ufe0f" and _shapes(text, at - 1))
+        return ends and _is_symbol(after)
+    return _has_form(before, "INITIAL") and _has_form(after, "FINAL")  # two letters that would be joined
+
+
+def _is_symbol(character: str) -> bool:
+    return character != "" and unicodedata.category(character) == "So"
+
+
+def _has_form(character: str, form: str) -> bool:
+    """Whether an Arabic letter has such a form beside its own."""
+    try:
+        return bool(unicodedata.lookup(f"{unicodedata.name(character)} {form} FORM"))
+    except (KeyError, TypeError, ValueError):
+        return False
 
 
 def cut(text: str, most: int = NAME_AT_MOST) -> str:

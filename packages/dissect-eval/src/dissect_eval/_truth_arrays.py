@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ._layouts import Boxes, check_xyxy
 from ._ragged import Ints, rows_of_images, splits_of
-from ._records import duplicates, flags, floats, ids, is_text, listing
+from ._records import duplicates, flags, floats, ids, listing, require_name
 from ._text import quoted
 from ._truth import GroundTruth
 from .errors import BoxError, TruthError
@@ -91,10 +91,7 @@ def _names(category_names: Any) -> dict[int, str]:
     keys, names = zip(*pairs, strict=True) if len(category_names) else ((), ())
     numbers = ids(keys, "category_names", lambda i: f"category {quoted(keys[i])}", TruthError)
     for key, name in zip(keys, names, strict=True):
-        if not name or not is_text(name):
-            raise TruthError(
-                f"category {key}: its name must be a text, got {quoted(name)}. Name the category."
-            )
+        require_name(key, name)
     return dict(zip(numbers.tolist(), names, strict=True))
 
 

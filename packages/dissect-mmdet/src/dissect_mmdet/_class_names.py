@@ -16,6 +16,8 @@ from ._datasets import dataset_with, wrapped_datasets
 from .errors import CheckpointFitError, ConfigError, said
 
 NAMED_AT_MOST = 3
+CLASS_NAME_AT_MOST = 1000
+"""Characters: as of a truth's category, which is to have the same name."""
 
 
 class _Told(NamedTuple):
@@ -150,6 +152,11 @@ def _checked(names: Any, source: str) -> _Told:
     told = tuple(names)
     if not all(name.strip() for name in told):
         raise ConfigError(f"{source} must be class names, but one of these is empty: {_shown(told)}.")
+    if long := [name for name in told if len(name) > CLASS_NAME_AT_MOST]:
+        raise ConfigError(
+            f"{source} must be class names of at most {CLASS_NAME_AT_MOST:,} characters, but one has {len(long[0]):,}: "
+            f"{quoted(long[0])}. Give shorter names with --classes (`classes`)."
+        )
     repeated = [name for name, count in Counter(told).items() if count > 1]
     if repeated:
         raise ConfigError(f"{source} must name each class once, but these repeat: {_shown(repeated)}.")

@@ -23,6 +23,8 @@ from ._scoring import scoring_of
 from ._stored import StoredFound, StoredStudy
 
 TRUTH = "truth.json"
+IDLE_AT_MOST = 2000
+"""Classes that all have rows in tables, whether they have a number or not."""
 _PARTS = ("images", "annotations", "categories")
 
 
@@ -190,6 +192,24 @@ class StudyDetections:
             self._label = np.array(
                 [places.get(int(c), UNSCORED) for c in self.match.categories], dtype=np.int64
             )
+
+    def leave_out_idle_classes(self) -> int:
+        """Take the categories without an object and without a detection of any variant out of `truth`; how many.
+
+        Only where there are very many: a study has a row for each of its variants, classes and metrics. They have no
+        number, and take part in none.
+        """
+        if len(self.truth.category_names) <= IDLE_AT_MOST:
+            return 0
+        labels = self.study.table(columns=["labels"]).column("labels").combine_chunks()
+        known = np.unique(labels.flatten().to_numpy(zero_copy_only=False))
+        detected = self.match.categories[known[(known >= 0) & (known < len(self.match.categories))]]
+        used = {*self.truth.category_ids.tolist(), *detected.tolist()}
+        before = len(self.truth.category_names)
+        self.truth = self.truth.subset(
+            categories=[category for category in self.truth.category_names if category in used]
+        )
+        return before - len(self.truth.category_names)
 
     @cached_property
     def image_sizes(self) -> NDArray[np.float64]:

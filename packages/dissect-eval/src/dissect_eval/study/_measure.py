@@ -68,6 +68,9 @@ class StudyResults:
     noise : mapping of (str, int or None) to float
         Of a detector that is not deterministic, by how much each metric, overall and of each category, differs between
         passes with nothing removed: the floor of every claim, see `noise_of`. Empty for a deterministic one.
+    n_idle_classes : int
+        Classes that have no rows in `table`, where there are very many, as they have neither an object nor a detection
+        of any variant: all their numbers are undefined.
     """
 
     study: StoredStudy
@@ -83,6 +86,7 @@ class StudyResults:
     unscored: str = ""
     interactions: list[dict[str, Any]] = field(default_factory=list)
     noise: Mapping[Key, float] = field(default_factory=dict)
+    n_idle_classes: int = 0
 
     @property
     def name(self) -> str:
@@ -97,11 +101,20 @@ class StudyResults:
         """
         found = significance_notes(self.settings, self.n_tests, self.truth.n_images)
         unscored = (self.unscored,) if self.unscored else ()
+        idle = (
+            (
+                f"classes without an object and without a detection of any variant have no rows in tables: "
+                f"{self.n_idle_classes:,}.",
+            )
+            if self.n_idle_classes
+            else ()
+        )
         noise = noise_note(self.noise, self.variants, self.settings.metrics[0])
         return (
             *self._unfinished,
             *noise,
             *unscored,
+            *idle,
             *self.truth.notes,
             *box_notes(self.truth, self.variants),
             *found,
@@ -126,7 +139,7 @@ class StudyResults:
     @property
     def class_notes(self) -> tuple[str, ...]:
         """What keeps p-values of single classes from showing anything."""
-        n_tests = self.n_tests * len(self.truth.category_names)
+        n_tests = self.n_tests * (len(self.truth.category_names) - self.n_idle_classes)
         return class_notes(self.settings, n_tests, self.truth.n_images)
 
     @property
@@ -202,6 +215,8 @@ def measure(
     found = StudyDetections(
         study, truth, common_classes=settings.common_classes, class_map=settings.class_map, images=images
     )
+    whole = found.truth
+    n_idle = found.leave_out_idle_classes()
     settings = replace(settings, **found.scoring)  # on record, however they came to be
     kinds = dict(zip(*(study.plan.column(name).to_pylist() for name in ("id", "kind")), strict=True))
     settings = settings.of_study(list(kinds.values()).count("ablation"), found.truth.n_images)
@@ -232,7 +247,7 @@ def measure(
         row["no_op"] = no_op_reason(row, one.is_baseline, found.truth.n_images)
     return StudyResults(
         study,
-        found.truth,
+        whole,
         settings,
         above_noise(table, noise),
         rows,
@@ -244,6 +259,7 @@ def measure(
         found.match.note(found.flat(study.variants[0]).n_unscored),
         pairs.rows(),
         noise,
+        n_idle,
     )
 
 
