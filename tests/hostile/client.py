@@ -18,7 +18,16 @@ class Commands:
     """Runs commands of ``deep-dissect``, each in a child of its own, bounded in time and memory."""
 
     def __init__(self) -> None:
-        self._server = subprocess.Popen(
+        self._server: subprocess.Popen[str] | None = None
+
+    def _started(self) -> subprocess.Popen[str]:
+        """The process; a new one where a test was cut off before it had its answer, which the next would get."""
+        if self._server is None:
+            self._server = self._start()
+        return self._server
+
+    def _start(self) -> subprocess.Popen[str]:
+        return subprocess.Popen(
             [sys.executable, "-W", "ignore", "-m", "hostile.server"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -40,20 +49,24 @@ class Commands:
         return self._ask({"folder": str(folder), "function": name, "arguments": arguments})
 
     def _ask(self, asked: dict[str, Any]) -> Ended:
-        assert self._server.stdin is not None
-        assert self._server.stdout is not None
-        self._server.stdin.write(json.dumps(asked) + "\n")
-        self._server.stdin.flush()
-        answer = json.loads(self._server.stdout.readline())
+        server = self._started()
+        assert server.stdin is not None
+        assert server.stdout is not None
+        try:
+            server.stdin.write(json.dumps(asked) + "\n")
+            server.stdin.flush()
+            answer = json.loads(server.stdout.readline())
+        except BaseException:
+            self.close()
+            raise
         return Ended(**{**answer, "attempts": tuple(answer["attempts"])})
 
     def close(self) -> None:
         """End the process."""
-        assert self._server.stdin is not None
-        self._server.stdin.close()
-        self._server.wait(60)
-        if self._server.stdout is not None:
-            self._server.stdout.close()
+        server, self._server = self._server, None
+        if server is not None:
+            with server:  # closes its pipes, and waits for it
+                server.kill()
 
 
 def refused(ended: Ended, *says: str) -> None:
