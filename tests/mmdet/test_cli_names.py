@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import sys
 import unicodedata
 import warnings
 
@@ -17,7 +19,7 @@ from rich.tree import Tree
 from dissect_core import DissectError, SpecError
 from dissect_core.text import visible
 from dissect_mmdet.cli._console import Console, echo, print_whole
-from dissect_mmdet.cli._main import run_guarded
+from dissect_mmdet.cli._main import main, run_guarded
 
 NAME = st.one_of(
     st.text(st.characters(), max_size=30),
@@ -70,3 +72,21 @@ def test_a_warning_of_a_library_is_one_visible_line(capsys: pytest.CaptureFixtur
     error = capsys.readouterr().err
     assert error.startswith(r"warning: class \x1b[31m[red] name (RuntimeWarning, ")
     assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252", "utf-8"])
+def test_letters_that_the_output_lacks_are_escapes(encoding: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+    error = io.TextIOWrapper(io.BytesIO(), encoding=encoding, errors="backslashreplace")  # as Python opens it
+    monkeypatch.setattr(sys, "stdout", out)
+    monkeypatch.setattr(sys, "stderr", error)
+    for words, status in ((["studies"], 0), (["inspect", "\u4e2d\u2212.pth"], 2)):
+        with pytest.raises(SystemExit) as done:
+            main(words)
+        assert done.value.code == status
+    Console().print("\u4e2d\u2212")
+    out.flush()
+    error.flush()
+    shown = "\u4e2d\u2212".encode(encoding, "backslashreplace")
+    for stream in (out, error):
+        assert shown in stream.buffer.getvalue()  # type: ignore[attr-defined]
