@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 
+import dissect_mmdet
 from dissect_mmdet import load_config, load_mmdet_checkpoint
 from dissect_mmdet._models import available_device
 from dissect_mmdet.cli import main
@@ -188,6 +191,14 @@ def test_bundled_detectors_by_name(
     words = ["-w", f"demo:{name}", "-a", demo_data.annotations, "-i", demo_data.images, "--limit", 1]
     assert run("evaluate", *words) == 0
     assert "AP50" in capsys.readouterr().out
+
+
+def test_nothing_that_takes_time_is_imported_before_interruptions_are_expected() -> None:
+    code = "import dissect_mmdet.cli, sys; print({'torch', 'numpy', 'pydantic', 'typer'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
+    assert all(hasattr(dissect_mmdet, name) for name in dissect_mmdet.__all__)
+    assert set(dissect_mmdet.__all__) <= set(dir(dissect_mmdet))
 
 
 def test_interrupted_while_it_starts(

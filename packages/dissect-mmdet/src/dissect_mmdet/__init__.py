@@ -1,28 +1,33 @@
 """MMDetection models for Deep Dissect: open, look into, ablate and run them.
 
-Importing this package needs neither mmdet nor mmcv; `open_mmdet` says what to install when they are missing.
+Importing this package needs neither mmdet nor mmcv; `open_mmdet` says what to install when they are missing. Each
+name is imported when it is first used: torch takes seconds, in which the command can be interrupted.
 """
 
 from __future__ import annotations
 
-from ._checkpoints import allowed_types, load_mmdet_checkpoint
-from ._config import config_of_checkpoint, load_config
-from ._detector import ImageDetections, MMDetDetector
-from ._fit import Fit, compare_state
-from ._images import image_paths, read_image
-from ._models import build_model
-from ._open import open_mmdet
-from ._runtime import require_mmdet
-from .errors import (
-    CheckpointFitError,
-    ConfigError,
-    DeviceError,
-    DissectMMDetError,
-    ImageError,
-    MissingDependencyError,
-    MissingOperatorError,
-    PickleRefusedError,
-)
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ._checkpoints import allowed_types, load_mmdet_checkpoint
+    from ._config import config_of_checkpoint, load_config
+    from ._detector import ImageDetections, MMDetDetector
+    from ._fit import Fit, compare_state
+    from ._images import image_paths, read_image
+    from ._models import build_model
+    from ._open import open_mmdet
+    from ._runtime import require_mmdet
+    from .errors import (
+        CheckpointFitError,
+        ConfigError,
+        DeviceError,
+        DissectMMDetError,
+        ImageError,
+        MissingDependencyError,
+        MissingOperatorError,
+        PickleRefusedError,
+    )
 
 __all__ = [
     "CheckpointFitError",
@@ -47,3 +52,37 @@ __all__ = [
     "read_image",
     "require_mmdet",
 ]
+
+_WHERE = {
+    "CheckpointFitError": "errors",
+    "ConfigError": "errors",
+    "DeviceError": "errors",
+    "DissectMMDetError": "errors",
+    "Fit": "_fit",
+    "ImageDetections": "_detector",
+    "ImageError": "errors",
+    "MMDetDetector": "_detector",
+    "MissingDependencyError": "errors",
+    "MissingOperatorError": "errors",
+    "PickleRefusedError": "errors",
+    "allowed_types": "_checkpoints",
+    "build_model": "_models",
+    "compare_state": "_fit",
+    "config_of_checkpoint": "_config",
+    "image_paths": "_images",
+    "load_config": "_config",
+    "load_mmdet_checkpoint": "_checkpoints",
+    "open_mmdet": "_open",
+    "read_image": "_images",
+    "require_mmdet": "_runtime",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHERE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_WHERE[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

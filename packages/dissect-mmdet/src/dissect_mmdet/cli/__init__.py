@@ -6,8 +6,6 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from dissect_core.ending import ended_as_by_ctrl_c
-
 __all__ = ["app", "main"]
 
 
@@ -16,13 +14,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     The rest is imported here: torch and MMDetection take seconds, and an interruption meanwhile is no fault.
     """
-    with ended_as_by_ctrl_c():
-        try:
+    try:
+        from dissect_core.ending import ended_as_by_ctrl_c
+
+        with ended_as_by_ctrl_c():
             from ._main import main as run
-        except KeyboardInterrupt:
-            print("interrupted", file=sys.stderr)
-            sys.exit(130)
-        run(arguments)
+
+            run(arguments)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
 
 
 def __getattr__(name: str) -> Any:
