@@ -196,7 +196,7 @@ class ResultsExplorer(Panel):
         )
         return (
             f"{about.get('study', 'study')}: {counted(len(model.tables.summary), 'variant')}, "
-            f"{counted(int(about.get('n_images', 0)), 'image')}. {VIEWS[model.view]} of {model.title}, "
+            f"{counted(int(about.get('n_images') or 0), 'image')}. {VIEWS[model.view]} of {model.title}, "
             f"{counted(n_points, 'point')}.{more}{chosen}{self._said}"
         )
 

@@ -112,6 +112,17 @@ class FlatDetections(NamedTuple):
         return dict(zip(self.ran.tolist(), map(ImageBoxes, *parts), strict=True))
 
 
+class _Part(NamedTuple):
+    """What a variant found in some of a study's images; a `StoredFound`."""
+
+    images: NDArray[np.int64]
+    counts: NDArray[np.int64]
+    boxes: NDArray[np.float64]
+    scores: NDArray[np.float64]
+    labels: NDArray[np.int64]
+    queries: NDArray[np.int64] | None
+
+
 class StudyDetections:
     """Detections of a study's variants, as `dissect_eval` takes them.
 
@@ -160,9 +171,8 @@ class StudyDetections:
         self.n_bad_images = len(bad)
         self._ids = np.array([image.image_id for image in study.images], dtype=np.int64)
         finished, wanted = study.progress()
-        numbers = (
-            range(len(self._ids)) if finished == wanted else study.found(study.variants[0]).images.tolist()
-        )
+        self._seen = None if finished == wanted else study.found(study.variants[0]).images
+        numbers = range(len(self._ids)) if self._seen is None else self._seen.tolist()
         ran = self._ids[[i for i in numbers if i not in bad]].tolist()
         if not ran:
             raise StudyDataError(
@@ -220,6 +230,23 @@ class StudyDetections:
         sizes[known] = self.truth.image_sizes[at[known]]
         return sizes
 
+    def stored(self, variant: str) -> StoredFound:
+        """All that is stored of a variant, on the images that this is about; a run may go on meanwhile."""
+        found: StoredFound = self.study.found(variant)
+        if self._seen is None or np.array_equal(found.images, self._seen):
+            return found
+        kept = np.isin(found.images, self._seen)
+        rows = np.repeat(kept, found.counts)
+        queries = None if found.queries is None else found.queries[rows]
+        return _Part(
+            found.images[kept],
+            found.counts[kept],
+            found.boxes[rows],
+            found.scores[rows],
+            found.labels[rows],
+            queries,
+        )
+
     def of(self, variant: str, stored: StoredFound | None = None) -> tuple[Detections, int]:
         """Detections of a variant, `stored` if they were read already, and how many were left out as not finite."""
         flat = self.flat(variant, stored)
@@ -241,7 +268,7 @@ class StudyDetections:
 
         Those of classes that are not scored are left out, too, unless `every_class` is asked for: their label is -1.
         """
-        found: StoredFound = self.study.found(variant) if stored is None else stored
+        found = self.stored(variant) if stored is None else stored
         labels, finite = self._labels_of(found), finite_rows(found.boxes, found.scores)
         good = finite if every_class else finite & (labels != UNSCORED)
         boxes, n_negative = upright(found.boxes[good])

@@ -85,7 +85,7 @@ class VariantMeasure:
         self._found, self._settings = found, settings
         self._kept, self._untested = frozenset(kept), frozenset(untested)
         self._baseline = found.study.variants[0]
-        stored = found.study.found(self._baseline)
+        stored = found.stored(self._baseline)
         self._first = found.of(self._baseline, stored)
         self._bits = _bits(stored)
         self._beside = Beside(found.truth, self._first[0], settings.statistics, settings.resampling)
@@ -93,7 +93,7 @@ class VariantMeasure:
     def __call__(self, variant: str) -> OneVariant:
         """Measure a variant, by its id."""
         truth, settings, is_first = self._found.truth, self._settings, variant == self._baseline
-        stored = self._found.study.found(variant)
+        stored = self._found.stored(variant)
         boxes, n_dropped = self._first if is_first else self._found.of(variant, stored)
         keep = variant in self._kept
         level = chance_level(
