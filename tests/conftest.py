@@ -1,9 +1,11 @@
-"""A fresh seed for tests of random models, printed, and the same for all workers."""
+"""A fresh seed for tests of random models, printed, and the same for all workers; signals as at a terminal."""
 
 from __future__ import annotations
 
 import os
 import secrets
+import signal
+import threading
 
 # Set where the run begins: workers inherit it.
 os.environ.setdefault("DISSECT_RANDOM_SEED", str(secrets.randbelow(2**31)))
@@ -12,3 +14,16 @@ os.environ.setdefault("DISSECT_RANDOM_SEED", str(secrets.randbelow(2**31)))
 def pytest_report_header() -> str:
     """Say the seed, to run the same again."""
     return f"random models: DISSECT_RANDOM_SEED={os.environ['DISSECT_RANDOM_SEED']}"
+
+
+def pytest_configure() -> None:
+    """Take back that signals are ignored, as in the background or below nohup: processes of tests would inherit it."""
+    if threading.current_thread() is not threading.main_thread():
+        return
+    for number, handler in (
+        (signal.SIGINT, signal.default_int_handler),
+        (signal.SIGTERM, signal.SIG_DFL),
+        (getattr(signal, "SIGHUP", signal.SIGTERM), signal.SIG_DFL),
+    ):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, handler)
