@@ -36,6 +36,7 @@ from hostile.work import (
     read_spec,
     read_truth,
     run_again,
+    tables,
 )
 
 
@@ -87,6 +88,14 @@ def write_reference(folder: Path) -> None:
 def study(folder: Path) -> None:
     """A finished study."""
     seeds.write_study(folder)
+
+
+def measured(folder: Path) -> None:
+    """A finished study with its tables."""
+    from dissect_eval.study import Settings, measure
+    from dissect_mmdet.results import write_results
+
+    write_results(measure(seeds.write_study(folder), settings=Settings(n_replicates=0)))
 
 
 def stopped(folder: Path) -> None:
@@ -300,6 +309,16 @@ def readers() -> list[Reader]:
             6,
             equal=True,
         ),
+        Reader(
+            "tables: summary",
+            "study/summary.parquet",
+            measured,
+            guarded(tables),
+            any_of(damaged, table),
+            4,
+            equal=True,
+        ),
+        Reader("tables: about", "study/summary.json", measured, guarded(tables), json_file, 4, equal=True),
         Reader("run again: shard", shard, study, guarded(run_again), any_of(damaged, table), 6, equal=True),
         Reader(
             "run again: part",

@@ -56,6 +56,16 @@ def numbers(folder: str = "study") -> None:
         print(variant, digest.hexdigest())
 
 
+def tables() -> None:
+    """Print every number of the tables that a study's folder keeps."""
+    from dissect_eval.study import StudyTables
+
+    kept = StudyTables.read(Path("study"))
+    for rows in (kept.summary, kept.errors, kept.per_class.to_pylist()):
+        print(*rows, sep="\n")
+    print(json.dumps(kept.about, default=str, sort_keys=True))
+
+
 def make_study() -> None:
     """Run the toy study here."""
     with contextlib.redirect_stdout(None):
