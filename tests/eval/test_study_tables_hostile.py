@@ -56,6 +56,7 @@ def seal(folder: Path, change: Callable[[dict[str, Any]], object] = lambda _: No
         ("summary", "AP_low", b"low"),
         ("per_class", "category", {"name": "car"}),
         ("errors", "ap", "x" * 10**6),
+        ("errors", "variant", "another"),
         ("repeats", "mean", [0.5]),
     ],
 )

@@ -205,6 +205,12 @@ class StudyTables:
             require_metrics(tables[SUMMARY], tuple(about["settings"]["metrics"]))
         except ValueError as error:
             raise unreadable(folder / f"{SUMMARY}.parquet", error) from error
+        ids = set(tables[SUMMARY].column("id").to_pylist())
+        for name in (PER_CLASS, ERRORS):
+            if set(tables[name].column("variant").unique().to_pylist()) - ids:
+                raise unreadable(
+                    folder / f"{name}.parquet", f"it names a variant that {SUMMARY}.parquet lacks"
+                )
         rows = [_rows(tables[name]) for name in (SUMMARY, ERRORS, REPEATS)]
         pairs = folder / f"{INTERACTIONS}.parquet"
         is_there = pairs.is_file() if sums is None else pairs.name in sums
