@@ -243,9 +243,10 @@ def preload() -> None:
 
     import dissect_mmdet.cli._main  # noqa: F401
     import studies  # noqa: F401
+    import torch._dynamo  # makes a folder of its own, in the first pass of a model
     from hostile.work import detr
 
-    detr()
+    assert detr().anatomy
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import json
 import re
 import signal
 import stat
+import tempfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -22,14 +23,17 @@ EVIL = {"Host": "evil.example"}
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    folder = tmp_path_factory.mktemp("app")
-    # Whatever is run by being there would say so.
-    for name in ("voila.py", "voila_config.py", "jupyter_config.py", "ipykernel_launcher.py", "json.py"):
-        (folder / name).write_text(f"open({str(folder / 'was-run')!r}, 'a').write({name!r})")
-    with served(folder) as running:
-        yield running
-        assert not (folder / "was-run").exists(), (folder / "was-run").read_text()
+def server() -> Iterator[Server]:
+    with (
+        tempfile.TemporaryDirectory() as short
+    ):  # names of Unix sockets have 100 bytes at most, or they are ports
+        folder = Path(short)
+        # Whatever is run by being there would say so.
+        for name in ("voila.py", "voila_config.py", "jupyter_config.py", "ipykernel_launcher.py", "json.py"):
+            (folder / name).write_text(f"open({str(folder / 'was-run')!r}, 'a').write({name!r})")
+        with served(folder) as running:
+            yield running
+            assert not (folder / "was-run").exists(), (folder / "was-run").read_text()
 
 
 def number_of(kernel: psutil.Process) -> str:
