@@ -240,10 +240,10 @@ def preload() -> None:
     import mmdet.apis
     import mmdet.evaluation
     import mmdet.models  # noqa: F401
+    import torch._dynamo  # makes a folder of its own, in the first pass of a model
 
     import dissect_mmdet.cli._main  # noqa: F401
     import studies  # noqa: F401
-    import torch._dynamo  # makes a folder of its own, in the first pass of a model
     from hostile.work import detr
 
     assert detr().anatomy
