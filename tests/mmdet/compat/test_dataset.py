@@ -1,6 +1,7 @@
 """The data set of `get_dataset`, against values worked out by hand and against torch's own resizing."""
 
 import json
+import os
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -143,3 +144,17 @@ def test_items_are_those_of_the_ids_in_order(tmp_path: Path) -> None:
     assert [int(target["image_id"]) for _, target in dataset] == [4, 12, 30] == dataset.ids
     with pytest.raises(IndexError):
         dataset[3]
+
+
+def test_images_are_neither_waited_for_nor_run(tmp_path: Path) -> None:
+    """Pillow would start Ghostscript for PostScript, whatever its file is called."""
+    (tmp_path / "a.jpg").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\nshowpage\n")
+    with pytest.raises(ImageError, match="is PostScript, which is a program"):
+        dd.get_image_size(tmp_path / "a.jpg")
+    os.mkfifo(tmp_path / "b.jpg")
+    with pytest.raises(ImageError, match="FIFO"):
+        dd.get_image_size(tmp_path / "b.jpg")
+    root = write(tmp_path / "coco", (64, 48), [])
+    (root / "val2017" / "7.png").write_bytes((tmp_path / "a.jpg").read_bytes())
+    with pytest.raises(ImageError, match="is PostScript"):
+        dd.get_dataset(root)[0]

@@ -8,12 +8,14 @@ from pathlib import Path
 
 from PIL import Image
 
+from dissect_mmdet._pipeline import require_pixels
 from dissect_mmdet.errors import ImageError, ImageNotFoundError
 
 
 @contextmanager
 def opened_image(path: Path | str) -> Iterator[Image.Image]:
     """Open an image for the length of a ``with`` block; what is wrong with it is an `ImageError`."""
+    require_pixels(path)
     try:
         with Image.open(path) as image:
             yield image

@@ -289,7 +289,7 @@ def _require_files(step: Step) -> None:
 def _run(step: Step, results: Results, path: Path | str) -> Results:
     """What a step makes of an image, or an error that names the image."""
     if "img" not in results:
-        _require_pixels(path)
+        require_pixels(path)
     try:
         made = step(results)
     except MemoryError:
@@ -320,7 +320,7 @@ def _why_not(step: Step, path: Path | str, is_read: bool, error: Exception | Non
     return f"image {path} cannot be read by {name} of the config's test pipeline: {reason}."
 
 
-def _require_pixels(path: Path | str) -> None:
+def require_pixels(path: Path | str) -> None:
     """Refuse what a loader, which opens it by its name, would wait for, or have Ghostscript run: Pillow does so."""
     begins = b""
     try:
