@@ -85,6 +85,7 @@ def floats(
     A text or a truth value is no number, though NumPy would make one of it.
     """
     try:
+        # What is no row is a TypeError, and looked at one by one below.
         cells: Iterable[Any] = values if width == 1 else chain.from_iterable(values)  # type: ignore[arg-type]
         if set(map(type, cells)) <= _NUMBERS:
             array = np.array(values, dtype=np.float64).reshape(len(values), width)

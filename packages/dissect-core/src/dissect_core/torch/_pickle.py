@@ -271,7 +271,7 @@ def _modern(module: str, attribute: str = "") -> str:
 def names_in(stream: Stream) -> Iterator[str]:
     """All names in a pickle, as far as they can be told without reading it; breaks off where it is damaged."""
     texts: list[str] = []
-    for opcode, arg, _ in pickletools.genops(stream):  # type: ignore[arg-type]
+    for opcode, arg, _ in pickletools.genops(stream):  # type: ignore[arg-type]  # as above
         if isinstance(arg, str) and opcode.name in ("GLOBAL", "INST"):
             yield _modern(*arg.split(" ", 1))
         elif opcode.name == "STACK_GLOBAL" and len(texts) == 2:
