@@ -26,14 +26,15 @@ from typing import Any, NamedTuple
 
 import psutil
 
-from dissect_core.cluster._crew import Crew
-from dissect_core.cluster._engine import _shards
-from dissect_core.cluster._tracker import Tracker
-from dissect_core.cluster._worker import Place, Step
+from dissect_core.engine import StopRequest, no_bar, run
+from dissect_core.engine._caller import Caller
+from dissect_core.engine.ray._crew import Crew
+from dissect_core.engine.ray._engine import _shards
+from dissect_core.engine.ray._tracker import Tracker
+from dissect_core.engine.ray._worker import Place, Step
 from dissect_core.spec import Execution, LocalExecution, RayExecution, load_spec
-from dissect_core.study import ImageRef, StopRequest, StudyFolder, no_bar, run
-from dissect_core.study._caller import Caller
-from dissect_core.study._holder import Holder
+from dissect_core.store import ImageRef, StudyFolder
+from dissect_core.store._holder import Holder
 
 SHARD_IMAGES = 20
 ENGINES: dict[str, Execution] = {

@@ -28,12 +28,13 @@ from study import Case
 
 from cluster import start_ray
 from cluster_simulation import simulated
-from dissect_core.cluster import Cluster, Costs, Workload, forecast
 from dissect_core.detectors import ImageDetections
+from dissect_core.engine import PassDone, no_bar, run
+from dissect_core.engine.ray import Cluster, Costs, Workload, forecast
 from dissect_core.spec import DetectorSpec, RayExecution
-from dissect_core.study import PassDone, Row, Study, no_bar, run
-from dissect_core.study._rows import rows_to_table
-from dissect_core.study._shards import write_shard
+from dissect_core.store import Row, Study
+from dissect_core.store._rows import rows_to_table
+from dissect_core.store._shards import write_shard
 
 SHARD_SECONDS = 0.0033
 """What a shard costs its driver and Ray: `benchmarks/cluster.py`."""

@@ -18,9 +18,9 @@ from pathlib import Path
 
 from panels import make, timed
 
-from dissect_core.cluster import spread_over
+from dissect_core.engine.ray import spread_over
 from dissect_core.spec import RayExecution
-from dissect_core.study import Study
+from dissect_core.store import Study
 from dissect_eval.study import Settings, StudyTables, here, in_processes, measure
 
 

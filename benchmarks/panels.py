@@ -24,10 +24,11 @@ from _generator import problem, records
 from matplotlib.image import imsave
 
 from dissect_core import Component
-from dissect_core.anatomy import Anatomy
+from dissect_core.anatomy.anatomy import Anatomy
 from dissect_core.detectors import ImageDetections
+from dissect_core.engine import run
 from dissect_core.spec import load_spec
-from dissect_core.study import Study, run
+from dissect_core.store import Study
 from dissect_eval import GroundTruth
 from dissect_eval.study import Settings, StudyTables, measure
 from dissect_widgets import ImageBrowser, QueryPanel, ResultsExplorer, Workbench

@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from dissect_core.engine import no_bar, run
 from dissect_core.spec import load_spec
-from dissect_core.study import no_bar, run
 from dissect_eval import GroundTruth
 from dissect_mmdet import image_paths, open_mmdet
 from dissect_mmdet.demo import demo_files, write_split

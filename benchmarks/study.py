@@ -36,14 +36,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 from _old_way import PASSES
 
+from deep_dissect.report import Settings, measure, write_results
+from deep_dissect.studies import study_path
+from dissect_core.engine import no_bar, run
 from dissect_core.plan import Variant, plan
 from dissect_core.spec import StudySpec, load_spec
-from dissect_core.study import Study, no_bar, run
+from dissect_core.store import Study
 from dissect_core.torch import edit_state
 from dissect_eval import GroundTruth
 from dissect_mmdet import open_mmdet
-from dissect_mmdet.results import Settings, measure, write_results
-from dissect_mmdet.studies import study_path
 
 FULL = ["DETR", "Deformable DETR", "DINO"]
 
@@ -190,7 +191,7 @@ def peak_mib(function: Callable[[], object]) -> float:
 
 def limit(case: Case) -> tuple[float, float, float, dict[str, float]]:
     """Seconds of a baseline pass, of tracing one, and the least that the variants of one image can take."""
-    from dissect_core.torch._flops import operations as flops
+    from dissect_core.torch.measure._flops import operations as flops
     from dissect_core.torch.replay import PrefixReplay
 
     (batch, *_) = case.detector.prepare(case.paths[: case.batch_size], case.batch_size)

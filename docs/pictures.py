@@ -40,7 +40,7 @@ def main() -> None:
     IMAGES.mkdir(exist_ok=True)
     scenes().savefig(IMAGES / "scenes.png", dpi=110)
     with tempfile.TemporaryDirectory() as folder:
-        command = "from dissect_mmdet.cli import main; main()"
+        command = "from deep_dissect.cli import main; main()"
         subprocess.run([sys.executable, "-c", command, "demo", "--out", folder], check=True)
         for name in ("dose_response.png", "dose_response_giou.png"):
             shutil.copyfile(Path(folder) / name, IMAGES / name)

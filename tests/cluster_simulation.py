@@ -7,7 +7,7 @@ import random
 
 import simpy
 
-from dissect_core.cluster import Cluster, Costs, Workload
+from dissect_core.engine.ray import Cluster, Costs, Workload
 
 
 def simulated(work: Workload, costs: Costs, cluster: Cluster, seed: int = 0) -> float:

@@ -18,7 +18,7 @@ def skip_without_mmdet() -> None:
 def call(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, str, str]:
     """Exit status, standard output and standard error of ``deep-dissect``; skips where MMDetection is missing."""
     skip_without_mmdet()
-    from dissect_mmdet.cli import main
+    from deep_dissect.cli import main
 
     with pytest.raises(SystemExit) as ended:
         main([str(word) for word in words])

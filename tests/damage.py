@@ -9,7 +9,7 @@ from typing import Any
 import studies
 import toy_split
 from dissect_core.spec import StudySpec
-from dissect_core.study import Study
+from dissect_core.store import Study
 from dissect_eval import GroundTruth
 from dissect_eval.study import Settings, measure
 

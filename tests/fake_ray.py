@@ -6,7 +6,7 @@ import random
 from collections.abc import Iterator
 from typing import Any
 
-from dissect_core.cluster._worker import Place, Step
+from dissect_core.engine.ray._worker import Place, Step
 
 
 class RayError(Exception):

@@ -14,10 +14,11 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from dissect_core.detectors import ImageDetections
+from dissect_core.engine import no_bar, run
 from dissect_core.spec import DetectorSpec, StudySpec, load_spec, spec_to_yaml
-from dissect_core.study import Study, no_bar, run
-from dissect_core.study._facts import fingerprint
-from dissect_core.study._record import Record
+from dissect_core.store import Study
+from dissect_core.store._facts import fingerprint
+from dissect_core.store._record import Record
 from toy_detector import ToyDetector, read_ppm, write_scenes
 
 SPEC = {

@@ -12,7 +12,7 @@ import pytest
 
 import studies
 from dissect_core.spec import RayExecution
-from dissect_core.study import Study
+from dissect_core.store import Study
 from s3_server import s3_server
 
 TESTS = Path(__file__).parents[1]

@@ -11,12 +11,12 @@ import pytest
 
 import studies
 from dissect_core import ClusterError, StudyChangedError, StudyError
-from dissect_core.cluster._worker import Job, Worker
+from dissect_core.engine._task import Task, facts_of
+from dissect_core.engine.ray._worker import Job, Worker
 from dissect_core.plan import plan
 from dissect_core.spec import DetectorSpec, RayExecution
-from dissect_core.study import Study
-from dissect_core.study._folder import StudyFolder
-from dissect_core.study._task import Task, facts_of
+from dissect_core.store import Study
+from dissect_core.store._folder import StudyFolder
 from toy_detector import ToyDetector
 
 
@@ -100,7 +100,7 @@ def test_a_worker_opens_its_detector_once(job: Job, monkeypatch: pytest.MonkeyPa
         opened.append(spec)
         return ToyDetector()
 
-    monkeypatch.setattr("dissect_core.cluster._worker.open_detector", opening)
+    monkeypatch.setattr("dissect_core.engine.ray._worker.open_detector", opening)
     worker = Worker([DetectorSpec(adapter="toy")], 1)
     worker.open()
     worker.describe(job.task, None)
@@ -118,9 +118,9 @@ def test_a_node_with_other_packages(job: Job) -> None:
 
 def test_without_ray_the_remedy_is_said_and_nothing_loads_it() -> None:
     code = (
-        "import sys\nimport dissect_core.study\nfrom dissect_core.spec import DetectorSpec, RayExecution\n"
+        "import sys\nimport dissect_core.engine\nfrom dissect_core.spec import DetectorSpec, RayExecution\n"
         "print('ray' in sys.modules)\nsys.modules['ray'] = None\n"
-        "from dissect_core.cluster._connect import connected\n"
+        "from dissect_core.engine.ray._connect import connected\n"
         "try:\n    with connected(RayExecution(engine='ray')):\n        pass\n"
         "except ImportError as error:\n    print(error)\n"
     )

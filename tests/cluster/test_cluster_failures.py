@@ -15,7 +15,8 @@ import pytest
 import awkward
 import studies
 from dissect_core import ClusterError, ShardsFailedError, StudyLockedError
-from dissect_core.study import PassDone, StopRequest, Study, _lease
+from dissect_core.engine import PassDone, StopRequest
+from dissect_core.store import Study, _lease
 from s3_server import BUCKET
 from studies import tables
 

@@ -10,7 +10,7 @@ import pytest
 
 import awkward
 from commands import call
-from dissect_core.study import Study
+from dissect_core.store import Study
 from s3_server import BUCKET
 from studies import tables, toy_spec
 from toy_detector import ToyDetector

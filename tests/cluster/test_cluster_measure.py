@@ -11,9 +11,9 @@ import pytest
 
 import toy_split
 from dissect_core import ClusterError
-from dissect_core.cluster import spread_over
-from dissect_core.places import place_of
-from dissect_core.study import Study
+from dissect_core.engine.ray import spread_over
+from dissect_core.storage.locations import place_of
+from dissect_core.store import Study
 from dissect_eval.study import Settings, StudyTables, measure
 from s3_server import BUCKET
 

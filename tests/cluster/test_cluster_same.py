@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 import studies
-from dissect_core.places import place_of
+from dissect_core.engine import PassDone
 from dissect_core.spec import DetectorSpec, LocalExecution, load_spec
-from dissect_core.study import PassDone, Study
+from dissect_core.storage.locations import place_of
+from dissect_core.store import Study
 from s3_server import BUCKET
 from studies import tables
 from toy_detector import QueryDetector

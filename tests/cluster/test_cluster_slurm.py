@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from commands import skip_without_mmdet
-from dissect_core.study import Study
+from dissect_core.store import Study
 
 SCRIPT = Path(__file__).parents[2] / "docs" / "cluster" / "slurm.sh"
 SPEC = """
@@ -29,7 +29,7 @@ STANDS_IN = {
     "hostname": "echo 127.0.0.1",
     "scontrol": 'if [[ $1 == show ]]; then echo a; else echo "$@" >> "$ASKED"; fi',
     # No GPU here, and a core for each worker.
-    "deep-dissect": 'exec "$PYTHON" -c "from dissect_mmdet.cli import main; main()" "$@" $FEWER',
+    "deep-dissect": 'exec "$PYTHON" -c "from deep_dissect.cli import main; main()" "$@" $FEWER',
 }
 
 

@@ -36,7 +36,7 @@ def commands(text: str) -> list[list[str]]:
 def options_of_run() -> frozenset[str]:
     """Options of ``deep-dissect run``, as its help shows them."""
     shown = subprocess.run(
-        [sys.executable, "-c", "from dissect_mmdet.cli import main; main(['run', '--help'])"],
+        [sys.executable, "-c", "from deep_dissect.cli import main; main(['run', '--help'])"],
         capture_output=True,
         text=True,
         check=True,

@@ -19,7 +19,7 @@ def offered() -> set[str]:
     skip_without_mmdet()
     import typer
 
-    from dissect_mmdet.cli._main import app
+    from deep_dissect.cli._main import app
 
     def options(command: object) -> set[str]:
         below = getattr(command, "commands", {}).values()

@@ -5,7 +5,7 @@ import pytest
 pytest.importorskip("simpy")
 
 from cluster_simulation import simulated
-from dissect_core.cluster import Cluster, Costs, Workload, forecast
+from dissect_core.engine.ray import Cluster, Costs, Workload, forecast
 
 COCO = Workload(images=118_000, variants=1000)
 DETR = Costs(load=0.012, baseline=0.036, variant=0.005)

@@ -5,10 +5,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dissect_core import ClusterError
-from dissect_core.cluster._crew import Crew
-from dissect_core.cluster._members import Shard
-from dissect_core.cluster._queue import ATTEMPTS
-from dissect_core.cluster._worker import Step
+from dissect_core.engine.ray._crew import Crew
+from dissect_core.engine.ray._members import Shard
+from dissect_core.engine.ray._queue import ATTEMPTS
+from dissect_core.engine.ray._worker import Step
 from fake_ray import FakeRay
 
 

@@ -7,13 +7,14 @@ import pytest
 pytest.importorskip("pyarrow")
 
 import studies
-from dissect_core.cluster._members import Shard
-from dissect_core.cluster._tracker import Tracker
-from dissect_core.cluster._worker import Step
-from dissect_core.study import PassDone, StopRequest, StudyFolder, no_bar
-from dissect_core.study._caller import Caller
-from dissect_core.study._holder import Holder
-from dissect_core.study._shards import write_shard
+from dissect_core.engine import PassDone, StopRequest, no_bar
+from dissect_core.engine._caller import Caller
+from dissect_core.engine.ray._members import Shard
+from dissect_core.engine.ray._tracker import Tracker
+from dissect_core.engine.ray._worker import Step
+from dissect_core.store import StudyFolder
+from dissect_core.store._holder import Holder
+from dissect_core.store._shards import write_shard
 
 
 def test_a_worker_lost_before_it_could_join_its_parts(tmp_path: Path) -> None:

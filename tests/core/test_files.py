@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from dissect_core.errors import CheckpointError, DissectError, IrregularFileError, SpecError, StudyError
-from dissect_core.files import append_whole, open_regular, read_regular, write_whole
 from dissect_core.spec import load_spec
-from dissect_core.study import Study
+from dissect_core.storage.files import append_whole, open_regular, read_regular, write_whole
+from dissect_core.store import Study
 
 
 @pytest.mark.timeout(20)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dissect_core import PlanError, head_masks
-from dissect_core.interventions import Zero
+from dissect_core.edits.interventions import Zero
 from dissect_core.plan import plan, pool_of, scores_needed, weight_norms
 from dissect_core.spec import load_spec
 from plans import HEADS, HEADS_OF_ALL, HIDDEN, N_LAYERS, QUERIES, ROWS, WIDTH, anatomy, planned

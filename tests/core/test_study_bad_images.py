@@ -16,9 +16,9 @@ import studies
 from awkward import Fussy
 from dissect_core import BadImageError, StudyError
 from dissect_core.detectors import ImageDetections
+from dissect_core.engine._loading import Files
 from dissect_core.spec import load_spec
-from dissect_core.study import Study
-from dissect_core.study._loading import Files
+from dissect_core.store import Study
 from dissect_eval import GroundTruth
 from toy_detector import HEIGHT, WIDTH, ToyDetector
 

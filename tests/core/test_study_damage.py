@@ -18,7 +18,7 @@ import pyarrow.parquet as pq  # noqa: E402
 import damage  # noqa: E402
 import studies  # noqa: E402
 from dissect_core import DissectError, StudyError, StudyLockedError  # noqa: E402
-from dissect_core.study import Study, StudyFolder, UncheckedStudyWarning  # noqa: E402
+from dissect_core.store import Study, StudyFolder, UncheckedStudyWarning  # noqa: E402
 from dissect_eval import DissectEvalError, GroundTruth  # noqa: E402
 
 COUNTS = ("variants", "batch_size", "shard_batches")

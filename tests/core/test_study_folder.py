@@ -21,9 +21,9 @@ import pyarrow.parquet as pq  # noqa: E402
 import studies  # noqa: E402
 from dissect_core import StudyChangedError, StudyError  # noqa: E402
 from dissect_core.detectors import ImageDetections  # noqa: E402
-from dissect_core.study import ImageRef, Row, Study, StudyFolder  # noqa: E402
-from dissect_core.study import _shards as shards  # noqa: E402
-from dissect_core.study._rows import rows_to_table  # noqa: E402
+from dissect_core.store import ImageRef, Row, Study, StudyFolder  # noqa: E402
+from dissect_core.store import _shards as shards  # noqa: E402
+from dissect_core.store._rows import rows_to_table  # noqa: E402
 from toy_detector import ToyDetector  # noqa: E402
 
 

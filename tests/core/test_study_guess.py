@@ -5,7 +5,7 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("pyarrow")
 
-from dissect_core.study._passes import _Guess
+from dissect_core.engine._passes import _Guess
 from dissect_core.torch.replay._trace import Trace
 
 

@@ -13,8 +13,8 @@ import pyarrow.parquet as pq  # noqa: E402
 
 import studies  # noqa: E402
 from dissect_core import DissectError  # noqa: E402
-from dissect_core.study import Study, StudyFolder  # noqa: E402
-from dissect_core.study import _shards as shards  # noqa: E402
+from dissect_core.store import Study, StudyFolder  # noqa: E402
+from dissect_core.store import _shards as shards  # noqa: E402
 
 
 @pytest.fixture(scope="module")

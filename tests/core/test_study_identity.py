@@ -19,9 +19,10 @@ import pyarrow.parquet as pq
 import studies
 import toy_split
 from dissect_core import BadImageError, StudyChangedError, StudyError
-from dissect_core.study import ImageRef, StopRequest, Study, StudyFolder, StudyTruth
-from dissect_core.study._changes import Behind
-from dissect_core.study._truth import KeptTruth
+from dissect_core.engine import StopRequest
+from dissect_core.store import ImageRef, Study, StudyFolder, StudyTruth
+from dissect_core.store._changes import Behind
+from dissect_core.store._truth import KeptTruth
 from dissect_eval import GroundTruth
 from dissect_eval.errors import StudyDataError
 from dissect_eval.study import Settings, kept_truth, measure, summary_rows, truth_file
@@ -225,7 +226,7 @@ def test_a_truth_is_neither_added_nor_left_out_later(
         studies.run_toy(split.paths, bare.path, truth=truth)
 
 
-@pytest.mark.filterwarnings("ignore::dissect_core.study.UncheckedStudyWarning")
+@pytest.mark.filterwarnings("ignore::dissect_core.store.UncheckedStudyWarning")
 def test_the_kept_truth_is_checked_when_it_is_measured(folder: Path, truth: GroundTruth) -> None:
     before = numbers(Study.open(folder))
     studies.as_format(folder, 2)  # without checksums of files
@@ -317,7 +318,7 @@ def as_format_1(folder: Path, split: toy_split.Split) -> None:
     shutil.copy(split.annotations, folder / "truth.json")
 
 
-@pytest.mark.filterwarnings("ignore::dissect_core.study.UncheckedStudyWarning")
+@pytest.mark.filterwarnings("ignore::dissect_core.store.UncheckedStudyWarning")
 def test_a_study_of_the_first_format_goes_on_unless_what_it_recorded_differs(
     folder: Path, split: toy_split.Split, truth: GroundTruth
 ) -> None:

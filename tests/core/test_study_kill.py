@@ -16,8 +16,9 @@ pytest.importorskip("pyarrow")
 import studies
 from dissect_core import StudyLockedError
 from dissect_core.ending import ended_as_by_ctrl_c
-from dissect_core.study import StopRequest, Study, StudyFolder
-from dissect_core.study._stop import stop_on_interrupt
+from dissect_core.engine import StopRequest
+from dissect_core.engine._stop import stop_on_interrupt
+from dissect_core.store import Study, StudyFolder
 
 N_KILLS = 12
 
@@ -143,7 +144,7 @@ def test_a_second_run_is_refused_by_the_name_of_the_first(tmp_path: Path) -> Non
 def test_of_two_that_race_for_a_folder_one_gets_it(tmp_path: Path) -> None:
     study = studies.run_toy(studies.scenes(tmp_path / "images", 2), tmp_path / "out")
     code = (
-        "import sys, time\nfrom pathlib import Path\nfrom dissect_core.study import StudyFolder\n"
+        "import sys, time\nfrom pathlib import Path\nfrom dissect_core.store import StudyFolder\n"
         "from dissect_core import StudyLockedError\nfolder = StudyFolder(Path(sys.argv[1]))\nsys.stdin.readline()\n"
         "try:\n    with folder.locked():\n        time.sleep(0.5)\n        print('mine')\n"
         "except StudyLockedError:\n    print('refused')\n"

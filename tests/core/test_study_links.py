@@ -12,7 +12,7 @@ pytest.importorskip("pyarrow")
 
 import studies
 from dissect_core import DissectError, StudyError
-from dissect_core.study import Study
+from dissect_core.store import Study
 
 SECRET = b"mine\n"
 

@@ -16,8 +16,9 @@ pytest.importorskip("pyarrow")
 import studies  # noqa: E402
 from dissect_core import RandomDetectorError, ReplayError  # noqa: E402
 from dissect_core.detectors import ImageDetections  # noqa: E402
+from dissect_core.engine import RandomDetectorWarning  # noqa: E402
 from dissect_core.spec import load_spec  # noqa: E402
-from dissect_core.study import RandomDetectorWarning, Study  # noqa: E402
+from dissect_core.store import Study  # noqa: E402
 from dissect_core.torch.replay import ReplayWarning  # noqa: E402
 from dissect_core.torch.replay import _prove as proof  # noqa: E402
 from toy_detector import ToyDetector, write_scenes  # noqa: E402

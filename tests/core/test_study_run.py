@@ -14,9 +14,10 @@ pytest.importorskip("pyarrow")
 import studies
 from dissect_core import StudyChangedError, StudyError
 from dissect_core.detectors import ImageDetections
+from dissect_core.engine import StopRequest
 from dissect_core.plan import plan
 from dissect_core.spec import RayExecution, load_spec
-from dissect_core.study import ImageRef, StopRequest, Study
+from dissect_core.store import ImageRef, Study
 from toy_detector import ToyDetector
 
 

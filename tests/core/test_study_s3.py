@@ -18,8 +18,8 @@ pytest.importorskip("s3fs")
 import studies
 from dissect_core import StudyChangedError, StudyError, StudyLockedError
 from dissect_core.detectors import ImageDetections
-from dissect_core.places import create, place_of
-from dissect_core.study import Study, StudyFolder, _lease
+from dissect_core.storage.locations import create, place_of
+from dissect_core.store import Study, StudyFolder, _lease
 from s3_server import BUCKET, s3_server
 from studies import tables
 from toy_detector import ToyDetector
@@ -145,7 +145,7 @@ def test_the_lease_of_a_killed_run_is_taken_over_once_it_is_silent(
 ) -> None:
     study = studies.run_toy(images, place)
     code = (
-        "import sys, time\nfrom dissect_core.study import StudyFolder, _lease\n"
+        "import sys, time\nfrom dissect_core.store import StudyFolder\nfrom dissect_core.store import _lease\n"
         "_lease.SECONDS_BETWEEN_BEATS = 0.1\n"
         "with StudyFolder(sys.argv[1]).locked():\n    print('mine', flush=True)\n    time.sleep(60)\n"
     )
@@ -245,7 +245,7 @@ def test_what_is_no_study_is_said(store: str) -> None:
 
 def test_without_what_talks_to_it_the_remedy_is_said() -> None:
     code = (
-        "import sys\nsys.modules['s3fs'] = None\nfrom dissect_core.places import place_of\n"
+        "import sys\nsys.modules['s3fs'] = None\nfrom dissect_core.storage.locations import place_of\n"
         "try:\n    place_of('s3://lab/x')\nexcept ImportError as error:\n    print(error)\n"
         "print('fsspec' in sys.modules, 'upath' in sys.modules)\n"
     )

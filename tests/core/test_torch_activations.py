@@ -15,7 +15,7 @@ from dissect_core import (  # noqa: E402
     ZeroActivation,
     head_masks,
 )
-from dissect_core.groups import channel_group, feed_forward_group  # noqa: E402
+from dissect_core.anatomy.groups import channel_group, feed_forward_group  # noqa: E402
 from dissect_core.torch import (  # noqa: E402
     ablated,
     attention_layouts,

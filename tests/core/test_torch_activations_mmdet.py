@@ -12,7 +12,7 @@ from dissect_core import (  # noqa: E402
     ZeroActivation,
     head_masks,
 )
-from dissect_core.groups import feed_forward_group  # noqa: E402
+from dissect_core.anatomy.groups import feed_forward_group  # noqa: E402
 from dissect_core.torch import ablated, attention_layouts, edited, gather_reference, intervened  # noqa: E402
 from mmdet_layers import BLOCKS, layer  # noqa: E402
 

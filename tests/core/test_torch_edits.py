@@ -28,13 +28,8 @@ from dissect_core import (  # noqa: E402
     row_mask,
     unit_mask,
 )
-from dissect_core.torch import (  # noqa: E402
-    _prepared,
-    edit_state,
-    edited,
-    load_safetensors,
-    save_safetensors,
-)
+from dissect_core.torch import edit_state, edited, load_safetensors, save_safetensors  # noqa: E402
+from dissect_core.torch.weights import _prepared  # noqa: E402
 
 INTERVENTIONS = [
     Zero(),

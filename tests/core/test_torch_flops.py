@@ -10,7 +10,7 @@ nn = torch.nn
 from dissect_core.plan import Variant, plan  # noqa: E402
 from dissect_core.spec import load_spec  # noqa: E402
 from dissect_core.torch import anatomy_of  # noqa: E402
-from dissect_core.torch._flops import flops_saved, operations  # noqa: E402
+from dissect_core.torch.measure._flops import flops_saved, operations  # noqa: E402
 from dissect_core.torch.replay import EffectPass, PrefixReplay  # noqa: E402
 
 

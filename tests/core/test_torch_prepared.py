@@ -26,7 +26,7 @@ from dissect_core import (  # noqa: E402
 from dissect_core.plan import plan  # noqa: E402
 from dissect_core.spec import load_spec  # noqa: E402
 from dissect_core.torch import anatomy_of, edited, prepared  # noqa: E402
-from dissect_core.torch._tensors import same_bits  # noqa: E402
+from dissect_core.torch.weights._tensors import same_bits  # noqa: E402
 
 INTERVENTIONS = [
     Zero(),

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from dissect_core.plan import plan, plan_table, weight_norms
 from dissect_core.spec import load_spec
 from dissect_core.torch import ablated, anatomy_of
-from dissect_core.torch._rows_read import rows_read
+from dissect_core.torch.measure._rows_read import rows_read
 from dissect_core.torch.replay import EffectPass, PrefixReplay
 
 GROUPS, N = 3, 4

@@ -18,7 +18,7 @@ torch = pytest.importorskip("torch")
 nn = torch.nn
 
 from dissect_core import ActivationSite, CheckpointError, NoiseActivation  # noqa: E402
-from dissect_core.activation_specs import OptimalActivation  # noqa: E402
+from dissect_core.edits.activations import OptimalActivation  # noqa: E402
 from dissect_core.torch import (  # noqa: E402
     Reference,
     fit_optimal,
@@ -26,7 +26,7 @@ from dissect_core.torch import (  # noqa: E402
     intervened,
     load_reference,
 )
-from dissect_core.torch._reference import Slot  # noqa: E402
+from dissect_core.torch.activations._reference import Slot  # noqa: E402
 from hostile_pickles import archive_with  # noqa: E402
 
 SITES = (ActivationSite("2", "neuron", (0, 2)), ActivationSite("0", "component"))

@@ -9,10 +9,10 @@ import pytest
 
 import studies
 from dissect_core import UntrustedError
-from dissect_core.cluster._worker import Worker
 from dissect_core.detectors import DetectorRequest, _discovery, harmless_options, open_detector
+from dissect_core.detectors.trust import agreed_execution, agreed_options
+from dissect_core.engine.ray._worker import Worker
 from dissect_core.spec import DetectorSpec, LocalExecution, RayExecution
-from dissect_core.trust import agreed_execution, agreed_options
 from toy_detector import ToyDetector
 
 calls: list[dict[str, Any]] = []

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 
 from dissect_eval import Detections, GroundTruth, coco_ap
-from dissect_eval._ap import NAMES
-from dissect_eval._ap_numpy import precision_arrays
+from dissect_eval.coco._ap import NAMES
+from dissect_eval.coco._ap_numpy import precision_arrays
 from reference import box, cocoeval, hit, load, split
 
 CROWDED = 130

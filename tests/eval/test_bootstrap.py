@@ -21,10 +21,16 @@ from dissect_eval import (
     detection_metrics,
     matched_metrics,
 )
-from dissect_eval._ap_numpy import RECALLS
-from dissect_eval._intervals import image_weights, interval, jackknife_weights, p_values, percentile_intervals
-from dissect_eval._statistics import Settings, statistics_of
-from dissect_eval._statistics_ap import _recalls_up_to
+from dissect_eval.coco._ap_numpy import RECALLS
+from dissect_eval.statistics._intervals import (
+    image_weights,
+    interval,
+    jackknife_weights,
+    p_values,
+    percentile_intervals,
+)
+from dissect_eval.statistics._statistics import Settings, statistics_of
+from dissect_eval.statistics._statistics_ap import _recalls_up_to
 
 
 def problem(seed: int, n_images: int = 12, n_categories: int = 3) -> tuple[GroundTruth, Detections]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dissect_eval import Detections, GroundTruth, _tide_fix, coco_ap, error_types
+from dissect_eval import Detections, GroundTruth, coco_ap, error_types
+from dissect_eval.tide import _fix as _tide_fix
 
 TYPES = ("Cls", "Loc", "Both", "Dupe", "Bkg", "Miss")
 

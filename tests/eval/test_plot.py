@@ -9,7 +9,7 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from dissect_eval import MissingExtraError, SettingError
-from dissect_eval.plot import Curve, dose_response, dose_response_grid, figure_bytes, per_class_bars
+from dissect_eval.plots import Curve, dose_response, dose_response_grid, figure_bytes, per_class_bars
 
 DOSES = [0, 0.1, 0.5]
 
@@ -150,7 +150,7 @@ def test_missing_matplotlib_says_what_to_install(monkeypatch):
 
 def test_pyplot_stays_unloaded():
     code = (
-        "import sys; from dissect_eval.plot import Curve, dose_response;"
+        "import sys; from dissect_eval.plots import Curve, dose_response;"
         "assert 'matplotlib' not in sys.modules;"
         "dose_response({'x': Curve([0, 1], [1, 0])}, metric_label='AP').savefig('/dev/null', format='png');"
         "assert 'matplotlib.pyplot' not in sys.modules"

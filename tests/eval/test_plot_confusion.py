@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from dissect_eval import ConfusionMatrix, SettingError
-from dissect_eval.plot import confusion_heatmap
+from dissect_eval.plots import confusion_heatmap
 
 
 def labels(axes, axis="y"):

@@ -5,8 +5,8 @@ import pytest
 from matplotlib.colors import to_hex
 
 from dissect_eval import SettingError
-from dissect_eval._curve import PrecisionRecall
-from dissect_eval.plot import precision_recall
+from dissect_eval.coco._curve import PrecisionRecall
+from dissect_eval.plots import precision_recall
 
 RECALL = np.linspace(0, 1, 101)
 

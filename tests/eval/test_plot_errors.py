@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from dissect_eval import Detections, SettingError, error_types
-from dissect_eval.plot import error_type_bars
+from dissect_eval.plots import error_type_bars
 
 
 def legend(figure):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from dissect_eval import SettingError
-from dissect_eval.plot import value_heatmap
+from dissect_eval.plots import value_heatmap
 
 
 def test_cells_are_the_values_and_what_is_undefined_is_masked():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from dissect_eval import SettingError
-from dissect_eval.plot import per_class_bars
+from dissect_eval.plots import per_class_bars
 
 
 def test_intervals_are_drawn_as_error_bars():

@@ -11,7 +11,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from dissect_eval import ConfusionMatrix, Detections, error_types
-from dissect_eval.plot import confusion_heatmap, error_type_bars, per_class_bars, precision_recall
+from dissect_eval.plots import confusion_heatmap, error_type_bars, per_class_bars, precision_recall
 
 RECALL = np.linspace(0, 1, 101)
 

@@ -10,9 +10,9 @@ import pytest
 from scipy import stats
 
 from dissect_eval import Detections, GroundTruth, SettingError, adjust_p_values, evaluate_variants
-from dissect_eval._beside import Beside
-from dissect_eval._compared import stacked
-from dissect_eval._intervals import (
+from dissect_eval.statistics._beside import Beside
+from dissect_eval.statistics._compared import stacked
+from dissect_eval.statistics._intervals import (
     as_far,
     image_weights,
     least_p_value,
@@ -20,9 +20,9 @@ from dissect_eval._intervals import (
     replicates_needed,
     with_t_tails,
 )
-from dissect_eval._resampled import Resampling, measured_on, resampled
-from dissect_eval._statistics import Settings as Statistics
-from dissect_eval._statistics import statistics_of
+from dissect_eval.statistics._resampled import Resampling, measured_on, resampled
+from dissect_eval.statistics._statistics import Settings as Statistics
+from dissect_eval.statistics._statistics import statistics_of
 from dissect_eval.study import Settings
 from dissect_eval.study._significance import class_notes, significance_notes
 
@@ -163,7 +163,7 @@ def test_what_is_far_beyond_all_replicates_is_not_drawn_for(monkeypatch: pytest.
     n = 50
     truth, whole = one_object_an_image(n), boxes_of_height(np.full(n, 8.0))
     beside = Beside(truth, whole, Statistics(("matched_giou",)), Resampling(1000, n_for_p=20_000))
-    monkeypatch.setattr("dissect_eval._further.image_weights", lambda *_: pytest.fail("drawn"))
+    monkeypatch.setattr("dissect_eval.statistics._further.image_weights", lambda *_: pytest.fail("drawn"))
     lost = boxes_of_height(8 - np.random.default_rng(0).gamma(4, 1, n).clip(0, 7))
     assert beside.of(lost).p_value[0] == pytest.approx(float(with_t_tails(1 / 20_001, n)))
 

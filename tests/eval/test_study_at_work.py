@@ -11,7 +11,8 @@ pytest.importorskip("pyarrow")
 import damage
 import studies
 import toy_split
-from dissect_core.study import StopRequest, Study
+from dissect_core.engine import StopRequest
+from dissect_core.store import Study
 from dissect_eval import GroundTruth
 from dissect_eval.study import Settings, StudyDetections, measure
 

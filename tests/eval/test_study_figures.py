@@ -13,8 +13,7 @@ from scipy.stats import norm, t
 pytest.importorskip("pyarrow")
 import pyarrow as pa
 
-from dissect_eval._tide_fix import ERROR_TYPES, SPECIAL_TYPES
-from dissect_eval.plot import figure_bytes
+from dissect_eval.plots import figure_bytes
 from dissect_eval.study import (
     StudyTables,
     class_bars,
@@ -26,6 +25,7 @@ from dissect_eval.study import (
     variant_groups,
     worst_variants,
 )
+from dissect_eval.tide._fix import ERROR_TYPES, SPECIAL_TYPES
 
 KINDS = (*ERROR_TYPES, *SPECIAL_TYPES)
 

@@ -8,7 +8,7 @@ from dataclasses import fields
 import numpy as np
 import pytest
 
-from dissect_eval._variant_table import VariantRow, VariantTable
+from dissect_eval.statistics._variant_table import VariantRow, VariantTable
 from dissect_eval.study._noise import above_noise, noise_note, noise_of
 
 KINDS = {"baseline": "baseline", "again/1": "again", "again/2": "again", "a": "ablation", "b": "ablation"}

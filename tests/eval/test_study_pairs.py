@@ -14,11 +14,11 @@ pytest.importorskip("pyarrow")
 
 import studies
 from dissect_core.spec import load_spec
-from dissect_core.study import ImageRef, Study
+from dissect_core.store import ImageRef, Study
 from dissect_eval import Detections, GroundTruth, coco_ap
-from dissect_eval._beside import Beside
-from dissect_eval._intervals import image_weights
-from dissect_eval._statistics import Settings as Statistics
+from dissect_eval.statistics._beside import Beside
+from dissect_eval.statistics._intervals import image_weights
+from dissect_eval.statistics._statistics import Settings as Statistics
 from dissect_eval.study import Settings, StudyDetections, StudyTables, in_processes, measure, truth_file
 from dissect_eval.study._interactions import Interactions
 from toy_split import write_split

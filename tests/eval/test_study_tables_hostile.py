@@ -13,7 +13,7 @@ pa = pytest.importorskip("pyarrow")
 import pyarrow.parquet as pq  # noqa: E402
 
 import damage  # noqa: E402
-from dissect_core.study import Study  # noqa: E402
+from dissect_core.store import Study  # noqa: E402
 from dissect_eval import StudyDataError  # noqa: E402
 from dissect_eval.study import Settings, StudyTables, measure  # noqa: E402
 from dissect_eval.study._about import sealed  # noqa: E402

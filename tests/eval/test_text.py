@@ -50,7 +50,7 @@ def test_every_figure_draws_every_name(name: str, math: bool) -> None:
     mpl = pytest.importorskip("matplotlib")
     from xml.etree import ElementTree
 
-    from dissect_eval.plot import (
+    from dissect_eval.plots import (
         Curve,
         dose_response,
         figure_bytes,
@@ -79,7 +79,7 @@ def test_no_text_of_a_figure_is_read_as_a_formula(name: str) -> None:
     pytest.importorskip("matplotlib")
     from matplotlib.text import Text
 
-    from dissect_eval.plot import value_heatmap
+    from dissect_eval.plots import value_heatmap
 
     figure = value_heatmap([[0.1]], [name or "a"], [f"${name}$"], value_label=f"${name}")
     for text in figure.findobj(Text):

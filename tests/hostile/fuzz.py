@@ -233,7 +233,7 @@ def preload() -> None:
     torch.set_num_threads(1)
     cv2.setNumThreads(0)
     pa.set_cpu_count(1)
-    import deep_dissect  # noqa: F401
+    import deep_dissect
     from dissect_mmdet import require_mmdet
 
     require_mmdet()
@@ -242,7 +242,7 @@ def preload() -> None:
     import mmdet.models  # noqa: F401
     import torch._dynamo  # makes a folder of its own, in the first pass of a model
 
-    import dissect_mmdet.cli._main  # noqa: F401
+    import deep_dissect.cli._main  # noqa: F401
     import studies  # noqa: F401
     from hostile.work import detr
 

@@ -92,8 +92,8 @@ def study(folder: Path) -> None:
 
 def measured(folder: Path) -> None:
     """A finished study with its tables."""
+    from deep_dissect.report import write_results
     from dissect_eval.study import Settings, measure
-    from dissect_mmdet.results import write_results
 
     write_results(measure(seeds.write_study(folder), settings=Settings(n_replicates=0)))
 

@@ -271,7 +271,7 @@ def write_images(folder: Path) -> list[Path]:
 def write_study(folder: Path, *, batches: int | None = None) -> Any:
     """Run a toy study in the folder `study`, with its truth; or only its first batches."""
     import studies
-    from dissect_core.study import StopRequest
+    from dissect_core.engine import StopRequest
     from dissect_eval import GroundTruth
     from toy_detector import QueryDetector
 

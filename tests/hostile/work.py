@@ -18,7 +18,7 @@ def command(*words: str) -> Work:
     """A command of the user."""
 
     def work() -> None:
-        from dissect_mmdet.cli import main
+        from deep_dissect.cli import main
 
         main(list(words))
 
@@ -29,7 +29,7 @@ def guarded(read: Callable[[], Any]) -> Work:
     """A call from Python, whose errors are said as those of a command are."""
 
     def work() -> int:
-        from dissect_mmdet.cli._main import run_guarded
+        from deep_dissect.cli._main import run_guarded
 
         return run_guarded(read, debug=False)
 
@@ -38,7 +38,7 @@ def guarded(read: Callable[[], Any]) -> Work:
 
 def numbers(folder: str = "study") -> None:
     """Print every number of a study, and what it detected."""
-    from dissect_core.study import Study
+    from dissect_core.store import Study
     from dissect_eval.study import Settings, measure
 
     study = Study.open(folder)
@@ -114,9 +114,9 @@ def read_spec(name: str) -> Callable[[], None]:
     """Read a study and plan it on the bundled DETR."""
 
     def read() -> None:
+        from deep_dissect.studies import study_path
         from dissect_core.plan import plan, plan_table
         from dissect_core.spec import load_spec
-        from dissect_mmdet.studies import study_path
 
         anatomy = detr().anatomy
         print([row.to_dict() for row in plan_table(plan(load_spec(study_path(name)), anatomy), anatomy)])

@@ -11,14 +11,14 @@ import pytest
 
 import studies
 from commands import call
+from deep_dissect.report import write_report, write_results
 from dissect_core import StudyError
-from dissect_core.study import Study
+from dissect_core.store import Study
 from dissect_eval import CategoryError, Detections, GroundTruth, coco_ap
 from dissect_eval.errors import StudyDataError
 from dissect_eval.study import Settings, StudyDetections, StudyTables, measure
 from dissect_mmdet import MMDetDetector, image_paths
 from dissect_mmdet.errors import AnnotationError
-from dissect_mmdet.results import write_report, write_results
 from helpers import DemoData
 from toy_detector import write_scenes
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import torch
 
+from deep_dissect.cli import main
 from dissect_mmdet import load_mmdet_checkpoint
-from dissect_mmdet.cli import main
 from dissect_mmdet.demo import demo_files
 from helpers import DemoData, Touch
 
@@ -61,7 +61,7 @@ def weights(path: Path) -> dict[str, torch.Tensor]:
 def test_every_command_explains_itself_and_its_options(run, words: list[str]) -> None:  # type: ignore[no-untyped-def]
     import typer
 
-    from dissect_mmdet.cli import app
+    from deep_dissect.cli import app
 
     result = run(*words, "--help")
     assert result.status == 0

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from deep_dissect.cli import main
+from deep_dissect.cli._main import run_guarded
 from dissect_core.torch.replay import ReplayWarning
 from dissect_mmdet import load_mmdet_checkpoint
-from dissect_mmdet.cli import main
-from dissect_mmdet.cli._main import run_guarded
 from dissect_mmdet.demo import demo_files
 from helpers import DemoData
 

@@ -12,10 +12,10 @@ import pytest
 import torch
 
 import dissect_mmdet
+from deep_dissect.cli import main
 from dissect_mmdet import load_config, load_mmdet_checkpoint
-from dissect_mmdet._models import available_device
-from dissect_mmdet.cli import main
 from dissect_mmdet.demo import demo_files
+from dissect_mmdet.detector._models import available_device
 from dissect_mmdet.errors import ConfigError, DeviceError
 from helpers import DemoData
 
@@ -194,7 +194,7 @@ def test_bundled_detectors_by_name(
 
 
 def test_nothing_that_takes_time_is_imported_before_interruptions_are_expected() -> None:
-    code = "import dissect_mmdet.cli, sys; print({'torch', 'numpy', 'pydantic', 'typer'} & set(sys.modules))"
+    code = "import deep_dissect.cli, sys; print({'torch', 'numpy', 'pydantic', 'typer'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
     assert all(hasattr(dissect_mmdet, name) for name in dissect_mmdet.__all__)

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from deep_dissect.cli import main
+from deep_dissect.studies import shipped_studies
 from dissect_core.plan import plan
 from dissect_core.spec import load_spec
 from dissect_mmdet import MMDetDetector, load_mmdet_checkpoint, open_mmdet
-from dissect_mmdet.cli import main
-from dissect_mmdet.studies import shipped_studies
 from helpers import DemoData
 
 

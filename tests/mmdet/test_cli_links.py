@@ -135,7 +135,7 @@ def test_standard_output_that_is_full_is_told(folder: Path) -> None:
     skip_without_mmdet()
     if not Path("/dev/full").exists():
         pytest.skip("this system has no /dev/full")
-    script = f"from dissect_mmdet.cli import main; main(['export-coco', {str(folder)!r}])"
+    script = f"from deep_dissect.cli import main; main(['export-coco', {str(folder)!r}])"
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
             [sys.executable, "-c", script], stdout=full, stderr=subprocess.PIPE, text=True, timeout=120

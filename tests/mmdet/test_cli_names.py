@@ -16,10 +16,10 @@ pytest.importorskip("typer")
 from rich.table import Table
 from rich.tree import Tree
 
+from deep_dissect.cli._console import Console, echo, print_whole
+from deep_dissect.cli._main import main, run_guarded
 from dissect_core import DissectError, SpecError
 from dissect_core.text import visible
-from dissect_mmdet.cli._console import Console, echo, print_whole
-from dissect_mmdet.cli._main import main, run_guarded
 
 NAME = st.one_of(
     st.text(st.characters(), max_size=30),

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
+from deep_dissect.cli import main
+from deep_dissect.studies import shipped_studies
 from dissect_core.plan import plan, reference_images, weight_norms
 from dissect_core.spec import load_spec
 from dissect_core.torch import gradient_scores
 from dissect_eval import GroundTruth
 from dissect_mmdet import open_mmdet
-from dissect_mmdet.cli import main
 from dissect_mmdet.demo import DEMO_DETECTORS, demo_files
-from dissect_mmdet.studies import shipped_studies
 from helpers import DemoData
 
 

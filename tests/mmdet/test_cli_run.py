@@ -13,12 +13,13 @@ from typing import Any
 import pytest
 
 from commands import call
+from deep_dissect.cli import main
 from dissect_core.detectors import DetectorRequest
+from dissect_core.engine import StopRequest, no_bar, run
 from dissect_core.spec import DetectorSpec, load_spec
-from dissect_core.study import StopRequest, Study, no_bar, run
+from dissect_core.store import Study
 from dissect_eval import Detections, GroundTruth, coco_ap
 from dissect_mmdet import image_paths, open_mmdet
-from dissect_mmdet.cli import main
 from dissect_mmdet.demo import demo_files, write_split
 
 SPEC = """
@@ -206,7 +207,7 @@ def test_ctrl_c_before_anything_is_made(
     def interrupted(*_given: object, **_named: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("dissect_mmdet.cli._run.run", interrupted)
+    monkeypatch.setattr("deep_dissect.cli._run.run", interrupted)
     status, out, err = call(capsys, *words(place, tmp_path / "out"))
     assert (status, out) == (130, "stopped before the study was begun\n")
     assert "nothing half-written" in err
@@ -218,7 +219,7 @@ def test_ctrl_c_says_how_to_go_on(place: Path, tmp_path: Path, number: signal.Si
     line = [
         sys.executable,
         "-c",
-        "from dissect_mmdet.cli import main; main()",
+        "from deep_dissect.cli import main; main()",
         *map(str, words(place, out)),
         "--batch-size",
         "1",
@@ -287,7 +288,7 @@ def test_status_report_compare_and_export(
 def test_an_adapter_that_the_study_names_is_opened(
     place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from dissect_mmdet.cli import _run
+    from deep_dissect.cli import _run
 
     asked: list[DetectorRequest] = []
 

@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 from commands import call
+from deep_dissect.cli import main
+from deep_dissect.report import Settings, StudyDetections, halves, measure
 from dissect_core.plan import plan
 from dissect_core.spec import load_spec
-from dissect_core.study import Study
+from dissect_core.store import Study
 from dissect_eval import Detections, GroundTruth, StudyDataError, bootstrap, coco_ap
 from dissect_mmdet import image_paths, open_mmdet
-from dissect_mmdet.cli import main
 from dissect_mmdet.demo import demo_files, write_split
-from dissect_mmdet.results import Settings, StudyDetections, halves, measure
 
 SPEC = """
 name: decoder heads

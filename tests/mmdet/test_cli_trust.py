@@ -10,7 +10,7 @@ import yaml
 
 import studies
 from commands import call
-from dissect_core.study import Study
+from dissect_core.store import Study
 from dissect_mmdet.demo import demo_files
 
 torch = pytest.importorskip("torch")
@@ -86,7 +86,7 @@ def write(path: Path, options: dict[str, Any], **more: Any) -> Path:
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A study of the bundled detector, as a stranger may send one."""
-    from dissect_mmdet.cli import main
+    from deep_dissect.cli import main
 
     folder = tmp_path_factory.mktemp("finished")
     spec = write(folder / "s.yaml", {"checkpoint": "demo:detr"})

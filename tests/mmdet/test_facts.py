@@ -11,10 +11,10 @@ import pytest
 
 pytest.importorskip("mmdet")
 
-from dissect_core.study._describe import describe
+from dissect_core.engine._describe import describe
 from dissect_mmdet import open_mmdet
-from dissect_mmdet._facts import detector_facts
 from dissect_mmdet.demo import DEMO_DETECTORS, demo_files
+from dissect_mmdet.detector._facts import detector_facts
 
 
 @pytest.mark.parametrize("name", DEMO_DETECTORS)

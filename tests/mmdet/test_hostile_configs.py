@@ -18,10 +18,10 @@ from mmdet_configs import MODULE, PIPELINE, THING, changed, stored
 skip_without_mmdet()
 
 from dissect_mmdet import ConfigError, build_model, config_of_checkpoint, open_mmdet  # noqa: E402
-from dissect_mmdet._pipeline import TestPipeline  # noqa: E402
-from dissect_mmdet._plain import is_plain  # noqa: E402
-from dissect_mmdet._registry import closed_registries, registered  # noqa: E402
+from dissect_mmdet.configs._plain import is_plain  # noqa: E402
+from dissect_mmdet.configs._registry import closed_registries, registered  # noqa: E402
 from dissect_mmdet.demo import demo_files  # noqa: E402
+from dissect_mmdet.detector._pipeline import TestPipeline  # noqa: E402
 
 PLACES: dict[str, tuple[tuple[str | int, ...], Any]] = {
     "model": (("model",), THING),
@@ -212,7 +212,7 @@ def test_registries_are_closed_for_one_thread_and_open_again_after_an_error() ->
 def test_what_the_walk_would_miss_is_not_found(
     config_values: dict[str, Any], marker: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dissect_mmdet._plain.is_admitted", lambda *_: True)
+    monkeypatch.setattr("dissect_mmdet.configs._plain.is_admitted", lambda *_: True)
     config = config_of_checkpoint(stored(changed(config_values, *PLACES["backbone"])))
     with pytest.raises(ConfigError, match="cannot be built: KeyError"):
         build_model(config)
@@ -226,7 +226,7 @@ def test_what_the_walk_would_miss_is_not_found(
 def test_looked_up_while_it_runs(
     config_values: dict[str, Any], marker: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dissect_mmdet._plain.is_admitted", lambda *_: True)
+    monkeypatch.setattr("dissect_mmdet.configs._plain.is_admitted", lambda *_: True)
     path, step = PLACES["name that a step looks up later"]
     config = config_of_checkpoint(stored(changed(config_values, path, step)))
     with pytest.raises(DissectError):
@@ -279,7 +279,7 @@ def test_custom_imports_admit_a_package(
 
 def test_modules_find_mmdetection_ready(tmp_path: Path) -> None:
     (tmp_path / "module_of_mine.py").write_text("from mmdet.models.detectors import DETR\n")
-    program = "from dissect_mmdet._imports import import_modules; import_modules(['module_of_mine'])"
+    program = "from dissect_mmdet.configs._imports import import_modules; import_modules(['module_of_mine'])"
     paths = os.pathsep.join([str(tmp_path), *sys.path])
     subprocess.run([sys.executable, "-c", program], env={**os.environ, "PYTHONPATH": paths}, check=True)
 

@@ -19,7 +19,7 @@ pytest.importorskip("mmdet")
 import commands
 import studies
 from dissect_core.spec import load_spec
-from dissect_core.study import Study
+from dissect_core.store import Study
 from dissect_eval import GroundTruth
 from dissect_eval.study import Settings, measure
 from toy_detector import ToyDetector, write_scenes
@@ -86,7 +86,7 @@ class Page(HTMLParser):
 
 @pytest.fixture(scope="module")
 def reported(folder: Path) -> Path:
-    from dissect_mmdet.cli._main import main
+    from deep_dissect.cli._main import main
 
     with pytest.raises(SystemExit) as done:
         main(["report", str(folder), "--replicates", "20", "--latex", "--figures", "svg,png,pdf"])
@@ -149,8 +149,8 @@ def test_log(reported: Path) -> None:
 
 
 def test_summary_on_the_terminal(reported: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from dissect_mmdet.cli._console import Console
-    from dissect_mmdet.cli._results import print_summary
+    from deep_dissect.cli._console import Console
+    from deep_dissect.cli._results import print_summary
 
     print_summary(Console(soft_wrap=True), measure(Study.open(reported), settings=Settings(n_replicates=20)))
     out = capsys.readouterr().out

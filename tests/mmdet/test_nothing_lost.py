@@ -12,10 +12,7 @@ import pytest
 
 import toy_split
 from commands import call
-from dissect_core.detectors import ImageDetections
-from dissect_core.study import RandomDetectorWarning, Study
-from dissect_eval.study import StudyTables, dose_curves, figures
-from dissect_mmdet.results import (
+from deep_dissect.report import (
     Settings,
     StudyResults,
     compare,
@@ -25,6 +22,10 @@ from dissect_mmdet.results import (
     write_report,
     write_results,
 )
+from dissect_core.detectors import ImageDetections
+from dissect_core.engine import RandomDetectorWarning
+from dissect_core.store import Study
+from dissect_eval.study import StudyTables, dose_curves, figures
 from toy_detector import ToyDetector
 
 FAST = Settings(n_replicates=50)
@@ -119,7 +120,7 @@ def test_detections_that_differ_are_no_no_op(split: toy_split.Split, tmp_path: P
     class Silent(ToyDetector):
         @contextmanager
         def ablated(self, variant: Any, *, reference: Any = None) -> Iterator[Any]:
-            from dissect_core.report import AblationReport
+            from dissect_core.edits.changes import AblationReport
 
             with super().ablated(variant, reference=reference):
                 yield AblationReport(())
@@ -161,7 +162,7 @@ def test_the_page_and_the_terminal_tell_no_ops(
 ) -> None:
     from rich.console import Console
 
-    from dissect_mmdet.cli._results import print_summary
+    from deep_dissect.cli._results import print_summary
 
     page = write_report(idle).read_text()
     assert "3 variants say nothing about robustness" in page
@@ -251,7 +252,7 @@ def test_a_baseline_at_chance_is_told_first(
 
     from rich.console import Console
 
-    from dissect_mmdet.cli._results import print_summary
+    from deep_dissect.cli._results import print_summary
 
     print_summary(Console(width=400), results)
     out = capsys.readouterr().out

@@ -15,12 +15,13 @@ from mmengine.dataset import Compose
 from PIL import Image
 
 from dissect_core import BadImageError
+from dissect_core.engine import no_bar, run
 from dissect_core.spec import load_spec
-from dissect_core.study import ImageRef, no_bar, run
+from dissect_core.store import ImageRef
 from dissect_eval import GroundTruth
 from dissect_eval.study import read_pixels
 from dissect_mmdet import ConfigError, ImageError, MMDetDetector
-from dissect_mmdet._pipeline import TestPipeline
+from dissect_mmdet.detector._pipeline import TestPipeline
 from mmdet_loaders import LoadAnnotations, LoadImageFromFile, LoadMoreAnnotations, PackDetInputs, Resize
 
 

@@ -16,7 +16,7 @@ from mmdet_configs import MODULE, PIPELINE, THING, changed, stored
 skip_without_mmdet()
 
 from dissect_mmdet import ConfigError, build_model, config_of_checkpoint, load_config, open_mmdet  # noqa: E402
-from dissect_mmdet._plain import PlainConfig, is_plain, plain_config  # noqa: E402
+from dissect_mmdet.configs._plain import PlainConfig, is_plain, plain_config  # noqa: E402
 from dissect_mmdet.demo import demo_files  # noqa: E402
 from zoo import ARCHITECTURES, config_folder  # noqa: E402
 
@@ -204,7 +204,7 @@ AMPLIFIED: dict[str, dict[str, Any]] = {
 def test_small_parameters_that_become_large_tensors_are_refused(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dissect_mmdet._budget.CALLS_AT_MOST", 5_000)
+    monkeypatch.setattr("dissect_mmdet.configs._budget.CALLS_AT_MOST", 5_000)
     assert build_model(plain_config({"model": anchors()}, "the config")) is not None
     with pytest.raises(ConfigError, match=r"was refused: its model takes over .* (MB|steps)"):
         build_model(plain_config({"model": AMPLIFIED[name]}, "the config"))

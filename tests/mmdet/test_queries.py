@@ -7,11 +7,12 @@ import pytest
 import torch
 
 import zoo
+from dissect_core.engine import no_bar, run
 from dissect_core.plan import plan
 from dissect_core.spec import load_spec
-from dissect_core.study import Study, no_bar, run
+from dissect_core.store import Study
 from dissect_mmdet import MMDetDetector, open_mmdet
-from dissect_mmdet._queries import queries_told
+from dissect_mmdet.detector._queries import queries_told
 from helpers import DemoData
 
 
@@ -180,7 +181,7 @@ def test_of_group_queries_those_of_one_group_are_offered(
         ablated = list(detector.predict(demo_data.paths[:1]))
     assert not np.array_equal(ablated[0].boxes, intact[0].boxes)
 
-    from dissect_mmdet.cli import _plan, main
+    from deep_dissect.cli import _plan, main
 
     monkeypatch.setattr(_plan, "open_detector", lambda *_args, **_more: detector)
     with pytest.raises(SystemExit):

@@ -14,21 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import studies
-from dissect_core import StudyError
-from dissect_core.detectors import ImageDetections
-from dissect_core.spec import load_spec
-from dissect_core.study import ImageRef, Study
-from dissect_eval import (
-    Detections,
-    GroundTruth,
-    SettingError,
-    bootstrap,
-    coco_ap,
-    detection_metrics,
-    error_types,
-)
-from dissect_eval.errors import StudyDataError
-from dissect_mmdet.results import (
+from deep_dissect.report import (
     TRUTH,
     Settings,
     StudyTables,
@@ -44,6 +30,20 @@ from dissect_mmdet.results import (
     write_report,
     write_results,
 )
+from dissect_core import StudyError
+from dissect_core.detectors import ImageDetections
+from dissect_core.spec import load_spec
+from dissect_core.store import ImageRef, Study
+from dissect_eval import (
+    Detections,
+    GroundTruth,
+    SettingError,
+    bootstrap,
+    coco_ap,
+    detection_metrics,
+    error_types,
+)
+from dissect_eval.errors import StudyDataError
 from toy_detector import ToyDetector, write_scenes
 
 N = 12
@@ -263,7 +263,7 @@ def test_degenerate_truth_is_told(data: Any, tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_measured_is_an_error(data: Any, study: Study, tmp_path: Path) -> None:
-    from dissect_core.study import StopRequest
+    from dissect_core.engine import StopRequest
 
     stop = StopRequest()
     stop.ask()

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 import torch
 
+from deep_dissect.studies import shipped_studies
 from dissect_core import Anatomy
 from dissect_core.plan import Variant, plan
 from dissect_core.spec import load_spec
 from dissect_core.torch import anatomy_of
 from dissect_mmdet.ops import enable_mmcv_ops
-from dissect_mmdet.studies import shipped_studies
 
 pytest.importorskip("mmdet")
 pytest.importorskip("mmcv")

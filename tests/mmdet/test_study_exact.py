@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from dissect_core.engine import no_bar, run
 from dissect_core.spec import load_spec
-from dissect_core.study import Study, no_bar, run
+from dissect_core.store import Study
 from dissect_eval import GroundTruth
 from dissect_mmdet import image_paths, open_mmdet
 from dissect_mmdet.demo import DEMO_DETECTORS, demo_files, write_split

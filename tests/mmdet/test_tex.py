@@ -7,8 +7,8 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
+from deep_dissect.report._tex import _LATEX, tex_text
 from dissect_core.text import visible
-from dissect_mmdet.results._tex import _LATEX, tex_text
 
 WRITTEN = {written: character for character, written in _LATEX.items()}
 TOKEN = re.compile("|".join(map(re.escape, sorted(WRITTEN, key=len, reverse=True))) + "|.", re.DOTALL)

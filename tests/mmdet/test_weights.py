@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from dissect_core import CheckpointError
-from dissect_core.study import weights_sha256
+from dissect_core.engine import weights_sha256
 from dissect_core.torch import save_safetensors
 from dissect_mmdet import (
     CheckpointFitError,
@@ -295,8 +295,8 @@ class TiedHeads(torch.nn.Module):
 
 
 def put(weights: Mapping[str, Any], **options: Any) -> tuple[TiedHeads, Any]:
-    from dissect_mmdet._loading import put_weights
-    from dissect_mmdet._weights import find_weights
+    from dissect_mmdet.weights._loading import put_weights
+    from dissect_mmdet.weights._weights import find_weights
 
     model = TiedHeads()
     found = find_weights({"state_dict": dict(weights)}, model.state_dict())

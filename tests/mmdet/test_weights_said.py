@@ -10,15 +10,16 @@ import pytest
 import torch
 
 from commands import call
+from deep_dissect.cli import main
 from dissect_core.detectors import open_detector
+from dissect_core.engine import run, weights_sha256
 from dissect_core.plan import plan
 from dissect_core.spec import DetectorSpec, load_spec
-from dissect_core.study import Study, run, weights_sha256
+from dissect_core.store import Study
 from dissect_core.torch import save_safetensors
 from dissect_eval import GroundTruth
 from dissect_eval.study import StudyTables
 from dissect_mmdet import load_mmdet_checkpoint, open_mmdet
-from dissect_mmdet.cli import main
 from dissect_mmdet.demo import demo_files, write_split
 
 CONFIG = demo_files("detr").config

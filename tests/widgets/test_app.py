@@ -115,7 +115,7 @@ def test_a_kernel_says_while_it_runs_a_study(
 
 def test_the_command_line_finds_it_by_entry_point(started: Any, tmp_path: Path) -> None:
     pytest.importorskip("dissect_mmdet")
-    from dissect_mmdet.cli import app as command_line
+    from deep_dissect.cli import app as command_line
 
     assert [one.value for one in entry_points(group="dissect.apps")] == ["dissect_widgets.app:serve"]
     done = CliRunner().invoke(command_line, ["app", str(tmp_path), "--port", "9002", "--no-browser"])
@@ -126,7 +126,7 @@ def test_the_command_line_finds_it_by_entry_point(started: Any, tmp_path: Path) 
 
 def test_without_the_panels_the_command_line_says_how_to_get_them(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("dissect_mmdet")
-    from dissect_mmdet.cli import _app
+    from deep_dissect.cli import _app
 
     monkeypatch.setattr(_app, "entry_points", lambda **_: ())
     with pytest.raises(Exception, match="The app needs dissect-widgets"):

@@ -10,7 +10,7 @@ from ipywidgets.widgets.widget import _instances
 
 from dissect_core import Component
 from dissect_widgets import BrowserModel, ComponentBrowser, TreeError, UnknownNameError
-from dissect_widgets._rows import MAX_ROWS, PAGE_SIZE
+from dissect_widgets.components._rows import MAX_ROWS, PAGE_SIZE
 
 OpenBrowser = Callable[..., ComponentBrowser]
 HOSTILE = [

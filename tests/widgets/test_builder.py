@@ -10,12 +10,12 @@ import pytest
 from ipywidgets.widgets.widget import _instances
 
 from dissect_core import Component, SpecError
-from dissect_core.anatomy import Anatomy
+from dissect_core.anatomy.anatomy import Anatomy
 from dissect_core.plan import plan
 from dissect_core.spec import load_spec, spec_schema
 from dissect_widgets import DraftError, SpecModel, StudyBuilder, UnknownNameError
-from dissect_widgets._form import form_of
-from dissect_widgets._form_schema import Reader
+from dissect_widgets.builder._form import form_of
+from dissect_widgets.builder._form_schema import Reader
 
 STUDIES = sorted(
     (Path(__file__).parents[2] / "packages/dissect-mmdet/src/dissect_mmdet/studies").glob("*.yaml")

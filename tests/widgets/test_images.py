@@ -15,7 +15,7 @@ from ipywidgets.widgets.widget import _instances
 
 pytest.importorskip("pyarrow")
 
-from dissect_core.study import Study
+from dissect_core.store import Study
 from dissect_eval import match_image, pairwise_iou
 from dissect_eval.study import kept_truth
 from dissect_widgets import ImageBrowser, ImagesModel, StudyFolderError, UnknownNameError

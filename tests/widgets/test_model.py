@@ -3,7 +3,7 @@ from traitlets import TraitError
 
 from dissect_core import Component, SelectionError, UnknownComponentError
 from dissect_widgets import BrowserModel, TreeView, UnknownNameError
-from dissect_widgets._rows import MAX_ROWS, PAGE_SIZE
+from dissect_widgets.components._rows import MAX_ROWS, PAGE_SIZE
 
 
 def shown(model: BrowserModel) -> list[str]:

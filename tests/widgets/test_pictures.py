@@ -17,9 +17,10 @@ pytest.importorskip("pyarrow")
 from matplotlib.figure import Figure
 from matplotlib.testing.compare import compare_images
 
-from dissect_core.study import Study
+from dissect_core.store import Study
 from dissect_eval import Detections, GroundTruth, confusion_matrix, error_types, precision_recall_curve
-from dissect_widgets import ImagesModel, QueriesModel, ResultsModel, plots, weight_histograms
+from dissect_widgets import ImagesModel, QueriesModel, ResultsModel, weight_histograms
+from dissect_widgets.figure import plots
 from toy_detector import QueryDetector
 from toy_split import Split, write_study
 

@@ -11,11 +11,11 @@ from ipywidgets.widgets.widget import _instances
 
 pytest.importorskip("pyarrow")
 
-from dissect_core.study import Study
+from dissect_core.store import Study
 from dissect_eval import StudyDataError, pairwise_giou
 from dissect_eval.study import QueryBoxes, StudyDetections, query_boxes, query_changes
 from dissect_widgets import QueriesModel, QueryPanel, StudyFolderError, UnknownNameError
-from dissect_widgets import _queries_model as queries_model
+from dissect_widgets.queries import _model as queries_model
 from toy_detector import HEIGHT, WIDTH, QueryDetector
 from toy_split import Split, write_study
 
@@ -127,7 +127,7 @@ def test_queries_come_in_the_order_asked_for(panel: QueryPanel, sort: str) -> No
 
 def test_any_number_of_queries_is_paged(panel: QueryPanel, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(queries_model, "PAGE", 4)
-    monkeypatch.setattr("dissect_widgets._queries.PAGE", 4)
+    monkeypatch.setattr("dissect_widgets.queries._panel.PAGE", 4)
     panel.sort.value = "number"
     assert (panel.previous.disabled, panel.next.disabled) == (True, False)
     assert panel.model.shown().queries.tolist() == [0, 1, 2, 3]

@@ -18,7 +18,7 @@ pytest.importorskip("pyarrow")
 
 from dissect_eval.study import StudyTables
 from dissect_widgets import ResultsExplorer, ResultsModel, StudyFolderError, UnknownNameError
-from dissect_widgets._results_model import PAGE
+from dissect_widgets.results._model import PAGE
 
 
 @pytest.fixture

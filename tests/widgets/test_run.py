@@ -19,8 +19,9 @@ pytest.importorskip("pyarrow")
 
 import studies
 from dissect_core.detectors import ImageDetections
+from dissect_core.engine import PassDone, StopRequest
 from dissect_core.spec import DetectorSpec, StudySpec
-from dissect_core.study import PassDone, StopRequest, Study, StudyFolder
+from dissect_core.store import Study, StudyFolder
 from dissect_eval import StudyDataError
 from dissect_eval.study import Settings, StudyTables, measure
 from dissect_widgets import (
@@ -35,7 +36,7 @@ from dissect_widgets import (
     StudyFolderError,
     StudyJob,
 )
-from dissect_widgets import _run_model as run_model
+from dissect_widgets.run import _model as run_model
 from toy_detector import ToyDetector
 from toy_split import Split
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from dissect_core import Component
 from dissect_widgets import DissectWidgetsError, TreeError, block_level, component_tree, search_tree
-from dissect_widgets._tree import MAX_DEPTH, block_paths, name_parts
+from dissect_widgets.components._tree import MAX_DEPTH, block_paths, name_parts
 
 # Few letters, so that names share prefixes, are each other's prefixes, and hold dots in odd places.
 names = st.lists(st.text("ab0.\n", min_size=1, max_size=9), unique=True, max_size=30)

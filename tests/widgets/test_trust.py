@@ -15,10 +15,10 @@ pytest.importorskip("pyarrow")
 import studies
 from dissect_core import UntrustedError
 from dissect_core.detectors import _discovery
+from dissect_core.engine import StopRequest
 from dissect_core.spec import DetectorSpec
-from dissect_core.study import StopRequest
 from dissect_widgets import DetectorPanel, StudyJob, Workbench
-from dissect_widgets._question import Question
+from dissect_widgets.detector._question import Question
 from toy_detector import ToyDetector
 from toy_split import Split
 

@@ -16,7 +16,7 @@ pytest.importorskip("pyarrow")
 
 from dissect_core.detectors import _discovery
 from dissect_core.spec import DetectorSpec
-from dissect_core.study import Study
+from dissect_core.store import Study
 from dissect_widgets import (
     BrowserModel,
     ComponentBrowser,
@@ -30,7 +30,7 @@ from dissect_widgets import (
     weight_histograms,
     weights_of,
 )
-from dissect_widgets._workbench import STEPS
+from dissect_widgets.workbench._panel import STEPS
 from toy_detector import ToyDetector
 from toy_split import Split
 
@@ -111,7 +111,7 @@ def test_without_any_detector_the_panel_says_where_they_come_from(monkeypatch: p
 def test_one_detector_is_opened_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     gate = threading.Event()
     monkeypatch.setattr(
-        "dissect_widgets._detector_model.open_detector",
+        "dissect_widgets.detector._model.open_detector",
         lambda _name, **_options: gate.wait(60) and ToyDetector(),
     )
     model = DetectorModel(DetectorSpec(adapter="toy"))

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 import deep_dissect as dd
-from deep_dissect.coco import _resized
+from deep_dissect.v1.coco import _resized
 from dissect_mmdet import ImageError
 from dissect_mmdet.errors import AnnotationError
 

@@ -18,9 +18,9 @@ import pytest
 import torch
 
 from dissect_mmdet import PickleRefusedError
-from dissect_mmdet._pickles import Record, load_samples
-from dissect_mmdet._samples import Naming, naming_of, truth_and_detections
+from dissect_mmdet.detector._samples import Naming, naming_of, truth_and_detections
 from dissect_mmdet.errors import DissectMMDetError, SamplesNotFoundError
+from dissect_mmdet.weights._pickles import Record, load_samples
 from hostile_pickles import HOSTILE, Code, build, call, value, whole
 
 TRUTH = ([[0, 0, 10, 10], [5, 5, 50, 60]], [1, 90])

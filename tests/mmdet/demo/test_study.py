@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from dissect_mmdet.cli import main
+from deep_dissect.cli import main
 from dissect_mmdet.demo import _study, write_split
 from dissect_mmdet.errors import DissectMMDetError
 

@@ -3,7 +3,22 @@
 Needs NumPy and pydantic only. What works on live torch models is in `dissect_core.torch`.
 """
 
-from .activation_specs import (
+from .anatomy.anatomy import Anatomy, Block
+from .anatomy.attention import AttentionLayout, HeadPart, HeadSlice, head_width
+from .anatomy.components import Component, near_matches, select_components, unknown_component
+from .anatomy.groups import (
+    Edit,
+    UnitGroup,
+    UnitSlice,
+    channel_group,
+    feed_forward_group,
+    head_group,
+    query_group,
+    sampling_groups,
+)
+from .anatomy.layouts import deformable_layout, multihead_layout, separate_layout, stacked_layout
+from .anatomy.units import Indices, Unit, unit_count
+from .edits.activations import (
     ActivationIntervention,
     ActivationReport,
     ActivationSite,
@@ -15,9 +30,14 @@ from .activation_specs import (
     SiteActivity,
     ZeroActivation,
 )
-from .anatomy import Anatomy, Block
-from .attention import AttentionLayout, HeadPart, HeadSlice, head_width
-from .components import Component, near_matches, select_components, unknown_component
+from .edits.changes import AblationReport, ComponentChange
+from .edits.heads import head_masks
+from .edits.interventions import Constant, Intervention, Mean, Noise, Quantize, Scale, Shuffle, Zero
+from .edits.masks import Mask, check_mask, column_mask, dose, element_mask, row_mask, segment_mask, unit_mask
+from .edits.randomness import variant_rng
+from .edits.replacement import intervene, replacement_values
+from .edits.sampling import fraction_to_count, sample_units
+from .edits.state import edit_arrays
 from .errors import (
     BadImageError,
     CheckpointError,
@@ -46,26 +66,6 @@ from .errors import (
     UnknownDetectorError,
     UntrustedError,
 )
-from .groups import (
-    Edit,
-    UnitGroup,
-    UnitSlice,
-    channel_group,
-    feed_forward_group,
-    head_group,
-    query_group,
-    sampling_groups,
-)
-from .heads import head_masks
-from .interventions import Constant, Intervention, Mean, Noise, Quantize, Scale, Shuffle, Zero
-from .layouts import deformable_layout, multihead_layout, separate_layout, stacked_layout
-from .masks import Mask, check_mask, column_mask, dose, element_mask, row_mask, segment_mask, unit_mask
-from .randomness import variant_rng
-from .replacement import intervene, replacement_values
-from .report import AblationReport, ComponentChange
-from .sampling import fraction_to_count, sample_units
-from .state import edit_arrays
-from .units import Indices, Unit, unit_count
 
 __all__ = [
     "AblationReport",

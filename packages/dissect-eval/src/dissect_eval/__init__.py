@@ -1,37 +1,22 @@
 """Object-detection metrics from NumPy arrays: GIoU, one-to-one matching, F1, COCO ground truth and AP.
 
 Two modes: `detection_metrics` counts every miss and false positive, `matched_metrics` gives the numbers of
-Deep Dissect 1.0. `evaluate` gives both, with COCO AP and the chance level. Plots are in `dissect_eval.plot`,
+Deep Dissect 1.0. `evaluate` gives both, with COCO AP and the chance level. Plots are in `dissect_eval.plots`,
 which needs the extra ``plot``.
 """
 
-from ._ap import CocoAP, coco_ap
-from ._at_chance import ChanceVerdict, better_than_chance
-from ._bootstrap import BootstrapResult, bootstrap
-from ._boxes import aligned_giou, aligned_ioa, aligned_iou, pairwise_giou, pairwise_ioa, pairwise_iou
-from ._boxes_distance import aligned_ciou, aligned_diou, pairwise_ciou, pairwise_diou
-from ._chance import ChanceLevel, chance_level
-from ._class_map import read_class_map
-from ._classes import ClassMatch, match_classes
-from ._confusion import ConfusionMatrix, confusion_matrix
-from ._curve import PrecisionRecall, precision_recall_curve
-from ._detection import detection_metrics
-from ._detection_results import ClassMetrics, DetectionMetrics, Scores
-from ._detections import Detections
-from ._f1 import PairedF1, f1_of_counts, paired_labels_f1
-from ._health import TruthHealth
-from ._intervals import RepeatSummary, adjust_p_values, summarize_repeats
-from ._labels import category_to_label, label_to_category
-from ._layouts import cxcywh_to_xyxy, xywh_to_xyxy, xyxy_to_cxcywh, xyxy_to_xywh
-from ._matched import LegacyMetrics, MatchedMetrics, matched_metrics
-from ._matching import MatchedPairs, match_image, match_pairs
-from ._split import check_split
-from ._statistics import METRICS
-from ._summary import DetectionCounts, Evaluation, evaluate
-from ._tide import ClassErrors, ErrorTypes, error_types
-from ._truth import GroundTruth
-from ._variant_table import VariantRow, VariantTable
-from ._variants import evaluate_variants
+from .boxes._distance import aligned_ciou, aligned_diou, pairwise_ciou, pairwise_diou
+from .boxes._formats import cxcywh_to_xyxy, xywh_to_xyxy, xyxy_to_cxcywh, xyxy_to_xywh
+from .boxes._overlap import aligned_giou, aligned_ioa, aligned_iou, pairwise_giou, pairwise_ioa, pairwise_iou
+from .coco._ap import CocoAP, coco_ap
+from .coco._curve import PrecisionRecall, precision_recall_curve
+from .data._class_map import read_class_map
+from .data._classes import ClassMatch, match_classes
+from .data._detections import Detections
+from .data._health import TruthHealth
+from .data._labels import category_to_label, label_to_category
+from .data._split import check_split
+from .data._truth import GroundTruth
 from .errors import (
     BoxError,
     CategoryError,
@@ -44,6 +29,21 @@ from .errors import (
     StudyDataError,
     TruthError,
 )
+from .matching._at_chance import ChanceVerdict, better_than_chance
+from .matching._chance import ChanceLevel, chance_level
+from .matching._confusion import ConfusionMatrix, confusion_matrix
+from .matching._detection import detection_metrics
+from .matching._detection_results import ClassMetrics, DetectionMetrics, Scores
+from .matching._f1 import PairedF1, f1_of_counts, paired_labels_f1
+from .matching._matched import LegacyMetrics, MatchedMetrics, matched_metrics
+from .matching._matching import MatchedPairs, match_image, match_pairs
+from .statistics._bootstrap import BootstrapResult, bootstrap
+from .statistics._intervals import RepeatSummary, adjust_p_values, summarize_repeats
+from .statistics._statistics import METRICS
+from .statistics._summary import DetectionCounts, Evaluation, evaluate
+from .statistics._variant_table import VariantRow, VariantTable
+from .statistics._variants import evaluate_variants
+from .tide._tide import ClassErrors, ErrorTypes, error_types
 
 __all__ = [
     "METRICS",

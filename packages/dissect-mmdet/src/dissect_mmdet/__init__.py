@@ -10,14 +10,12 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ._checkpoints import allowed_types, load_mmdet_checkpoint
-    from ._config import config_of_checkpoint, load_config
-    from ._detector import ImageDetections, MMDetDetector
-    from ._fit import Fit, compare_state
-    from ._images import image_paths, read_image
-    from ._models import build_model
-    from ._open import open_mmdet
     from ._runtime import require_mmdet
+    from .configs._config import config_of_checkpoint, load_config
+    from .detector._detector import ImageDetections, MMDetDetector
+    from .detector._images import image_paths, read_image
+    from .detector._models import build_model
+    from .detector._open import open_mmdet
     from .errors import (
         CheckpointFitError,
         ConfigError,
@@ -28,6 +26,8 @@ if TYPE_CHECKING:
         MissingOperatorError,
         PickleRefusedError,
     )
+    from .weights._checkpoints import allowed_types, load_mmdet_checkpoint
+    from .weights._fit import Fit, compare_state
 
 __all__ = [
     "CheckpointFitError",
@@ -58,22 +58,22 @@ _WHERE = {
     "ConfigError": "errors",
     "DeviceError": "errors",
     "DissectMMDetError": "errors",
-    "Fit": "_fit",
-    "ImageDetections": "_detector",
+    "Fit": "weights._fit",
+    "ImageDetections": "detector._detector",
     "ImageError": "errors",
-    "MMDetDetector": "_detector",
+    "MMDetDetector": "detector._detector",
     "MissingDependencyError": "errors",
     "MissingOperatorError": "errors",
     "PickleRefusedError": "errors",
-    "allowed_types": "_checkpoints",
-    "build_model": "_models",
-    "compare_state": "_fit",
-    "config_of_checkpoint": "_config",
-    "image_paths": "_images",
-    "load_config": "_config",
-    "load_mmdet_checkpoint": "_checkpoints",
-    "open_mmdet": "_open",
-    "read_image": "_images",
+    "allowed_types": "weights._checkpoints",
+    "build_model": "detector._models",
+    "compare_state": "weights._fit",
+    "config_of_checkpoint": "configs._config",
+    "image_paths": "detector._images",
+    "load_config": "configs._config",
+    "load_mmdet_checkpoint": "weights._checkpoints",
+    "open_mmdet": "detector._open",
+    "read_image": "detector._images",
     "require_mmdet": "_runtime",
 }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dissect_core.files import why_refused, write_whole
+from dissect_core.storage.files import why_refused, write_whole
 
 from .errors import DissectMMDetError
 

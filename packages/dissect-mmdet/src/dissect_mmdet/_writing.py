@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from tempfile import TemporaryFile
 
-from dissect_core.files import require_replaceable, why_refused, write_whole
+from dissect_core.storage.files import require_replaceable, why_refused, write_whole
 
 from .errors import DissectMMDetError
 

@@ -2,33 +2,22 @@
 
 `ComponentBrowser` shows a model's parts, in `StudyBuilder` a study is written, `ResultsExplorer` shows what it found
 out, `ImageBrowser` on which images. Each shows a model (`BrowserModel`, `SpecModel`, `ResultsModel`, `ImagesModel`)
-that works without a notebook; `dissect_widgets.plots` has the pictures.
+that works without a notebook; `dissect_widgets.figure.plots` has the pictures.
 """
 
-from ._browser import ComponentBrowser
-from ._browser_rows import BlockRow, ComponentRow, MoreRow
-from ._builder import StudyBuilder
-from ._detector import DetectorPanel
-from ._detector_model import DetectorModel
-from ._images import ImageBrowser
-from ._images_model import ImagesModel, Listed, Pair
-from ._job import StudyJob
-from ._job_form import JobForm, JobModel
-from ._model import BrowserModel
-from ._plan_preview import PlannedAblation, PlanPreview
-from ._queries import QueryPanel
-from ._queries_model import QueriesModel
-from ._results import ResultsExplorer
-from ._results_model import Chosen, ResultsModel
-from ._rows import Row, TreeView, visible_rows
-from ._run import RunPanel
-from ._run_model import Ended, Job, RunModel
-from ._search import Found, search_tree
-from ._selection import SelectionModel
-from ._spec_model import SpecModel
-from ._tree import ComponentNode, block_level, component_tree
-from ._weights import weight_histograms, weights_of
-from ._workbench import Workbench
+from .builder._model import SpecModel
+from .builder._panel import StudyBuilder
+from .builder._plan_preview import PlannedAblation, PlanPreview
+from .components._browser_rows import BlockRow, ComponentRow, MoreRow
+from .components._model import BrowserModel
+from .components._panel import ComponentBrowser
+from .components._rows import Row, TreeView, visible_rows
+from .components._search import Found, search_tree
+from .components._selection import SelectionModel
+from .components._tree import ComponentNode, block_level, component_tree
+from .components._weights import weight_histograms, weights_of
+from .detector._model import DetectorModel
+from .detector._panel import DetectorPanel
 from .errors import (
     DissectWidgetsError,
     DraftError,
@@ -39,6 +28,17 @@ from .errors import (
     TreeError,
     UnknownNameError,
 )
+from .images._model import ImagesModel, Listed, Pair
+from .images._panel import ImageBrowser
+from .queries._model import QueriesModel
+from .queries._panel import QueryPanel
+from .results._model import Chosen, ResultsModel
+from .results._panel import ResultsExplorer
+from .run._job import StudyJob
+from .run._job_form import JobForm, JobModel
+from .run._model import Ended, Job, RunModel
+from .run._panel import RunPanel
+from .workbench._panel import Workbench
 
 __all__ = [
     "BlockRow",

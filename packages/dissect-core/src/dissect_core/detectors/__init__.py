@@ -3,11 +3,11 @@
 Needs NumPy and pydantic only.
 """
 
-from ..trust import DetectorRequest, harmless_options
 from ._conformance import check_detector, detector_checks
 from ._discovery import DETECTORS, InstalledDetector, available_detectors, open_detector
 from ._protocol import ChangeReport, Detector, ImageDetections, LossDetector, TorchDetector
 from ._report import CheckResult, ConformanceReport, Status
+from .trust import DetectorRequest, harmless_options
 
 __all__ = [
     "DETECTORS",

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from ..components import Component
+from ..anatomy.components import Component
 from ..plan import Variant
 from ._check import BrokenRuleError, Check, check, require
 from ._compare import difference, identical

@@ -6,13 +6,13 @@ from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 from typing import Any, cast
 
-from ..components import near_matches
+from ..anatomy.components import near_matches
 from ..errors import DetectorUnavailableError, UnknownDetectorError
 from ..spec import DetectorSpec
-from ..trust import DetectorRequest, agreed_options
 from ._members import missing_members
 from ._options import check_names, check_types
 from ._protocol import Detector
+from .trust import DetectorRequest, agreed_options
 
 __all__ = ["DETECTORS", "InstalledDetector", "available_detectors", "open_detector"]
 

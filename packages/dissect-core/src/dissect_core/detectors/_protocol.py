@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from ..anatomy import Anatomy
+from ..anatomy.anatomy import Anatomy
 from ..plan import Variant
 
 __all__ = ["ChangeReport", "Detector", "ImageDetections", "LossDetector", "TorchDetector"]

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ..anatomy import Anatomy
-from ..components import Component
+from ..anatomy.anatomy import Anatomy
+from ..anatomy.components import Component
 from ..errors import DissectError
 from ..plan import Variant, plan
 from ..spec import load_spec

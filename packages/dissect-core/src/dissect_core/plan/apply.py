@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from ..report import AblationReport
-from ..state import edit_arrays
+from ..edits.changes import AblationReport
+from ..edits.state import edit_arrays
 from .variant import Variant
 
 __all__ = ["apply"]

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ..anatomy import Anatomy
+from ..anatomy.anatomy import Anatomy
 from ..errors import PlanError
 from ..spec import Ablation, StudySpec
 from .choices import Scores, choices, n_choices, unit_names

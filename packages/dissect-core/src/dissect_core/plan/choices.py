@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ..edits.sampling import fraction_to_count
 from ..errors import PlanError
-from ..sampling import fraction_to_count
 from ..spec import (
     Ablation,
     CountSelection,

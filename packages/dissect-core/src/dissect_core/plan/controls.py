@@ -5,7 +5,7 @@ from dataclasses import replace
 from itertools import count as count_from
 from math import comb, lgamma, log
 
-from ..anatomy import Anatomy
+from ..anatomy.anatomy import Anatomy
 from ..errors import PlanError
 from ..spec import Ablation, Control, CountSelection, FractionSelection
 from .pool import Place, Pool

@@ -3,10 +3,11 @@
 from collections.abc import Iterable, Sequence
 from typing import Literal, TypeAlias
 
-from ..anatomy import Anatomy, Block
-from ..components import Component, select_components, unknown_component
+from ..anatomy.anatomy import Anatomy, Block
+from ..anatomy.components import Component, select_components, unknown_component
+from ..anatomy.groups import UnitGroup, head_group
+from ..anatomy.units import unit_count
 from ..errors import DissectError, PlanError
-from ..groups import UnitGroup, head_group
 from ..spec import (
     Ablation,
     BlockTarget,
@@ -18,7 +19,6 @@ from ..spec import (
     Target,
 )
 from ..spec.interventions import is_activation
-from ..units import unit_count
 from .pool import Place, Pool
 
 __all__ = ["Space", "ablation_pool", "pool_of"]

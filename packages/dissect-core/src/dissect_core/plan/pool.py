@@ -7,12 +7,12 @@ from itertools import accumulate
 
 import numpy as np
 
-from ..activation_specs import ActivationSite
-from ..components import Component
-from ..groups import Edit, UnitGroup
-from ..interventions import Intervention, Zero
-from ..masks import unit_mask
-from ..units import Indices
+from ..anatomy.components import Component
+from ..anatomy.groups import Edit, UnitGroup
+from ..anatomy.units import Indices
+from ..edits.activations import ActivationSite
+from ..edits.interventions import Intervention, Zero
+from ..edits.masks import unit_mask
 
 __all__ = ["Place", "Pool"]
 

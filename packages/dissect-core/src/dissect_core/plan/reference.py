@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from ..randomness import variant_rng
-from ..sampling import sample_units
+from ..edits.randomness import variant_rng
+from ..edits.sampling import sample_units
 from ..spec import StudySpec
 
 __all__ = ["reference_images"]

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..anatomy import Anatomy
+from ..anatomy.anatomy import Anatomy
+from ..anatomy.groups import UnitSlice
 from ..errors import PlanError
-from ..groups import UnitSlice
 from ..spec import StudySpec
 from .places import ablation_pool
 from .pool import Place, Pool

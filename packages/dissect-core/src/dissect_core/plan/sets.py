@@ -5,9 +5,9 @@ from typing import TypeAlias
 
 import numpy as np
 
-from ..anatomy import Anatomy
-from ..interventions import Zero
-from ..masks import Mask
+from ..anatomy.anatomy import Anatomy
+from ..edits.interventions import Zero
+from ..edits.masks import Mask
 from .variant import Variant
 
 __all__ = ["RemovedSet", "units_of", "weights_of"]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ..anatomy import Anatomy
+from ..anatomy.anatomy import Anatomy
 from .variant import Variant, intervention_label
 
 __all__ = ["PlanRow", "plan_table"]

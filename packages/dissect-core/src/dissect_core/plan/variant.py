@@ -7,12 +7,12 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from ..activation_specs import ActivationIntervention, ActivationSite
+from ..anatomy.groups import Edit
+from ..edits.activations import ActivationIntervention, ActivationSite
+from ..edits.interventions import Intervention, Zero
+from ..edits.randomness import variant_rng
+from ..edits.sampling import sample_units
 from ..errors import PlanError
-from ..groups import Edit
-from ..interventions import Intervention, Zero
-from ..randomness import variant_rng
-from ..sampling import sample_units
 from ..spec.interventions import is_activation
 from .pool import Place, Pool
 

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from ..components import near_matches
+from ..anatomy.components import near_matches
 from ..text import NAME_AT_MOST, quoted
 from .study import StudySpec
 

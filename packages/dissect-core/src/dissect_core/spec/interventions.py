@@ -4,8 +4,8 @@ from typing import Annotated, Any, TypeAlias
 
 from pydantic import BeforeValidator, Discriminator, Tag
 
-from ..activation_specs import ActivationIntervention
-from ..interventions import Intervention
+from ..edits.activations import ActivationIntervention
+from ..edits.interventions import Intervention
 
 
 def is_activation(intervention: object) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from ..errors import MissingDependencyError, SpecError
-from ..files import open_regular
+from ..storage.files import open_regular
 from ._problems import TAGS, Problem, find_problems
 from ._text import json_content, yaml_content
 from .study import SCHEMA_VERSION, StudySpec

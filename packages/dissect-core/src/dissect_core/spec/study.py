@@ -4,8 +4,8 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from ..activation_specs import ActivationUnit
-from ..interventions import Zero
+from ..edits.activations import ActivationUnit
+from ..edits.interventions import Zero
 from ._base import Spec, as_kinds
 from .execution import Execution, LocalExecution
 from .interventions import SpecIntervention, is_activation

@@ -16,36 +16,36 @@ except ModuleNotFoundError as error:
         name="torch",
     ) from error
 
-from ..report import AblationReport
-from ._ablated import ablated
-from ._activations import intervened
-from ._anatomy import anatomy_of
-from ._bypass import bypassed
-from ._checkpoint import load_checkpoint
-from ._components import components_of
-from ._edits import edited
-from ._effects import Probe, VariantEffect
-from ._export import export, variant_record, with_state
-from ._layouts import attention_layouts
-from ._optimal import fit_optimal
-from ._optimal_fit import OptimalFit
-from ._pickle import RefusedNameError
-from ._prepared import Prepared, prepared
-from ._probe import NoOpWarning, output_change
-from ._readout import read_out
-from ._reference import Reference, gather_reference
-from ._reference_file import load_reference
-from ._role_rules import RoleRule
-from ._safetensors import load_safetensors, save_safetensors
-from ._save import save_checkpoint
-from ._scores import gradient_scores
-from ._simplify import Simplified, simplify
-from ._slim import SlimAttention
-from ._stand_ins import StandIn
-from ._state import ablate_state, apply, edit_state
-from ._state_dicts import chosen_state, other_places, put_state, state_dict_of, state_dict_place
-from ._torch_file import read_pickle
-from ._variants import StructureReport, VariantReport, reference_sites
+from ..edits.changes import AblationReport
+from .activations._intervened import intervened
+from .activations._optimal import fit_optimal
+from .activations._optimal_fit import OptimalFit
+from .activations._reference import Reference, gather_reference
+from .activations._reference_file import load_reference
+from .activations._scores import gradient_scores
+from .anatomy._anatomy import anatomy_of
+from .anatomy._components import components_of
+from .anatomy._layouts import attention_layouts
+from .anatomy._role_rules import RoleRule
+from .checkpoints._checkpoint import load_checkpoint
+from .checkpoints._export import export, variant_record, with_state
+from .checkpoints._pickle import RefusedNameError
+from .checkpoints._safetensors import load_safetensors, save_safetensors
+from .checkpoints._save import save_checkpoint
+from .checkpoints._state_dicts import chosen_state, other_places, put_state, state_dict_of, state_dict_place
+from .checkpoints._torch_file import read_pickle
+from .measure._effects import Probe, VariantEffect
+from .measure._probe import NoOpWarning, output_change
+from .simplify._simplify import Simplified, simplify
+from .simplify._slim import SlimAttention
+from .simplify._stand_ins import StandIn
+from .structure._bypass import bypassed
+from .structure._readout import read_out
+from .weights._ablated import ablated
+from .weights._edits import edited
+from .weights._prepared import Prepared, prepared
+from .weights._state import ablate_state, apply, edit_state
+from .weights._variants import StructureReport, VariantReport, reference_sites
 
 __all__ = [
     "AblationReport",

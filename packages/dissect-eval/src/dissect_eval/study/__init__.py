@@ -1,6 +1,6 @@
 """Numbers and pictures of a study in a folder: many variants of a detector on one data split.
 
-Takes any `StoredStudy`, such as `dissect_core.study.Study`. Needs the extra ``study``, which brings pyarrow, and for
+Takes any `StoredStudy`, such as `dissect_core.store.Study`. Needs the extra ``study``, which brings pyarrow, and for
 pictures the extra ``plot``.
 """
 

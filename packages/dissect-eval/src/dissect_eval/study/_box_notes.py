@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from .._layouts import degenerate_rows
-from .._truth import GroundTruth
+from ..boxes._formats import degenerate_rows
+from ..data._truth import GroundTruth
 
 __all__ = ["box_notes"]
 

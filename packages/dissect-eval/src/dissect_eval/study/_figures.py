@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from .._dose_curve import Curve
-from .._intervals import summarize_repeats
-from .._plot_doses import dose_response_grid
-from .._plot_style import legend_below, reference_color, tidy
-from .._plot_text import as_text, drawn_all
 from ..errors import SettingError
+from ..plots._dose_curve import Curve
+from ..plots._doses import dose_response_grid
+from ..plots._style import legend_below, reference_color, tidy
+from ..plots._text import as_text, drawn_all
+from ..statistics._intervals import summarize_repeats
 from ._captions import (
     confidence_of,
     counted,

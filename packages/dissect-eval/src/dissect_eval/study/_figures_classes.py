@@ -6,10 +6,10 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from .._plot_classes import per_class_bars
-from .._plot_errors import error_type_bars
-from .._plot_text import drawn, drawn_all
-from .._tide_fix import ERROR_TYPES, SPECIAL_TYPES
+from ..plots._classes import per_class_bars
+from ..plots._errors import error_type_bars
+from ..plots._text import drawn, drawn_all
+from ..tide._fix import ERROR_TYPES, SPECIAL_TYPES
 from ._captions import counted, joined, measured_on
 from ._groups import Row, controls_of
 from ._maps import class_values

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from .._plot_heatmap import value_heatmap
-from .._plot_text import drawn_all
 from .._text import visible
+from ..plots._heatmap import value_heatmap
+from ..plots._text import drawn_all
 from ._captions import (
     confidence_of,
     counted,

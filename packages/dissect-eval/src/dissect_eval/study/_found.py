@@ -13,11 +13,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .._classes import match_classes
-from .._detections import Detections
-from .._labels import UNSCORED
-from .._layouts import finite_rows, upright
-from .._truth import GroundTruth
+from ..boxes._formats import finite_rows, upright
+from ..data._classes import match_classes
+from ..data._detections import Detections
+from ..data._labels import UNSCORED
+from ..data._truth import GroundTruth
 from ..errors import StudyDataError
 from ._scoring import scoring_of
 from ._stored import StoredFound, StoredStudy
@@ -29,7 +29,7 @@ _PARTS = ("images", "annotations", "categories")
 
 
 def truth_file(annotations: Path, truth: GroundTruth) -> bytes:
-    """What a study keeps of its truth, for `files` of `dissect_core.study.run`; with `truth`, `run` keeps it by itself.
+    """What a study keeps of its truth, for `files` of `dissect_core.engine.run`; with `truth`, `run` keeps it by itself.
 
     Parameters
     ----------
@@ -385,7 +385,7 @@ def kept_truth(study: StoredStudy) -> GroundTruth:
 
 
 def _require_recorded(content: Any, recorded: Any, path: Path) -> None:
-    """See that a truth is the one on record, by the checksum that `dissect_core.study.run` takes of it."""
+    """See that a truth is the one on record, by the checksum that `dissect_core.engine.run` takes of it."""
     if not isinstance(recorded, dict):
         return
     parts = {name: content.get(name) for name in _PARTS} if isinstance(content, dict) else {}

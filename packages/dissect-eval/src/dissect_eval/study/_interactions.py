@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from .._beside import Measured
-from .._intervals import percentile_intervals
-from .._statistics import Floats
+from ..statistics._beside import Measured
+from ..statistics._intervals import percentile_intervals
+from ..statistics._statistics import Floats
 from ._settings import Settings
 from ._stored import StoredStudy
 

@@ -10,14 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from .._at_chance import ChanceVerdict, better_than_chance
-from .._beside import variant_table
-from .._intervals import adjust_p_values, summarize_repeats
-from .._statistics import Key
-from .._tide_result import ErrorTypes
-from .._truth import GroundTruth
-from .._variant_table import VariantTable
+from ..data._truth import GroundTruth
 from ..errors import StudyDataError
+from ..matching._at_chance import ChanceVerdict, better_than_chance
+from ..statistics._beside import variant_table
+from ..statistics._intervals import adjust_p_values, summarize_repeats
+from ..statistics._statistics import Key
+from ..statistics._variant_table import VariantTable
+from ..tide._result import ErrorTypes
 from ._box_notes import box_notes
 from ._found import StudyDetections
 from ._interactions import Interactions, singles_of_pairs
@@ -195,7 +195,7 @@ def measure(
     images : collection of int, optional
         Ids of the images to measure on, all if left out: of a part, or to choose on some and to report on the others.
     spread : callable
-        Where variants are measured: `here`, `in_processes(n)`, or by a cluster (`dissect_core.cluster.spread_over`).
+        Where variants are measured: `here`, `in_processes(n)`, or by a cluster (`dissect_core.engine.ray.spread_over`).
         The numbers are the same.
     bar : callable
         Makes a progress bar.

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from .._statistics import Key
-from .._variant_table import VariantRow, VariantTable
+from ..statistics._statistics import Key
+from ..statistics._variant_table import VariantRow, VariantTable
 
 __all__ = ["above_noise", "noise_note", "noise_of"]
 

@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .._beside import Beside, Measured
-from .._chance import chance_level
-from .._layouts import degenerate_rows
-from .._tide import error_types
-from .._tide_result import ErrorTypes
+from ..boxes._formats import degenerate_rows
+from ..matching._chance import chance_level
+from ..statistics._beside import Beside, Measured
+from ..tide._result import ErrorTypes
+from ..tide._tide import error_types
 from ._found import StudyDetections
 from ._settings import Settings
 from ._stored import StoredFound

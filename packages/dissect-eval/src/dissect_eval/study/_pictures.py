@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .._boxes import pairwise_iou
-from .._plot_style import is_dark, new_figure
-from .._plot_text import as_text, drawn, drawn_all, drawn_quietly
+from ..boxes._overlap import pairwise_iou
+from ..plots._style import is_dark, new_figure
+from ..plots._text import as_text, drawn, drawn_all, drawn_quietly
 from ._found import ImageBoxes
 from ._label_places import LabelPlace, label_places
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from .._intervals import replicates_needed
-from .._resampled import Resampling
-from .._statistics import Settings as Statistics
+from ..statistics._intervals import replicates_needed
+from ..statistics._resampled import Resampling
+from ..statistics._statistics import Settings as Statistics
 
 __all__ = ["ALPHA", "DEFAULT_METRIC", "METRICS", "REPLICATES", "Settings"]
 

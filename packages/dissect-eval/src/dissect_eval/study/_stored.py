@@ -1,4 +1,4 @@
-"""What a stored study has to offer to be measured; `dissect_core.study.Study` does."""
+"""What a stored study has to offer to be measured; `dissect_core.store.Study` does."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from dissect_core.files import own_folder, read_regular, why_refused
+from dissect_core.storage.files import own_folder, read_regular, why_refused
 
 from .._folders import claim_folder
 from .._writing import write_text_whole

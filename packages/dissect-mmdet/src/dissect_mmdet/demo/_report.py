@@ -10,7 +10,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from dissect_eval.plot import Curve, dose_response_grid
+from dissect_eval.plots import Curve, dose_response_grid
 from dissect_eval.study import DEFAULT_METRIC
 
 from ._files import DEMO_DETECTORS

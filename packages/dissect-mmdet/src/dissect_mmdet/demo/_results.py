@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from dissect_core.files import read_regular
+from dissect_core.storage.files import read_regular
 
 from .._writing import write_text_whole
 from ._report import Report

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from dissect_core import Mask, head_masks, row_mask, sample_units, unknown_component, variant_rng
 from dissect_eval import Detections, GroundTruth, chance_level, coco_ap, detection_metrics, matched_metrics
 
-from .._detector import Batch, ImageDetections, MMDetDetector
+from ..detector._detector import Batch, ImageDetections, MMDetDetector
 
 DOSES = (0.25, 0.5, 0.75, 1.0)
 SCORE_THRESHOLD = 0.3

@@ -9,10 +9,10 @@ from unittest.mock import patch
 
 from dissect_core.torch import save_checkpoint
 
-from .._checkpoints import load_mmdet_checkpoint
-from .._config import load_config
 from .._writing import write_text_whole
+from ..configs._config import load_config
 from ..errors import DissectMMDetError
+from ..weights._checkpoints import load_mmdet_checkpoint
 from ._data import Progress, write_split
 from ._files import demo_files
 

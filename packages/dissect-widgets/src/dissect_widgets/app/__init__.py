@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from dissect_core.places import is_remote, place_of
+from dissect_core.storage.locations import is_remote, place_of
 
 from ..errors import DissectWidgetsError, MissingAppError, StudyFolderError
 from ._page import AT_WORK, FOLDER, STUDY, opened

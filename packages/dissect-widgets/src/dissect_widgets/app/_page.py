@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from .._workbench import Workbench
+from ..workbench._panel import Workbench
 
 __all__ = ["AT_WORK", "FOLDER", "STUDY", "opened"]
 

@@ -8,10 +8,10 @@ from typing import Any, Generic, TypeVar
 from torch import Tensor, nn
 
 from ...plan import Variant
-from .._flops import FlopMeter
-from .._prepared import named_parameters
-from .._reference import Reference
-from .._variants import VariantReport, applied
+from ..activations._reference import Reference
+from ..measure._flops import FlopMeter
+from ..weights._prepared import named_parameters
+from ..weights._variants import VariantReport, applied
 from ._explore import Explorer
 from ._players import DivergedError, Player, Recorder
 from ._prove import Prover

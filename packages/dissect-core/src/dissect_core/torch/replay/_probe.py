@@ -5,9 +5,9 @@ from dataclasses import replace
 from typing import Any
 
 from ...plan import Variant
-from .._effects import Probe, VariantEffect
-from .._flops import flops_saved
-from .._reference import Reference
+from ..activations._reference import Reference
+from ..measure._effects import Probe, VariantEffect
+from ..measure._flops import flops_saved
 from ._pass import BatchPass
 from ._players import Player
 

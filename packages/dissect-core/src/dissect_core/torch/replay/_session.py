@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 from torch import nn
 
 from ...plan import Variant
-from .._activation_sites import place_of
+from ..activations._sites import place_of
 from ._state import Marks, held_deeply, same_marks
 from ._wrapping import Around, every_forward
 

@@ -1,0 +1,203 @@
+"""Entry point of the command: sub-commands, and errors as one clear line."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+import typer
+
+from dissect_core import DissectError, SpecError
+from dissect_core.spec import plain_rule
+from dissect_core.storage.files import FULL, why_refused
+from dissect_eval import DissectEvalError
+from dissect_mmdet.errors import DissectMMDetError
+
+from . import _ablate, _app, _demo, _evaluate, _export, _folder, _inspect, _plan, _run, _simplify
+from ._console import Console, one_line
+
+USAGE_ERROR = 2
+PROBLEMS_AT_MOST = 50  # of a spec, a line each
+INTERRUPTED = 130
+# Errors whose message is meant for a person. Anything else is a fault of ours and shows its traceback.
+EXPECTED: tuple[type[BaseException], ...] = (DissectError, DissectEvalError, DissectMMDetError, OSError)
+
+app = typer.Typer(
+    name="deep-dissect",
+    help="Which parts of an object detector matter, and how much?\n\n"
+    "Look into a trained MMDetection checkpoint (inspect), remove parts of it (ablate), measure what a detector "
+    "is worth (evaluate), list what a study would do (plan), run it (run), write its variants as checkpoints "
+    "(export), look at results in the browser (app), or see all of it at work on the bundled detectors (demo).",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("inspect")(_inspect.inspect)
+app.add_typer(_ablate.app, name="ablate")
+app.command("evaluate")(_evaluate.evaluate)
+app.command("plan")(_plan.plan_)
+app.command("run")(_run.run_)
+app.command("status")(_folder.status)
+app.command("report")(_folder.report)
+app.command("compare")(_folder.compare_)
+app.command("simplify")(_simplify.simplify_)
+app.command("export-coco")(_folder.export_coco)
+app.command("export")(_export.export)
+app.command("app")(_app.app_)
+app.command("studies")(_plan.studies)
+app.command("schema")(_plan.schema)
+app.add_typer(_demo.app, name="demo")
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"deep-dissect {version('dissect-mmdet')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show the traceback of an error; works at any place.")
+    ] = False,
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit."),
+    ] = False,
+) -> None:
+    """Carry the options of the whole command; `main` acts on ``--debug``."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command and exit: 0 done, 2 an error of use or input, 130 interrupted, 1 a fault of this program.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        Command line without the program's name; by default the process's own.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in words
+    _print_every_letter()
+    words = [word for word in words if word != "--debug"]
+    sys.exit(
+        run_guarded(lambda: app(words, prog_name="deep-dissect", standalone_mode=False), words, debug=debug)
+    )
+
+
+def run_guarded(work: Callable[[], Any], words: Sequence[str] = (), *, debug: bool) -> int:
+    """Call `work` and turn what it raises into an exit status and one line on standard error."""
+    errors = Console(stderr=True, soft_wrap=True, highlight=False)
+    try:
+        with _warnings_in_a_line(errors):
+            status = work()
+        if status == INTERRUPTED:
+            errors.print("interrupted; nothing half-written is left", markup=False)
+        return status if isinstance(status, int) else 0
+    except SystemExit as exit_request:
+        return exit_request.code if isinstance(exit_request.code, int) else int(exit_request.code is not None)
+    except KeyboardInterrupt:
+        errors.print("interrupted; nothing half-written is left", markup=False)
+        return INTERRUPTED
+    except BrokenPipeError:  # the reader of a pipe had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except EXPECTED as error:
+        if debug:
+            raise
+        # A spec may break several rules: a line for each.
+        first, *more = (
+            str(error).split("\n")[:PROBLEMS_AT_MOST] if isinstance(error, SpecError) else [_said(error)]
+        )
+        errors.print(f"error: {one_line(first)}")
+        for line in more:
+            errors.print(f"  {one_line(line)}")
+        return USAGE_ERROR
+    except MemoryError as error:
+        if debug:
+            raise
+        errors.print(
+            f"error: the memory does not suffice for this: {one_line(error) or 'nothing more can be allocated'}. "
+            "Free some, or give less at a time: fewer images a batch, a smaller file."
+        )
+        return USAGE_ERROR
+    except Exception as error:
+        if hasattr(error, "format_message"):  # typer's own: its box of five lines is made one
+            return _usage_error(error, words, errors)
+        if debug:
+            raise
+        errors.print(
+            f"internal error: {type(error).__name__}: {one_line(error)} "
+            "(this is a fault of Deep Dissect; --debug shows the traceback)"
+        )
+        return 1
+
+
+def _said(error: BaseException) -> str:
+    """What an error says; of a disk that refuses, which Python tells by number, what that means."""
+    if isinstance(error, OSError) and not isinstance(error, EXPECTED[:3]) and error.errno in FULL:
+        return f"{error.filename or 'The output'} cannot be written: {why_refused(error)}."
+    return str(error)
+
+
+def _print_every_letter() -> None:
+    """Write letters that the encoding of standard output lacks as escapes, as Python does on standard error."""
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
+@contextmanager
+def _warnings_in_a_line(errors: Console) -> Iterator[None]:
+    """Print warnings as errors are: what is wrong; where that was noticed only of those that are not our own."""
+    before = warnings.showwarning
+
+    def shown(
+        message: Warning | str, category: type[Warning], filename: str, lineno: int, *_: Any, **__: Any
+    ) -> None:
+        where = (
+            ""
+            if category.__module__.startswith("dissect_")
+            else f" ({category.__name__}, {filename}:{lineno})"
+        )
+        errors.print(f"warning: {one_line(message)}{where}")
+
+    warnings.showwarning = shown
+    try:
+        yield
+    finally:
+        warnings.showwarning = before
+
+
+def _usage_error(error: Any, words: Sequence[str], errors: Console) -> int:
+    """Print what is wrong with the words of the command in one line; typer names option and rule."""
+    context = getattr(error, "ctx", None)
+    if type(error).__name__ == "NoArgsIsHelpError":
+        error.show()
+        return USAGE_ERROR
+    text = plain_rule(" ".join(str(error.format_message()).split()).rstrip(".?"))
+    parameter = getattr(error, "param", None)
+    given = _word_after(parameter.opts if parameter is not None else (), words)
+    if given is not None and given not in text:
+        text += f", got {given!r}"
+    if "No such command" in text and context is not None:
+        text += f"; there are {', '.join(context.command.list_commands(context))}"
+    help_of = context.command_path if context is not None else "deep-dissect"
+    errors.print(f"error: {one_line(text)} (see '{help_of} --help')")
+    return USAGE_ERROR
+
+
+def _word_after(options: Sequence[str], words: Sequence[str]) -> str | None:
+    """The value given to an option on the command line, as ``--seed -1`` or ``--seed=-1``."""
+    for i, word in enumerate(words):
+        name, equals, value = word.partition("=")
+        if name in options:
+            return value if equals else next(iter(words[i + 1 : i + 2]), None)
+    return None

@@ -1,0 +1,311 @@
+"""What a study found to be redundant, taken out for good: how much can go before a metric falls too far.
+
+Chosen on one half of the images and measured on the other: what was chosen as it cost little here costs more there.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from dissect_core import StudyError, sample_units, variant_rng
+from dissect_core.plan import Chosen, Variant
+from dissect_core.torch import simplify
+from dissect_eval import Detections, GroundTruth, bootstrap, evaluate_variants
+from dissect_eval.study import DEFAULT_METRIC
+from dissect_mmdet.detector._detector import MMDetDetector
+
+UNITS = ("head", "neuron", "layer", "sublayer")
+TIMED_PASSES = 5
+LEAST_IMAGES = 10
+"""Of a half: on fewer nothing is chosen, and no interval means anything."""
+
+
+@dataclass(frozen=True)
+class Slimmed:
+    """A detector without what a study found to be redundant.
+
+    Attributes
+    ----------
+    variant : Variant
+        All that was removed.
+    removed : mapping of str to tuple of int
+        Units by place.
+    metric : str
+    before, after : float
+        The metric on the images that are held out: those on which nothing was chosen.
+    low, high : float
+        Paired bootstrap interval of its change there, after − before.
+    chosen_before, chosen_after : float
+        The metric on the images on which was chosen what goes.
+    n_images, n_chosen_on : int
+        Images that are held out, and images on which was chosen.
+    n_parameters_before, n_parameters_after : int
+    flops_before, flops_after : int
+        Of one pass over the first batch.
+    seconds_before, seconds_after : float
+        Of the same pass, the fastest of a few.
+    detector : MMDetDetector
+        The smaller one.
+    """
+
+    variant: Variant
+    removed: Mapping[str, tuple[int, ...]]
+    metric: str
+    before: float
+    after: float
+    low: float
+    high: float
+    chosen_before: float
+    chosen_after: float
+    n_images: int
+    n_chosen_on: int
+    n_parameters_before: int
+    n_parameters_after: int
+    flops_before: int
+    flops_after: int
+    seconds_before: float
+    seconds_after: float
+    detector: MMDetDetector
+
+
+class Part(NamedTuple):
+    """Some of a study's images.
+
+    Attributes
+    ----------
+    truth : GroundTruth
+        Of these images.
+    batches : callable
+        Gives them prepared, one batch after the other, in the order of the truth.
+    """
+
+    truth: GroundTruth
+    batches: Callable[[], Iterable[Any]]
+
+
+def halves(truth: GroundTruth, seed: int) -> tuple[GroundTruth, GroundTruth]:
+    """Images to choose on and images to report on: drawn apart by a study's seed, the same each time.
+
+    Raises
+    ------
+    dissect_core.StudyError
+        If there are too few of them.
+
+    Examples
+    --------
+    >>> truth = GroundTruth.from_coco(
+    ...     {"images": [{"id": i} for i in range(21)], "categories": [{"id": 1, "name": "a"}], "annotations": []}
+    ... )
+    >>> [part.n_images for part in halves(truth, 0)]
+    [10, 11]
+    """
+    n = truth.n_images
+    if n < 2 * LEAST_IMAGES:
+        raise StudyError(
+            f"What is to go is chosen on one half of the study's images and measured on the other: that takes at least "
+            f"{2 * LEAST_IMAGES} images, the study has {n}. Run it on more."
+        )
+    chosen = sample_units(n, variant_rng(seed, "simplify/images"), count=n // 2)
+    ids = truth.image_ids
+    return truth.subset(ids[chosen].tolist()), truth.subset(np.delete(ids, chosen).tolist())
+
+
+def removable(variants: Sequence[Variant], ablation: str) -> list[Variant]:
+    """Variants of an ablation that take out one unit each, as `simplify` can for good.
+
+    Raises
+    ------
+    dissect_core.StudyError
+        If there are none.
+    """
+    own = [v for v in variants if v.kind == "ablation" and v.ablation == ablation]
+    single = [
+        v
+        for v in own
+        if v.n_units == 1 and v.pool.unit in UNITS and getattr(v.intervention, "kind", "") == "zero"
+    ]
+    if not single:
+        names = list(dict.fromkeys(v.ablation for v in variants if v.kind == "ablation"))
+        if not own:
+            raise StudyError(f"There is no ablation {ablation!r} in this study, only: {', '.join(names)}.")
+        raise StudyError(
+            f"The ablation {ablation!r} must remove single heads, neurons, layers or sublayers (`by: each`), by "
+            f"zero, so that they can be ranked. Ablations of this study: {', '.join(names)}."
+        )
+    return single
+
+
+def slim(
+    detector: MMDetDetector,
+    variants: Sequence[Variant],
+    losses: Mapping[str, float],
+    choosing: Part,
+    reporting: Part,
+    categories: Sequence[int],
+    *,
+    metric: str = DEFAULT_METRIC,
+    max_loss: float = 0.01,
+    say: Callable[[str], object] = print,
+) -> Slimmed:
+    """Remove the units that were missed least, as many as cost no more than `max_loss` together.
+
+    Losses of single units do not add up, since what is left makes up for what is gone: so growing sets, from the least
+    missed unit on, are measured, and the largest that holds is found by bisection. What the smaller detector is
+    worth is then measured on other images.
+
+    Parameters
+    ----------
+    detector : MMDetDetector
+    variants : sequence of Variant
+        From `removable`: one unit each, all of one pool.
+    losses : mapping of str to float
+        By the variant's id, the change of the metric without its unit alone, on the images of `choosing`.
+    choosing, reporting : Part
+        Images on which is chosen what goes, and others on which it is measured; see `halves`.
+    categories : sequence of int
+        Category id of each label; -1 for one that is not scored.
+    metric : str
+        Of `dissect_eval.METRICS`.
+    max_loss : float
+        Most that the metric may fall on the images of `choosing`.
+    say : callable
+        Takes a line for each set that is measured.
+
+    Raises
+    ------
+    dissect_core.StudyError
+        If not even one unit can go, or the metric is undefined on one of the halves.
+    """
+    undefined = [v.id for v in variants if not np.isfinite(losses[v.id])]
+    if undefined:
+        raise StudyError(
+            f"{metric} is undefined on the {choosing.truth.n_images} images that are to choose on, first of "
+            f"{undefined[0]}. Take another metric, or run the study on more images."
+        )
+    ranked = sorted(variants, key=lambda v: -losses[v.id])
+    units = _leaving_one(ranked)
+    prepared = list(choosing.batches())
+    before = _value(_found(detector, prepared, choosing.truth, categories), choosing.truth, metric)
+
+    def without(count: int) -> float:
+        with detector.ablated(_together(ranked[0], units[:count])):
+            value = _value(_found(detector, prepared, choosing.truth, categories), choosing.truth, metric)
+        say(f"without {count} of {ranked[0].pool.n_units}: {metric} {value:.3f} ({value - before:+.3f})")
+        return value
+
+    low, high = 0, len(units)
+    while low < high:  # `low` units are known to be redundant, more than `high` are known not to be
+        count = (low + high + 1) // 2
+        if before - without(count) <= max_loss:
+            low = count
+        else:
+            high = count - 1
+    if not low:
+        raise StudyError(
+            f"Not even {_where(ranked[0])} can be removed: {metric} falls by more than {max_loss:g} on the "
+            f"{choosing.truth.n_images} images that it is chosen on. Allow more."
+        )
+    variant = _together(ranked[0], units[:low])
+    batch = next(iter(prepared))
+    smaller = simplify(
+        detector.model, variant, run=lambda model, given: _raw(detector, model, given), batch=batch
+    )
+    other = MMDetDetector(smaller.model, detector.config, detector.class_names, detector.fit)
+    assert smaller.flops_before is not None
+    assert smaller.flops_after is not None
+    chosen_after = _value(_found(other, prepared, choosing.truth, categories), choosing.truth, metric)
+    others = list(reporting.batches())
+    found = [_found(one, others, reporting.truth, categories) for one in (detector, other)]
+    (change,) = bootstrap(reporting.truth, *found, metrics=[metric], seed=variant.seed)
+    if not np.isfinite(change.estimate):
+        raise StudyError(
+            f"{metric} is undefined on the {reporting.truth.n_images} images that are held out. Take another metric, "
+            "or run the study on more images."
+        )
+    return Slimmed(
+        variant=variant,
+        removed=variant.removed(),
+        metric=metric,
+        before=change.baseline,
+        after=change.variant,
+        low=change.low,
+        high=change.high,
+        chosen_before=before,
+        chosen_after=chosen_after,
+        n_images=reporting.truth.n_images,
+        n_chosen_on=choosing.truth.n_images,
+        n_parameters_before=smaller.n_parameters_before,
+        n_parameters_after=smaller.n_parameters_after,
+        flops_before=smaller.flops_before,
+        flops_after=smaller.flops_after,
+        seconds_before=_fastest(detector, batch),
+        seconds_after=_fastest(other, batch),
+        detector=other,
+    )
+
+
+def _found(
+    detector: MMDetDetector, prepared: Sequence[Any], truth: GroundTruth, categories: Sequence[int]
+) -> Detections:
+    found = list(detector.predict_batches(prepared))
+    boxes = Detections.from_arrays(found, truth.image_ids.tolist(), list(categories))
+    return boxes.subset(categories=truth.category_names)  # without classes that are not scored
+
+
+def _value(found: Detections, truth: GroundTruth, metric: str) -> float:
+    value: float = evaluate_variants(truth, {"": found}, metrics=[metric])[0].value
+    return value
+
+
+def _raw(detector: MMDetDetector, model: Any, batch: Any) -> Any:
+    """Every number that a model's heads give, before any selection."""
+    import torch
+
+    with torch.no_grad():
+        given = model.data_preprocessor(
+            {**batch, "data_samples": [s.clone() for s in batch["data_samples"]]}, False
+        )
+        return model(given["inputs"], given["data_samples"], mode="tensor")
+
+
+def _leaving_one(ranked: Sequence[Variant]) -> list[int]:
+    """Units in their order, without the last one of every block of heads: a block with none is none."""
+    chosen: list[int] = []
+    taken: dict[str, int] = {}
+    for variant in ranked:
+        ((place, _),) = variant.pool.by_place(variant.units())
+        taken[place.path] = taken.get(place.path, 0) + 1
+        if variant.pool.unit != "head" or taken[place.path] < place.n_units:
+            chosen += variant.units().tolist()
+    return chosen
+
+
+def _together(one: Variant, units: Sequence[int]) -> Variant:
+    chosen = tuple(sorted(units))
+    counts = np.array([place.parameters_per_unit * len(at) for place, at in one.pool.by_place(list(chosen))])
+    return replace(
+        one,
+        id=f"{one.ablation}/redundant/{len(chosen)}",
+        draw=Chosen(chosen),
+        n_units=len(chosen),
+        n_parameters=int(counts.sum()),
+    )
+
+
+def _where(variant: Variant) -> str:
+    ((path, units),) = variant.removed().items()
+    return f"{variant.pool.unit} {units[0]} of {path}" if variant.pool.unit in ("head", "neuron") else path
+
+
+def _fastest(detector: MMDetDetector, batch: Any) -> float:
+    times = []
+    for _ in range(TIMED_PASSES):
+        start = time.perf_counter()
+        detector.predict_batch(batch)
+        times.append(time.perf_counter() - start)
+    return min(times)

@@ -1,0 +1,231 @@
+"""One page that tells a study's results, and works without a network."""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import jinja2
+
+from dissect_core import StudyError
+from dissect_core.spec import spec_to_yaml
+from dissect_core.storage.files import own_folder, write_whole
+from dissect_core.text import cut, visible
+from dissect_eval.plots import figure_bytes
+from dissect_eval.study import (
+    DEFAULT_METRIC,
+    NamedFigure,
+    StudyResults,
+    StudyTables,
+    counted,
+    examples,
+    figures,
+    pictures_of,
+    summary_rows,
+    title_of,
+)
+
+from ._head import head_of
+from ._tex import tex_text
+
+REPORT = "report.html"
+FORMATS = ("png", "svg", "pdf")
+"""Of pictures that are written beside the report."""
+PAIRS_AT_MOST = 100
+SHOWN = ("AP", "AP50", "AP75", "f1", "recall", "matched_giou", "matched_f1")
+
+
+def write_report(
+    results: StudyResults,
+    folder: Path | None = None,
+    *,
+    images: Path | None = None,
+    metric: str = DEFAULT_METRIC,
+    formats: tuple[str, ...] = (),
+) -> Path:
+    """Write a self-contained page: tables, pictures, examples, the spec and the environment.
+
+    The same study gives the same bytes, of the page and of each picture.
+
+    Parameters
+    ----------
+    results : StudyResults
+    folder : Path, optional
+        The study's own, if left out.
+    images : Path, optional
+        Folder of the images, for examples. If left out, they are shown only from below the study's folder: what a
+        folder names elsewhere may be anybody's.
+    metric : str
+        What the pictures show: one of the study's metrics.
+    formats : tuple of str
+        Also write each picture to ``figures/`` as ``png``, ``svg`` or ``pdf``.
+
+    Returns
+    -------
+    Path
+        The page.
+
+    Raises
+    ------
+    dissect_core.StudyError
+        If `metric` is none of the study's, a format is unknown, or the folder cannot be written.
+    """
+    if unknown := [kind for kind in formats if kind not in FORMATS]:
+        raise StudyError(f"`formats` must be of {', '.join(FORMATS)}, got {', '.join(unknown)}.")
+    if metric not in results.settings.metrics:
+        raise StudyError(f"`metric` must be one of {', '.join(results.settings.metrics)}, got {metric!r}.")
+    folder = folder or results.study.path
+    drawn = list(figures(StudyTables.of(results), metric))
+    # Before files are saved: to draw a figure again may move its parts by a fraction of a pixel.
+    pictures = [(figure.caption, _embedded(figure.figure, "svg")) for figure in drawn]
+    if formats:
+        _save(drawn, folder / "figures", formats)
+    source = pictures_of(results.study, images)
+    shown = [] if source.folder is None else list(examples(results, source, metric))
+    rows = summary_rows(results)
+    page = _template().render(
+        study=results.study,
+        results=results,
+        metric=title_of(metric),
+        head=head_of(results),
+        figures=pictures,
+        examples=[
+            (one.caption, None if one.figure is None else _embedded(one.figure, "jpeg")) for one in shown
+        ],
+        no_images=source.folder is None,
+        columns=[(name, title_of(name)) for name in SHOWN if name in results.settings.metrics],
+        rows=rows,
+        chosen=metric,
+        has_output_change=any(_is_number(row["output_change"]) for row in rows[1:]),
+        pairs=_pairs(results, metric),
+        beyond=_beyond,
+        say_nothing=say_nothing,
+        counted_variants=counted_variants(rows),
+        counted=counted,
+        spec=spec_to_yaml(results.study.spec),
+        # Without what differs from run to run, such as when it was begun.
+        environment=json.dumps(results.study.environment.get("frozen", {}), indent=2, ensure_ascii=False),
+        number=_number,
+        signed=_signed,
+        percent=_percent,
+    )
+    write_whole(folder / REPORT, lambda file: file.write(page.encode()), StudyError)
+    return folder / REPORT
+
+
+def counted_variants(rows: Sequence[Mapping[str, Any]]) -> str:
+    """How many variants some rows are of, the baseline once; how often it was run again is said apart."""
+    again = sum(row["kind"] == "again" for row in rows)
+    text = counted(len(rows) - again, "variant")
+    return f"{text} and the baseline {counted(again, 'time')} more" if again else text
+
+
+def say_nothing(still: Sequence[Mapping[str, Any]]) -> str:
+    """That the variants of some rows say nothing about robustness, and why the first of them does not."""
+    if len(still) == 1:
+        return f"1 variant says nothing about robustness, {still[0]['id']}: {still[0]['no_op']}"
+    return (
+        f"{len(still):,} variants say nothing about robustness, such as {still[0]['id']}: {still[0]['no_op']}"
+    )
+
+
+def latex_table(results: StudyResults, metrics: tuple[str, ...] = ("AP", "AP50", "f1")) -> str:
+    """A table for a paper: mean and standard deviation of each metric over the variants of each dose, ``n`` of them.
+
+    These are random draws, or single units where each is removed alone.
+
+    Needs the package booktabs.
+    """
+    cells: dict[tuple[Any, ...], dict[str, str]] = {}
+    still: dict[tuple[Any, ...], int] = {}
+    for row in results.repeats():
+        key = (row["ablation"], row["kind"], row["intervention"], row["dose"])
+        spread = "" if math.isnan(row["standard_deviation"]) else f" $\\pm$ {row['standard_deviation']:.3f}"
+        still[key] = int(row["n_no_op"])
+        cells.setdefault(key, {"n": str(row["variants"])})[row["metric"]] = f"{_number(row['mean'])}{spread}"
+    wanted = [name for name in metrics if name in results.settings.metrics]
+    head = " & ".join(["ablation", "intervention", "dose", "$n$", *(tex_text(title_of(m)) for m in wanted)])
+    lines = [r"\begin{tabular}{llrr" + "r" * len(wanted) + "}", r"\toprule", head + r" \\", r"\midrule"]
+    for (ablation, kind, intervention, dose), values in cells.items():
+        name = ablation + (" (control)" if kind == "control" else "")
+        if n_still := still[ablation, kind, intervention, dose]:
+            name += f" ({n_still} changed nothing)"
+        what = "" if kind == "baseline" else intervention
+        share = "" if kind == "baseline" else f"{100 * dose:.3g}\\,\\%"
+        lines.append(
+            " & ".join(
+                [tex_text(cut(name)), tex_text(cut(what)), share, values["n"], *(values[m] for m in wanted)]
+            )
+            + r" \\"
+        )
+    remarks = [text for text in (results.missing_weights, results.better_than_chance.text) if text]
+    return "\n".join(
+        [*(f"% {visible(text)}" for text in remarks), *lines, r"\bottomrule", r"\end{tabular}", ""]
+    )
+
+
+def _shown(value: Any) -> Any:
+    """A value on the page: every character visible, of texts of several lines in each of them."""
+    return "\n".join(map(visible, value.split("\n"))) if type(value) is str else value
+
+
+def _template() -> jinja2.Template:
+    # Names in a study are anybody's: they are text here, never markup.
+    environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, finalize=_shown)
+    environment.filters["cut"] = cut
+    source = Path(__file__).with_name("report.html.jinja").read_text(encoding="utf-8")
+    return environment.from_string(source)
+
+
+def _embedded(figure: Any, kind: Literal["svg", "jpeg"]) -> str:
+    data = base64.b64encode(figure_bytes(figure, kind, dpi=90 if kind == "jpeg" else 72)).decode()
+    return f"data:image/{'svg+xml' if kind == 'svg' else kind};base64,{data}"
+
+
+def _save(drawn: list[NamedFigure], folder: Path, formats: tuple[str, ...]) -> None:
+    own_folder(folder)
+    for one in drawn:
+        for kind in formats:
+            content = figure_bytes(one.figure, kind)  # type: ignore[arg-type]  # checked
+            path = folder / f"{one.name}.{kind}"
+            write_whole(path, lambda file, content=content: file.write(content), StudyError)  # type: ignore[misc]
+
+
+def _is_number(value: float | None) -> bool:
+    return value is not None and math.isfinite(value)
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None or not math.isfinite(value) else f"{value:.3f}"
+
+
+def _pairs(results: StudyResults, metric: str) -> list[dict[str, Any]]:
+    """Pairs that cost most beyond the sum of their singles, or most less than it, the largest number first."""
+    known = [row for row in results.interactions if math.isfinite(row[f"{metric}_beyond"])]
+    farthest = sorted(known, key=lambda row: -abs(row[f"{metric}_beyond"]))[:PAIRS_AT_MOST]
+    return sorted(farthest, key=lambda row: -row[f"{metric}_beyond"])
+
+
+def _beyond(row: Mapping[str, Any], metric: str) -> str:
+    low, high = row[f"{metric}_beyond_low"], row[f"{metric}_beyond_high"]
+    text = f"{row[f'{metric}_beyond']:+.3f}"
+    return text if not math.isfinite(low) else f"{text} [{low:+.3f}, {high:+.3f}]"
+
+
+def _signed(row: Mapping[str, Any], metric: str) -> str:
+    """Difference of a metric with its interval, for people."""
+    difference, low, high = (row[f"{metric}_{end}"] for end in ("difference", "low", "high"))
+    if not math.isfinite(difference):
+        return "–"
+    text = f"{difference:+.3f}"
+    return text if not math.isfinite(low) else f"{text} [{low:+.3f}, {high:+.3f}]"
+
+
+def _percent(value: float | None) -> str:
+    if value is None or not math.isfinite(value):
+        return "–"
+    return f"{value:.0%}" if value >= 0.01 or value == 0 else f"{value:.2%}"

@@ -1,0 +1,25 @@
+"""Images opened as they are stored, with errors that name the file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from PIL import Image
+
+from dissect_mmdet.detector._pipeline import require_pixels
+from dissect_mmdet.errors import ImageError, ImageNotFoundError
+
+
+@contextmanager
+def opened_image(path: Path | str) -> Iterator[Image.Image]:
+    """Open an image for the length of a ``with`` block; what is wrong with it is an `ImageError`."""
+    require_pixels(path)
+    try:
+        with Image.open(path) as image:
+            yield image
+    except FileNotFoundError as error:
+        raise ImageNotFoundError(f"image {path}: no such file.") from error
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise ImageError(f"image {path} cannot be decoded: {error}") from error

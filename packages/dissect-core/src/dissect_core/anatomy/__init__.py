@@ -1,0 +1,1 @@
+"""What a model is made of, as plain data: components, attention blocks, roles, and groups of units."""

@@ -1,0 +1,1 @@
+"""What an ablation does to values: masks, interventions on weights and activations, random draws, and what changed."""

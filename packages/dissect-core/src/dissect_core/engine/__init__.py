@@ -1,0 +1,22 @@
+"""Running a study, in this process (`engine.local`) or on a Ray cluster (`engine.ray`).
+
+Needs pyarrow and more: ``pip install "dissect-core[study]"``.
+"""
+
+from ..progress import Bar, MakeBar, PassDone, no_bar, tqdm_bar
+from ._describe import weights_sha256
+from ._net import RandomDetectorWarning
+from ._run import run
+from ._stop import StopRequest
+
+__all__ = [
+    "Bar",
+    "MakeBar",
+    "PassDone",
+    "RandomDetectorWarning",
+    "StopRequest",
+    "no_bar",
+    "run",
+    "tqdm_bar",
+    "weights_sha256",
+]

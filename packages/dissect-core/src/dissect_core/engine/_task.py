@@ -1,0 +1,229 @@
+"""What a study runs over and how, whatever engine runs it."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, get_args
+
+from ..detectors import Detector, TorchDetector
+from ..errors import StudyError
+from ..plan import Plan, Variant, reference_images
+from ..progress import MakeBar
+from ..spec import StudySpec
+from ..store import _layout
+from ..store._contents import image_digests
+from ..store._create import ImageRef, known_facts
+from ..store._facts import versions
+from ..store._folder import StudyFolder
+from ..store._record import Record
+from ..store._study import Study
+from ._describe import describe, plan_rows
+from ._inputs import ReferenceActivations, planned
+from ._loading import Files, OnBadImage
+from ._net import is_again, noise_is_measured, repeats_of_baseline
+from ._passes import Passes, PlainPasses, ReplayedPasses
+from ._precision import Precision, in_precision
+
+
+@dataclass(frozen=True)
+class Task:
+    """The arguments of `run` that its engines share; see there."""
+
+    spec: StudySpec
+    paths: Sequence[Path]
+    out: Path
+    batch_size: int = 1
+    shard_images: int = 32
+    replay: bool = True
+    verify: float = 0.0
+    max_bytes: int | None = None
+    precision: Precision = "full"
+    on_bad_image: OnBadImage = "fail"
+    ahead: int = 2
+    common_classes: bool = False
+    class_map: Mapping[str, str | None] | None = None
+    sizes: Sequence[tuple[float, float]] | None = None
+    allow_random: bool | None = None
+    repair: bool = False
+
+    def check(self) -> None:
+        """Refuse what no study can be run with.
+
+        Raises
+        ------
+        StudyError
+            If an argument is out of range.
+        """
+        if not self.paths:
+            raise StudyError("`images` must name at least one, got none.")
+        for name, least in (("batch_size", 1), ("shard_images", 1), ("ahead", 0)):
+            value = getattr(self, name)
+            if value < least:
+                raise StudyError(f"`{name}` must be {least} or more, got {value}.")
+        if not 0 <= self.verify <= 1:
+            raise StudyError(f"`verify` must be a share in [0, 1], got {self.verify}.")
+        if self.class_map is not None and not isinstance(self.class_map, Mapping):
+            raise StudyError(
+                f"`class_map` must be a mapping from names of the detector to names of the truth, got "
+                f"{self.class_map!r}. `dissect_eval.read_class_map` reads one from a file."
+            )
+        for name, choices in (("precision", get_args(Precision)), ("on_bad_image", get_args(OnBadImage))):
+            if getattr(self, name) not in choices:
+                raise StudyError(
+                    f"`{name}` must be one of {', '.join(choices)}, got {getattr(self, name)!r}."
+                )
+
+    @property
+    def files(self) -> Files:
+        """Its images, and what to do about bad ones."""
+        return Files(self.paths, self.on_bad_image, self.sizes)
+
+    @property
+    def shard_batches(self) -> int:
+        """Batches of a shard: whole ones, for at least the images asked for."""
+        return -(-self.shard_images // self.batch_size)
+
+    def require_files(self, folder: StudyFolder, digests: Sequence[str], done: Sequence[bool]) -> None:
+        """See that the images' files are those that the study has used."""
+        references = any((folder.path / name).exists() for name in (_layout.REFERENCE, _layout.OPTIMAL))
+        used = reference_images(self.spec, len(self.paths)) if references else ()
+        folder.require_files(digests, done, used)
+
+    def known(self, refs: Sequence[ImageRef], facts: Mapping[str, Any]) -> dict[str, Any]:
+        """What must stay the same when a study goes on, as far as it is known without the detector."""
+        return known_facts({**facts, **self.how}, self.spec, refs, self.batch_size, self.shard_batches)
+
+    @property
+    def how(self) -> dict[str, Any]:
+        """What of the way it is computed and scored must stay the same."""
+        scoring: dict[str, Any] = {"common_classes": True} if self.common_classes else {}
+        if self.class_map is not None:
+            scoring["class_map"] = dict(self.class_map)
+        how = {"precision": self.precision, "on_bad_image": self.on_bad_image}
+        return {**how, "scoring": scoring} if scoring else how
+
+    def passes(self, detector: Detector) -> Passes:
+        """How this detector's variants are run."""
+        if self.replay and isinstance(detector, TorchDetector):
+            return ReplayedPasses(detector, self.verify, self.spec.seed, self.max_bytes, self.precision)
+        return PlainPasses(detector, self.precision)
+
+    def references(
+        self, detector: Detector, variants: Sequence[Variant], truth: Any, record: Record, bar: MakeBar
+    ) -> ReferenceActivations:
+        """Activations that its variants need, kept in a folder."""
+        return ReferenceActivations(
+            self.spec, detector, variants, self.files, truth, record, bar, self.class_map
+        )
+
+    def planned(self, detector: Detector, truth: Any, bar: MakeBar) -> Plan:
+        """Every variant of its study; see there."""
+        found = planned(self.spec, detector, self.files, truth, bar, self.class_map)
+        begun = self._begun()
+        # A study keeps to what was found out when it was begun.
+        allow_random = self.allow_random if begun is None else any(map(is_again, begun))
+        if begun is None or allow_random:
+            again = repeats_of_baseline(detector, self.files, self.precision, allow_random, self.spec.seed)
+            found[1:1] = again
+            if again:
+                found.notes = (*found.notes, noise_is_measured(len(again)))
+        return found
+
+    def _begun(self) -> tuple[str, ...] | None:
+        """Ids of the variants of the study that is there already; None if there is none that can be read."""
+        try:
+            return Study.open(self.out).variants
+        except StudyError:
+            return None
+
+
+@dataclass(frozen=True)
+class Described:
+    """What a study's folder is made with, told by who has the detector.
+
+    Attributes
+    ----------
+    variants : Plan
+    rows : sequence of mapping
+        The plan as plain data.
+    facts : mapping
+        The detector's own facts, and the versions it is run with.
+    notes : mapping
+        What the detector is called, and how it reads images, for people and pictures: no part of what the study is.
+    digests : sequence of str
+        Checksums of the images' files.
+    former : mapping
+        Facts of the detector under the names of the first format, where it has such.
+    """
+
+    variants: Plan
+    rows: Sequence[Mapping[str, Any]]
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    notes: Mapping[str, Any] = field(default_factory=dict)
+    digests: Sequence[str] = ()
+    former: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, task: Task, detector: Detector, variants: Plan, bar: MakeBar) -> "Described":
+        """Describe a detector, the plan for it, and the images as they are.
+
+        Raises
+        ------
+        StudyError
+            If the detector cannot compute in the precision that is asked for.
+        """
+        turns, title = getattr(detector, "turns_by_exif", None), getattr(detector, "title", None)
+        notes: dict[str, Any] = {} if turns is None else {"turns_by_exif": bool(turns)}
+        return cls(
+            variants,
+            plan_rows(variants, detector),
+            facts_of(task, detector),
+            {**notes, "detector": title or type(detector).__name__},
+            image_digests(task.paths, bar),
+            getattr(detector, "former_facts", {}),
+        )
+
+
+def facts_of(task: Task, detector: Detector) -> dict[str, Any]:
+    """What must be the same wherever a study goes on, and on every worker."""
+    in_precision(detector, task.precision)
+    return {"detector": describe(detector), "versions": versions(), **task.how}
+
+
+def say_what_is_not_on_record(described: Described, say: Callable[[str], object]) -> None:
+    """Say that another detector could not be told from this one, where only its class names are known."""
+    if set(described.facts["detector"]) == {"class_names"}:
+        say(
+            "note: the detector is no torch model and has no `facts`: another one with the same classes would go on "
+            "with this study. Give it `facts`, such as a checksum of its weights."
+        )
+
+
+def open_folder(
+    task: Task,
+    described: Described,
+    refs: Sequence[ImageRef],
+    facts: Mapping[str, Any],
+    files: Mapping[str, bytes],
+    notes: Mapping[str, Any],
+    threads: int | None = None,
+) -> StudyFolder:
+    """Make the study's folder, or open one of the same study.
+
+    A new one notes with how many threads torch computes: on a CPU the last bits depend on it, so that all who go on
+    with the study keep to that.
+    """
+    return StudyFolder.create(
+        task.out,
+        task.spec,
+        {**facts, **described.facts},
+        described.rows,
+        refs,
+        batch_size=task.batch_size,
+        shard_batches=task.shard_batches,
+        digests=described.digests,
+        files=files,
+        notes={**notes, **described.notes, "threads": threads},
+        former=described.former,
+        repair=task.repair,
+    )

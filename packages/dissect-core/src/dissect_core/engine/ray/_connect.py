@@ -1,0 +1,153 @@
+"""Reaching a Ray cluster, or starting Ray on this machine."""
+
+import logging
+import os
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ...errors import ClusterError, MissingDependencyError
+from ...spec import RayExecution
+
+SECONDS_TO_CONNECT = 10.0
+
+
+@contextmanager
+def connected(execution: RayExecution, say: Callable[[str], object] = lambda _text: None) -> Iterator[Any]:
+    """A block in which Ray can be used; a program that uses it already keeps its own.
+
+    Yields
+    ------
+    module
+        Ray's.
+
+    Raises
+    ------
+    MissingDependencyError
+        If Ray is not installed.
+    ClusterError
+        If there is no cluster at the address, or nothing that could ever hold a worker.
+    """
+    ray = ray_module()
+    address = execution.address or os.environ.get("RAY_ADDRESS") or "local"
+    if address.startswith("ray://"):  # a spec's is refused when it is read
+        raise ClusterError(
+            f"RAY_ADDRESS must be `auto` or host:port, got {address!r}: Ray's client cannot stream progress. Start the "
+            "study on a node of the cluster, or with `ray job submit`."
+        )
+    if ray.is_initialized():
+        _require_room(ray, execution, may_grow=True)
+        yield ray
+        return
+    _require_listener(address)
+    options: dict[str, Any] = {"address": address, "log_to_driver": False, "logging_level": logging.ERROR}
+    if address == "local":
+        options |= {"include_dashboard": False, "_node_ip_address": "127.0.0.1"}
+    here = address == "local"
+    say("starting Ray on this machine ..." if here else f"joining the Ray cluster {address} ...")
+    try:
+        with _own_answer_to_sigterm():
+            ray.init(**options)
+    except Exception as error:  # of many kinds, down to plain ones
+        if here:
+            raise ClusterError(
+                f"Ray did not start on this machine: {' '.join(str(error).split())[:300]} Try again when it is less "
+                "busy, or run the study with `engine: local`."
+            ) from error
+        raise ClusterError(
+            f"`execution.address` (`--address`) {address!r} is no Ray cluster that can be joined from here: "
+            f"{' '.join(str(error).split())[:300]} Start one with `ray start --head`, or leave the address out. If it "
+            "asks for a token, as Ray does where it finds one in ~/.ray, set RAY_AUTH_MODE=token and that token here."
+        ) from error
+    try:
+        _require_room(ray, execution, may_grow=address != "local")
+        yield ray
+    finally:
+        ray.shutdown()
+
+
+@contextmanager
+def _own_answer_to_sigterm() -> Iterator[None]:
+    """Keep a program's answer to SIGTERM over the start of Ray, which puts its own there: to exit at once."""
+    before = signal.getsignal(signal.SIGTERM)
+    is_mine = before not in (signal.SIG_DFL, None) and threading.current_thread() is threading.main_thread()
+    try:
+        yield
+    except SystemExit as error:
+        if is_mine and error.code == signal.SIGTERM:  # meanwhile
+            raise KeyboardInterrupt from None
+        raise
+    finally:
+        if is_mine:
+            signal.signal(signal.SIGTERM, before)
+
+
+def ray_module() -> Any:
+    """Ray, or an error that says how to install it."""
+    try:
+        import ray
+    except ModuleNotFoundError as error:
+        raise MissingDependencyError(
+            '`engine: ray` needs Ray, which is not installed. Run `pip install "dissect-core[ray]"`, or leave '
+            "`execution` out.",
+            name="ray",
+        ) from error
+    return ray
+
+
+def _require_listener(address: str) -> None:
+    """See that something listens at host:port: Ray itself would try for many minutes."""
+    told = address
+    if address == "auto":
+        address = os.environ.get("RAY_ADDRESS") or _last_cluster()
+    host, separator, port = address.rpartition(":")
+    if not separator:
+        return
+    try:
+        with socket.create_connection((host.strip("[]"), int(port)), timeout=SECONDS_TO_CONNECT):
+            return
+    except (OSError, ValueError) as error:
+        raise ClusterError(
+            f"`execution.address` (`--address`) {told!r} is no Ray cluster that can be joined from here: "
+            f"{address}: {error}. It must be host:port as `ray start --head` prints it; leave it out to start Ray on "
+            "this machine."
+        ) from error
+
+
+def _last_cluster() -> str:
+    """Address of the last cluster that this machine was part of, which Ray notes, and which a kill leaves there."""
+    try:
+        return (
+            (Path(os.environ.get("RAY_TMPDIR") or "/tmp") / "ray" / "ray_current_cluster").read_text().strip()
+        )
+    except OSError:  # none: Ray says so
+        return ""
+
+
+def capacity(ray: Any, execution: RayExecution) -> int:
+    """How many workers the cluster can hold as it is now."""
+    has = ray.cluster_resources()
+    rooms = [int(has.get("CPU", 0.0) / execution.cpus_per_worker)]
+    if execution.gpus_per_worker:
+        rooms.append(int(has.get("GPU", 0.0) / execution.gpus_per_worker))
+    return min(rooms)
+
+
+def wanted(execution: RayExecution) -> str:
+    """What a worker needs, for people."""
+    gpus = f" and {execution.gpus_per_worker:g} GPU" if execution.gpus_per_worker else ""
+    return f"{execution.cpus_per_worker:g} CPU{gpus}"
+
+
+def _require_room(ray: Any, execution: RayExecution, *, may_grow: bool) -> None:
+    """Refuse at once what can never fit on this machine; a cluster may still get nodes."""
+    if not may_grow and not capacity(ray, execution):
+        has = ray.cluster_resources()
+        raise ClusterError(
+            f"A worker needs {wanted(execution)}, but this machine has {has.get('CPU', 0):g} CPU and "
+            f"{has.get('GPU', 0):g} GPU. Ask for less, or give the `address` of a cluster."
+        )

@@ -1,0 +1,180 @@
+"""The Ray engine: a study by many workers, planned by one of them and led from here."""
+
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ...detectors import Detector, DetectorRequest
+from ...errors import ClusterError, ShardsFailedError
+from ...spec import DetectorSpec, RayExecution
+from ...storage.locations import is_remote, reached
+from ...store import _layout
+from ...store._changes import Behind
+from ...store._create import ImageRef
+from ...store._folder import StudyFolder
+from ...store._log import is_said_finished
+from .._caller import Caller
+from .._stop import stop_on_interrupt
+from .._task import Described, Task, open_folder, say_what_is_not_on_record
+from ._connect import capacity, connected
+from ._crew import Crew
+from ._members import Shard
+from ._queue import ATTEMPTS
+from ._tracker import Tracker
+from ._worker import Job, Worker
+
+
+def run_on_cluster(
+    task: Task,
+    detector: Detector | DetectorSpec | DetectorRequest,
+    execution: RayExecution,
+    refs: Sequence[ImageRef],
+    kept: Mapping[str, Any],
+    truth: Any,
+    caller: Caller,
+) -> None:
+    """Run a study on a cluster; `dissect_core.engine.run` calls this, and says more.
+
+    Raises
+    ------
+    ClusterError
+        If there is no such cluster, or no worker that could do the work.
+    ShardsFailedError
+        If shards were given up; all others are finished then.
+    """
+    # Workers do not stand in this process's folder.
+    paths = [path.absolute() for path in task.paths]
+    task = replace(task, paths=paths, out=task.out if is_remote(task.out) else task.out.absolute())
+    with ExitStack() as stack:
+        begun = _begun(task.out)
+        if begun is not None:  # before workers are asked for: another run may hold both
+            stack.enter_context(begun.locked(caller.holder, caller.say))
+            known = task.known(refs, kept["facts"])
+            begun.require_same(known, Behind(refs, kept["files"].get(_layout.TRUTH)), whole=False)
+        ray = stack.enter_context(connected(execution, caller.say))
+        n_shards = math.ceil(len(paths) / task.shard_images)
+        crew = Crew(
+            ray,
+            _hiring(ray, detector, execution),
+            lambda: min(execution.workers or capacity(ray, execution), n_shards),
+            caller.say,
+        )
+        stack.callback(crew.dismiss_all)
+        crew.fill()
+        shared, true = ray.put(task), ray.put(truth)
+        described = crew.lead(lambda worker: worker.describe.remote(shared, true))
+        for note in described.variants.notes:
+            caller.say(f"note: {note}")
+        say_what_is_not_on_record(described, caller.say)
+        folder = open_folder(task, described, refs, **kept, threads=_threads(execution))
+        if begun is None:
+            stack.enter_context(folder.locked(caller.holder, caller.say))
+        else:
+            folder = begun  # the one that is held: its log is written out at the end
+        with stop_on_interrupt(caller.request, caller.say):
+            done, threads = folder.tidy(repair=task.repair), folder.threads or _threads(execution)
+            task.require_files(folder, described.digests, done)
+            if not all(done):
+                plan = ray.put(described.variants)
+                crew.lead(lambda worker: worker.gather.remote(shared, plan, true, threads))
+            failed = _run(crew, ray, task, described, folder, done, threads, caller)
+    if failed:
+        raise ShardsFailedError(_told(failed, folder))
+
+
+def _begun(place: Path) -> StudyFolder | None:
+    """The study's folder, if there is one already."""
+    with reached(place):
+        return StudyFolder(place) if (place / _layout.ENVIRONMENT).is_file() else None
+
+
+def _run(
+    crew: Crew,
+    ray: Any,
+    task: Task,
+    described: Described,
+    folder: StudyFolder,
+    done: list[bool],
+    threads: int,
+    caller: Caller,
+) -> list[Shard]:
+    left = len(done) - sum(done)
+    if not left and is_said_finished(folder.path):
+        folder.record.finish()
+        return []
+    begun = time.perf_counter()
+    folder.log("started" if left == len(done) else "resumed", batches=left, engine="ray")
+    failed: list[Shard] = []
+    stages: dict[str, float] = {}
+    if left:
+        job = Job(task, described.variants, described.facts, folder.fingerprint, threads, crew.n_wanted)
+        if not folder.record.has(_layout.EFFECTS):
+            crew.effects_of = done.index(False) // folder.shard_batches
+        with caller.bar(left * folder.n_variants, "pass", task.spec.name) as shown:
+            n_expected = max(1, min(crew.n_wanted, sum(1 for _ in _shards(folder, done))))
+            tracker = Tracker(folder, left, shown, caller, lambda: crew.n_ready, n_expected)
+            crew.on_step, crew.on_end, crew.on_failed = tracker.step, tracker.end, tracker.give_up
+            crew.run(ray.put(job), _shards(folder, done), lambda: caller.request.asked)
+            failed, stages = tracker.failed, {k: round(v, 3) for k, v in tracker.stages.items()}
+    is_finished = all(folder.done(look=not is_remote(folder.path)))
+    if is_finished:
+        folder.record.finish()
+    folder.log(
+        "finished" if is_finished else "stopped",
+        seconds=round(time.perf_counter() - begun, 3),
+        failed=len(failed),
+        stages=stages,
+    )
+    return failed
+
+
+def _shards(folder: StudyFolder, done: Sequence[bool]) -> Iterator[Shard]:
+    """What is left to do, shard by shard, worked out when its turn comes."""
+    for number, batches in enumerate(folder.shards):
+        left = [batch for batch in batches if not done[batch]]
+        if left:
+            yield Shard(number, left)
+
+
+def _hiring(
+    ray: Any, detector: Detector | DetectorSpec | DetectorRequest, execution: RayExecution
+) -> Callable[[], Any]:
+    """How to start a worker; the detector is handed to Ray once, for all of them."""
+    try:
+        given = ray.put(detector)
+    except Exception as error:  # whatever refuses to be copied
+        reason = " ".join(str(error.__cause__ or error).split())[:300]
+        raise ClusterError(
+            f"The detector cannot be copied to workers: {reason}. Pass a `DetectorSpec` instead, so that each worker "
+            "opens its own."
+        ) from error
+    actor = ray.remote(Worker).options(
+        num_cpus=execution.cpus_per_worker,
+        num_gpus=execution.gpus_per_worker,
+        max_restarts=0,
+        max_concurrency=2,
+        scheduling_strategy="SPREAD",
+    )
+    return lambda: actor.remote([given], _threads(execution))
+
+
+def _threads(execution: RayExecution) -> int:
+    return max(1, round(execution.cpus_per_worker))
+
+
+def _told(failed: Sequence[Shard], folder: StudyFolder) -> str:
+    """What was given up, for people."""
+    lines = []
+    for shard in failed[:5]:
+        first, last = folder.span(shard.batches)
+        lines.append(f"shard {shard.number} (images {first} to {last}): {shard.faults[-1][1].rstrip('.')}")
+    more = f"; and {len(failed) - 5} more" if len(failed) > 5 else ""
+    which = "One shard" if len(failed) == 1 else f"{len(failed)} shards"
+    return (
+        f"{which} of {len(folder.shards)} failed {ATTEMPTS} times; all others are finished. {'; '.join(lines)}{more}. "
+        "Mend what is named, and run the study again: only these are run."
+    )

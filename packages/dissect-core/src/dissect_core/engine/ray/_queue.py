@@ -1,0 +1,84 @@
+"""Which shard is next: those that nobody has tried, in order, and those that failed and are tried again."""
+
+from collections.abc import Callable, Iterator, Set
+
+from ...errors import ClusterError
+from ._members import Shard
+
+ATTEMPTS = 3
+"""A shard that fails so often, by its own fault, is given up."""
+
+
+class Queue:
+    """The shards of a study that no worker has at the moment.
+
+    Parameters
+    ----------
+    shards : iterator of Shard
+        Asked for the next one when its turn comes: no list is kept of them.
+    """
+
+    def __init__(self, shards: Iterator[Shard]) -> None:
+        self._shards, self._following = shards, next(shards, None)
+        self._retries: list[Shard] = []
+        self._in_a_row = 0
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no shard is left to be handed out."""
+        return self._following is None and not self._retries
+
+    def next_for(self, worker: int, ready: Set[int]) -> Shard | None:
+        """The shard that a worker gets: one that failed elsewhere, else the next one.
+
+        A shard comes back to a worker that failed at it only if all who are ready have.
+        """
+        for is_fit in (lambda tried: worker not in tried, lambda tried: ready <= tried):
+            for i, shard in enumerate(self._retries):
+                if is_fit(shard.tried):
+                    return self._retries.pop(i)
+        following = self._following
+        if following is not None:
+            self._following = next(self._shards, None)
+        return following
+
+    def finished(self) -> None:
+        """Note that a shard was finished: whatever failed before it, something works."""
+        self._in_a_row = 0
+
+    def failed(self, shard: Shard, alive: Callable[[], Set[str]]) -> bool:
+        """Take back a shard that failed, with what it has left; tells whether it is given up instead.
+
+        Parameters
+        ----------
+        shard : Shard
+        alive : callable
+            Gives the ids of the nodes that the cluster still has, asked only where it matters: what was lost with a
+            node is not the shard's fault.
+        """
+        self._in_a_row += 1
+        # Where nothing is left of it, all was written before the worker was lost.
+        is_given_up = bool(shard.batches) and len(shard.faults) >= ATTEMPTS and _is_to_blame(shard, alive())
+        if shard.batches and not is_given_up:
+            self._retries.append(shard)
+        return is_given_up
+
+    def require_success(self, n_workers: int, fault: str) -> None:
+        """See that not everything fails.
+
+        Raises
+        ------
+        ClusterError
+            If one attempt after the other has failed, whatever the shard.
+        """
+        if self._in_a_row >= 4 * max(ATTEMPTS, n_workers):
+            raise ClusterError(
+                f"{self._in_a_row} attempts in a row have failed, of different shards; the last one: {fault}. Nothing "
+                "that was finished is lost; mend this, and run the study again."
+            )
+
+
+def _is_to_blame(shard: Shard, alive: Set[str]) -> bool:
+    """Whether enough of its faults are its own, and not those of nodes that were lost."""
+    own = sum(node in alive for node, _ in shard.faults)
+    return own >= ATTEMPTS or len(shard.faults) >= ATTEMPTS**2

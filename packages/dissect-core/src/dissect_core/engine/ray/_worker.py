@@ -1,0 +1,230 @@
+"""What runs on a node of a cluster: one detector, loaded once, and one shard of images at a time."""
+
+import os
+import socket
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from ...detectors import Detector, DetectorRequest, open_detector
+from ...errors import StudyChangedError, StudyError
+from ...plan import Variant
+from ...progress import Stopwatch, no_bar
+from ...spec import DetectorSpec
+from ...store import _layout
+from ...store._facts import differences, listed
+from ...store._folder import StudyFolder
+from .._batches import BatchDone, run_batches
+from .._images import BatchWork
+from .._passes import ReplayedPasses
+from .._task import Described, Task, facts_of
+from .._threads import compute_with
+from ._connect import ray_module
+
+SECONDS_BETWEEN_STEPS = 0.5
+STEPS_A_SECOND = 100
+"""Progress is told so often at most, by each worker and by all together: every message costs the driver time."""
+
+
+class Step(NamedTuple):
+    """What a worker tells while it runs a shard.
+
+    Attributes
+    ----------
+    passes : int
+        Passes since the step before.
+    variant : str
+        Id of the last one's variant.
+    batch : int or None
+        The batch that is finished with this step.
+    events : tuple of (str, dict)
+        Entries for the log.
+    """
+
+    passes: int
+    variant: str
+    batch: int | None = None
+    events: tuple[tuple[str, dict[str, Any]], ...] = ()
+
+
+class Place(NamedTuple):
+    """Where a worker is."""
+
+    host: str
+    pid: int
+    node: str
+
+
+@dataclass(frozen=True)
+class Job:
+    """What every worker of a study is told.
+
+    Attributes
+    ----------
+    task : Task
+    variants : sequence of Variant
+    facts : mapping
+        What the worker's own detector and versions must equal.
+    fingerprint : str
+        Of the study, to see that its folder is the one that the others see.
+    threads : int
+        Threads that torch computes with on a CPU: the last bits depend on them.
+    n_workers : int
+        How many there are to be.
+    """
+
+    task: Task
+    variants: Sequence[Variant]
+    facts: Mapping[str, Any]
+    fingerprint: str
+    threads: int
+    n_workers: int = 1
+
+    @property
+    def seconds_between_steps(self) -> float:
+        """How often each worker tells how far it is."""
+        return max(SECONDS_BETWEEN_STEPS, self.n_workers / STEPS_A_SECOND)
+
+
+class Worker:
+    """A worker; `_crew` makes a Ray actor of it.
+
+    Calls come one at a time, but for `stop`, which is heard meanwhile.
+
+    Parameters
+    ----------
+    detector : list of one Detector, DetectorSpec, DetectorRequest, or Ray's reference to one
+        A copy of the caller's, or how to open one, as far as the user lets it. In a list, so that it is fetched when it
+        is needed: a copy that cannot be read is then an error of the call.
+    threads : int
+        Threads for torch while the study is planned.
+    """
+
+    def __init__(self, detector: Sequence[Any], threads: int) -> None:
+        self._given, self._threads = detector, threads
+        self._opened: Detector | None = None
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+
+    def open(self) -> Place:
+        """Open the detector ahead of time."""
+        with self._lock:
+            _ = self._detector
+        return _here()
+
+    def describe(self, task: Task, truth: Any) -> Described:
+        """Plan a study, and say what its folder is made with."""
+        with self._lock:
+            detector = self._detector
+            variants = task.planned(detector, truth, no_bar)
+            return Described.of(task, detector, variants, no_bar)
+
+    def gather(self, task: Task, variants: Sequence[Variant], truth: Any, threads: int) -> None:
+        """Gather reference activations and fit constants, for all workers to find in the folder."""
+        with self._lock:
+            compute_with(threads)
+            folder = StudyFolder(task.out)
+            task.references(self._detector, variants, truth, folder.record, no_bar).gather()
+
+    def join(self, job: Job) -> Place:
+        """Make ready for a study's shards.
+
+        Raises
+        ------
+        StudyError
+            If the folder is not the one that the others see.
+        StudyChangedError
+            If the detector or the versions on this node differ.
+        """
+        with self._lock:
+            detector, task = self._detector, job.task
+            compute_with(job.threads)
+            self._folder = _same_folder(job)
+            if told := differences(dict(job.facts), facts_of(task, detector)):
+                raise StudyChangedError(
+                    f"The node {socket.gethostname()} differs from the one that planned the study: {listed(told)}. "
+                    "Give all nodes the same files and packages."
+                )
+            self._passes = task.passes(detector)
+            references = task.references(detector, job.variants, None, self._folder.record, no_bar)
+            self._events: list[tuple[str, dict[str, Any]]] = []
+            self._work = BatchWork(detector, self._passes, job.variants, references, task.files, self._note)
+            self._ahead, self._interval = task.ahead, job.seconds_between_steps
+            self._stop.clear()
+            return _here()
+
+    def shard(self, batches: Sequence[int], wants_effects: bool) -> Iterator[Step]:
+        """Run batches of a shard, and tell how far it is."""
+        with self._lock:
+            yield from self._shard(batches, wants_effects)
+
+    def _shard(self, batches: Sequence[int], wants_effects: bool) -> Iterator[Step]:
+        if isinstance(self._passes, ReplayedPasses):
+            self._passes.on_first = lambda seconds, share: self._note(
+                "estimate", seconds=seconds, share=share
+            )
+            self._passes.effects.clear()  # of an attempt that failed
+            self._passes.wants_effects = wants_effects and not self._folder.record.has(_layout.EFFECTS)
+        passes, variant, told = 0, "", time.monotonic()
+        spent = dict[str, float]()
+        clock, before = Stopwatch(spent), dict(getattr(self._passes, "seconds", {}))
+        for step in run_batches(self._work, self._folder, batches, self._ahead, clock):
+            if not isinstance(step, BatchDone):
+                passes, variant = passes + 1, step
+                if time.monotonic() - told < self._interval and not self._events:
+                    continue
+            batch = step.number if isinstance(step, BatchDone) else None
+            yield Step(passes, variant, batch, self._noted())
+            passes, told = 0, time.monotonic()
+            if batch is not None and self._stop.is_set():
+                break
+        now = getattr(self._passes, "seconds", {})
+        self._note("stages", **spent, **{name: now[name] - before.get(name, 0.0) for name in now})
+        yield Step(0, "", None, self._noted())
+
+    def stop(self) -> None:
+        """End the shard at hand after its batch."""
+        self._stop.set()
+
+    @property
+    def _detector(self) -> Detector:
+        if self._opened is None:
+            (given,) = self._given
+            if type(given).__name__ == "ObjectRef":
+                given = ray_module().get(given)
+            is_named = isinstance(given, (DetectorSpec, DetectorRequest))
+            self._opened = open_detector(given) if is_named else given
+            compute_with(self._threads)
+        return self._opened
+
+    def _note(self, event: str, **fields: Any) -> None:
+        self._events.append((event, fields))
+
+    def _noted(self) -> tuple[tuple[str, dict[str, Any]], ...]:
+        noted, self._events[:] = tuple(self._events), []
+        return noted
+
+
+def _same_folder(job: Job) -> StudyFolder:
+    remedy = "Keep the study in a folder that all nodes share, or in an object store (s3://bucket/study)."
+    try:
+        folder = StudyFolder(job.task.out)
+    except StudyError as error:
+        raise StudyError(
+            f"The node {socket.gethostname()} does not see the study {job.task.out}. {remedy}"
+        ) from error
+    if folder.fingerprint != job.fingerprint:
+        raise StudyError(f"The node {socket.gethostname()} sees another study at {job.task.out}. {remedy}")
+    return folder
+
+
+def _here() -> Place:
+    try:
+        import ray
+
+        node = str(ray.get_runtime_context().get_node_id())
+    except (ImportError, RuntimeError):  # in a test, without Ray
+        node = ""
+    return Place(socket.gethostname(), os.getpid(), node)

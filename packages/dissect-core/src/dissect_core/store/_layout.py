@@ -1,0 +1,196 @@
+"""Names of a study folder's files, and reading the small ones of them."""
+
+import errno
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ..errors import StudyError
+from ..storage.files import read_regular, require_regular, write_whole
+from ..storage.locations import is_remote, reached
+from ._columns import COLUMNS, require_types
+from ._pages import decoded_size
+
+SPEC = "spec.yaml"
+ENVIRONMENT = "environment.json"
+PLAN = "plan.parquet"
+IMAGES = "images.parquet"
+TRUTH = "truth.json"
+DETECTIONS = "detections"
+EFFECTS = "effects.parquet"
+LOG = "log.jsonl"
+REFERENCE = "reference.npz"
+OPTIMAL = "optimal"
+DAMAGED = ".damaged"
+"""How the names of files end that were put aside."""
+BLOCK_BYTES = 2**20
+BYTES_OF_A_FILE = 2**31
+DIGITS_AT_MOST = 100
+BYTES_OF_A_ROW = 2**16
+"""Of a plan or a list of images: far more than any has on an average."""
+BYTES_OF_A_TABLE = 2**24
+"""Beside its rows."""
+BYTES_OF_TABLES = 2**29
+ROWS_OF_A_BYTE = 16
+"""More than names of images, however regular, are compressed to."""
+
+
+def shard_name(number: int) -> str:
+    """File of a shard, below the folder of detections."""
+    return f"shard-{number:05d}.parquet"
+
+
+def part_name(number: int, batch: int) -> str:
+    """File of one batch of a shard that is not complete."""
+    return f"part-{number:05d}-{batch:05d}.parquet"
+
+
+def read_small(path: Path) -> bytes:
+    """All of a file that is small in any study.
+
+    Raises
+    ------
+    OSError
+        If it is missing, cannot be read, or is not small.
+    """
+    with reached(path):
+        if path.is_file() and path.stat().st_size > BYTES_OF_A_FILE:
+            raise OSError(errno.EFBIG, f"it has more than {BYTES_OF_A_FILE:,} bytes")
+    return read_regular(path)
+
+
+def numbers_of(name: str) -> tuple[int, int | None] | None:
+    """Number of the shard that a file is of, and of the batch where it is a part; None for any other name.
+
+    Examples
+    --------
+    >>> numbers_of("part-00003-00007.parquet"), numbers_of("shard-00003.parquet"), numbers_of("shard-3.parquet")
+    ((3, 7), (3, None), None)
+    """
+    found = re.fullmatch(r"shard-([0-9]{5,10})\.parquet|part-([0-9]{5,10})-([0-9]{5,10})\.parquet", name)
+    if found is None:
+        return None
+    shard, batch = int(found[1] or found[2]), None if found[3] is None else int(found[3])
+    return (
+        (shard, batch) if name == (shard_name(shard) if batch is None else part_name(shard, batch)) else None
+    )
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write plain data, whole or not at all."""
+    text = json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+    write_whole(path, lambda file: file.write(text.encode()), StudyError)
+
+
+def read_json(path: Path) -> Any:
+    """Read plain data.
+
+    Raises
+    ------
+    StudyError
+        If the file is missing or damaged.
+    """
+    try:
+        return parse_json(read_small(path))
+    except FileNotFoundError:
+        raise StudyError(f"{path.parent} is no study: it holds no {path.name}.") from None
+    except OSError as error:
+        raise StudyError(f"{path} cannot be read: {error.strerror or error}.") from error
+    except (ValueError, RecursionError, MemoryError) as error:
+        text = " ".join(str(error).split())[:200]
+        raise StudyError(f"{path} is damaged: {text}. Restore it from a copy.") from error
+
+
+def parse_json(content: bytes) -> Any:
+    """Plain data from JSON, in which no name is given twice.
+
+    Raises
+    ------
+    ValueError, RecursionError
+        If it is none.
+    """
+    return json.loads(content.decode("utf-8"), object_pairs_hook=_once, parse_int=_number)
+
+
+def _number(text: str) -> int:
+    if len(text) > DIGITS_AT_MOST:
+        raise ValueError(f"it holds a number of {len(text):,} digits")
+    return int(text)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        name = next(name for name, n in Counter(name for name, _ in pairs).items() if n > 1)
+        raise ValueError(f"it gives {name[:100]!r} twice")
+    return found
+
+
+@contextmanager
+def parquet_file(path: Path) -> Iterator[tuple[pq.ParquetFile, pa.NativeFile]]:
+    """Open a Parquet file, and its bytes; of one in an object store, only what is asked for is fetched, in blocks."""
+    with ExitStack() as stack:
+        if is_remote(path):
+            stack.enter_context(reached(path))
+            options: Any = {"block_size": BLOCK_BYTES}  # of fsspec's files
+            source = pa.PythonFile(stack.enter_context(path.open("rb", **options)), mode="r")
+        else:
+            require_regular(path)
+            source = stack.enter_context(pa.OSFile(str(path)))
+        yield stack.enter_context(pq.ParquetFile(source, page_checksum_verification=True)), source
+
+
+def encode_table(table: pa.Table) -> bytes:
+    """A small table as the content of its file."""
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd")
+    return bytes(sink.getvalue())
+
+
+def decode_table(content: bytes, path: Path, columns: tuple[str, ...], n_rows: int | None = None) -> pa.Table:
+    """A small table from the content of its file, which must have some columns.
+
+    Raises
+    ------
+    StudyError
+        If it is damaged, lacks a column, or has other than so many rows.
+    """
+    try:
+        source = pa.BufferReader(content)
+        with pq.ParquetFile(source, pre_buffer=False) as file:
+            _require_size(file.metadata, n_rows, source)
+            # On this thread alone: one of Arrow's that lets go of Python's bytes while Python ends stops the process.
+            table = file.read(use_threads=False)
+        table.validate(full=True)
+        require_types(table, COLUMNS[path.name])
+    except (pa.ArrowException, OSError, KeyError, ValueError, OverflowError, MemoryError) as error:
+        raise damaged(path, error) from error
+    missing = [name for name in columns if name not in table.column_names]
+    if missing:
+        raise damaged(path, f"it has no column {', '.join(missing)}")
+    return table
+
+
+def _require_size(about: pq.FileMetaData, n_rows: int | None, source: pa.NativeFile) -> None:
+    """See that a file says nothing of itself that cannot be so, before anything is allocated by it."""
+    if n_rows is not None and about.num_rows != n_rows:
+        raise ValueError(f"it has {about.num_rows:,} rows instead of {n_rows:,}")
+    n_bytes = decoded_size(source, about, range(about.num_row_groups))
+    at_most = min(BYTES_OF_A_TABLE + about.num_rows * BYTES_OF_A_ROW, BYTES_OF_TABLES)
+    if n_bytes > at_most or about.num_rows > ROWS_OF_A_BYTE * source.size():
+        raise ValueError(f"it would take {n_bytes:,} bytes, for {about.num_rows:,} rows")
+
+
+def damaged(path: Path, reason: object) -> StudyError:
+    """The error for a file that is not what was written."""
+    text = " ".join(str(reason).split()).rstrip(".")[:200] or type(reason).__name__
+    return StudyError(
+        f"{path} is damaged: {text}. Restore it, or run the study again with `repair` (--repair)."
+    )

@@ -1,0 +1,143 @@
+"""One run at a time in an object store, which has no locks: a lease that its holder renews.
+
+The one primitive is making an object on condition that there is none of its name. Leases are numbered objects; who
+made the highest one holds the study, renews it every few seconds by counting up, and marks it when done. A lease that
+is not marked and does not count any more, for longer than a holder may be silent, belongs to a run that was killed:
+whoever makes the next number takes over. No clock is compared with another machine's.
+"""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from ..errors import StudyError, StudyLockedError
+from ..storage.files import read_regular
+from ..storage.locations import create, reached
+from . import _layout
+from ._holder import Holder, every, say_who
+
+SECONDS_BETWEEN_BEATS = 5.0
+SECONDS_OF_SILENCE = 30.0
+"""A holder that has not renewed for this long is taken for dead."""
+SECONDS_BETWEEN_LOOKS = 1.0
+NAME = "run-{:06d}.lock"
+
+
+@contextmanager
+def leased(folder: Path, holder: Holder, say: Callable[[str], object]) -> Iterator[dict[str, Any] | None]:
+    """Hold a study in an object store for the length of a block; see `_lock.locked`."""
+    number, before = _acquired(folder, holder, say)
+    mine = folder / NAME.format(number)
+    try:
+        with every(SECONDS_BETWEEN_BEATS, lambda: _beat(folder, number, holder), "dissect-lease"):
+            yield before
+    finally:
+        if not holder.is_lost:
+            with suppress(StudyError):
+                _layout.write_json(mine, {**holder.told(), "released": True})
+
+
+def newest(folder: Path) -> tuple[int, dict[str, Any]] | None:
+    """Number and content of the lease that counts; None if the study has never been run.
+
+    Raises
+    ------
+    StudyError
+        If the store cannot be reached.
+    """
+    for _ in range(5):
+        numbers = _numbers(folder)
+        if not numbers:
+            return None
+        content = _read(folder / NAME.format(numbers[-1]))
+        if content is not None:
+            return numbers[-1], content
+    raise StudyError(f"The leases of {folder} come and go too fast to be read. Try again.")
+
+
+def _acquired(
+    folder: Path, holder: Holder, say: Callable[[str], object]
+) -> tuple[int, dict[str, Any] | None]:
+    """Make the next lease, once the one before it is marked as done or silent."""
+    while True:
+        found = newest(folder)
+        if found is not None and not found[1].get("released"):
+            _wait_for_silence(folder, found, say)
+        number = 1 + (found[0] if found else 0)
+        if not create(folder / NAME.format(number), _encoded(holder.told())):
+            continue  # another one was faster: look at its lease
+        if _numbers(folder)[-1] != number:  # and a still newer one is there: ours never counted
+            _forget(folder, number)
+            continue
+        for older in _numbers(folder)[:-1]:
+            _forget(folder, older)
+        return number, None if found is None or found[1].get("released") else found[1]
+
+
+def _wait_for_silence(folder: Path, found: tuple[int, dict[str, Any]], say: Callable[[str], object]) -> None:
+    """Return when a lease was not renewed for so long that its holder must be dead.
+
+    Raises
+    ------
+    StudyLockedError
+        As soon as it is renewed.
+    """
+    begun = time.monotonic()
+    while time.monotonic() - begun < SECONDS_OF_SILENCE:
+        time.sleep(SECONDS_BETWEEN_LOOKS)
+        now = newest(folder)
+        if now is None or now[1].get("released") or now[0] != found[0]:
+            return
+        if now[1].get("beat") != found[1].get("beat"):
+            raise StudyLockedError(
+                f"The study {folder} is being run by {say_who(now[1])}. Wait until it ends, stop it, or give another "
+                "folder."
+            )
+        if time.monotonic() - begun > 1.5 * SECONDS_BETWEEN_BEATS and say is not _silent:
+            say(f"waiting {SECONDS_OF_SILENCE:.0f} s to see whether {say_who(now[1])} is still at work")
+            say = _silent
+
+
+def _silent(_text: str) -> None:
+    """Say nothing any more."""
+
+
+def _beat(folder: Path, number: int, holder: Holder) -> None:
+    """Renew a lease, unless somebody has taken over."""
+    if holder.is_lost:
+        return
+    found = newest(folder)
+    if found is None or found[0] != number:
+        holder.lose(say_who(found[1]) if found else "somebody who deleted its lease")
+        return
+    holder.beat += 1
+    _layout.write_json(folder / NAME.format(number), holder.told())
+
+
+def _numbers(folder: Path) -> list[int]:
+    """Numbers of the leases that are there, ascending."""
+    with reached(folder):
+        names = [path.name for path in folder.glob("run-*.lock")]
+    return sorted(int(name[4:-5]) for name in names if name[4:-5].isdigit())
+
+
+def _read(place: Path) -> dict[str, Any] | None:
+    try:
+        content = json.loads(read_regular(place))
+    except FileNotFoundError:
+        return None
+    except ValueError:
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _forget(folder: Path, number: int) -> None:
+    with suppress(OSError), reached(folder):
+        (folder / NAME.format(number)).unlink(missing_ok=True)
+
+
+def _encoded(content: dict[str, Any]) -> bytes:
+    return (json.dumps(content) + "\n").encode()

@@ -1,0 +1,138 @@
+"""One run at a time in a study's folder."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from ..errors import IrregularFileError, StudyError, StudyLockedError
+from ..storage.files import require_own
+from ..storage.locations import is_remote, reached
+from . import _layout, _lease
+from ._holder import Holder, every, say_who
+
+LOCK = "run.lock"
+HOLDER = "run.json"
+
+
+@contextmanager
+def locked(
+    folder: Path, holder: Holder | None = None, say: Callable[[str], object] = lambda _text: None
+) -> Iterator[dict[str, Any] | None]:
+    """Hold a folder for the length of a block.
+
+    On a file system, its own file lock is what excludes others: it goes with its process, however that ends. Beside
+    it stands who holds it, for messages. In an object store it is a lease; see `_lease`.
+
+    Yields
+    ------
+    dict or None
+        Who held it last and did not leave it in order, after a kill or a loss of power.
+
+    Raises
+    ------
+    StudyLockedError
+        If another run holds it; host and process are named.
+    StudyError
+        If the folder cannot be locked.
+    """
+    holder = holder or Holder()
+    if is_remote(folder):
+        with _lease.leased(folder, holder, say) as before:
+            yield before
+        return
+    try:
+        require_own(folder / LOCK)  # to lock a file empties it
+        lock = FileLock(folder / LOCK, timeout=0, thread_local=False)
+        lock.acquire()
+    except Timeout:
+        raise StudyLockedError(
+            f"The study {folder} is being run by {holder_of(folder)}. Wait until it ends, stop it, or give another "
+            "folder."
+        ) from None
+    except (OSError, NotImplementedError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise StudyError(
+            f"The folder {folder} cannot be locked by its file {LOCK}: {why}. Use a folder that can be written, on a "
+            "file system that has locks."
+        ) from error
+    try:
+        before = _told(folder)
+        with _telling(folder, holder):
+            yield before
+    finally:
+        lock.release()
+
+
+@contextmanager
+def _telling(folder: Path, holder: Holder) -> Iterator[None]:
+    """Keep beside a lock who holds it and how far that is; a kill leaves it there."""
+    place = folder / HOLDER
+    _layout.write_json(place, holder.told())
+
+    def tell() -> None:
+        holder.beat += 1
+        _layout.write_json(place, holder.told())
+
+    try:
+        with every(_lease.SECONDS_BETWEEN_BEATS, tell, "dissect-holder"):
+            yield
+    finally:
+        with suppress(OSError):
+            place.unlink()
+
+
+def _told(folder: Path) -> dict[str, Any] | None:
+    try:
+        told = _layout.read_json(folder / HOLDER)
+    except StudyError:
+        return None
+    if not isinstance(told, dict):
+        return None
+    news = told.get("news")
+    counts = [news.get(name) for name in ("passes", "total")] if isinstance(news, dict) else []
+    is_news = bool(counts) and all(isinstance(count, int) for count in counts)
+    return told if is_news else {**told, "news": {}}
+
+
+def at_work(folder: Path) -> dict[str, Any] | None:
+    """What the run tells that is at work in a folder, of this or of another process; None if there is none.
+
+    In an object store this is judged by when a lease was renewed last, against this machine's clock.
+    """
+    if is_remote(folder):
+        found = _lease.newest(folder)
+        if (
+            found is None
+            or found[1].get("released")
+            or _age(folder, found[0]) > 2 * _lease.SECONDS_OF_SILENCE
+        ):
+            return None
+        return found[1]
+    if not (folder / LOCK).exists():
+        return None
+    try:
+        require_own(folder / LOCK)  # to lock a file empties it
+    except IrregularFileError as error:
+        raise StudyError(str(error)) from error
+    try:
+        with FileLock(folder / LOCK, timeout=0, thread_local=False):
+            return None
+    except Timeout:
+        return _told(folder) or {}
+    except (OSError, NotImplementedError):  # a folder that cannot be written can be read all the same
+        return None
+
+
+def _age(folder: Path, number: int) -> float:
+    place: Any = folder / _lease.NAME.format(number)
+    with reached(folder):
+        return time.time() - float(place.stat().st_mtime)
+
+
+def holder_of(folder: Path) -> str:
+    """Who holds a folder, for people."""
+    return say_who(_told(folder))

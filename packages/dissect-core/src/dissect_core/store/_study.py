@@ -1,0 +1,347 @@
+"""Reading a study's folder: its plan, its images, and what every variant detected."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from ..anatomy.components import near_matches
+from ..detectors import ImageDetections
+from ..errors import StudyError
+from ..spec import StudySpec, load_spec, parse_spec
+from ..storage.locations import is_remote, place_of
+from . import _layout
+from ._create import ImageRef
+from ._folder import LISTINGS, StudyFolder
+from ._holder import say_who
+from ._lock import at_work
+from ._log import read_log
+from ._record import Record, read_table
+from ._rows import STATUSES, flat
+from ._shards import MissingShardError, ShardFile
+
+_PLAN = (
+    "id",
+    "ablation",
+    "kind",
+    "unit",
+    "intervention",
+    "n_units",
+    "n_available",
+    "dose",
+    "repeat",
+    "removed",
+)
+
+
+class Found(NamedTuple):
+    """What one variant found, image by image.
+
+    Attributes
+    ----------
+    images : ndarray of int64, shape (m,)
+        Numbers of the images that were run, ascending.
+    counts : ndarray of int64, shape (m,)
+        Detections in each.
+    boxes : ndarray of float64, shape (n, 4)
+        ``x_min, y_min, x_max, y_max`` in pixels, of all images one after the other.
+    scores : ndarray of float64, shape (n,)
+    labels : ndarray of int64, shape (n,)
+        Index into the detector's class names.
+    not_finite : ndarray of bool, shape (m,)
+        Images with detections that hold NaN or infinity; these detections are there.
+    queries : ndarray of int64, shape (n,), or None
+        Number of the object query that gave each detection; None if the detector told none.
+    """
+
+    images: NDArray[np.int64]
+    counts: NDArray[np.int64]
+    boxes: NDArray[np.float64]
+    scores: NDArray[np.float64]
+    labels: NDArray[np.int64]
+    not_finite: NDArray[np.bool_]
+    queries: NDArray[np.int64] | None = None
+
+    def by_image(self) -> dict[int, ImageDetections]:
+        """The detections of each image, by its number."""
+        ends = np.cumsum(self.counts)
+        spans = [
+            slice(end - count, end) for end, count in zip(ends.tolist(), self.counts.tolist(), strict=True)
+        ]
+        return {
+            image: ImageDetections(
+                self.boxes[span],
+                self.scores[span],
+                self.labels[span],
+                None if self.queries is None else self.queries[span],
+            )
+            for image, span in zip(self.images.tolist(), spans, strict=True)
+        }
+
+
+class Study:
+    """A study's folder, for reading, while it runs or later; made by `run`, opened by `Study.open`.
+
+    Attributes
+    ----------
+    path : Path
+        Of one in an object store, a path of universal-pathlib, with the same methods.
+    facts : mapping
+        What must be the same when it goes on, as plain data.
+    """
+
+    def __init__(self, path: Path, record: Record) -> None:
+        self.path, self.facts, self._record = path, record.frozen, record
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For another process: by its place, which is as good from any folder, and without what was read from it."""
+        path = self.path if is_remote(self.path) else self.path.absolute()
+        return {"path": path, "facts": self.facts, "_record": replace(self._record, folder=path)}
+
+    @classmethod
+    def open(cls, path: Path | str) -> "Study":
+        """Open a study's folder. Nothing in it runs code, whoever made it.
+
+        Parameters
+        ----------
+        path : Path or str
+            A folder, or a URL like ``s3://bucket/study``.
+
+        Raises
+        ------
+        StudyError
+            If it is no study, damaged, or of a newer format.
+        """
+        record = Record.read(place_of(path))
+        record.warn_if_unchecked()
+        return cls(record.folder, record)
+
+    @cached_property
+    def spec(self) -> StudySpec:
+        """The specification it was begun with."""
+        path = self.path / _layout.SPEC
+        content = self._record.read_file(_layout.SPEC)
+        if content is None:
+            raise StudyError(f"The study {self.path} is damaged: it holds no {_layout.SPEC}.")
+        try:
+            text = content.decode()
+        except UnicodeDecodeError as error:
+            raise _layout.damaged(path, error) from error
+        return load_spec(parse_spec(text, ".yaml", f"The spec {path}"))
+
+    @cached_property
+    def plan(self) -> pa.Table:
+        """A row for each variant: what it masks, the baseline first."""
+        return self._table(_layout.PLAN, _PLAN, self.facts["variants"], "id")
+
+    @cached_property
+    def variants(self) -> tuple[str, ...]:
+        """Ids of all variants, the baseline first."""
+        return tuple(self.plan.column("id").to_pylist())
+
+    @cached_property
+    def images(self) -> tuple[ImageRef, ...]:
+        """File names and ids of the images, by their numbers."""
+        table = self._table(_layout.IMAGES, ImageRef._fields, self.facts["images"]["count"], "image_id")
+        columns = (table.column(name).to_pylist() for name in ImageRef._fields)
+        return tuple(ImageRef(*values) for values in zip(*columns, strict=True))
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the detector's classes, by label."""
+        return tuple(self.facts["detector"]["class_names"])
+
+    @cached_property
+    def environment(self) -> dict[str, Any]:
+        """The facts, as `frozen`, and as `incidental` what may differ between runs: host, time, image folder."""
+        return dict(self._record.content)
+
+    @property
+    def image_folder(self) -> Path | None:
+        """Where the images lay when the study was begun; None where that is not known any more."""
+        noted = self.environment.get("incidental")
+        folder = noted.get("image_folder") if isinstance(noted, dict) else None
+        try:
+            return Path(folder) if isinstance(folder, str) and Path(folder).is_dir() else None
+        except (OSError, ValueError):  # no name of a folder
+            return None
+
+    @property
+    def scoring(self) -> dict[str, Any]:
+        """What of `common_classes` and `class_map` it was begun with: which classes are scored."""
+        return dict(self.facts.get("scoring", {}))
+
+    @property
+    def turns_by_exif(self) -> bool:
+        """Whether the detector saw images turned as their files say (the EXIF tag of cameras); true if not known."""
+        noted = self.environment.get("incidental")
+        return not isinstance(noted, dict) or noted.get("turns_by_exif") is not False
+
+    @cached_property
+    def effects(self) -> pa.Table | None:
+        """What each variant changed in the outputs of what it ablates, on the first batch; None where not measured."""
+        content = self._record.read_file(_layout.EFFECTS)
+        path, columns = self.path / _layout.EFFECTS, ("id", "output_change", "no_op", "flops_saved")
+        return None if content is None else _layout.decode_table(content, path, columns)
+
+    def read_file(self, name: str) -> bytes | None:
+        """Content of a file that is kept with it, such as the truth; None if there is none.
+
+        Parameters
+        ----------
+        name : str
+            As `files` of `run` has it, or ``truth.json``.
+
+        Raises
+        ------
+        StudyError
+            If it is missing, or is not what was written.
+        """
+        return self._record.read_file(name)
+
+    def progress(self) -> tuple[int, int]:
+        """How many batches are finished, and how many there are."""
+        done = StudyFolder(self.path).done(look=not is_remote(self.path))
+        return sum(done), len(done)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all batches are finished."""
+        done, wanted = self.progress()
+        return done == wanted
+
+    @property
+    def held_by(self) -> str | None:
+        """Who runs it at the moment, for people; None if nobody does."""
+        running = self.running
+        return None if running is None else say_who(running)
+
+    @property
+    def running(self) -> dict[str, Any] | None:
+        """What the run tells that is at work at the moment, as plain data: `host`, `pid`, `since` and `news`."""
+        return at_work(self.path)
+
+    def log(self) -> list[dict[str, Any]]:
+        """What happened in its runs, in order: `time`, `event` and more of each."""
+        return read_log(self.path)
+
+    def failures(self) -> list[dict[str, Any]]:
+        """Shards that the last run has given up, each with its `shard`, `images` and `error`."""
+        found: list[dict[str, Any]] = []
+        for entry in self.log():
+            if entry["event"] in ("started", "resumed"):
+                found = []
+            elif entry["event"] == "shard failed" and _is_failure(entry):
+                found.append(entry)
+        return found
+
+    def found(self, variant: str) -> Found:
+        """What one variant found in all images that are finished.
+
+        Raises
+        ------
+        StudyError
+            If there is no such variant, near matches are named; or a file is damaged.
+        """
+        table = self.table([variant], ["image", "status", "boxes", "scores", "labels", "queries"])
+        boxes, _ = flat(table.column("boxes"), np.float64)
+        scores, counts = flat(table.column("scores"), np.float64)
+        labels, _ = flat(table.column("labels"), np.int64)
+        status = table.column("status").to_numpy()
+        if len(boxes) != 4 * len(scores) or len(labels) != len(scores):
+            raise StudyError(
+                f"The study {self.path} is damaged: boxes, scores and labels of {variant!r} do not fit."
+            )
+        run = status != STATUSES.index("bad image")
+        queries, _ = flat(table.column("queries"), np.int64)
+        return Found(
+            table.column("image").to_numpy().astype(np.int64)[run],
+            counts[run],
+            boxes.reshape(-1, 4),
+            scores,
+            labels,
+            status[run] == STATUSES.index("not finite"),
+            queries if len(queries) == len(scores) else None,
+        )
+
+    def table(self, variants: Sequence[str] | None = None, columns: Sequence[str] | None = None) -> pa.Table:
+        """Rows by variant and image, of all finished batches; `to_pandas` and polars' `from_arrow` take it on.
+
+        Parameters
+        ----------
+        variants : sequence of str, optional
+            Ids; all, if left out.
+        columns : sequence of str, optional
+            Of `image`, `status`, `masked`, `changed`, `boxes`, `scores`, `labels`, `queries`; all, if left out.
+
+        Returns
+        -------
+        pyarrow.Table
+            Sorted by image within each variant.
+        """
+        numbers = None if variants is None else [self._number(variant) for variant in variants]
+        for left in reversed(range(LISTINGS)):
+            try:
+                tables = [file.read(numbers, columns) for file in self._files()]
+                break
+            except MissingShardError:  # a run that is at work has joined parts
+                if not left:
+                    raise
+        if not tables:
+            raise StudyError(f"The study {self.path} has no finished batch yet. Run it first.")
+        whole = pa.concat_tables(tables)
+        keys = [(name, "ascending") for name in ("variant", "image") if name in whole.column_names]
+        return whole.sort_by(keys)
+
+    def bad_images(self) -> list[int]:
+        """Numbers of the images that were skipped: not to be read, of another size, or the detector stops there."""
+        table = self.table([self.variants[0]], ["image", "status"])
+        bad = table.column("status").to_numpy() == STATUSES.index("bad image")
+        return table.column("image").to_numpy()[bad].tolist()  # type: ignore[no-any-return]  # int, by the schema
+
+    def _files(self) -> list[ShardFile]:
+        """Every shard, and the parts of those that are not there: a kill may leave both."""
+        folder = StudyFolder(self.path)
+        found = folder.files()
+        if folder.record.is_finished and sum(len(batches) for _, batches in found) < len(folder.batches):
+            there = {batch // folder.shard_batches for _, batches in found for batch in batches}
+            lost = next(number for number in range(len(folder.shards)) if number not in there)
+            raise StudyError(
+                f"The study {self.path} was finished, but {_layout.shard_name(lost)} is missing now. Restore it, or "
+                "run the study again, which computes it."
+            )
+        return [file for file, _ in found]
+
+    def _number(self, variant: str) -> int:
+        try:
+            return self.variants.index(variant)
+        except ValueError:
+            near = near_matches(variant, self.variants)
+            hint = f" Did you mean {', '.join(near)}?" if near else ""
+            raise StudyError(f"The study {self.path} has no variant {variant!r}.{hint}") from None
+
+    def _table(self, name: str, columns: tuple[str, ...], n_rows: int, key: str) -> pa.Table:
+        """One of its small tables, of so many rows that a key tells apart."""
+        table = read_table(self._record, name, columns, n_rows)
+        keys = table.column(key)
+        if keys.null_count or pc.count_distinct(keys).as_py() != n_rows:
+            raise _layout.damaged(self.path / name, f"`{key}` must name each row, and one is there twice")
+        return table
+
+
+def _is_failure(entry: Mapping[str, Any]) -> bool:
+    """Whether a line of the log says which shard has failed, as `Tracker` writes it."""
+    images = entry.get("images")
+    return (
+        isinstance(entry.get("shard"), int)
+        and isinstance(images, list)
+        and len(images) == 2
+        and all(isinstance(image, int) for image in images)
+        and isinstance(entry.get("error"), str)
+    )

@@ -1,0 +1,1 @@
+"""Interventions on activations: sites, reference statistics, gradient scores and fitted constants."""

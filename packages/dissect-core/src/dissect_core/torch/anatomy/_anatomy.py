@@ -1,0 +1,161 @@
+"""The anatomy of a live model: what it is made of, and what each part does."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from torch import nn
+
+from ...anatomy.anatomy import Anatomy, Block
+from ...anatomy.components import Component
+from ..measure._queries_read import only_read
+from ._components import components_of
+from ._layouts import attention_layouts
+from ._recognise import Found, attention_blocks, feed_forward_blocks, layers
+from ._recognise_units import convolutions, norms, queries
+from ._role_rules import PLACES, RoleRule, said_roles
+from ._tree import owner, parent, upwards
+
+
+def anatomy_of(
+    model: nn.Module, *, roles: Iterable[RoleRule] = (), run: Callable[[], object] | None = None
+) -> Anatomy:
+    """Read from a live model what there is to aim at: components, blocks with their roles, and units.
+
+    Blocks are recognised by what they are made of:
+
+    - attention blocks, as in `attention_layouts`: the outermost module that holds nothing else;
+    - feed-forward blocks: linear layer, activation, linear layer, wider inside than outside and as wide at the
+      end as at the start; or linear layers named ``linear1`` and ``linear2`` or ``fc1`` and ``fc2``. Where a
+      layer holds these beside its attention, the block's path is the second one's;
+    - convolutions, each with the norm defined behind it in the same module; norms;
+    - layers: members of a list that hold attention or feed-forward blocks, directly or in lists;
+    - object queries: embeddings and matrices named so (``query_embedding``, ``query_embed``, ...).
+
+    In a layer the first attention block is self-attention and any further one cross-attention, unless names say
+    otherwise. A stack of layers with cross-attention is a decoder, one with self-attention only an encoder.
+    ``backbone``, ``neck`` and ``head`` follow from the conventional names of a model's attributes. A block bears
+    the role with its place and the one without: ``decoder.self_attn`` and ``self_attn``.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        Any module, on any device, ``"meta"`` included.
+    roles : iterable of RoleRule
+        Rules that know more roles. They go before installed ones (entry points ``dissect.roles``), of which a
+        broken one is reported by a `RuntimeWarning`.
+    run : callable, optional
+        Runs the model once in evaluation, over any image. Of query embeddings, only rows that this pass reads are
+        queries then: of group queries, those of one group. Left out, every row is one. It is not called where there
+        are no queries.
+
+    Returns
+    -------
+    Anatomy
+        Components in the order of ``model.named_parameters()``, each with the most specific role of the blocks
+        it lies in; blocks in the model's order; `notes` tell of rows that are no queries.
+
+    Notes
+    -----
+    Transposed convolutions are no blocks, and a convolution with a frozen norm that keeps its shift in a buffer
+    is one without channels.
+
+    Examples
+    --------
+    >>> anatomy = anatomy_of(nn.Transformer(16, 4, 2, 3, 32, batch_first=True))
+    >>> [block.path for block in anatomy.select_blocks("decoder.cross_attn")][0]
+    'decoder.layers.0.multihead_attn'
+    >>> {(group.unit, group.n_units) for group in anatomy.groups}
+    {('neuron', 32)}
+    >>> anatomy.component("encoder.layers.1.linear1.weight").role
+    'encoder.ffn'
+    """
+    components = components_of(model)
+    layouts = attention_layouts(model)
+    names = {name: c.name for c in components for name in (c.name, *c.aliases)}
+    modules = dict(model.named_modules())
+    said = said_roles(modules, roles)
+    blocks = list(attention_blocks(modules, layouts))
+    blocks += feed_forward_blocks(modules, names, {owner(block.path, modules) for block in blocks})
+    stacked = layers(modules, blocks)
+    places, owners = _places(modules, stacked, blocks, said)
+    blocks += [Found(path, "layer", "layer") for path in stacked]
+    blocks += convolutions(modules, names)
+    blocks += norms(modules)
+    blocks += queries(modules, names, {path for path, given in said.items() if "query_embedding" in given})
+    known = {block.path for block in blocks}
+    blocks += [Found(path, "module", "") for path in dict.fromkeys((*said, *owners)) if path not in known]
+
+    parameters = dict(model.named_parameters(remove_duplicate=False))
+    order = {path: i for i, path in enumerate(modules)}
+
+    def described(found: Found) -> Block:
+        place = next((places[path] for path in upwards(found.path) if path in places), None)
+        own = [found.word] if found.word else [owners[found.path]] if found.path in owners else []
+        if place and found.word and found.word != "query_embedding":
+            own.insert(0, f"{place}.{found.word}")
+        index = next((stacked[path] for path in upwards(found.path) if path in stacked), None)
+        parts = [p for part in found.parts or (found.path,) for p in _values(part, model, parameters)]
+        roles = tuple(dict.fromkeys((*said.get(found.path, ()), *own)))
+        return Block(found.path, found.kind, roles, index, sum(p.numel() for p in parts))
+
+    blocks.sort(key=lambda found: order.get(found.path, order.get(parent(found.path), 0)))
+    described_blocks = [described(found) for found in blocks]
+    bearing = {
+        part: block.roles[0]
+        for found, block in zip(blocks, described_blocks, strict=True)
+        for part in found.parts or (found.path,)
+        if block.roles
+    }
+    groups, notes = only_read(model, [group for found in blocks for group in found.groups], run)
+    return Anatomy(
+        tuple(replace(c, role=_role(c, bearing)) for c in components),
+        tuple(described_blocks),
+        layouts,
+        groups,
+        notes,
+    )
+
+
+def _places(
+    modules: Mapping[str, nn.Module],
+    stacked: Mapping[str, int],
+    blocks: Sequence[Found],
+    said: Mapping[str, tuple[str, ...]],
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Where modules stand that are said to, and stacks of layers; and the modules that own a stack."""
+    places = {path: role for path, roles in said.items() for role in roles if role in PLACES}
+    words: dict[str, set[str]] = {}
+    for block in blocks:
+        if (path := owner(block.path, modules)) in stacked:
+            words.setdefault(parent(path), set()).add(block.word)
+    kinds: dict[str, str] = {}
+    for stack, found in words.items():
+        around = next((places[path] for path in upwards(stack) if path in places), "")
+        seen = "decoder" if "cross_attn" in found else "encoder" if "self_attn" in found else ""
+        # A stack in a backbone is part of it; in a neck or head it is an encoder or decoder of its own.
+        kinds[stack] = around if around in ("backbone", "encoder", "decoder") else seen
+    owned: dict[str, set[str]] = {}
+    for stack, kind in kinds.items():
+        owned.setdefault(owner(stack, modules), set()).add(kind)
+    owners = {
+        path: kind
+        for path, (kind, *others) in ((path, sorted(found)) for path, found in owned.items())
+        if path and path not in places and kind in ("encoder", "decoder") and not others
+    }
+    return {**places, **{stack: kind for stack, kind in kinds.items() if kind}, **owners}, owners
+
+
+def _values(path: str, model: nn.Module, parameters: Mapping[str, nn.Parameter]) -> Iterator[nn.Parameter]:
+    if path in parameters:
+        yield parameters[path]
+    else:
+        yield from model.get_submodule(path).parameters()
+
+
+def _role(component: Component, bearing: Mapping[str, str]) -> str | None:
+    """The most specific role around a parameter, under the first of its names that has one."""
+    for name in (component.name, *component.aliases):
+        for path in upwards(name):
+            if path in bearing:
+                return bearing[path]
+    return None

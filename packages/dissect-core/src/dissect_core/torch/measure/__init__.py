@@ -1,0 +1,1 @@
+"""What an ablation costs and changes: operations, relative change of outputs, and rows that a pass reads."""

@@ -1,0 +1,216 @@
+"""Cutting heads and neurons out of the parameters of a model, and the numbers that its modules keep about them."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from ...anatomy.attention import AttentionLayout
+from ...anatomy.groups import UnitGroup, UnitSlice, head_group
+from ...errors import InterventionError, UnitError
+from ..anatomy._tree import parent
+from ..weights._tensors import identity
+from ._slim import SlimAttention, require_plain
+
+_HEADS = ("num_heads", "n_heads")
+# What blocks call the width that their heads share out; only where it is that width is it changed.
+_WIDTHS = (
+    "embed_dims",
+    "embed_dim",
+    "d_model",
+    "hidden_size",
+    "hidden_dim",
+    "all_head_size",
+    "inner_dim",
+    "dim",
+)
+
+
+_REMOVING: tuple[Literal["output", "value", "all"], ...] = ("output", "value", "all")
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Units that go from one block.
+
+    Attributes
+    ----------
+    group : UnitGroup
+        The block's units, with a slice for every parameter in which they lie.
+    removed : ndarray of bool, shape (n_units,)
+    layout : AttentionLayout or None
+        For heads.
+    """
+
+    group: UnitGroup
+    removed: NDArray[np.bool_]
+    layout: AttentionLayout | None = None
+
+    @property
+    def path(self) -> str:
+        """Path of the block."""
+        return self.group.path
+
+
+def head_cut(
+    group: UnitGroup, units: NDArray[np.int64], layout: AttentionLayout | None, *, weights: bool
+) -> Cut:
+    """Heads to cut: queries and keys go too, whatever part the group names.
+
+    Whether the group's part removes heads matters only where it names `weights`.
+
+    Raises
+    ------
+    UnitError
+        If the model has no such block, the part does not remove heads, or no head would be left.
+    """
+    if layout is None or layout.n_heads != group.n_units:
+        raise UnitError(
+            f"{group.path!r} must be an attention block of {group.n_units} heads, as in the plan, but is none in "
+            "this model. Plan with the anatomy of this model."
+        )
+    removing = [head_group(group.path, layout, part).slices for part in _REMOVING]
+    if weights and group.slices not in removing:
+        raise UnitError(
+            f"`part` must be one whose zeros remove a head of {group.path!r} ({', '.join(_REMOVING)}), got zeros in "
+            "its query or key, which only flatten its attention. Plan with `part: output`."
+        )
+    if len(units) == group.n_units:
+        raise UnitError(
+            f"A head must be left in {group.path!r}, got all {group.n_units} to remove. Remove the block whole: "
+            "`unit: sublayer` (that leaves out the output projection's bias too)."
+        )
+    return Cut(head_group(group.path, layout, "all"), _chosen(units, group.n_units), layout)
+
+
+def neuron_cut(group: UnitGroup, units: NDArray[np.int64]) -> Cut:
+    """Neurons to cut; all of them may go, and leave the second layer's bias."""
+    return Cut(group, _chosen(units, group.n_units))
+
+
+def _chosen(units: NDArray[np.int64], n: int) -> NDArray[np.bool_]:
+    chosen = np.zeros(n, dtype=np.bool_)
+    chosen[units] = True
+    return chosen
+
+
+def require_cuttable(model: nn.Module, cuts: list[Cut], verified: bool) -> None:
+    """Check everything before anything is cut.
+
+    Raises
+    ------
+    UnitError
+        If another module shares what is to be cut.
+    InterventionError
+        If a block of unknown make cannot be verified, or does more than can be cut.
+    """
+    owners: dict[object, list[str]] = {}
+    for path, module in model.named_modules():  # each module once, under its first path
+        for name, parameter in module._parameters.items():
+            if parameter is not None:
+                owners.setdefault(identity(parameter), []).append(f"{path}.{name}".removeprefix("."))
+    uses: dict[int, int] = {}
+    for _, module in model.named_modules(remove_duplicate=False):
+        uses[id(module)] = uses.get(id(module), 0) + 1
+    for cut in cuts:
+        counts = {}
+        for name in {s.parameter for s in cut.group.slices}:
+            names = owners[identity(model.get_parameter(name))]
+            if len(names) > 1:
+                others = " and ".join(map(repr, names[1:]))
+                raise UnitError(
+                    f"{names[0]!r} must belong to {cut.path!r} alone to be cut, but {others} is the same parameter, "
+                    f"and another module would break. Untie them, or zero the {cut.group.unit}s with `edited`."
+                )
+            counts[parent(name)] = uses[id(model.get_submodule(parent(name)))]
+        if len(set(counts.values())) > 1:
+            shared = max(counts, key=lambda path: counts[path])
+            raise UnitError(
+                f"{shared!r} must belong to {cut.path!r} alone to be cut, but another block calls it too. Give each "
+                f"a layer of its own, or zero the {cut.group.unit}s with `edited`."
+            )
+        _require_known(model, cut, verified)
+
+
+def _require_known(model: nn.Module, cut: Cut, verified: bool) -> None:
+    block = model.get_submodule(cut.path)
+    if isinstance(block, nn.MultiheadAttention):
+        require_plain(block)
+    elif cut.layout is not None and cut.layout.kind != "deformable" and not verified:
+        raise InterventionError(
+            f"{cut.path!r}, a {type(block).__name__}, computes with its number of heads in a forward of its own: "
+            "whether it can do with fewer has to be tried. Give `run` and `batch`."
+        )
+    if cut.layout is None:
+        around = model.get_submodule(parent(cut.path)) if isinstance(block, nn.Linear) else block
+        for module in around.modules():
+            if isinstance(module, nn.PReLU) and module.num_parameters > 1:
+                raise InterventionError(
+                    f"{cut.path!r} must have an activation without a parameter for each neuron, got PReLU with "
+                    f"{module.num_parameters}. Zero the neurons with `edited` instead."
+                )
+
+
+def apply_cut(model: nn.Module, cut: Cut) -> Iterator[tuple[nn.Module, nn.Module | None]]:
+    """Cut a block's parameters, in place, and tell its modules.
+
+    Yields
+    ------
+    tuple of (Module, Module or None)
+        A module that torch's fused layers must not use any more, and what to put in its place.
+    """
+    for name, (axis, kept) in _kept(cut).items():
+        owner, _, attribute = name.rpartition(".")
+        module = model.get_submodule(owner)
+        module._parameters[attribute] = _part(model.get_parameter(name), axis, kept)
+        if isinstance(module, nn.Linear) and attribute == "weight":
+            module.out_features, module.in_features = module.weight.shape
+            if not module.weight.numel():
+                yield module, None
+    if cut.layout is None:
+        return
+    block = model.get_submodule(cut.path)
+    heads = np.flatnonzero(~cut.removed)
+    if isinstance(block, nn.MultiheadAttention):
+        yield block, SlimAttention(block, heads.tolist())
+        return
+    _set_numbers(block, cut.layout, len(heads))
+
+
+def _kept(cut: Cut) -> Mapping[str, tuple[int, NDArray[np.int64]]]:
+    """For each parameter the axis along which units lie, and the indices that stay."""
+    removed: dict[str, tuple[int, NDArray[np.bool_]]] = {}
+    for where in cut.group.slices:
+        before = removed.get(where.parameter, (where.axis, False))[1]
+        removed[where.parameter] = (where.axis, before | _along(where, cut.removed))
+    return {name: (axis, np.flatnonzero(~gone)) for name, (axis, gone) in removed.items()}
+
+
+def _along(where: UnitSlice, removed: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    along = np.zeros(where.shape[where.axis], dtype=np.bool_)
+    along[where.start : where.start + len(removed) * where.width] = np.repeat(removed, where.width)
+    return along
+
+
+def _part(parameter: nn.Parameter, axis: int, kept: NDArray[np.int64]) -> nn.Parameter:
+    with torch.inference_mode(False), torch.no_grad():
+        values = parameter.index_select(axis, torch.from_numpy(kept).to(parameter.device))
+        return nn.Parameter(values.clone(), requires_grad=parameter.requires_grad)
+
+
+def _set_numbers(block: nn.Module, layout: AttentionLayout, n_heads: int) -> None:
+    """Set what a block's forward computes with: its number of heads, and the width that they share out."""
+    output = next(s for s in layout.slices if s.part == "output")
+    width = output.shape[output.axis]
+    names = [name for name in _HEADS if getattr(block, name, None) == layout.n_heads]
+    # MMCV's deformable attention (`num_heads`) divides no width; the original's (`n_heads`) divides `d_model`.
+    divides = layout.kind != "deformable" or "n_heads" in names
+    for name in names:
+        setattr(block, name, n_heads)
+    for name in _WIDTHS if divides else ():
+        if type(getattr(block, name, None)) is int and getattr(block, name) == width:
+            setattr(block, name, n_heads * output.width)

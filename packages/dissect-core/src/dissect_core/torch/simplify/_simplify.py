@@ -1,0 +1,222 @@
+"""Removing layers, sublayers, heads and neurons for good: a smaller model that does what the ablated one does."""
+
+import copy
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeVar
+
+from torch import Tensor, nn
+
+from ...errors import DissectError, InterventionError
+from ...plan import Variant
+from ..activations._forward import wrapped_forward
+from ..measure._compare import evaluating, floating_values, largest_difference, require_values, rounding
+from ..measure._flops import operations
+from ..weights._variants import applied
+from ._reduce import first_linears, leave_out_first, reduced
+from ._removals import removals_of, require_removable
+from ._stand_ins import Answer, Witness
+
+Batch = TypeVar("Batch")
+
+
+@dataclass(frozen=True)
+class Simplified:
+    """A model from which parts were removed, and what that saves.
+
+    Attributes
+    ----------
+    model : torch.nn.Module
+        The smaller model, a copy, in the mode of the given one.
+    n_parameters_before, n_parameters_after : int
+        Values of all parameters; tied ones count once.
+    flops_before, flops_after : int or None
+        Floating-point operations of one ``run(model, batch)``, a multiplication and an addition counting as two;
+        None without `run` and `batch`. Counted are matrix products (linear layers, attention) and convolutions, as
+        in `torch.utils.flop_counter.FlopCounterMode`; not counted are elementwise work, norms, softmax, activations,
+        and gathers, the sampling of deformable attention among them.
+    largest_difference : float or None
+        The largest absolute difference between what `run` gave with the smaller model and with the ablated one,
+        over all floating values; None without `run` and `batch`.
+
+    Examples
+    --------
+    >>> Simplified(nn.Linear(2, 1), 6, 3, 8, 4, 0.0).share_of_parameters
+    0.5
+    """
+
+    model: nn.Module
+    n_parameters_before: int
+    n_parameters_after: int
+    flops_before: int | None = None
+    flops_after: int | None = None
+    largest_difference: float | None = None
+
+    @property
+    def share_of_parameters(self) -> float:
+        """Share of the parameters that is left, in [0, 1]."""
+        return self.n_parameters_after / self.n_parameters_before if self.n_parameters_before else 1.0
+
+
+def simplify(
+    model: nn.Module,
+    variant: Variant,
+    *,
+    run: Callable[[nn.Module, Batch], Any] | None = None,
+    batch: Batch | None = None,
+) -> Simplified:
+    """Remove for good what a variant ablates: whole layers or sublayers, attention heads, or neurons.
+
+    - A layer or sublayer gives way to a stand-in without parameters that does what `bypassed` does, so that lists
+      of layers, their indices and what hangs on these stay as they were. The first linear layer of a feed-forward
+      block goes with the second where that is known, or was tried, to change nothing.
+    - Heads: rows and columns of the projections are cut. `torch.nn.MultiheadAttention` becomes an attention block
+      that is narrower inside, deformable attention and blocks with separate projections keep their class.
+    - Neurons: rows of the first linear layer and columns of the second are cut. With all of them removed the second
+      layer's bias is left.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        It is not changed.
+    variant : Variant
+        Of a `dissect_core.plan` for this model: layers, sublayers, heads (part ``output``, ``value`` or ``all``) or
+        neurons, with zero as intervention, on weights or activations. The baseline gives a plain copy.
+    run : callable, optional
+        ``run(model, batch)`` runs the model and returns what is to be compared: tensors or NumPy arrays in tuples,
+        lists, dicts or dataclasses. It must leave `batch` as it was, and should give raw outputs rather than a
+        selection: two results of nearly equal score may change places.
+    batch : any, optional
+        What `run` needs. Without the two nothing is verified, and blocks whose forward is not known are refused.
+
+    Returns
+    -------
+    Simplified
+        Its model trains further, can be copied and saved; its weights load into another model simplified by the same
+        variant.
+
+    Raises
+    ------
+    UnknownComponentError
+        If the model has no such module; near matches are named.
+    UnitError
+        If the variant's units cannot be removed, no head would be left, or another module shares what is to be cut.
+    InterventionError
+        If the variant does not remove what it ablates, `run` and `batch` are needed and missing, the part never
+        ran, or outputs differ from the ablated model's by more than rounding does (the square root of the type's
+        epsilon, relative to an output's largest value).
+
+    Notes
+    -----
+    Outputs are compared in evaluation mode, without gradients and without torch's fused transformer layers. In the
+    smaller model these are off for layers in which something was replaced. A fused encoder gives zeros at padded
+    places, where the plain one gives numbers that mean nothing.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from dissect_core.plan import plan
+    >>> from dissect_core.spec import load_spec
+    >>> from dissect_core.torch import anatomy_of
+    >>> model = nn.TransformerEncoder(nn.TransformerEncoderLayer(8, 4, 16, batch_first=True), 2)
+    >>> ablation = {"name": "a", "target": {"unit": "layer", "components": "encoder.layer"}, "select": {"by": "each"}}
+    >>> _, first, second = plan(load_spec({"name": "layers", "ablations": [ablation]}), anatomy_of(model))
+    >>> small = simplify(model, first, run=lambda model, batch: model(batch), batch=torch.randn(1, 5, 8))
+    >>> small.share_of_parameters, small.flops_after / small.flops_before, small.largest_difference
+    (0.5, 0.5, 0.0)
+    """
+    if (run is None) != (batch is None):
+        raise InterventionError(
+            "`run` and `batch` must be given together, got one of them. Give both, or none."
+        )
+    require_removable(variant)
+    probe = None if run is None else partial(_probe, run, batch)
+    before, small = _size(model), copy.deepcopy(model)
+    answers, cuts = removals_of(small, variant, verified=probe is not None)
+    if probe is None:
+        small = reduced(small, _all_known(model, answers), cuts)
+        return Simplified(small, before, _size(small))
+    with evaluating(model):
+        flops_before = operations(partial(probe, model))
+        expected, answers = _expected(model, variant, answers, probe)
+    small = reduced(small, _all_known(model, answers), cuts)
+    tolerance = rounding(model, expected)
+
+    def difference() -> float:
+        with evaluating(small):
+            return largest_difference(expected, floating_values(probe(small)), tolerance)
+
+    largest = _tried(difference, variant)
+    largest = _without_unread(small, answers, difference, largest)
+    with evaluating(small):
+        flops_after = operations(partial(probe, small))
+    return Simplified(small, before, _size(small), flops_before, flops_after, largest)
+
+
+def _probe(run: Callable[[nn.Module, Any], Any], batch: Any, model: nn.Module) -> Any:
+    return run(model, batch)
+
+
+def _size(model: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def _all_known(model: nn.Module, answers: Mapping[str, Answer | None]) -> dict[str, Answer]:
+    known = {path: answer for path, answer in answers.items() if answer is not None}
+    for path in answers.keys() - known.keys():
+        raise InterventionError(
+            f"What {path!r}, a {type(model.get_submodule(path)).__name__}, returns when it is left out can only be "
+            "seen when it runs. Give `run` and `batch`."
+        )
+    return known
+
+
+def _expected(
+    model: nn.Module,
+    variant: Variant,
+    answers: Mapping[str, Answer | None],
+    probe: Callable[[nn.Module], Any],
+) -> tuple[list[Tensor], dict[str, Answer | None]]:
+    """Outputs of the ablated model, and on the way what each of its blocks that are left out returned."""
+    witnesses = {
+        path: Witness(path, model.get_submodule(path), variant.pool.unit == "layer")
+        for path, answer in answers.items()
+        if answer is None
+    }
+    with ExitStack() as stack:
+        stack.enter_context(applied(model, variant))
+        for witness in witnesses.values():
+            stack.enter_context(wrapped_forward(witness.module, witness))
+        expected = floating_values(probe(model))
+    require_values(expected)
+    seen = {path: witness.answers[0] for path, witness in witnesses.items() if witness.answers}
+    return expected, {**answers, **seen}
+
+
+def _tried(difference: Callable[[], float], variant: Variant) -> float:
+    try:
+        return difference()
+    except DissectError:
+        raise
+    except Exception as error:  # whatever a forward of unknown make stumbles over
+        raise InterventionError(
+            f"The model does not run without what {variant.id!r} removes: {type(error).__name__}: {error}. A module "
+            "computes with numbers of its own. Apply the variant with `ablated` instead."
+        ) from error
+
+
+def _without_unread(
+    small: nn.Module, answers: Iterable[str], difference: Callable[[], float], largest: float
+) -> float:
+    """Leave out first linear layers whose second has gone, where nothing else turns out to read them."""
+    firsts = [(layer, name, layer.get_submodule(name)) for layer, name in first_linears(small, answers)]
+    for layer, name, _ in firsts:
+        leave_out_first(layer, name)
+    try:
+        return difference() if firsts else largest
+    except Exception:  # something reads them: each way in which that shows is a reason to keep them
+        for layer, name, linear in firsts:
+            layer._modules[name] = linear
+        return largest

@@ -1,0 +1,174 @@
+"""Reading the predictions of a decoder layer before the last, without retraining."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+from torch import Tensor, nn
+
+from ...errors import InterventionError
+from ..activations._forward import map_tensors, module_at
+from ._bypass import same_values
+from ._readout_stack import Stacks
+
+
+@contextmanager
+def read_out(model: nn.Module, path: str) -> Iterator[None]:
+    """Let a detector predict from one of its decoder layers, as auxiliary losses trained it to.
+
+    A detection transformer's decoder hands the results of all its layers to the head, stacked or in a list, and the
+    head reads the last of them. Inside the block they end with the layer at `path`: a model with branches for each
+    layer (Deformable DETR, DINO) so uses this layer's own, and its reference boxes. Where the decoder gives the last
+    layer's result by itself too, this layer's takes its place.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        The model, on any device.
+    path : str
+        Path of the decoder layer, an item of a `torch.nn.ModuleList` that the decoder holds.
+
+    Raises
+    ------
+    UnknownComponentError
+        If the model has no such module.
+    InterventionError
+        If the layer is not in a list of a decoder, the layers do not run one after the other, or the decoder does not
+        return the results of all of them; on leaving the block, if the decoder never ran.
+
+    Notes
+    -----
+    What the results of the layers are is never guessed by size: entry i must hold what layer i gave in this very pass,
+    or what a module of the decoder's own, such as its norm, made of that.
+
+    References
+    ----------
+    Al-Rfou et al., AAAI 2019, arXiv:1808.04444, and Carion et al., ECCV 2020, arXiv:2005.12872, section 3.2, for the
+    losses of all layers; the decoder's predictions layer by layer are figure 4 there.
+
+    Examples
+    --------
+    >>> import torch
+    >>> class Decoder(nn.Module):
+    ...     def __init__(self):
+    ...         super().__init__()
+    ...         self.layers = nn.ModuleList([nn.Linear(3, 3) for _ in range(4)])
+    ...
+    ...     def forward(self, queries):
+    ...         found = []
+    ...         for layer in self.layers:
+    ...             queries = layer(queries)
+    ...             found.append(queries)
+    ...         return torch.stack(found)
+    >>> decoder, queries = Decoder(), torch.randn(2, 5, 3)
+    >>> with read_out(decoder, "layers.1"):
+    ...     last = decoder(queries)[-1]
+    >>> torch.equal(last, decoder.layers[1](decoder.layers[0](queries)))
+    True
+    """
+    module_at(model, path)
+    above, _, name = path.rpartition(".")
+    layers = model.get_submodule(above)
+    if not isinstance(layers, nn.ModuleList):
+        raise InterventionError(
+            f"`path` must lead to a layer in a list of layers to be read out, got {path!r} in a "
+            f"{type(layers).__name__}. Give a decoder's layer, such as 'decoder.layers.0'."
+        )
+    decoder_path = above.rpartition(".")[0]
+    decoder = model.get_submodule(decoder_path)
+    call = _Call(len(layers))
+    index, runs = int(name), 0
+
+    def begin(_module: nn.Module, _args: Any) -> None:
+        call.begin()
+
+    def end_earlier(_module: nn.Module, _args: Any, output: Any) -> Any:
+        nonlocal runs
+        runs += 1
+        if index == len(layers) - 1:
+            return output
+        if call.order != list(range(len(layers))):
+            raise InterventionError(
+                f"The layers of {decoder_path!r} must run one after the other, each once, to be read out at {path!r}; "
+                f"they ran in the order {call.order or 'of none'}. Such a decoder cannot be read out."
+            )
+        stacks = Stacks(call.given, output)
+        if not stacks.found:
+            raise InterventionError(
+                f"{decoder_path!r} must return the results of all its {len(layers)} layers to be read out at "
+                f"{path!r}, but none of what it returns holds them, layer by layer. Build it to return intermediate "
+                "results."
+            )
+        return stacks.ending_with(index)
+
+    with ExitStack() as stack:
+        stack.callback(decoder.register_forward_pre_hook(begin).remove)
+        inside = {id(module) for module in layers.modules()}
+        for i, layer in enumerate(layers):
+            stack.callback(layer.register_forward_hook(call.after_layer(i)).remove)
+        for module in decoder.modules():
+            if module is not decoder and id(module) not in inside:
+                stack.callback(module.register_forward_hook(call.after_other).remove)
+        stack.callback(decoder.register_forward_hook(end_earlier).remove)
+        yield
+    if not runs:
+        raise InterventionError(
+            f"The decoder of {path!r} never ran inside the block, so that nothing was read out. Run the model there."
+        )
+
+
+class _Call:
+    """What the layers gave in one call of a decoder, and what its other modules made of that.
+
+    Parameters
+    ----------
+    n_layers : int
+
+    Attributes
+    ----------
+    order : list of int
+        Layers in the order in which they ended.
+    given : list of list of Tensor
+        By layer: the tensors that it returned, then what other modules made of one of them.
+    """
+
+    def __init__(self, n_layers: int) -> None:
+        self._n_layers = n_layers
+        self.begin()
+
+    def begin(self) -> None:
+        """Forget the last call."""
+        self.order: list[int] = []
+        self.given: list[list[Tensor]] = [[] for _ in range(self._n_layers)]
+
+    def after_layer(self, index: int) -> Any:
+        """A hook that notes what a layer returned."""
+
+        def note(_module: nn.Module, _args: Any, output: Any) -> None:
+            self.order.append(index)
+            self.given[index] += _tensors(output)
+
+        return note
+
+    def after_other(self, _module: nn.Module, args: Any, output: Any) -> None:
+        """Note what a module returned if it was given what the last layer returned, and gave something of its shape."""
+        if not self.order or not isinstance(output, Tensor):
+            return
+        of_layer = self.given[self.order[-1]]
+        for tensor in _tensors(args):
+            if tensor.shape == output.shape and any(
+                tensor is one or (tensor.shape == one.shape and same_values(tensor, one)) for one in of_layer
+            ):
+                of_layer.append(output)
+                return
+
+
+def _tensors(output: Any) -> list[Tensor]:
+    found: list[Tensor] = []
+
+    def note(tensor: Tensor) -> Tensor:
+        found.append(tensor)
+        return tensor
+
+    map_tensors(note, output)
+    return found

@@ -1,0 +1,197 @@
+"""Edits of a live model that are worked out once and applied many times."""
+
+from collections.abc import Sequence
+from types import TracebackType
+
+import torch
+from torch import Tensor, nn
+
+from ...anatomy.components import unknown_component
+from ...anatomy.groups import Edit
+from ...edits.changes import AblationReport
+from ...edits.state import joined_edits, merged_report
+from ...errors import InterventionError
+from ...plan import Variant
+from ._tensors import Patch, identity, make_patch, same_bits
+
+_OF_THE_WHOLE = ("mean", "noise", "quantize")
+"""Interventions whose values depend on the whole component, not only on what is masked."""
+
+
+class Prepared:
+    """Edits of one model, for any number of `with` blocks; made by `prepared`.
+
+    Examples
+    --------
+    >>> from dissect_core import Zero, row_mask
+    >>> layer = nn.Linear(2, 3)
+    >>> one = prepared(layer, [Edit("weight", row_mask((3, 2), [1]), Zero())])
+    >>> for _ in range(2):
+    ...     with one as report:
+    ...         print(report.masked, layer.weight[1].tolist())
+    2 [0.0, 0.0]
+    2 [0.0, 0.0]
+    """
+
+    def __init__(self, model: nn.Module, edits: Sequence[Edit], seed: int, variant: str) -> None:
+        self._model, self._edits, self._seed, self._variant = model, tuple(edits), seed, variant
+        self._names = [edit.parameter for edit in edits]
+        self._patches: list[Patch] | None = None
+        self._wholes: dict[str, Tensor] = {}
+        self._entered = False
+        self._report = AblationReport(())
+
+    def prepare(self) -> None:
+        """Check everything and work out the new values, from the values that the model has now."""
+        parameters = named_parameters(self._model, self._names)
+        edits = joined_edits(parameters, self._edits, identity)
+        self._patches = None
+        patches = [make_patch(edit, parameters[edit.name], self._seed, self._variant) for edit in edits]
+        self._wholes = {
+            edit.name: parameters[edit.name].detach().clone()
+            for edit in edits
+            if edit.intervention.kind in _OF_THE_WHOLE and edit.written.any()
+        }
+        self._report = merged_report(patch.change() for patch in patches)
+        self._patches = patches
+
+    def _is_stale(self) -> bool:
+        """Whether something that the new values follow from is not what it was."""
+        parameters = named_parameters(self._model, self._names)
+        return any(
+            patch.tensor is not parameters[patch.name]
+            or not same_bits(patch.found(), patch.old)
+            or (patch.name in self._wholes and not same_bits(patch.tensor.detach(), self._wholes[patch.name]))
+            for patch in self._patches or ()
+        )
+
+    def __enter__(self) -> AblationReport:
+        if self._entered:
+            raise InterventionError(
+                "These edits are applied already: a prepared ablation can be entered again only after its block has "
+                "been left. Prepare a second one for nested blocks."
+            )
+        if self._patches is None or self._is_stale():
+            self.prepare()
+        self._entered = True
+        try:
+            for patch in self._patches or ():
+                patch.apply()
+            torch.clear_autocast_cache()  # autocast keeps weights as it has cast them, and does not see changes
+        except BaseException:
+            self._leave()
+            raise
+        return self._report
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._leave()
+
+    def _leave(self) -> None:
+        undo(self._patches or ())
+        torch.clear_autocast_cache()
+        self._entered = False
+
+
+def prepared(
+    model: nn.Module, what: Variant | Sequence[Edit], *, seed: int = 0, variant: str = ""
+) -> Prepared:
+    """Work out edits of a model once, to apply and undo them many times: once for each batch of images, say.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        The model, on any device. It is not changed yet.
+    what : Variant, or sequence of Edit
+        A variant on weights, or edits as for `edited`.
+    seed : int, default 0
+        For edits: seed of the study, for `Shuffle` and `Noise`.
+    variant : str, default ""
+        For edits: stable id of the variant.
+
+    Returns
+    -------
+    Prepared
+        A context manager that can be entered any number of times, one after the other. Each time the masked values
+        (for `Mean`, `Noise` and `Quantize` the whole component) are compared with those that it was prepared from;
+        where they differ, after an optimizer's step or within another ablation, it prepares itself again. So it
+        does exactly what `edited` does at the same place, and restores what it found.
+
+    Raises
+    ------
+    UnknownComponentError, MaskError, InterventionError
+        As for `edited`; also if the variant is not one on weights.
+
+    Notes
+    -----
+    It holds the masked values twice, old and new, and a copy of a component for the interventions named above.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from dissect_core.plan import plan
+    >>> from dissect_core.spec import load_spec
+    >>> from dissect_core.torch import anatomy_of
+    >>> layer = nn.TransformerEncoderLayer(16, 4, batch_first=True)
+    >>> heads = {"name": "heads", "target": {"unit": "head", "components": "*"}, "select": {"by": "each"}}
+    >>> variants = plan(load_spec({"name": "single heads", "ablations": [heads]}), anatomy_of(layer))
+    >>> ready = {one.id: prepared(layer, one) for one in variants}
+    >>> for batch in torch.zeros(2, 1, 3, 16):
+    ...     for one in ready.values():
+    ...         with one as report:
+    ...             _ = layer(batch)
+    >>> report.masked
+    64
+    """
+    if isinstance(what, Variant):
+        if what.space != "weight":
+            raise InterventionError(
+                f"The variant {what.id!r} is not one on weights, so there is nothing to prepare: apply it with "
+                "`ablated`."
+            )
+        if seed or variant:
+            raise InterventionError(
+                f"The variant {what.id!r} brings its own seed and id: leave `seed` and `variant` out."
+            )
+        one = Prepared(model, what.edits(), what.seed, what.id)
+    else:
+        one = Prepared(model, what, seed, variant)
+    one.prepare()
+    return one
+
+
+def named_parameters(model: nn.Module, names: Sequence[str]) -> dict[str, Tensor]:
+    """Parameters by any of their names, found without a walk over the whole model.
+
+    Raises
+    ------
+    UnknownComponentError
+        If the model has no such parameter; near matches are named.
+    """
+    return {name: _parameter(model, name) for name in dict.fromkeys(names)}
+
+
+def _parameter(model: nn.Module, name: str) -> Tensor:
+    try:
+        return model.get_parameter(name)
+    except (AttributeError, RuntimeError):  # the latter by TorchScript, which knows no such look-up
+        known = dict(model.named_parameters(remove_duplicate=False))
+        if name in known:
+            return known[name]
+        raise unknown_component(name, known) from None
+
+
+def undo(patches: Sequence[Patch]) -> None:
+    """Put all old values back. A second Ctrl-C, in the middle of this, must not leave half of them ablated.
+
+    All old values were read before the first one changed, so parameters that overlap in memory come back
+    right, and doing it twice does no harm.
+    """
+    try:
+        for patch in patches:
+            patch.undo()
+    except KeyboardInterrupt:
+        for patch in patches:
+            patch.undo()
+        raise

@@ -1,0 +1,1 @@
+"""Boxes: their formats, and how much two of them overlap."""

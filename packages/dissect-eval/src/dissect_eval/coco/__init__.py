@@ -1,0 +1,1 @@
+"""COCO average precision and recall, bit for bit as pycocotools."""

@@ -1,0 +1,131 @@
+"""COCO's greedy matching for all IoU thresholds and area ranges at once, over all images at once.
+
+Few detections overlap truth of their category: only those go through the matching, in rounds. Round r holds
+the r-th such detection of every image and category, so no two of a round compete for a box, and one array
+operation settles a round for all thresholds and ranges.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..data._ragged import Ints, splits_of
+from ._index import AREA_RANGES, TruthIndex
+from ._ranking import Ranking
+
+__all__ = ["IOU_THRESHOLDS", "CocoMatches", "match", "overlapping_pairs"]
+
+IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
+"""COCO's, written as COCO writes them: the last bit decides whether a hit at the threshold counts."""
+
+PAIRS_AT_ONCE = 2_000_000
+"""Pairs of boxes whose IoU is computed in one go: bounds the memory."""
+
+
+@dataclass(frozen=True, eq=False)
+class CocoMatches:
+    """What became of the C detections that reach an IoU of .5 with truth of their category.
+
+    Attributes
+    ----------
+    at : ndarray of int64, shape (C,)
+        Positions in the `Ranking`, ascending. All other detections match nothing.
+    hit : ndarray of bool, shape (T, 4, C)
+        True positives, per IoU threshold and area range.
+    excused : ndarray of bool, shape (T, 4, C)
+        Matched with truth that is not to be found: neither true nor false positives.
+    """
+
+    at: Ints
+    hit: NDArray[np.bool_]
+    excused: NDArray[np.bool_]
+
+
+def match(
+    index: TruthIndex, ranking: Ranking, thresholds: NDArray[np.float64] = IOU_THRESHOLDS
+) -> CocoMatches:
+    """Match detections to truth as ``COCOeval.evaluateImg`` does.
+
+    Best score first, each detection takes the free true box of the highest IoU at or above the threshold, the
+    last in order among equals, and looks at truth that is not to be found only if there is no other. A crowd
+    region is never used up.
+    """
+    # The same rule as in COCO's code: a threshold of 1 lets rounding pass.
+    floors = np.minimum(thresholds, 1 - 1e-10)
+    truth, detection, iou = overlapping_pairs(index, ranking, float(floors.min()))
+    # Sorted so that among the pairs of a detection the last that is free is the best.
+    order = np.lexsort([truth, iou, detection])
+    truth, detection, iou = truth[order], detection[order], iou[order]
+    found, first = np.unique(detection, return_index=True)  # positions in the order by group
+    pairs = np.concatenate([first, [len(detection)]])
+    group = ranking.group[found]
+    round_of = np.arange(len(found)) - np.searchsorted(group, group)
+
+    shape = (len(floors), len(AREA_RANGES))
+    hit, excused = (np.zeros((*shape, len(found)), dtype=np.bool_) for _ in range(2))
+    free = np.ones((*shape, len(index.group)), dtype=np.bool_)
+    by_round = np.argsort(round_of, kind="stable")
+    rounds = splits_of(np.bincount(round_of))
+    for begin, end in pairwise(rounds):
+        of_round = by_round[begin:end]
+        lengths = np.diff(pairs)[of_round]
+        starts = splits_of(lengths)
+        local = np.arange(starts[-1], dtype=np.int32) - np.repeat(starts[:-1], lengths).astype(np.int32)
+        rows = np.repeat(pairs[of_round], lengths) + local
+        box = truth[rows]
+        # Rank among the pairs of a detection; truth to be found stands above all other.
+        value = local + 1 + (~index.ignored[:, box]) * np.int32(2**20)
+        can = (iou[rows] >= floors[:, None])[:, None] & (free[..., box] | index.crowd[box])
+        best = np.maximum.reduceat(np.where(can, value, 0), starts[:-1], axis=-1)
+        hit[..., of_round] = best > 2**20
+        excused[..., of_round] = (best > 0) & (best <= 2**20)
+        t, a, d = np.nonzero(best)
+        free[t, a, box[starts[d] + (best[t, a, d] - 1) % 2**20]] = False
+    at = ranking.by_group[found]
+    order = np.argsort(at)
+    return CocoMatches(at[order], hit[..., order], excused[..., order])
+
+
+def overlapping_pairs(
+    index: TruthIndex, ranking: Ranking, floor: float
+) -> tuple[Ints, Ints, NDArray[np.float64]]:
+    """Return all pairs of truth and detection of one image and category with IoU at or above `floor`.
+
+    Detections are given as places in ``ranking.by_group``.
+    """
+    begin = np.searchsorted(ranking.group, index.group, side="left")
+    n_pairs = np.searchsorted(ranking.group, index.group, side="right") - begin
+    ends = np.cumsum(n_pairs)
+    parts: list[tuple[Ints, Ints, NDArray[np.float64]]] = []
+    done = 0
+    while done < len(ends):
+        before = int(ends[done - 1]) if done else 0
+        stop = max(int(np.searchsorted(ends, before + PAIRS_AT_ONCE, side="right")), done + 1)
+        chunk = np.arange(done, stop)
+        counts = n_pairs[chunk]
+        truth = np.repeat(chunk, counts)
+        splits = splits_of(counts)
+        place = np.arange(splits[-1]) - np.repeat(splits[:-1] - begin[chunk], counts)
+        iou = _overlap(index, ranking, truth, ranking.by_group[place])
+        near = np.flatnonzero(iou >= floor)
+        parts.append((truth[near], place[near], iou[near]))
+        done = stop
+    if not parts:
+        return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64), np.zeros(0)
+    truths, places, ious = zip(*parts, strict=True)
+    return np.concatenate(truths), np.concatenate(places), np.concatenate(ious)
+
+
+def _overlap(index: TruthIndex, ranking: Ranking, truth: Ints, detection: Ints) -> NDArray[np.float64]:
+    """IoU of pairs; over the detection's own area where the truth is a crowd. Operation by operation ``bbIou``."""
+    a, b = index.corners, ranking.corners
+    width = np.minimum(a[2][truth], b[2][detection]) - np.maximum(a[0][truth], b[0][detection])
+    height = np.minimum(a[3][truth], b[3][detection]) - np.maximum(a[1][truth], b[1][detection])
+    shared = np.where((width > 0) & (height > 0), width * height, 0.0)
+    own = ranking.box_area[detection]
+    whole = np.where(index.crowd[truth], own, own + index.box_area[truth] - shared)
+    return np.divide(shared, whole, out=np.zeros_like(shared), where=whole > 0)

@@ -1,0 +1,76 @@
+"""COCO AP by pycocotools, on data sets in memory, with the ids that it needs to be right."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..data._detections import Detections
+from ..data._order import canonical_order
+from ..data._truth import GroundTruth
+
+if TYPE_CHECKING:
+    from ._ap import TieBreak
+
+__all__ = ["evaluate"]
+
+
+def evaluate(truth: GroundTruth, aligned: Detections, tie_break: TieBreak) -> tuple[list[float], list[float]]:
+    """Return the twelve numbers, and AP per category in the order of the truth's; NaN where undefined."""
+    from pycocotools.coco import COCO
+    from pycocotools.cocoeval import COCOeval
+
+    if tie_break == "canonical":
+        truth_rows = canonical_order(truth.image_index, truth.category_ids, truth.boxes)
+        rows = canonical_order(aligned.image_index, aligned.category_ids, aligned.boxes, aligned.scores)
+    else:
+        truth_rows, rows = np.arange(truth.n_boxes), np.arange(aligned.n_boxes)
+    images = [{"id": i} for i in truth.image_ids.tolist()]
+    categories = [{"id": key} for key in truth.category_names]
+    with contextlib.redirect_stdout(io.StringIO()):
+        sets = []
+        for annotations in (_truth_records(truth, truth_rows), _detection_records(aligned, rows)):
+            coco = COCO()
+            coco.dataset = {"images": images, "categories": categories, "annotations": annotations}
+            coco.createIndex()
+            sets.append(coco)
+        run = COCOeval(*sets, "bbox")
+        run.evaluate()
+        run.accumulate()
+        run.summarize()
+    stats = [float(value) if value > -1 else float("nan") for value in run.stats]
+    precision = run.eval["precision"][:, :, :, 0, -1]
+    per_class = []
+    for k in range(len(categories)):
+        values = precision[:, :, k]
+        per_class.append(float(values[values > -1].mean()) if (values > -1).any() else float("nan"))
+    return stats, per_class
+
+
+def _truth_records(truth: GroundTruth, rows: np.ndarray[Any, Any]) -> list[dict[str, Any]]:
+    """Return annotations with ids from 1: pycocotools takes a match with id 0 for no match."""
+    image_ids = truth.image_ids[truth.image_index]
+    columns = zip(
+        image_ids[rows].tolist(),
+        truth.category_ids[rows].tolist(),
+        np.concatenate([truth.boxes[:, :2], truth.sizes], axis=1)[rows].tolist(),
+        truth.area[rows].tolist(),
+        truth.is_region[rows].astype(int).tolist(),
+        strict=True,
+    )
+    return [
+        {"id": i, "image_id": image, "category_id": category, "bbox": bbox, "area": area, "iscrowd": crowd}
+        for i, (image, category, bbox, area, crowd) in enumerate(columns, start=1)
+    ]
+
+
+def _detection_records(aligned: Detections, rows: np.ndarray[Any, Any]) -> list[dict[str, Any]]:
+    records = aligned.to_results()
+    sizes = aligned.sizes
+    return [
+        {**records[row], "id": i, "area": float(sizes[row, 0] * sizes[row, 1]), "iscrowd": 0}
+        for i, row in enumerate(rows.tolist(), start=1)
+    ]

@@ -1,0 +1,135 @@
+"""Detections in the two orders that COCO AP needs: by image for matching, by score for the curves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..data._detections import Detections
+from ..data._ragged import Ints
+from ._index import AREA_RANGES, TruthIndex, corners_of
+
+if TYPE_CHECKING:
+    from ._ap import TieBreak
+
+__all__ = ["MAX_DETECTIONS", "Ranking", "kept", "rank"]
+
+MAX_DETECTIONS = 100
+"""COCO looks at so many detections per image and category, the best by score."""
+
+
+@dataclass(frozen=True, eq=False)
+class Ranking:
+    """Detections, D in all, ordered by category and falling score.
+
+    Attributes
+    ----------
+    rows : ndarray of int64, shape (D,)
+        Rows of the detections.
+    scores : ndarray of float64, shape (D,)
+    category, image : ndarray of int64, shape (D,)
+        Indices into the truth's categories and images.
+    place : ndarray of int64, shape (D,)
+        Rank within image and category, from 0.
+    splits : ndarray of int64, shape (K + 1,)
+        Where each category begins.
+    by_group : ndarray of int64, shape (D,)
+        Positions in this order, sorted by image, category and falling score.
+    group : ndarray of int64, shape (D,)
+        ``image index * K + category index`` in the order of `by_group`, ascending.
+    corners : ndarray of float64, shape (4, D)
+        ``x_min, y_min, x_max, y_max``.
+    box_area : ndarray of float64, shape (D,)
+        Width × height.
+    in_range : ndarray of bool, shape (4, D)
+        Whether the area lies in each of COCO's ranges.
+    """
+
+    rows: Ints
+    scores: NDArray[np.float64]
+    category: Ints
+    image: Ints
+    place: Ints
+    splits: Ints
+    by_group: Ints
+    group: Ints
+    corners: NDArray[np.float64]
+    box_area: NDArray[np.float64]
+    in_range: NDArray[np.bool_]
+
+
+def rank(index: TruthIndex, aligned: Detections, tie_break: TieBreak) -> Ranking:
+    """Order all detections, which are aligned to the truth of `index`."""
+    n_categories = len(index.categories)
+    category, image = index.category_of(aligned.category_ids), aligned.image_index
+    # Sorting by the least important key first: numpy sorts 16-bit integers stably in linear time.
+    order = np.argsort(-aligned.scores, kind="stable")
+    order = order[_by(category[order], n_categories)]
+    if tie_break == "canonical":
+        order = _break_ties(order, category, image, aligned)
+    category, image = category[order], image[order]
+    by_group = _by(image, aligned.n_images)
+    group = (image * n_categories + category)[by_group]
+    place = np.empty(len(order), dtype=np.int64)
+    place[by_group] = np.arange(len(order)) - np.searchsorted(group, group)
+    corners, box_area = corners_of(aligned.boxes[order], aligned.sizes[order])
+    low, high = AREA_RANGES.T[:, :, None]
+    return Ranking(
+        rows=order,
+        scores=aligned.scores[order],
+        category=category,
+        image=image,
+        place=place,
+        splits=np.searchsorted(category, np.arange(n_categories + 1)),
+        by_group=by_group,
+        group=group,
+        corners=corners,
+        box_area=box_area,
+        in_range=(box_area >= low) & (box_area <= high),
+    )
+
+
+def kept(ranking: Ranking, mask: NDArray[np.bool_]) -> Ranking:
+    """Leave out detections: those beyond the best 100 for COCO AP, those under a score for F1."""
+    if mask.all():
+        return ranking
+    moved, in_group = np.cumsum(mask) - 1, mask[ranking.by_group]
+    category = ranking.category[mask]
+    return Ranking(
+        rows=ranking.rows[mask],
+        scores=ranking.scores[mask],
+        category=category,
+        image=ranking.image[mask],
+        place=ranking.place[mask],
+        splits=np.searchsorted(category, np.arange(len(ranking.splits))),
+        by_group=moved[ranking.by_group[in_group]],
+        group=ranking.group[in_group],
+        corners=ranking.corners[:, mask],
+        box_area=ranking.box_area[mask],
+        in_range=ranking.in_range[:, mask],
+    )
+
+
+def _by(values: Ints, n_values: int) -> Ints:
+    """Return the stable order of small integers."""
+    return np.argsort(values.astype(np.uint16) if n_values <= 2**16 else values, kind="stable")
+
+
+def _break_ties(order: Ints, category: Ints, image: Ints, aligned: Detections) -> Ints:
+    """Reorder detections of one image, category and score by their coordinates."""
+    keys = [values[order] for values in (category, image, aligned.scores)]
+    tied = np.ones(max(len(order) - 1, 0), dtype=np.bool_)
+    for values in keys:
+        tied &= values[1:] == values[:-1]
+    if not tied.any():
+        return order
+    run = np.concatenate([[0], np.cumsum(~tied)])
+    in_run = np.concatenate([tied, [False]]) | np.concatenate([[False], tied])
+    at = np.flatnonzero(in_run)
+    boxes = aligned.boxes[order[at]]
+    order = order.copy()
+    order[at] = order[at[np.lexsort([*boxes.T[::-1], run[at]])]]
+    return order

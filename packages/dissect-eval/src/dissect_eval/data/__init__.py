@@ -1,0 +1,1 @@
+"""Ground truth and detections: read, checked, converted, split."""

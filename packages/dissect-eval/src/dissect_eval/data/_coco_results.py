@@ -1,0 +1,155 @@
+"""COCO results lists and detectors' arrays as `Detections`, with errors that name detection and image."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._text import cut, quoted, visible
+from ..boxes._formats import Boxes, finite_rows, upright
+from ..errors import BoxError, DetectionError, SplitWarning
+from ._detections import Detections, OnUnknown, unknown_rows
+from ._ragged import Ints, group_rows, splits_of
+from ._read import read_json
+from ._records import duplicates, floats, ids, listing
+from ._split import outside_reason, silent_images_reason
+from ._truth import GroundTruth
+
+__all__ = ["collect_arrays", "load_results"]
+
+
+def load_results(
+    source: str | os.PathLike[str] | Sequence[Mapping[str, Any]], truth: GroundTruth, on_unknown: OnUnknown
+) -> Detections:
+    """Return the detections of a COCO results list over the images of `truth`."""
+    records = _records(source)
+    try:
+        found = _detections_of(records, truth, on_unknown)
+    except (DetectionError, BoxError) as error:
+        if not isinstance(source, (str, os.PathLike)):
+            raise
+        raise DetectionError(f"{cut(visible(os.fspath(source)), 1000)}: {error}") from error
+    reasons = [text for text in (outside_reason(truth, found), silent_images_reason(truth, found)) if text]
+    if reasons:
+        warnings.warn("Is this the right annotation file? " + " ".join(reasons), SplitWarning, stacklevel=3)
+        return replace(found, notes=tuple(reasons))
+    return found
+
+
+def _detections_of(
+    records: Sequence[Mapping[str, Any]], truth: GroundTruth, on_unknown: OnUnknown
+) -> Detections:
+    def describe(i: int) -> str:
+        return f"detection {i} (image {quoted(records[i].get('image_id'))})"
+
+    def column(key: str) -> list[Any]:
+        return [record.get(key) for record in records]
+
+    row_image = ids(column("image_id"), "image_id", describe, DetectionError)
+    category_ids = ids(column("category_id"), "category_id", describe, DetectionError)
+    scores = floats(column("score"), 1, "score", describe, DetectionError).ravel()
+    xywh = floats(column("bbox"), 4, "bbox", describe, DetectionError)
+    unknown = unknown_rows(row_image, category_ids, truth, on_unknown)
+
+    kept = np.flatnonzero(~unknown)
+    order, splits = group_rows(np.searchsorted(truth.image_ids, row_image[kept]), truth.n_images)
+    rows = kept[order]
+    xywh = xywh[rows]
+    negative = (xywh[:, 2:] < 0).any(axis=1)
+    xywh[negative, 2:] = 0
+    with np.errstate(over="ignore"):  # what is beyond all numbers is refused with the boxes
+        far = xywh[:, :2] + xywh[:, 2:]
+    return Detections(
+        image_ids=truth.image_ids,
+        image_splits=splits,
+        boxes=np.concatenate([xywh[:, :2], far], axis=1),
+        sizes=xywh[:, 2:],
+        scores=scores[rows],
+        category_ids=category_ids[rows],
+        n_dropped=int(unknown.sum()),
+        n_negative=int(negative.sum()),
+    )
+
+
+def _records(source: Any) -> Sequence[Mapping[str, Any]]:
+    data = read_json(source, "results", DetectionError) if isinstance(source, (str, os.PathLike)) else source
+    if isinstance(data, Mapping) or not isinstance(data, Sequence):
+        raise DetectionError(
+            "COCO results must be a list of {image_id, category_id, bbox, score}, got "
+            f"{type(data).__name__}. Ground truth goes to `GroundTruth.from_coco`."
+        )
+    for i, record in enumerate(data):
+        if not isinstance(record, Mapping):
+            raise DetectionError(f"detection {i} must be an object, got {quoted(record)}. Mend the results.")
+    return data
+
+
+def collect_arrays(
+    per_image: Sequence[Sequence[Any]],
+    image_ids: Sequence[int],
+    category_ids_of_labels: Sequence[int] | NDArray[np.int64],
+) -> Detections:
+    """Return the detections of a detector's arrays: boxes, scores and labels for each image, and perhaps more."""
+    if len(per_image) != len(image_ids):
+        raise DetectionError(
+            f"`per_image` and `image_ids` must be of one length, got {len(per_image)} and {len(image_ids)}."
+        )
+    known = ids(list(image_ids), "image_ids", lambda i: f"image {i}", DetectionError)
+    repeated = duplicates(known)
+    if repeated:
+        raise DetectionError(
+            f"`image_ids` must be unique, but these occur more than once: {listing(repeated)}."
+        )
+    of_labels = np.asarray(category_ids_of_labels, dtype=np.int64).reshape(-1)
+    order = np.argsort(known)
+    parts = [_one_image(per_image[i], int(known[i]), len(of_labels)) for i in order]
+    boxes, n_negative = upright(np.concatenate([part[0] for part in parts]) if parts else np.zeros((0, 4)))
+    labels = np.concatenate([part[2] for part in parts]) if parts else np.zeros(0, dtype=np.int64)
+    return Detections(
+        image_ids=known[order],
+        image_splits=splits_of([len(part[1]) for part in parts]),
+        boxes=boxes,
+        sizes=boxes[:, 2:] - boxes[:, :2],
+        scores=np.concatenate([part[1] for part in parts]) if parts else np.zeros(0),
+        category_ids=of_labels[labels],
+        n_negative=n_negative,
+    )
+
+
+def _one_image(
+    arrays: Sequence[Any], image_id: int, n_labels: int
+) -> tuple[Boxes, NDArray[np.float64], Ints]:
+    try:
+        boxes, scores = (np.asarray(a, dtype=np.float64) for a in arrays[:2])
+        labels = np.asarray(arrays[2]).astype(
+            np.int64, casting="same_kind" if np.size(arrays[2]) else "unsafe"
+        )
+    except (TypeError, ValueError, IndexError, OverflowError) as exc:
+        raise DetectionError(f"Image {image_id}: boxes, scores and labels must be numbers; {exc}.") from exc
+    n = len(scores) if scores.ndim == 1 else -1
+    boxes = boxes.reshape(0, 4) if boxes.size == 0 else boxes
+    if boxes.shape != (n, 4) or labels.shape != (n,):
+        raise DetectionError(
+            f"Image {image_id}: boxes, scores and labels must have shapes (n, 4), (n,) and (n,), got "
+            f"{boxes.shape}, {scores.shape} and {labels.shape}."
+        )
+    finite = finite_rows(boxes, scores)
+    if not finite.all():
+        row = int(np.argmin(finite))
+        raise DetectionError(
+            f"Image {image_id}: detection {row} must be finite, got box {boxes[row].tolist()} and score "
+            f"{scores[row]}. Has an ablation made the model diverge? Count and remove such rows first."
+        )
+    if n and not (labels.min() >= 0 and labels.max() < n_labels):
+        bad = int(labels[(labels < 0) | (labels >= n_labels)][0])
+        raise DetectionError(
+            f"Image {image_id}: label must be an index into `category_ids_of_labels` (0 to {n_labels - 1}), "
+            f"got {bad}. Are these category ids already? Labels are contiguous."
+        )
+    return boxes, scores, labels

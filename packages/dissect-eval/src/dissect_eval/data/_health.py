@@ -1,0 +1,150 @@
+"""Small reports on the state of ground truth and detections before anything is scored."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..boxes._formats import degenerate_rows
+from ._json import as_record
+from ._ragged import Ints
+from ._records import listing
+
+if TYPE_CHECKING:
+    from ._truth import GroundTruth
+
+__all__ = ["TruthHealth", "count_repeats", "out_of_image", "truth_health"]
+
+TOLERANCE_PX = 1.0
+"""How far a box may stick out of its image, in pixels, before it is counted: annotation tools round."""
+
+
+@dataclass(frozen=True)
+class TruthHealth:
+    """What `GroundTruth.health` counted.
+
+    Attributes
+    ----------
+    n_images, n_images_without_truth, n_images_without_size : int
+        Images; those without any box; those whose width or height the file does not give.
+    n_boxes, n_crowd, n_ignored : int
+        Boxes, crowd regions among them, and boxes marked ``ignore``.
+    n_degenerate, degenerate_annotation_ids : int, tuple of int
+        Boxes without area: nothing can match them, so each is a miss. Their ids, to mend them.
+    n_duplicate : int
+        Boxes that repeat another of the same image and category; at most one of them can be found.
+    n_out_of_image : int
+        Boxes that stick out of their image by more than one pixel, where its size is known.
+    unused_category_ids : tuple of int
+        Categories without a box: their metrics are undefined.
+    n_boxes_per_category : mapping of int to int
+        Boxes of every category by its id, ascending; 0 for the unused ones.
+    category_names : mapping of int to str
+        To read the counts.
+    notes : tuple of str
+        What the loader had to assume.
+    """
+
+    n_images: int
+    n_images_without_truth: int
+    n_images_without_size: int
+    n_boxes: int
+    n_crowd: int
+    n_ignored: int
+    n_degenerate: int
+    degenerate_annotation_ids: tuple[int, ...]
+    n_duplicate: int
+    n_out_of_image: int
+    unused_category_ids: tuple[int, ...]
+    n_boxes_per_category: Mapping[int, int]
+    category_names: Mapping[int, str]
+    notes: tuple[str, ...]
+
+    def describe(self) -> str:
+        """Return the counts as text of a few lines, the most frequent categories first.
+
+        Examples
+        --------
+        >>> from dissect_eval import GroundTruth
+        >>> boxes = ([[0, 0, 10, 10], [3, 3, 3, 5]], [1, 1])
+        >>> sizes = [(64, 64)] * 2
+        >>> truth = GroundTruth.from_arrays([boxes, ([], [])], [7, 9], {1: "cat", 2: "dog"}, image_sizes=sizes)
+        >>> print(truth.health().describe())
+        2 images: 1 without truth, 0 of unknown size
+        2 boxes: 0 crowd, 0 ignored, 1 without area (annotations 2), 0 repeated, 0 out of their image
+        2 categories: cat 2
+        without a box: dog
+        note: `area` is missing in 2 of 2 annotations: width x height is used.
+        """
+        flat = self.degenerate_annotation_ids
+        named = f" (annotations {listing(flat)})" if flat else ""
+        used = {key: n for key, n in self.n_boxes_per_category.items() if n}
+        common = sorted(used, key=lambda key: (-used[key], key))
+        counts = _shortened([f"{self.category_names[key]} {used[key]}" for key in common])
+        unused = _shortened([self.category_names[key] for key in self.unused_category_ids])
+        lines = [
+            f"{self.n_images} images: {self.n_images_without_truth} without truth, "
+            f"{self.n_images_without_size} of unknown size",
+            f"{self.n_boxes} boxes: {self.n_crowd} crowd, {self.n_ignored} ignored, {self.n_degenerate} without "
+            f"area{named}, {self.n_duplicate} repeated, {self.n_out_of_image} out of their image",
+            f"{len(self.category_names)} categories" + (f": {counts}" if counts else ""),
+            *([f"without a box: {unused}"] if unused else []),
+            *(f"note: {note}" for note in self.notes),
+        ]
+        return "\n".join(lines)
+
+    def __str__(self) -> str:
+        return self.describe()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the counts ready for JSON."""
+        return as_record(self)
+
+
+def _shortened(texts: Sequence[str], limit: int = 8) -> str:
+    shown = ", ".join(texts[:limit])
+    return shown if len(texts) <= limit else f"{shown} and {len(texts) - limit} more"
+
+
+def count_repeats(image_index: Ints, category_ids: Ints, boxes: NDArray[np.float64]) -> int:
+    """Return how many boxes repeat an earlier one of the same image and category exactly."""
+    rows = np.column_stack([image_index, category_ids, boxes])
+    return len(rows) - len(np.unique(rows, axis=0))
+
+
+def out_of_image(
+    boxes: NDArray[np.float64], image_sizes: NDArray[np.float64], tolerance: NDArray[np.float64] | float
+) -> NDArray[np.bool_]:
+    """Return True for boxes that stick out of an image of known size by more than `tolerance` pixels."""
+    beyond = (boxes[:, :2] < -tolerance) | (boxes[:, 2:] > image_sizes + tolerance)
+    known = np.isfinite(image_sizes)
+    outside: NDArray[np.bool_] = np.any(beyond, axis=1) & np.all(known, axis=1)
+    return outside
+
+
+def truth_health(truth: GroundTruth) -> TruthHealth:
+    """Return the counts of `GroundTruth.health`."""
+    degenerate = degenerate_rows(truth.boxes)
+    used, n_boxes = (values.tolist() for values in np.unique(truth.category_ids, return_counts=True))
+    per_category = dict.fromkeys(truth.category_names, 0) | dict(zip(used, n_boxes, strict=True))
+    image = truth.image_index
+    return TruthHealth(
+        n_images=truth.n_images,
+        n_images_without_truth=int((np.diff(truth.image_splits) == 0).sum()),
+        n_images_without_size=int((~np.isfinite(truth.image_sizes).all(axis=1)).sum()),
+        n_boxes=truth.n_boxes,
+        n_crowd=int(truth.iscrowd.sum()),
+        n_ignored=int(truth.ignore.sum()),
+        n_degenerate=int(degenerate.sum()),
+        degenerate_annotation_ids=tuple(truth.annotation_ids[degenerate].tolist()),
+        n_duplicate=count_repeats(image, truth.category_ids, truth.boxes),
+        n_out_of_image=int(out_of_image(truth.boxes, truth.image_sizes[image], TOLERANCE_PX).sum()),
+        unused_category_ids=tuple(key for key, n in per_category.items() if not n),
+        n_boxes_per_category=per_category,
+        category_names=dict(truth.category_names),
+        notes=truth.notes,
+    )

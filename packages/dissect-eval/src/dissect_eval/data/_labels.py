@@ -1,0 +1,211 @@
+"""Between a detector's contiguous labels and a data set's category ids, through the class names."""
+
+from __future__ import annotations
+
+import warnings
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+
+import numpy as np
+
+from .._text import NAME_AT_MOST, cut, quoted, visible
+from ..errors import CategoryError, CategoryWarning
+from ._ragged import Ints
+from ._records import listing
+from ._truth import GroundTruth
+
+__all__ = [
+    "UNSCORED",
+    "category_to_label",
+    "ids_by_name",
+    "label_to_category",
+    "names_told",
+    "require_free",
+    "require_same",
+    "with_guesses",
+]
+
+GUESSES_AMONG = 2000
+NAMED_AT_MOST = 200
+"""Names in a message."""
+UNSCORED = -1
+"""In place of a category id: the truth has none for a detector's class."""
+
+
+def label_to_category(truth: GroundTruth, class_names: Sequence[str]) -> Ints:
+    """Return the category id of each of a detector's contiguous labels, found by name.
+
+    COCO numbers 80 categories from 1 to 90 with gaps, a detector numbers its classes from 0: only names
+    connect the two. Sides that do not fit are an error: metrics over them would look like a dead model.
+
+    Parameters
+    ----------
+    truth : GroundTruth
+        The data set to score against.
+    class_names : sequence of str
+        The detector's classes; position is the label.
+
+    Returns
+    -------
+    ndarray of int64, shape (len(class_names),)
+        Category id of label 0, 1, …; -1, with a `CategoryWarning`, for a class that the truth has no category of.
+        Detections of such a class are refused by metrics, unless ``on_unknown="drop"`` leaves them out;
+        `match_classes` settles both sides at once.
+
+    Raises
+    ------
+    CategoryError
+        If names repeat on a side, a category that has boxes is not among the classes, or no name is on both
+        sides; the message names them. Categories without a box may be missing.
+
+    Examples
+    --------
+    >>> truth = GroundTruth.from_coco(
+    ...     {
+    ...         "images": [],
+    ...         "annotations": [],
+    ...         "categories": [{"id": 1, "name": "person"}, {"id": 18, "name": "dog"}],
+    ...     }
+    ... )
+    >>> label_to_category(truth, ["dog", "person"])
+    array([18,  1])
+    """
+    by_name = ids_by_name(truth, class_names)
+    unknown = [name for name in class_names if name not in by_name]
+    require_free(truth)
+    used = {truth.category_names[int(key)] for key in np.unique(truth.category_ids)}
+    if used - set(class_names) or (class_names and len(unknown) == len(class_names)):
+        require_same(truth, class_names)
+    if unknown:
+        warnings.warn(
+            f"{len(unknown)} of {len(class_names)} classes of the detector are no categories of the ground truth, and "
+            f"have the id {UNSCORED}: {with_guesses(unknown, list(by_name))}. Metrics refuse their detections, or "
+            'leave them out with `on_unknown="drop"`; `match_classes(truth, class_names, common_classes=True)` scores '
+            "the classes that both know.",
+            CategoryWarning,
+            stacklevel=2,
+        )
+    return np.array([by_name.get(name, UNSCORED) for name in class_names], dtype=np.int64)
+
+
+def category_to_label(truth: GroundTruth, class_names: Sequence[str]) -> dict[int, int]:
+    """Return the detector's contiguous label of each of a data set's category ids, found by name.
+
+    The inverse of `label_to_category`, with the same checks.
+
+    Parameters
+    ----------
+    truth : GroundTruth
+        The data set.
+    class_names : sequence of str
+        The detector's classes; position is the label.
+
+    Returns
+    -------
+    dict of int to int
+        Label of each category id, ascending by id. Categories without a box that the detector does not know
+        are left out.
+
+    Raises
+    ------
+    CategoryError
+        As `label_to_category`.
+
+    Examples
+    --------
+    >>> truth = GroundTruth.from_coco(
+    ...     {
+    ...         "images": [],
+    ...         "annotations": [],
+    ...         "categories": [{"id": 1, "name": "person"}, {"id": 18, "name": "dog"}],
+    ...     }
+    ... )
+    >>> category_to_label(truth, ["dog", "person"])
+    {1: 1, 18: 0}
+    """
+    categories = label_to_category(truth, class_names).tolist()
+    return dict(
+        sorted((category, label) for label, category in enumerate(categories) if category != UNSCORED)
+    )
+
+
+def ids_by_name(truth: GroundTruth, class_names: Sequence[str]) -> dict[str, int]:
+    """Return the truth's category ids by name, after a look at the names of both sides.
+
+    Raises
+    ------
+    CategoryError
+        If `class_names` is a text, or names repeat on a side.
+    """
+    if isinstance(class_names, str):
+        raise CategoryError(
+            f"`class_names` must be a sequence of names, got the text {quoted(class_names)}. Put it in [ ]."
+        )
+    for side, names in (
+        ("the detector's `class_names`", list(class_names)),
+        ("the ground truth's categories", list(truth.category_names.values())),
+    ):
+        repeated = [name for name, count in Counter(names).items() if count > 1]
+        if repeated:
+            raise CategoryError(f"Names must be unique, but in {side} these repeat: {listing(repeated)}.")
+    return {name: key for key, name in truth.category_names.items()}
+
+
+def require_free(truth: GroundTruth) -> None:
+    """Raise `CategoryError` if the truth has a category of the number that stands for none."""
+    if UNSCORED in truth.category_names:
+        raise CategoryError(
+            f"Category ids must not be {UNSCORED}, which stands for classes without a category, but that is the id of "
+            f"{quoted(truth.category_names[UNSCORED])}. Number the categories from 0 or 1."
+        )
+
+
+def require_same(truth: GroundTruth, class_names: Sequence[str]) -> None:
+    """Raise `CategoryError` unless the classes are the truth's categories, but for categories without a box."""
+    known = list(truth.category_names.values())
+    used = {truth.category_names[int(key)] for key in np.unique(truth.category_ids)}
+    has = set(known)
+    not_in_truth = [name for name in class_names if name not in has]
+    not_in_detector = sorted(used - set(class_names))
+    if not not_in_truth and not not_in_detector:
+        return
+    parts = ["Classes of the detector and categories of the ground truth must have the same names."]
+    if not_in_truth:
+        parts.append(f"Not in the ground truth: {with_guesses(not_in_truth, known)}.")
+    if not_in_detector:
+        parts.append(f"Not in the detector: {with_guesses(not_in_detector, list(class_names))}.")
+    parts.append(
+        "Is this the annotation file of another data set? To score the classes that both know, ask for "
+        "`common_classes` (--common-classes); where names differ, give a `class_map` (--class-map FILE) from names of "
+        f"the detector to names of the truth, or to nothing. {names_told(class_names, known)}"
+    )
+    raise CategoryError(" ".join(parts))
+
+
+def names_told(class_names: Sequence[str], category_names: Sequence[str]) -> str:
+    """Return all names of both sides, for a message."""
+    sides: Mapping[str, Sequence[str]] = {
+        "the detector's classes": class_names,
+        "the truth's categories": category_names,
+    }
+    told = [f"{side} ({len(names)}): {_all(names) or 'none'}" for side, names in sides.items()]
+    return f"All names: {'; '.join(told)}."
+
+
+def _all(names: Sequence[str]) -> str:
+    more = f" and {len(names) - NAMED_AT_MOST:,} more" if len(names) > NAMED_AT_MOST else ""
+    return f"{', '.join(cut(visible(name)) for name in names[:NAMED_AT_MOST])}{more}"
+
+
+def with_guesses(missing: Sequence[str], known: Sequence[str]) -> str:
+    """Return the missing names for a message, with known ones that they may be misspellings of."""
+    shown = listing(missing)
+    # To compare endless names, or one with very many, would take longer than anybody waits for a guess.
+    folded = {name.casefold(): name for name in known[:GUESSES_AMONG] if len(name) <= NAME_AT_MOST}
+    guesses = []
+    for name in missing[:8]:
+        close = get_close_matches(name.casefold()[:NAME_AT_MOST], list(folded), n=1, cutoff=0.8)
+        if close:
+            guesses.append(f"{quoted(name)} may be {quoted(folded[close[0]])}")
+    return f"{shown} ({', '.join(guesses)})" if guesses else shown

@@ -1,0 +1,218 @@
+"""Whether detections are better than chance at all: what is no better cannot lose anything."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..boxes._overlap import aligned_iou
+from ..data._detections import Detections
+from ..data._truth import GroundTruth
+from ._chance import extents
+
+__all__ = ["ChanceVerdict", "better_than_chance"]
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+DRAWS = 20
+"""Draws of each kind: detections at chance stay below the best of them nineteen times of twenty."""
+MARGIN = 0.005
+"""How far above the best draw a pooled AP50 must lie."""
+BOXES_AT_MOST = 0.1
+"""Boxes that reach this much are not called chance: where all images are alike, boxes of another image fit too."""
+CLASSES_AT_MOST = 0.25
+"""Share of the pooled AP50 of boxes from which on classes are not called chance: where most objects are of one."""
+IMAGES_AT_MOST = 500
+BOXES_OF_AN_IMAGE = 100
+IOU = 0.5
+
+
+@dataclass(frozen=True)
+class ChanceVerdict:
+    """Whether detections are better than chance.
+
+    Attributes
+    ----------
+    at_chance : {"nothing", "boxes", "classes"} or None
+        What is no better than chance: there is no detection at all; the boxes, whatever their classes; the classes of
+        boxes that are better. None if nothing is, or where there is no true box to tell it by.
+    n_images : int
+        Images by which it was told, at most 500.
+    boxes, boxes_by_chance : float
+        Pooled AP50 of the boxes, class aside, and the most that chance reaches; NaN where not computed.
+    classes, classes_by_chance : float
+        Pooled AP50 with classes, and the most that classes dealt out anew reach; NaN where not computed.
+
+    Examples
+    --------
+    >>> ChanceVerdict("nothing", 3).text
+    'The detector finds nothing in 3 images: weights of another model, or a score threshold above all scores?'
+    """
+
+    at_chance: Literal["nothing", "boxes", "classes"] | None
+    n_images: int
+    boxes: float = float("nan")
+    boxes_by_chance: float = float("nan")
+    classes: float = float("nan")
+    classes_by_chance: float = float("nan")
+
+    @property
+    def text(self) -> str:
+        """The finding for people, with likely reasons; empty if better than chance."""
+        where = f"{self.n_images:,} image{'' if self.n_images == 1 else 's'}"
+        if self.at_chance == "nothing":
+            why = "weights of another model, or a score threshold above all scores?"
+            return f"The detector finds nothing in {where}: {why}"
+        if self.at_chance == "boxes":
+            return (
+                f"The detector is no better than chance in {where}: its boxes reach a pooled AP50 of {self.boxes:.3f}, "
+                f"class aside, and by chance they reach {self.boxes_by_chance:.3f}. Likely reasons: weights that are "
+                "not the model's or were never trained, another normalisation or channel order of the images, or "
+                "annotations of other images."
+            )
+        if self.at_chance == "classes":
+            return (
+                f"The detector's classes are no better than chance in {where}: its boxes reach a pooled AP50 of "
+                f"{self.boxes:.3f}, class aside, but {self.classes:.3f} with classes, and with classes dealt out at "
+                f"random {self.classes_by_chance:.3f}. Likely reasons: class names in another order than in training, "
+                "or a classifier whose weights are missing."
+            )
+        return ""
+
+
+def better_than_chance(truth: GroundTruth, detections: Detections, seed: int = 0) -> ChanceVerdict:
+    """Tell whether detections are better than chance, by their boxes and by their classes.
+
+    Chance is what the very same detections reach, as many and with their scores, once what they say of the image is
+    taken away: boxes moved to other images, or drawn anew, and for the classes, classes dealt out anew to the same
+    boxes. Detections are at chance if they do not exceed the best of 20 draws by 0.005.
+
+    Parameters
+    ----------
+    truth : GroundTruth
+        The split. Crowd regions and ignored boxes do not count.
+    detections : Detections
+    seed : int
+        Of the draws.
+
+    Returns
+    -------
+    ChanceVerdict
+
+    Raises
+    ------
+    DetectionError
+        If a detection has an image or category that `truth` does not have.
+
+    Notes
+    -----
+    The measure is AP at an IoU of 0.5 over all classes pooled, so that rare classes do not decide, of the 100 best
+    boxes of an image. Boxes that reach 0.1 are never called chance, nor are classes that keep a quarter of what the
+    boxes reach: data of one image, of one class or of frames of one camera give chance itself that much.
+
+    Examples
+    --------
+    >>> truth = GroundTruth.from_coco(
+    ...     {
+    ...         "images": [{"id": 1, "width": 50, "height": 50}],
+    ...         "categories": [{"id": 1, "name": "cat"}],
+    ...         "annotations": [{"id": 0, "image_id": 1, "category_id": 1, "bbox": [0, 0, 20, 20]}],
+    ...     }
+    ... )
+    >>> cat, nothing = ([[0, 0, 20, 20]], [0.9], [0]), ([], [], [])
+    >>> [better_than_chance(truth, Detections.from_arrays([one], [1], [1])).at_chance for one in (cat, nothing)]
+    [None, 'nothing']
+    """
+    if truth.n_images > IMAGES_AT_MOST:
+        truth = truth.subset(truth.image_ids[:: -(-truth.n_images // IMAGES_AT_MOST)].tolist())
+        detections = detections.subset(np.intersect1d(truth.image_ids, detections.image_ids))
+    found = detections.aligned_to(truth)
+    objects = _Objects(truth)
+    if not objects.n:
+        return ChanceVerdict(None, truth.n_images)
+    if not found.n_boxes:
+        return ChanceVerdict("nothing", truth.n_images)
+    kept = _best(found)
+    image, found_boxes, category = found.image_index[kept], found.boxes[kept], found.category_ids[kept]
+    order = np.argsort(-found.scores[kept], kind="stable")
+    rng = np.random.default_rng([seed, 0])
+    boxes = objects.pooled_ap(image, found_boxes, order)
+    sizes = np.maximum(extents(truth), 1.0)
+    draws = []
+    for _ in range(DRAWS):
+        points = rng.random((len(image), 2, 2))
+        points.sort(axis=1)
+        draws.append(objects.pooled_ap(image, points.reshape(-1, 4) * np.tile(sizes, 2)[image], order))
+        if truth.n_images > 1:
+            # A rotation of the images in random order leaves none of them where it was.
+            cycle = rng.permutation(truth.n_images)
+            other = np.empty_like(cycle)
+            other[cycle] = np.roll(cycle, 1)
+            moved = found_boxes * np.tile(sizes[other] / sizes, 2)[image]
+            draws.append(objects.pooled_ap(other[image], moved, order))
+    bound = max(draws) + MARGIN
+    if boxes <= bound and boxes < BOXES_AT_MOST:
+        return ChanceVerdict("boxes", truth.n_images, boxes, max(draws))
+    if len(np.unique(objects.category)) < 2:
+        return ChanceVerdict(None, truth.n_images, boxes, max(draws))
+    classes = objects.pooled_ap(image, found_boxes, order, category)
+    dealt = max(objects.pooled_ap(image, found_boxes, order, rng.permutation(category)) for _ in range(DRAWS))
+    wrong = classes <= dealt + MARGIN and classes < CLASSES_AT_MOST * boxes
+    return ChanceVerdict("classes" if wrong else None, truth.n_images, boxes, max(draws), classes, dealt)
+
+
+def _best(found: Detections) -> Ints:
+    """Rows of the best-scoring boxes of each image, as many as COCO's AP counts."""
+    image = found.image_index
+    ranked = np.lexsort((-found.scores, image))
+    place = np.arange(len(image)) - found.image_splits[image[ranked]]
+    return np.sort(ranked[place < BOXES_OF_AN_IMAGE])
+
+
+class _Objects:
+    """The true boxes that count, image by image.
+
+    Parameters
+    ----------
+    truth : GroundTruth
+    """
+
+    def __init__(self, truth: GroundTruth) -> None:
+        kept = ~(truth.iscrowd | truth.ignore)
+        self.n = int(kept.sum())
+        self.boxes: Floats = truth.boxes[kept]
+        self.category: Ints = truth.category_ids[kept]
+        image = truth.image_index[kept]
+        self._first = np.searchsorted(image, np.arange(truth.n_images))
+        self._count = np.bincount(image, minlength=truth.n_images)
+
+    def pooled_ap(self, image: Ints, boxes: Floats, order: Ints, category: Ints | None = None) -> float:
+        """AP at an IoU of 0.5, of all classes at once.
+
+        Each box belongs to the object that it covers best; of the boxes of an object the first in `order` is right.
+        """
+        n_pairs = self._count[image]
+        box = np.repeat(np.arange(len(boxes)), n_pairs)
+        within = np.arange(len(box)) - np.repeat(np.cumsum(n_pairs) - n_pairs, n_pairs)
+        target = self._first[image[box]] + within
+        if category is not None:
+            same = self.category[target] == category[box]
+            box, target = box[same], target[same]
+        iou = aligned_iou(boxes[box], self.boxes[target])
+        best = np.full(len(boxes), IOU)
+        np.maximum.at(best, box, iou)
+        covers = iou >= best[box]
+        owner = np.full(len(boxes), -1)
+        owner[box[covers]] = target[covers]
+        ranked = owner[order]
+        hits = np.zeros(len(boxes), dtype=np.bool_)
+        objects, firsts = np.unique(ranked, return_index=True)
+        hits[firsts[objects >= 0]] = True
+        right = np.cumsum(hits)
+        precision = right / np.arange(1, len(hits) + 1)
+        envelope = np.maximum.accumulate(precision[::-1])[::-1]
+        return float(envelope[hits].sum() / self.n)

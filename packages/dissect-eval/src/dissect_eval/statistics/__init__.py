@@ -1,0 +1,1 @@
+"""Intervals, p-values and tables over resampled images, for one or many variants."""

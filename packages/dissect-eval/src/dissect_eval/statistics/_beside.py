@@ -1,0 +1,129 @@
+"""Variants beside their baseline: measured one by one, wherever that is done, and put into one table."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..data._detections import Detections
+from ..data._truth import GroundTruth
+from ._compared import compared, stacked
+from ._further import Further
+from ._intervals import Correction, adjust_p_values
+from ._resampled import Resampled, Resampling, ordered, resampled
+from ._statistics import Key, Settings
+from ._variant_table import VariantRow, VariantTable
+
+__all__ = ["Beside", "Measured", "variant_table"]
+
+
+class Measured(NamedTuple):
+    """Numbers of one variant.
+
+    Attributes
+    ----------
+    keys : tuple
+        Metric and category of each of K numbers.
+    columns : tuple of ndarray, each of shape (K,)
+        As the fields of `VariantRow` from `value` to `high`.
+    p_value : ndarray of float64, shape (K,)
+    n_undefined : ndarray of int64, shape (K,)
+    n_detections : int
+    replicates : ndarray of float64, shape (L, R), or None
+        The L numbers over all categories, in the order of `keys`, on each resample, if they are asked for.
+    """
+
+    keys: tuple[Key, ...]
+    columns: tuple[NDArray[Any], ...]
+    p_value: NDArray[np.float64]
+    n_undefined: NDArray[np.int64]
+    n_detections: int
+    replicates: NDArray[np.float64] | None = None
+
+
+class Beside:
+    """Measures variants beside a baseline, which is measured once.
+
+    Parameters
+    ----------
+    truth : GroundTruth
+    baseline : Detections
+    settings : Settings
+    how : Resampling
+    """
+
+    def __init__(self, truth: GroundTruth, baseline: Detections, settings: Settings, how: Resampling) -> None:
+        self._truth, self._settings, self._how = truth, settings, how
+        self._n_baseline = baseline.n_boxes
+        self._whole = resampled(truth, baseline, settings, how)
+        more = how.n_for_p > how.n_replicates > 0 and bool(self._whole.replicates)
+        self._further = Further(truth, baseline, settings, how) if more else None
+        self.keys = tuple(ordered(self._whole.whole, settings))
+
+    def of_baseline(self, *, keep: bool = False) -> Measured:
+        """The baseline's own numbers: it differs from itself in nothing, and has no p-value."""
+        measured = self._measured(self._whole, self._n_baseline, keep=keep)
+        return measured._replace(p_value=np.full(len(self.keys), np.nan))
+
+    def of(self, detections: Detections, *, keep: bool = False, tested: bool = True) -> Measured:
+        """Numbers of a variant: with `keep` those on each resample, too; of one that is not tested a coarse p-value."""
+        found = resampled(self._truth, detections, self._settings, self._how)
+        measured = self._measured(found, detections.n_boxes, keep=keep)
+        if self._further is None or not tested:
+            return measured
+        change = stacked(self.keys, self._whole, found, "replicates")
+        p = self._further.p_values(self.keys, detections, measured.columns[2], change, measured.p_value)
+        return measured._replace(p_value=p)
+
+    def _measured(self, found: Resampled, n_detections: int, *, keep: bool) -> Measured:
+        own = compared(self.keys, found, None, self._how)
+        change = compared(self.keys, self._whole, found, self._how)
+        values = (own.estimate, change.baseline, change.estimate, own.low, own.high, change.low, change.high)
+        kept = None
+        if keep and found.replicates:
+            kept = np.stack([found.replicates[key] for key in self.keys if key[1] is None])
+        return Measured(self.keys, values, change.p_value, change.n_undefined, n_detections, kept)
+
+
+def variant_table(
+    truth: GroundTruth,
+    measured: Mapping[str, Measured],
+    baseline: str,
+    settings: Settings,
+    how: Resampling,
+    correction: Correction,
+    controls: Collection[str] = (),
+) -> VariantTable:
+    """The table of all variants, by name, with p-values corrected for the number of those that are no controls."""
+    keys = measured[baseline].keys
+    p = np.stack([one.p_value for one in measured.values()])
+    p[[name in controls for name in measured]] = np.nan  # what is no question is no part of the family
+    adjusted = _adjusted(p, keys, correction)
+    labels = [None if category is None else truth.category_names[category] for _, category in keys]
+    rows: list[VariantRow] = []
+    for (variant, one), corrected in zip(measured.items(), adjusted, strict=True):
+        sizes = (np.full(len(keys), n) for n in (truth.n_images, one.n_detections))
+        columns = (*one.columns, one.p_value, corrected, one.n_undefined, *sizes)
+        # By position: a study has so many rows that names would show in its time.
+        for (metric, category), label, *numbers in zip(
+            keys, labels, *(column.tolist() for column in columns), strict=True
+        ):
+            rows.append(VariantRow(variant, metric, category, label, *numbers))
+    used = {**asdict(settings), **asdict(how), "baseline": baseline, "correction": correction}
+    return VariantTable(tuple(rows), used)
+
+
+def _adjusted(p: NDArray[np.float64], keys: Sequence[Key], correction: Correction) -> NDArray[np.float64]:
+    """Correct the p-values (V, K) within each family: one metric, over all categories or per category."""
+    families: dict[tuple[str, bool], list[int]] = {}
+    for k, (metric, category) in enumerate(keys):
+        families.setdefault((metric, category is None), []).append(k)
+    out: NDArray[np.float64] = p.copy()
+    for members in families.values():
+        given = p[:, members]
+        out[:, members] = adjust_p_values(given, correction).reshape(given.shape)
+    return out

@@ -1,0 +1,89 @@
+"""Metrics on resamples of the images, from boxes that are matched once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..data._detections import Detections
+from ..data._truth import GroundTruth
+from ..errors import SettingError
+from ._intervals import IntervalMethod, check_confidence, image_weights, jackknife_weights
+from ._statistics import Floats, Key, Settings, Statistic, Values, statistics_of
+
+__all__ = ["Resampled", "Resampling", "measured_on", "ordered", "resampled"]
+
+
+@dataclass(frozen=True)
+class Resampling:
+    """How to resample: the same settings give the same resamples for every set of detections.
+
+    Attributes
+    ----------
+    n_replicates : int
+    confidence : float
+    method : {"percentile", "bca"}
+    seed : int
+    n_for_p : int
+        Resamples for small p-values over all categories, where these are more than `n_replicates`.
+    """
+
+    n_replicates: int = 1000
+    confidence: float = 0.95
+    method: IntervalMethod = "percentile"
+    seed: int = 0
+    n_for_p: int = 0
+
+    def __post_init__(self) -> None:
+        if self.n_replicates < 0 or self.seed < 0:
+            raise SettingError(
+                f"`n_replicates` and `seed` must be >= 0, got {self.n_replicates} and {self.seed}."
+            )
+        if self.n_for_p < 0:
+            raise SettingError(f"`n_for_p` must be >= 0, got {self.n_for_p}.")
+        check_confidence(self.confidence)
+        if self.method not in ("percentile", "bca"):
+            raise SettingError(f"`method` must be 'percentile' or 'bca', got {self.method!r}.")
+
+
+@dataclass(frozen=True, eq=False)
+class Resampled:
+    """A set of detections measured on all images, on resamples, and with images left out."""
+
+    whole: dict[Key, float]
+    replicates: Values
+    jackknife: Values
+    n_images: int
+
+
+def resampled(truth: GroundTruth, detections: Detections, settings: Settings, how: Resampling) -> Resampled:
+    """Measure a set of detections as often as the bootstrap needs, matching its boxes once."""
+    statistics = statistics_of(truth, detections, settings)
+    whole = measured_on(statistics, [np.ones((truth.n_images, 1))])
+    replicates: Values = {}
+    jackknife: Values = {}
+    if how.n_replicates and truth.n_images > 1:  # resamples of one image are all the same
+        replicates = measured_on(statistics, image_weights(truth.n_images, how.n_replicates, how.seed))
+        if how.method == "bca":
+            jackknife = measured_on(statistics, [jackknife_weights(truth.n_images)])
+    numbers = {key: float(value[0]) for key, value in whole.items()}
+    return Resampled(numbers, replicates, jackknife, truth.n_images)
+
+
+def ordered(keys: dict[Key, float], settings: Settings) -> list[Key]:
+    """Return the keys by metric as asked for, each over all categories first."""
+    place = {name: i for i, name in enumerate(settings.metrics)}
+    return sorted(keys, key=lambda key: (place[key[0]], key[1] is not None, key[1] or 0))
+
+
+def measured_on(statistics: Sequence[Statistic], blocks: Any) -> Values:
+    """Values of the metrics on blocks of resamples, one after the other."""
+    found: dict[Key, list[Floats]] = {}
+    for weights in blocks:
+        for statistic in statistics:
+            for key, values in statistic(weights).items():
+                found.setdefault(key, []).append(values)
+    return {key: np.concatenate(values) for key, values in found.items()}

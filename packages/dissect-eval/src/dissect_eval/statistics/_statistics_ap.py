@@ -1,0 +1,224 @@
+"""COCO AP and AR of many resamples of the images, from one matching.
+
+Between two true positives of a category lies a run of counted detections. Per run and image their number is
+kept (a sparse matrix S); with image weights w, S·w summed from the best score down is TP + FP at each true
+positive, for all resamples at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from ..coco._ap_numpy import RECALLS, MatchedSplit, precision_of_known, recall_at
+from ..coco._ranking import MAX_DETECTIONS
+from ..data._ragged import Ints
+from ..matching._f1 import ratio
+from ._statistics import Floats, Settings, Statistic, Values, count_matrix
+
+__all__ = ["ap_statistic"]
+
+AREAS = {"s": 1, "m": 2, "l": 3}
+THRESHOLDS = {"AP50": slice(0, 1), "AP75": slice(5, 6)}
+RESAMPLES_AT_ONCE = 256
+"""Columns of weights per block: keeps the arrays of one category in the processor's cache."""
+VALUES_AT_ONCE = 1_000_000
+"""Categories times columns per block: ten thresholds of each are kept."""
+
+_NEXT_RECALLS = np.append(RECALLS[1:], np.inf)
+
+
+def ap_statistic(split: MatchedSplit, n_images: int, settings: Settings) -> Statistic:
+    """Return the asked-for COCO numbers as a function of image weights."""
+    categories = split.index.categories.tolist()
+    precision = {name: AREAS.get(name[-1], 0) for name in settings.metrics if name.startswith("AP")}
+    recall = [name for name in settings.metrics if name.startswith("AR")]
+    per_class = categories if settings.per_class else []
+    curves: dict[int, _Curves] = {}
+    recalls: dict[str, _Recall] = {}
+
+    def whole() -> Values:
+        values: Values = {}
+        for name, area in precision.items():
+            precisions, known = precision_of_known(split, area)
+            if (
+                len(known) == 1 < len(categories)
+            ):  # twice: added up in the order in which those of several are
+                precisions = np.repeat(precisions, 2, axis=2)
+            average = precisions[THRESHOLDS.get(name, slice(None))].mean(axis=1).mean(axis=0)
+            found = np.full(len(categories), np.nan)
+            found[known] = average[: len(known)]
+            _add(values, name, found[:, None], per_class)
+        for name in recall:
+            reached = recall_at(split, AREAS.get(name[-1], 0), _cut(name))
+            _add(values, name, reached.mean(axis=0)[:, None], per_class)
+        return values
+
+    def block(weights: Floats) -> Values:
+        per_area = {area: curve.average_precision(weights) for area, curve in curves.items()}
+        values: Values = {}
+        for name, area in precision.items():
+            found = per_area[area][THRESHOLDS.get(name, slice(None))]
+            _add(values, name, found.mean(axis=0), per_class)
+        for name, statistic in recalls.items():
+            _add(values, name, statistic(weights), per_class)
+        return values
+
+    def statistic(weights: Floats) -> Values:
+        if weights.shape[1] == 1 and (weights == 1).all():  # no resample: the matrices would not pay
+            return whole()
+        if not curves and not recalls:
+            curves.update({area: _Curves(split, n_images, area) for area in sorted(set(precision.values()))})
+            recalls.update({name: _Recall(split, n_images, name) for name in recall})
+        step = max(1, min(RESAMPLES_AT_ONCE, VALUES_AT_ONCE // max(1, len(categories))))
+        starts = range(0, weights.shape[1], step)
+        blocks = [block(np.ascontiguousarray(weights[:, i : i + step])) for i in starts]
+        return {key: np.concatenate([values[key] for values in blocks]) for key in blocks[0]}
+
+    return statistic
+
+
+def _add(values: Values, name: str, per_class: Floats, categories: list[int]) -> None:
+    """Add the mean over the categories that have truth in a resample, and the categories asked for."""
+    defined = ~np.isnan(per_class)
+    values[name, None] = ratio(np.where(defined, per_class, 0).sum(axis=0), defined.sum(axis=0))
+    for category, row in zip(categories, per_class, strict=False):
+        values[name, category] = row
+
+
+def _cut(name: str) -> int:
+    """Detections per image and category: AR10 takes ten."""
+    return int(name[2:]) if name[2:].isdigit() else MAX_DETECTIONS
+
+
+class _Recall:
+    """Average recall over the thresholds, per category."""
+
+    def __init__(self, split: MatchedSplit, n_images: int, name: str) -> None:
+        area = AREAS.get(name[-1], 0)
+        at, shape = split.matches.at, (len(split.index.categories), n_images)
+        n_hits = split.matches.hit[:, area].sum(axis=0) * (split.ranking.place[at] < _cut(name))
+        self.truth = _truth_matrix(split, area, shape)
+        self.hits = count_matrix(split.ranking.category[at], split.ranking.image[at], shape, n_hits)
+        self.n_thresholds = len(split.matches.hit)
+
+    def __call__(self, weights: Floats) -> Floats:
+        """Return recall, shape (K, R)."""
+        return ratio(self.hits @ weights, self.n_thresholds * (self.truth @ weights))
+
+
+class _Part(NamedTuple):
+    """Curves of one category: what `_Curves` holds, of it alone."""
+
+    category: int
+    image: Ints
+    counted: csr_array[Any]
+    chosen: list[Ints]
+    changes: list[csr_array[Any] | None]
+
+
+class _Curves:
+    """Precision–recall curves of one area range."""
+
+    def __init__(self, split: MatchedSplit, n_images: int, area: int) -> None:
+        ranking, matches = split.ranking, split.matches
+        self.n_thresholds = len(matches.hit)
+        n_categories = len(split.index.categories)
+        self.truth = _truth_matrix(split, area, (n_categories, n_images))
+        hit = matches.hit[:, area]
+        corners = matches.at[hit.any(axis=0)]  # where any threshold has a true positive
+        self.splits = np.searchsorted(ranking.category[corners], np.arange(n_categories + 1))
+        self.image = ranking.image[corners]
+        self.chosen = [np.searchsorted(corners, matches.at[row]) for row in hit]
+
+        plain = ranking.in_range[area]
+        self.counted = self._runs(ranking.image, ranking.category, corners, np.flatnonzero(plain), n_images)
+        self.changes = []
+        for t in range(self.n_thresholds):
+            real = hit[t] | (plain[matches.at] & ~matches.excused[t, area])
+            change = real.astype(np.float64) - plain[matches.at]
+            differs = change != 0
+            at = matches.at[differs]
+            self.changes.append(
+                self._runs(ranking.image, ranking.category, corners, at, n_images, change[differs])
+            )
+
+    def _runs(
+        self,
+        image: Ints,
+        category: Ints,
+        corners: Ints,
+        at: Ints,
+        n_images: int,
+        values: NDArray[Any] | None = None,
+    ) -> csr_array[Any]:
+        """Count detections per image and per run that ends at a corner of their category."""
+        run = np.searchsorted(corners, at)
+        inside = run < self.splits[category[at] + 1]  # what comes after the last true positive plays no part
+        shape = (len(corners), n_images)
+        return count_matrix(run[inside], image[at[inside]], shape, None if values is None else values[inside])
+
+    def average_precision(self, weights: Floats) -> Floats:
+        """Return AP, shape (T, K, R); NaN for a category without truth in a resample."""
+        n_truth = self.truth @ weights
+        out = np.full((self.n_thresholds, *n_truth.shape), np.nan)
+        out[:, n_truth > 0] = 0.0
+        for part in self._parts:
+            k, own = part.category, weights[part.image]
+            runs = np.cumsum(part.counted @ weights, axis=0)
+            for t, (here, change) in enumerate(zip(part.chosen, part.changes, strict=True)):
+                if not len(here):
+                    continue
+                counted = runs[here]
+                if change is not None:
+                    counted += np.cumsum(change @ weights, axis=0)[here]
+                average = _average(np.cumsum(own[here], axis=0), counted, n_truth[k])
+                out[t, k] = np.where(n_truth[k] > 0, average, np.nan)
+        return out
+
+    @cached_property
+    def _parts(self) -> list[_Part]:
+        """What there is of each category, cut out once for all resamples."""
+        return [self._part(k, begin, end) for k, begin, end in self._categories()]
+
+    def _part(self, k: int, begin: int, end: int) -> _Part:
+        inside = [np.searchsorted(chosen, (begin, end)) for chosen in self.chosen]
+        chosen = [one[a:b] - begin for one, (a, b) in zip(self.chosen, inside, strict=True)]
+        changes = [change[begin:end] for change in self.changes]
+        return _Part(
+            k, self.image[begin:end], self.counted[begin:end], chosen, [c if c.nnz else None for c in changes]
+        )
+
+    def _categories(self) -> Iterator[tuple[int, int, int]]:
+        for k in range(len(self.splits) - 1):
+            if self.splits[k] < self.splits[k + 1]:
+                yield k, int(self.splits[k]), int(self.splits[k + 1])
+
+
+def _average(found: Floats, counted: Floats, n_truth: Floats) -> Floats:
+    """Mean precision at the 101 recalls, shape (R,), from TP and TP + FP at each true positive, shape (n, R)."""
+    precision = np.divide(found, counted, out=np.zeros_like(found), where=counted > 0)
+    best = np.maximum.accumulate(precision[::-1], axis=0)[::-1]
+    recall = found / np.maximum(n_truth, 1)
+    passed = _recalls_up_to(recall)
+    passed[1:] -= passed[:-1].copy()
+    mean: Floats = np.einsum("nr,nr->r", best, passed) / len(RECALLS)
+    return mean
+
+
+def _recalls_up_to(recall: Floats) -> Ints:
+    """Count the 101 recalls that are at most this one: a search, begun one step from its end."""
+    last = np.clip((recall * (len(RECALLS) - 1)).astype(np.int64), 0, len(RECALLS) - 1)
+    last += _NEXT_RECALLS[last] <= recall
+    last -= RECALLS[last] > recall
+    return last + 1
+
+
+def _truth_matrix(split: MatchedSplit, area: int, shape: tuple[int, int]) -> csr_array[Any]:
+    counted = ~split.index.ignored[area]
+    return count_matrix(split.index.category[counted], split.index.image[counted], shape)

@@ -1,0 +1,205 @@
+"""Everything about one set of detections in one call: both modes, COCO AP, chance level and counts."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..boxes._formats import degenerate_rows
+from ..coco._ap import CocoAP, TieBreak, coco_ap
+from ..data._detections import Detections, OnUnknown
+from ..data._health import TruthHealth, count_repeats
+from ..data._json import as_record
+from ..data._split import check_split
+from ..data._truth import GroundTruth
+from ..errors import SplitWarning
+from ..matching._at_chance import ChanceVerdict, better_than_chance
+from ..matching._chance import ChanceLevel, chance_level
+from ..matching._detection import detection_metrics
+from ..matching._detection_results import DetectionMetrics
+from ..matching._matched import MatchedMetrics, matched_metrics
+
+__all__ = ["DetectionCounts", "Evaluation", "evaluate"]
+
+
+@dataclass(frozen=True)
+class DetectionCounts:
+    """What the detections look like, before any score cut.
+
+    Attributes
+    ----------
+    n_images, n_images_not_run, n_images_without_detections : int
+        Images of the split; those that the detector has not seen; those without a detection.
+    n_detections, n_dropped : int
+        Detections of known images and categories, and those left out on loading.
+    n_degenerate, n_negative : int
+        Boxes without area, and those among them that came with a negative width or height.
+    n_duplicate : int
+        Boxes that repeat another of the same image and category.
+    """
+
+    n_images: int
+    n_images_not_run: int
+    n_images_without_detections: int
+    n_detections: int
+    n_dropped: int
+    n_degenerate: int
+    n_negative: int
+    n_duplicate: int
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """All results of `evaluate`.
+
+    Attributes
+    ----------
+    detection : DetectionMetrics
+        Precision, recall and F1 with every miss and false positive counted.
+    matched : MatchedMetrics
+        The numbers of Deep Dissect 1.0.
+    ap : CocoAP or None
+        COCO's twelve numbers; None if not asked for.
+    chance : ChanceLevel or None
+        The same numbers for as many random boxes per image; None if not asked for.
+    better_than_chance : ChanceVerdict or None
+        Whether the detections are better than chance at all; None if not asked for.
+    truth : TruthHealth
+        Counts over the ground truth.
+    detections : DetectionCounts
+        Counts over the detections.
+    category_names : dict of int to str
+        To read the per-category results.
+    warnings : tuple of str
+        Reasons to doubt that truth and detections belong together.
+    """
+
+    detection: DetectionMetrics
+    matched: MatchedMetrics
+    ap: CocoAP | None
+    chance: ChanceLevel | None
+    better_than_chance: ChanceVerdict | None
+    truth: TruthHealth
+    detections: DetectionCounts
+    category_names: dict[int, str]
+    warnings: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all results ready for JSON: integer keys as text, NaN as None (see `undefined` for why)."""
+        return as_record(self)
+
+
+def evaluate(
+    truth: GroundTruth,
+    detections: Detections,
+    *,
+    iou_threshold: float = 0.5,
+    score_threshold: float = 0.3,
+    ap: bool = True,
+    chance_repeats: int = 3,
+    seed: int = 0,
+    tie_break: TieBreak = "canonical",
+    on_unknown: OnUnknown = "error",
+    check: bool = True,
+) -> Evaluation:
+    """Score detections against ground truth in every way this package knows.
+
+    Parameters
+    ----------
+    truth : GroundTruth
+        The split. To score a part of it pass ``truth.subset(detections.image_ids)``.
+    detections : Detections
+        Images of `truth` that they do not cover count as run without a detection, and are counted.
+    iou_threshold, score_threshold : float
+        Settings of `detection_metrics`.
+    ap : bool
+        Whether to compute COCO AP.
+    chance_repeats : int
+        Draws of `chance_level`; 0 leaves it out, and `better_than_chance` too.
+    seed : int
+        Seed of `chance_level` and `better_than_chance`.
+    tie_break : {"canonical", "input"}
+        Setting of `coco_ap`.
+    on_unknown : {"error", "drop"}
+        What to do with a detection of an image or category that `truth` does not have.
+    check : bool
+        Whether to look for signs of another split and warn. In a study of many variants check the baseline.
+
+    Returns
+    -------
+    Evaluation
+
+    Warns
+    -----
+    SplitWarning
+        If `check` finds a reason; the reasons are in the result too.
+
+    Raises
+    ------
+    SettingError
+        If a setting is out of range.
+    DetectionError
+        If a detection has an unknown image or category and `on_unknown` is "error".
+
+    Examples
+    --------
+    >>> truth = GroundTruth.from_coco(
+    ...     {
+    ...         "images": [{"id": 1, "width": 50, "height": 50}],
+    ...         "categories": [{"id": 1, "name": "cat"}],
+    ...         "annotations": [{"id": 0, "image_id": 1, "category_id": 1, "bbox": [0, 0, 20, 20]}],
+    ...     }
+    ... )
+    >>> found = Detections.from_arrays([([[0, 0, 20, 20]], [0.9], [0])], [1], [1])
+    >>> result = evaluate(truth, found)
+    >>> result.detection.micro.f1, result.matched.mean_giou, round(result.ap.AP, 6)
+    (1.0, 1.0, 1.0)
+    """
+    aligned = detections.aligned_to(truth, on_unknown)
+    not_run = len(np.setdiff1d(truth.image_ids, detections.image_ids))
+    reasons: tuple[str, ...] = ()
+    if check:
+        seen = (
+            aligned if not_run == 0 else aligned.subset(np.intersect1d(truth.image_ids, detections.image_ids))
+        )
+        reasons = tuple(dict.fromkeys((*detections.notes, *check_split(truth, seen))))
+        if reasons:
+            warnings.warn(
+                "Truth and detections may not belong together. " + " ".join(reasons),
+                SplitWarning,
+                stacklevel=2,
+            )
+    counts = np.diff(aligned.image_splits)
+    return Evaluation(
+        detection=detection_metrics(
+            truth, aligned, iou_threshold=iou_threshold, score_threshold=score_threshold
+        ),
+        matched=matched_metrics(truth, aligned),
+        ap=coco_ap(truth, aligned, tie_break=tie_break) if ap else None,
+        chance=_chance(truth, aligned, seed, chance_repeats, iou_threshold, score_threshold, ap),
+        better_than_chance=better_than_chance(truth, aligned, seed) if chance_repeats else None,
+        truth=truth.health(),
+        detections=DetectionCounts(
+            n_images=truth.n_images,
+            n_images_not_run=not_run,
+            n_images_without_detections=int((counts == 0).sum()),
+            n_detections=aligned.n_boxes,
+            n_dropped=aligned.n_dropped,
+            n_degenerate=int(degenerate_rows(aligned.boxes).sum()),
+            n_negative=aligned.n_negative,
+            n_duplicate=count_repeats(aligned.image_index, aligned.category_ids, aligned.boxes),
+        ),
+        category_names=dict(truth.category_names),
+        warnings=reasons,
+    )
+
+
+def _chance(
+    truth: GroundTruth, aligned: Detections, seed: int, repeats: int, iou: float, score: float, ap: bool
+) -> ChanceLevel | None:
+    if not repeats:
+        return None
+    return chance_level(truth, aligned, seed, repeats, iou_threshold=iou, score_threshold=score, ap=ap)

@@ -1,0 +1,109 @@
+"""Many variants of a detector against one truth: a tidy table with paired intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+
+from ..coco._ap import TieBreak
+from ..data._detections import Detections
+from ..data._truth import GroundTruth
+from ..errors import SettingError
+from ._beside import Beside, variant_table
+from ._intervals import Correction, IntervalMethod, adjust_p_values
+from ._resampled import Resampling
+from ._statistics import Settings
+from ._variant_table import VariantTable
+
+__all__ = ["evaluate_variants"]
+
+
+def evaluate_variants(
+    truth: GroundTruth,
+    variants: Mapping[str, Detections | Callable[[], Detections]],
+    *,
+    baseline: str | None = None,
+    controls: Collection[str] = (),
+    metrics: Sequence[str] = ("AP", "AP50", "f1", "matched_giou", "matched_f1"),
+    per_class: bool = False,
+    n_replicates: int = 0,
+    confidence: float = 0.95,
+    method: IntervalMethod = "percentile",
+    correction: Correction = "holm",
+    seed: int = 0,
+    iou_threshold: float = 0.5,
+    score_threshold: float = 0.3,
+    tie_break: TieBreak = "canonical",
+) -> VariantTable:
+    """Measure many variants of a detector on one split, each beside the baseline.
+
+    Parameters
+    ----------
+    truth : GroundTruth
+        The split: sorted and indexed once for all variants.
+    variants : mapping of str to Detections, or to a function that returns them
+        By name. A function is called when its turn comes, so that not all detections need to be in memory.
+    baseline : str, optional
+        Which one the others are compared with; the first, if left out.
+    controls : collection of str
+        Variants that the others are held against, such as random ones: they have no corrected p-value, and do not
+        count for those of the others.
+    metrics, per_class, iou_threshold, score_threshold, tie_break
+        As in `bootstrap`.
+    n_replicates : int
+        Resamples of the paired bootstrap; 0 leaves intervals and p-values out (NaN).
+    confidence, method, seed
+        As in `bootstrap`: all variants see the same resamples.
+    correction : {"holm", "bh", "none"}
+        How p-values are corrected for the number of variants (and categories), see `adjust_p_values`. The
+        family is all tests of one metric: over all categories together, and per category apart from these;
+        without the controls. A corrected p-value cannot fall below the number of tests divided by that of the
+        resamples: a hundred variants need more than 2,000.
+
+    Returns
+    -------
+    VariantTable
+        Rows by variant, metric and category, the baseline's own included.
+
+    Raises
+    ------
+    SettingError
+        If a setting is unknown or out of range, or the baseline or a control is not among the variants.
+    DetectionError
+        If a detection has an image or category that `truth` does not have.
+
+    Examples
+    --------
+    >>> truth = GroundTruth.from_coco(
+    ...     {
+    ...         "images": [{"id": 1}, {"id": 2}],
+    ...         "categories": [{"id": 1, "name": "cat"}],
+    ...         "annotations": [{"id": 0, "image_id": 1, "category_id": 1, "bbox": [0, 0, 10, 10]}],
+    ...     }
+    ... )
+    >>> whole = Detections.from_arrays([([[0, 0, 10, 10]], [0.9], [0])], [1], [1])
+    >>> ablated = Detections.from_arrays([([[0, 0, 10, 8]], [0.9], [0])], [1], [1])
+    >>> table = evaluate_variants(truth, {"whole": whole, "ablated": ablated}, metrics=["matched_giou"])
+    >>> [(row.variant, round(row.value, 3), round(row.difference, 3)) for row in table]
+    [('whole', 1.0, 0.0), ('ablated', 0.8, -0.2)]
+    """
+    settings = Settings(tuple(metrics), per_class, iou_threshold, score_threshold, tie_break)
+    how = Resampling(n_replicates, confidence, method, seed)
+    adjust_p_values([], correction)
+    name = next(iter(variants), None) if baseline is None else baseline
+    if name is None or name not in variants:
+        raise SettingError(f"`baseline` must be one of {', '.join(variants) or 'no variants'}, got {name!r}.")
+
+    if unknown := [one for one in controls if one not in variants or one == name]:
+        raise SettingError(f"`controls` must be variants other than the baseline, got {', '.join(unknown)}.")
+
+    def found(variant: str) -> Detections:
+        given = variants[variant]
+        return given if isinstance(given, Detections) else given()
+
+    first = found(name)
+    beside = Beside(truth, first, settings, how)
+    measured = {
+        variant: beside.of_baseline() if variant == name else beside.of(found(variant))
+        for variant in variants
+    }
+    return variant_table(truth, measured, name, settings, how, correction, controls)

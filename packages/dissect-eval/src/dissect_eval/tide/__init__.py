@@ -1,0 +1,1 @@
+"""What average precision is lost to: the error types of TIDE."""

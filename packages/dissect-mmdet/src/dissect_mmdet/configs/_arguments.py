@@ -1,0 +1,135 @@
+"""Arguments by which classes of MMDetection read files, run code, reach a network, or take all memory.
+
+A config of the user's own may give them; one that came with a file may not.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dissect_core.text import quoted
+
+from ..errors import ConfigError
+
+if TYPE_CHECKING:
+    from ._plain import Place
+
+FILES = {
+    "teacher_config": "a config file, which is a program",
+    "teacher_ckpt": "a checkpoint, which can run code while it is read",
+    "checkpoint": "a checkpoint, which can run code while it is read",
+    "label_map_file": "a file",
+    "rfstructure_file": "a file",
+}
+"""Arguments that name files, and what would be read there."""
+LANGUAGE_MODELS = ("bert-base-uncased",)
+FIXED = {
+    "warp_mode": tuple(f"cv2.MOTION_{mode}" for mode in ("TRANSLATION", "EUCLIDEAN", "AFFINE", "HOMOGRAPHY")),
+    "lang_model_name": LANGUAGE_MODELS,
+    "tokenizer_name": LANGUAGE_MODELS,
+}
+"""Arguments that are evaluated, or name what is downloaded, and their values in MMDetection's own configs."""
+LARGEST, LARGEST_PX = 1 << 16, 1 << 12
+"""Of whole numbers (MMDetection's own configs have 30,000 at most), and of lengths of images (2,048)."""
+LARGEST_PARTS = {"factor": 4, "ratio": 4, "divisor": 1 << 9}
+"""By parts of their names, of other numbers that make images larger."""
+LARGEST_FLOAT = 1e8
+"""What MMDetection writes for a length without bound."""
+
+
+def drop_initial_weights(node: Any) -> None:
+    """Remove files of initial weights everywhere in a part of a config: the checkpoint brings all weights."""
+    if isinstance(node, dict):
+        if _is_pretrained(node.get("init_cfg")):
+            node["init_cfg"] = None
+        if isinstance(node.get("pretrained"), str):
+            node["pretrained"] = None
+    for child in _children(node):
+        drop_initial_weights(child)
+
+
+def drop_backends(node: Any) -> None:
+    """Remove backends of files everywhere in a part of a config: images are files here, whatever they were there."""
+    if isinstance(node, dict):
+        for name in {"backend_args", "file_client_args"} & node.keys():
+            node[name] = None
+    for child in _children(node):
+        drop_backends(child)
+
+
+def require_arguments(place: Place, source: str) -> None:
+    """Refuse an argument that a config may not have that came with a file.
+
+    Parameters
+    ----------
+    place : Place
+        A value of a part without what is dropped.
+    source : str
+        Where the config is from, for messages.
+
+    Raises
+    ------
+    ConfigError
+        Naming the place, the rule and the remedy.
+    """
+    if isinstance(place.value, str):
+        fault = _fault_of_text(place)
+    elif isinstance(place.value, (int, float)):
+        fault = _fault_of_number(place)
+    else:
+        return
+    if fault:
+        raise ConfigError(
+            f"{source} was refused: `{place.path}` is {quoted(place.value)}, {fault}. Nothing was read or run. If you "
+            "trust the file, say --trust; or give the config as a Python file with --config."
+        )
+
+
+def _fault_of_text(place: Place) -> str:
+    text: str = place.value
+    if place.key in FILES:
+        return f"which names {FILES[place.key]}"
+    expected = FIXED.get(place.key, ())
+    kind = str(place.owner.get("type")).rpartition(".")[2]
+    if place.key == "name" and kind == "BertModel":
+        expected = LANGUAGE_MODELS
+    if expected and text not in expected:
+        return f"which must be {' or '.join(expected)} in a config that comes with a file"
+    if kind == "Detectron2Wrapper":
+        return "which Detectron2 would look up in its own way"
+    if text in LANGUAGE_MODELS and place.key in ("name", *FIXED) and Path(text).exists():
+        return "which lies in this folder, and would be read from there"
+    if "/" in text or "\\" in text:
+        return "which names a file or an address"
+    return ""
+
+
+def _fault_of_number(place: Place) -> str:
+    value, key = place.value, str(place.key)
+    largest: float = LARGEST_FLOAT if isinstance(value, float) else LARGEST
+    if place.path.startswith("test_") or ".data_preprocessor." in place.path:
+        largest = next((bound for part, bound in LARGEST_PARTS.items() if part in key), LARGEST_PX)
+    if isinstance(value, float) and not math.isfinite(value):
+        return "which must be finite"
+    if "stride" in key and isinstance(value, float) and value < 1:
+        return "which must be 1 at least"
+    return "" if abs(value) <= largest else f"which must be {largest:g} at most"
+
+
+def _is_pretrained(init: Any) -> bool:
+    several = init if isinstance(init, (list, tuple)) else [init]
+    return any(
+        isinstance(one, dict)
+        and (
+            "checkpoint" in one or str(one.get("type")).rpartition(".")[2] in ("Pretrained", "PretrainedInit")
+        )
+        for one in several
+    )
+
+
+def _children(node: Any) -> list[Any]:
+    if isinstance(node, dict):
+        return list(node.values())
+    return list(node) if isinstance(node, (list, tuple)) else []

@@ -1,0 +1,172 @@
+"""Configs of plain values, from checkpoints and from YAML and JSON: what they may name, and what they may ask for.
+
+To be imported once MMEngine is known to be there.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, NamedTuple
+
+from mmengine.config import Config
+
+from dissect_core.text import cut, quoted, visible
+
+from ..errors import ConfigError, said
+from ._arguments import drop_backends, drop_initial_weights, require_arguments
+from ._datasets import dataset_with
+from ._registry import OWN_SCOPES, admitted_names, closed_registries, is_admitted
+
+DEEPEST, MOST = 64, 1_000_000
+"""Levels, and values, of a config: those of MMDetection have some ten, and with 13,000 class names 50,000."""
+MOST_IN_PIPELINE = 2_000
+"""Values of a test pipeline: those of MMDetection have some 50."""
+NAMES = ("type", "resize_type", "conv_type")
+"""Under which keys MMDetection looks for the name of a class."""
+PIPELINE = "test_dataloader.dataset.pipeline"
+
+
+class PlainConfig(Config):  # type: ignore[misc]  # MMEngine has no types
+    """A config that came as plain values, and that names nothing but what MMDetection registers.
+
+    What is built from it is built with `closed_registries`. Made by `plain_config`.
+    """
+
+
+class Place(NamedTuple):
+    """A value of a config, and where it is.
+
+    Attributes
+    ----------
+    path : str
+        For messages: ``model.backbone.type``.
+    owner : mapping
+        The nearest mapping around it.
+    key : object
+        Under which it, or the list that it is in, lies there.
+    value : object
+    """
+
+    path: str
+    owner: Mapping[Any, Any]
+    key: Any
+    value: Any
+
+
+def plain_config(values: Any, source: str, packages: Sequence[str] = ()) -> PlainConfig:
+    """Make a config of plain values, if its model and test pipeline name only what is registered.
+
+    Nothing is imported or built.
+
+    Parameters
+    ----------
+    values : dict
+        As a text holds them.
+    source : str
+        Where they are from, for messages.
+    packages : sequence of str
+        Packages that the user named: their classes are admitted too.
+
+    Raises
+    ------
+    ConfigError
+        If it is not plain, has no `model`, or asks for something that it may not have; place and remedy are named.
+    """
+    _require_plain(values, source)
+    if not isinstance(values.get("model"), dict):
+        raise ConfigError(
+            f"{source}: `model` must be a mapping with a `type`, got {quoted(values.get('model'))}. "
+            "Give the config of the detector with --config."
+        )
+    names = admitted_names(packages)
+    scopes = {*OWN_SCOPES, *(package.partition(".")[0] for package in packages)}
+    for where, part in _built_of(values).items():
+        for number, place in enumerate(_places(part, where)):
+            if number > MOST_IN_PIPELINE and where == PIPELINE:
+                raise ConfigError(
+                    f"{source} was refused: `{PIPELINE}` holds over {MOST_IN_PIPELINE:,} values, which would take "
+                    "hours. If you trust the file, say --trust; or give the config as a Python file with --config."
+                )
+            if place.key == "_scope_" and not (isinstance(place.value, str) and place.value in scopes):
+                raise _refused(source, place, "an unknown scope, whose package would be imported")
+            if place.key in NAMES and not (
+                isinstance(place.value, str) and is_admitted(place.value, names, packages)
+            ):
+                raise _refused(source, place, "which MMDetection does not register")
+            require_arguments(place, source)
+    try:
+        return PlainConfig({name: value for name, value in values.items() if name != "custom_imports"})
+    except Exception as error:  # of names that MMEngine keeps for itself
+        raise ConfigError(f"{source} is no config: {said(error)}.") from error
+
+
+def is_plain(config: Any) -> bool:
+    """Whether a config came as plain values, and is not a program of the user's own."""
+    return isinstance(config, PlainConfig)
+
+
+def closed_for(config: Any) -> AbstractContextManager[None]:
+    """Close the registries for a plain config; a program of the user's own may name what it likes."""
+    return closed_registries() if is_plain(config) else nullcontext()
+
+
+def _built_of(values: dict[str, Any]) -> dict[str, Any]:
+    """Copies of the parts of a config that are built, by their places in it, without the files that are left out."""
+    parts = {"model": values["model"]}
+    dataset = dataset_with(values, "pipeline")
+    if dataset is not None:
+        parts[PIPELINE] = dataset["pipeline"]
+    parts = copy.deepcopy(parts)
+    drop_initial_weights(parts)
+    drop_backends(parts)
+    return parts
+
+
+def _require_plain(values: Any, source: str) -> None:
+    """Refuse what is no mapping of plain values, or holds itself, or too much to be gone through."""
+    if not isinstance(values, dict):
+        raise ConfigError(f"{source} must be a mapping with a `model`, got {quoted(values)}.")
+    waiting: list[tuple[Any, int]] = [(values, 1)]
+    n_values = 0
+    while waiting:
+        value, depth = waiting.pop()
+        n_values += 1
+        if depth > DEEPEST or n_values > MOST:
+            raise ConfigError(
+                f"{source} is nested over {DEEPEST} levels deep, or holds over {MOST:,} values, as no config of a "
+                "detector is. Give another one with --config."
+            )
+        if isinstance(value, dict):
+            if {type(key) for key in value} not in ({str}, {int}, set()):
+                odd = next(key for key in value if not isinstance(key, str))
+                raise ConfigError(
+                    f"{source}: keys must be text, or all of them numbers, but one is {quoted(odd)}."
+                )
+            waiting += [(inner, depth + 1) for inner in value.values()]
+        elif isinstance(value, (list, tuple, set)):
+            waiting += [(inner, depth + 1) for inner in value]
+        elif value is not None and not isinstance(value, (str, int, float)):
+            raise ConfigError(f"{source} must hold numbers and texts, got {quoted(value)}.")
+
+
+def _places(
+    value: Any, path: str, owner: Mapping[Any, Any] | None = None, key: Any = None
+) -> Iterator[Place]:
+    """Every value of a config's part, the whole first."""
+    yield Place(path, owner or {}, key, value)
+    if isinstance(value, Mapping):
+        for name, inner in value.items():
+            yield from _places(inner, f"{path}.{cut(visible(str(name)), 50)}", value, name)
+    elif isinstance(value, (list, tuple, set)):
+        for number, inner in enumerate(value):
+            yield from _places(inner, f"{path}[{number}]", owner, key)
+
+
+def _refused(source: str, place: Place, what: str) -> ConfigError:
+    return ConfigError(
+        f"{source} was refused: `{place.path}` is {quoted(place.value)}, {what}. Nothing was imported or run. If you "
+        "trust the file, say --trust; for classes of a package of your own, --custom-imports MODULE; or give the "
+        "config as a Python file with --config."
+    )

@@ -1,0 +1,1 @@
+"""A live MMDetection model as a detector: opened, run, ablated, with its losses and queries."""

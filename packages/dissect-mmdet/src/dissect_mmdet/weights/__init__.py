@@ -1,0 +1,1 @@
+"""Checkpoints of MMDetection: read safely, fitted to a model, and with their class names."""

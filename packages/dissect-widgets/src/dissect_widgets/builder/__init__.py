@@ -1,0 +1,1 @@
+"""The study builder: a form made from the format of studies."""

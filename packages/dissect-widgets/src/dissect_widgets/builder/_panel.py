@@ -1,0 +1,262 @@
+"""The study builder: a form made from the format of studies, with what is wrong beside each field."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path as FilePath
+from typing import Any
+
+from ipywidgets import HTML, Button, HBox, Layout, Text, Textarea, VBox
+
+from dissect_core import DissectError
+from dissect_core.anatomy.anatomy import Anatomy
+from dissect_core.spec import StudySpec
+
+from ..base._controls import Looks, close_all, status_html
+from ..base._panel import Panel
+from ..base._text import counted, html_text
+from ..errors import UnknownNameError
+from ..figure._figure_html import table_html
+from ._builder_rows import GroupRow, LeafRow
+from ._form import FormField, Path
+from ._model import SpecModel
+from ._plan_preview import PlanPreview
+
+ROWS_SHOWN = 100
+"""Variants that the plan lists."""
+
+
+class StudyBuilder(Panel):
+    """Panel in which a study is written, field by field or as YAML; `model.spec` is the study once it is valid.
+
+    Parameters
+    ----------
+    source : SpecModel, StudySpec, mapping, Path or str, optional
+        The state to show, or what a `SpecModel` begins with.
+    anatomy : Anatomy, optional
+        What the model is made of, for the plan.
+
+    Attributes
+    ----------
+    model : SpecModel
+        The state.
+    form : VBox
+        The fields; `row` gives one of them.
+    text : Textarea
+        The study as YAML, to be edited too.
+    apply : Button
+        Take the YAML over into the form.
+    path, save : Text, Button
+        Where to write the YAML to.
+    status, plan : HTML
+
+    Examples
+    --------
+    >>> builder = StudyBuilder()
+    >>> builder.row("ablations", 0, "target", "components").control.value = "decoder.cross_attn"
+    >>> builder.model.spec.ablations[0].target.components
+    ('decoder.cross_attn',)
+    >>> builder.close()
+    """
+
+    def __init__(
+        self,
+        source: SpecModel | StudySpec | Mapping[str, Any] | FilePath | str | None = None,
+        *,
+        anatomy: Anatomy | None = None,
+    ) -> None:
+        self.model = source if isinstance(source, SpecModel) else SpecModel(source, anatomy=anatomy)
+        self._looks = Looks()
+        self._rows: dict[Any, LeafRow | GroupRow] = {}
+        self._shape: Any = None
+        self._said = ""
+        self.status, self.plan = HTML(), HTML()
+        self.form = VBox()
+        self.text = Textarea(
+            description="The study as YAML",
+            rows=14,
+            continuous_update=False,
+            layout=Layout(width="auto", max_width="60rem"),
+        )
+        self.text.style.description_width = "initial"
+        self.apply = self._looks.make_button("Take over the YAML")
+        self.path = Text(value="study.yaml", description="Save as", layout=Layout(width="auto"))
+        self.path.style.description_width = "initial"
+        self.save = self._looks.make_button("Save the YAML")
+        wrap = Layout(flex_flow="row wrap", align_items="center")
+        super().__init__(
+            (
+                self.status,
+                self.form,
+                self.plan,
+                self.text,
+                HBox((self.apply, self.path, self.save), layout=wrap),
+            ),
+            layout=Layout(max_width="100%"),
+        )
+        self.apply.on_click(self._on_apply)
+        self.save.on_click(self._on_save)
+        self.model.observe(self._refresh, _SHOWN)
+        self._is_live = True
+        self._refresh()
+
+    def row(self, *path: str | int) -> Any:
+        """The row of a field, with its `control` and `note`; of a group, with `member`, `add` and `remove`.
+
+        Raises
+        ------
+        UnknownNameError
+            If there is no such field now.
+        """
+        for row in self._rows.values():
+            if row.field.path == path:
+                return row
+        self.model.field(path)
+        raise UnknownNameError(f"The field {path!r} is not shown.")
+
+    def snapshot(self) -> str:
+        """Show the study as plain HTML, which survives without a kernel and without widgets."""
+        shown = f"{self.status.value}<pre>{_lines(self.model.yaml)}</pre>{self.plan.value}"
+        return f'<section aria-label="A study">{shown}</section>'
+
+    def close(self) -> None:
+        """Close the panel and all of its widgets, and stop observing the model, which stays as it is."""
+        if self._is_live:
+            self._is_live = False
+            self.model.unobserve(self._refresh, _SHOWN)
+            for row in self._rows.values():
+                _unobserve(row)
+            close_all(self)
+            self._looks.close()
+        super().close()
+
+    def _refresh(self, _: Mapping[str, Any] | None = None) -> None:
+        model = self.model
+        with model.lock:
+            if not self._is_live:
+                return
+            form, preview = model.form(), model.preview()
+            if form.shape != self._shape:
+                self._build(form)
+                self._shape = form.shape
+            wrong = self._wrong(form, preview)
+            for field in form.walk():
+                value = model.value(field.path)
+                self._rows[_key(field)].refresh(field, value, wrong.get(field.path, []))
+            self.text.value = model.yaml
+            self.save.disabled = model.spec is None
+            self.plan.value = _plan_html(preview) if preview else ""
+            self.status.value = status_html(self._status(preview))
+
+    def _build(self, form: FormField) -> None:
+        """Make rows for fields that have none, and drop those of fields that are gone."""
+        fields = {_key(field): field for field in form.walk()}
+        kept = {key: row for key, row in self._rows.items() if key in fields}
+        gone = [row for key, row in self._rows.items() if key not in fields]
+        for key, field in fields.items():
+            if key not in kept:
+                kind = GroupRow if field.kind in ("group", "items") else LeafRow
+                kept[key] = kind(field, self._looks, self._on_change)
+        for key, field in fields.items():
+            row = kept[key]
+            if isinstance(row, GroupRow):
+                row.inner.children = tuple(kept[_key(inner)] for inner in field.fields)
+        self._rows = kept
+        self.form.children = (kept[_key(form)],)
+        for row in gone:
+            _unobserve(row)
+            if isinstance(row, GroupRow):
+                row.inner.children = ()
+            close_all(row, self._looks.all())
+
+    def _wrong(self, form: FormField, preview: PlanPreview | None) -> dict[Path, list[str]]:
+        """Problems by the field that they are shown at: the deepest one on their way."""
+        paths = {field.path for field in form.walk()}
+        problems: list[tuple[Path, str]] = [(each.path, each.message) for each in self.model.problems]
+        for number, ablation in enumerate(preview.ablations if preview else ()):
+            if ablation.problem:
+                problems.append((("ablations", number, "target"), ablation.problem))
+        wrong: dict[Path, list[str]] = {}
+        for path, message in problems:
+            shown = next(path[:n] for n in range(len(path), -1, -1) if path[:n] in paths)
+            rest = path[len(shown) :]
+            where = "".join(f"{key + 1}. value: " if isinstance(key, int) else f"{key}: " for key in rest)
+            wrong.setdefault(shown, []).append(where + message)
+        return wrong
+
+    def _status(self, preview: PlanPreview | None) -> str:
+        problems = [*map(str, self.model.problems), *(preview.problems if preview else ())]
+        if problems:
+            more = f" And {len(problems) - 1:,} more." if len(problems) > 1 else ""
+            return f"Not ready to run: {problems[0]}.{more}{self._said}"
+        ablations = self.model.spec.ablations if self.model.spec else ()
+        variants = f", {counted(preview.n_variants, 'variant')} with the baseline" if preview else ""
+        return f"The study is valid: {counted(len(ablations), 'ablation')}{variants}.{self._said}"
+
+    def _on_change(self, what: str, field: FormField, value: Any) -> None:
+        self._said = ""
+        if what == "set":
+            self.model.set(field.path, value)
+        elif what == "choose":
+            self.model.choose(field.path, value)
+        elif what == "add":
+            self.model.add(field.path)
+        else:
+            self.model.remove(field.path)
+
+    def _on_apply(self, _: Button) -> None:
+        self._said = ""
+        text = self.text.value
+        try:
+            self.model.load_yaml(text)
+        except DissectError as error:
+            self._said = f" The YAML was not taken over: {error}"
+        self._refresh()
+        if self._said:
+            self.text.value = text  # to be mended
+
+    def _on_save(self, _: Button) -> None:
+        try:
+            self._said = f" Saved: {self.model.save(self.path.value)}"
+        except DissectError as error:
+            self._said = f" Not saved: {error}"
+        self._refresh()
+
+
+_SHOWN = (
+    "draft",
+    "anatomy",
+)  # the spec and the problems follow from the draft, and are there before it is told
+
+
+def _key(field: FormField) -> Any:
+    return field.path, field.kind, field.options, field.required, field.has_value and field.kind == "group"
+
+
+def _unobserve(row: LeafRow | GroupRow) -> None:
+    control = row.control if isinstance(row, LeafRow) else row.member
+    if control is not None:
+        control.unobserve_all()
+
+
+def _plan_html(preview: PlanPreview) -> str:
+    cells = [[each.name, f"{each.n_variants:,}"] for each in preview.ablations if not each.problem]
+    parts = [table_html(("ablation", "variants"), cells, "Variants by ablation")] if cells else []
+    if preview.unlisted:
+        parts.append(f"<p>{html_text(preview.unlisted)}</p>")
+    parts += [f"<p>{html_text(note)}</p>" for note in preview.notes]
+    if preview.rows:
+        shown = preview.rows[:ROWS_SHOWN]
+        listed = [
+            [row.id, f"{row.n_units:,} of {row.n_available:,}", f"{row.dose:.2f}", row.intervention]
+            for row in shown
+        ]
+        caption = f"The first {len(shown):,} of {counted(len(preview.rows), 'variant')}"
+        table = table_html(("variant", "units", "dose", "intervention"), listed, caption)
+        parts.append(f"<details><summary>{caption}</summary>{table}</details>")
+    return "".join(parts)
+
+
+def _lines(text: str) -> str:
+    """Text of several lines that an HTML page shows as it is."""
+    return "\n".join(html_text(line) for line in text.splitlines())

@@ -1,0 +1,141 @@
+"""What the component browser says of its state, as plain text and as HTML. No widgets in here."""
+
+from collections.abc import Sequence
+
+from dissect_core import near_matches
+from dissect_core.text import visible
+
+from ..base._text import block_text, component_text, counted, html_text
+from ._model import BrowserModel
+from ._rows import Row
+
+_NAMES_LISTED = 200
+_WRAP = 'style="overflow-wrap:anywhere"'
+
+
+def status_text(model: BrowserModel) -> str:
+    """Sum up a browser's state in a line.
+
+    Parameters
+    ----------
+    model : BrowserModel
+        The state.
+
+    Returns
+    -------
+    str
+        How many components there are, how many were found, are selected, and are shown; not escaped.
+
+    Examples
+    --------
+    >>> from dissect_core import Component
+    >>> model = BrowserModel([Component("query.weight", (5, 4), "float32")], selection=["query.weight"])
+    >>> status_text(model)
+    '1 component, 20 parameters. Selected: 1 component, 20 parameters.'
+    >>> model.search("query.wieght")
+    >>> status_text(model)
+    "No component matches 'query.wieght'; near matches: query.weight. Selected: 1 component, 20 parameters."
+    """
+    tree, pattern = model.shown_tree, model.view.search
+    total = (
+        f"{counted(model.tree.n_components, 'component')}, {counted(model.tree.n_parameters, 'parameter')}"
+    )
+    if not pattern:
+        found = total
+    elif tree.n_components:
+        verb = "matches" if tree.n_components == 1 else "match"
+        found = f"{tree.n_components:,} of {total}, {verb} '{visible(pattern)}'"
+    else:
+        near = near_matches(pattern, (component.name for component in model.components), n=3)
+        remedy = f"; near matches: {', '.join(map(visible, near))}" if near else ""
+        found = f"No component matches '{visible(pattern)}'{remedy}"
+    n = len(model.selection)
+    chosen = (
+        f"{counted(n, 'component')}, {counted(model.n_selected_parameters(), 'parameter')}" if n else "none"
+    )
+    rows, n_hidden = model.rows()
+    shown = f" Showing {len(rows):,} of {counted(len(rows) + n_hidden, 'row')}." if n_hidden else ""
+    return f"{found}. Selected: {chosen}.{shown}"
+
+
+def selection_html(names: Sequence[str], *, limit: int | None = _NAMES_LISTED) -> str:
+    """List the selected components, folded away.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Names of the selected components.
+    limit : int or None, default 200
+        How many to list; how many are left out is said. None lists all.
+
+    Returns
+    -------
+    str
+        HTML; all names escaped.
+
+    Examples
+    --------
+    >>> print(selection_html(["a.weight", "b.weight", "c.weight"], limit=2))
+    <details><summary>3 components selected</summary><ul style="overflow-wrap:anywhere"><li>a.weight</li><li>b.weight</li></ul><p>and 1 more, not listed here</p></details>
+    """  # noqa: E501
+    if not names:
+        return "<p>No component selected</p>"
+    listed = names if limit is None else names[:limit]
+    items = "".join(f"<li>{html_text(name)}</li>" for name in listed)
+    n_left = len(names) - len(listed)
+    rest = f"<p>and {n_left:,} more, not listed here</p>" if n_left else ""
+    summary = f"{counted(len(names), 'component')} selected"
+    return f"<details><summary>{summary}</summary><ul {_WRAP}>{items}</ul>{rest}</details>"
+
+
+def snapshot_html(model: BrowserModel) -> str:
+    """Show a browser's state as plain HTML that lives without a kernel and without widgets.
+
+    Parameters
+    ----------
+    model : BrowserModel
+        The state.
+
+    Returns
+    -------
+    str
+        A table of the rows that the browser shows, and the names of all selected components. What is not
+        shown is counted.
+
+    Examples
+    --------
+    >>> from dissect_core import Component
+    >>> page = snapshot_html(BrowserModel([Component("query.<b>", (5, 4), "float32")]))
+    >>> "query.&lt;b&gt;" in page, "<b>" in page
+    (True, False)
+    """
+    rows, n_hidden = model.rows()
+    selected = set(model.selection)
+    counts = model.n_selected_in_blocks()
+    body = "".join(_snapshot_row(row, row.node.path in selected, counts[row.node.path]) for row in rows)
+    if n_hidden:
+        body += f'<tr><td colspan="3">{n_hidden:,} further rows are not shown</td></tr>'
+    head = "".join(f'<th scope="col">{title}</th>' for title in ("Component", "Selected", "Details"))
+    return (
+        '<section aria-label="Component browser">'
+        f"<p {_WRAP}>{html_text(status_text(model))}</p>"
+        f"<table><caption>Components of the model</caption><thead><tr>{head}</tr></thead>"
+        f"<tbody>{body}</tbody></table>{selection_html(model.selection, limit=None)}</section>"
+    )
+
+
+def _snapshot_row(row: Row, is_selected: bool, n_selected: int) -> str:
+    node = row.node
+    if row.kind == "more":
+        where = f"in {html_text(node.path)}" if node.path else "at the top level"
+        return f'<tr><td colspan="3">{row.n_more:,} more {where} are not shown</td></tr>'
+    if row.kind == "block":
+        chosen, detail = f"{n_selected:,} of {node.n_components:,}", block_text(node, 0)
+    else:
+        chosen = "yes" if is_selected else "no"
+        detail = "" if node.component is None else component_text(node.component)
+    indent = f'style="padding-left:{min(row.depth, 10)}rem;text-align:left;overflow-wrap:anywhere"'
+    return (
+        f'<tr><th scope="row" {indent}>{html_text(node.path)}</th>'
+        f"<td>{chosen}</td><td {_WRAP}>{html_text(detail)}</td></tr>"
+    )

@@ -1,0 +1,1 @@
+"""The detector panel: what is installed, and opening one."""

@@ -1,0 +1,1 @@
+"""Pictures of the panels, as matplotlib figures and as HTML."""

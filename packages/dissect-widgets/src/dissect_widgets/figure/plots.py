@@ -1,0 +1,94 @@
+"""The pictures of the panels, usable without them: functions that give matplotlib figures.
+
+All of them are `dissect_eval`'s; `themed` makes those that are drawn within it fit a dark page.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Literal, TypeAlias, get_args
+
+from dissect_eval.plots import (
+    Curve,
+    confusion_heatmap,
+    dose_response,
+    dose_response_grid,
+    error_type_bars,
+    figure_bytes,
+    per_class_bars,
+    precision_recall,
+    value_heatmap,
+)
+from dissect_eval.study import (
+    NamedFigure,
+    class_bars,
+    class_map,
+    dose_curves,
+    error_bars,
+    figures,
+    head_maps,
+    worst_variants,
+)
+
+from ..errors import UnknownNameError
+
+__all__ = [
+    "Curve",
+    "NamedFigure",
+    "Theme",
+    "class_bars",
+    "class_map",
+    "confusion_heatmap",
+    "dose_curves",
+    "dose_response",
+    "dose_response_grid",
+    "error_bars",
+    "error_type_bars",
+    "figure_bytes",
+    "figures",
+    "head_maps",
+    "per_class_bars",
+    "precision_recall",
+    "themed",
+    "value_heatmap",
+    "worst_variants",
+]
+
+Theme: TypeAlias = Literal["light", "dark"]
+_DARK = "#1B1B1B"
+_PALE = "#E8E8E8"
+
+
+@contextmanager
+def themed(theme: Theme) -> Iterator[None]:
+    """Draw figures within a block for a light or a dark page.
+
+    Parameters
+    ----------
+    theme : {"light", "dark"}
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such theme.
+
+    Examples
+    --------
+    >>> with themed("dark"):
+    ...     figure = value_heatmap([[0.1]], ["layer 0"], ["head 0"], value_label="AP")
+    >>> figure.get_facecolor()[0] < 0.2
+    True
+    """
+    if theme not in get_args(Theme):
+        raise UnknownNameError(f"`theme` must be one of {', '.join(get_args(Theme))}, got {theme!r}.")
+    if theme == "light":
+        yield
+        return
+    import matplotlib as mpl
+
+    colours: dict[str, str] = {
+        **{f"{part}.facecolor": _DARK for part in ("figure", "axes", "savefig", "legend")},
+        **{f"{part}.color": _PALE for part in ("text", "xtick", "ytick")},
+        **{f"axes.{part}color": _PALE for part in ("label", "edge", "title")},
+    }
+    with mpl.rc_context(colours):  # type: ignore[arg-type]  # names that matplotlib's types list one by one
+        yield

@@ -1,0 +1,1 @@
+"""The image browser: truth, baseline and ablated detections side by side."""

@@ -1,0 +1,319 @@
+"""State of the image browser: which image of a study is seen, and how. No widgets in here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from threading import RLock
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from traitlets import Float, HasTraits, Int, Unicode, validate
+
+from dissect_core import DissectError, near_matches
+from dissect_core.store import Study
+from dissect_eval import DissectEvalError, match_image
+from dissect_eval.errors import StudyDataError
+from dissect_eval.study import (
+    ImageBoxes,
+    ImageHits,
+    StudyDetections,
+    image_hits,
+    lost_objects,
+    missing_weights,
+    pictures_of,
+    side_by_side,
+)
+
+from ..errors import StudyFolderError, UnknownNameError
+from ..figure import plots
+
+ORDERS = {
+    "lost": "objects lost",
+    "gained": "objects found anew",
+    "alarms": "new false alarms",
+    "name": "file name",
+}
+EVERY_CLASS = ""
+GREY_AT_MOST = 4096.0
+"""Size in pixels of what stands in for an image that is not shown."""
+MARGIN = 0.15
+"""Of the size of what is cropped to, on each side."""
+
+
+class Listed(NamedTuple):
+    """An image in the list: its number, name, and what changes in it."""
+
+    image: int
+    file_name: str
+    lost: int
+    gained: int
+    alarms: int
+
+
+class Pair(NamedTuple):
+    """A true box with the detections matched to it, and their GIoU; None where there is none."""
+
+    category: str
+    baseline: str | None
+    baseline_giou: float | None
+    ablated: str | None
+    ablated_giou: float | None
+
+
+class ImagesModel(HasTraits):
+    """Images of a study with what a variant changes in them: works without a notebook; `ImageBrowser` shows it.
+
+    Parameters
+    ----------
+    source : Path, str or Study
+        A study's folder, with truth, finished or not.
+    images : Path or str, optional
+        Folder of its images. Without it only images below the study's folder are shown.
+
+    Attributes
+    ----------
+    study : dissect_core.store.Study
+    images : str
+        Trait: the folder of its images, or empty for those below the study's folder. A name that leads out of either
+        is not followed.
+    variant : str
+        Trait: the ablated model beside the baseline.
+    category : str
+        Trait: the only class that counts, or empty for all.
+    threshold : float
+        Trait: least score of the detections shown, in [0, 1].
+    order : {"lost", "gained", "alarms", "name"}
+        Trait: what the list of images is sorted by.
+    place : int
+        Trait: which image of the list is shown.
+    crop : {"whole", "boxes"}
+        Trait: the whole image, or what holds all boxes.
+    opacity : float
+        Trait: of the outlines, in [0, 1].
+    theme : {"light", "dark"}
+        Trait: the page that figures are drawn for.
+
+    Raises
+    ------
+    StudyFolderError
+        If the folder holds no study with truth and at least one image that was run.
+    """
+
+    images = Unicode()
+    variant = Unicode()
+    category = Unicode(EVERY_CLASS)
+    threshold = Float(0.3)
+    order = Unicode("lost")
+    place = Int(0)
+    crop = Unicode("whole")
+    opacity = Float(1.0)
+    theme = Unicode("light")
+
+    def __init__(self, source: Path | str | Study, *, images: Path | str | None = None) -> None:
+        self.lock = RLock()
+        self._last: tuple[tuple[str, str], NDArray[np.uint8]] | None = None
+        try:
+            self.study = source if isinstance(source, Study) else Study.open(source)
+            self._found = StudyDetections(self.study)
+            self.class_names = self._found.class_names
+            self._unscored = self._found.match.note()
+            self._boxes: dict[str, Mapping[int, ImageBoxes]] = {}
+            self._degenerate: dict[str, tuple[int, int]] = {}
+            self._hits: dict[str, ImageHits] = {}
+            self._listed: tuple[tuple[str, str, float, str], list[Listed]] | None = None
+            whole = self._read(self.study.variants[0])
+            self._truth = {image: self._found.truth_on(image) for image in whole}
+            self._boxes[self.study.variants[0]] = whole
+        except (DissectError, DissectEvalError) as error:
+            raise StudyFolderError(str(error)) from error
+        super().__init__()
+        self.images = str(images or "")
+        self.variant = self.study.variants[min(1, len(self.study.variants) - 1)]
+
+    @validate("variant", "category", "order", "crop", "theme")
+    def _known(self, proposal: Mapping[str, Any]) -> str:
+        name, value = proposal["trait"].name, str(proposal["value"])
+        known: Mapping[str, tuple[str, ...]] = {
+            "variant": self.study.variants,
+            "category": (EVERY_CLASS, *self.class_names),
+            "order": tuple(ORDERS),
+            "crop": ("whole", "boxes"),
+            "theme": ("light", "dark"),
+        }
+        if value not in known[name]:
+            near = ", ".join(near_matches(value, known[name], n=3)) or ", ".join(known[name][:4])
+            raise UnknownNameError(f"`{name}` must be one of the study's, got {value!r}: {near}.")
+        return value
+
+    @validate("threshold", "opacity")
+    def _share(self, proposal: Mapping[str, Any]) -> float:
+        value = float(proposal["value"])
+        if not 0 <= value <= 1:
+            raise UnknownNameError(f"`{proposal['trait'].name}` must be in [0, 1], got {value}.")
+        return value
+
+    def listed(self) -> list[Listed]:
+        """All images that were run, in the order asked for; a class that was chosen is the only one that counts."""
+        key = self.variant, self.category, self.threshold, self.order
+        if self._listed is None or self._listed[0] != key:
+            self._listed = key, self._sorted()
+        return self._listed[1]
+
+    def _sorted(self) -> list[Listed]:
+        label = self.class_names.index(self.category) if self.category else None
+        before, after = (self._hits_of(name) for name in (self.study.variants[0], self.variant))
+        # Object by object: one that is found anew does not make up for another that is lost.
+        lost = lost_objects(before, after, self.threshold, label)
+        gained = lost_objects(after, before, self.threshold, label)
+        alarms = after.false_alarms(self.threshold, label) - before.false_alarms(self.threshold, label)
+        names = [self.study.images[image].file_name for image in self._truth]
+        keys: Mapping[str, NDArray[Any]] = {
+            "lost": -lost,
+            "gained": -gained,
+            "alarms": -alarms,
+            "name": np.argsort(np.argsort(np.array(names), kind="stable")),
+        }
+        order = np.argsort(keys[self.order], kind="stable")
+        images = list(self._truth)
+        return [
+            Listed(images[i], names[i], int(lost[i]), int(gained[i]), int(alarms[i])) for i in order.tolist()
+        ]
+
+    def look_at(self, variant: str, category: str = EVERY_CLASS) -> None:
+        """Show the first image of a variant, of one class or of all."""
+        with self.lock, self.hold_trait_notifications():
+            self.place = 0
+            self.variant = variant
+            self.category = category if category in self.class_names else EVERY_CLASS
+
+    def step(self, by: int) -> None:
+        """Go on in the list by some images, and stay within it."""
+        with self.lock:
+            self.place = min(max(0, self.place + by), len(self._truth) - 1)
+
+    @property
+    def shown(self) -> Listed:
+        """The image that is shown."""
+        listed = self.listed()
+        return listed[min(max(0, self.place), len(listed) - 1)]
+
+    def boxes(self, image: int) -> tuple[ImageBoxes, ImageBoxes, ImageBoxes]:
+        """Truth, baseline and ablated detections of an image at the threshold, of the chosen class or all."""
+        parts = (
+            self._truth[image],
+            self._boxes_of(self.study.variants[0])[image].above(self.threshold),
+            self._boxes_of(self.variant)[image].above(self.threshold),
+        )
+        if not self.category:
+            return parts
+        label = self.class_names.index(self.category)
+        kept = [ImageBoxes(*(column[one.labels == label] for column in one)) for one in parts]
+        return kept[0], kept[1], kept[2]
+
+    def pairs(self, image: int) -> list[Pair]:
+        """Each true box with the detections that `dissect_eval.match_image` matches to it, by box alone."""
+        truth, *others = self.boxes(image)
+        matched: list[dict[int, tuple[str, float]]] = []
+        for found in others:
+            rows, columns, giou = match_image(truth.boxes, found.boxes)
+            texts = [f"{self._name(found.labels[c])} {found.scores[c]:.2f}" for c in columns]
+            matched.append(dict(zip(rows.tolist(), zip(texts, giou.tolist(), strict=True), strict=True)))
+        nothing = (None, None)
+        return [
+            Pair(self._name(label), *matched[0].get(i, nothing), *matched[1].get(i, nothing))
+            for i, label in enumerate(truth.labels.tolist())
+        ]
+
+    def figure(self) -> Any:
+        """Truth, baseline and ablated side by side; on grey where the image cannot be read."""
+        image = self.shown.image
+        parts = self.boxes(image)
+        pixels = self._pixels()
+        if isinstance(pixels, str):
+            reach = max((float(one.boxes[:, 2:].max()) for one in parts if len(one.boxes)), default=64.0)
+            size = int(min(max(reach, 0.0), GREY_AT_MOST)) + 1
+            pixels = np.full((size, size, 3), 200, dtype=np.uint8)
+        with plots.themed(self.theme):  # type: ignore[arg-type]  # checked when it was set
+            return side_by_side(
+                pixels,
+                parts,
+                self.class_names,
+                crop=self._crop(parts, pixels.shape[:2]) if self.crop == "boxes" else None,
+                opacity=self.opacity,
+            )
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is not shown as it was found, of the baseline and of the variant, and weights that were missing."""
+        missing = missing_weights(self.study)
+        said = [f"Warning: {missing}."] if missing else []
+        if self._unscored:
+            said.append(f"Note: {self._unscored}")
+        for name in dict.fromkeys((self.study.variants[0], self.variant)):
+            self._boxes_of(name)
+            n_dropped, n_negative = self._degenerate[name]
+            if n_dropped:
+                said.append(f"{name}: {n_dropped:,} detections with NaN or infinity are left out.")
+            if n_negative:
+                said.append(
+                    f"{name}: {n_negative:,} detections with an inverted box (max < min) are points, and false alarms."
+                )
+        return tuple(said)
+
+    @property
+    def why_grey(self) -> str:
+        """Why boxes are drawn on grey and not on the image, for people; empty where the image is shown."""
+        pixels = self._pixels()
+        return pixels if isinstance(pixels, str) else ""
+
+    def _pixels(self) -> NDArray[np.uint8] | str:
+        """The shown image, or why it cannot be shown."""
+        folder = Path(self.images).expanduser() if self.images else None
+        key = self.images, self.shown.file_name
+        if self._last is None or self._last[0] != key:
+            pictures = pictures_of(self.study, folder)
+            try:
+                self._last = key, pictures.read(self.shown.file_name, turned=self.study.turns_by_exif)
+            except StudyDataError as error:
+                return str(error)
+        return self._last[1]
+
+    def _crop(
+        self, parts: tuple[ImageBoxes, ...], shape: tuple[int, ...]
+    ) -> tuple[float, float, float, float] | None:
+        boxes = np.concatenate([one.boxes for one in parts])
+        if not len(boxes):
+            return None
+        low, high = boxes[:, :2].min(axis=0), boxes[:, 2:].max(axis=0)
+        margin = MARGIN * np.maximum(high - low, 1)
+        (left, top), (right, bottom) = np.maximum(low - margin, 0), high + margin
+        crop = (
+            float(left),
+            float(top),
+            min(float(right), float(shape[1])),
+            min(float(bottom), float(shape[0])),
+        )
+        return crop if crop[2] > crop[0] and crop[3] > crop[1] else None
+
+    def _name(self, label: int) -> str:
+        return self.class_names[label] if 0 <= label < len(self.class_names) else "other"
+
+    def _boxes_of(self, variant: str) -> Mapping[int, ImageBoxes]:
+        if variant not in self._boxes:
+            kept = {self.study.variants[0]: self._boxes[self.study.variants[0]]}
+            self._boxes = {**kept, variant: self._read(variant)}
+        return self._boxes[variant]
+
+    def _read(self, variant: str) -> Mapping[int, ImageBoxes]:
+        flat = self._found.flat(variant)
+        self._degenerate[variant] = flat.n_dropped, flat.n_negative
+        return flat.on_images()
+
+    def _hits_of(self, variant: str) -> ImageHits:
+        if variant not in self._hits:
+            first = self.study.variants[0]
+            kept = {first: self._hits[first]} if first in self._hits else {}
+            self._hits = {**kept, variant: image_hits(self._truth, self._boxes_of(variant))}
+        return self._hits[variant]

@@ -1,0 +1,1 @@
+"""The results explorer: a study's pictures and tables."""

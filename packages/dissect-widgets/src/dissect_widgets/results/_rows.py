@@ -1,0 +1,108 @@
+"""Rows of a study's summary: what can be chosen of a picture, and how a table is searched and sorted."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from ..figure._figure_html import number_text
+
+Row = Mapping[str, Any]
+
+
+class Choice(NamedTuple):
+    """A point or cell of a picture.
+
+    Attributes
+    ----------
+    label : str
+        What it is, with its loss.
+    variant : str
+    category : str or None
+        The class, where the picture has classes.
+    change : float
+        Of the metric, against the baseline.
+    """
+
+    label: str
+    variant: str
+    category: str | None
+    change: float
+
+
+def choices(
+    rows: Sequence[Row],
+    metric: str,
+    view: str,
+    groups: Mapping[str, Sequence[str]],
+    cells: Mapping[tuple[str, str], float],
+) -> list[Choice]:
+    """Points or cells of a view, the largest loss first; undefined ones are not among them.
+
+    Parameters
+    ----------
+    rows : sequence of mapping
+        Of the study's summary.
+    metric, view : str
+    groups : mapping of str to sequence of str
+        Ids of variants by the name of a row of the class map.
+    cells : mapping of (variant, class) to float
+        Changes of single classes; empty for views without classes.
+
+    Examples
+    --------
+    >>> rows = [{"id": "baseline", "kind": "baseline"}, {"id": "a", "kind": "ablation", "AP_difference": -0.25}]
+    >>> choices(rows, "AP", "worst", {}, {})[0].label
+    '−0.250  a'
+    """
+    found = []
+    still = {row["id"]: " (changed nothing)" for row in rows if row.get("no_op")}
+    if view == "classes":
+        for ids in groups.values():
+            for category in dict.fromkeys(category for _, category in cells):
+                known = {one: cells[one, category] for one in ids if is_number(cells.get((one, category)))}
+                if known:
+                    worst = min(known, key=lambda one: known[one])
+                    text = f"{number_text(known[worst], signed=True)}  {category}: {worst}"
+                    found.append(Choice(f"{text}{still.get(worst, '')}", worst, category, known[worst]))
+    else:
+        for row in rows[1:]:
+            change = row[f"{metric}_difference"]
+            if row["kind"] != "again" and is_number(change) and _is_shown(row, view):
+                text = f"{number_text(change, signed=True)}  {row['id']}{still.get(row['id'], '')}"
+                found.append(Choice(text, row["id"], None, change))
+    return sorted(found, key=lambda one: one.change)
+
+
+def _is_shown(row: Row, view: str) -> bool:
+    if view == "units":
+        return _is_single(row)
+    return view != "worst" or not row.get("no_op")
+
+
+def _is_single(row: Row) -> bool:
+    places = row.get("removed") or []
+    return row["kind"] == "ablation" and len(places) == 1 and len(places[0]["units"]) == 1
+
+
+def is_number(value: object) -> bool:
+    """Whether a cell holds a finite number."""
+    return isinstance(value, (int, float)) and math.isfinite(value)
+
+
+def is_defined(value: object) -> bool:
+    """Whether a cell holds something that can be sorted by."""
+    return isinstance(value, str) or is_number(value)
+
+
+def matches(row: Row, pattern: str) -> bool:
+    """Whether all words of a search stand somewhere in a row's texts, whatever their case.
+
+    Examples
+    --------
+    >>> matches({"id": "encoder heads/0.5/1", "kind": "ablation", "dose": 0.5}, "ENCODER 0.5")
+    True
+    """
+    text = " ".join(str(value) for value in row.values() if isinstance(value, str)).lower()
+    return all(word in text for word in pattern.lower().split())

@@ -1,0 +1,1 @@
+"""The run panel: starts a study, shows its progress, stops it."""
