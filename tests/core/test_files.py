@@ -120,7 +120,7 @@ WRITERS = """
 import errno, os, resource, sys
 from pathlib import Path
 resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
-from dissect_core.files import append_whole, write_whole
+from dissect_core.storage.files import append_whole, write_whole
 
 def plain(file):
     for _ in range(100):

@@ -94,7 +94,7 @@ def test_a_given_figure_is_reused(errors):
 
 def test_pyplot_stays_unloaded():
     code = (
-        "import sys, numpy as np; from dissect_eval import plot, ConfusionMatrix;"
+        "import sys, numpy as np; from dissect_eval import plots as plot, ConfusionMatrix;"
         "assert 'matplotlib' not in sys.modules;"
         "m = ConfusionMatrix(np.eye(2, dtype=int), (1,), ('a',), .5, .3, 0, 0, 0);"
         "plot.confusion_heatmap(m).savefig('/dev/null', format='png');"

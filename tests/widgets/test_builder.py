@@ -18,7 +18,7 @@ from dissect_widgets.builder._form import form_of
 from dissect_widgets.builder._form_schema import Reader
 
 STUDIES = sorted(
-    (Path(__file__).parents[2] / "packages/dissect-mmdet/src/dissect_mmdet/studies").glob("*.yaml")
+    (Path(__file__).parents[2] / "packages/deep-dissect/src/deep_dissect/studies").glob("*.yaml")
 )
 ANATOMY = Anatomy((Component("query_embedding.weight", (100, 256), "float32"),))
 TARGET = ("ablations", 0, "target")

@@ -129,7 +129,7 @@ def test_draws_are_those_of_version_1_in_a_fresh_process(tmp_path: Path) -> None
 
 
 def test_generators_give_the_global_ones_numbers() -> None:
-    from deep_dissect._random import permutation, sample
+    from deep_dissect.v1._random import permutation, sample
 
     for reset in range(2):
         dd.set_seed()

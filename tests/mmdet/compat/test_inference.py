@@ -276,7 +276,7 @@ def test_raw_outputs_of_other_heads(tmp_path: Path, coco: Coco) -> None:
 
 
 def test_hooks_are_gone_afterwards(tiny_detr: TinyDetr) -> None:
-    from deep_dissect.model_inference import _last_outputs
+    from deep_dissect.v1.model_inference import _last_outputs
 
     detector = open_mmdet(config=tiny_detr.config, checkpoint=tiny_detr.checkpoint)
     with pytest.raises(RuntimeError), _last_outputs(detector):

@@ -121,7 +121,7 @@ def test_reading_needs_no_mmdetection(make_sample: Callable[..., Any], tmp_path:
     code = (
         "import sys\n"
         "for name in ('mmdet', 'mmcv', 'mmengine'): sys.modules[name] = None\n"
-        "from dissect_mmdet._pickles import load_samples\n"
+        "from dissect_mmdet.weights._pickles import load_samples\n"
         f"print(load_samples({str(path)!r})[0].get('gt_instances').get('labels').tolist())\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

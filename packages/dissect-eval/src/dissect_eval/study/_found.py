@@ -29,7 +29,7 @@ _PARTS = ("images", "annotations", "categories")
 
 
 def truth_file(annotations: Path, truth: GroundTruth) -> bytes:
-    """What a study keeps of its truth, for `files` of `dissect_core.engine.run`; with `truth`, `run` keeps it by itself.
+    """What a study keeps of its truth, for `files` of `dissect_core.engine.run`; with `truth`, `run` keeps it.
 
     Parameters
     ----------
