@@ -1,18 +1,23 @@
 # `make demo` and `make test` set up everything in .venv first; all they need is Python and the package index.
 PYTHON ?= python3
 VENV   := .venv
+ifeq ($(OS),Windows_NT)
+SHELL  := bash
+BIN    := $(VENV)/Scripts
+else
 BIN    := $(VENV)/bin
+endif
 STAMP  := $(VENV)/.installed
 
 SETUP_FILES := constraints.txt requirements-dev.txt tools/opencv-headless/pyproject.toml $(wildcard packages/*/pyproject.toml)
 
-.PHONY: demo test lint typecheck unit random fuzz browser cluster wheels bench setup clean
+.PHONY: demo test quick lint typecheck unit random fuzz browser cluster wheels bench setup clean
 
 setup: $(STAMP)
 
 # Stale when a set-up file is newer, or when the interpreter it was made from is gone.
 ifneq ($(shell $(BIN)/python -c "print('ok')" 2>/dev/null),ok)
-.PHONY: demo test lint typecheck unit random fuzz browser cluster wheels bench setup clean
+.PHONY: demo test quick lint typecheck unit random fuzz browser cluster wheels bench setup clean
 endif
 
 # With a new pip, as that of Python 3.11 thinks for a minute about which wheel fits.
@@ -34,6 +39,12 @@ demo: $(STAMP)
 	@$(BIN)/deep-dissect demo
 
 test: lint typecheck unit wheels
+
+# After each edit, in less than a minute: tests that load neither MMDetection nor a browser and take no longer than a
+# second or two, in `tests/conftest.py`; types of what has changed.
+quick: $(STAMP)
+	$(BIN)/ruff check .
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --maxprocesses 8 --dist worksteal --quick tests/core tests/eval tests/front tests/contracts
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -12,13 +12,15 @@ import argparse
 import json
 import math
 import sys
+import os
 import warnings
 from pathlib import Path
 from typing import Any
 
 from dissect_eval import Detections, DissectEvalError, GroundTruth, SplitWarning, coco_ap
 
-FILE = Path(__file__).resolve().parents[2] / "shared" / "data" / "edge_cases" / "edge_cases.json"
+DATA = Path(os.environ.get("DISSECT_TEST_DATA") or Path(__file__).resolve().parents[2] / "shared")
+FILE = DATA / "data" / "edge_cases" / "edge_cases.json"
 ENGINES = {
     "pycocotools": "pycocotools",
     "fce": "faster-coco-eval",

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import os
 import subprocess
 import sys
 import tempfile
@@ -22,7 +23,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-WHEELS = Path(__file__).resolve().parents[2] / "shared" / "wheels"
+DATA = Path(os.environ.get("DISSECT_TEST_DATA") or Path(__file__).resolve().parents[2] / "shared")
+WHEELS = DATA / "wheels"
 
 
 def best(function: Callable[[], object], repeats: int) -> float:

@@ -47,7 +47,14 @@ def pins() -> dict[str, str]:
 def test_everything_installed_is_pinned() -> None:
     if not made_by_make():
         pytest.skip("not the environment of `make`, which installs from constraints.txt")
-    ours = {"dissect-core", "dissect-eval", "dissect-mmdet", "dissect-widgets", "opencv-python"}
+    ours = {
+        "dissect-core",
+        "dissect-eval",
+        "dissect-mmdet",
+        "deep-dissect",
+        "dissect-widgets",
+        "opencv-python",
+    }
     installed = (
         {d.metadata["Name"].lower().replace("_", "-") for d in distributions()} - ours - {"setuptools"}
     )

@@ -15,6 +15,7 @@ PACKAGES = {
     "dissect-core": "dissect_core",
     "dissect-eval": "dissect_eval",
     "dissect-mmdet": "dissect_mmdet",
+    "deep-dissect": "deep_dissect",
     "dissect-widgets": "dissect_widgets",
 }
 
@@ -49,7 +50,10 @@ def test_the_demo_travels_in_the_wheel(wheels: dict[str, Path]) -> None:
     for detector in ("detr", "deformable_detr", "dino"):
         assert f"dissect_mmdet/demo/configs/{detector}.py" in sizes
         assert 1_000_000 < sizes[f"dissect_mmdet/demo/weights/{detector}.pth"] <= 12 * 2**20
-    assert "deep_dissect/__init__.py" in sizes
+    with zipfile.ZipFile(wheels["deep-dissect"]) as archive:
+        names = archive.namelist()
+    assert "deep_dissect/studies/layer_knockout.yaml" in names
+    assert "deep_dissect/report/report.html.jinja" in names
     with zipfile.ZipFile(wheels["dissect-widgets"]) as archive:
         assert "dissect_widgets/app/workbench.ipynb" in archive.namelist()
 
@@ -64,7 +68,8 @@ def test_each_wheel_installs_alone(name: str, wheels: dict[str, Path], tmp_path:
         "dissect-core": [],
         "dissect-eval": [],
         "dissect-mmdet": ["dissect-core", "dissect-eval"],
-        "dissect-widgets": ["dissect-core", "dissect-eval"],
+        "deep-dissect": ["dissect-core", "dissect-eval"],
+        "dissect-widgets": ["dissect-core", "dissect-eval", "deep-dissect"],
     }[name]
     files = [str(wheels[each]) for each in (name, *siblings)]
     constraints = ["-c", str(ROOT / "constraints.txt")]
@@ -81,3 +86,6 @@ def test_each_wheel_installs_alone(name: str, wheels: dict[str, Path], tmp_path:
         say = "import dissect_mmdet; dissect_mmdet.require_mmdet()"
         told = subprocess.run([str(python), "-c", say], capture_output=True, text=True, check=False)
         assert 'pip install "dissect-mmdet[lite]"' in told.stderr
+    if name == "deep-dissect":
+        command = [str(python.with_name("deep-dissect")), "studies"]
+        assert "layer_knockout" in subprocess.run(command, capture_output=True, text=True, check=True).stdout

@@ -7,21 +7,14 @@ from typing import Any
 import pytest
 
 from dissect_eval import GroundTruth
-
-SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data"
+from real_data import needed
 
 
 @pytest.fixture(scope="session")
 def golden() -> Callable[[str], Path]:
     """Path of a real data file beside the repository, or a skip."""
 
-    def find(name: str) -> Path:
-        path = SHARED / name
-        if not path.exists():
-            pytest.skip(f"needs the test data {name}, which lie beside the repository and not in it")
-        return path
-
-    return find
+    return lambda name: needed(f"data/{name}")
 
 
 def make_coco(

@@ -12,6 +12,7 @@ import torch
 from commands import call, skip_without_mmdet
 from dissect_core import DissectError
 from mmdet_configs import MODULE, PIPELINE, THING, changed, stored
+from real_data import needed
 
 skip_without_mmdet()
 
@@ -286,9 +287,7 @@ def test_hostile_yaml_is_one_line(text: str, tmp_path: Path) -> None:
 
 
 def test_a_real_checkpoint_opens_with_its_config_stored_and_given(tmp_path: Path) -> None:
-    folder = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "yolox_nano"
-    if not folder.is_dir():
-        pytest.skip("the real detectors are not here")
+    folder = needed("data/yolox_nano")
     given = open_mmdet(config=folder / "yolox_nano.py", checkpoint=folder / "yolox_nano_mmdet.pth")
     whole = torch.load(folder / "yolox_nano_mmdet.pth", weights_only=False)
     whole["meta"] = {**whole.get("meta", {}), "cfg": given.config.pretty_text}

@@ -13,6 +13,7 @@ import torch
 import deep_dissect as dd
 from dissect_mmdet import PickleRefusedError
 from dissect_mmdet.errors import AnnotationError
+from real_data import data_path
 
 FUNCTIONS = {
     "bbox_regression_gt_pred_average_giou_overall_result": dd.calculate_average_giou_overall_and_save_results,
@@ -251,7 +252,7 @@ def test_hostile_samples_are_refused(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["0.pkl"]
 
 
-REAL = Path(__file__).parents[4] / "shared" / "data"
+REAL = data_path("data")
 
 
 @pytest.mark.parametrize(

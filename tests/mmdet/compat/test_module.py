@@ -5,15 +5,15 @@ import inspect
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import torch
 
 import deep_dissect
 from dissect_eval import pairwise_giou
+from real_data import data_path
 
-REFERENCE = Path(__file__).parents[4] / "shared" / "reference" / "deep-dissect-1.0.md"
+REFERENCE = data_path("reference/deep-dissect-1.0.md")
 
 METRIC = "input_path, output_path, iterations, start_idx=0"
 # Every function of version 1.0, by the submodule in which it lives there.

@@ -17,10 +17,11 @@ import pytest
 import torch
 
 from dissect_mmdet import build_model, load_config
+from real_data import data_path
 
 from .conftest import write_coco
 
-NOTEBOOK = Path(__file__).parents[4] / "shared" / "reference" / "deep-dissect-notebook.txt"
+NOTEBOOK = data_path("reference/deep-dissect-notebook.txt")
 SINGLE = "model_query_embedding.weight_single_wise_5_0.pth"
 
 pytestmark = [

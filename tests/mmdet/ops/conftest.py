@@ -14,15 +14,15 @@ import pytest
 import torch
 from filelock import FileLock
 
-ROOT = Path(__file__).resolve().parents[3]
-WHEEL = ROOT.parent / "shared" / "wheels" / "mmcv-2.1.0-cp311-cp311-linux_x86_64.whl"
+from real_data import needed
+
+WHEEL = "wheels/mmcv-2.1.0-cp311-cp311-linux_x86_64.whl"
 
 
 @pytest.fixture(scope="session")
 def compiled_mmcv(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Give a folder with a compiled mmcv, not on this process's path."""
-    if not WHEEL.exists():
-        pytest.skip(f"no compiled mmcv to compare with: {WHEEL.name} is not in shared/wheels")
+    wheel = needed(WHEEL)
     fits = sys.version_info[:2] == (3, 11) and platform.system() == "Linux" and platform.machine() == "x86_64"
     if not fits or platform.python_implementation() != "CPython":
         pytest.skip("the compiled mmcv is for CPython 3.11 on x86-64 Linux")
@@ -31,7 +31,7 @@ def compiled_mmcv(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     def install(folder: Path) -> None:
         command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index"]
-        subprocess.run([*command, "--target", str(folder), str(WHEEL)], check=True, capture_output=True)
+        subprocess.run([*command, "--target", str(folder), str(wheel)], check=True, capture_output=True)
 
     return once(tmp_path_factory, "compiled-mmcv", install)
 
