@@ -11,13 +11,13 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import sys
 import os
+import sys
 import warnings
 from pathlib import Path
 from typing import Any
 
-from dissect_eval import Detections, DissectEvalError, GroundTruth, SplitWarning, coco_ap
+from dissect_eval import Detections, EvalError, GroundTruth, SplitWarning, coco_ap
 
 DATA = Path(os.environ.get("DISSECT_TEST_DATA") or Path(__file__).resolve().parents[2] / "shared")
 FILE = DATA / "data" / "edge_cases" / "edge_cases.json"
@@ -36,7 +36,7 @@ def ours(case: dict[str, Any]) -> str:
     try:
         truth = GroundTruth.from_coco(case["gt"])
         result = coco_ap(truth, Detections.from_results(case["dt"], truth))
-    except DissectEvalError as exc:
+    except EvalError as exc:
         return f"ERR {type(exc).__name__}: {exc}"
     values = (result.AP, result.AP50, result.APs, result.APm, result.AR100)
     whole, half, small, medium, recall = (-1 if math.isnan(value) else value for value in values)

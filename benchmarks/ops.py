@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import os
 import subprocess
 import sys
 import tempfile

@@ -19,7 +19,7 @@ import damage  # noqa: E402
 import studies  # noqa: E402
 from dissect_core import DissectError, StudyError, StudyLockedError  # noqa: E402
 from dissect_core.store import Study, StudyFolder, UncheckedStudyWarning  # noqa: E402
-from dissect_eval import DissectEvalError, GroundTruth  # noqa: E402
+from dissect_eval import EvalError, GroundTruth  # noqa: E402
 
 COUNTS = ("variants", "batch_size", "shard_batches")
 
@@ -40,7 +40,7 @@ def test_numbers_are_equal_or_refused(made: Path, tmp_path: Path) -> None:
         what = f"DISSECT_DAMAGE_SEED={SEED}, trial {trial}: {damage.damage(folder, rng)}"
         try:
             found = damage.numbers(folder)
-        except (DissectError, DissectEvalError) as error:
+        except (DissectError, EvalError) as error:
             refusals.append(str(error))
         else:
             assert found == before, what
@@ -191,7 +191,7 @@ def test_what_cannot_be_is_said_at_once(
 ) -> None:
     folder = Path(shutil.copytree(made, tmp_path / "study"))
     change(folder)
-    with pytest.raises((DissectError, DissectEvalError), match=said):
+    with pytest.raises((DissectError, EvalError), match=said):
         damage.numbers(folder)
 
 

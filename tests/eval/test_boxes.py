@@ -8,7 +8,7 @@ from hypothesis.extra.numpy import arrays
 
 from dissect_eval import (
     BoxError,
-    DissectEvalError,
+    EvalError,
     aligned_giou,
     aligned_iou,
     cxcywh_to_xyxy,
@@ -152,7 +152,7 @@ def test_empty_sets(measure):
 def test_bad_boxes(measure, bad, match):
     with pytest.raises(BoxError, match=match) as caught:
         measure([[0, 0, 1, 1]], bad)
-    assert isinstance(caught.value, DissectEvalError)
+    assert isinstance(caught.value, EvalError)
     assert isinstance(caught.value, ValueError)
 
 

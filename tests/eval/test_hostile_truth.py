@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from dissect_eval import Detections, GroundTruth, coco_ap, detection_metrics, match_classes, read_class_map
-from dissect_eval.errors import CategoryError, DetectionError, DissectEvalError, TruthError
+from dissect_eval.errors import CategoryError, DetectionError, EvalError, TruthError
 
 HUGE = 10**400
 NAN, INFINITY = float("nan"), float("inf")
@@ -55,7 +55,7 @@ def changed(part: str, key: str, value: Any) -> dict[str, Any]:
     return content
 
 
-def refusal(path: Path, content: bytes | str, error: type[DissectEvalError] = TruthError) -> str:
+def refusal(path: Path, content: bytes | str, error: type[EvalError] = TruthError) -> str:
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(error) as refused:
         GroundTruth.from_coco(path)

@@ -38,7 +38,7 @@ def test_all_is_complete_and_sorted():
 def test_one_root_for_all_errors():
     for name in errors.__all__:
         kind = getattr(errors, name)
-        assert issubclass(kind, errors.DissectEvalError) or issubclass(kind, Warning)
+        assert issubclass(kind, errors.EvalError) or issubclass(kind, Warning)
 
 
 def test_typed_marker():

@@ -7,7 +7,7 @@ __all__ = [
     "CategoryError",
     "CategoryWarning",
     "DetectionError",
-    "DissectEvalError",
+    "EvalError",
     "MissingExtraError",
     "SettingError",
     "SplitWarning",
@@ -16,35 +16,35 @@ __all__ = [
 ]
 
 
-class DissectEvalError(Exception):
+class EvalError(Exception):
     """Root of every error that dissect-eval raises on purpose."""
 
 
-class BoxError(DissectEvalError, ValueError):
+class BoxError(EvalError, ValueError):
     """Boxes of the wrong shape, not finite, or with a negative extent."""
 
 
-class TruthError(DissectEvalError, ValueError):
+class TruthError(EvalError, ValueError):
     """Ground truth that cannot be read, or that contradicts itself."""
 
 
-class DetectionError(DissectEvalError, ValueError):
+class DetectionError(EvalError, ValueError):
     """Detections that cannot be read, or that do not belong to the ground truth."""
 
 
-class CategoryError(DissectEvalError, ValueError):
+class CategoryError(EvalError, ValueError):
     """Class names of a detector and of an annotation file that do not fit together."""
 
 
-class SettingError(DissectEvalError, ValueError):
+class SettingError(EvalError, ValueError):
     """A setting of a metric or plot outside the range in which it means something."""
 
 
-class StudyDataError(DissectEvalError, ValueError):
+class StudyDataError(EvalError, ValueError):
     """A study's folder that lacks something, or holds something else than it should."""
 
 
-class MissingExtraError(DissectEvalError, ImportError):
+class MissingExtraError(EvalError, ImportError):
     """A function needs an optional dependency that is not installed."""
 
 

@@ -15,7 +15,7 @@ import typer
 from dissect_core import DissectError, SpecError
 from dissect_core.spec import plain_rule
 from dissect_core.storage.files import FULL, why_refused
-from dissect_eval import DissectEvalError
+from dissect_eval import EvalError
 from dissect_mmdet.errors import DissectMMDetError
 
 from . import _ablate, _app, _demo, _evaluate, _export, _folder, _inspect, _plan, _run, _simplify
@@ -25,7 +25,7 @@ USAGE_ERROR = 2
 PROBLEMS_AT_MOST = 50  # of a spec, a line each
 INTERRUPTED = 130
 # Errors whose message is meant for a person. Anything else is a fault of ours and shows its traceback.
-EXPECTED: tuple[type[BaseException], ...] = (DissectError, DissectEvalError, DissectMMDetError, OSError)
+EXPECTED: tuple[type[BaseException], ...] = (DissectError, EvalError, DissectMMDetError, OSError)
 
 app = typer.Typer(
     name="deep-dissect",

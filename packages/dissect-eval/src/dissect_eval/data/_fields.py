@@ -8,13 +8,13 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import DissectEvalError
+from ..errors import EvalError
 from ._ragged import Ints
 from ._records import ids
 
 __all__ = ["array_field", "checked_ids", "field", "items_of", "label_field", "own_ids"]
 
-Error: TypeAlias = type[DissectEvalError]
+Error: TypeAlias = type[EvalError]
 
 
 def field(owner: Any, key: str) -> Any:

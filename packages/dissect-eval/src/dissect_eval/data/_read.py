@@ -9,12 +9,12 @@ from typing import Any
 
 from .._files import read_regular
 from .._text import cut, quoted, visible
-from ..errors import DissectEvalError
+from ..errors import EvalError
 
 __all__ = ["read_json"]
 
 
-def read_json(path: str | os.PathLike[str], what: str, error: type[DissectEvalError]) -> Any:
+def read_json(path: str | os.PathLike[str], what: str, error: type[EvalError]) -> Any:
     """Return the parsed JSON file, or raise `error` that names it."""
     name = cut(visible(os.fspath(path)), 1000)
     try:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._text import quoted
-from ..errors import DissectEvalError, TruthError
+from ..errors import EvalError, TruthError
 from ._ragged import Ints
 
 __all__ = [
@@ -58,7 +58,7 @@ def exact_int(value: object) -> int | None:
     return number if -_INT64 <= number < _INT64 else None
 
 
-def ids(values: Sequence[object], key: str, describe: Describe, error: type[DissectEvalError]) -> Ints:
+def ids(values: Sequence[object], key: str, describe: Describe, error: type[EvalError]) -> Ints:
     """Return ids as int64; integral floats and decimal strings are coerced, anything else raises."""
     if all(type(value) is int for value in values):
         try:
@@ -78,7 +78,7 @@ def ids(values: Sequence[object], key: str, describe: Describe, error: type[Diss
 
 
 def floats(
-    values: Sequence[object], width: int, key: str, describe: Describe, error: type[DissectEvalError]
+    values: Sequence[object], width: int, key: str, describe: Describe, error: type[EvalError]
 ) -> NDArray[np.float64]:
     """Return finite numbers as float64 of shape (n, width), or raise naming the first bad record.
 
@@ -122,7 +122,7 @@ def _row(value: Any, width: int) -> list[float] | None:
 
 
 def flags(
-    values: Sequence[object], key: str, describe: Describe, error: type[DissectEvalError]
+    values: Sequence[object], key: str, describe: Describe, error: type[EvalError]
 ) -> NDArray[np.bool_]:
     """Return 0/1 flags as bool; a missing one (None) is False, anything else raises."""
     with suppress(TypeError):  # what cannot be in a set is no flag either

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..coco._index import AREA_RANGES
-from ..errors import CategoryError, DetectionError, DissectEvalError, SettingError, TruthError
+from ..errors import CategoryError, DetectionError, EvalError, SettingError, TruthError
 from ._detections import Detections
 from ._labels import with_guesses
 from ._ragged import Ints, rows_of_images, splits_of
@@ -86,9 +86,7 @@ def subset_detections(
     return detections._take(*_kept(kept, detections.image_index, detections.n_images))
 
 
-def _images(
-    image_ids: Iterable[int], known: Ints, rule: str, error: type[DissectEvalError]
-) -> tuple[Ints, Ints]:
+def _images(image_ids: Iterable[int], known: Ints, rule: str, error: type[EvalError]) -> tuple[Ints, Ints]:
     """Return the wanted ids, ascending without repeats, and their places in `known`."""
     wanted = np.unique(np.fromiter(image_ids, dtype=np.int64))
     unknown = np.setdiff1d(wanted, known)

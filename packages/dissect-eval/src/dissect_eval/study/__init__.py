@@ -7,12 +7,14 @@ pictures the extra ``plot``.
 from ._captions import counted
 from ._changes import ImageHits, image_hits, lost_objects
 from ._compare import Comparison, compare
+from ._doses import dose_rows
 from ._examples import Example, examples
 from ._figures import dose_curves, figures, widened, worst_variants
 from ._figures_classes import class_bars, error_bars
 from ._figures_maps import class_map, head_maps
 from ._figures_queries import displacement_map, query_map
 from ._found import TRUTH, FlatDetections, ImageBoxes, StudyDetections, kept_truth, truth_file
+from ._frames import frame
 from ._groups import variant_groups
 from ._maps import class_values
 from ._measure import StudyResults, measure, missing_weights
@@ -22,7 +24,7 @@ from ._queries import QueryBoxes, QueryChanges, query_boxes, query_changes
 from ._settings import DEFAULT_METRIC, METRICS, REPLICATES, Settings
 from ._shown import Pictures, pictures_of, read_pixels
 from ._spread import Spread, here, in_processes
-from ._stored import StoredFound, StoredImage, StoredStudy
+from ._stored import StoredDetections, StoredImage, StoredStudy
 from ._tables import StudyTables, class_table, error_rows, summary_rows
 
 __all__ = [
@@ -42,7 +44,7 @@ __all__ = [
     "QueryChanges",
     "Settings",
     "Spread",
-    "StoredFound",
+    "StoredDetections",
     "StoredImage",
     "StoredStudy",
     "StudyDetections",
@@ -56,10 +58,12 @@ __all__ = [
     "counted",
     "displacement_map",
     "dose_curves",
+    "dose_rows",
     "error_bars",
     "error_rows",
     "examples",
     "figures",
+    "frame",
     "head_maps",
     "here",
     "image_hits",

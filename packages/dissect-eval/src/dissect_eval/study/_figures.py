@@ -70,7 +70,7 @@ def dose_curves(tables: StudyTables, metric: str) -> Iterator[NamedFigure]:
     baseline = tables.summary[0][metric]
     several = len({row["intervention"] for row in tables.summary[1:]}) > 1
     curves: dict[tuple[str, str], list[Group]] = {}
-    for group in groups_of(tables):
+    for group in groups_of(tables.summary, tables.selections):
         label = group.intervention if several else "ablated" if group.kind == "ablation" else ""
         if group.kind == "control":
             label = f"{label}{': ' if label else ''}random control"

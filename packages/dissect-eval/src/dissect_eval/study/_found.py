@@ -20,7 +20,7 @@ from ..data._labels import UNSCORED
 from ..data._truth import GroundTruth
 from ..errors import StudyDataError
 from ._scoring import scoring_of
-from ._stored import StoredFound, StoredStudy
+from ._stored import StoredDetections, StoredStudy
 
 TRUTH = "truth.json"
 IDLE_AT_MOST = 2000
@@ -113,7 +113,7 @@ class FlatDetections(NamedTuple):
 
 
 class _Part(NamedTuple):
-    """What a variant found in some of a study's images; a `StoredFound`."""
+    """What a variant found in some of a study's images; a `StoredDetections`."""
 
     images: NDArray[np.int64]
     counts: NDArray[np.int64]
@@ -230,9 +230,9 @@ class StudyDetections:
         sizes[known] = self.truth.image_sizes[at[known]]
         return sizes
 
-    def stored(self, variant: str) -> StoredFound:
+    def stored(self, variant: str) -> StoredDetections:
         """All that is stored of a variant, on the images that this is about; a run may go on meanwhile."""
-        found: StoredFound = self.study.found(variant)
+        found: StoredDetections = self.study.found(variant)
         if self._seen is None or np.array_equal(found.images, self._seen):
             return found
         kept = np.isin(found.images, self._seen)
@@ -247,7 +247,7 @@ class StudyDetections:
             queries,
         )
 
-    def of(self, variant: str, stored: StoredFound | None = None) -> tuple[Detections, int]:
+    def of(self, variant: str, stored: StoredDetections | None = None) -> tuple[Detections, int]:
         """Detections of a variant, `stored` if they were read already, and how many were left out as not finite."""
         flat = self.flat(variant, stored)
         boxes = list(zip(*flat.split(flat.boxes, flat.scores, flat.labels), strict=True))
@@ -262,7 +262,7 @@ class StudyDetections:
         return self.flat(variant).on_images()
 
     def flat(
-        self, variant: str, stored: StoredFound | None = None, *, every_class: bool = False
+        self, variant: str, stored: StoredDetections | None = None, *, every_class: bool = False
     ) -> FlatDetections:
         """All detections of a variant in one array each: without those that are not finite, inverted ones as points.
 
@@ -286,7 +286,7 @@ class StudyDetections:
             int((finite & ~good).sum()),
         )
 
-    def _labels_of(self, found: StoredFound) -> NDArray[np.int64]:
+    def _labels_of(self, found: StoredDetections) -> NDArray[np.int64]:
         """Labels as they are told."""
         if self._label is None:
             return found.labels

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ._tables import StudyTables
-
 __all__ = ["DRAWS_FOR_A_BAND", "Group", "Row", "controls_of", "groups_of", "is_single", "variant_groups"]
 
 Row = Mapping[str, Any]
@@ -51,16 +49,23 @@ class Group(NamedTuple):
         return _question(self.ablation, self.block)
 
 
-def groups_of(tables: StudyTables) -> list[Group]:
-    """All variants but the baseline in groups, controls right behind those that they are controls of."""
-    rows = [row for row in tables.summary if row["kind"] in ("ablation", "control")]
+def groups_of(summary: Sequence[Row], selections: Mapping[str, str]) -> list[Group]:
+    """Return all variants but the baseline in groups, controls right behind the variants that they are controls of.
+
+    Parameters
+    ----------
+    summary : sequence of mapping
+        A row for each variant, see `StudyTables.summary`.
+    selections : mapping of str to str
+        How each ablation selects units, by its name; empty for tables of older versions.
+    """
+    rows = [row for row in summary if row["kind"] in ("ablation", "control")]
     several = len({row["intervention"] for row in rows}) > 1
     units = {row["id"]: row["unit"] for row in rows}
     found: dict[tuple[str, str, str, float], dict[str, list[Row]]] = {}
     for row in rows:
         key = row["ablation"], _block(row, units), row["intervention"], row["dose"]
         found.setdefault(key, {}).setdefault(row["kind"], []).append(row)
-    selections = tables.about.get("selections") or {}
     groups = []
     for (ablation, block, intervention, dose), kinds in found.items():
         for kind, members in sorted(kinds.items()):  # "ablation" before "control"

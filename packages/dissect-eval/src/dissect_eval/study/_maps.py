@@ -94,7 +94,7 @@ def unit_maps(tables: StudyTables, metric: str, show: Show) -> list[ValueMap]:
     summary = tables.summary
     lookup = partial(_of_summary, summary[0], metric, show)
     found: dict[tuple[str, str], dict[tuple[str, int], Row]] = {}
-    for group in groups_of(tables):
+    for group in groups_of(tables.summary, tables.selections):
         for row in group.rows:
             if group.kind == "ablation" and not group.are_draws and row["unit"] in _UNITS and is_single(row):
                 place = row["removed"][0]
@@ -140,7 +140,7 @@ def class_maps(tables: StudyTables, metric: str, show: Show) -> list[ValueMap]:
         if show == "difference"
         else [{}, {}, {}]
     )
-    groups = groups_of(tables)
+    groups = groups_of(tables.summary, tables.selections)
     if show != "difference":
         groups = [group for group in groups if group.kind == "ablation"]
     many = {

@@ -14,7 +14,7 @@ from ..tide._result import ErrorTypes
 from ..tide._tide import error_types
 from ._found import StudyDetections
 from ._settings import Settings
-from ._stored import StoredFound
+from ._stored import StoredDetections
 
 __all__ = ["OneVariant", "VariantMeasure"]
 
@@ -56,7 +56,7 @@ class OneVariant(NamedTuple):
     is_baseline: bool
 
 
-def _bits(found: StoredFound) -> tuple[bytes, ...]:
+def _bits(found: StoredDetections) -> tuple[bytes, ...]:
     """Everything that was stored of a variant's detections, also what is not finite."""
     columns = (found.images, found.counts, found.boxes, found.scores, found.labels)
     return tuple(np.ascontiguousarray(column).tobytes() for column in columns)

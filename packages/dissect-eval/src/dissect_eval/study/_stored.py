@@ -10,7 +10,7 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["MakeBar", "StoredFound", "StoredImage", "StoredStudy", "no_bar"]
+__all__ = ["MakeBar", "StoredDetections", "StoredImage", "StoredStudy", "no_bar"]
 
 
 class StoredImage(Protocol):
@@ -27,7 +27,7 @@ class StoredImage(Protocol):
         ...
 
 
-class StoredFound(Protocol):
+class StoredDetections(Protocol):
     """What one variant found in M images, one image after the other."""
 
     @property
@@ -132,7 +132,7 @@ class StoredStudy(Protocol):
         ...
 
     def found(self, variant: str) -> Any:
-        """What one variant found: a `StoredFound`."""
+        """What one variant found: a `StoredDetections`."""
         ...
 
     def table(self, variants: Sequence[str] | None = None, columns: Sequence[str] | None = None) -> Any:

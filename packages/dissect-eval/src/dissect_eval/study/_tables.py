@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .._csv_text import csv_text
-from ..errors import MissingExtraError, StudyDataError
+from ..errors import MissingExtraError, SettingError, StudyDataError
 from ._about import ABOUT, AlteredTablesError, content_of, read_about, require_written, sealed, unreadable
 from ._checked import require_about, require_columns, require_metrics, require_size
+from ._doses import DOSE_COLUMNS, dose_rows
+from ._frames import Frame, frame
 from ._measure import StudyResults
 
 if TYPE_CHECKING:
@@ -34,6 +36,8 @@ _NEEDED = {
     ERRORS: ("variant", "ap"),
     REPEATS: ("ablation", "kind", "intervention", "dose", "metric", "mean"),
 }
+FRAMES = {**_NEEDED, "doses": DOSE_COLUMNS, INTERACTIONS: ("variant", "first", "second")}
+"""Tables that can be data frames, with the columns that they have even without a row."""
 _OF_THE_PLAN = (
     "id",
     "ablation",
@@ -227,6 +231,33 @@ class StudyTables:
         """Batches of images that were finished when the study was measured, and all."""
         done, wanted = self.about.get("batches", (1, 1))
         return int(done), int(wanted)
+
+    @property
+    def selections(self) -> Mapping[str, str]:
+        """How each ablation selects units, by its name: `fraction` and `count` draw at random; empty if not known."""
+        return self.about.get("selections") or {}
+
+    @property
+    def doses(self) -> list[dict[str, Any]]:
+        """Mean of each metric over the variants of one target and dose, see `dose_rows`."""
+        confidence = float(self.about["settings"].get("confidence", 0.95))
+        return dose_rows(self.summary, self.metrics, self.selections, confidence)
+
+    def frame(self, name: str) -> Frame:
+        """Return one of the tables as a data frame: pandas' where it is installed, else an Arrow table.
+
+        Parameters
+        ----------
+        name : {"summary", "per_class", "errors", "repeats", "doses", "interactions"}
+
+        Raises
+        ------
+        SettingError
+            If there is no such table.
+        """
+        if name not in FRAMES:
+            raise SettingError(f"`name` must be one of {', '.join(FRAMES)}, got {name!r}.")
+        return frame(getattr(self, name), FRAMES[name])
 
     @property
     def at_chance(self) -> str:

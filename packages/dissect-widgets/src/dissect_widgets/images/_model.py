@@ -13,7 +13,7 @@ from traitlets import Float, HasTraits, Int, Unicode, validate
 
 from dissect_core import DissectError, near_matches
 from dissect_core.store import Study
-from dissect_eval import DissectEvalError, match_image
+from dissect_eval import EvalError, match_image
 from dissect_eval.errors import StudyDataError
 from dissect_eval.study import (
     ImageBoxes,
@@ -126,7 +126,7 @@ class ImagesModel(HasTraits):
             whole = self._read(self.study.variants[0])
             self._truth = {image: self._found.truth_on(image) for image in whole}
             self._boxes[self.study.variants[0]] = whole
-        except (DissectError, DissectEvalError) as error:
+        except (DissectError, EvalError) as error:
             raise StudyFolderError(str(error)) from error
         super().__init__()
         self.images = str(images or "")

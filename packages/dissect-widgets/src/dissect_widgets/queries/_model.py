@@ -12,7 +12,7 @@ from traitlets import Float, HasTraits, Int, Unicode, validate
 
 from dissect_core import DissectError, near_matches
 from dissect_core.store import Study
-from dissect_eval import DissectEvalError
+from dissect_eval import EvalError
 from dissect_eval.study import (
     NamedFigure,
     QueryBoxes,
@@ -87,7 +87,7 @@ class QueriesModel(HasTraits):
             self.study = source if isinstance(source, Study) else Study.open(source)
             self._found = StudyDetections(self.study)
             self._boxes = {self.study.variants[0]: query_boxes(self._found, self.study.variants[0])}
-        except (DissectError, DissectEvalError) as error:
+        except (DissectError, EvalError) as error:
             raise StudyFolderError(str(error)) from error
         super().__init__()
         self.variant = self.study.variants[min(1, len(self.study.variants) - 1)]

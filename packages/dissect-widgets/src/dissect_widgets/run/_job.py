@@ -63,7 +63,7 @@ class StudyJob:
     ------
     JobError
         When it is called: if images are missing, the file holds none, or there is no detector.
-    DissectError, DissectEvalError
+    DissectError, EvalError
         When it is called: as `dissect_core.engine.run` and `dissect_eval.study.measure` raise.
     """
 
