@@ -1,5 +1,11 @@
 import subprocess
 import sys
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+import dissect_core.detectors
 
 
 def run(code: str) -> str:
@@ -22,6 +28,29 @@ def test_the_package_needs_numpy_and_pydantic_only() -> None:
     assert "dissect_core" in loaded
     unwanted = {"torch", "mmdet", "mmcv", "mmengine", "scipy", "pyarrow", "matplotlib", "ipywidgets"}
     assert not unwanted & set(loaded)
+
+
+def test_names_are_imported_when_they_are_used() -> None:
+    loaded = run(
+        "import sys, dissect_core, dissect_core.detectors as detectors; dir(dissect_core)\n"
+        "from dissect_core import StudyError\n"
+        "print(*sorted(m for m in sys.modules if m.startswith(('numpy', 'dissect_core'))))"
+    ).split()
+    assert not {"dissect_core.edits", "dissect_core.plan", "dissect_core.detectors._conformance"} & set(
+        loaded
+    )
+    assert "dissect_core.errors" in loaded
+
+
+@pytest.mark.parametrize("package", [dissect_core, dissect_core.detectors])
+def test_every_public_name_is_there(package: Any) -> None:
+    assert set(package.__all__) <= set(dir(package))
+    assert all(getattr(package, name) is not None for name in package.__all__)
+    others = {n for n in dir(package) if n[0] != "_" and not isinstance(getattr(package, n), ModuleType)}
+    assert others - {"TYPE_CHECKING", "names_when_used"} == set(package.__all__)
+    with pytest.raises(AttributeError, match=f"module '{package.__name__}' has no attribute 'nothing'"):
+        _ = package.nothing
+    assert dissect_core.errors.StudyError is dissect_core.StudyError  # a folder's name does as well
 
 
 def test_without_torch_the_error_says_what_to_install() -> None:

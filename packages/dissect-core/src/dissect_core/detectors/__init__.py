@@ -3,11 +3,16 @@
 Needs NumPy and pydantic only.
 """
 
-from ._conformance import check_detector, detector_checks
+from typing import TYPE_CHECKING
+
+from ..lazy import names_when_used
 from ._discovery import DETECTORS, InstalledDetector, available_detectors, open_detector
 from ._protocol import ChangeReport, Detector, ImageDetections, LossDetector, TorchDetector
 from ._report import CheckResult, ConformanceReport, Status
 from .trust import DetectorRequest, harmless_options
+
+if TYPE_CHECKING:
+    from ._conformance import check_detector, detector_checks
 
 __all__ = [
     "DETECTORS",
@@ -27,3 +32,6 @@ __all__ = [
     "harmless_options",
     "open_detector",
 ]
+
+# Checks need all of `dissect_core.plan`; who reads detections needs none of it.
+__getattr__, __dir__ = names_when_used(__name__, {"_conformance": "check_detector detector_checks"})

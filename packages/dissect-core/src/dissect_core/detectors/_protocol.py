@@ -1,15 +1,18 @@
 """What a study asks of a detector, and what a detector may offer beyond that."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..anatomy.anatomy import Anatomy
-from ..plan import Variant
+if TYPE_CHECKING:
+    from ..anatomy.anatomy import Anatomy
+    from ..plan import Variant
 
 __all__ = ["ChangeReport", "Detector", "ImageDetections", "LossDetector", "TorchDetector"]
 
@@ -87,7 +90,7 @@ class Detector(Protocol):
     With weights in a dict of arrays, `ablated` is no more than this:
 
     >>> from contextlib import contextmanager
-    >>> from dissect_core import Component, edit_arrays
+    >>> from dissect_core import Anatomy, Component, edit_arrays
     >>> class Brightest:
     ...     class_names = ("bright",)
     ...     anatomy = Anatomy((Component("gain", (3,), "float64"),))
