@@ -26,7 +26,7 @@ from typing import Any, NamedTuple
 
 import psutil
 
-from dissect_core.engine import StopRequest, no_bar, run
+from dissect_core.engine import Listener, RunOptions, StopRequest, no_bar, run
 from dissect_core.engine._caller import Caller
 from dissect_core.engine.ray._crew import Crew
 from dissect_core.engine.ray._engine import _shards
@@ -109,11 +109,9 @@ def study_times(n_images: int, n_rounds: int, names: Sequence[str]) -> None:
                     detector,
                     paths,
                     out,
+                    RunOptions(batch_size=5, shard_images=SHARD_IMAGES),
                     execution=execution,
-                    batch_size=5,
-                    shard_images=SHARD_IMAGES,
-                    bar=no_bar,
-                    say=lambda _text: None,
+                    listener=Listener(bar=no_bar, say=lambda _text: None),
                 )
                 took = Times(time.perf_counter() - start, study.log()[-1]["seconds"])
                 rounds[-1][name] = took
@@ -179,7 +177,7 @@ def lead(n_shards: int, workers: int = 2) -> None:
         crew = Crew(
             ray, ray.remote(Idle).options(num_cpus=1, max_concurrency=2).remote, lambda: workers, print
         )
-        caller = Caller(no_bar, None, print, StopRequest(), Holder())
+        caller = Caller(Listener(bar=no_bar, say=print), StopRequest(), Holder())
         with no_bar(0, "", "") as shown:
             tracker = Tracker(folder, n_shards, shown, caller, lambda: crew.n_ready)
             crew.on_step, crew.on_end, crew.on_failed = tracker.step, tracker.end, tracker.give_up

@@ -29,7 +29,7 @@ from study import Case
 from cluster import start_ray
 from cluster_simulation import simulated
 from dissect_core.detectors import ImageDetections
-from dissect_core.engine import PassDone, no_bar, run
+from dissect_core.engine import Listener, PassDone, RunOptions, no_bar, run
 from dissect_core.engine.ray import Cluster, Costs, Workload, forecast
 from dissect_core.spec import DetectorSpec, RayExecution
 from dissect_core.store import Row, Study
@@ -127,12 +127,9 @@ def check_on_real_runs(case: Case, costs: Costs, detections: float, folder: Path
             given,
             case.paths,
             folder / f"on{workers}",
+            RunOptions(batch_size=5, shard_images=5),
             execution=RayExecution(engine="ray", workers=workers),
-            batch_size=5,
-            shard_images=5,
-            bar=no_bar,
-            watch=partial(note_time, begun),
-            say=lambda _text: None,
+            listener=Listener(bar=no_bar, watch=partial(note_time, begun), say=lambda _text: None),
         )
         work = Workload(len(case.paths), len(study.variants), 5, 5, detections=detections)
         told = forecast(work, costs, Cluster(workers)).hours * 3600

@@ -26,7 +26,7 @@ from matplotlib.image import imsave
 from dissect_core import Component
 from dissect_core.anatomy.anatomy import Anatomy
 from dissect_core.detectors import ImageDetections
-from dissect_core.engine import run
+from dissect_core.engine import RunOptions, run
 from dissect_core.spec import load_spec
 from dissect_core.store import Study
 from dissect_eval import GroundTruth
@@ -113,8 +113,8 @@ def make(folder: Path, n_variants: int, n_images: int) -> Path:
         MadeUp(truth, names),
         paths,
         folder / "study",
+        RunOptions(batch_size=100),
         truth=truth,
-        batch_size=100,
     )
     for name, data in StudyTables.of(measure(study, settings=Settings(n_replicates=0))).files().items():
         (study.path / name).write_bytes(data)

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from dissect_core.engine import no_bar, run
+from dissect_core.engine import Listener, RunOptions, no_bar, run
 from dissect_core.spec import load_spec
 from dissect_eval import GroundTruth
 from dissect_mmdet import image_paths, open_mmdet
@@ -46,7 +46,8 @@ def seconds(images: list[Path], n_variants: int, folder: Path) -> float:
     files = demo_files("detr")
     detector = open_mmdet(config=files.config, checkpoint=files.checkpoint)
     start = time.perf_counter()
-    study = run(spec, detector, images, folder, batch_size=10, bar=no_bar, say=lambda _text: None)
+    silent = Listener(bar=no_bar, say=lambda _text: None)
+    study = run(spec, detector, images, folder, RunOptions(batch_size=10), listener=silent)
     spent = time.perf_counter() - start
     assert len(study.variants) == n_variants + 1
     return spent

@@ -38,7 +38,7 @@ from _old_way import PASSES
 
 from deep_dissect.report import Settings, measure, write_results
 from deep_dissect.studies import study_path
-from dissect_core.engine import no_bar, run
+from dissect_core.engine import Listener, RunOptions, no_bar, run
 from dissect_core.plan import Variant, plan
 from dissect_core.spec import StudySpec, load_spec
 from dissect_core.store import Study
@@ -117,10 +117,9 @@ class Case:
             self.detector,
             self.paths,
             out,
+            RunOptions(batch_size=self.batch_size),
             truth=self.truth,
-            batch_size=self.batch_size,
-            bar=no_bar,
-            say=lambda _text: None,
+            listener=Listener(bar=no_bar, say=lambda _text: None),
         )
         write_results(measure(study, settings=Settings(n_replicates=0)))
         return study

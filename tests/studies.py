@@ -7,6 +7,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from dissect_core.detectors import ImageDetections
-from dissect_core.engine import no_bar, run
+from dissect_core.engine import Listener, RunOptions, no_bar, run
 from dissect_core.spec import DetectorSpec, StudySpec, load_spec, spec_to_yaml
 from dissect_core.store import Study
 from dissect_core.store._facts import fingerprint
@@ -53,8 +54,22 @@ def scenes(folder: Path, n: int) -> list[Path]:
 
 def run_toy(images: Sequence[Path], out: Path | str, detector: Any = None, **options: Any) -> Study:
     """Run the toy study without a word."""
-    options = {"bar": no_bar, "batch_size": 2, "shard_images": 4, "say": lambda _text: None, **options}
-    return run(options.pop("spec", toy_spec()), detector or ToyDetector(), images, out, **options)
+    options = {"batch_size": 2, "shard_images": 4, **options}
+    return run_quietly(options.pop("spec", toy_spec()), detector or ToyDetector(), images, out, **options)
+
+
+def run_quietly(
+    spec: StudySpec, detector: Any, images: Sequence[Path], out: Path | str, **options: Any
+) -> Study:
+    """Run a study without a word; options of the run and of its listener are given by their names."""
+    listener = {"bar": no_bar, "say": lambda _text: None, **_taken(Listener, options)}
+    how = RunOptions(**_taken(RunOptions, options))
+    return run(spec, detector, images, out, how, listener=Listener(**listener), **options)
+
+
+def _taken(kind: Any, options: dict[str, Any]) -> dict[str, Any]:
+    """Take the fields of a class out of options."""
+    return {field.name: options.pop(field.name) for field in fields(kind) if field.name in options}
 
 
 def digests(folder: Path) -> dict[str, str]:

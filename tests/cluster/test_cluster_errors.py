@@ -11,6 +11,7 @@ import pytest
 
 import studies
 from dissect_core import ClusterError, StudyChangedError, StudyError
+from dissect_core.engine import RunOptions
 from dissect_core.engine._task import Task, facts_of
 from dissect_core.engine.ray._worker import Job, Worker
 from dissect_core.plan import plan
@@ -78,7 +79,7 @@ def test_an_error_of_the_plan_comes_from_the_worker_as_it_is(
 def job(images: list[Path], tmp_path: Path) -> Job:
     study = studies.run_toy(images[:4], tmp_path / "out")
     detector = ToyDetector()
-    task = Task(studies.toy_spec(), images[:4], study.path, batch_size=2, shard_images=4)
+    task = Task(studies.toy_spec(), images[:4], study.path, RunOptions(batch_size=2, shard_images=4))
     fingerprint = StudyFolder(study.path).fingerprint
     return Job(task, plan(task.spec, detector.anatomy), facts_of(task, detector), fingerprint, threads=1)
 

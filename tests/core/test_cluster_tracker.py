@@ -7,7 +7,7 @@ import pytest
 pytest.importorskip("pyarrow")
 
 import studies
-from dissect_core.engine import PassDone, StopRequest, no_bar
+from dissect_core.engine import Listener, PassDone, StopRequest, no_bar
 from dissect_core.engine._caller import Caller
 from dissect_core.engine.ray._members import Shard
 from dissect_core.engine.ray._tracker import Tracker
@@ -29,7 +29,7 @@ def test_a_worker_lost_before_it_could_join_its_parts(tmp_path: Path) -> None:
         write_shard(shard_file.with_name(f"part-00000-{batch:05}.parquet"), part, folder.fingerprint)
     shard_file.unlink()
     passed: list[PassDone] = []
-    caller = Caller(no_bar, passed.append, print, StopRequest(), Holder())
+    caller = Caller(Listener(bar=no_bar, watch=passed.append, say=print), StopRequest(), Holder())
     with no_bar(30, "pass", "toy") as shown:
         tracker = Tracker(folder, 2, shown, caller, lambda: 1)
         shard = Shard(0, [0, 1])

@@ -15,7 +15,7 @@ import pytest
 from commands import call
 from deep_dissect.cli import main
 from dissect_core.detectors import DetectorRequest
-from dissect_core.engine import StopRequest, no_bar, run
+from dissect_core.engine import Listener, RunOptions, StopRequest, no_bar, run
 from dissect_core.spec import DetectorSpec, load_spec
 from dissect_core.store import Study
 from dissect_eval import Detections, GroundTruth, coco_ap
@@ -129,10 +129,9 @@ def test_both_front_ends_go_on_with_the_same_study(
             detector,
             images,
             out,
+            RunOptions(batch_size=4),
             truth=truth,
-            batch_size=4,
-            bar=no_bar,
-            **options,
+            listener=Listener(bar=no_bar, **options),
         )
 
     def by_command(out: Path) -> None:

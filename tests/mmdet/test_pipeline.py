@@ -15,7 +15,7 @@ from mmengine.dataset import Compose
 from PIL import Image
 
 from dissect_core import BadImageError
-from dissect_core.engine import no_bar, run
+from dissect_core.engine import Listener, no_bar, run
 from dissect_core.spec import load_spec
 from dissect_core.store import ImageRef
 from dissect_eval import GroundTruth
@@ -373,7 +373,7 @@ def test_a_study_keeps_to_the_frame_in_which_the_detector_sees_its_images(
     )
     paths, options = (
         [images / "turned-6.jpg"],
-        {"truth": truth, "refs": [ImageRef("turned-6.jpg", 7)], "bar": no_bar},
+        {"truth": truth, "refs": [ImageRef("turned-6.jpg", 7)], "listener": Listener(bar=no_bar)},
     )
     with pytest.raises(
         BadImageError, match=r"turned-6.jpg is read as 40 x 60 pixels, but was annotated as 60 x 40"

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import zoo
-from dissect_core.engine import no_bar, run
+from dissect_core.engine import Listener, RunOptions, no_bar, run
 from dissect_core.plan import plan
 from dissect_core.spec import load_spec
 from dissect_core.store import Study
@@ -101,7 +101,12 @@ def test_studies_keep_them(detr: MMDetDetector, demo_data: DemoData, tmp_path: P
         }
     )
     study = run(
-        spec, detr, demo_data.paths, tmp_path / "out", batch_size=3, verify=1.0, bar=no_bar, say=_silent
+        spec,
+        detr,
+        demo_data.paths,
+        tmp_path / "out",
+        RunOptions(batch_size=3, verify=1.0),
+        listener=Listener(bar=no_bar, say=_silent),
     )
     (batch,) = detr.prepare(demo_data.paths[:1])
     (wanted,) = detr.predict_batch(batch)

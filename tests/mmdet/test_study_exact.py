@@ -2,10 +2,11 @@
 
 import warnings
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from dissect_core.engine import no_bar, run
+from dissect_core.engine import Listener, RunOptions, no_bar, run
 from dissect_core.spec import load_spec
 from dissect_core.store import Study
 from dissect_eval import GroundTruth
@@ -38,7 +39,7 @@ def test_every_pass_over_many_batches_is_exact(name: str, tmp_path: Path) -> Non
     paths = image_paths(images, GroundTruth.from_coco(annotations).file_names)
     files = demo_files(name)
 
-    def study(out: str, **options: object) -> Study:
+    def study(out: str, **options: Any) -> Study:
         detector = open_mmdet(config=files.config, checkpoint=files.checkpoint)
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # a pass that does not begin as the baseline's did
@@ -47,10 +48,8 @@ def test_every_pass_over_many_batches_is_exact(name: str, tmp_path: Path) -> Non
                 detector,
                 paths,
                 tmp_path / out,
-                batch_size=2,
-                bar=no_bar,
-                say=lambda _text: None,
-                **options,  # type: ignore[arg-type]
+                RunOptions(batch_size=2, **options),
+                listener=Listener(bar=no_bar, say=lambda _text: None),
             )
 
     # The reader prepares batches, with the model's own preprocessor, while others are run.

@@ -13,7 +13,7 @@ import typer
 
 from dissect_core import StudyError
 from dissect_core.detectors import Detector, DetectorRequest, open_detector
-from dissect_core.engine import run, tqdm_bar
+from dissect_core.engine import Listener, RunOptions, run, tqdm_bar
 from dissect_core.plan import plan, scores_needed
 from dissect_core.spec import Execution, LocalExecution, RayExecution, load_spec
 from dissect_core.storage.locations import place_of
@@ -186,19 +186,21 @@ def run_(
             runs,
             files_of(data, on_bad_image),
             _free(target) if force_new else target,
-            execution=execution,
+            RunOptions(
+                batch_size=batch_size,
+                shard_images=shard_images,
+                replay=replay,
+                verify=verify,
+                precision=precision,  # type: ignore[arg-type]  # it is checked there
+                on_bad_image=_bad_image(on_bad_image),
+                common_classes=common_classes,
+                class_map=pairs,
+                allow_random=allow_random,
+                repair=repair,
+            ),
             truth=data.truth,
-            batch_size=batch_size,
-            shard_images=shard_images,
-            replay=replay,
-            verify=verify,
-            precision=precision,  # type: ignore[arg-type]  # `run` checks it
-            on_bad_image=_bad_image(on_bad_image),
-            common_classes=common_classes,
-            class_map=pairs,
-            allow_random=allow_random,
-            repair=repair,
-            bar=begin.bar,
+            execution=execution,
+            listener=Listener(bar=begin.bar),
         )
     begin.tell()
     if not done.is_complete:

@@ -6,14 +6,17 @@ Needs pyarrow and more: ``pip install "dissect-core[study]"``.
 from ..progress import Bar, MakeBar, PassDone, no_bar, tqdm_bar
 from ._describe import weights_sha256
 from ._net import RandomDetectorWarning
+from ._options import Listener, RunOptions
 from ._run import run
 from ._stop import StopRequest
 
 __all__ = [
     "Bar",
+    "Listener",
     "MakeBar",
     "PassDone",
     "RandomDetectorWarning",
+    "RunOptions",
     "StopRequest",
     "no_bar",
     "run",

@@ -1,10 +1,10 @@
 """Whoever has started a run: what it is told while it runs, and what it asks for."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
-from ..progress import Bar, MakeBar, PassDone
+from ..progress import Bar, PassDone
 from ..store._holder import Holder
+from ._options import Listener
 from ._stop import StopRequest
 
 
@@ -14,21 +14,15 @@ class Caller:
 
     Attributes
     ----------
-    bar : callable
-        Makes progress bars.
-    watch : callable or None
-        Told of passes.
-    say : callable
-        Takes messages for people.
+    listener : Listener
+        Is told how the run goes on.
     request : StopRequest
         Asks the run to stop.
     holder : Holder
         Holds the study's folder, and tells others from there.
     """
 
-    bar: MakeBar
-    watch: Callable[[PassDone], object] | None
-    say: Callable[[str], object]
+    listener: Listener
     request: StopRequest
     holder: Holder
 
@@ -36,5 +30,5 @@ class Caller:
         """Tell of some passes more; or of fewer than none, where a part of a shard is to be run again."""
         shown.update(passes)
         self.holder.news.update(passes=now.done, total=now.total, **news)
-        if self.watch is not None and passes > 0:
-            self.watch(now)
+        if self.listener.watch is not None and passes > 0:
+            self.listener.watch(now)

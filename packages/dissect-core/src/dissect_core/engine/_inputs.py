@@ -1,7 +1,7 @@
 """What a study needs before its first image: its variants, and activations of reference images."""
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,7 @@ from ..storage.locations import is_remote
 from ..store import _layout
 from ..store._record import Record
 from ._loading import Files
-
-ClassMap = Mapping[str, str | None]
+from ._options import ClassMap
 
 
 def planned(

@@ -6,14 +6,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from ..detectors import Detector
 from ..errors import BadImageError, DissectError
-
-OnBadImage = Literal["fail", "skip"]
+from ._options import OnBadImage
 
 _OR_SKIP = '; `on_bad_image="skip"` (--on-bad-image skip) leaves such images out, and on record.'
 

@@ -11,7 +11,8 @@ from ..edits.randomness import variant_rng
 from ..plan import Variant
 from ..progress import Stopwatch
 from ._net import Net, measures_noise, require_same, require_steady
-from ._precision import Precision, predicted
+from ._options import Precision
+from ._precision import predicted
 
 References = Callable[[Variant], Any]
 """Activations that a variant needs, by `dissect_core.torch.gather_reference`; None where it needs none."""

@@ -1,12 +1,11 @@
 """Runs in half precision: faster on accelerators, other numbers, and therefore on record."""
 
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, get_args
 
 from ..detectors import Detector, ImageDetections, TorchDetector
 from ..errors import StudyError
-
-Precision: TypeAlias = Literal["full", "bf16", "fp16"]
+from ._options import Precision
 
 
 def in_precision(detector: Detector, precision: Precision) -> AbstractContextManager[Any]:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from ..detectors import Detector, TorchDetector
 from ..errors import StudyError
@@ -19,69 +19,39 @@ from ..store._record import Record
 from ..store._study import Study
 from ._describe import describe, plan_rows
 from ._inputs import ReferenceActivations, planned
-from ._loading import Files, OnBadImage
+from ._loading import Files
 from ._net import is_again, noise_is_measured, repeats_of_baseline
+from ._options import RunOptions
 from ._passes import Passes, PlainPasses, ReplayedPasses
-from ._precision import Precision, in_precision
+from ._precision import in_precision
 
 
 @dataclass(frozen=True)
 class Task:
-    """The arguments of `run` that its engines share; see there."""
+    """What a study runs over, and how.
+
+    Attributes
+    ----------
+    spec : StudySpec
+    paths : sequence of Path
+        Files of the images.
+    out : Path
+        The study's folder.
+    options : RunOptions
+    sizes : sequence of (float, float), optional
+        Width and height of each image as it was annotated.
+    """
 
     spec: StudySpec
     paths: Sequence[Path]
     out: Path
-    batch_size: int = 1
-    shard_images: int = 32
-    replay: bool = True
-    verify: float = 0.0
-    max_bytes: int | None = None
-    precision: Precision = "full"
-    on_bad_image: OnBadImage = "fail"
-    ahead: int = 2
-    common_classes: bool = False
-    class_map: Mapping[str, str | None] | None = None
+    options: RunOptions = field(default_factory=RunOptions)
     sizes: Sequence[tuple[float, float]] | None = None
-    allow_random: bool | None = None
-    repair: bool = False
-
-    def check(self) -> None:
-        """Refuse what no study can be run with.
-
-        Raises
-        ------
-        StudyError
-            If an argument is out of range.
-        """
-        if not self.paths:
-            raise StudyError("`images` must name at least one, got none.")
-        for name, least in (("batch_size", 1), ("shard_images", 1), ("ahead", 0)):
-            value = getattr(self, name)
-            if value < least:
-                raise StudyError(f"`{name}` must be {least} or more, got {value}.")
-        if not 0 <= self.verify <= 1:
-            raise StudyError(f"`verify` must be a share in [0, 1], got {self.verify}.")
-        if self.class_map is not None and not isinstance(self.class_map, Mapping):
-            raise StudyError(
-                f"`class_map` must be a mapping from names of the detector to names of the truth, got "
-                f"{self.class_map!r}. `dissect_eval.read_class_map` reads one from a file."
-            )
-        for name, choices in (("precision", get_args(Precision)), ("on_bad_image", get_args(OnBadImage))):
-            if getattr(self, name) not in choices:
-                raise StudyError(
-                    f"`{name}` must be one of {', '.join(choices)}, got {getattr(self, name)!r}."
-                )
 
     @property
     def files(self) -> Files:
         """Its images, and what to do about bad ones."""
-        return Files(self.paths, self.on_bad_image, self.sizes)
-
-    @property
-    def shard_batches(self) -> int:
-        """Batches of a shard: whole ones, for at least the images asked for."""
-        return -(-self.shard_images // self.batch_size)
+        return Files(self.paths, self.options.on_bad_image, self.sizes)
 
     def require_files(self, folder: StudyFolder, digests: Sequence[str], done: Sequence[bool]) -> None:
         """See that the images' files are those that the study has used."""
@@ -91,39 +61,36 @@ class Task:
 
     def known(self, refs: Sequence[ImageRef], facts: Mapping[str, Any]) -> dict[str, Any]:
         """What must stay the same when a study goes on, as far as it is known without the detector."""
-        return known_facts({**facts, **self.how}, self.spec, refs, self.batch_size, self.shard_batches)
-
-    @property
-    def how(self) -> dict[str, Any]:
-        """What of the way it is computed and scored must stay the same."""
-        scoring: dict[str, Any] = {"common_classes": True} if self.common_classes else {}
-        if self.class_map is not None:
-            scoring["class_map"] = dict(self.class_map)
-        how = {"precision": self.precision, "on_bad_image": self.on_bad_image}
-        return {**how, "scoring": scoring} if scoring else how
+        options = self.options
+        return known_facts(
+            {**facts, **options.facts}, self.spec, refs, options.batch_size, options.shard_batches
+        )
 
     def passes(self, detector: Detector) -> Passes:
         """How this detector's variants are run."""
-        if self.replay and isinstance(detector, TorchDetector):
-            return ReplayedPasses(detector, self.verify, self.spec.seed, self.max_bytes, self.precision)
-        return PlainPasses(detector, self.precision)
+        how = self.options
+        if how.replay and isinstance(detector, TorchDetector):
+            return ReplayedPasses(detector, how.verify, self.spec.seed, how.max_bytes, how.precision)
+        return PlainPasses(detector, how.precision)
 
     def references(
         self, detector: Detector, variants: Sequence[Variant], truth: Any, record: Record, bar: MakeBar
     ) -> ReferenceActivations:
         """Activations that its variants need, kept in a folder."""
         return ReferenceActivations(
-            self.spec, detector, variants, self.files, truth, record, bar, self.class_map
+            self.spec, detector, variants, self.files, truth, record, bar, self.options.class_map
         )
 
     def planned(self, detector: Detector, truth: Any, bar: MakeBar) -> Plan:
         """Every variant of its study; see there."""
-        found = planned(self.spec, detector, self.files, truth, bar, self.class_map)
+        found = planned(self.spec, detector, self.files, truth, bar, self.options.class_map)
         begun = self._begun()
         # A study keeps to what was found out when it was begun.
-        allow_random = self.allow_random if begun is None else any(map(is_again, begun))
+        allow_random = self.options.allow_random if begun is None else any(map(is_again, begun))
         if begun is None or allow_random:
-            again = repeats_of_baseline(detector, self.files, self.precision, allow_random, self.spec.seed)
+            again = repeats_of_baseline(
+                detector, self.files, self.options.precision, allow_random, self.spec.seed
+            )
             found[1:1] = again
             if again:
                 found.notes = (*found.notes, noise_is_measured(len(again)))
@@ -186,8 +153,8 @@ class Described:
 
 def facts_of(task: Task, detector: Detector) -> dict[str, Any]:
     """What must be the same wherever a study goes on, and on every worker."""
-    in_precision(detector, task.precision)
-    return {"detector": describe(detector), "versions": versions(), **task.how}
+    in_precision(detector, task.options.precision)
+    return {"detector": describe(detector), "versions": versions(), **task.options.facts}
 
 
 def say_what_is_not_on_record(described: Described, say: Callable[[str], object]) -> None:
@@ -219,11 +186,11 @@ def open_folder(
         {**facts, **described.facts},
         described.rows,
         refs,
-        batch_size=task.batch_size,
-        shard_batches=task.shard_batches,
+        batch_size=task.options.batch_size,
+        shard_batches=task.options.shard_batches,
         digests=described.digests,
         files=files,
         notes={**notes, **described.notes, "threads": threads},
         former=described.former,
-        repair=task.repair,
+        repair=task.options.repair,
     )

@@ -21,16 +21,16 @@ def run_here(
 ) -> None:
     """Run what is left of a study, in a folder that is held."""
     variants = described.variants
-    finished = folder.tidy(repair=task.repair)
+    finished = folder.tidy(repair=task.options.repair)
     task.require_files(folder, described.digests, finished)
     left = [number for number, done in enumerate(finished) if not done]
     if not left and is_said_finished(folder.path):
         folder.record.finish()
         return
-    references = task.references(detector, variants, truth, folder.record, caller.bar)
+    references = task.references(detector, variants, truth, folder.record, caller.listener.bar)
     passes = task.passes(detector)
     if isinstance(passes, ReplayedPasses):
-        passes.on_first = lambda seconds, share: caller.say(
+        passes.on_first = lambda seconds, share: caller.listener.say(
             estimate(seconds, share, len(left), len(variants))
         )
         passes.wants_effects = not folder.record.has(_layout.EFFECTS)
@@ -40,8 +40,10 @@ def run_here(
     total = len(folder.batches) * len(variants)
     counter = itertools.count(total - len(left) * len(variants) + 1)
     work = BatchWork(detector, passes, variants, references, task.files, folder.log)
-    with (caller.bar if left else no_bar)(len(left) * len(variants), "pass", task.spec.name) as shown:
-        for step in run_batches(work, folder, left, task.ahead, clock):
+    with (caller.listener.bar if left else no_bar)(
+        len(left) * len(variants), "pass", task.spec.name
+    ) as shown:
+        for step in run_batches(work, folder, left, task.options.ahead, clock):
             if isinstance(step, BatchDone):
                 if caller.request.asked:
                     break

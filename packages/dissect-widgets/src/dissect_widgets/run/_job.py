@@ -11,7 +11,7 @@ from typing import Any
 from dissect_core import StudyError
 from dissect_core.detectors import Detector, DetectorRequest, open_detector
 from dissect_core.detectors.trust import agreed_execution
-from dissect_core.engine import PassDone, StopRequest, no_bar, run
+from dissect_core.engine import Listener, PassDone, RunOptions, StopRequest, no_bar, run
 from dissect_core.spec import DetectorSpec, StudySpec
 from dissect_core.storage.files import write_whole
 from dissect_core.storage.locations import place_of
@@ -104,15 +104,11 @@ class StudyJob:
             self._for_run(spec, detector),
             paths,
             self.out,
-            execution=execution,
+            RunOptions(batch_size=self.batch_size, **scoring),
             truth=truth,
+            execution=execution,
             facts=self.facts,
-            batch_size=self.batch_size,
-            **scoring,
-            bar=no_bar,
-            watch=watch,
-            stop=stop,
-            say=say,
+            listener=Listener(bar=no_bar, watch=watch, stop=stop, say=say),
         )
         if study.is_complete:
             say("measuring")

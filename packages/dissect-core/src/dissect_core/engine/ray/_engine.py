@@ -52,31 +52,31 @@ def run_on_cluster(
     with ExitStack() as stack:
         begun = _begun(task.out)
         if begun is not None:  # before workers are asked for: another run may hold both
-            stack.enter_context(begun.locked(caller.holder, caller.say))
+            stack.enter_context(begun.locked(caller.holder, caller.listener.say))
             known = task.known(refs, kept["facts"])
             begun.require_same(known, Behind(refs, kept["files"].get(_layout.TRUTH)), whole=False)
-        ray = stack.enter_context(connected(execution, caller.say))
-        n_shards = math.ceil(len(paths) / task.shard_images)
+        ray = stack.enter_context(connected(execution, caller.listener.say))
+        n_shards = math.ceil(len(paths) / task.options.shard_images)
         crew = Crew(
             ray,
             _hiring(ray, detector, execution),
             lambda: min(execution.workers or capacity(ray, execution), n_shards),
-            caller.say,
+            caller.listener.say,
         )
         stack.callback(crew.dismiss_all)
         crew.fill()
         shared, true = ray.put(task), ray.put(truth)
         described = crew.lead(lambda worker: worker.describe.remote(shared, true))
         for note in described.variants.notes:
-            caller.say(f"note: {note}")
-        say_what_is_not_on_record(described, caller.say)
+            caller.listener.say(f"note: {note}")
+        say_what_is_not_on_record(described, caller.listener.say)
         folder = open_folder(task, described, refs, **kept, threads=_threads(execution))
         if begun is None:
-            stack.enter_context(folder.locked(caller.holder, caller.say))
+            stack.enter_context(folder.locked(caller.holder, caller.listener.say))
         else:
             folder = begun  # the one that is held: its log is written out at the end
-        with stop_on_interrupt(caller.request, caller.say):
-            done, threads = folder.tidy(repair=task.repair), folder.threads or _threads(execution)
+        with stop_on_interrupt(caller.request, caller.listener.say):
+            done, threads = folder.tidy(repair=task.options.repair), folder.threads or _threads(execution)
             task.require_files(folder, described.digests, done)
             if not all(done):
                 plan = ray.put(described.variants)
@@ -114,7 +114,7 @@ def _run(
         job = Job(task, described.variants, described.facts, folder.fingerprint, threads, crew.n_wanted)
         if not folder.record.has(_layout.EFFECTS):
             crew.effects_of = done.index(False) // folder.shard_batches
-        with caller.bar(left * folder.n_variants, "pass", task.spec.name) as shown:
+        with caller.listener.bar(left * folder.n_variants, "pass", task.spec.name) as shown:
             n_expected = max(1, min(crew.n_wanted, sum(1 for _ in _shards(folder, done))))
             tracker = Tracker(folder, left, shown, caller, lambda: crew.n_ready, n_expected)
             crew.on_step, crew.on_end, crew.on_failed = tracker.step, tracker.end, tracker.give_up

@@ -92,7 +92,7 @@ class Tracker:
             images=self._folder.span(shard.batches),
             error=shard.faults[-1][1],
         )
-        self._caller.say(f"shard {shard.number} is given up: {shard.faults[-1][1]}")
+        self._caller.listener.say(f"shard {shard.number} is given up: {shard.faults[-1][1]}")
 
     def _advance(self, passes: int, variant: str) -> None:
         self._done += passes
@@ -110,4 +110,4 @@ class Tracker:
         elif not self._is_estimated:
             self._is_estimated = True
             text = estimate(fields["seconds"], fields["share"], self._left, self._each, self._n_expected)
-            self._caller.say(text)
+            self._caller.listener.say(text)

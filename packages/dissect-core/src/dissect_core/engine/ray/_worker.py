@@ -151,7 +151,7 @@ class Worker:
             references = task.references(detector, job.variants, None, self._folder.record, no_bar)
             self._events: list[tuple[str, dict[str, Any]]] = []
             self._work = BatchWork(detector, self._passes, job.variants, references, task.files, self._note)
-            self._ahead, self._interval = task.ahead, job.seconds_between_steps
+            self._ahead, self._interval = task.options.ahead, job.seconds_between_steps
             self._stop.clear()
             return _here()
 
