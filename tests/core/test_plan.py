@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dissect_core import PlanError, UnknownComponentError
-from dissect_core.plan import n_variants, plan, plan_table
+from dissect_core.plan import n_variants, plan
 from dissect_core.spec import load_spec
 from plans import HEADS_OF_ALL, ROWS, anatomy, planned
 
@@ -146,7 +146,7 @@ def test_the_table_says_what_is_masked() -> None:
             "ablations": [{"name": "a", "target": ROWS, "select": {"by": "fraction", "fractions": [0.5, 1]}}],
         }
     )
-    rows = plan_table(plan(spec, anatomy()), anatomy())
+    rows = plan(spec, anatomy()).rows
     total = sum(c.n_parameters for c in anatomy().components)
     assert [(r.n_units, r.n_available, r.n_parameters) for r in rows] == [
         (0, 0, 0),

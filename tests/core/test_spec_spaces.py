@@ -21,7 +21,7 @@ from dissect_core import (
     Zero,
     query_group,
 )
-from dissect_core.plan import plan, plan_table
+from dissect_core.plan import plan
 from dissect_core.spec import StudySpec, load_spec, spec_schema, spec_to_yaml
 from plans import HEADS_OF_ALL, QUERIES, anatomy, planned
 
@@ -128,7 +128,7 @@ def test_variants_say_where_they_act() -> None:
     assert (bool(weights.edits()), weights.sites()) == (True, ())
     assert activations.edits() == ()
     assert activations.sites() == (ActivationSite("encoder.layers.0.self_attn", "head", (0,)),)
-    rows = plan_table(variants, anatomy())
+    rows = variants.rows
     assert [row.intervention for row in rows[1:3]] == ["zero", "activation mean"]
     assert rows[1].n_parameters == rows[2].n_parameters
 
@@ -151,10 +151,11 @@ def test_samples_of_other_images_are_never_duplicates() -> None:
 
 def test_queries_enter_each_layer() -> None:
     target = {"unit": "query", "components": "encoder.layer", "pool": False}
-    variants = plan(study(target, MEAN), anatomy())[1:]
+    found = plan(study(target, MEAN), anatomy())
+    variants = found[1:]
     assert len(variants) == 3 * QUERIES
     assert variants[QUERIES].sites() == (ActivationSite("encoder.layers.1", "query", (0,)),)
-    assert {row.n_parameters for row in plan_table(variants, anatomy())} == {0}
+    assert {row.n_parameters for row in found.rows} == {0}
 
 
 def test_queries_without_a_number_or_a_layer_are_refused() -> None:

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from dissect_core.plan import plan, plan_table, weight_norms
+from dissect_core.plan import plan, weight_norms
 from dissect_core.spec import load_spec
 from dissect_core.torch import ablated, anatomy_of
 from dissect_core.torch.measure._rows_read import rows_read
@@ -129,7 +129,7 @@ def test_every_variant_of_the_plan_has_an_effect(name: str) -> None:
         assert report.masked == 8
     (half,) = plan(load_spec(study(by="fraction", fractions=[0.5], repeats=1)), anatomy)[1:]
     assert (half.n_units, half.dose) == (N // 2, 0.5)
-    assert plan_table(variants, anatomy)[1].n_available == N
+    assert variants.rows[1].n_available == N
 
 
 def test_norms_are_those_of_the_rows_that_are_read() -> None:

@@ -115,11 +115,11 @@ def read_spec(name: str) -> Callable[[], None]:
 
     def read() -> None:
         from deep_dissect.studies import study_path
-        from dissect_core.plan import plan, plan_table
+        from dissect_core.plan import plan
         from dissect_core.spec import load_spec
 
         anatomy = detr().anatomy
-        print([row.to_dict() for row in plan_table(plan(load_spec(study_path(name)), anatomy), anatomy)])
+        print([row.to_dict() for row in plan(load_spec(study_path(name)), anatomy).rows])
 
     return read
 

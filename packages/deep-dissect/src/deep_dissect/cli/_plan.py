@@ -14,7 +14,7 @@ import typer
 from rich.box import SIMPLE_HEAD
 from rich.table import Column, Table
 
-from dissect_core.plan import PlanRow, plan_table
+from dissect_core.plan import PlanRow
 from dissect_core.spec import load_spec, spec_schema
 from dissect_core.text import cut
 from dissect_mmdet._writing import write_text_whole
@@ -86,7 +86,7 @@ def plan_(
         custom_imports=custom_imports or (),
     )
     variants = plan_study(study, spec, detector, images, annotations, class_map_of(class_map))
-    rows = plan_table(variants, detector.anatomy)
+    rows = variants.rows
     say_loaded(detector)
     if as_json:
         typer.echo(json.dumps([row.to_dict() for row in rows], indent=2))

@@ -1,12 +1,11 @@
 """What a study's folder says of its detector and of its plan."""
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
 from ..detectors import Detector, TorchDetector
-from ..plan import Variant, plan_table
+from ..plan import Plan
 
 UNITS_LISTED = 64
 """Of variants with more units than this, only their number is kept with the plan."""
@@ -22,11 +21,11 @@ def describe(detector: Detector) -> dict[str, Any]:
     return found
 
 
-def plan_rows(variants: Sequence[Variant], detector: Detector) -> list[dict[str, Any]]:
-    """A row of plain data for each variant: what `plan_table` says, and which units where, if these are few."""
+def plan_rows(variants: Plan) -> list[dict[str, Any]]:
+    """A row of plain data for each variant: what `Plan.rows` says, and which units where, if these are few."""
     rows = []
     paired = any(variant.singles for variant in variants)
-    for variant, row in zip(variants, plan_table(variants, detector.anatomy), strict=True):
+    for variant, row in zip(variants, variants.rows, strict=True):
         listed = variant.n_units <= UNITS_LISTED
         removed = variant.removed() if listed else {}
         rows.append(

@@ -91,9 +91,8 @@ class Task:
             again = repeats_of_baseline(
                 detector, self.files, self.options.precision, allow_random, self.spec.seed
             )
-            found[1:1] = again
             if again:
-                found.notes = (*found.notes, noise_is_measured(len(again)))
+                found = found.with_baseline_again(again, noise_is_measured(len(again)))
         return found
 
     def _begun(self) -> tuple[str, ...] | None:
@@ -143,7 +142,7 @@ class Described:
         notes: dict[str, Any] = {} if turns is None else {"turns_by_exif": bool(turns)}
         return cls(
             variants,
-            plan_rows(variants, detector),
+            plan_rows(variants),
             facts_of(task, detector),
             {**notes, "detector": title or type(detector).__name__},
             image_digests(task.paths, bar),

@@ -1,13 +1,13 @@
 """Plans: every variant of a study on one model, worked out without torch."""
 
+from ._plan import Plan, PlanCost, PlanRow
 from .apply import apply
-from .build import Plan, n_variants, plan
+from .build import n_variants, plan
 from .choices import Scores
 from .places import pool_of
 from .pool import Place, Pool
 from .reference import reference_images
 from .scores import scores_needed, weight_norms
-from .table import PlanRow, plan_table
 from .variant import Chosen, Drawn, Variant, Whole, baseline_again
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "Drawn",
     "Place",
     "Plan",
+    "PlanCost",
     "PlanRow",
     "Pool",
     "Scores",
@@ -24,7 +25,6 @@ __all__ = [
     "baseline_again",
     "n_variants",
     "plan",
-    "plan_table",
     "pool_of",
     "reference_images",
     "scores_needed",

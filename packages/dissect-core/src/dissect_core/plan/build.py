@@ -7,6 +7,7 @@ from typing import Any
 from ..anatomy.anatomy import Anatomy
 from ..errors import PlanError
 from ..spec import Ablation, StudySpec
+from ._plan import Plan
 from .choices import Scores, choices, n_choices, unit_names
 from .controls import Controls, n_controls
 from .places import ablation_pool
@@ -14,19 +15,7 @@ from .pool import Pool
 from .sets import units_of
 from .variant import Chosen, Drawn, Variant, Whole, baseline, count_by_place, intervention_label
 
-__all__ = ["Plan", "n_variants", "plan"]
-
-
-class Plan(list[Variant]):
-    """The variants of a study, the baseline first.
-
-    Attributes
-    ----------
-    notes : tuple of str
-        Sentences on what was asked for and cannot be had: controls that would mean nothing.
-    """
-
-    notes: tuple[str, ...] = ()
+__all__ = ["n_variants", "plan"]
 
 
 def plan(spec: StudySpec, anatomy: Anatomy, scores: Scores | None = None) -> Plan:
@@ -44,8 +33,8 @@ def plan(spec: StudySpec, anatomy: Anatomy, scores: Scores | None = None) -> Pla
     Returns
     -------
     Plan
-        A list of variants, with `notes`. Ids are unique. Variants that would remove the very same are merged into the
-        first of them, and those that remove nothing into the baseline. For pairs, both units of each are among the
+        A sequence of variants, with `notes`. Ids are unique. Variants that would remove the very same are merged into
+        the first of them, and those that remove nothing into the baseline. For pairs, both units of each are among the
         variants alone, too. A control never removes what another variant does; where that leaves nothing to draw, or
         a selection is random already, there is none, and `notes` say so.
 
@@ -93,11 +82,9 @@ def plan(spec: StudySpec, anatomy: Anatomy, scores: Scores | None = None) -> Pla
         own = [(v, merged.known_as(v)) for of, v in asked if of is ablation]
         for control in controls.of(ablation, own):
             made.setdefault(str(control.control_of), []).append(control)
-    found = Plan()
-    for variant in merged.all():
-        found += [variant, *made.get(variant.id, ())]
-    found.notes = tuple(controls.notes)
-    return found
+    variants = [one for variant in merged.all() for one in (variant, *made.get(variant.id, ()))]
+    total = sum(component.n_parameters for component in anatomy.components)
+    return Plan(spec, variants, controls.notes, total)
 
 
 class _Merged:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from dissect_core import DissectError
 from dissect_core.anatomy.anatomy import Anatomy
-from dissect_core.plan import PlanRow, n_variants, plan, plan_table, scores_needed
+from dissect_core.plan import PlanRow, n_variants, plan, scores_needed
 from dissect_core.spec import Ablation, StudySpec
 
 PLANNED_AT_ONCE = 2000
@@ -93,7 +93,7 @@ def preview(spec: StudySpec, anatomy: Anatomy) -> PlanPreview:
         return counted._replace(unlisted=f"More than {PLANNED_AT_ONCE:,} variants are counted, not listed.")
     try:
         variants = plan(spec, anatomy)
-        return counted._replace(rows=tuple(plan_table(variants, anatomy)), notes=variants.notes)
+        return counted._replace(rows=variants.rows, notes=variants.notes)
     except DissectError as error:
         wrong = PlannedAblation("the study", 0, str(error))
         return PlanPreview((*counted.ablations, wrong), unlisted="The study does not fit the model.")

@@ -1,0 +1,263 @@
+"""A plan: the variants of a study on one model, what each of them removes, and what running them costs."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, get_args, get_type_hints, overload
+
+from ..anatomy.components import unknown_component
+from ..errors import MissingDependencyError
+from ..spec import StudySpec
+from .variant import Variant, intervention_label
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["Plan", "PlanCost", "PlanRow"]
+
+
+@dataclass(frozen=True)
+class PlanRow:
+    """One variant of a plan.
+
+    Attributes
+    ----------
+    id, ablation, kind, unit, intervention : str
+    n_units, n_available : int
+        Units removed, and units in the pool.
+    dose : float
+        Their share, in [0, 1].
+    n_parameters : int or None
+        Values masked; None where a draw over parts of different sizes decides.
+    share : float or None
+        Of all the model's parameters, in [0, 1].
+    n_merged : int
+        Further variants that would have removed the same.
+    """
+
+    id: str
+    ablation: str
+    kind: str
+    unit: str
+    intervention: str
+    n_units: int
+    n_available: int
+    dose: float
+    n_parameters: int | None
+    share: float | None
+    n_merged: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the row as plain data, ready for JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class PlanCost:
+    """What it takes to run a plan; printed, a sentence.
+
+    Attributes
+    ----------
+    passes : int
+        Variants, the baseline included: without prefix replay, passes of the model over every image.
+    units : int
+        Units that all variants remove, added up.
+    controls : int
+        How many of the passes are controls.
+    repeats_of_baseline : int
+        How many of the passes run the baseline again.
+
+    Examples
+    --------
+    >>> print(PlanCost(passes=19, units=240, controls=6))
+    19 passes over each image (1 baseline, 12 ablations, 6 controls), which remove 240 units in all.
+    """
+
+    passes: int
+    units: int
+    controls: int = 0
+    repeats_of_baseline: int = 0
+
+    def __str__(self) -> str:
+        baselines = 1 + self.repeats_of_baseline
+        numbers = (
+            (baselines, "baseline"),
+            (self.passes - baselines - self.controls, "ablation"),
+            (self.controls, "control"),
+        )
+        parts = ", ".join(f"{n:,} {what}{'' if n == 1 else 's'}" for n, what in numbers if n)
+        passes = f"{self.passes:,} pass{'' if self.passes == 1 else 'es'} over each image ({parts})"
+        return f"{passes}, which remove {self.units:,} unit{'' if self.units == 1 else 's'} in all."
+
+
+class Plan(Sequence[Variant]):
+    """The variants of a study on one model, the baseline first.
+
+    `plan` makes one. It does not change; `plan[0]` is the baseline, `plan["heads/head/0.5/0"]` the variant of that id.
+    An id that was merged into another variant gives this other one. Two plans are equal if they remove the same, by
+    the same ids and draws.
+
+    Parameters
+    ----------
+    spec : StudySpec
+        The study.
+    variants : sequence of Variant
+        The baseline first.
+    notes : sequence of str
+        Sentences on what was asked for and cannot be had: controls that would mean nothing.
+    model_parameters : int
+        Values in all parameters of the model.
+
+    Examples
+    --------
+    >>> from dissect_core import Anatomy, Component
+    >>> from dissect_core.plan import plan
+    >>> from dissect_core.spec import load_spec
+    >>> anatomy = Anatomy((Component("query_embedding.weight", (100, 256), "float32"),))
+    >>> target = {"unit": "row", "components": "query_embedding.*"}
+    >>> select = {"by": "fraction", "fractions": [0.05, 0.5], "repeats": 2}
+    >>> ablation = {"name": "queries", "target": target, "select": select}
+    >>> queries = plan(load_spec({"name": "queries", "ablations": [ablation]}), anatomy)
+    >>> len(queries), queries["queries/row/0.05/1"].n_units
+    (5, 5)
+    >>> print(queries.cost)
+    5 passes over each image (1 baseline, 4 ablations), which remove 110 units in all.
+    >>> queries["queries/row/0.05/2"]
+    Traceback (most recent call last):
+    dissect_core.errors.UnknownComponentError: No variant matches 'queries/row/0.05/2'. Near matches: ...
+    """
+
+    def __init__(
+        self,
+        spec: StudySpec,
+        variants: Sequence[Variant],
+        notes: Sequence[str] = (),
+        model_parameters: int = 0,
+    ) -> None:
+        self.spec = spec
+        self.notes = tuple(notes)
+        self._variants = tuple(variants)
+        self._model_parameters = model_parameters
+
+    def __len__(self) -> int:
+        return len(self._variants)
+
+    def __iter__(self) -> Iterator[Variant]:
+        return iter(self._variants)
+
+    @overload
+    def __getitem__(self, key: int | str) -> Variant: ...
+
+    @overload
+    def __getitem__(self, key: slice) -> list[Variant]: ...
+
+    def __getitem__(self, key: int | str | slice) -> Variant | list[Variant]:
+        if isinstance(key, slice):
+            return list(self._variants[key])
+        if not isinstance(key, str):
+            return self._variants[key]
+        if key not in self._numbers:
+            raise unknown_component(key, [variant.id for variant in self._variants], what="variant")
+        return self._variants[self._numbers[key]]
+
+    def __contains__(self, value: object) -> bool:
+        return value in self._numbers if isinstance(value, str) else value in self._variants
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Plan):
+            return NotImplemented
+        return self._described == other._described
+
+    __hash__ = None  # type: ignore[assignment]  # equal by content, and as long as a study is large
+
+    def __repr__(self) -> str:
+        return f"<Plan of {self.spec.name!r}: {len(self):,} variants>"
+
+    def __str__(self) -> str:
+        return f"{self.spec.name}: {self.cost}"
+
+    @property
+    def cost(self) -> PlanCost:
+        """What it takes to run the plan."""
+        kinds = [variant.kind for variant in self._variants]
+        units = sum(variant.n_units for variant in self._variants)
+        return PlanCost(len(self), units, kinds.count("control"), kinds.count("again"))
+
+    @cached_property
+    def rows(self) -> tuple[PlanRow, ...]:
+        """What each variant masks, in units, parameters, and shares of them."""
+        return tuple(_row(variant, self._model_parameters) for variant in self._variants)
+
+    def table(self) -> "pa.Table":
+        """Return `rows` as an Arrow table, which has `to_pandas`.
+
+        Raises
+        ------
+        MissingDependencyError
+            Without pyarrow, which ``dissect-core[study]`` brings.
+        """
+        try:
+            import pyarrow as pa
+        except ModuleNotFoundError as error:
+            raise MissingDependencyError(
+                'A plan\'s table needs pyarrow, which is not installed. Run `pip install "dissect-core[study]"`, or '
+                "use `plan.rows`.",
+                name="pyarrow",
+            ) from error
+        types = {str: pa.string(), int: pa.int64(), float: pa.float64()}
+        kinds = {name: (get_args(kind) or (kind,))[0] for name, kind in get_type_hints(PlanRow).items()}
+        schema = pa.schema([(name, types[kind]) for name, kind in kinds.items()])
+        return pa.Table.from_pylist([row.to_dict() for row in self.rows], schema=schema)
+
+    def with_baseline_again(self, repeats: Sequence[Variant], note: str) -> "Plan":
+        """Return the plan with further runs of the baseline behind the first one, and a note that says why.
+
+        Examples
+        --------
+        >>> from dissect_core.plan import baseline_again
+        >>> from dissect_core.spec import load_spec
+        >>> row = {"name": "a", "target": {"unit": "row", "components": "*"}, "select": {"by": "each"}}
+        >>> spec = load_spec({"name": "s", "ablations": [row]})
+        >>> once = Plan(spec, baseline_again(0, 1))
+        >>> len(once.with_baseline_again(baseline_again(0, 2), "The detector is not deterministic."))
+        3
+        """
+        variants = (*self._variants[:1], *repeats, *self._variants[1:])
+        return Plan(self.spec, variants, (*self.notes, note), self._model_parameters)
+
+    @cached_property
+    def _numbers(self) -> dict[str, int]:
+        """Number of each variant by its id and by those of the variants that were merged into it."""
+        merged = {name: i for i, variant in enumerate(self._variants) for name in variant.merged}
+        return {**merged, **{variant.id: i for i, variant in enumerate(self._variants)}}
+
+    @property
+    def _described(self) -> list[tuple[Any, ...]]:
+        return [
+            (v.id, v.ablation, v.kind, v.pool.key, v.draw, v.intervention, v.seed, v.control_of, v.singles)
+            for v in self._variants
+        ]
+
+
+def _row(variant: Variant, model_parameters: int) -> PlanRow:
+    owning = any(place.parameters_per_unit for place in variant.pool.places)
+    known = variant.n_parameters if variant.n_parameters or not variant.n_units or not owning else None
+    return PlanRow(
+        id=variant.id,
+        ablation=variant.ablation,
+        kind=variant.kind,
+        unit=variant.pool.unit,
+        intervention=_label(variant),
+        n_units=variant.n_units,
+        n_available=variant.pool.n_units,
+        dose=variant.dose,
+        n_parameters=known,
+        share=known / model_parameters if known is not None and model_parameters else None,
+        n_merged=len(variant.merged),
+    )
+
+
+def _label(variant: Variant) -> str:
+    if variant.space == "structure":
+        return "read out" if variant.pool.unit == "readout" else "bypass"
+    return intervention_label(variant.intervention)
