@@ -12,6 +12,8 @@ from dissect_core.detectors import (
     Detector,
     ImageDetections,
     available_detectors,
+    bundled_data,
+    bundled_detector,
     check_detector,
     open_detector,
 )
@@ -19,6 +21,7 @@ from dissect_core.errors import (
     DetectorOptionError,
     DetectorUnavailableError,
     DissectError,
+    UnknownDataError,
     UnknownDetectorError,
 )
 from dissect_core.spec import DetectorSpec, load_spec
@@ -31,13 +34,15 @@ Install = Callable[..., Path]
 def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
     """Put packages on the path: a name, the entry points of its detectors, and modules with their text."""
 
-    def installed(name: str, detectors: dict[str, str], **modules: str) -> Path:
+    def installed(
+        name: str, detectors: dict[str, str], group: str = "dissect.detectors", **modules: str
+    ) -> Path:
         site = tmp_path / f"site-of-{name}"
         info = site / f"{name.replace('-', '_')}-1.2.dist-info"
         info.mkdir(parents=True)
         (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.2\n")
         lines = "".join(f"{key} = {value}\n" for key, value in detectors.items())
-        (info / "entry_points.txt").write_text(f"[dissect.detectors]\n{lines}")
+        (info / "entry_points.txt").write_text(f"[{group}]\n{lines}")
         for module, text in modules.items():
             (site / f"{module}.py").write_text(text)
         monkeypatch.syspath_prepend(str(site))
@@ -206,6 +211,76 @@ def test_the_plugins_own_errors_come_through(install: Install) -> None:
     install("strict-plugin", {"strict": "strict_one:opened"}, strict_one=text)
     with pytest.raises(FileNotFoundError, match=r"weights\.npz"):
         open_detector("strict", path="weights.npz")
+
+
+def test_the_second_argument_is_the_first_option(install: Install, tmp_path: Path) -> None:
+    install("toy-plugin", {"toy": "toy_detector:open_toy"})
+    assert open_detector("toy", 41).min_area == 41  # type: ignore[attr-defined]
+    spec = DetectorSpec(adapter="toy", options={"min_area": 7})
+    assert open_detector(spec, 9).min_area == 9  # type: ignore[attr-defined]
+    with pytest.raises(DetectorOptionError, match=r"its option 'min_area' twice, as second .* `min_area=`"):
+        open_detector("toy", 41, min_area=41)
+    install("bare-plugin", {"bare": "bare_one:opened"}, bare_one="def opened(): ...\n")
+    with pytest.raises(DetectorOptionError, match=r"'bare' has no named option, .* leave it out"):
+        open_detector("bare", 1)
+
+
+BUNDLED = """
+from dissect_core.spec import DetectorSpec
+
+def coarse():
+    return DetectorSpec(adapter="toy", options={"min_area": 60})
+
+def odd():
+    return {"adapter": "toy"}
+
+def lacking():
+    import a_library_that_nobody_has
+
+def pictures():
+    return ("annotations.json", "images")
+"""
+
+
+def test_a_detector_that_a_package_contains(install: Install, tmp_path: Path) -> None:
+    module = f"module_of_{tmp_path.name}"
+    functions = {name: f"{module}:{name}" for name in ("coarse", "odd", "lacking")}
+    install("toy-plugin", {"toy": "toy_detector:open_toy"})
+    install("toy-bundle", functions, group="dissect.bundled", **{module: BUNDLED})
+    assert bundled_detector("demo:coarse").options == {"min_area": 60}
+    assert open_detector("demo:coarse").min_area == 60  # type: ignore[attr-defined]
+    assert open_detector("demo:coarse", min_area=5).min_area == 5  # type: ignore[attr-defined]
+    named = DetectorSpec(adapter="demo:coarse", options={"min_area": 1})
+    assert open_detector(named).min_area == 60  # type: ignore[attr-defined]  # what a file says comes last
+    with pytest.raises(UnknownDetectorError, match=r"'demo:corse'\. Near matches: 'demo:coarse'"):
+        open_detector("demo:corse")
+    with pytest.raises(
+        DetectorUnavailableError, match=r"'demo:odd' must be given as a DetectorSpec, got .* dict"
+    ):
+        open_detector("demo:odd")
+    with pytest.raises(
+        DetectorUnavailableError, match=r"detector 'demo:lacking' of toy-bundle 1\.2 .*nobody_has"
+    ):
+        open_detector("demo:lacking")
+
+
+def test_data_that_a_package_contains(install: Install, tmp_path: Path) -> None:
+    module = f"module_of_{tmp_path.name}"
+    functions = {"pictures": f"{module}:pictures", "odd": f"{module}:odd"}
+    install("toy-bundle", functions, group="dissect.data", **{module: BUNDLED})
+    assert bundled_data("demo:pictures") == (Path("annotations.json"), Path("images"))
+    with pytest.raises(UnknownDataError, match=r"called 'demo:picture'\. Near matches: 'demo:pictures'"):
+        bundled_data("demo:picture")
+    with pytest.raises(DetectorUnavailableError, match=r"'demo:odd' must be given as an annotation file and"):
+        bundled_data("demo:odd")
+
+
+def test_without_any_bundle_the_error_says_what_brings_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dissect_core.detectors._discovery.entry_points", lambda group: ())
+    with pytest.raises(UnknownDetectorError, match="None is installed; the package dissect-mmdet"):
+        open_detector("demo:detr")
+    with pytest.raises(UnknownDataError, match="None is installed; the package dissect-mmdet"):
+        bundled_data("demo:scenes")
 
 
 def test_importing_the_protocol_and_the_suite_loads_no_heavy_library() -> None:

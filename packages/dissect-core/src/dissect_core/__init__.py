@@ -79,6 +79,7 @@ if TYPE_CHECKING:
         StudyLockedError,
         UnitError,
         UnknownComponentError,
+        UnknownDataError,
         UnknownDetectorError,
         UntrustedError,
     )
@@ -138,6 +139,7 @@ __all__ = [
     "UnitGroup",
     "UnitSlice",
     "UnknownComponentError",
+    "UnknownDataError",
     "UnknownDetectorError",
     "UntrustedError",
     "Zero",
@@ -200,7 +202,7 @@ __getattr__, __dir__ = names_when_used(
             "DetectorUnavailableError DissectError DoseError InterventionError LayoutError MaskError "
             "MissingDependencyError PlanError RandomDetectorError ReplayError SeedError SelectionError "
             "ShardsFailedError SpecError StudyChangedError StudyError StudyLockedError UnitError "
-            "UnknownComponentError UnknownDetectorError UntrustedError"
+            "UnknownComponentError UnknownDataError UnknownDetectorError UntrustedError"
         ),
     },
 )

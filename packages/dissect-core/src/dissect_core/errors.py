@@ -94,6 +94,10 @@ class UnknownDetectorError(DissectError, LookupError):
     """No installed package offers a detector of this name."""
 
 
+class UnknownDataError(DissectError, LookupError):
+    """No installed package offers data of this name."""
+
+
 class DetectorUnavailableError(DissectError, RuntimeError):
     """A detector is installed and cannot be opened here: its package is broken, or lacks something it needs."""
 

@@ -9,7 +9,7 @@ import typer
 
 from dissect_core.storage.locations import place_of
 from dissect_eval import read_class_map
-from dissect_mmdet._bundled import real_checkpoint
+from dissect_mmdet.bundled import real_checkpoint
 
 COUNT_AT_MOST = 1_000_000_000
 """Of images and the like: no study has more, and what is computed with it stays a number."""

@@ -6,7 +6,14 @@ Needs NumPy and pydantic only.
 from typing import TYPE_CHECKING
 
 from ..lazy import names_when_used
-from ._discovery import DETECTORS, InstalledDetector, available_detectors, open_detector
+from ._discovery import (
+    DETECTORS,
+    InstalledDetector,
+    available_detectors,
+    bundled_data,
+    bundled_detector,
+    open_detector,
+)
 from ._protocol import ChangeReport, Detector, ImageDetections, LossDetector, TorchDetector
 from ._report import CheckResult, ConformanceReport, Status
 from .trust import DetectorRequest, harmless_options
@@ -27,6 +34,8 @@ __all__ = [
     "Status",
     "TorchDetector",
     "available_detectors",
+    "bundled_data",
+    "bundled_detector",
     "check_detector",
     "detector_checks",
     "harmless_options",

@@ -10,17 +10,24 @@ from pydantic.errors import PydanticUserError
 from ..errors import DetectorOptionError
 from ..text import quoted
 
-__all__ = ["check_names", "check_types"]
+__all__ = ["check_names", "check_types", "parameters_of"]
+
+
+def parameters_of(opener: Callable[..., object]) -> Mapping[str, inspect.Parameter] | None:
+    """Return the parameters of a function by name; None for built-in ones that have no signature to look at."""
+    try:
+        return inspect.signature(opener).parameters
+    except (TypeError, ValueError):
+        return None
 
 
 def check_names(name: str, opener: Callable[..., object], options: Mapping[str, Any]) -> None:
     """Refuse options before anything is read: a raw ``TypeError`` would name neither detector nor remedy."""
-    try:
-        parameters = inspect.signature(opener).parameters.values()
-    except (TypeError, ValueError):
-        return  # some built-in callables have no signature to look at
-    by_name = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
-    takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters)
+    parameters = parameters_of(opener)
+    if parameters is None:
+        return
+    by_name = [p for p in parameters.values() if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+    takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
     known = [p.name for p in by_name]
     required = [p.name for p in by_name if p.default is p.empty]
     unknown = [] if takes_any else [option for option in options if option not in known]

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from ..errors import UntrustedError
 from ..spec import DetectorSpec, Execution, RayExecution
 from ..text import quoted
+from ._options import parameters_of
 
 __all__ = ["DetectorRequest", "agreed_execution", "agreed_options", "harmless_options"]
 
@@ -119,7 +120,9 @@ def agreed_options(opener: Callable[..., object], request: DetectorRequest) -> d
         if asked:
             raise _refused({name: named[name] for name in asked})
     options = {**named, **request.options}
-    return {**options, "trust": True} if request.trust and "trust" in _parameters(opener) else options
+    return (
+        {**options, "trust": True} if request.trust and "trust" in (parameters_of(opener) or {}) else options
+    )
 
 
 def agreed_execution(named: Execution, *, trust: bool = False) -> Execution:
@@ -175,7 +178,7 @@ def _refused(options: Mapping[str, Any]) -> UntrustedError:
 
 
 def _is_harmless(opener: Callable[..., object], name: str, value: Any) -> bool:
-    parameter = _parameters(opener).get(name)
+    parameter = (parameters_of(opener) or {}).get(name)
     if parameter is not None and _is_default(value, parameter.default):
         return True
     if name in ALWAYS_ASKED:
@@ -191,10 +194,3 @@ def _is_default(value: Any, default: Any) -> bool:
     if isinstance(value, (list, tuple)) and isinstance(default, (list, tuple)):
         return not value and not default
     return type(value) is type(default) and isinstance(value, _PLAIN) and value == default
-
-
-def _parameters(opener: Callable[..., object]) -> Mapping[str, inspect.Parameter]:
-    try:
-        return inspect.signature(opener).parameters
-    except (TypeError, ValueError):
-        return {}  # some built-in callables have no signature to look at

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ._data import write_split
-from ._files import DEMO_DETECTORS, DemoFiles, demo_files
+from ..bundled import DEMO_DETECTORS, DemoFiles, demo_files
+from ._data import FORMAT_VERSION, write_split
 from ._scenes import CATEGORY_IDS, CLASS_NAMES, Scene, draw_scene
 from ._study import Measurement, Outcome, Target, demo_targets, run_study
 from ._train import train_demo
@@ -12,6 +12,7 @@ __all__ = [
     "CATEGORY_IDS",
     "CLASS_NAMES",
     "DEMO_DETECTORS",
+    "FORMAT_VERSION",
     "DemoFiles",
     "Measurement",
     "Outcome",

@@ -13,7 +13,7 @@ from rich.text import Text
 from dissect_eval.plots import Curve, dose_response_grid
 from dissect_eval.study import DEFAULT_METRIC
 
-from ._files import DEMO_DETECTORS
+from ..bundled import DEMO_DETECTORS
 from ._study import SCORE_THRESHOLD, Measurement, Outcome
 
 if TYPE_CHECKING:

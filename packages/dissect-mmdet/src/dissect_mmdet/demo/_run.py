@@ -12,11 +12,11 @@ from typing import Any
 from dissect_eval import GroundTruth, label_to_category
 
 from .._folders import claim_folder
+from ..bundled import demo_files
 from ..detector._images import image_paths
 from ..detector._models import available_device
 from ..detector._open import open_mmdet
 from ._data import write_split
-from ._files import demo_files
 from ._study import DOSES, SCORE_THRESHOLD, Outcome, demo_targets, n_variants, run_study
 
 BATCH_SIZE = 16

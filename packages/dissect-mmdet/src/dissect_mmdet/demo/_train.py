@@ -10,11 +10,11 @@ from unittest.mock import patch
 from dissect_core.torch import save_checkpoint
 
 from .._writing import write_text_whole
+from ..bundled import demo_files
 from ..configs._config import load_config
 from ..errors import DissectMMDetError
 from ..weights._checkpoints import load_mmdet_checkpoint
 from ._data import Progress, write_split
-from ._files import demo_files
 
 SPLIT_SIZES = {"train": 12_000, "val": 300, "test": 500}
 

@@ -11,8 +11,8 @@ import torch
 
 from dissect_core.detectors import harmless_options
 
-from .._bundled import real_checkpoint
 from .._runtime import require_mmdet
+from ..bundled import real_checkpoint
 from ..configs._config import STORED, checked_config, config_of_checkpoint, load_config
 from ..configs._imports import import_modules
 from ..errors import ConfigError
@@ -28,9 +28,9 @@ from ._random import fixed_chance
 
 @harmless_options("checkpoint", "device", "allow_missing", "weights_prefix", "classes")
 def open_mmdet(
+    checkpoint: Path | str,
     *,
     config: Path | str | Any | None = None,
-    checkpoint: Path | str,
     device: str = "cpu",
     trust: bool = False,
     allow_missing: bool = False,
@@ -42,14 +42,14 @@ def open_mmdet(
 
     Parameters
     ----------
-    config : Path, str or mmengine Config, optional
-        Left out, the config that MMEngine stored in the checkpoint is used, if it is made of literals only, and names
-        only what MMDetection, MMEngine and mmcv register. One that is given beats what the checkpoint says of itself,
-        names of classes too: in Python, it is a program of yours; in JSON or YAML, it is read as a stored one.
     checkpoint : Path or str
         Read with ``weights_only=True`` unless `trust`, or a ``.safetensors`` file; ``"demo:detr"``,
         ``"demo:deformable_detr"`` and ``"demo:dino"`` are the bundled ones. What training wrappers put before all
         names (``module.``, ``_orig_mod.``, ``teacher.``, …) is taken off where the rest is what the model has.
+    config : Path, str or mmengine Config, optional
+        Left out, the config that MMEngine stored in the checkpoint is used, if it is made of literals only, and names
+        only what MMDetection, MMEngine and mmcv register. One that is given beats what the checkpoint says of itself,
+        names of classes too: in Python, it is a program of yours; in JSON or YAML, it is read as a stored one.
     device : str
         For instance ``"cpu"`` or ``"cuda:0"``.
     trust : bool
@@ -80,7 +80,7 @@ def open_mmdet(
 
     Examples
     --------
-    >>> detector = open_mmdet(checkpoint="demo:detr")
+    >>> detector = open_mmdet("demo:detr")
     >>> detector.class_names
     ('circle', 'square', 'triangle', 'star', 'ring', 'cross')
     """
