@@ -12,7 +12,7 @@ import pytest
 import toy_split
 from dissect_core import ClusterError
 from dissect_core.engine.ray import spread_over
-from dissect_core.storage.locations import place_of
+from dissect_core.storage.locations import location_of
 from dissect_core.store import Study
 from dissect_eval.study import Settings, StudyTables, measure
 from s3_server import BUCKET
@@ -27,7 +27,7 @@ def test_the_numbers_are_those_of_one_process(
 ) -> None:
     split = toy_split.write_split(tmp_path, 12)
     monkeypatch.chdir(tmp_path)
-    place = place_of(f"s3://{BUCKET}/cluster/measured" if where == "an object store" else "study")
+    place = location_of(f"s3://{BUCKET}/cluster/measured" if where == "an object store" else "study")
     study = Study.open(toy_split.write_study(split, place))
     expected = StudyTables.of(measure(study, settings=FAST)).files()
     found = measure(study, settings=FAST, spread=spread_over(on_ray()))

@@ -9,7 +9,7 @@ import pytest
 import studies
 from dissect_core.engine import PassDone
 from dissect_core.spec import DetectorSpec, LocalExecution, load_spec
-from dissect_core.storage.locations import place_of
+from dissect_core.storage.locations import location_of
 from dissect_core.store import Study
 from s3_server import BUCKET
 from studies import tables
@@ -47,7 +47,7 @@ def test_an_object_store_serves_as_well(images: list[Path], local: Study, on_ray
     assert study.is_complete
     assert tables(study) == tables(local)
     assert Study.open(place).held_by is None
-    assert {path.name for path in place_of(place).iterdir()} >= {
+    assert {path.name for path in location_of(place).iterdir()} >= {
         "environment.json",
         "spec.yaml",
         "detections",

@@ -18,7 +18,7 @@ pytest.importorskip("s3fs")
 import studies
 from dissect_core import StudyChangedError, StudyError, StudyLockedError
 from dissect_core.detectors import ImageDetections
-from dissect_core.storage.locations import create, place_of
+from dissect_core.storage.locations import create, location_of
 from dissect_core.store import Study, StudyFolder, _lease
 from s3_server import BUCKET, s3_server
 from studies import tables
@@ -82,7 +82,7 @@ def test_one_that_was_stopped_goes_on(images: list[Path], local: Study, place: s
     with pytest.raises(ValueError, match="enough"):
         studies.run_toy(images, place, Fails())
     assert Study.open(place).progress() == (3, 5)
-    names = {path.name for path in (place_of(place) / "detections").iterdir()}
+    names = {path.name for path in (location_of(place) / "detections").iterdir()}
     assert names == {"shard-00000.parquet", "part-00001-00002.parquet"}
     assert len(Study.open(place).found("baseline").by_image()) == 6
     study = studies.run_toy(images, place)
@@ -101,17 +101,17 @@ def test_another_study_is_refused_and_leaves_all_as_it_was(
 
 
 def test_other_files_are_not_touched(images: list[Path], place: str) -> None:
-    (place_of(place) / "thesis.tex").write_bytes(b"mine")
+    (location_of(place) / "thesis.tex").write_bytes(b"mine")
     with pytest.raises(StudyError, match=r"holds thesis\.tex and is no study"):
         studies.run_toy(images, place)
-    assert [path.name for path in place_of(place).iterdir()] == ["thesis.tex"]
+    assert [path.name for path in location_of(place).iterdir()] == ["thesis.tex"]
 
 
 def test_a_folder_that_was_begun_and_not_finished_is_made_whole(
     images: list[Path], local: Study, place: str
 ) -> None:
     """A kill while the files of a new study are written: the one that marks it as a study comes last."""
-    (place_of(place) / "spec.yaml").write_bytes(b"torn")
+    (location_of(place) / "spec.yaml").write_bytes(b"torn")
     study = studies.run_toy(images, place)
     assert study.spec == local.spec
     assert tables(study) == tables(local)
@@ -169,10 +169,11 @@ def test_a_run_that_was_taken_for_dead_stops(images: list[Path], place: str, qui
 
     class Slow(ToyDetector):
         def predict_batch(self, batch: Any) -> list[ImageDetections]:
-            newest = _lease.newest(place_of(place))
+            newest = _lease.newest(location_of(place))
             if newest is not None and newest[0] < 90:
                 create(
-                    place_of(place) / _lease.NAME.format(90), json.dumps({"host": "other", "pid": 7}).encode()
+                    location_of(place) / _lease.NAME.format(90),
+                    json.dumps({"host": "other", "pid": 7}).encode(),
                 )
             time.sleep(0.05)
             return super().predict_batch(batch)
@@ -236,17 +237,17 @@ def test_what_is_no_study_is_said(store: str) -> None:
     with pytest.raises(StudyError, match=r"s3://lab/nothing is no study: it holds no environment\.json"):
         Study.open("s3://lab/nothing")
     with pytest.raises(StudyError, match="must name a bucket"):
-        place_of("s3:///x")
+        location_of("s3:///x")
     with pytest.raises(StudyError, match="has lost a slash"):
-        place_of(Path("s3://lab/x"))
+        location_of(Path("s3://lab/x"))
     with pytest.raises(StudyError, match="cannot be written: The specified bucket does not exist"):
-        create(place_of("s3://nobody/x"), b"1")
+        create(location_of("s3://nobody/x"), b"1")
 
 
 def test_without_what_talks_to_it_the_remedy_is_said() -> None:
     code = (
-        "import sys\nsys.modules['s3fs'] = None\nfrom dissect_core.storage.locations import place_of\n"
-        "try:\n    place_of('s3://lab/x')\nexcept ImportError as error:\n    print(error)\n"
+        "import sys\nsys.modules['s3fs'] = None\nfrom dissect_core.storage.locations import location_of\n"
+        "try:\n    location_of('s3://lab/x')\nexcept ImportError as error:\n    print(error)\n"
         "print('fsspec' in sys.modules, 'upath' in sys.modules)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

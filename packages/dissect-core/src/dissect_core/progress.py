@@ -1,12 +1,17 @@
 """Progress of long work, on a terminal, in a notebook, or in a log."""
 
+from __future__ import annotations
+
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from .text import cut, visible
+
+if TYPE_CHECKING:
+    from tqdm.auto import tqdm
 
 SECONDS_BETWEEN_LINES_OF_A_LOG = 15.0
 LABEL_AT_MOST = 60
@@ -47,20 +52,19 @@ def say_beside_bars(text: str) -> None:
     tqdm.write(visible(text), file=sys.stderr)
 
 
-def tqdm_bar(total: int, unit: str, label: str) -> AbstractContextManager[Bar]:
+def tqdm_bar(total: int, unit: str, label: str = "") -> tqdm[Any]:
     """A tqdm bar: a widget in a notebook, else on standard error, a line now and then where that is no terminal."""
     from tqdm.auto import tqdm
 
     interval = 0.1 if sys.stderr.isatty() else SECONDS_BETWEEN_LINES_OF_A_LOG
-    bar: AbstractContextManager[Bar] = tqdm(
+    return tqdm(
         total=total,
         unit=unit,
-        desc=cut(visible(label), LABEL_AT_MOST),
+        desc=cut(visible(label), LABEL_AT_MOST) or None,
         mininterval=interval,
         dynamic_ncols=True,
         leave=False,
     )
-    return bar
 
 
 class Stopwatch:
@@ -99,7 +103,7 @@ class _NoBar:
     def update(self, n: int = 1, /) -> None:
         """Show nothing."""
 
-    def __enter__(self) -> "_NoBar":
+    def __enter__(self) -> _NoBar:
         return self
 
     def __exit__(self, *_error: object) -> None:

@@ -9,14 +9,14 @@ from typing import Annotated
 import typer
 
 from dissect_core import MissingDependencyError
-from dissect_core.storage.locations import place_of
+from dissect_core.storage.locations import location_of
 
 
 def app_(
     study: Annotated[
         Path | None,
         typer.Argument(
-            help="A study's folder to look at.", show_default=False, parser=place_of, metavar="FOLDER"
+            help="A study's folder to look at.", show_default=False, parser=location_of, metavar="FOLDER"
         ),
     ] = None,
     port: Annotated[int, typer.Option("--port", min=1, max=65535, help="Port on this machine.")] = 8866,

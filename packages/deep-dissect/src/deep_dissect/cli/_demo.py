@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from functools import partial
+from operator import length_hint
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from dissect_core.progress import counted, tqdm_bar
 from dissect_core.storage.files import write_whole
 from dissect_mmdet.errors import DissectMMDetError
 
 from ._console import Console
 from ._options import DeviceOption, SeedOption
-from ._progress import progress
 
 app = typer.Typer(
     help="Run a small ablation study over the bundled DETR, Deformable DETR and DINO.\n\n"
@@ -71,10 +72,10 @@ def demo(
             f"Going on after an interruption: {len(done)} of {plan.n_steps} variants are measured already."
         )
     try:
-        with progress(total=plan.n_steps, unit="variant") as bar:
+        with tqdm_bar(plan.n_steps, "variant") as bar:
             for name, outcome in plan.run(done):
                 bar.set_description(f"{DEMO_DETECTORS[name]}: {outcome.target}", refresh=False)
-                bar.update()
+                bar.update(1)
                 outcomes.setdefault(name, []).append(outcome)
     except KeyboardInterrupt:
         n_done = sum(map(len, outcomes.values()))
@@ -126,7 +127,9 @@ def train(
             device=device,
             max_iters=iterations,
             resume=resume,
-            progress=lambda numbers: progress(numbers, unit="scene", label="drawing scenes"),
+            progress=lambda numbers: counted(
+                numbers, tqdm_bar, length_hint(numbers), "scene", "drawing scenes"
+            ),
         )
         typer.echo(f"{written}  (trained; copy it over the bundled one to use it in the demo)")
 

@@ -13,10 +13,11 @@ import typer
 from rich.box import SIMPLE_HEAD
 from rich.table import Column, Table
 
+from dissect_core.progress import tqdm_bar
+from dissect_core.storage import check_output, write_text_whole
 from dissect_core.text import cut
 from dissect_eval import Evaluation, GroundTruth, SplitWarning, match_classes
 from dissect_eval import evaluate as score
-from dissect_mmdet._writing import check_output, write_text_whole
 from dissect_mmdet.detector import _images, _open
 from dissect_mmdet.detector._detector import ImageDetections
 from dissect_mmdet.errors import DissectMMDetError
@@ -38,7 +39,6 @@ from ._options import (
     WeightsPrefixOption,
     class_map_of,
 )
-from ._progress import progress
 
 COCO_ROWS = (("AP", "AP50", "AP75", "APs", "APm", "APl"), ("AR1", "AR10", "AR100", "ARs", "ARm", "ARl"))
 CLASSES_AT_MOST = 1000
@@ -115,7 +115,7 @@ def evaluate(
     say_loaded(detector)
     found: list[ImageDetections] = []
     sizes: list[tuple[int, int] | None] = []
-    with progress(total=len(paths), unit="image") as bar:
+    with tqdm_bar(len(paths), "image") as bar:
         for batch in detector.prepare(paths, batch_size):
             sizes += detector.image_sizes(batch)
             found += detector.predict_named(batch)

@@ -12,15 +12,12 @@ import typer
 from rich.box import SIMPLE_HEAD
 from rich.table import Column, Table
 
-from dissect_core import StudyError
 from dissect_core.engine import tqdm_bar
-from dissect_core.storage.files import write_whole
-from dissect_core.storage.locations import is_remote
+from dissect_core.storage import check_output, is_remote, write_text_whole
 from dissect_core.store import Study, say_who
 from dissect_core.text import cut
 from dissect_eval import GroundTruth
 from dissect_eval.study import counted
-from dissect_mmdet._writing import check_output, write_text_whole
 from dissect_mmdet.errors import DissectMMDetError
 
 from ..report import (
@@ -153,7 +150,7 @@ def report(
     written = [*write_results(results), write_report(results, images=images, metric=metric, formats=formats)]
     if latex:
         text = latex_table(results)
-        write_whole(folder / "summary.tex", lambda file: file.write(text.encode()), StudyError)
+        write_text_whole(folder / "summary.tex", text)
         written.append(folder / "summary.tex")
     if formats:
         written.append(folder / "figures")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from dissect_core.storage.locations import place_of
+from dissect_core.storage.locations import location_of
 from dissect_eval import read_class_map
 from dissect_mmdet.bundled import real_checkpoint
 
@@ -144,7 +144,7 @@ FolderArgument = Annotated[
     typer.Argument(
         help="A study's folder, or s3://bucket/study.",
         show_default=False,
-        parser=place_of,
+        parser=location_of,
         metavar="FOLDER",
     ),
 ]

@@ -16,8 +16,8 @@ from rich.table import Column, Table
 
 from dissect_core.plan import PlanRow
 from dissect_core.spec import load_spec, spec_schema
+from dissect_core.storage import write_text_whole
 from dissect_core.text import cut
-from dissect_mmdet._writing import write_text_whole
 from dissect_mmdet.detector._detector import MMDetDetector
 
 from ..studies import shipped_studies, study_path

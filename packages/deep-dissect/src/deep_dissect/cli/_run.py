@@ -16,7 +16,7 @@ from dissect_core.detectors import Detector, DetectorRequest, open_detector
 from dissect_core.engine import Listener, RunOptions, run, tqdm_bar
 from dissect_core.plan import plan, scores_needed
 from dissect_core.spec import Execution, LocalExecution, RayExecution, load_spec
-from dissect_core.storage.locations import place_of
+from dissect_core.storage.locations import location_of
 from dissect_core.store import Study
 from dissect_core.text import file_name, visible
 from dissect_eval import match_classes
@@ -64,7 +64,7 @@ def run_(
             "--out",
             "-o",
             help="The study's folder, or s3://bucket/study (default: the study's name in this folder).",
-            parser=place_of,
+            parser=location_of,
             metavar="FOLDER",
         ),
     ] = None,

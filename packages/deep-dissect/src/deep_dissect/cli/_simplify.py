@@ -15,8 +15,8 @@ from rich.table import Column, Table
 from dissect_core import StudyChangedError
 from dissect_core.engine import tqdm_bar, weights_sha256
 from dissect_core.plan import Variant
+from dissect_core.storage import check_output, write_text_whole
 from dissect_core.store import Study
-from dissect_mmdet._writing import check_output, write_text_whole
 from dissect_mmdet.detector._images import image_paths
 from dissect_mmdet.errors import DissectMMDetError
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, cast
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from dissect_core.detectors import DetectorRequest
 from dissect_core.detectors import open_detector as open_by_adapter
 from dissect_core.plan import Plan, plan, reference_images, scores_needed, weight_norms
+from dissect_core.progress import counted, tqdm_bar
 from dissect_core.spec import DetectorSpec, StudySpec
 from dissect_core.torch import gradient_scores
 from dissect_eval import GroundTruth
@@ -21,7 +22,6 @@ from dissect_mmdet.detector._images import image_paths
 from dissect_mmdet.errors import DissectMMDetError
 
 from ._options import bundled_checkpoint
-from ._progress import progress
 
 StudyArgument = Annotated[
     str, typer.Argument(help="A study's file, or the name of a shipped one (see `studies`).")
@@ -184,18 +184,10 @@ def _gradient_scores(
     truth = GroundTruth.from_coco(annotations)
     chosen = [truth.file_names[i] for i in reference_images(spec, truth.n_images)]
     batches = detector.prepare_with_truth(image_paths(images, chosen), truth, class_map=class_map)
-    with progress(total=len(chosen), unit="image", label="scores") as bar:
-
-        def counted(batches: Iterable[Any]) -> Iterator[Any]:
-            for batch in batches:
-                yield batch
-                bar.update(1)
-
-        return gradient_scores(
-            detector.model,
-            batches,
-            lambda _model, batch: detector.loss(batch),
-            spec,
-            detector.anatomy,
-            progress=counted,
-        )
+    return gradient_scores(
+        detector.model,
+        counted(batches, tqdm_bar, len(chosen), "image", "scores"),
+        lambda _model, batch: detector.loss(batch),
+        spec,
+        detector.anatomy,
+    )

@@ -13,7 +13,7 @@ import jinja2
 
 from dissect_core import StudyError
 from dissect_core.spec import spec_to_yaml
-from dissect_core.storage.files import own_folder, write_whole
+from dissect_core.storage import own_folder, write_bytes_whole
 from dissect_core.text import cut, visible
 from dissect_eval.plots import figure_bytes
 from dissect_eval.study import (
@@ -113,7 +113,7 @@ def write_report(
         signed=_signed,
         percent=_percent,
     )
-    write_whole(folder / REPORT, lambda file: file.write(page.encode()), StudyError)
+    write_bytes_whole(folder / REPORT, page.encode())
     return folder / REPORT
 
 
@@ -192,7 +192,7 @@ def _save(drawn: list[NamedFigure], folder: Path, formats: tuple[str, ...]) -> N
         for kind in formats:
             content = figure_bytes(one.figure, kind)  # type: ignore[arg-type]  # checked
             path = folder / f"{one.name}.{kind}"
-            write_whole(path, lambda file, content=content: file.write(content), StudyError)  # type: ignore[misc]
+            write_bytes_whole(path, content)
 
 
 def _is_number(value: float | None) -> bool:

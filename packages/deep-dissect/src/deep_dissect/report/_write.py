@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dissect_core import StudyError
-from dissect_core.storage.files import write_whole
+from dissect_core.storage import write_bytes_whole
 from dissect_eval.study import StudyResults, StudyTables
 
 
@@ -27,10 +26,6 @@ def write_results(results: StudyResults, folder: Path | None = None) -> list[Pat
     folder = folder or results.study.path
     written = []
     for name, content in StudyTables.of(results).files().items():
-        _write(folder / name, content)
+        write_bytes_whole(folder / name, content)
         written.append(folder / name)
     return written
-
-
-def _write(path: Path, content: bytes) -> None:
-    write_whole(path, lambda file: file.write(content), StudyError)

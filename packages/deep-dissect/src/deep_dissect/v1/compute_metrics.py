@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from scipy.optimize import linear_sum_assignment
 
-from dissect_core.storage.files import write_whole
+from dissect_core.storage import write_bytes_whole
 from dissect_eval import match_pairs, paired_labels_f1
 from dissect_mmdet.detector._samples import Naming, naming_of, truth_and_detections
 from dissect_mmdet.errors import DissectMMDetError, FolderNotFoundError
@@ -242,4 +242,4 @@ def _write_json(path: Path, value: Mapping[str, float]) -> None:
     """Write a file whole or not at all."""
     if not path.parent.is_dir():
         raise FolderNotFoundError(f"`output_path`: there is no folder {path.parent}. Make it first.")
-    write_whole(path, lambda file: file.write(json.dumps(value).encode()), DissectMMDetError)
+    write_bytes_whole(path, json.dumps(value).encode(), DissectMMDetError)

@@ -9,7 +9,7 @@ from ..detectors import Detector, DetectorRequest, open_detector
 from ..detectors.trust import agreed_execution
 from ..errors import StudyError, StudyLockedError
 from ..spec import DetectorSpec, Execution, LocalExecution, RayExecution, StudySpec
-from ..storage.locations import place_of
+from ..storage.locations import location_of
 from ..store._create import ImageRef
 from ..store._holder import Holder
 from ..store._study import Study
@@ -102,7 +102,7 @@ def run(
         As the plan and the detector raise.
     """
     listener = listener or Listener()
-    task = Task(spec, [Path(image) for image in images], place_of(out), options or RunOptions())
+    task = Task(spec, [Path(image) for image in images], location_of(out), options or RunOptions())
     if not task.paths:
         raise StudyError("`images` must name at least one, got none.")
     refs, kept = identified(task.paths, truth, refs, facts or {}, files or {}, listener.say)

@@ -5,16 +5,19 @@ import io
 import os
 import secrets
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any, BinaryIO, cast
 
 from ..errors import CheckpointError, DissectError, IrregularFileError, StudyError
-from .locations import is_remote, place_of, reached
+from .locations import is_remote, location_of, reached
 
 TEMPORARY = ".tmp"
 """How the names of files end that are not whole yet; they begin with a dot."""
+MARK = ".deep-dissect"
+"""Name of the empty file that marks a folder as filled by Deep Dissect."""
 
 _KINDS = (
     (stat.S_ISREG, "a file"),
@@ -61,7 +64,7 @@ def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
     Traceback (most recent call last):
     dissect_core.errors.IrregularFileError: /dev/null cannot be used: it is a device, not a regular file. ...
     """
-    path = place_of(path)
+    path = location_of(path)
     if is_remote(path):
         return cast("BinaryIO", path.open("rb"))
     require_regular(path)  # before it is opened, which alone may set a device off
@@ -86,7 +89,7 @@ def read_regular(path: str | os.PathLike[str]) -> bytes:
     OSError
         If it is missing or cannot be read.
     """
-    path = place_of(path)
+    path = location_of(path)
     if not is_remote(path):
         with open_regular(path) as file:
             return file.read()
@@ -133,7 +136,7 @@ def write_whole(
         If the folder is missing, `path` is a folder, FIFO or device, or the disk refuses. Errors of `write` pass
         through; `path` is then what it was before.
     """
-    path = place_of(path)
+    path = location_of(path)
     if is_remote(path):
         _send(path, write, error)
         return
@@ -156,6 +159,35 @@ def write_whole(
             raise error(f"{path} cannot be written: {why_refused(refused)}.") from cause
         raise
     sync_folder(path.parent)
+
+
+def write_bytes_whole(path: str | Path, content: bytes, error: type[DissectError] = StudyError) -> None:
+    """Write bytes as a file, whole or not at all; see `write_whole`."""
+    write_whole(path, lambda file: file.write(content), error)
+
+
+def write_text_whole(path: Path, text: str, error: type[DissectError] = StudyError) -> None:
+    """Write a text as a file in UTF-8, whole or not at all; see `write_whole`. Missing folders are made.
+
+    Raises
+    ------
+    StudyError, or the `error` given
+        If the folder cannot be made, there is something else than a file, or the disk refuses.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> file = Path(tempfile.mkdtemp()) / "results" / "numbers.json"
+    >>> write_text_whole(file, "[1, 2]")
+    >>> file.read_text(), [entry.name for entry in file.parent.iterdir()]
+    ('[1, 2]', ['numbers.json'])
+    """
+    if not is_remote(path):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as cause:
+            raise error(f"{path.parent} cannot be made: {why_refused(cause)}.") from cause
+    write_bytes_whole(path, text.encode(), error)
 
 
 class _Noting(io.BufferedWriter):
@@ -257,6 +289,93 @@ def own_folder(path: Path, error: type[DissectError] = StudyError) -> None:
         raise error(
             f"{path} cannot be written into: it is {_kind(mode)}, not a folder of {path.parent}. Put a folder there."
         )
+
+
+def check_output(
+    path: Path,
+    option: str,
+    *,
+    force: bool,
+    inputs: Iterable[Path | None] = (),
+    error: type[DissectError] = StudyError,
+) -> None:
+    """Check before long work that its result can be written to a file, and that nothing is lost by that.
+
+    Parameters
+    ----------
+    path : Path
+        The file. Missing folders above it are made.
+    option : str
+        What the file was given as, for messages.
+    force : bool
+        Whether a file that is there may be replaced.
+    inputs : iterable of (Path or None)
+        Files that the work reads, which must not be replaced.
+    error : type
+        Class of the errors.
+
+    Raises
+    ------
+    StudyError, or the `error` given
+        If the file is an input, exists and `force` is not set, is a folder, FIFO or device, or its folder cannot be
+        written.
+
+    Examples
+    --------
+    >>> check_output(Path("/"), "--out", force=True)
+    Traceback (most recent call last):
+    dissect_core.errors.StudyError: --out / is a folder: give a file, for instance /detections.json.
+    """
+    if path.exists() and any(
+        given is not None and given.exists() and path.samefile(given) for given in inputs
+    ):
+        raise error(f"{option} {path} is an input of this command: choose another file.")
+    if path.is_dir():
+        raise error(f"{option} {path} is a folder: give a file, for instance {path / 'detections.json'}.")
+    if path.exists() and not force:
+        raise error(f"{option} {path} exists already: choose another file, or --force to replace it.")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=path.parent):
+            require_replaceable(path, error)
+    except OSError as cause:
+        raise error(f"{option} {path} cannot be written: {why_refused(cause)}.") from cause
+
+
+def claim_folder(folder: Path, option: str, error: type[DissectError] = StudyError) -> None:
+    """Make a folder that is to be filled, or check that it is empty or was filled by Deep Dissect before.
+
+    Parameters
+    ----------
+    folder : Path
+    option : str
+        What the folder was given as, for messages.
+    error : type
+        Class of the errors.
+
+    Raises
+    ------
+    StudyError, or the `error` given
+        If it holds files and no mark of Deep Dissect, or cannot be made.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp()) / "images"
+    >>> claim_folder(folder, "--out")
+    >>> [entry.name for entry in folder.iterdir()]
+    ['.deep-dissect']
+    """
+    try:
+        if folder.is_dir() and not (folder / MARK).exists() and any(folder.iterdir()):
+            raise error(
+                f"{option} {folder} holds files that Deep Dissect did not write: choose a new or empty folder."
+            )
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as cause:
+        raise error(f"{option} {folder} cannot be written: {why_refused(cause)}.") from cause
+    if not (folder / MARK).exists():
+        write_bytes_whole(folder / MARK, b"", error)
 
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)

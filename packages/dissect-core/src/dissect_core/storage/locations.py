@@ -18,7 +18,7 @@ OBJECT_STORES = ("s3", "s3a")
 _FAULTS_OF_STORES = ("botocore", "aiobotocore", "aiohttp")
 
 
-def place_of(where: "str | os.PathLike[str]") -> Path:
+def location_of(where: "str | os.PathLike[str]") -> Path:
     """Understand a path or URL of a place.
 
     Parameters
@@ -40,9 +40,9 @@ def place_of(where: "str | os.PathLike[str]") -> Path:
 
     Examples
     --------
-    >>> place_of("file:///data/heads").as_posix()
+    >>> location_of("file:///data/heads").as_posix()
     '/data/heads'
-    >>> place_of("ftp://data/heads")
+    >>> location_of("ftp://data/heads")
     Traceback (most recent call last):
     dissect_core.errors.StudyError: 'ftp://data/heads' must be a path, or begin with file:// or s3://. ...
     """

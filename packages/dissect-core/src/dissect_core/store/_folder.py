@@ -11,7 +11,7 @@ import pyarrow as pa
 from ..errors import StudyChangedError, StudyError
 from ..spec import StudySpec
 from ..storage.files import TEMPORARY, own_folder, why_refused, write_whole
-from ..storage.locations import is_remote, place_of, reached
+from ..storage.locations import is_remote, location_of, reached
 from . import _layout
 from ._changes import Behind, changes, changes_of_format_1
 from ._chunks import Chunks
@@ -42,7 +42,7 @@ class StudyFolder:
     """
 
     def __init__(self, path: Path | str) -> None:
-        self.path = path = place_of(path)
+        self.path = path = location_of(path)
         self.record = Record.read(path)
         self.frozen = self.record.frozen
         self.fingerprint = fingerprint(self.frozen)
@@ -107,7 +107,7 @@ class StudyFolder:
             "plan": fingerprint({"rows": list(plan)}),
             "variants": len(plan),
         }
-        path = place_of(path)
+        path = location_of(path)
         content = Content(spec, frozen, plan, images, digests, files or {}, notes or {})
         if is_remote(path):
             return cls._created_remotely(path, content, former or {}, repair)

@@ -15,7 +15,7 @@ from ..anatomy.components import near_matches
 from ..detectors import ImageDetections
 from ..errors import StudyError
 from ..spec import StudySpec, load_spec, parse_spec
-from ..storage.locations import is_remote, place_of
+from ..storage.locations import is_remote, location_of
 from . import _layout
 from ._create import ImageRef
 from ._folder import LISTINGS, StudyFolder
@@ -118,7 +118,7 @@ class Study:
         StudyError
             If it is no study, damaged, or of a newer format.
         """
-        record = Record.read(place_of(path))
+        record = Record.read(location_of(path))
         record.warn_if_unchecked()
         return cls(record.folder, record)
 

@@ -7,10 +7,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from dissect_core.storage.files import own_folder, read_regular, why_refused
+from dissect_core.storage import claim_folder, own_folder, read_regular, why_refused, write_text_whole
 
-from .._folders import claim_folder
-from .._writing import write_text_whole
 from ..errors import DissectMMDetError
 from ._scenes import coco_annotations, draw_scene, file_name, image_ids
 
@@ -61,7 +59,7 @@ def write_split(
         raise DissectMMDetError(
             f"{annotations} is not of these scenes and would be replaced: choose another folder."
         )
-    claim_folder(images, "the image folder")
+    claim_folder(images, "the image folder", DissectMMDetError)
     for part in (images, annotations.parent):
         own_folder(part, DissectMMDetError)
     annotations.unlink(missing_ok=True)
@@ -81,7 +79,7 @@ def write_split(
         scenes.append(scene)
     truth = coco_annotations(scenes, ids, split)
     truth["info"]["deep_dissect"] = stamp
-    write_text_whole(annotations, json.dumps(truth))
+    write_text_whole(annotations, json.dumps(truth), DissectMMDetError)
     return images, annotations
 
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from dissect_core.storage.files import read_regular
+from dissect_core.storage import read_regular, write_text_whole
 
-from .._writing import write_text_whole
+from ..errors import DissectMMDetError
 from ._report import Report
 from ._study import Measurement, Outcome
 
@@ -32,8 +32,8 @@ def write_results(report: Report, folder: Path, settings: dict[str, Any], *, com
     writer.writerows(rows)
     plain = [{k: None if isinstance(v, float) and np.isnan(v) else v for k, v in row.items()} for row in rows]
     content = json.dumps({"complete": complete, "settings": settings, "variants": plain}, indent=2)
-    write_text_whole(folder / "results.csv", text.getvalue())
-    write_text_whole(folder / "results.json", content)
+    write_text_whole(folder / "results.csv", text.getvalue(), DissectMMDetError)
+    write_text_whole(folder / "results.json", content, DissectMMDetError)
     return [folder / "results.csv", folder / "results.json"]
 
 

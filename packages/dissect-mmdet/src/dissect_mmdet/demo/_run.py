@@ -9,13 +9,14 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from dissect_core.storage import claim_folder
 from dissect_eval import GroundTruth, label_to_category
 
-from .._folders import claim_folder
 from ..bundled import demo_files
 from ..detector._images import image_paths
 from ..detector._models import available_device
 from ..detector._open import open_mmdet
+from ..errors import DissectMMDetError
 from ._data import write_split
 from ._study import DOSES, SCORE_THRESHOLD, Outcome, demo_targets, n_variants, run_study
 
@@ -115,7 +116,7 @@ def study_plan(
         If the device is not there, or the folder holds files that were not written here.
     """
     available_device(device)  # before anything is written
-    claim_folder(folder, "--out")
+    claim_folder(folder, "--out", DissectMMDetError)
     images, annotations = write_split(folder / "data", "test", n_images)
     truth = GroundTruth.from_coco(annotations)
     return StudyPlan(tuple(names), image_paths(images, truth.file_names), truth, repeats, seed, device)

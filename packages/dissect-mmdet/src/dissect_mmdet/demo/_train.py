@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+from dissect_core.storage import write_text_whole
 from dissect_core.torch import save_checkpoint
 
-from .._writing import write_text_whole
 from ..bundled import demo_files
 from ..configs._config import load_config
 from ..errors import DissectMMDetError
@@ -139,4 +139,4 @@ def _keep_log(runner: Any, target: Path) -> None:
     scalars = Path(runner.log_dir) / "vis_data" / "scalars.json"
     lines = scalars.read_text(encoding="utf-8").splitlines()
     kept = [json.dumps({k: v for k, v in json.loads(line).items() if k != "data_time"}) for line in lines]
-    write_text_whole(target, "\n".join(kept) + "\n")
+    write_text_whole(target, "\n".join(kept) + "\n", DissectMMDetError)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from dissect_core.storage.locations import is_remote, place_of
+from dissect_core.storage.locations import is_remote, location_of
 
 from ..errors import DissectWidgetsError, MissingAppError, StudyFolderError
 from ._page import AT_WORK, FOLDER, STUDY, opened
@@ -59,7 +59,7 @@ def serve(
         If something else listens on the port.
     """
     _require_free(port)
-    place = None if study is None else place_of(study)
+    place = None if study is None else location_of(study)
     if place is not None and not place.is_dir():
         raise StudyFolderError(f"There is no folder {study}. Give a study's folder, or none.")
     app = _voila()

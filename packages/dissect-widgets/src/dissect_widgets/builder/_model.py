@@ -13,7 +13,7 @@ from traitlets import Dict, HasTraits, Instance, Tuple
 from dissect_core import near_matches
 from dissect_core.anatomy.anatomy import Anatomy
 from dissect_core.spec import Problem, StudySpec, check_spec, load_spec, parse_spec, spec_schema, spec_to_yaml
-from dissect_core.storage.files import write_whole
+from dissect_core.storage import write_bytes_whole
 
 from ..errors import DraftError, UnknownNameError
 from ._form import FormField, Path, form_of
@@ -262,7 +262,7 @@ class SpecModel(HasTraits):
         if path.suffix.lower() not in (".yaml", ".yml"):
             raise DraftError(f"`path` must end with .yaml, got {path.suffix or 'no ending'!r}.")
         content = spec_to_yaml(self.spec).encode()
-        write_whole(path, lambda file: file.write(content), DraftError)
+        write_bytes_whole(path, content, DraftError)
         return path
 
     def preview(self) -> PlanPreview | None:

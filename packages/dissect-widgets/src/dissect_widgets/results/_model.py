@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 from traitlets import Bool, HasTraits, Int, Unicode, validate
 
 from dissect_core import near_matches
-from dissect_core.storage.files import write_whole
-from dissect_core.storage.locations import place_of
+from dissect_core.storage import write_bytes_whole
+from dissect_core.storage.locations import location_of
 from dissect_eval import StudyDataError
 from dissect_eval.study import DEFAULT_METRIC, StudyTables, class_values, title_of, variant_groups
 
@@ -94,8 +94,8 @@ class ResultsModel(HasTraits):
 
     def __init__(self, source: Path | str | StudyTables) -> None:
         self.lock = RLock()
-        self.folder = None if isinstance(source, StudyTables) else place_of(source)
-        self.tables = source if isinstance(source, StudyTables) else _read(place_of(source))
+        self.folder = None if isinstance(source, StudyTables) else location_of(source)
+        self.tables = source if isinstance(source, StudyTables) else _read(location_of(source))
         self._drawn: dict[tuple[str, str, str, str], list[plots.NamedFigure]] = {}
         super().__init__()
         metrics = self.tables.metrics
@@ -201,7 +201,7 @@ class ResultsModel(HasTraits):
         """
         path = Path(path)
         content = self._exported(path.suffix.lower())
-        write_whole(path, lambda file: file.write(content), StudyFolderError)
+        write_bytes_whole(path, content, StudyFolderError)
         return path
 
     def _exported(self, suffix: str) -> bytes:

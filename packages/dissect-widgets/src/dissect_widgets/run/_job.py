@@ -8,13 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dissect_core import StudyError
 from dissect_core.detectors import Detector, DetectorRequest, open_detector
 from dissect_core.detectors.trust import agreed_execution
 from dissect_core.engine import Listener, PassDone, RunOptions, StopRequest, no_bar, run
 from dissect_core.spec import DetectorSpec, StudySpec
-from dissect_core.storage.files import write_whole
-from dissect_core.storage.locations import place_of
+from dissect_core.storage import location_of, write_bytes_whole
 from dissect_core.store import Study
 from dissect_eval import GroundTruth, match_classes
 from dissect_eval.study import Settings, StudyTables, measure
@@ -98,7 +96,7 @@ class StudyJob:
         scoring: dict[str, Any] = {"common_classes": self.common_classes, "class_map": self.class_map}
         match_classes(truth, detector.class_names, **scoring)  # before hours of work
         if stop.asked:
-            return Ended(place_of(self.out), is_finished=False)
+            return Ended(location_of(self.out), is_finished=False)
         study = run(
             spec,
             self._for_run(spec, detector),
@@ -129,7 +127,7 @@ class StudyJob:
         except _StoppedError:
             return False
         for name, content in StudyTables.of(results).files().items():
-            _write(study.path / name, content)
+            write_bytes_whole(study.path / name, content)
         return True
 
     def _paths(self, truth: GroundTruth) -> list[Path]:
@@ -159,10 +157,6 @@ class StudyJob:
         if given is None:
             raise JobError("`detector` must be given, or named by the study, got neither.")
         return DetectorRequest(given, trust=self.trust) if isinstance(given, DetectorSpec) else given
-
-
-def _write(path: Path, content: bytes) -> None:
-    write_whole(path, lambda file: file.write(content), StudyError)
 
 
 def _stopping_bar(is_stopped: Callable[[], bool]) -> Callable[[int, str, str], AbstractContextManager[Any]]:

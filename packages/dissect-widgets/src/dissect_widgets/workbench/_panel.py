@@ -12,7 +12,7 @@ from ipywidgets import HTML, Button, HBox, Layout, Text, VBox, Widget
 from dissect_core import DissectError
 from dissect_core.detectors import Detector
 from dissect_core.spec import DetectorSpec, StudySpec
-from dissect_core.storage.locations import is_remote, place_of
+from dissect_core.storage.locations import is_remote, location_of
 from dissect_core.store import Study, differences, listed
 
 from ..base._controls import Looks, close_all, status_html
@@ -146,7 +146,7 @@ class Workbench(Panel):
         self._is_live = True
         if folder and study is None:  # what was run is what one goes on from
             with suppress(StudyFolderError):
-                self.spec.load(stored_spec(place_of(folder)))
+                self.spec.load(stored_spec(location_of(folder)))
         self._on_detector()
         self.show("results" if folder else "model")
 
@@ -222,7 +222,7 @@ class Workbench(Panel):
     def _folder(self) -> Path:
         if not self.folder.value.strip():
             raise StudyFolderError("Give the folder of a study, or run one.")
-        place = place_of(self.folder.value.strip())
+        place = location_of(self.folder.value.strip())
         return place if is_remote(place) else place.expanduser()
 
     def _results_model(self) -> ResultsModel:
