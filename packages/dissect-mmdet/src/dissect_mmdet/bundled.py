@@ -16,10 +16,8 @@ from platformdirs import user_cache_path
 
 from dissect_core.anatomy.components import near_matches
 from dissect_core.spec import DetectorSpec
-from dissect_core.storage.files import own_folder, read_regular, why_refused
+from dissect_core.storage import claim_folder, own_folder, read_regular, why_refused, write_text_whole
 
-from ._folders import claim_folder
-from ._writing import write_text_whole
 from .errors import DissectMMDetError
 
 CACHE = "DEEP_DISSECT_CACHE"
@@ -201,7 +199,7 @@ def _write(folder: Path) -> None:
     if folder.is_symlink():
         raise DissectMMDetError(f"the folder of the demo scenes {folder} is a link. {remedy}")
     try:
-        claim_folder(folder, "the folder of the demo scenes")
+        claim_folder(folder, "the folder of the demo scenes", DissectMMDetError)
         for part in (folder / SPLIT, folder / "annotations"):
             own_folder(part, DissectMMDetError)
         with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as name:
@@ -211,7 +209,7 @@ def _write(folder: Path) -> None:
             for name, checksum in checksums.items():
                 if not _holds(folder / name, checksum):
                     (beside / name).replace(folder / name)
-        write_text_whole(folder / _CHECKSUMS, json.dumps(checksums))
+        write_text_whole(folder / _CHECKSUMS, json.dumps(checksums), DissectMMDetError)
     except OSError as error:
         raise DissectMMDetError(
             f"the demo scenes cannot be written to {folder}: {why_refused(error)}. {remedy}"
