@@ -20,6 +20,8 @@ from dissect_core.spec import load_spec  # noqa: E402
 from dissect_core.torch import (  # noqa: E402
     ablated,
     edited,
+    load_simplified,
+    save_simplified,
     simplify,
 )
 from mmdet_layers import BLOCKS, layer  # noqa: E402
@@ -115,13 +117,17 @@ def test_what_is_known_without_a_run() -> None:
 
 @pytest.fixture(scope="module", params=["detr", "deformable_detr"])
 def opened(request: Any, tmp_path_factory: Any) -> Any:
-    """A bundled detector, a batch of two of its images, and a function that gives all it computes of them."""
+    """A bundled detector, what finds objects in a batch, a batch of two images, and what opens another."""
     dissect_mmdet = pytest.importorskip("dissect_mmdet", reason="dissect_mmdet is not installed")
     from dissect_mmdet.demo import demo_files
     from dissect_mmdet.demo._scenes import draw_scene
 
     files = demo_files(request.param)
-    detector = dissect_mmdet.open_mmdet(config=files.config, checkpoint=files.checkpoint)
+
+    def opener() -> Any:
+        return dissect_mmdet.open_mmdet(config=files.config, checkpoint=files.checkpoint)
+
+    detector = opener()
     import cv2
 
     folder = Path(tmp_path_factory.mktemp("images"))
@@ -134,7 +140,7 @@ def opened(request: Any, tmp_path_factory: Any) -> Any:
         alike = type(detector)(model, detector.config, detector.class_names, detector.fit)
         return alike.predict_batch(batch)
 
-    return detector, predict, batch
+    return detector, predict, batch, opener
 
 
 HALF = {"by": "fraction", "fractions": [0.5]}
@@ -152,8 +158,8 @@ CASES = [*((what, "weight") for what in WHAT), ("heads", "activation"), ("neuron
 
 
 @pytest.mark.parametrize(("what", "space"), CASES)
-def test_bundled_detectors(opened: Any, what: str, space: str) -> None:
-    detector, predict, batch = opened
+def test_bundled_detectors(opened: Any, what: str, space: str, tmp_path: Path) -> None:
+    detector, predict, batch, opener = opened
     target, select = WHAT[what]
     ablation: dict[str, Any] = {"name": "a", "target": target, "select": select}
     if space == "activation":
@@ -177,3 +183,14 @@ def test_bundled_detectors(opened: Any, what: str, space: str) -> None:
     again = simplify(detector.model, variant, run=predict, batch=batch).model
     again.load_state_dict(small.model.state_dict())
     assert size(again) == small.n_parameters_after
+    # From a folder, into a detector whose weights are others: the very same numbers.
+    save_simplified(small, tmp_path / "small")
+    fresh = opener()
+    with torch.no_grad():
+        for parameter in fresh.model.parameters():
+            parameter.mul_(0.5)
+    assert load_simplified(fresh, tmp_path / "small") is fresh
+    for a, b in zip(found, fresh.predict_batch(batch), strict=True):
+        for name, values in a.arrays.items():
+            np.testing.assert_array_equal(getattr(b, name), values)
+    assert size(fresh.model) == small.n_parameters_after

@@ -36,9 +36,15 @@ from .checkpoints._state_dicts import chosen_state, other_places, put_state, sta
 from .checkpoints._torch_file import read_pickle
 from .measure._effects import Probe, VariantEffect
 from .measure._probe import NoOpWarning, output_change
-from .simplify._simplify import Simplified, simplify
-from .simplify._slim import SlimAttention
-from .simplify._stand_ins import StandIn
+from .simplify import (
+    Simplified,
+    SlimAttention,
+    StandIn,
+    describe_simplified,
+    load_simplified,
+    save_simplified,
+    simplify,
+)
 from .structure._bypass import bypassed
 from .structure._readout import read_out
 from .weights._ablated import ablated
@@ -70,6 +76,7 @@ __all__ = [
     "bypassed",
     "chosen_state",
     "components_of",
+    "describe_simplified",
     "edit_state",
     "edited",
     "export",
@@ -80,6 +87,7 @@ __all__ = [
     "load_checkpoint",
     "load_reference",
     "load_safetensors",
+    "load_simplified",
     "other_places",
     "output_change",
     "prepared",
@@ -89,6 +97,7 @@ __all__ = [
     "reference_sites",
     "save_checkpoint",
     "save_safetensors",
+    "save_simplified",
     "simplify",
     "state_dict_of",
     "state_dict_place",

@@ -1,10 +1,12 @@
 """Putting stand-ins and slimmer blocks into a model, in place."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from torch import nn
 
 from ...errors import InterventionError
+from ..anatomy._tree import joined, parent
 from ._cuts import Cut, apply_cut
 from ._stand_ins import Answer, StandIn
 
@@ -13,7 +15,26 @@ _FIRST = {"linear2": "linear1", "fc2": "fc1"}
 _ONLY_USE = (nn.TransformerEncoderLayer._ff_block, nn.TransformerDecoderLayer._ff_block)
 
 
-def reduced(model: nn.Module, answers: Mapping[str, Answer], cuts: Sequence[Cut]) -> nn.Module:
+@dataclass(frozen=True)
+class Reduction:
+    """All that is done to a model to make it smaller; done to another model of the same build, it does the same.
+
+    Attributes
+    ----------
+    stand_ins : mapping of str to Answer
+        Modules that go whole, by path, and what each returns now.
+    unread : tuple of str
+        Linear layers that go too, since they fed one of these modules and nothing else.
+    cuts : tuple of Cut
+        Heads and neurons that are cut out of blocks.
+    """
+
+    stand_ins: Mapping[str, Answer] = field(default_factory=dict)
+    unread: tuple[str, ...] = ()
+    cuts: tuple[Cut, ...] = ()
+
+
+def reduced(model: nn.Module, reduction: Reduction) -> nn.Module:
     """Reduce a model in place: stand-ins where blocks go whole, cuts where parts of them go.
 
     Returns
@@ -26,18 +47,18 @@ def reduced(model: nn.Module, answers: Mapping[str, Answer], cuts: Sequence[Cut]
     InterventionError
         If a module that is to be replaced has hooks, which would be lost.
     """
-    blocks = {path: model.get_submodule(path) for path in answers}
-    for path, block in [*blocks.items(), *((cut.path, model.get_submodule(cut.path)) for cut in cuts)]:
+    blocks = {path: model.get_submodule(path) for path in reduction.stand_ins}
+    cut_blocks = ((cut.path, model.get_submodule(cut.path)) for cut in reduction.cuts)
+    for path, block in [*blocks.items(), *cut_blocks]:
         _require_bare(path, block)
     changed: list[nn.Module] = []
     for path, block in blocks.items():
-        stand_in = StandIn(block, answers[path])
+        stand_in = StandIn(block, reduction.stand_ins[path])
         model = _swapped(model, block, stand_in)
         changed.append(stand_in)
-    for layer, name in first_linears(model, answers):
-        if getattr(type(layer), "_ff_block", None) in _ONLY_USE:
-            leave_out_first(layer, name)
-    for cut in cuts:
+    for path in reduction.unread:
+        leave_out_unread(model, path)
+    for cut in reduction.cuts:
         for module, instead in apply_cut(model, cut):
             model = _swapped(model, module, instead) if instead is not None else model
             changed.append(instead if instead is not None else module)
@@ -45,19 +66,27 @@ def reduced(model: nn.Module, answers: Mapping[str, Answer], cuts: Sequence[Cut]
     return model
 
 
-def first_linears(model: nn.Module, paths: Iterable[str]) -> Iterator[tuple[nn.Module, str]]:
-    """Linear layers that feed others which have gone, each as the layer that holds it and its name there."""
+def feeding_linears(model: nn.Module, paths: Iterable[str]) -> Iterator[str]:
+    """Find the linear layers that feed those at the given paths, where a layer holds both beside its attention."""
     for path in paths:
         around, _, name = path.rpartition(".")
         layer = model.get_submodule(around)
         if name in _FIRST and isinstance(getattr(layer, _FIRST[name], None), nn.Linear):
-            yield layer, _FIRST[name]
+            yield joined(around, _FIRST[name])
 
 
-def leave_out_first(layer: nn.Module, name: str) -> None:
+def known_unread(model: nn.Module, paths: Iterable[str]) -> tuple[str, ...]:
+    """Find the linear layers that nothing reads once those at the given paths have gone: in torch's own layers."""
+    layers = ((path, model.get_submodule(parent(path))) for path in feeding_linears(model, paths))
+    return tuple(path for path, layer in layers if getattr(type(layer), "_ff_block", None) in _ONLY_USE)
+
+
+def leave_out_unread(model: nn.Module, path: str) -> None:
     """Let a linear layer whose result nobody needs give no features at all."""
-    linear = layer.get_submodule(name)
-    layer._modules[name] = StandIn(linear, Answer((), width=0))
+    around, _, name = path.rpartition(".")
+    linear = model.get_submodule(path)
+    if not isinstance(linear, StandIn):  # of a layer that the model holds twice it has gone already
+        model.get_submodule(around)._modules[name] = StandIn(linear, Answer((), width=0))
 
 
 def _swapped(model: nn.Module, old: nn.Module, new: nn.Module) -> nn.Module:

@@ -1,9 +1,9 @@
 """Removing layers, sublayers, heads and neurons for good: a smaller model that does what the ablated one does."""
 
 import copy
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, TypeVar
 
@@ -12,10 +12,12 @@ from torch import Tensor, nn
 from ...errors import DissectError, InterventionError
 from ...plan import Variant
 from ..activations._forward import wrapped_forward
+from ..anatomy._tree import parent
 from ..measure._compare import evaluating, floating_values, largest_difference, require_values, rounding
 from ..measure._flops import operations
 from ..weights._variants import applied
-from ._reduce import first_linears, leave_out_first, reduced
+from ._cuts import Cut
+from ._reduce import Reduction, feeding_linears, known_unread, leave_out_unread, reduced
 from ._removals import removals_of, require_removable
 from ._stand_ins import Answer, Witness
 
@@ -40,6 +42,12 @@ class Simplified:
     largest_difference : float or None
         The largest absolute difference between what `run` gave with the smaller model and with the ablated one,
         over all floating values; None without `run` and `batch`.
+    variant : str
+        Id of the variant that was removed.
+    removed : mapping of str to tuple of int
+        The units that are gone, by the path of their block; see `Variant.removed`.
+    reduction : Reduction
+        What was done to the model, for `save_simplified`.
 
     Examples
     --------
@@ -53,6 +61,9 @@ class Simplified:
     flops_before: int | None = None
     flops_after: int | None = None
     largest_difference: float | None = None
+    variant: str = ""
+    removed: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    reduction: Reduction = field(default_factory=Reduction)
 
     @property
     def share_of_parameters(self) -> float:
@@ -135,13 +146,17 @@ def simplify(
     probe = None if run is None else partial(_probe, run, batch)
     before, small = _size(model), copy.deepcopy(model)
     answers, cuts = removals_of(small, variant, verified=probe is not None)
+    removed = variant.removed() if variant.n_units else {}
     if probe is None:
-        small = reduced(small, _all_known(model, answers), cuts)
-        return Simplified(small, before, _size(small))
+        reduction = _reduction(small, answers, cuts)
+        small = reduced(small, reduction)
+        after = _size(small)
+        return Simplified(small, before, after, variant=variant.id, removed=removed, reduction=reduction)
     with evaluating(model):
         flops_before = operations(partial(probe, model))
         expected, answers = _expected(model, variant, answers, probe)
-    small = reduced(small, _all_known(model, answers), cuts)
+    reduction = _reduction(small, answers, cuts)
+    small = reduced(small, reduction)
     tolerance = rounding(model, expected)
 
     def difference() -> float:
@@ -149,10 +164,12 @@ def simplify(
             return largest_difference(expected, floating_values(probe(small)), tolerance)
 
     largest = _tried(difference, variant)
-    largest = _without_unread(small, answers, difference, largest)
+    unread, largest = _without_unread(small, reduction, difference, largest)
     with evaluating(small):
         flops_after = operations(partial(probe, small))
-    return Simplified(small, before, _size(small), flops_before, flops_after, largest)
+    reduction = replace(reduction, unread=unread)
+    sizes = (before, _size(small), flops_before, flops_after)
+    return Simplified(small, *sizes, largest, variant.id, removed, reduction)
 
 
 def _probe(run: Callable[[nn.Module, Any], Any], batch: Any, model: nn.Module) -> Any:
@@ -163,14 +180,15 @@ def _size(model: nn.Module) -> int:
     return sum(parameter.numel() for parameter in model.parameters())
 
 
-def _all_known(model: nn.Module, answers: Mapping[str, Answer | None]) -> dict[str, Answer]:
+def _reduction(model: nn.Module, answers: Mapping[str, Answer | None], cuts: Sequence[Cut]) -> Reduction:
+    """All that is to be done to a model, once every answer is known."""
     known = {path: answer for path, answer in answers.items() if answer is not None}
     for path in answers.keys() - known.keys():
         raise InterventionError(
             f"What {path!r}, a {type(model.get_submodule(path)).__name__}, returns when it is left out can only be "
             "seen when it runs. Give `run` and `batch`."
         )
-    return known
+    return Reduction(known, known_unread(model, known), tuple(cuts))
 
 
 def _expected(
@@ -208,15 +226,21 @@ def _tried(difference: Callable[[], float], variant: Variant) -> float:
 
 
 def _without_unread(
-    small: nn.Module, answers: Iterable[str], difference: Callable[[], float], largest: float
-) -> float:
-    """Leave out first linear layers whose second has gone, where nothing else turns out to read them."""
-    firsts = [(layer, name, layer.get_submodule(name)) for layer, name in first_linears(small, answers)]
-    for layer, name, _ in firsts:
-        leave_out_first(layer, name)
+    small: nn.Module, reduction: Reduction, difference: Callable[[], float], largest: float
+) -> tuple[tuple[str, ...], float]:
+    """Leave out more linear layers whose second has gone, where nothing else turns out to read them.
+
+    Returns
+    -------
+    tuple of (tuple of str, float)
+        All linear layers that are left out, and the largest difference of outputs.
+    """
+    firsts = {path: small.get_submodule(path) for path in feeding_linears(small, reduction.stand_ins)}
+    for path in firsts:
+        leave_out_unread(small, path)
     try:
-        return difference() if firsts else largest
+        return (*reduction.unread, *firsts), difference() if firsts else largest
     except Exception:  # something reads them: each way in which that shows is a reason to keep them
-        for layer, name, linear in firsts:
-            layer._modules[name] = linear
-        return largest
+        for path, linear in firsts.items():
+            small.get_submodule(parent(path))._modules[path.rpartition(".")[2]] = linear
+        return reduction.unread, largest
