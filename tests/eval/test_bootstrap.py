@@ -29,7 +29,8 @@ from dissect_eval.statistics._intervals import (
     p_values,
     percentile_intervals,
 )
-from dissect_eval.statistics._statistics import Settings, statistics_of
+from dissect_eval.statistics._metrics import MetricSettings
+from dissect_eval.statistics._statistics import statistics_of
 from dissect_eval.statistics._statistics_ap import _recalls_up_to
 
 
@@ -109,7 +110,7 @@ def all_metrics(truth: GroundTruth, found: Detections) -> dict[str, float]:
 @pytest.mark.parametrize("seed", range(4))
 def test_weights_equal_the_resampled_data_set(seed: int) -> None:
     truth, found = problem(seed)
-    statistics = statistics_of(truth, found, Settings(METRICS))
+    statistics = statistics_of(truth, found, MetricSettings(METRICS))
     (weights,) = image_weights(truth.n_images, 6, seed)
     values = {key[0]: v for statistic in statistics for key, v in statistic(weights).items()}
     for r in range(weights.shape[1]):
@@ -120,7 +121,9 @@ def test_weights_equal_the_resampled_data_set(seed: int) -> None:
 
 def test_per_class_values_equal_the_resampled_data_set() -> None:
     truth, found = problem(5)
-    statistics = statistics_of(truth, found, Settings(("AP", "f1", "matched_f1", "giou"), per_class=True))
+    statistics = statistics_of(
+        truth, found, MetricSettings(("AP", "f1", "matched_f1", "giou"), per_class=True)
+    )
     (weights,) = image_weights(truth.n_images, 3, 5)
     values = {key: v for statistic in statistics for key, v in statistic(weights).items()}
     for r in range(3):

@@ -20,8 +20,8 @@ from dissect_eval.statistics._intervals import (
     replicates_needed,
     with_t_tails,
 )
+from dissect_eval.statistics._metrics import MetricSettings
 from dissect_eval.statistics._resampled import Resampling, measured_on, resampled
-from dissect_eval.statistics._statistics import Settings as Statistics
 from dissect_eval.statistics._statistics import statistics_of
 from dissect_eval.study import Settings
 from dissect_eval.study._significance import class_notes, significance_notes
@@ -106,7 +106,7 @@ def test_a_clear_loss_is_found_among_a_hundred_variants_unless_too_few_resamples
     n, m = 200, 100
     truth = one_object_an_image(n)
     whole = boxes_of_height(np.full(n, 8.0))
-    statistics = Statistics(("matched_giou",))
+    statistics = MetricSettings(("matched_giou",))
     for settings, found in ((Settings(), True), (Settings(n_replicates=1000), False)):
         how = settings.of_study(m, n)
         beside = Beside(truth, whole, statistics, how.resampling)
@@ -134,7 +134,7 @@ def test_further_resamples_give_the_p_value_of_all_of_them() -> None:
     n, how = 60, Resampling(200, seed=3, n_for_p=2000)
     truth = one_object_an_image(n)
     whole = boxes_of_height(np.full(n, 8.0))
-    statistics = Statistics(("matched_giou", "recall"))
+    statistics = MetricSettings(("matched_giou", "recall"))
     beside = Beside(truth, whole, statistics, how)
     seen = set()
     for effect in (0.0, 0.35, 0.45, 3.0):
@@ -162,7 +162,7 @@ def test_further_resamples_give_the_p_value_of_all_of_them() -> None:
 def test_what_is_far_beyond_all_replicates_is_not_drawn_for(monkeypatch: pytest.MonkeyPatch) -> None:
     n = 50
     truth, whole = one_object_an_image(n), boxes_of_height(np.full(n, 8.0))
-    beside = Beside(truth, whole, Statistics(("matched_giou",)), Resampling(1000, n_for_p=20_000))
+    beside = Beside(truth, whole, MetricSettings(("matched_giou",)), Resampling(1000, n_for_p=20_000))
     monkeypatch.setattr("dissect_eval.statistics._further.image_weights", lambda *_: pytest.fail("drawn"))
     lost = boxes_of_height(8 - np.random.default_rng(0).gamma(4, 1, n).clip(0, 7))
     assert beside.of(lost).p_value[0] == pytest.approx(float(with_t_tails(1 / 20_001, n)))

@@ -18,7 +18,7 @@ from dissect_core.store import ImageRef, Study
 from dissect_eval import Detections, GroundTruth, coco_ap
 from dissect_eval.statistics._beside import Beside
 from dissect_eval.statistics._intervals import image_weights
-from dissect_eval.statistics._statistics import Settings as Statistics
+from dissect_eval.statistics._metrics import MetricSettings
 from dissect_eval.study import Settings, StudyDetections, StudyTables, in_processes, measure, truth_file
 from dissect_eval.study._interactions import Interactions
 from toy_split import write_split
@@ -48,7 +48,7 @@ def beyond(
 ) -> dict[str, Any]:
     """The row of one pair, from the heights of what four variants detect."""
     settings = Settings(metrics=("matched_giou",), n_replicates=n_replicates, seed=seed)
-    truth, statistics = truth_of(len(whole)), Statistics(("matched_giou",))
+    truth, statistics = truth_of(len(whole)), MetricSettings(("matched_giou",))
     gathered = Interactions({"both": ("first", "second")}, "whole", settings)
     beside = Beside(truth, boxes(whole), statistics, settings.resampling)
     given = {"first": first, "both": both, "second": second}

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import dissect_core.text
 from dissect_eval import _text
-from dissect_eval._csv_text import csv_text
+from dissect_eval._plain import csv_text
 
 ANY = st.text(st.characters(), max_size=30)
 FORMULAS = st.builds(

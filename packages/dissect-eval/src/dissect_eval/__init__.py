@@ -39,7 +39,7 @@ from .matching._matched import LegacyMetrics, MatchedMetrics, matched_metrics
 from .matching._matching import MatchedPairs, match_image, match_pairs
 from .statistics._bootstrap import BootstrapResult, bootstrap
 from .statistics._intervals import RepeatSummary, adjust_p_values, summarize_repeats
-from .statistics._statistics import METRICS
+from .statistics._metrics import METRICS
 from .statistics._summary import DetectionCounts, Evaluation, evaluate
 from .statistics._variant_table import VariantRow, VariantTable
 from .statistics._variants import evaluate_variants

@@ -1,12 +1,19 @@
-"""Reading a file without ever waiting for somebody who would write it."""
+"""Reading files that others wrote: without waiting for a writer, and JSON only if each key is given once."""
 
 from __future__ import annotations
 
 import errno
+import json
 import os
 import stat
+from collections import Counter
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
+
+from ._text import cut, quoted, visible
+from .errors import EvalError
+
+__all__ = ["open_regular", "read_json", "read_regular"]
 
 _KINDS = (
     (stat.S_ISDIR, "a folder"),
@@ -41,6 +48,29 @@ def read_regular(path: str | os.PathLike[str]) -> bytes:
     """Return all bytes of a file; see `open_regular`."""
     with open_regular(path) as file:
         return file.read()
+
+
+def read_json(path: str | os.PathLike[str], what: str, error: type[EvalError]) -> Any:
+    """Return the parsed JSON file, or raise `error` that names it."""
+    name = cut(visible(os.fspath(path)), 1000)
+    try:
+        return json.loads(read_regular(path).decode("utf-8-sig"), object_pairs_hook=_said_once)
+    except OSError as exc:
+        raise error(f"Cannot read the {what} file '{name}': {exc.strerror or exc}.") from exc
+    except (ValueError, RecursionError) as exc:  # also a number of too many digits, or a key given twice
+        reason = cut(visible(str(exc)))
+        raise error(
+            f"The {what} file '{name}' is not valid JSON ({reason}). It may be cut short: fetch or export it again."
+        ) from exc
+
+
+def _said_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object of JSON; of a key that is given twice, the reader would keep the last."""
+    kept = dict(pairs)
+    if len(kept) < len(pairs):
+        twice = Counter(key for key, _ in pairs).most_common(1)[0][0]
+        raise ValueError(f"an object has the key {quoted(twice)} twice")
+    return kept
 
 
 def _require_regular(path: str | os.PathLike[str], mode: int) -> None:

@@ -2,7 +2,6 @@
 
 from dissect_eval.study import (
     DEFAULT_METRIC,
-    METRICS,
     TRUTH,
     Comparison,
     Example,
@@ -32,7 +31,6 @@ from ._write import write_results
 __all__ = [
     "DEFAULT_METRIC",
     "FORMATS",
-    "METRICS",
     "TRUTH",
     "Comparison",
     "Example",

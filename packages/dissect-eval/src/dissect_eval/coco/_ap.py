@@ -8,15 +8,16 @@ from typing import Any, Literal
 
 import numpy as np
 
+from .._plain import as_record
 from ..data._detections import Detections
-from ..data._json import as_record
 from ..data._truth import GroundTruth
 from ..errors import SettingError
+from . import _ap_numpy, _pycocotools
+from ._index import TieBreak
 from ._ranking import MAX_DETECTIONS
 
 __all__ = ["Backend", "CocoAP", "TieBreak", "coco_ap"]
 
-TieBreak = Literal["canonical", "input"]
 Backend = Literal["numpy", "pycocotools"]
 
 GROUPS_COUNTED_AT_ONCE = 10_000_000
@@ -136,11 +137,8 @@ def coco_ap(
     categories = list(truth.category_names)
     counted = ~truth.is_region
     if counted.any():
-        if backend == "numpy":
-            from ._ap_numpy import evaluate
-        else:
-            from ._pycocotools import evaluate
-        stats, per_class = evaluate(truth, aligned, tie_break)
+        computed = _ap_numpy.evaluate if backend == "numpy" else _pycocotools.evaluate
+        stats, per_class = computed(truth, aligned, tie_break)
     else:
         stats, per_class = [float("nan")] * 12, [float("nan")] * len(categories)
     numbers = dict(zip(NAMES, stats, strict=True))

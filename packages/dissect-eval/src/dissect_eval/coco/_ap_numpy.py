@@ -8,21 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .._arrays import Ints, ratio
 from ..data._detections import Detections
-from ..data._ragged import Ints
+from ..data._subset import AREA_RANGES
 from ..data._truth import GroundTruth
-from ..matching._f1 import ratio
-from ._index import AREA_RANGES, TruthIndex, index_of
+from ._index import TieBreak, TruthIndex, index_of
 from ._match import IOU_THRESHOLDS, CocoMatches, match
 from ._ranking import MAX_DETECTIONS, Ranking, kept, rank
-
-if TYPE_CHECKING:
-    from ._ap import TieBreak
 
 __all__ = [
     "RECALLS",

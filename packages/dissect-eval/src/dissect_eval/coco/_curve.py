@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .._plain import as_record
 from ..data._detections import Detections
-from ..data._json import as_record
 from ..data._truth import GroundTruth
 from ..errors import SettingError
 from ._ap import TieBreak

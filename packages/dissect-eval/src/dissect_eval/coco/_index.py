@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Literal
 from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data._order import canonical_order
-from ..data._ragged import Ints
+from .._arrays import Ints, canonical_order
+from ..data._subset import AREA_RANGES
 from ..data._truth import GroundTruth
 
-if TYPE_CHECKING:
-    from ._ap import TieBreak
+__all__ = ["TieBreak", "TruthIndex", "corners_of", "index_of"]
 
-__all__ = ["AREA_RANGES", "TruthIndex", "index_of"]
-
-AREA_RANGES = np.array([[0, 1e10], [0, 32**2], [32**2, 96**2], [96**2, 1e10]], dtype=np.float64)
-"""COCO's ranges of area, in square pixels, both ends included: all, small, medium, large."""
-
+TieBreak = Literal["canonical", "input"]
+"""How detections of one score are ordered: by what they are, or as they came."""
 
 MAX_TABLE = 1_000_000
 """Largest category id that is looked up in a table."""

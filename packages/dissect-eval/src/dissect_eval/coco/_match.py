@@ -13,8 +13,9 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data._ragged import Ints, splits_of
-from ._index import AREA_RANGES, TruthIndex
+from .._arrays import Ints, splits_of
+from ..data._subset import AREA_RANGES
+from ._index import TruthIndex
 from ._ranking import Ranking
 
 __all__ = ["IOU_THRESHOLDS", "CocoMatches", "match", "overlapping_pairs"]

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import io
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from .._arrays import canonical_order
 from ..data._detections import Detections
-from ..data._order import canonical_order
 from ..data._truth import GroundTruth
-
-if TYPE_CHECKING:
-    from ._ap import TieBreak
+from ._index import TieBreak
 
 __all__ = ["evaluate"]
 

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .._arrays import Ints
 from ..data._detections import Detections
-from ..data._ragged import Ints
-from ._index import AREA_RANGES, TruthIndex, corners_of
-
-if TYPE_CHECKING:
-    from ._ap import TieBreak
+from ..data._subset import AREA_RANGES
+from ._index import TieBreak, TruthIndex, corners_of
 
 __all__ = ["MAX_DETECTIONS", "Ranking", "kept", "rank"]
 

@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from .._arrays import Ints
 from .._text import cut, quoted, visible
 from ..errors import CategoryError
 from ._detections import Detections
-from ._labels import UNSCORED, ids_by_name, names_told, require_free, require_same, with_guesses
-from ._ragged import Ints
+from ._labels import UNSCORED, ids_by_name, names_told, require_free, require_same
+from ._records import with_guesses
 from ._truth import GroundTruth
 
 __all__ = ["ClassMatch", "match_classes"]

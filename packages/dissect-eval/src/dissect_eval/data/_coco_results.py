@@ -1,24 +1,24 @@
-"""COCO results lists and detectors' arrays as `Detections`, with errors that name detection and image."""
+"""COCO results lists and detectors' arrays as columns of `Detections`, with errors that name detection and image."""
 
 from __future__ import annotations
 
 import os
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .._arrays import Ints, group_rows, image_of_rows, splits_of
+from .._files import read_json
 from .._text import cut, quoted, visible
-from ..boxes._formats import Boxes, finite_rows, upright
+from ..boxes._formats import Boxes, check_xyxy, finite_rows, upright
 from ..errors import BoxError, DetectionError, SplitWarning
-from ._detections import Detections, OnUnknown, unknown_rows
-from ._ragged import Ints, group_rows, splits_of
-from ._read import read_json
+from ._columns import DetectionColumns
+from ._health import outside_reason, silent_images_reason
+from ._labels import OnUnknown, unknown_rows
 from ._records import duplicates, floats, ids, listing
-from ._split import outside_reason, silent_images_reason
 from ._truth import GroundTruth
 
 __all__ = ["collect_arrays", "load_results"]
@@ -26,8 +26,8 @@ __all__ = ["collect_arrays", "load_results"]
 
 def load_results(
     source: str | os.PathLike[str] | Sequence[Mapping[str, Any]], truth: GroundTruth, on_unknown: OnUnknown
-) -> Detections:
-    """Return the detections of a COCO results list over the images of `truth`."""
+) -> DetectionColumns:
+    """Return the columns of `Detections` from a COCO results list, over the images of `truth`."""
     records = _records(source)
     try:
         found = _detections_of(records, truth, on_unknown)
@@ -35,16 +35,21 @@ def load_results(
         if not isinstance(source, (str, os.PathLike)):
             raise
         raise DetectionError(f"{cut(visible(os.fspath(source)), 1000)}: {error}") from error
-    reasons = [text for text in (outside_reason(truth, found), silent_images_reason(truth, found)) if text]
-    if reasons:
-        warnings.warn("Is this the right annotation file? " + " ".join(reasons), SplitWarning, stacklevel=3)
-        return replace(found, notes=tuple(reasons))
+    image = image_of_rows(found["image_splits"])
+    reasons = (
+        outside_reason(found["boxes"], truth.image_sizes[image]),
+        silent_images_reason(np.diff(truth.image_splits), np.diff(found["image_splits"])),
+    )
+    found["notes"] = tuple(reason for reason in reasons if reason)
+    if found["notes"]:
+        doubts = " ".join(found["notes"])
+        warnings.warn(f"Is this the right annotation file? {doubts}", SplitWarning, stacklevel=3)
     return found
 
 
 def _detections_of(
     records: Sequence[Mapping[str, Any]], truth: GroundTruth, on_unknown: OnUnknown
-) -> Detections:
+) -> DetectionColumns:
     def describe(i: int) -> str:
         return f"detection {i} (image {quoted(records[i].get('image_id'))})"
 
@@ -65,15 +70,16 @@ def _detections_of(
     xywh[negative, 2:] = 0
     with np.errstate(over="ignore"):  # what is beyond all numbers is refused with the boxes
         far = xywh[:, :2] + xywh[:, 2:]
-    return Detections(
+    return DetectionColumns(
         image_ids=truth.image_ids,
         image_splits=splits,
-        boxes=np.concatenate([xywh[:, :2], far], axis=1),
+        boxes=check_xyxy(np.concatenate([xywh[:, :2], far], axis=1), "boxes"),
         sizes=xywh[:, 2:],
         scores=scores[rows],
         category_ids=category_ids[rows],
         n_dropped=int(unknown.sum()),
         n_negative=int(negative.sum()),
+        notes=(),
     )
 
 
@@ -94,8 +100,8 @@ def collect_arrays(
     per_image: Sequence[Sequence[Any]],
     image_ids: Sequence[int],
     category_ids_of_labels: Sequence[int] | NDArray[np.int64],
-) -> Detections:
-    """Return the detections of a detector's arrays: boxes, scores and labels for each image, and perhaps more."""
+) -> DetectionColumns:
+    """Return the columns of `Detections` from the boxes, scores and labels that a detector gives for each image."""
     if len(per_image) != len(image_ids):
         raise DetectionError(
             f"`per_image` and `image_ids` must be of one length, got {len(per_image)} and {len(image_ids)}."
@@ -111,14 +117,16 @@ def collect_arrays(
     parts = [_one_image(per_image[i], int(known[i]), len(of_labels)) for i in order]
     boxes, n_negative = upright(np.concatenate([part[0] for part in parts]) if parts else np.zeros((0, 4)))
     labels = np.concatenate([part[2] for part in parts]) if parts else np.zeros(0, dtype=np.int64)
-    return Detections(
+    return DetectionColumns(
         image_ids=known[order],
         image_splits=splits_of([len(part[1]) for part in parts]),
         boxes=boxes,
         sizes=boxes[:, 2:] - boxes[:, :2],
         scores=np.concatenate([part[1] for part in parts]) if parts else np.zeros(0),
         category_ids=of_labels[labels],
+        n_dropped=0,
         n_negative=n_negative,
+        notes=(),
     )
 
 

@@ -1,4 +1,4 @@
-"""COCO annotation files as `GroundTruth`: tolerant of what is left out, loud about what cannot be right."""
+"""COCO annotation files as columns of `GroundTruth`: tolerant of what is left out, loud about what cannot be right."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .._arrays import Ints, group_rows, image_of_rows
+from .._files import read_json
 from .._text import cut, quoted, visible
-from ..boxes._formats import xywh_to_xyxy
+from ..boxes._formats import check_xyxy, xywh_to_xyxy
 from ..errors import BoxError, TruthError
-from ._ragged import Ints, group_rows
-from ._read import read_json
+from ._columns import TruthColumns
 from ._records import Describe, duplicates, exact_int, flags, floats, ids, is_text, listing, require_name
-from ._truth import GroundTruth
 
 __all__ = ["load_truth", "truth_content"]
 
@@ -25,8 +25,8 @@ MAX_LENGTH = 10**9
 """Pixels that an image is wide or high at most."""
 
 
-def load_truth(source: str | os.PathLike[str] | Mapping[str, Any] | Any) -> GroundTruth:
-    """Return the ground truth of a COCO file, its parsed content or a pycocotools object."""
+def load_truth(source: str | os.PathLike[str] | Mapping[str, Any] | Any) -> TruthColumns:
+    """Return the columns of `GroundTruth` from a COCO file, its parsed content or a pycocotools object."""
     data = _content(source)
     try:
         return _truth_of(data, Path(source).name if isinstance(source, (str, os.PathLike)) else "")
@@ -36,7 +36,7 @@ def load_truth(source: str | os.PathLike[str] | Mapping[str, Any] | Any) -> Grou
         raise TruthError(f"{cut(visible(os.fspath(source)), 1000)}: {error}") from error
 
 
-def _truth_of(data: Mapping[str, Any], source: str) -> GroundTruth:
+def _truth_of(data: Mapping[str, Any], source: str) -> TruthColumns:
     images, categories, annotations = (_records(data, key) for key in ("images", "categories", "annotations"))
     notes = _notes_of(data)
 
@@ -66,13 +66,13 @@ def _truth_of(data: Mapping[str, Any], source: str) -> GroundTruth:
             "If the file holds corners, convert them."
         )
     order, splits = group_rows(index, len(images))
-    return GroundTruth(
+    return TruthColumns(
         image_ids=image_ids,
         image_sizes=_image_sizes(images, notes)[image_order],
         file_names=tuple(file_names[i] for i in image_order),
         image_splits=splits,
         annotation_ids=annotation_ids[order],
-        boxes=xywh_to_xyxy(xywh)[order],
+        boxes=check_xyxy(xywh_to_xyxy(xywh)[order], "boxes"),
         sizes=xywh[order, 2:],
         category_ids=of_category[order],
         iscrowd=flags(_column(annotations, "iscrowd"), "iscrowd", describe, TruthError)[order],
@@ -84,32 +84,32 @@ def _truth_of(data: Mapping[str, Any], source: str) -> GroundTruth:
     )
 
 
-def truth_content(truth: GroundTruth) -> dict[str, Any]:
+def truth_content(truth: TruthColumns) -> dict[str, Any]:
     """Return ground truth as the content of a COCO file; what is not known is left out."""
     images = []
     for image_id, name, size in zip(
-        truth.image_ids.tolist(), truth.file_names, truth.image_sizes.tolist(), strict=True
+        truth["image_ids"].tolist(), truth["file_names"], truth["image_sizes"].tolist(), strict=True
     ):
         known = {
             key: _whole(value) for key, value in zip(("width", "height"), size, strict=True) if value == value
         }
         images.append({"id": image_id, **({"file_name": name} if name else {}), **known})
     columns = zip(
-        truth.annotation_ids.tolist(),
-        truth.image_ids[truth.image_index].tolist(),
-        truth.category_ids.tolist(),
-        np.concatenate([truth.boxes[:, :2], truth.sizes], axis=1).tolist(),
-        truth.area.tolist(),
-        truth.iscrowd.astype(int).tolist(),
-        truth.ignore.tolist(),
+        truth["annotation_ids"].tolist(),
+        truth["image_ids"][image_of_rows(truth["image_splits"])].tolist(),
+        truth["category_ids"].tolist(),
+        np.concatenate([truth["boxes"][:, :2], truth["sizes"]], axis=1).tolist(),
+        truth["area"].tolist(),
+        truth["iscrowd"].astype(int).tolist(),
+        truth["ignore"].tolist(),
         strict=True,
     )
     keys = ("id", "image_id", "category_id", "bbox", "area", "iscrowd")
     annotations = [
         {**dict(zip(keys, row, strict=True)), **({"ignore": 1} if ignore else {})} for *row, ignore in columns
     ]
-    categories = [{"id": key, "name": name} for key, name in truth.category_names.items()]
-    info = {"info": {"notes": list(truth.notes)}} if truth.notes else {}
+    categories = [{"id": key, "name": name} for key, name in truth["category_names"].items()]
+    info = {"info": {"notes": list(truth["notes"])}} if truth["notes"] else {}
     return {**info, "images": images, "annotations": annotations, "categories": categories}
 
 
@@ -118,7 +118,7 @@ def _whole(value: float) -> float | int:
 
 
 def _notes_of(data: Mapping[str, Any]) -> list[str]:
-    """What was assumed when the truth was read first, where `truth_content` has kept it."""
+    """Return what was assumed when the truth was read first, where `truth_content` has kept it."""
     info = data.get("info")
     notes = info.get("notes") if isinstance(info, Mapping) else None
     return [str(note) for note in notes] if isinstance(notes, list) else []

@@ -1,40 +1,34 @@
-"""What detection frameworks return, as arrays: fields are found by name, and no framework is imported."""
+"""Results of detection frameworks as columns: fields are found by name, and no framework is imported."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..errors import DetectionError, TruthError
+from ..errors import DetectionError
 from ._coco_results import collect_arrays
-from ._detections import Detections
+from ._columns import DetectionColumns
 from ._fields import array_field, checked_ids, field, items_of, label_field, own_ids
-from ._ragged import Ints
-from ._truth import GroundTruth
-from ._truth_arrays import collect_truth
 
 __all__ = [
     "detections_of_outputs",
     "detections_of_samples",
     "detections_of_supervision",
     "detections_of_ultralytics",
-    "truth_of_supervision",
-    "truth_of_targets",
 ]
 
 Triple: TypeAlias = tuple[NDArray[Any], NDArray[Any], NDArray[Any]]
-Names: TypeAlias = Mapping[int, str] | Sequence[str]
 
 NOTHING: Triple = (np.zeros((0, 4)), np.zeros(0), np.zeros(0, dtype=np.int64))
 
 
 def detections_of_samples(
     samples: Iterable[Any], category_ids_of_labels: ArrayLike, image_ids: Iterable[int] | None
-) -> Detections:
-    """Return the detections of MMDetection's samples."""
+) -> DetectionColumns:
+    """Return the columns of MMDetection's samples."""
 
     def read(sample: Any, where: str) -> Triple:
         found = field(sample, "pred_instances")
@@ -48,8 +42,8 @@ def detections_of_samples(
 
 def detections_of_outputs(
     outputs: Iterable[Any], image_ids: Iterable[int], category_ids_of_labels: ArrayLike | None
-) -> Detections:
-    """Return the detections of torchvision's outputs."""
+) -> DetectionColumns:
+    """Return the columns of torchvision's outputs."""
 
     def read(output: Any, where: str) -> Triple:
         return _triple(output, ("boxes", "scores", "labels"), where)
@@ -60,8 +54,8 @@ def detections_of_outputs(
 
 def detections_of_supervision(
     detections: Iterable[Any], image_ids: Iterable[int], category_ids_of_labels: ArrayLike
-) -> Detections:
-    """Return the detections of supervision's objects."""
+) -> DetectionColumns:
+    """Return the columns of supervision's objects."""
 
     def read(item: Any, where: str) -> Triple:
         if not len(array_field(item, "xyxy", where, DetectionError)):
@@ -79,8 +73,8 @@ def detections_of_supervision(
 
 def detections_of_ultralytics(
     results: Iterable[Any], image_ids: Iterable[int], category_ids_of_labels: ArrayLike
-) -> Detections:
-    """Return the detections of Ultralytics' results."""
+) -> DetectionColumns:
+    """Return the columns of Ultralytics' results."""
 
     def read(result: Any, where: str) -> Triple:
         boxes = field(result, "boxes")
@@ -95,71 +89,13 @@ def detections_of_ultralytics(
     return _detections(many, "results", image_ids, read, category_ids_of_labels)
 
 
-def truth_of_targets(
-    targets: Iterable[Any],
-    category_names: Names,
-    image_ids: Iterable[int] | None,
-    image_sizes: ArrayLike | None,
-    file_names: Sequence[str] | None,
-) -> GroundTruth:
-    """Return the ground truth of torchvision's targets."""
-    many = items_of(targets, "targets", "boxes", TruthError)
-    if image_ids is None:
-        image_ids = own_ids(many, "targets", "image_id", TruthError)
-    wanted = checked_ids(image_ids, many, "targets", TruthError)
-    return _truth(many, wanted, ("boxes", "labels"), many, category_names, image_sizes, file_names)
-
-
-def truth_of_supervision(
-    detections: Iterable[Any],
-    image_ids: Iterable[int],
-    category_names: Names,
-    image_sizes: ArrayLike | None,
-    file_names: Sequence[str] | None,
-) -> GroundTruth:
-    """Return the ground truth of supervision's annotations."""
-    many = items_of(detections, "detections", "xyxy", TruthError)
-    wanted = checked_ids(image_ids, many, "detections", TruthError)
-    data = [field(item, "data") or {} for item in many]
-    return _truth(many, wanted, ("xyxy", "class_id"), data, category_names, image_sizes, file_names)
-
-
-def _truth(
-    items: Sequence[Any],
-    image_ids: Ints,
-    keys: tuple[str, str],
-    extras: Sequence[Any],
-    category_names: Names,
-    image_sizes: ArrayLike | None,
-    file_names: Sequence[str] | None,
-) -> GroundTruth:
-    pairs = []
-    extra: dict[str, list[NDArray[Any] | None]] = {"iscrowd": [], "area": []}
-    for item, more, image in zip(items, extras, image_ids.tolist(), strict=True):
-        where = f"Image {image}"
-        boxes = array_field(item, keys[0], where, TruthError)
-        pairs.append((boxes, label_field(item, keys[1], where, TruthError) if len(boxes) else NOTHING[2]))
-        for key, values in extra.items():
-            given = field(more, key) is not None
-            values.append(array_field(more, key, where, TruthError) if given else None)
-    return collect_truth(
-        pairs,
-        image_ids.tolist(),
-        category_names,
-        image_sizes=image_sizes,
-        file_names=file_names,
-        iscrowd=extra["iscrowd"],
-        area=extra["area"],
-    )
-
-
 def _detections(
     items: Sequence[Any],
     name: str,
     image_ids: Iterable[int],
     read: Callable[[Any, str], Triple],
     category_ids_of_labels: ArrayLike | None,
-) -> Detections:
+) -> DetectionColumns:
     """Read every item; without `category_ids_of_labels` labels are category ids."""
     wanted = checked_ids(image_ids, items, name, DetectionError).tolist()
     triples = [read(item, f"Image {image}") for item, image in zip(items, wanted, strict=True)]

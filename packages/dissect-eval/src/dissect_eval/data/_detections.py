@@ -2,55 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .._arrays import Ints, freeze_fields, image_of_rows, rows_of_images, rows_where, splits_of
 from ..boxes._formats import check_xyxy
-from ..errors import DetectionError, SettingError
-from ._detections_from import DetectionsFrom
-from ._labels import UNSCORED
-from ._ragged import Ints, freeze_fields, image_of_rows, splits_of
+from ..errors import DetectionError
+from ._coco_results import collect_arrays, load_results
+from ._convert import (
+    detections_of_outputs,
+    detections_of_samples,
+    detections_of_supervision,
+    detections_of_ultralytics,
+)
+from ._labels import OnUnknown, unknown_rows
+from ._subset import AreaRange, chosen_categories, chosen_images, within_area
 from ._truth import GroundTruth
 
-if TYPE_CHECKING:
-    from ._subset import AreaRange
-
-__all__ = ["Detections", "OnUnknown"]
-
-OnUnknown = Literal["error", "drop"]
-
-
-def unknown_rows(
-    row_image: Ints, category_ids: Ints, truth: GroundTruth, on_unknown: OnUnknown
-) -> NDArray[np.bool_]:
-    """Return True for detections whose image or category `truth` does not have, or raise naming the first."""
-    if on_unknown not in ("error", "drop"):
-        raise SettingError(f"`on_unknown` must be 'error' or 'drop', got {on_unknown!r}.")
-    bad_image = ~np.isin(row_image, truth.image_ids)
-    bad = bad_image | ~np.isin(category_ids, np.array(list(truth.category_names), dtype=np.int64))
-    if bad.any() and on_unknown == "error":
-        row = int(np.argmax(bad))
-        what, value = ("image", row_image) if bad_image[row] else ("category", category_ids)
-        if what == "category" and value[row] == UNSCORED:
-            raise DetectionError(
-                f"{int((category_ids == UNSCORED).sum())} detections, the first in image {row_image[row]}, are of "
-                "classes that the ground truth has no category of. To score the classes that both know, match both "
-                'sides by `match_classes(..., common_classes=True)`; to leave these out pass `on_unknown="drop"`.'
-            )
-        raise DetectionError(
-            f"detection {row} (image {row_image[row]}): the {what} id must be one of the ground truth's, got "
-            f"{value[row]} ({int(bad.sum())} such detections). Is this the right annotation file? "
-            'To leave them out and count them pass `on_unknown="drop"`.'
-        )
-    return bad
+__all__ = ["Detections"]
 
 
 @dataclass(frozen=True, eq=False)
-class Detections(DetectionsFrom):
+class Detections:
     """Detections of one model: I images, M boxes.
 
     Arrays are read-only. Image ``i`` owns the rows ``image_splits[i]:image_splits[i + 1]``, in the order in
@@ -127,6 +105,253 @@ class Detections(DetectionsFrom):
     def __repr__(self) -> str:
         return f"Detections({self.n_images} images, {self.n_boxes} boxes)"
 
+    @classmethod
+    def from_results(
+        cls,
+        results: str | os.PathLike[str] | Sequence[Mapping[str, Any]],
+        truth: GroundTruth,
+        on_unknown: OnUnknown = "error",
+    ) -> Detections:
+        """Load COCO results: a list of ``{"image_id", "category_id", "bbox": [x, y, w, h], "score"}``.
+
+        Parameters
+        ----------
+        results : path or sequence of dict
+            A results file or its parsed content. May be empty: a detector that finds nothing.
+        truth : GroundTruth
+            The split that was run. A results list does not tell an image without detections from one that
+            was never run, so all images of `truth` count as run.
+        on_unknown : {"error", "drop"}
+            What to do with a detection of an unknown image or category; dropped ones are counted.
+
+        Returns
+        -------
+        Detections
+            Over exactly the images of `truth`.
+
+        Warns
+        -----
+        SplitWarning
+            If boxes lie outside the images, or many images have no detection at all: signs of another split.
+
+        Raises
+        ------
+        DetectionError
+            If the file cannot be read or is not a results list; a box or score is not finite or missing; an
+            image or category is unknown and `on_unknown` is "error".
+
+        Examples
+        --------
+        >>> from dissect_eval import Detections, GroundTruth
+        >>> truth = GroundTruth.from_coco(
+        ...     {
+        ...         "images": [{"id": 1, "width": 64, "height": 64}],
+        ...         "categories": [{"id": 3, "name": "cell"}],
+        ...         "annotations": [],
+        ...     }
+        ... )
+        >>> found = [{"image_id": 1, "category_id": 3, "bbox": [1, 2, 3, 4], "score": 0.5}]
+        >>> Detections.from_results(found, truth).boxes
+        array([[1., 2., 4., 6.]])
+        """
+        return cls(**load_results(results, truth, on_unknown))
+
+    @classmethod
+    def from_arrays(
+        cls,
+        per_image: Sequence[Sequence[Any]],
+        image_ids: Sequence[int],
+        category_ids_of_labels: Sequence[int] | NDArray[np.int64],
+    ) -> Detections:
+        """Take detections as a detector gives them: per image boxes, scores and contiguous labels.
+
+        Parameters
+        ----------
+        per_image : sequence of (boxes, scores, labels)
+            Arrays of shapes (n, 4) xyxy in pixels, (n,) and (n,); n may be 0. What follows them is not looked at.
+        image_ids : sequence of int
+            Id of each image, unique, in the order of `per_image`.
+        category_ids_of_labels : sequence of int
+            Category id of label 0, 1, …: `label_to_category` makes it from class names.
+
+        Returns
+        -------
+        Detections
+            Over exactly `image_ids`, ascending.
+
+        Raises
+        ------
+        DetectionError
+            If lengths differ, an id repeats, a value is not finite, or a label has no category; the message
+            names the image.
+
+        Examples
+        --------
+        >>> from dissect_eval import Detections
+        >>> found = Detections.from_arrays([([[1, 2, 4, 6]], [0.5], [0])], [7], [3])
+        >>> found.category_ids, found.image_ids
+        (array([3]), array([7]))
+        """
+        return cls(**collect_arrays(per_image, image_ids, category_ids_of_labels))
+
+    @classmethod
+    def from_samples(
+        cls,
+        samples: Iterable[Any],
+        category_ids_of_labels: Sequence[int] | NDArray[np.int64],
+        image_ids: Iterable[int] | None = None,
+    ) -> Detections:
+        """Take MMDetection's ``DetDataSample`` objects, or the dicts that its result pickles hold.
+
+        Parameters
+        ----------
+        samples : iterable of DetDataSample or dict
+            One per image, with ``pred_instances`` of ``bboxes``, shape (n, 4) xyxy in pixels of the original
+            image, ``scores`` and ``labels``; or such instances themselves. Tensors may lie on any device and
+            require gradients.
+        category_ids_of_labels : sequence of int
+            Category id of label 0, 1, …: ``label_to_category(truth, model.dataset_meta["classes"])``.
+        image_ids : iterable of int, optional
+            Id of each image; by default the ``img_id`` that each sample holds, which for a COCO file is its
+            image id.
+
+        Returns
+        -------
+        Detections
+            Over exactly the images of the samples, ascending by id.
+
+        Raises
+        ------
+        DetectionError
+            If a sample has no predictions or no id, and as `from_arrays`; the message names the image.
+
+        References
+        ----------
+        MMDetection 3.3, ``mmdet.structures.DetDataSample``.
+
+        Examples
+        --------
+        >>> from dissect_eval import Detections
+        >>> instances = {"bboxes": [[1, 2, 4, 6]], "scores": [0.5], "labels": [0]}
+        >>> Detections.from_samples([{"img_id": 7, "pred_instances": instances}], [3]).category_ids
+        array([3])
+        """
+        return cls(**detections_of_samples(samples, category_ids_of_labels, image_ids))
+
+    @classmethod
+    def from_torchvision(
+        cls,
+        outputs: Iterable[Mapping[str, Any]],
+        image_ids: Iterable[int],
+        category_ids_of_labels: Sequence[int] | NDArray[np.int64] | None = None,
+    ) -> Detections:
+        """Take what torchvision's detectors return: per image a dict of ``boxes``, ``scores`` and ``labels``.
+
+        Parameters
+        ----------
+        outputs : iterable of dict
+            One per image: boxes of shape (n, 4) xyxy in pixels, scores and labels. Tensors may lie on any
+            device and require gradients.
+        image_ids : iterable of int
+            Id of each image, unique, in the order of `outputs`.
+        category_ids_of_labels : sequence of int, optional
+            Category id of label 0, 1, … By default labels are category ids: torchvision's COCO models emit
+            COCO's. In a model of your own label 0 is the background, which is never emitted: put any number
+            in its place, ``[0, *label_to_category(truth, names)]``.
+
+        Returns
+        -------
+        Detections
+            Over exactly `image_ids`, ascending.
+
+        Raises
+        ------
+        DetectionError
+            If an output lacks an entry, and as `from_arrays`; the message names the image.
+
+        References
+        ----------
+        torchvision, ``torchvision.models.detection``.
+
+        Examples
+        --------
+        >>> from dissect_eval import Detections
+        >>> outputs = [{"boxes": [[1, 2, 4, 6]], "scores": [0.5], "labels": [18]}]
+        >>> Detections.from_torchvision(outputs, [7]).category_ids
+        array([18])
+        """
+        return cls(**detections_of_outputs(outputs, image_ids, category_ids_of_labels))
+
+    @classmethod
+    def from_supervision(
+        cls,
+        detections: Iterable[Any],
+        image_ids: Iterable[int],
+        category_ids_of_labels: Sequence[int] | NDArray[np.int64],
+    ) -> Detections:
+        """Take ``supervision.Detections`` objects, one per image.
+
+        Parameters
+        ----------
+        detections : iterable of supervision.Detections
+            With ``xyxy``, ``confidence`` and ``class_id``.
+        image_ids : iterable of int
+            Id of each image, unique, in the order of `detections`.
+        category_ids_of_labels : sequence of int
+            Category id of class 0, 1, …: `label_to_category` makes it from class names.
+
+        Returns
+        -------
+        Detections
+            Over exactly `image_ids`, ascending.
+
+        Raises
+        ------
+        DetectionError
+            If boxes come without confidence or class, and as `from_arrays`; the message names the image.
+
+        References
+        ----------
+        Roboflow supervision, ``supervision.Detections``.
+        """
+        return cls(**detections_of_supervision(detections, image_ids, category_ids_of_labels))
+
+    @classmethod
+    def from_ultralytics(
+        cls,
+        results: Iterable[Any],
+        image_ids: Iterable[int],
+        category_ids_of_labels: Sequence[int] | NDArray[np.int64],
+    ) -> Detections:
+        """Take the ``Results`` objects that Ultralytics' detection models return, one per image.
+
+        Parameters
+        ----------
+        results : iterable of ultralytics.engine.results.Results
+            With ``boxes`` of ``xyxy``, ``conf`` and ``cls``; a stream is read to its end. Predict with a low
+            ``conf``: the default, .25, cuts off what AP needs.
+        image_ids : iterable of int
+            Id of each image, unique, in the order of `results`, which name their files in ``path``.
+        category_ids_of_labels : sequence of int
+            Category id of class 0, 1, …: ``label_to_category(truth, list(model.names.values()))``.
+
+        Returns
+        -------
+        Detections
+            Over exactly `image_ids`, ascending.
+
+        Raises
+        ------
+        DetectionError
+            If a result has no boxes, as that of a classifier, and as `from_arrays`; the message names the
+            image.
+
+        References
+        ----------
+        Ultralytics, ``ultralytics.engine.results``.
+        """
+        return cls(**detections_of_ultralytics(results, image_ids, category_ids_of_labels))
+
     def to_results(self) -> list[dict[str, Any]]:
         """Return the detections as a COCO results list, with ``bbox`` as x, y, width, height.
 
@@ -188,15 +413,21 @@ class Detections(DetectionsFrom):
         SettingError
             If `area` is no range.
         """
-        from ._subset import subset_detections
-
-        return subset_detections(self, image_ids, categories, area)
+        part = self
+        if image_ids is not None:
+            rule = "images that the detector has seen, got {}."
+            wanted, chosen = chosen_images(image_ids, part.image_ids, rule, DetectionError)
+            part = part._take(*rows_of_images(part.image_splits, chosen), image_ids=wanted)
+        kept = np.ones(part.n_boxes, dtype=np.bool_)
+        if categories is not None:
+            kept &= np.isin(part.category_ids, chosen_categories(categories, None))
+        if area is not None:
+            kept &= within_area(part.sizes.prod(axis=1), area)
+        return part if kept.all() else part._take(*rows_where(kept, part.image_index, part.n_images))
 
     def above(self, score: float) -> Detections:
         """Return the detections with at least this score, over the same images."""
-        rows = np.flatnonzero(self.scores >= score)
-        kept = np.bincount(self.image_index[rows], minlength=self.n_images)
-        return self._take(rows, splits_of(kept))
+        return self._take(*rows_where(self.scores >= score, self.image_index, self.n_images))
 
     def aligned_to(self, truth: GroundTruth, on_unknown: OnUnknown = "error") -> Detections:
         """Return the detections over exactly the images of `truth`; images not seen have none.

@@ -8,8 +8,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from .._arrays import Ints
 from ..errors import EvalError
-from ._ragged import Ints
 from ._records import ids
 
 __all__ = ["array_field", "checked_ids", "field", "items_of", "label_field", "own_ids"]

@@ -1,26 +1,44 @@
-"""Small reports on the state of ground truth and detections before anything is scored."""
+"""Reports on the state of ground truth and detections before anything is scored."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .._arrays import Ints, image_of_rows
+from .._plain import as_record
 from ..boxes._formats import degenerate_rows
-from ._json import as_record
-from ._ragged import Ints
+from ._columns import TruthColumns
 from ._records import listing
 
-if TYPE_CHECKING:
-    from ._truth import GroundTruth
-
-__all__ = ["TruthHealth", "count_repeats", "out_of_image", "truth_health"]
+__all__ = [
+    "MIN_TRUTH",
+    "TruthHealth",
+    "count_repeats",
+    "out_of_image",
+    "outside_reason",
+    "silent_images_reason",
+    "truth_health",
+]
 
 TOLERANCE_PX = 1.0
 """How far a box may stick out of its image, in pixels, before it is counted: annotation tools round."""
+
+OUTSIDE_SHARE = 0.2
+"""Share of detections outside their image from which the split is in doubt; detectors clip their boxes."""
+
+SILENT_SHARE = 1 / 3
+"""Share of images with truth but without a detection from which the split is in doubt."""
+
+MIN_TRUTH = 20
+"""Fewer boxes say nothing on whether detections fit."""
+
+MIN_IMAGES = 10
+"""Of fewer images any share may be silent."""
 
 
 @dataclass(frozen=True)
@@ -126,25 +144,57 @@ def out_of_image(
     return outside
 
 
-def truth_health(truth: GroundTruth) -> TruthHealth:
+def outside_reason(boxes: NDArray[np.float64], image_sizes: NDArray[np.float64]) -> str | None:
+    """Return a sentence if many detections lie outside their image, or if all look normalised to it.
+
+    Parameters
+    ----------
+    boxes : ndarray of float64, shape (M, 4)
+    image_sizes : ndarray of float64, shape (M, 2)
+        Width and height of the image of each box, NaN where it is not known.
+    """
+    known = np.isfinite(image_sizes).all(axis=1)
+    if not known.any():
+        return None
+    if len(boxes) >= MIN_TRUTH and boxes.max() <= 1.5 and image_sizes[known].min() > 16:
+        return "All boxes lie between 0 and 1.5 pixels: are they normalised to the image?"
+    tolerance = 0.05 * image_sizes.max(axis=1, keepdims=True)
+    outside = int(out_of_image(boxes, image_sizes, tolerance).sum())
+    if outside <= OUTSIDE_SHARE * known.sum():
+        return None
+    return f"{outside} of {int(known.sum())} boxes stick out of their image by more than 5 % of its size."
+
+
+def silent_images_reason(n_truth: Ints, n_detections: Ints) -> str | None:
+    """Return a sentence if many images with truth have no detection, although others have; counts are per image."""
+    with_truth = n_truth > 0
+    silent = with_truth & (n_detections == 0)
+    few = with_truth.sum() < MIN_IMAGES or silent.sum() < SILENT_SHARE * with_truth.sum()
+    if not n_detections.any() or few:
+        return None
+    return f"{int(silent.sum())} of {int(with_truth.sum())} images with truth have no detection."
+
+
+def truth_health(columns: TruthColumns) -> TruthHealth:
     """Return the counts of `GroundTruth.health`."""
-    degenerate = degenerate_rows(truth.boxes)
-    used, n_boxes = (values.tolist() for values in np.unique(truth.category_ids, return_counts=True))
-    per_category = dict.fromkeys(truth.category_names, 0) | dict(zip(used, n_boxes, strict=True))
-    image = truth.image_index
+    boxes, sizes, names = columns["boxes"], columns["image_sizes"], columns["category_names"]
+    degenerate = degenerate_rows(boxes)
+    used, n_boxes = (values.tolist() for values in np.unique(columns["category_ids"], return_counts=True))
+    per_category = dict.fromkeys(names, 0) | dict(zip(used, n_boxes, strict=True))
+    image = image_of_rows(columns["image_splits"])
     return TruthHealth(
-        n_images=truth.n_images,
-        n_images_without_truth=int((np.diff(truth.image_splits) == 0).sum()),
-        n_images_without_size=int((~np.isfinite(truth.image_sizes).all(axis=1)).sum()),
-        n_boxes=truth.n_boxes,
-        n_crowd=int(truth.iscrowd.sum()),
-        n_ignored=int(truth.ignore.sum()),
+        n_images=len(columns["image_ids"]),
+        n_images_without_truth=int((np.diff(columns["image_splits"]) == 0).sum()),
+        n_images_without_size=int((~np.isfinite(sizes).all(axis=1)).sum()),
+        n_boxes=len(boxes),
+        n_crowd=int(columns["iscrowd"].sum()),
+        n_ignored=int(columns["ignore"].sum()),
         n_degenerate=int(degenerate.sum()),
-        degenerate_annotation_ids=tuple(truth.annotation_ids[degenerate].tolist()),
-        n_duplicate=count_repeats(image, truth.category_ids, truth.boxes),
-        n_out_of_image=int(out_of_image(truth.boxes, truth.image_sizes[image], TOLERANCE_PX).sum()),
+        degenerate_annotation_ids=tuple(columns["annotation_ids"][degenerate].tolist()),
+        n_duplicate=count_repeats(image, columns["category_ids"], boxes),
+        n_out_of_image=int(out_of_image(boxes, sizes[image], TOLERANCE_PX).sum()),
         unused_category_ids=tuple(key for key, n in per_category.items() if not n),
         n_boxes_per_category=per_category,
-        category_names=dict(truth.category_names),
-        notes=truth.notes,
+        category_names=dict(names),
+        notes=columns["notes"],
     )

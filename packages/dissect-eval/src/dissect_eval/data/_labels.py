@@ -5,32 +5,35 @@ from __future__ import annotations
 import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
+from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
-from .._text import NAME_AT_MOST, cut, quoted, visible
-from ..errors import CategoryError, CategoryWarning
-from ._ragged import Ints
-from ._records import listing
+from .._arrays import Ints
+from .._text import cut, quoted, visible
+from ..errors import CategoryError, CategoryWarning, DetectionError, SettingError
+from ._records import listing, with_guesses
 from ._truth import GroundTruth
 
 __all__ = [
     "UNSCORED",
+    "OnUnknown",
     "category_to_label",
     "ids_by_name",
     "label_to_category",
     "names_told",
     "require_free",
     "require_same",
-    "with_guesses",
+    "unknown_rows",
 ]
 
-GUESSES_AMONG = 2000
 NAMED_AT_MOST = 200
 """Names in a message."""
 UNSCORED = -1
 """In place of a category id: the truth has none for a detector's class."""
+
+OnUnknown = Literal["error", "drop"]
 
 
 def label_to_category(truth: GroundTruth, class_names: Sequence[str]) -> Ints:
@@ -198,14 +201,26 @@ def _all(names: Sequence[str]) -> str:
     return f"{', '.join(cut(visible(name)) for name in names[:NAMED_AT_MOST])}{more}"
 
 
-def with_guesses(missing: Sequence[str], known: Sequence[str]) -> str:
-    """Return the missing names for a message, with known ones that they may be misspellings of."""
-    shown = listing(missing)
-    # To compare endless names, or one with very many, would take longer than anybody waits for a guess.
-    folded = {name.casefold(): name for name in known[:GUESSES_AMONG] if len(name) <= NAME_AT_MOST}
-    guesses = []
-    for name in missing[:8]:
-        close = get_close_matches(name.casefold()[:NAME_AT_MOST], list(folded), n=1, cutoff=0.8)
-        if close:
-            guesses.append(f"{quoted(name)} may be {quoted(folded[close[0]])}")
-    return f"{shown} ({', '.join(guesses)})" if guesses else shown
+def unknown_rows(
+    row_image: Ints, category_ids: Ints, truth: GroundTruth, on_unknown: OnUnknown
+) -> NDArray[np.bool_]:
+    """Return True for detections whose image or category `truth` does not have, or raise naming the first."""
+    if on_unknown not in ("error", "drop"):
+        raise SettingError(f"`on_unknown` must be 'error' or 'drop', got {on_unknown!r}.")
+    bad_image = ~np.isin(row_image, truth.image_ids)
+    bad = bad_image | ~np.isin(category_ids, np.array(list(truth.category_names), dtype=np.int64))
+    if bad.any() and on_unknown == "error":
+        row = int(np.argmax(bad))
+        what, value = ("image", row_image) if bad_image[row] else ("category", category_ids)
+        if what == "category" and value[row] == UNSCORED:
+            raise DetectionError(
+                f"{int((category_ids == UNSCORED).sum())} detections, the first in image {row_image[row]}, are of "
+                "classes that the ground truth has no category of. To score the classes that both know, match both "
+                'sides by `match_classes(..., common_classes=True)`; to leave these out pass `on_unknown="drop"`.'
+            )
+        raise DetectionError(
+            f"detection {row} (image {row_image[row]}): the {what} id must be one of the ground truth's, got "
+            f"{value[row]} ({int(bad.sum())} such detections). Is this the right annotation file? "
+            'To leave them out and count them pass `on_unknown="drop"`.'
+        )
+    return bad

@@ -8,15 +8,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from difflib import get_close_matches
 from itertools import chain
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .._text import quoted
+from .._arrays import Ints
+from .._text import NAME_AT_MOST, quoted
 from ..errors import EvalError, TruthError
-from ._ragged import Ints
 
 __all__ = [
     "Describe",
@@ -28,10 +29,14 @@ __all__ = [
     "is_text",
     "listing",
     "require_name",
+    "with_guesses",
 ]
 
 CATEGORY_NAME_AT_MOST = 1000
 """Characters: what is longer is no name, and stands in each row of a study's tables."""
+
+GUESSES_AMONG = 2000
+"""Known names that a misspelt one is compared with."""
 
 Describe = Callable[[int], str]
 """Names the i-th record in a message, such as ``annotation 17 of image 3``."""
@@ -179,3 +184,16 @@ def listing(values: Sequence[object], limit: int = 8) -> str:
     """Return the first few values for a message, and how many more there are."""
     shown = ", ".join(map(quoted, values[:limit]))
     return shown if len(values) <= limit else f"{shown} and {len(values) - limit} more"
+
+
+def with_guesses(missing: Sequence[str], known: Sequence[str]) -> str:
+    """Return the missing names for a message, with known ones that they may be misspellings of."""
+    shown = listing(missing)
+    # To compare endless names, or one with very many, would take longer than anybody waits for a guess.
+    folded = {name.casefold(): name for name in known[:GUESSES_AMONG] if len(name) <= NAME_AT_MOST}
+    guesses = []
+    for name in missing[:8]:
+        close = get_close_matches(name.casefold()[:NAME_AT_MOST], list(folded), n=1, cutoff=0.8)
+        if close:
+            guesses.append(f"{quoted(name)} may be {quoted(folded[close[0]])}")
+    return f"{shown} ({', '.join(guesses)})" if guesses else shown

@@ -6,22 +6,10 @@ import numpy as np
 
 from ..boxes._overlap import _iou
 from ._detections import Detections
-from ._health import out_of_image
+from ._health import MIN_TRUTH, outside_reason
 from ._truth import GroundTruth
 
-__all__ = ["check_split", "outside_reason", "silent_images_reason"]
-
-OUTSIDE_SHARE = 0.2
-"""Share of detections outside their image from which the split is in doubt; detectors clip their boxes."""
-
-SILENT_SHARE = 1 / 3
-"""Share of images with truth but without a detection from which the split is in doubt."""
-
-MIN_TRUTH = 20
-"""Fewer boxes say nothing on whether detections fit."""
-
-MIN_IMAGES = 10
-"""Of fewer images any share may be silent."""
+__all__ = ["check_split"]
 
 MAX_IMAGES = 500
 """Images looked at for the fit; evenly spaced ones are taken from a larger split."""
@@ -69,37 +57,13 @@ def check_split(truth: GroundTruth, detections: Detections) -> tuple[str, ...]:
     aligned = detections.aligned_to(truth)
     unseen = np.setdiff1d(truth.image_ids, detections.image_ids)
     reasons = [
-        outside_reason(truth, aligned),
+        outside_reason(aligned.boxes, truth.image_sizes[aligned.image_index]),
         f"{len(unseen)} of {truth.n_images} images were not run; score a part with `truth.subset`."
         if len(unseen)
         else None,
         _fit_reason(truth, aligned),
     ]
     return tuple(reason for reason in reasons if reason)
-
-
-def outside_reason(truth: GroundTruth, aligned: Detections) -> str | None:
-    """Return a sentence if many boxes lie outside their image, or if all look normalised to it."""
-    sizes = truth.image_sizes[aligned.image_index]
-    known = np.isfinite(sizes).all(axis=1)
-    if not known.any():
-        return None
-    if aligned.n_boxes >= MIN_TRUTH and aligned.boxes.max() <= 1.5 and sizes[known].min() > 16:
-        return "All boxes lie between 0 and 1.5 pixels: are they normalised to the image?"
-    outside = int(out_of_image(aligned.boxes, sizes, 0.05 * sizes.max(axis=1, keepdims=True)).sum())
-    if outside <= OUTSIDE_SHARE * known.sum():
-        return None
-    return f"{outside} of {int(known.sum())} boxes stick out of their image by more than 5 % of its size."
-
-
-def silent_images_reason(truth: GroundTruth, aligned: Detections) -> str | None:
-    """Return a sentence if many images with truth have no detection, although others have."""
-    with_truth = np.diff(truth.image_splits) > 0
-    silent = with_truth & (np.diff(aligned.image_splits) == 0)
-    few = with_truth.sum() < MIN_IMAGES or silent.sum() < SILENT_SHARE * with_truth.sum()
-    if not aligned.n_boxes or few:
-        return None
-    return f"{int(silent.sum())} of {int(with_truth.sum())} images with truth have no detection."
 
 
 def _fit_reason(truth: GroundTruth, aligned: Detections) -> str | None:

@@ -1,22 +1,26 @@
-"""Arrays of boxes and category ids as `GroundTruth`, with errors that name the image."""
+"""Arrays and annotations of other libraries as columns of `GroundTruth`, with errors that name the image."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .._arrays import Ints, rows_of_images, splits_of
 from .._text import quoted
 from ..boxes._formats import Boxes, check_xyxy
 from ..errors import BoxError, TruthError
-from ._ragged import Ints, rows_of_images, splits_of
+from ._columns import TruthColumns
+from ._fields import array_field, checked_ids, field, items_of, label_field, own_ids
 from ._records import duplicates, flags, floats, ids, listing, require_name
-from ._truth import GroundTruth
 
-__all__ = ["collect_truth"]
+__all__ = ["collect_truth", "truth_of_supervision", "truth_of_targets"]
 
+NO_LABELS = np.zeros(0, dtype=np.int64)
+
+Names: TypeAlias = Mapping[int, str] | Sequence[str]
 PerBox = Sequence[ArrayLike | None] | None
 
 
@@ -30,8 +34,8 @@ def collect_truth(
     iscrowd: PerBox = None,
     ignore: PerBox = None,
     area: PerBox = None,
-) -> GroundTruth:
-    """Return the ground truth of arrays, one pair per image."""
+) -> TruthColumns:
+    """Return the columns of `GroundTruth` from arrays, one pair per image."""
     pairs, names = list(per_image), _names(category_names)
     known = ids(list(image_ids), "image_ids", lambda i: f"image {i}", TruthError)
     for name, values in (
@@ -64,7 +68,7 @@ def collect_truth(
     }
     order = np.argsort(known)
     rows, new_splits = rows_of_images(splits, order)
-    return GroundTruth(
+    return TruthColumns(
         image_ids=known[order],
         image_sizes=_image_sizes(image_sizes, len(known), notes)[order],
         file_names=tuple(str(file_names[i]) for i in order) if file_names is not None else ("",) * len(known),
@@ -78,6 +82,65 @@ def collect_truth(
         area=_areas(area, known, splits, sizes.prod(axis=1), notes)[rows],
         category_names=names,
         notes=tuple(notes),
+        source="",
+    )
+
+
+def truth_of_targets(
+    targets: Iterable[Any],
+    category_names: Names,
+    image_ids: Iterable[int] | None,
+    image_sizes: ArrayLike | None,
+    file_names: Sequence[str] | None,
+) -> TruthColumns:
+    """Return the columns of torchvision's targets."""
+    many = items_of(targets, "targets", "boxes", TruthError)
+    if image_ids is None:
+        image_ids = own_ids(many, "targets", "image_id", TruthError)
+    wanted = checked_ids(image_ids, many, "targets", TruthError)
+    return _truth(many, wanted, ("boxes", "labels"), many, category_names, image_sizes, file_names)
+
+
+def truth_of_supervision(
+    detections: Iterable[Any],
+    image_ids: Iterable[int],
+    category_names: Names,
+    image_sizes: ArrayLike | None,
+    file_names: Sequence[str] | None,
+) -> TruthColumns:
+    """Return the columns of supervision's annotations."""
+    many = items_of(detections, "detections", "xyxy", TruthError)
+    wanted = checked_ids(image_ids, many, "detections", TruthError)
+    data = [field(item, "data") or {} for item in many]
+    return _truth(many, wanted, ("xyxy", "class_id"), data, category_names, image_sizes, file_names)
+
+
+def _truth(
+    items: Sequence[Any],
+    image_ids: Ints,
+    keys: tuple[str, str],
+    extras: Sequence[Any],
+    category_names: Names,
+    image_sizes: ArrayLike | None,
+    file_names: Sequence[str] | None,
+) -> TruthColumns:
+    pairs = []
+    extra: dict[str, list[NDArray[Any] | None]] = {"iscrowd": [], "area": []}
+    for item, more, image in zip(items, extras, image_ids.tolist(), strict=True):
+        where = f"Image {image}"
+        boxes = array_field(item, keys[0], where, TruthError)
+        pairs.append((boxes, label_field(item, keys[1], where, TruthError) if len(boxes) else NO_LABELS))
+        for key, values in extra.items():
+            given = field(more, key) is not None
+            values.append(array_field(more, key, where, TruthError) if given else None)
+    return collect_truth(
+        pairs,
+        image_ids.tolist(),
+        category_names,
+        image_sizes=image_sizes,
+        file_names=file_names,
+        iscrowd=extra["iscrowd"],
+        area=extra["area"],
     )
 
 

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .._arrays import image_of_rows, splits_of
+from .._plain import as_record
 from ..coco._ap import coco_ap
 from ..data._detections import Detections
-from ..data._json import as_record
-from ..data._ragged import image_of_rows, splits_of
 from ..data._truth import GroundTruth
 from ..errors import SettingError
 from ._detection import detection_metrics

@@ -8,14 +8,12 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from .._arrays import Ints, canonical_order, ratio
+from .._plain import as_record
 from ..boxes._overlap import _area
 from ..data._detections import Detections
-from ..data._json import as_record
-from ..data._order import canonical_order
-from ..data._ragged import Ints
 from ..data._truth import GroundTruth
 from ..errors import SettingError
-from ._f1 import ratio
 from ._greedy import TOLERANCE
 from ._pairs import BoxesByImage, near_pairs, take_free
 

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..coco._index import AREA_RANGES
+from .._arrays import Ints, ratio
 from ..data._detections import Detections
-from ..data._ragged import Ints
+from ..data._subset import AREA_RANGES
 from ..data._truth import GroundTruth
 from ..errors import SettingError
 from ._detection_results import ClassMetrics, DetectionMetrics, Scores
-from ._f1 import f1_of_counts, ratio
+from ._f1 import f1_of_counts
 from ._greedy import GreedyMatches, greedy_matches
 
 __all__ = ["detection_metrics"]

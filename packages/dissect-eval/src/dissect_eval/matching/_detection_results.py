@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..data._json import as_record
+from .._plain import as_record
 
 __all__ = ["ClassMetrics", "DetectionMetrics", "Scores"]
 

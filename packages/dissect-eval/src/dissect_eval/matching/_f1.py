@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..data._ragged import Ints
+from .._arrays import Ints, ratio
 from ..errors import SettingError
 
-__all__ = ["PairedF1", "f1_of_counts", "paired_labels_f1", "ratio"]
+__all__ = ["PairedF1", "f1_of_counts", "paired_labels_f1"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,14 +38,6 @@ class PairedF1:
     false_negatives: Ints
     f1: NDArray[np.float64]
     weighted: float
-
-
-def ratio(part: ArrayLike, whole: ArrayLike, undefined: float = float("nan")) -> NDArray[np.float64]:
-    """Return part / whole, and `undefined` where `whole` is 0."""
-    part, whole = np.asarray(part, dtype=np.float64), np.asarray(whole, dtype=np.float64)
-    out = np.full(np.broadcast_shapes(part.shape, whole.shape), undefined, dtype=np.float64)
-    np.divide(part, whole, out=out, where=whole != 0)
-    return out
 
 
 def f1_of_counts(

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from .._arrays import Ints
 from ..boxes._overlap import _giou
 from ..coco._index import index_of
 from ..coco._match import overlapping_pairs
 from ..coco._ranking import Ranking, kept, rank
 from ..data._detections import Detections
-from ..data._ragged import Ints
 from ..data._truth import GroundTruth
 from ._pairs import Pairs, take_free
 

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .._arrays import Ints
+from .._plain import as_record
 from ..data._detections import Detections
-from ..data._json import as_record
-from ..data._ragged import Ints
 from ..data._truth import GroundTruth
 from ._f1 import f1_of_counts, paired_labels_f1
 from ._matching import pairs_of_aligned

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import linear_sum_assignment
 
+from .._arrays import Ints
 from ..boxes._formats import Boxes, check_xyxy
 from ..boxes._overlap import _giou
 from ..data._detections import Detections
-from ..data._ragged import Ints
 from ..data._truth import GroundTruth
 
 __all__ = ["MatchedPairs", "match_image", "match_pairs"]

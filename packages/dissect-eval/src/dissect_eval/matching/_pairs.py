@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from .._arrays import Ints
 from ..boxes._overlap import _intersection, _ratio
-from ..data._ragged import Ints
 
 __all__ = ["BoxesByImage", "Pairs", "near_pairs", "take_free"]
 

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data._ragged import Ints
+from .._arrays import Ints, ratio
 from ..errors import SettingError
 from ..matching._confusion import ConfusionMatrix, Normalize
-from ..matching._f1 import ratio
 from ._style import new_figure, reference_color
 from ._text import as_text, drawn, drawn_all
 

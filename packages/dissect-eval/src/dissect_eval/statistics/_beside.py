@@ -14,8 +14,8 @@ from ..data._truth import GroundTruth
 from ._compared import compared, stacked
 from ._further import Further
 from ._intervals import Correction, adjust_p_values
+from ._metrics import Key, MetricSettings
 from ._resampled import Resampled, Resampling, ordered, resampled
-from ._statistics import Key, Settings
 from ._variant_table import VariantRow, VariantTable
 
 __all__ = ["Beside", "Measured", "variant_table"]
@@ -52,11 +52,13 @@ class Beside:
     ----------
     truth : GroundTruth
     baseline : Detections
-    settings : Settings
+    settings : MetricSettings
     how : Resampling
     """
 
-    def __init__(self, truth: GroundTruth, baseline: Detections, settings: Settings, how: Resampling) -> None:
+    def __init__(
+        self, truth: GroundTruth, baseline: Detections, settings: MetricSettings, how: Resampling
+    ) -> None:
         self._truth, self._settings, self._how = truth, settings, how
         self._n_baseline = baseline.n_boxes
         self._whole = resampled(truth, baseline, settings, how)
@@ -93,7 +95,7 @@ def variant_table(
     truth: GroundTruth,
     measured: Mapping[str, Measured],
     baseline: str,
-    settings: Settings,
+    settings: MetricSettings,
     how: Resampling,
     correction: Correction,
     controls: Collection[str] = (),

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..coco._ap import TieBreak
+from .._plain import as_record
+from ..coco._index import TieBreak
 from ..data._detections import Detections
-from ..data._json import as_record
 from ..data._truth import GroundTruth
 from ._compared import compared
 from ._intervals import IntervalMethod
+from ._metrics import MetricSettings
 from ._resampled import Resampling, ordered, resampled
-from ._statistics import Settings
 
 __all__ = ["BootstrapResult", "bootstrap"]
 
@@ -103,7 +103,7 @@ def bootstrap(
     seed : int
         Seed of the draw, independent of the metrics: results of one seed may be compared.
     iou_threshold, score_threshold : float
-        Settings of `detection_metrics`.
+        MetricSettings of `detection_metrics`.
     tie_break : {"canonical", "input"}
         Setting of `coco_ap`.
 
@@ -146,7 +146,7 @@ def bootstrap(
     >>> round(result.estimate, 3), result.low < -0.35 < result.high < 0
     (-0.35, True)
     """
-    settings = Settings(tuple(metrics), per_class, iou_threshold, score_threshold, tie_break)
+    settings = MetricSettings(tuple(metrics), per_class, iou_threshold, score_threshold, tie_break)
     how = Resampling(n_replicates, confidence, method, seed)
     one = resampled(truth, baseline, settings, how)
     two = resampled(truth, variant, settings, how) if variant is not None else None

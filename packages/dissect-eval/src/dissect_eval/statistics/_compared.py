@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._intervals import interval, p_values, percentile_intervals
+from ._metrics import Floats, Key
 from ._resampled import Resampled, Resampling
-from ._statistics import Floats, Key
 
 __all__ = ["Compared", "compared", "stacked"]
 

@@ -8,12 +8,13 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from .._arrays import Ints
 from ..data._detections import Detections
-from ..data._ragged import Ints
 from ..data._truth import GroundTruth
 from ._intervals import as_far, image_weights, with_t_tails
+from ._metrics import Floats, Key, MetricSettings, Values
 from ._resampled import Resampling, measured_on
-from ._statistics import Floats, Key, Settings, Values, statistics_of
+from ._statistics import statistics_of
 
 __all__ = ["Further"]
 
@@ -35,11 +36,13 @@ class Further:
     ----------
     truth : GroundTruth
     baseline : Detections
-    settings : Settings
+    settings : MetricSettings
     how : Resampling
     """
 
-    def __init__(self, truth: GroundTruth, baseline: Detections, settings: Settings, how: Resampling) -> None:
+    def __init__(
+        self, truth: GroundTruth, baseline: Detections, settings: MetricSettings, how: Resampling
+    ) -> None:
         self._truth, self._how = truth, how
         self._settings = replace(settings, per_class=False)
         self._statistics = statistics_of(truth, baseline, self._settings)

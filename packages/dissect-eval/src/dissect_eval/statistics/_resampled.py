@@ -12,7 +12,8 @@ from ..data._detections import Detections
 from ..data._truth import GroundTruth
 from ..errors import SettingError
 from ._intervals import IntervalMethod, check_confidence, image_weights, jackknife_weights
-from ._statistics import Floats, Key, Settings, Statistic, Values, statistics_of
+from ._metrics import Floats, Key, MetricSettings, Statistic, Values
+from ._statistics import statistics_of
 
 __all__ = ["Resampled", "Resampling", "measured_on", "ordered", "resampled"]
 
@@ -59,7 +60,9 @@ class Resampled:
     n_images: int
 
 
-def resampled(truth: GroundTruth, detections: Detections, settings: Settings, how: Resampling) -> Resampled:
+def resampled(
+    truth: GroundTruth, detections: Detections, settings: MetricSettings, how: Resampling
+) -> Resampled:
     """Measure a set of detections as often as the bootstrap needs, matching its boxes once."""
     statistics = statistics_of(truth, detections, settings)
     whole = measured_on(statistics, [np.ones((truth.n_images, 1))])
@@ -73,7 +76,7 @@ def resampled(truth: GroundTruth, detections: Detections, settings: Settings, ho
     return Resampled(numbers, replicates, jackknife, truth.n_images)
 
 
-def ordered(keys: dict[Key, float], settings: Settings) -> list[Key]:
+def ordered(keys: dict[Key, float], settings: MetricSettings) -> list[Key]:
     """Return the keys by metric as asked for, each over all categories first."""
     place = {name: i for i, name in enumerate(settings.metrics)}
     return sorted(keys, key=lambda key: (place[key[0]], key[1] is not None, key[1] or 0))

@@ -6,67 +6,36 @@ images, kept per image once; a metric of a thousand resamples is then a few matr
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from ..coco._ap import NAMES as AP_NAMES
-from ..coco._ap import TieBreak
+from .._arrays import Ints, ratio
 from ..coco._ap_numpy import match_split
 from ..coco._index import index_of
 from ..coco._ranking import Ranking, rank
 from ..data._detections import Detections
-from ..data._ragged import Ints
 from ..data._truth import GroundTruth
-from ..errors import SettingError
-from ..matching._f1 import f1_of_counts, ratio
+from ..matching._f1 import f1_of_counts
 from ..matching._greedy import greedy_matches
 from ..matching._matching import pairs_of_aligned
+from ._metrics import (
+    AP_NAMES,
+    DETECTION_NAMES,
+    MATCHED_NAMES,
+    Floats,
+    MetricSettings,
+    Statistic,
+    Values,
+    count_matrix,
+)
+from ._statistics_ap import ap_statistic
 
-__all__ = ["METRICS", "Key", "Settings", "Statistic", "Values", "count_matrix", "statistics_of"]
-
-DETECTION_NAMES = ("f1", "precision", "recall", "giou")
-MATCHED_NAMES = ("matched_giou", "matched_f1")
-METRICS = (*AP_NAMES, *DETECTION_NAMES, *MATCHED_NAMES)
-"""Metrics that `bootstrap` and `evaluate_variants` know: COCO's twelve; micro F1, precision, recall and mean GIoU
-of `detection_metrics`; mean GIoU and weighted F1 of `matched_metrics`."""
-
-Floats = NDArray[np.float64]
-Key = tuple[str, int | None]
-"""A metric, and the category id where it is that of one category."""
-Values = dict[Key, Floats]
-"""One value for each of R resamples, NaN where undefined."""
-Statistic = Callable[[Floats], Values]
-"""From weights of shape (I, R) to the values of some metrics."""
+__all__ = ["statistics_of"]
 
 
-@dataclass(frozen=True)
-class Settings:
-    """What the metrics need to know besides the boxes."""
-
-    metrics: tuple[str, ...]
-    per_class: bool = False
-    iou_threshold: float = 0.5
-    score_threshold: float = 0.3
-    tie_break: TieBreak = "canonical"
-
-    def __post_init__(self) -> None:
-        unknown = [name for name in self.metrics if name not in METRICS]
-        if unknown or not self.metrics:
-            raise SettingError(
-                f"`metrics` must be some of {', '.join(METRICS)}, got {', '.join(unknown) or 'none'}."
-            )
-        if not 0 < self.iou_threshold <= 1:
-            raise SettingError(f"`iou_threshold` must be in (0, 1], got {self.iou_threshold}.")
-        if not np.isfinite(self.score_threshold):
-            raise SettingError(f"`score_threshold` must be finite, got {self.score_threshold}.")
-
-
-def statistics_of(truth: GroundTruth, detections: Detections, settings: Settings) -> list[Statistic]:
+def statistics_of(truth: GroundTruth, detections: Detections, settings: MetricSettings) -> list[Statistic]:
     """Match the detections once for each mode that the metrics ask for."""
     aligned = detections.aligned_to(truth)
     wanted = set(settings.metrics)
@@ -75,8 +44,6 @@ def statistics_of(truth: GroundTruth, detections: Detections, settings: Settings
         rank(index_of(truth, "canonical"), aligned, "canonical") if wanted - set(MATCHED_NAMES) else None
     )
     if wanted & set(AP_NAMES):
-        from ._statistics_ap import ap_statistic
-
         same = settings.tie_break == "canonical"
         split = match_split(truth, aligned, settings.tie_break, ranking=ranking if same else None)
         found.append(ap_statistic(split, truth.n_images, settings))
@@ -87,16 +54,8 @@ def statistics_of(truth: GroundTruth, detections: Detections, settings: Settings
     return found
 
 
-def count_matrix(
-    rows: Ints, images: Ints, shape: tuple[int, int], values: NDArray[Any] | None = None
-) -> csr_array[Any]:
-    """Return a sparse (rows, images) matrix of counts, or of sums of `values`."""
-    data = np.ones(len(rows)) if values is None else values.astype(np.float64)
-    return csr_array((data, (rows, images)), shape=shape)
-
-
 def _detection_statistic(
-    truth: GroundTruth, aligned: Detections, settings: Settings, ranking: Ranking | None
+    truth: GroundTruth, aligned: Detections, settings: MetricSettings, ranking: Ranking | None
 ) -> Statistic:
     found = greedy_matches(truth, aligned, settings.iou_threshold, settings.score_threshold, ranking)
     categories, shape = _categories(truth)
@@ -131,7 +90,7 @@ def _detection_statistic(
     return statistic
 
 
-def _matched_statistic(truth: GroundTruth, aligned: Detections, settings: Settings) -> Statistic:
+def _matched_statistic(truth: GroundTruth, aligned: Detections, settings: MetricSettings) -> Statistic:
     pairs = pairs_of_aligned(truth, aligned)
     categories, shape = _categories(truth)
     true = np.searchsorted(categories, truth.category_ids[pairs.truth_index])

@@ -15,11 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from .._arrays import Ints, ratio
 from ..coco._ap_numpy import RECALLS, MatchedSplit, precision_of_known, recall_at
 from ..coco._ranking import MAX_DETECTIONS
-from ..data._ragged import Ints
-from ..matching._f1 import ratio
-from ._statistics import Floats, Settings, Statistic, Values, count_matrix
+from ._metrics import Floats, MetricSettings, Statistic, Values, count_matrix
 
 __all__ = ["ap_statistic"]
 
@@ -33,7 +32,7 @@ VALUES_AT_ONCE = 1_000_000
 _NEXT_RECALLS = np.append(RECALLS[1:], np.inf)
 
 
-def ap_statistic(split: MatchedSplit, n_images: int, settings: Settings) -> Statistic:
+def ap_statistic(split: MatchedSplit, n_images: int, settings: MetricSettings) -> Statistic:
     """Return the asked-for COCO numbers as a function of image weights."""
     categories = split.index.categories.tolist()
     precision = {name: AREAS.get(name[-1], 0) for name in settings.metrics if name.startswith("AP")}

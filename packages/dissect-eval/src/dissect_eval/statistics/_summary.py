@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from .._plain import as_record
 from ..boxes._formats import degenerate_rows
-from ..coco._ap import CocoAP, TieBreak, coco_ap
-from ..data._detections import Detections, OnUnknown
+from ..coco._ap import CocoAP, coco_ap
+from ..coco._index import TieBreak
+from ..data._detections import Detections
 from ..data._health import TruthHealth, count_repeats
-from ..data._json import as_record
+from ..data._labels import OnUnknown
 from ..data._split import check_split
 from ..data._truth import GroundTruth
 from ..errors import SplitWarning
@@ -114,7 +116,7 @@ def evaluate(
     detections : Detections
         Images of `truth` that they do not cover count as run without a detection, and are counted.
     iou_threshold, score_threshold : float
-        Settings of `detection_metrics`.
+        MetricSettings of `detection_metrics`.
     ap : bool
         Whether to compute COCO AP.
     chance_repeats : int

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..data._json import to_jsonable
+from .._plain import to_jsonable
 from ..errors import MissingExtraError, SettingError
 
 if TYPE_CHECKING:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 
-from ..coco._ap import TieBreak
+from ..coco._index import TieBreak
 from ..data._detections import Detections
 from ..data._truth import GroundTruth
 from ..errors import SettingError
 from ._beside import Beside, variant_table
 from ._intervals import Correction, IntervalMethod, adjust_p_values
+from ._metrics import MetricSettings
 from ._resampled import Resampling
-from ._statistics import Settings
 from ._variant_table import VariantTable
 
 __all__ = ["evaluate_variants"]
@@ -86,7 +86,7 @@ def evaluate_variants(
     >>> [(row.variant, round(row.value, 3), round(row.difference, 3)) for row in table]
     [('whole', 1.0, 0.0), ('ablated', 0.8, -0.2)]
     """
-    settings = Settings(tuple(metrics), per_class, iou_threshold, score_threshold, tie_break)
+    settings = MetricSettings(tuple(metrics), per_class, iou_threshold, score_threshold, tie_break)
     how = Resampling(n_replicates, confidence, method, seed)
     adjust_p_values([], correction)
     name = next(iter(variants), None) if baseline is None else baseline

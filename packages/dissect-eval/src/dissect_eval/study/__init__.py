@@ -21,7 +21,7 @@ from ._measure import StudyResults, measure, missing_weights
 from ._named import FigureData, NamedFigure, title_of, with_no_ops
 from ._pictures import side_by_side
 from ._queries import QueryBoxes, QueryChanges, query_boxes, query_changes
-from ._settings import DEFAULT_METRIC, METRICS, REPLICATES, Settings
+from ._settings import DEFAULT_METRIC, REPLICATES, STUDY_METRICS, Settings
 from ._shown import Pictures, pictures_of, read_pixels
 from ._spread import Spread, here, in_processes
 from ._stored import StoredDetections, StoredImage, StoredStudy
@@ -29,8 +29,8 @@ from ._tables import StudyTables, class_table, error_rows, summary_rows
 
 __all__ = [
     "DEFAULT_METRIC",
-    "METRICS",
     "REPLICATES",
+    "STUDY_METRICS",
     "TRUTH",
     "Comparison",
     "Example",

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..statistics._beside import Measured
 from ..statistics._intervals import percentile_intervals
-from ..statistics._statistics import Floats
+from ..statistics._metrics import Floats
 from ._settings import Settings
 from ._stored import StoredStudy
 

@@ -15,7 +15,7 @@ from ..errors import StudyDataError
 from ..matching._at_chance import ChanceVerdict, better_than_chance
 from ..statistics._beside import variant_table
 from ..statistics._intervals import adjust_p_values, summarize_repeats
-from ..statistics._statistics import Key
+from ..statistics._metrics import Key
 from ..statistics._variant_table import VariantTable
 from ..tide._result import ErrorTypes
 from ._box_notes import box_notes

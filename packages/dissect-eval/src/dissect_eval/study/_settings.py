@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..statistics._intervals import replicates_needed
+from ..statistics._metrics import MetricSettings
 from ..statistics._resampled import Resampling
-from ..statistics._statistics import Settings as Statistics
 
-__all__ = ["ALPHA", "DEFAULT_METRIC", "METRICS", "REPLICATES", "Settings"]
+__all__ = ["ALPHA", "DEFAULT_METRIC", "REPLICATES", "STUDY_METRICS", "Settings"]
 
-METRICS = (
+STUDY_METRICS = (
     "AP",
     "AP50",
     "AP75",
@@ -27,6 +27,7 @@ METRICS = (
     "matched_giou",
     "matched_f1",
 )
+"""Metrics of a study unless others are asked for; all there are is `dissect_eval.METRICS`."""
 
 DEFAULT_METRIC = "AP"
 """What tables, pictures, comparisons and `simplify` are about unless another metric is asked for: COCO's own."""
@@ -66,7 +67,7 @@ class Settings:
         For names of the detector the truth's names; see there. What a study was begun with need not be given again.
     """
 
-    metrics: tuple[str, ...] = METRICS
+    metrics: tuple[str, ...] = STUDY_METRICS
     n_replicates: int | None = None
     confidence: float = 0.95
     score_threshold: float = 0.3
@@ -94,7 +95,7 @@ class Settings:
         return replace(self, n_replicates=REPLICATES, n_for_p=n_for_p)
 
     @property
-    def statistics(self) -> Statistics:
+    def statistics(self) -> MetricSettings:
         """What the metrics need to know.
 
         Raises
@@ -102,7 +103,7 @@ class Settings:
         SettingError
             If one is unknown or out of range.
         """
-        return Statistics(
+        return MetricSettings(
             self.metrics,
             per_class=True,
             iou_threshold=self.iou_threshold,

@@ -13,7 +13,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .._csv_text import csv_text
+from .._plain import csv_text
 from ..errors import MissingExtraError, SettingError, StudyDataError
 from ._about import ABOUT, AlteredTablesError, content_of, read_about, require_written, sealed, unreadable
 from ._checked import require_about, require_columns, require_metrics, require_size

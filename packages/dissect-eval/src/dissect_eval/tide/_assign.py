@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from .._arrays import Ints
 from ..coco._index import index_of
 from ..coco._ranking import MAX_DETECTIONS, kept, rank
 from ..data._detections import Detections
-from ..data._ragged import Ints
 from ..data._truth import GroundTruth
 from ..matching._pairs import BoxesByImage, Pairs, near_pairs, take_free
 
 if TYPE_CHECKING:
-    from ..coco._ap import TieBreak
+    from ..coco._index import TieBreak
 
 __all__ = ["BKG", "BOTH", "CLS", "DUPE", "EXCUSED", "HIT", "LOC", "Assignment", "assign"]
 

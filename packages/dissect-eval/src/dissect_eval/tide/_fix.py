@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from .._arrays import Ints
 from ..coco._ap_numpy import RECALLS
-from ..data._ragged import Ints
 from ._assign import BKG, BOTH, CLS, DUPE, EXCUSED, HIT, LOC, Assignment
 
 __all__ = ["ERROR_TYPES", "SPECIAL_TYPES", "ap_before", "ap_fixed", "missed"]

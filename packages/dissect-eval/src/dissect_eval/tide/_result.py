@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..data._json import as_record
+from .._plain import as_record
 
 if TYPE_CHECKING:
-    from ..coco._ap import TieBreak
+    from ..coco._index import TieBreak
 
 __all__ = ["ClassErrors", "ErrorTypes"]
 

@@ -16,7 +16,7 @@ from ._fix import ERROR_TYPES, KINDS, SPECIAL_TYPES, ap_before, ap_fixed, missed
 from ._result import ClassErrors, ErrorTypes
 
 if TYPE_CHECKING:
-    from ..coco._ap import TieBreak
+    from ..coco._index import TieBreak
 
 __all__ = ["ClassErrors", "ErrorTypes", "error_types"]
 

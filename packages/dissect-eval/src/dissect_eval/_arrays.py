@@ -1,6 +1,7 @@
-"""Rows grouped by image without a list of arrays: the offsets of compressed sparse rows (CSR).
+"""Arrays that all rooms share: rows grouped by image, an order of boxes, ratios of counts.
 
-Image ``i`` owns the rows ``splits[i]:splits[i + 1]``.
+Rows are grouped by image without a list of arrays, by the offsets of compressed sparse rows (CSR): image ``i`` owns the
+rows ``splits[i]:splits[i + 1]``.
 """
 
 from __future__ import annotations
@@ -11,7 +12,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["Ints", "freeze_fields", "group_rows", "image_of_rows", "rows_of_images", "splits_of"]
+__all__ = [
+    "Ints",
+    "canonical_order",
+    "freeze_fields",
+    "group_rows",
+    "image_of_rows",
+    "ratio",
+    "rows_of_images",
+    "rows_where",
+    "splits_of",
+]
 
 Ints = NDArray[np.int64]
 
@@ -56,3 +67,34 @@ def rows_of_images(splits: Ints, images: Ints) -> tuple[Ints, Ints]:
     new = splits_of(counts)
     rows = np.repeat(splits[images] - new[:-1], counts) + np.arange(new[-1], dtype=np.int64)
     return rows, new
+
+
+def rows_where(mask: NDArray[np.bool_], image_index: Ints, n_images: int) -> tuple[Ints, Ints]:
+    """Return the rows where `mask` is true, and the offsets of the images over them."""
+    rows = np.flatnonzero(mask)
+    return rows, splits_of(np.bincount(image_index[rows], minlength=n_images))
+
+
+def canonical_order(
+    image_index: Ints,
+    category_ids: Ints,
+    boxes: NDArray[np.float64],
+    scores: NDArray[np.float64] | None = None,
+) -> Ints:
+    """Return the rows ordered by image, falling score, category, then x_min, y_min, x_max and y_max.
+
+    Rows that agree in all of these are interchangeable, so whatever walks through this order gives the same
+    result for any order of the input. The rows of an image stay together.
+    """
+    keys = [*boxes.T[::-1], category_ids]
+    if scores is not None:
+        keys.append(-scores)
+    return np.lexsort([*keys, image_index]).astype(np.int64, copy=False)
+
+
+def ratio(part: ArrayLike, whole: ArrayLike, undefined: float = float("nan")) -> NDArray[np.float64]:
+    """Return part / whole, and `undefined` where `whole` is 0."""
+    part, whole = np.asarray(part, dtype=np.float64), np.asarray(whole, dtype=np.float64)
+    out = np.full(np.broadcast_shapes(part.shape, whole.shape), undefined, dtype=np.float64)
+    np.divide(part, whole, out=out, where=whole != 0)
+    return out

@@ -1,19 +1,25 @@
-"""Results as plain JSON values: what cannot be said in JSON (NaN, tuples, integer keys) is translated."""
+"""Results in the forms that other programs read: plain JSON values, and cells of CSV files."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-__all__ = ["as_record", "to_jsonable"]
+from ._text import visible
+
+__all__ = ["as_record", "csv_text", "to_jsonable"]
+
+_FORMULA = re.compile(r" *[=+\-@\uff1d\uff0b\uff0d\uff20]|'")
+"""How a cell begins that a spreadsheet may run, also in full-width forms; or with the mark that says it is none."""
 
 
 def to_jsonable(value: Any) -> Any:
-    """Return `value` in dicts, lists, strings and finite numbers; NaN and infinities become None.
+    """Return `value` as dicts, lists, strings and finite numbers; NaN and infinities become None.
 
     Examples
     --------
@@ -39,3 +45,25 @@ def as_record(result: Any) -> dict[str, Any]:
     """Return a result dataclass as a dict ready for JSON."""
     record: dict[str, Any] = to_jsonable(result)
     return record
+
+
+def csv_text(text: str) -> str:
+    r"""Return a text as a cell that a spreadsheet shows and never computes.
+
+    Parameters
+    ----------
+    text : str
+        A name, whole.
+
+    Returns
+    -------
+    str
+        In one line, visible; with an apostrophe before it if it began like a formula, or with an apostrophe.
+
+    Examples
+    --------
+    >>> csv_text("=1+1"), csv_text("cat"), csv_text("a\n=1")
+    ("'=1+1", 'cat', 'a\\n=1')
+    """
+    shown = visible(text)
+    return f"'{shown}" if _FORMULA.match(shown) else shown

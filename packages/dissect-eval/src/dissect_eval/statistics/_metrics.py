@@ -1,0 +1,73 @@
+"""Names of all metrics, their settings, and metrics as functions of image weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from .._arrays import Ints
+from ..coco._ap import NAMES as AP_NAMES
+from ..coco._index import TieBreak
+from ..errors import SettingError
+
+__all__ = [
+    "AP_NAMES",
+    "DETECTION_NAMES",
+    "MATCHED_NAMES",
+    "METRICS",
+    "Floats",
+    "Key",
+    "MetricSettings",
+    "Statistic",
+    "Values",
+    "count_matrix",
+]
+
+DETECTION_NAMES = ("f1", "precision", "recall", "giou")
+MATCHED_NAMES = ("matched_giou", "matched_f1")
+METRICS = (*AP_NAMES, *DETECTION_NAMES, *MATCHED_NAMES)
+"""Metrics that `bootstrap` and `evaluate_variants` know: COCO's twelve; micro F1, precision, recall and mean GIoU
+of `detection_metrics`; mean GIoU and weighted F1 of `matched_metrics`."""
+
+Floats = NDArray[np.float64]
+Key = tuple[str, int | None]
+"""A metric, and the category id where it is that of one category."""
+Values = dict[Key, Floats]
+"""One value for each of R resamples, NaN where undefined."""
+Statistic = Callable[[Floats], Values]
+"""From weights of shape (I, R) to the values of some metrics."""
+
+
+@dataclass(frozen=True)
+class MetricSettings:
+    """What the metrics need to know besides the boxes."""
+
+    metrics: tuple[str, ...]
+    per_class: bool = False
+    iou_threshold: float = 0.5
+    score_threshold: float = 0.3
+    tie_break: TieBreak = "canonical"
+
+    def __post_init__(self) -> None:
+        unknown = [name for name in self.metrics if name not in METRICS]
+        if unknown or not self.metrics:
+            raise SettingError(
+                f"`metrics` must be some of {', '.join(METRICS)}, got {', '.join(unknown) or 'none'}."
+            )
+        if not 0 < self.iou_threshold <= 1:
+            raise SettingError(f"`iou_threshold` must be in (0, 1], got {self.iou_threshold}.")
+        if not np.isfinite(self.score_threshold):
+            raise SettingError(f"`score_threshold` must be finite, got {self.score_threshold}.")
+
+
+def count_matrix(
+    rows: Ints, images: Ints, shape: tuple[int, int], values: NDArray[Any] | None = None
+) -> csr_array[Any]:
+    """Return a sparse (rows, images) matrix of counts, or of sums of `values`."""
+    data = np.ones(len(rows)) if values is None else values.astype(np.float64)
+    return csr_array((data, (rows, images)), shape=shape)
