@@ -44,7 +44,7 @@ def test_the_command_line_runs_a_study_and_tells_how_far_it_is(
         assert shards == {n: b for n, b in tables(Study.open("here")).items() if n in shards}
         assert len(shards) == 4
     status, out, _ = call(capsys, "status", place)
-    assert "complete; nobody runs it" in out
+    assert "complete; not running" in out
     status, out, _ = call(capsys, "status", place, "--json")
     told = json.loads(out)
     assert (told["batches_done"], told["batches"], told["failed_shards"]) == (3, 3, [])
@@ -70,7 +70,7 @@ def test_what_was_given_up_is_named_by_the_command_and_by_status(
         studies.run_toy(broken, tmp_path / "out", ToyDetector(), shard_images=2, execution=on_ray())
     status, out, _ = call(capsys, "status", tmp_path / "out")
     assert status == 0
-    assert "1 of 2 batches (50%); nobody runs it" in out
+    assert "1 of 2 batches (50%); not running" in out
     assert "given up: shard 1 (images 2 to 3): BadImageError" in out
     assert "running the study again tries them again" in out
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,9 +22,9 @@ def offered() -> set[str]:
 
     from deep_dissect.cli._main import app
 
-    def options(command: object) -> set[str]:
-        below = getattr(command, "commands", {}).values()
-        own = {word for each in getattr(command, "params", ()) for word in each.opts}
+    def options(command: Any) -> set[str]:
+        below = [command.get_command(None, name) for name in getattr(command, "commands", ())]
+        own = {word for each in command.params for word in each.opts}
         return own.union(*map(options, below))
 
     return options(typer.main.get_command(app))

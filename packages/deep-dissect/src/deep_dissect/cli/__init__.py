@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,20 +9,23 @@ __all__ = ["app", "main"]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command and exit; see ``_main.main``.
+    """Run the command and exit; `_main.main` says with which status.
 
-    The rest is imported here: torch and MMDetection take seconds, and an interruption meanwhile is no fault.
+    Everything is imported here and later, where an interruption ends the program with a line.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        Command line without the program's name. Left out, it is the process's own, and the process is ended.
     """
-    try:
-        from dissect_core.ending import ended_as_by_ctrl_c
+    from ._interruption import INTERRUPTED, interruptible
 
-        with ended_as_by_ctrl_c():
-            from ._main import main as run
+    with interruptible(own_process=arguments is None) as interruption:
+        from ._main import main as run
 
-            run(arguments)
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        sys.exit(130)
+        run(arguments, interruption)
+    if interruption.came:
+        raise SystemExit(INTERRUPTED)
 
 
 def __getattr__(name: str) -> Any:

@@ -51,7 +51,7 @@ def inspect(
     custom_imports: CustomImportsOption = None,
     trust: TrustOption = False,
 ) -> None:
-    """Show the components of a checkpoint: names, shapes, parameters, attention heads."""
+    """Show what a detector is made of: components, roles, blocks and units."""
     loaded = _checkpoints.load_mmdet_checkpoint(checkpoint, trust=trust)
     found = read_components(
         checkpoint,

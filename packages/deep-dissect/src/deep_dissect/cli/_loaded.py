@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from dissect_mmdet.weights._fit import Fit
-
 from ._console import Console
 
 
 def say_loaded(opened: Any) -> None:
     """Say on standard error what was loaded, and how much of it fitted; once it is sure that it will be used."""
     fit = getattr(opened, "fit", opened)
-    if isinstance(fit, Fit):
+    if hasattr(fit, "describe"):
         errors = Console(stderr=True, soft_wrap=True, highlight=False)
         errors.print(f"{fit.checkpoint}: {fit.describe()}", markup=False)
 

@@ -12,25 +12,22 @@ from typing import Annotated, Any
 
 import typer
 
-from dissect_core import DissectError, SpecError
-from dissect_core.spec import plain_rule
+from dissect_core.errors import DissectError, SpecError
 from dissect_core.storage.files import FULL, why_refused
-from dissect_eval import EvalError
-from dissect_mmdet.errors import DissectMMDetError
 
-from . import _ablate, _app, _demo, _evaluate, _export, _folder, _inspect, _plan, _run, _simplify
+from ._commands import Commands
 from ._console import Console, one_line
+from ._interruption import INTERRUPTED, Interruption
 
 USAGE_ERROR = 2
 PROBLEMS_AT_MOST = 50  # of a spec, a line each
-INTERRUPTED = 130
-# Errors whose message is meant for a person. Anything else is a fault of ours and shows its traceback.
-EXPECTED: tuple[type[BaseException], ...] = (DissectError, EvalError, DissectMMDetError, OSError)
+INTERRUPTED_LINE = "interrupted; nothing half-written is left"
 
 app = typer.Typer(
     name="deep-dissect",
+    cls=Commands,
     help="Which parts of an object detector matter, and how much?\n\n"
-    "Look into a trained MMDetection checkpoint (inspect), remove parts of it (ablate), measure what a detector "
+    "Look into a trained detector (inspect), remove parts of it (ablate), measure what a detector "
     "is worth (evaluate), list what a study would do (plan), run it (run), write its variants as checkpoints "
     "(export), look at results in the browser (app), or see all of it at work on the bundled detectors (demo).",
     no_args_is_help=True,
@@ -38,28 +35,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("inspect")(_inspect.inspect)
-app.add_typer(_ablate.app, name="ablate")
-app.command("evaluate")(_evaluate.evaluate)
-app.command("plan")(_plan.plan_)
-app.command("run")(_run.run_)
-app.command("status")(_folder.status)
-app.command("report")(_folder.report)
-app.command("compare")(_folder.compare_)
-app.command("simplify")(_simplify.simplify_)
-app.command("export-coco")(_folder.export_coco)
-app.command("export")(_export.export)
-app.command("app")(_app.app_)
-app.command("studies")(_plan.studies)
-app.command("schema")(_plan.schema)
-app.add_typer(_demo.app, name="demo")
 
 
 def _show_version(wanted: bool) -> None:
     if wanted:
         from importlib.metadata import version
 
-        typer.echo(f"deep-dissect {version('dissect-mmdet')}")
+        typer.echo(f"deep-dissect {version('deep-dissect')}")
         raise typer.Exit
 
 
@@ -76,47 +58,54 @@ def _options(
     """Carry the options of the whole command; `main` acts on ``--debug``."""
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+def main(arguments: Sequence[str] | None = None, interruption: Interruption | None = None) -> None:
     """Run the command and exit: 0 done, 2 an error of use or input, 130 interrupted, 1 a fault of this program.
 
     Parameters
     ----------
     arguments : sequence of str, optional
         Command line without the program's name; by default the process's own.
+    interruption : Interruption, optional
+        Says of an error whether Ctrl-C was its cause.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words
     _print_every_letter()
     words = [word for word in words if word != "--debug"]
-    sys.exit(
-        run_guarded(lambda: app(words, prog_name="deep-dissect", standalone_mode=False), words, debug=debug)
-    )
+
+    def work() -> Any:
+        return app(words, prog_name="deep-dissect", standalone_mode=False)
+
+    sys.exit(run_guarded(work, words, debug=debug, interruption=interruption))
 
 
-def run_guarded(work: Callable[[], Any], words: Sequence[str] = (), *, debug: bool) -> int:
-    """Call `work` and turn what it raises into an exit status and one line on standard error."""
+def run_guarded(
+    work: Callable[[], Any],
+    words: Sequence[str] = (),
+    *,
+    debug: bool,
+    interruption: Interruption | None = None,
+) -> int:
+    """Call `work` and return an exit status; what it raises becomes one line on standard error."""
     errors = Console(stderr=True, soft_wrap=True, highlight=False)
     try:
         with _warnings_in_a_line(errors):
             status = work()
         if status == INTERRUPTED:
-            errors.print("interrupted; nothing half-written is left", markup=False)
+            errors.print(INTERRUPTED_LINE)
         return status if isinstance(status, int) else 0
     except SystemExit as exit_request:
         return exit_request.code if isinstance(exit_request.code, int) else int(exit_request.code is not None)
     except KeyboardInterrupt:
-        errors.print("interrupted; nothing half-written is left", markup=False)
+        errors.print(INTERRUPTED_LINE)
         return INTERRUPTED
     except BrokenPipeError:  # the reader of a pipe had enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except EXPECTED as error:
+    except SpecError as error:  # a spec may break several rules: a line for each
         if debug:
             raise
-        # A spec may break several rules: a line for each.
-        first, *more = (
-            str(error).split("\n")[:PROBLEMS_AT_MOST] if isinstance(error, SpecError) else [_said(error)]
-        )
+        first, *more = str(error).split("\n")[:PROBLEMS_AT_MOST]
         errors.print(f"error: {one_line(first)}")
         for line in more:
             errors.print(f"  {one_line(line)}")
@@ -130,10 +119,16 @@ def run_guarded(work: Callable[[], Any], words: Sequence[str] = (), *, debug: bo
         )
         return USAGE_ERROR
     except Exception as error:
+        if interruption is not None and interruption.came:  # a library made another error of it
+            errors.print(INTERRUPTED_LINE)
+            return INTERRUPTED
         if hasattr(error, "format_message"):  # typer's own: its box of five lines is made one
             return _usage_error(error, words, errors)
         if debug:
             raise
+        if _is_for_people(error):
+            errors.print(f"error: {one_line(_said(error))}")
+            return USAGE_ERROR
         errors.print(
             f"internal error: {type(error).__name__}: {one_line(error)} "
             "(this is a fault of Deep Dissect; --debug shows the traceback)"
@@ -141,9 +136,18 @@ def run_guarded(work: Callable[[], Any], words: Sequence[str] = (), *, debug: bo
         return 1
 
 
-def _said(error: BaseException) -> str:
-    """What an error says; of a disk that refuses, which Python tells by number, what that means."""
-    if isinstance(error, OSError) and not isinstance(error, EXPECTED[:3]) and error.errno in FULL:
+def _is_for_people(error: Exception) -> bool:
+    """Return whether an error's message is meant for people; any other error is a fault of this program."""
+    if isinstance(error, (DissectError, OSError)):
+        return True
+    from dissect_eval.errors import EvalError  # not before there is need of it: it takes half a second
+
+    return isinstance(error, EvalError)
+
+
+def _said(error: Exception) -> str:
+    """Return what an error says; of a disk that refuses, which Python tells by number, what that means."""
+    if isinstance(error, OSError) and not isinstance(error, DissectError) and error.errno in FULL:
         return f"{error.filename or 'The output'} cannot be written: {why_refused(error)}."
     return str(error)
 
@@ -182,6 +186,8 @@ def _usage_error(error: Any, words: Sequence[str], errors: Console) -> int:
     if type(error).__name__ == "NoArgsIsHelpError":
         error.show()
         return USAGE_ERROR
+    from dissect_core.spec import plain_rule
+
     text = plain_rule(" ".join(str(error.format_message()).split()).rstrip(".?"))
     parameter = getattr(error, "param", None)
     given = _word_after(parameter.opts if parameter is not None else (), words)

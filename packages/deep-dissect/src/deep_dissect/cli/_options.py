@@ -8,8 +8,6 @@ from typing import Annotated
 import typer
 
 from dissect_core.storage.locations import location_of
-from dissect_eval import read_class_map
-from dissect_mmdet.bundled import real_checkpoint
 
 COUNT_AT_MOST = 1_000_000_000
 """Of images and the like: no study has more, and what is computed with it stays a number."""
@@ -17,7 +15,11 @@ COUNT_AT_MOST = 1_000_000_000
 
 def bundled_checkpoint(path: Path | None) -> Path | None:
     """Let ``demo:detr`` stand for the checkpoint of a bundled detector."""
-    return None if path is None else real_checkpoint(path)
+    if path is None:
+        return None
+    from dissect_mmdet._bundled import real_checkpoint
+
+    return real_checkpoint(path)
 
 
 CheckpointArgument = Annotated[
@@ -135,8 +137,12 @@ ForceOption = Annotated[bool, typer.Option("--force", help="Overwrite files that
 
 
 def class_map_of(path: Path | None) -> dict[str, str | None] | None:
-    """The content of ``--class-map``."""
-    return None if path is None else read_class_map(path)
+    """Return the content of ``--class-map``."""
+    if path is None:
+        return None
+    from dissect_eval import read_class_map
+
+    return read_class_map(path)
 
 
 FolderArgument = Annotated[

@@ -15,13 +15,12 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Column, Table
 
 from dissect_core.plan import PlanRow
-from dissect_core.spec import load_spec, spec_schema
-from dissect_core.storage import write_text_whole
+from dissect_core.spec import load_spec
 from dissect_core.text import cut
 from dissect_mmdet.detector._detector import MMDetDetector
 
-from ..studies import shipped_studies, study_path
-from ._console import Console, echo, print_whole
+from ..studies import study_path
+from ._console import Console, print_whole
 from ._loaded import say_loaded, say_missing
 from ._options import (
     COUNT_AT_MOST,
@@ -112,28 +111,6 @@ def plan_(
 def _say(notes: Sequence[str], console: Console) -> None:
     for note in notes:
         console.print(f"note: {note}", markup=False)
-
-
-def schema(
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Write it to this file.")] = None,
-) -> None:
-    """Print the JSON Schema of studies, with which editors check a file while it is typed."""
-    text = json.dumps(spec_schema(), indent=2)
-    if out is None:
-        typer.echo(text)
-        return
-    write_text_whole(out, text + "\n")
-    echo(f"{out}  (in a YAML study: # yaml-language-server: $schema={out.name})")
-
-
-def studies() -> None:
-    """List the shipped studies: the usual questions, for any detection transformer."""
-    table = Table("study", "asks")
-    for name, path in shipped_studies().items():
-        table.add_row(name, load_spec(path).name)
-    console = Console(highlight=False, soft_wrap=True)
-    console.print(table)
-    console.print(f"Their files, to copy and change, are in {next(iter(shipped_studies().values())).parent}")
 
 
 def _summary(rows: Sequence[PlanRow]) -> Table:

@@ -247,7 +247,7 @@ def test_status_report_compare_and_export(
     study: Study, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     status, out, _ = call(capsys, "status", study.path)
-    assert (status, "complete; nobody runs it" in out) == (0, True)
+    assert (status, "complete; not running" in out) == (0, True)
     status, out, _ = call(capsys, "status", study.path, "--json")
     assert json.loads(out)["batches_done"] == 2
     status, out, err = call(

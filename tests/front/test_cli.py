@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 import torch
+import typer
 
-from deep_dissect.cli import main
+from deep_dissect.cli import app, main
+from deep_dissect.cli._commands import COMMANDS
 from dissect_mmdet import load_mmdet_checkpoint
 from dissect_mmdet.demo import demo_files
 from helpers import DemoData, Touch
@@ -43,34 +45,35 @@ def weights(path: Path) -> dict[str, torch.Tensor]:
     return load_mmdet_checkpoint(path)["state_dict"]
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
-        [],
-        ["inspect"],
-        ["ablate"],
-        ["ablate", "units"],
-        ["ablate", "heads"],
-        ["ablate", "component"],
-        ["ablate", "layers"],
-        ["evaluate"],
-        ["demo"],
-        ["demo", "train"],
-    ],
-)
+GROUPS = [[], ["ablate"], ["demo"]]
+WORDS = [
+    *GROUPS,
+    *([name] for name in COMMANDS if [name] not in GROUPS),
+    *(["ablate", name] for name in ("units", "heads", "component", "layers")),
+    ["demo", "train"],
+]
+
+
+def command_of(words: list[str]) -> Any:
+    command: Any = typer.main.get_command(app)
+    for word in words:
+        command = command.get_command(None, word)
+    return command
+
+
+@pytest.mark.parametrize("words", WORDS, ids=" ".join)
 def test_every_command_explains_itself_and_its_options(run, words: list[str]) -> None:  # type: ignore[no-untyped-def]
-    import typer
-
-    from deep_dissect.cli import app
-
     result = run(*words, "--help")
     assert result.status == 0
     assert "Usage: deep-dissect" in result.out
-    command: Any = typer.main.get_command(app)
-    for word in words:
-        command = command.commands[word]
-    for parameter in command.params:
+    for parameter in command_of(words).params:
         assert getattr(parameter, "help", None), f"{parameter.name} has no help text"
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_list_of_commands_says_what_their_help_says_first(name: str) -> None:
+    first = command_of([name]).help.partition("\n\n")[0]
+    assert " ".join(first.split()) == COMMANDS[name].help
 
 
 def test_inspect_shows_a_tree(run) -> None:  # type: ignore[no-untyped-def]
