@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated
@@ -89,7 +90,7 @@ def export(
         source.export(one, target, force=force)
 
 
-def _matching(variants: list[Variant], pattern: str) -> list[Variant]:
+def _matching(variants: Sequence[Variant], pattern: str) -> list[Variant]:
     ids = {name: v for v in variants for name in (v.id, *v.merged) if v.kind != "baseline"}
     if pattern in ids:
         return [ids[pattern]]

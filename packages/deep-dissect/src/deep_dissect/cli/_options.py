@@ -17,7 +17,7 @@ def bundled_checkpoint(path: Path | None) -> Path | None:
     """Let ``demo:detr`` stand for the checkpoint of a bundled detector."""
     if path is None:
         return None
-    from dissect_mmdet._bundled import real_checkpoint
+    from dissect_mmdet.bundled import real_checkpoint
 
     return real_checkpoint(path)
 

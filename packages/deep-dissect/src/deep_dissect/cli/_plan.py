@@ -1,4 +1,4 @@
-"""``deep-dissect plan``, ``schema`` and ``studies``: what a study would do, before it does it."""
+"""``deep-dissect plan``: what a study would do, before it does it."""
 
 from __future__ import annotations
 
