@@ -98,7 +98,7 @@ def test_an_ablated_file_says_where_it_comes_from(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["nonsense"], "No such command 'nonsense'; there are inspect, evaluate, plan"),
+        (["nonsense"], "No such command 'nonsense'; there are inspect, ablate, evaluate, plan"),
         (["inspect"], "Missing argument"),
         (["inspect", "demo:detr", "--depth", "0"], "--depth"),
         (["inspect", "demo:yolo"], "must be one of the bundled ones, demo:detr"),
