@@ -1,151 +1,96 @@
-"""Deep Dissect 1.0's functions under their old names, on top of `dissect_core`, `dissect_eval` and
-`dissect_mmdet`.
+"""Deep Dissect: which parts of a trained object detector carry its ability, and how much?
 
-``from deep_dissect import *`` gives a notebook written for version 1.0 all that it uses: the functions, the lists of
-class names, and the modules and names of other libraries that it leans on. Files, prints and numbers are those of 1.0,
-but for what `docs/deep-dissect-1.0.md` lists with the reasons: nothing read from disk can run code, results are written
-whole or not at all, any device will do, and the global random generators are left alone. New work is better off with
-the packages themselves, which know real attention heads, need no file for each variant, and count misses and false
-positives.
+Open a detector, say which images, run a study, look at the results:
+
+>>> import deep_dissect as dd
+>>> detector = dd.open_detector("demo:detr")  # doctest: +SKIP
+>>> data = dd.CocoSplit("instances_val2017.json", "val2017", limit=500)  # doctest: +SKIP
+>>> study = dd.run_study("layer_knockout", detector, data, "out/layers")  # doctest: +SKIP
+>>> study.measure().summary  # doctest: +SKIP
+
+Names are imported when they are first used: ``import deep_dissect`` loads neither torch nor pyarrow. Deep Dissect
+1.0's functions are here too, see `deep_dissect.v1`: ``from deep_dissect import *`` gives a notebook written for 1.0 all
+that it uses.
 """
 
 from __future__ import annotations
 
-import json
-import os
-import pickle
-import random
-from collections import defaultdict
-from copy import deepcopy
+import sys
 from typing import TYPE_CHECKING, Any
 
-import matplotlib.pyplot as plt
-import numpy as np
-import torch
-import tqdm
-from PIL import Image
-from scipy.optimize import linear_sum_assignment
+from dissect_core.lazy import names_when_used
 
-from .v1 import (
-    _lazy,
-    coco,
-    compute_ablation,
-    compute_integrated_grouth_truth,
-    compute_metrics,
-    model_inference,
-    utility,
-    visualisation,
-)
-from .v1._constants import CLASSES, CLASSES_DETR, CLASSES_MMDET, class_mapping
-from .v1._detectors import inference_detector, init_detector
-from .v1._random import set_seed
-from .v1.coco import CocoVal, build, build_dataset
-from .v1.compute_ablation import (
-    compute_attention_head_detr_ablations_percentage,
-    compute_component_wise_complete_ablations,
-    compute_progressive_component_ablations,
-    compute_single_wise_ablations_percentage,
-)
-from .v1.compute_integrated_grouth_truth import (
-    integrate_ground_truth,
-    run_inference_and_integrate_ground_truth,
-)
-from .v1.compute_metrics import (
-    calculate_average_f1_score_overall_and_save_results,
-    calculate_average_f1_score_per_class_and_save_results,
-    calculate_average_giou_overall_and_save_results,
-    calculate_average_giou_per_class_and_save_results,
-    f1_score,
-    generalized_box_iou,
-)
-from .v1.model_inference import (
-    compute_mmdet_results_unsorted,
-    compute_predictions_mmdet,
-    compute_predictions_torch_hub,
-)
-from .v1.utility import (
-    box_cxcywh_to_xyxy,
-    box_xyxy_to_cxcywh,
-    get_dataset,
-    get_image_size,
-    get_model_state_dict_and_keys,
-    load_annotations,
-    normalize_bboxes,
-    parse_image_id_from_path,
-)
-from .v1.visualisation import (
-    display,
-    visualize_query_distribution,
-    visualize_vector_field_distributions_query_ids,
-    widgets,
-)
+from . import v1
 
 if TYPE_CHECKING:
-    from mmengine.structures import InstanceData
+    from ._simplify import Simplified, simplify
+    from .data import CocoSplit
+    from .errors import ERRORS, FrontDoorError
+    from .pipeline import (
+        Detector,
+        Listener,
+        Plan,
+        RunOptions,
+        StudySpec,
+        available_detectors,
+        load_spec,
+        open_detector,
+        plan,
+        run_study,
+    )
+    from .report import latex_table, write_report
+    from .results import Comparison, Results, compare
+    from .studies import shipped_studies
+    from .study import Study
 
-__all__ = [
-    "CLASSES",
-    "CLASSES_DETR",
-    "CLASSES_MMDET",
-    "CocoVal",
-    "Image",
-    "InstanceData",
-    "box_cxcywh_to_xyxy",
-    "box_xyxy_to_cxcywh",
-    "build",
-    "build_dataset",
-    "calculate_average_f1_score_overall_and_save_results",
-    "calculate_average_f1_score_per_class_and_save_results",
-    "calculate_average_giou_overall_and_save_results",
-    "calculate_average_giou_per_class_and_save_results",
-    "class_mapping",
-    "coco",
-    "compute_ablation",
-    "compute_attention_head_detr_ablations_percentage",
-    "compute_component_wise_complete_ablations",
-    "compute_integrated_grouth_truth",
-    "compute_metrics",
-    "compute_mmdet_results_unsorted",
-    "compute_predictions_mmdet",
-    "compute_predictions_torch_hub",
-    "compute_progressive_component_ablations",
-    "compute_single_wise_ablations_percentage",
-    "deepcopy",
-    "defaultdict",
-    "display",
-    "f1_score",
-    "generalized_box_iou",
-    "get_dataset",
-    "get_image_size",
-    "get_model_state_dict_and_keys",
-    "inference_detector",
-    "init_detector",
-    "integrate_ground_truth",
-    "json",
-    "linear_sum_assignment",
-    "load_annotations",
-    "model_inference",
-    "normalize_bboxes",
-    "np",
-    "os",
-    "parse_image_id_from_path",
-    "pickle",
-    "plt",
-    "random",
-    "run_inference_and_integrate_ground_truth",
-    "set_seed",
-    "torch",
-    "torchvision",
-    "tqdm",
-    "utility",
-    "visualisation",
-    "visualize_query_distribution",
-    "visualize_vector_field_distributions_query_ids",
-    "widgets",
+__version__ = "0.1.0"
+
+__all__ = [  # noqa: PLE0604  # names of 1.0 are texts, too
+    "ERRORS",
+    "CocoSplit",
+    "Comparison",
+    "Detector",
+    "FrontDoorError",
+    "Listener",
+    "Plan",
+    "Results",
+    "RunOptions",
+    "Simplified",
+    "Study",
+    "StudySpec",
+    "available_detectors",
+    "compare",
+    "latex_table",
+    "load_spec",
+    "open_detector",
+    "plan",
+    "run_study",
+    "shipped_studies",
+    "simplify",
+    "write_report",
+    *v1.__all__,
 ]
 
-torchvision = _lazy.LazyModule("torchvision")
+_get, __dir__ = names_when_used(
+    __name__,
+    {
+        "_simplify": "Simplified simplify",
+        "data": "CocoSplit",
+        "errors": "ERRORS FrontDoorError",
+        "pipeline": "Detector Listener Plan RunOptions StudySpec available_detectors load_spec open_detector plan "
+        "run_study",
+        "report": "latex_table write_report",
+        "results": "Comparison Results compare",
+        "studies": "shipped_studies",
+        "study": "Study",
+    },
+)
+
+for _name in v1.SUBMODULES:  # `import deep_dissect.coco`, as scripts for 1.0 have it
+    sys.modules.setdefault(f"{__name__}.{_name}", v1.LazyModule(f"{__name__}.v1.{_name}"))
 
 
 def __getattr__(name: str) -> Any:
-    return _lazy.attribute(__name__, name)
+    if name in v1.__all__:
+        return getattr(v1, name)
+    return _get(name)

@@ -6,30 +6,44 @@ They name no detector: that is given when a study is planned or run.
 from importlib.resources import files
 from pathlib import Path
 
-from dissect_mmdet.errors import DissectMMDetError
+from dissect_core import near_matches
+
+from ..errors import FrontDoorError
 
 __all__ = ["shipped_studies", "study_path"]
 
 
 def shipped_studies() -> dict[str, Path]:
-    """Files of the shipped studies by their names.
+    """Return the files of the shipped studies by their names.
 
     Examples
     --------
     >>> sorted(shipped_studies())[:2]
-    ['deformable_sampling', 'head_pairs']
+    ['deformable_sampling', 'demo']
     """
     folder = Path(str(files(__name__)))
     return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
 
 
 def study_path(study: str | Path) -> Path:
-    """The file of a study, given by its path or by the name of a shipped one.
+    """Return the file of a study, given by its path or by the name of a shipped one.
+
+    Parameters
+    ----------
+    study : str or Path
 
     Raises
     ------
-    DissectMMDetError
-        If it is neither.
+    FrontDoorError
+        If it is neither; near matches and all shipped studies are named.
+
+    Examples
+    --------
+    >>> study_path("layer_knockout").name
+    'layer_knockout.yaml'
+    >>> study_path("layer_nockout")
+    Traceback (most recent call last):
+    deep_dissect.errors.FrontDoorError: A study must be a file or one of the shipped studies ...
     """
     path = Path(study)
     shipped = shipped_studies()
@@ -37,6 +51,8 @@ def study_path(study: str | Path) -> Path:
         return path
     if str(study) in shipped:
         return shipped[str(study)]
-    raise DissectMMDetError(
-        f"STUDY must be a file or one of the shipped studies ({', '.join(shipped)}), got {str(study)!r}."
+    near = near_matches(str(study), shipped)
+    hint = f" Did you mean {', '.join(near)}?" if near else ""
+    raise FrontDoorError(
+        f"A study must be a file or one of the shipped studies ({', '.join(shipped)}), got {str(study)!r}.{hint}"
     )

@@ -1,4 +1,4 @@
-"""Names of other libraries that version 1.0's star import gave, made when they are first used.
+"""Modules that are imported when they are first used: version 1.0's, and those of other libraries.
 
 ``from deep_dissect import *`` would else load scikit-learn, IPython and ipywidgets, or fail where one of them is not
 installed, though most notebooks use none of these names.
@@ -10,7 +10,7 @@ import importlib
 from types import ModuleType
 from typing import Any
 
-from dissect_mmdet.errors import MissingDependencyError
+from dissect_core.errors import MissingDependencyError
 
 
 class LazyModule(ModuleType):
@@ -20,7 +20,7 @@ class LazyModule(ModuleType):
         super().__init__(name, f"The module {name}, imported when something of it is first asked for.")
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):  # what tools ask of any module, which is no use of it
+        if name.startswith("__") and name != "__all__":  # what tools ask of any module, which is no use of it
             raise AttributeError(name)
         return getattr(imported(self.__name__, name), name)
 
@@ -40,7 +40,8 @@ def imported(module: str, name: str) -> ModuleType:
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        package = {"sklearn.metrics": "scikit-learn"}.get(module, module.partition(".")[0])
+        missing = (error.name or module).partition(".")[0]
+        package = {"sklearn": "scikit-learn"}.get(missing, missing)
         raise MissingDependencyError(
             f"`{name}` needs {package}, which is not installed. Run `pip install {package}`."
         ) from error

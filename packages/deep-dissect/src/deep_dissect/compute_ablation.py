@@ -1,4 +1,0 @@
-"""Deep Dissect 1.0's module of this name; it lies in `deep_dissect.v1`."""
-
-from .v1.compute_ablation import *  # noqa: F403
-from .v1.compute_ablation import __all__ as __all__

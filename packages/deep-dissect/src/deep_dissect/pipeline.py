@@ -1,0 +1,287 @@
+"""The one way from a study to its folder: the command, the panels, the demo and notebooks all go through `run_study`.
+
+What a run needs is put together here: images with their truth, the classes that are scored, the detector and how
+workers open it. So nobody who runs a study can leave a part out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from os import PathLike
+from pathlib import Path
+from typing import Any, cast
+
+from dissect_core.detectors import Detector, DetectorRequest, available_detectors, open_detector
+from dissect_core.detectors.trust import agreed_execution
+from dissect_core.engine import Listener, RunOptions, plan_study, run
+from dissect_core.plan import Plan, scores_needed
+from dissect_core.progress import Bar, no_bar
+from dissect_core.spec import DetectorSpec, Execution, RayExecution, StudySpec, load_spec
+from dissect_core.text import visible
+from dissect_eval import match_classes
+
+from .data import CocoSplit
+from .errors import FrontDoorError
+from .studies import study_path
+from .study import Study
+
+__all__ = [
+    "Detector",
+    "Listener",
+    "Plan",
+    "RunOptions",
+    "StudySpec",
+    "available_detectors",
+    "load_spec",
+    "loaded",
+    "open_detector",
+    "plan",
+    "run_study",
+    "spec_of",
+]
+
+_OPTIONS = tuple(RunOptions.__dataclass_fields__)
+
+
+def spec_of(study: str | PathLike[str] | Mapping[str, Any] | StudySpec | Plan) -> StudySpec:
+    """Return the specification of a study, however it is given.
+
+    Parameters
+    ----------
+    study : str, path, mapping, StudySpec or Plan
+        Name of a shipped study, a file, its content, or what was read of it.
+
+    Raises
+    ------
+    FrontDoorError
+        If it is neither a file nor the name of a shipped study.
+    SpecError
+        If its content is no study.
+
+    Examples
+    --------
+    >>> spec_of("layer_knockout").name
+    'Knock out layers and sublayers'
+    """
+    if isinstance(study, Plan):
+        return study.spec
+    if isinstance(study, StudySpec):
+        return study
+    if isinstance(study, Mapping):
+        return load_spec(study)
+    return load_spec(study_path(Path(study) if not isinstance(study, str) else study))
+
+
+def plan(
+    study: str | PathLike[str] | Mapping[str, Any] | StudySpec,
+    detector: Detector,
+    data: CocoSplit | None = None,
+    *,
+    class_map: Mapping[str, str | None] | None = None,
+    listener: Listener | None = None,
+) -> Plan:
+    """List every variant of a study of a detector, the baseline first.
+
+    Parameters
+    ----------
+    study : str, path, mapping or StudySpec
+        Name of a shipped study (`shipped_studies`), a file, or its content.
+    detector : Detector
+        From `open_detector`.
+    data : CocoSplit, optional
+        Images with their truth, for studies that select units by gradients (`weight_gradient`, `head_importance`).
+    class_map : mapping of str to (str or None), optional
+        The truth's name for names of the detector; see `run_study`.
+    listener : Listener, optional
+        Is shown how far the scores are.
+
+    Returns
+    -------
+    Plan
+        Its length is the number of variants; ``plan[3]`` is one of them, which ``detector.ablated(plan[3])`` removes.
+
+    Raises
+    ------
+    FrontDoorError
+        If the study is neither a file nor a shipped one, or needs `data` and there are none.
+    DissectError
+        If the study does not fit the detector.
+
+    Examples
+    --------
+    >>> detector = open_detector("demo:detr")  # doctest: +SKIP
+    >>> len(plan("layer_knockout", detector))  # doctest: +SKIP
+    19
+    """
+    spec = spec_of(study)
+    by_gradient = [name for name in scores_needed(spec) if name != "weight_norm"]
+    if by_gradient and data is None:
+        raise FrontDoorError(
+            f"`data` must be given for {spec.name!r}, which selects by {', '.join(by_gradient)}: that takes images "
+            "with their truth. Pass a CocoSplit."
+        )
+    images, truth = ((), None) if data is None else (data.images, data.truth)
+    bar = no_bar if listener is None else listener.bar
+    return plan_study(spec, detector, images, truth, class_map=class_map, bar=bar)
+
+
+def run_study(
+    study: str | PathLike[str] | Mapping[str, Any] | StudySpec | Plan,
+    detector: Detector | DetectorSpec | DetectorRequest | str | None,
+    data: CocoSplit,
+    out: str | PathLike[str],
+    *,
+    execution: Execution | None = None,
+    facts: Mapping[str, Any] | None = None,
+    listener: Listener | None = None,
+    trust: bool = False,
+    options: RunOptions | None = None,
+    **further: Any,
+) -> Study:
+    """Run every variant of a study over images, and keep what it detects in a folder.
+
+    A run that was stopped or killed goes on where it was when it is called again, and gives the same files as one that
+    was left alone. A folder that holds another study is refused, and what differs is named: spec, weights, config,
+    class names, images, truth and versions of libraries are on record.
+
+    Parameters
+    ----------
+    study : str, path, mapping, StudySpec or Plan
+        Name of a shipped study, a file, its content, or a plan of it. Of a plan, the variants must be those that the
+        study gives of this detector and data.
+    detector : Detector, str, DetectorSpec or DetectorRequest, optional
+        An open detector, the name of a bundled one, or how to open one; left out, the one that the study names.
+        Workers of a cluster open it themselves where it is known how, and get a copy of an open one.
+    data : CocoSplit
+        Images with their truth.
+    out : path
+        The study's folder: not there, empty, or holding this study; or a URL like ``s3://bucket/study``.
+    execution : LocalExecution or RayExecution, optional
+        What computes it; left out, as the study says, whose cluster is joined only with `trust`. It may be another one
+        each time: the results are the same.
+    facts : mapping, optional
+        What else must stay the same when the study goes on, as plain data.
+    listener : Listener, optional
+        Is told how the run goes on, and can stop it. Left out, a progress bar on standard error.
+    trust : bool
+        Let the study run code: open its detector as `open_detector` with ``trust=True`` does, and join the cluster
+        that it names.
+    options : RunOptions, optional
+        How it is run.
+    **further
+        Fields of `RunOptions`, instead: ``batch_size=4``.
+
+    Returns
+    -------
+    Study
+        `is_complete` tells whether it was run to its end; `measure` gives its numbers.
+
+    Raises
+    ------
+    FrontDoorError
+        If there is no detector, or an option is unknown.
+    DissectError, EvalError
+        As `dissect_core.engine.run` raises, and if class names of detector and truth do not fit together.
+
+    Examples
+    --------
+    >>> data = CocoSplit("demo:scenes", limit=8)  # doctest: +SKIP
+    >>> study = run_study("layer_knockout", "demo:detr", data, "layers", batch_size=4)  # doctest: +SKIP
+    >>> study.measure(replicates=200).summary  # doctest: +SKIP
+    """
+    spec, options, listener = spec_of(study), _options(options, further), listener or Listener()
+    execution = execution or agreed_execution(spec.execution, trust=trust)
+    given = _given(spec, detector, trust=trust)
+    if options.on_bad_image == "fail":
+        data.require_images()
+    opened = _opened(given, execution)
+    if isinstance(execution, RayExecution) and not scores_needed(spec):
+        plan_study(spec, opened)  # what does not fit the detector, before a cluster is asked
+    match = match_classes(
+        data.truth, opened.class_names, common_classes=options.common_classes, class_map=options.class_map
+    )
+    if note := match.note():  # before hours of work
+        listener.say(f"note: {note}")
+    begin = _Telling(opened, listener)
+    runs = given if isinstance(execution, RayExecution) else opened
+    del opened  # workers have their own
+    done = run(
+        study if isinstance(study, Plan) else spec,
+        runs,
+        data.images,
+        out if isinstance(out, str) else Path(out),
+        options,
+        truth=data.truth,
+        refs=data.refs,
+        execution=execution,
+        facts=facts,
+        listener=replace(listener, bar=begin.bar),
+    )
+    begin.tell()
+    return Study.of(done)
+
+
+class _Telling:
+    """Says what was loaded of a detector once the first pass begins: after everything that may refuse the study."""
+
+    def __init__(self, detector: Detector, listener: Listener) -> None:
+        self._listener, self._text = listener, loaded(detector)
+
+    def tell(self) -> None:
+        """Say it, unless it is said."""
+        if self._text:
+            self._listener.say(self._text)
+        self._text = ""
+
+    def bar(self, total: int, unit: str, label: str) -> AbstractContextManager[Bar]:
+        """Make a progress bar of the listener's."""
+        if unit == "pass":
+            self.tell()
+        return self._listener.bar(total, unit, label)
+
+
+def loaded(detector: object) -> str:
+    """Return what a detector says of its checkpoint, and of how much of it fitted; empty if it says nothing.
+
+    Examples
+    --------
+    >>> loaded(object())
+    ''
+    """
+    fit = getattr(detector, "fit", None)
+    describe, name = getattr(fit, "describe", None), getattr(fit, "checkpoint", "")
+    return visible(f"{name}: {describe()}" if name else str(describe())) if callable(describe) else ""
+
+
+def _options(options: RunOptions | None, further: Mapping[str, Any]) -> RunOptions:
+    """Return how a study is run, from either way to say it."""
+    if unknown := [name for name in further if name not in _OPTIONS]:
+        raise FrontDoorError(
+            f"`run_study` has no option {', '.join(map(repr, unknown))}. Its options are: {', '.join(_OPTIONS)}."
+        )
+    return replace(options, **further) if options is not None else RunOptions(**further)
+
+
+def _given(
+    spec: StudySpec, detector: Detector | DetectorSpec | DetectorRequest | str | None, *, trust: bool
+) -> Detector | DetectorRequest:
+    """Return an open detector, or how to open the one that is asked for or that the study names."""
+    given = detector if detector is not None else spec.detector
+    if given is None:
+        raise FrontDoorError("`detector` must be given, or named by the study, got neither.")
+    if isinstance(given, str):
+        given = DetectorSpec(adapter=given)
+    if isinstance(given, DetectorSpec):
+        return DetectorRequest(given, trust=trust)
+    return given
+
+
+def _opened(given: Detector | DetectorRequest, execution: Execution) -> Detector:
+    """Open a detector in this process: who leads a cluster needs no GPU, unlike its workers."""
+    if not isinstance(given, DetectorRequest):
+        return given
+    if isinstance(execution, RayExecution) and "device" in {**given.named.options, **given.options}:
+        given = replace(given, options={**given.options, "device": "cpu"})
+    return cast("Detector", open_detector(given))
