@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from commands import call
+from deep_dissect._simplify import halves
 from deep_dissect.cli import main
-from deep_dissect.report import Settings, StudyDetections, halves, measure
+from deep_dissect.report import Settings, StudyDetections, measure
 from dissect_core.plan import plan
 from dissect_core.spec import load_spec
 from dissect_core.store import Study

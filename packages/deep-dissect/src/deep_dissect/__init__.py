@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING, Any
 from dissect_core.lazy import names_when_used
 
 from . import v1
+from .v1._lazy import LazyModule
 
 if TYPE_CHECKING:
-    from ._simplify import Simplified, simplify
     from .data import CocoSplit
     from .errors import ERRORS, FrontDoorError
     from .pipeline import (
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-__all__ = [  # noqa: PLE0604  # names of 1.0 are texts, too
+__all__ = [
     "ERRORS",
     "CocoSplit",
     "Comparison",
@@ -55,7 +55,6 @@ __all__ = [  # noqa: PLE0604  # names of 1.0 are texts, too
     "Plan",
     "Results",
     "RunOptions",
-    "Simplified",
     "Study",
     "StudySpec",
     "available_detectors",
@@ -66,7 +65,6 @@ __all__ = [  # noqa: PLE0604  # names of 1.0 are texts, too
     "plan",
     "run_study",
     "shipped_studies",
-    "simplify",
     "write_report",
     *v1.__all__,
 ]
@@ -74,7 +72,6 @@ __all__ = [  # noqa: PLE0604  # names of 1.0 are texts, too
 _get, __dir__ = names_when_used(
     __name__,
     {
-        "_simplify": "Simplified simplify",
         "data": "CocoSplit",
         "errors": "ERRORS FrontDoorError",
         "pipeline": "Detector Listener Plan RunOptions StudySpec available_detectors load_spec open_detector plan "
@@ -87,7 +84,7 @@ _get, __dir__ = names_when_used(
 )
 
 for _name in v1.SUBMODULES:  # `import deep_dissect.coco`, as scripts for 1.0 have it
-    sys.modules.setdefault(f"{__name__}.{_name}", v1.LazyModule(f"{__name__}.v1.{_name}"))
+    sys.modules.setdefault(f"{__name__}.{_name}", LazyModule(f"{__name__}.v1.{_name}"))
 
 
 def __getattr__(name: str) -> Any:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, overload
 
 from dissect_core import near_matches
 from dissect_eval import GroundTruth
+from dissect_eval.study import counted
 
 from .errors import FrontDoorError, ImageFilesError
 
@@ -22,8 +23,6 @@ __all__ = ["CocoSplit"]
 
 DEMO = "demo:"
 NAMED_AT_MOST = 3
-DIGITS = 12
-"""Of a fingerprint that are shown."""
 
 
 class CocoSplit:
@@ -54,7 +53,6 @@ class CocoSplit:
     Examples
     --------
     >>> from tempfile import TemporaryDirectory
-    >>> from dissect_core.progress import no_bar
     >>> truth = {"images": [{"id": 7, "file_name": "a.png"}], "annotations": [], "categories": []}
     >>> with TemporaryDirectory() as folder:
     ...     _ = (Path(folder) / "a.png").write_bytes(b"")
@@ -92,7 +90,9 @@ class CocoSplit:
             )
         self._truth, self._folder = truth, Path(images)
         if not self._folder.is_dir():
-            raise FrontDoorError(f"`images` must be the folder of the images, got {self._folder}: no such folder.")
+            raise FrontDoorError(
+                f"`images` must be the folder of the images, got {self._folder}: no such folder."
+            )
         if check:
             self.require_images()
 
@@ -192,13 +192,12 @@ class CocoSplit:
     def __repr__(self) -> str:
         n, boxes = len(self), self._truth.n_boxes
         source = f" from {self._truth.source}" if self._truth.source else ""
-        return (
-            f"<CocoSplit of {n:,} image{'' if n == 1 else 's'} with {boxes:,} object{'' if boxes == 1 else 's'}{source}>"
-        )
+        return f"<CocoSplit of {counted(n, 'image')} with {counted(boxes, 'object')}{source}>"
 
 
 def _bundled(name: str) -> tuple[Path, Path]:
     """Return annotation file and image folder of data that an installed package brings."""
     from dissect_core.detectors import bundled_data
 
-    return bundled_data(name)
+    annotations, images = bundled_data(name)
+    return annotations, images

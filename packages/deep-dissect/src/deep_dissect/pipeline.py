@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from dissect_core.detectors import Detector, DetectorRequest, available_detectors, open_detector
 from dissect_core.detectors.trust import agreed_execution
@@ -208,7 +208,7 @@ def run_study(
     runs = given if isinstance(execution, RayExecution) else opened
     del opened  # workers have their own
     done = run(
-        study if isinstance(study, Plan) else spec,
+        spec,
         runs,
         data.images,
         out if isinstance(out, str) else Path(out),
@@ -284,4 +284,4 @@ def _opened(given: Detector | DetectorRequest, execution: Execution) -> Detector
         return given
     if isinstance(execution, RayExecution) and "device" in {**given.named.options, **given.options}:
         given = replace(given, options={**given.options, "device": "cpu"})
-    return cast("Detector", open_detector(given))
+    return open_detector(given)

@@ -8,6 +8,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dissect_core.storage.files import own_folder
 from dissect_core.text import cut
 from dissect_eval.study import (
     DEFAULT_METRIC,
@@ -165,7 +166,7 @@ class Results:
         """
         return write_report(
             self.measured,
-            None if folder is None else Path(folder),
+            _made(folder),
             images=None if images is None else Path(images),
             metric=metric,
             formats=formats,
@@ -179,7 +180,7 @@ class Results:
         folder : path, optional
             The study's own, if left out.
         """
-        return write_results(self.measured, None if folder is None else Path(folder))
+        return write_results(self.measured, _made(folder))
 
     def latex(self, metrics: tuple[str, ...] = ("AP", "AP50", "f1")) -> str:
         """Return the table of doses for a paper; it needs the LaTeX package booktabs."""
@@ -263,7 +264,9 @@ class Comparison:
         lines.append(f"change of {self.metric} in A, in B, and B − A, by {self.by}:")
         for row in self.rows:
             values = (row[f"{self.metric}_{which}"] for which in ("first", "second", "change"))
-            lines.append(f"  {'  '.join(_number(value, signed=True) for value in values)}  {cut(str(row['name']))}")
+            lines.append(
+                f"  {'  '.join(_number(value, signed=True) for value in values)}  {cut(str(row['name']))}"
+            )
         return "\n".join([*lines, *(f"note: {text}" for text in self.notes)])
 
 
@@ -301,6 +304,14 @@ def _results(given: Study | Results | Path | str, metric: str) -> Results:
 
     study = Study.open(given) if isinstance(given, (str, Path)) else given
     return Results(measure(study, settings=Settings(n_replicates=0, metrics=(metric,))))
+
+
+def _made(folder: Path | str | None) -> Path | None:
+    """Return the folder that files go to, made if it is not there; None for the study's own."""
+    if folder is None:
+        return None
+    own_folder(Path(folder))
+    return Path(folder)
 
 
 def _number(value: Any, *, signed: bool = False) -> str:

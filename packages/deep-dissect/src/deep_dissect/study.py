@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 from dissect_core.progress import MakeBar, no_bar
 from dissect_core.store import Study as StoredStudy
 from dissect_eval import GroundTruth
-from dissect_eval.study import DEFAULT_METRIC, METRICS, Settings, Spread, in_processes, measure
+from dissect_eval.study import DEFAULT_METRIC, Settings, Spread, counted, in_processes, measure
 
 from .errors import FrontDoorError
 from .results import Comparison, Results, compare
@@ -126,7 +126,5 @@ class Study(StoredStudy):
     def __repr__(self) -> str:
         done, wanted = self.progress()
         state = "complete" if done == wanted else f"{done:,} of {wanted:,} batches"
-        return (
-            f"<Study {self.spec.name!r} in {self.path}: {len(self.variants):,} variants on {len(self.images):,} images, "
-            f"{state}>"
-        )
+        size = f"{counted(len(self.variants), 'variant')} on {counted(len(self.images), 'image')}"
+        return f"<Study {self.spec.name!r} in {self.path}: {size}, {state}>"

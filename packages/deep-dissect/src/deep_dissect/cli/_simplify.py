@@ -20,18 +20,8 @@ from dissect_core.store import Study
 from dissect_mmdet.detector._images import image_paths
 from dissect_mmdet.errors import DissectMMDetError
 
-from ..report import (
-    DEFAULT_METRIC,
-    Part,
-    Settings,
-    Slimmed,
-    StudyDetections,
-    halves,
-    in_processes,
-    measure,
-    removable,
-    slim,
-)
+from .._simplify import Part, Slimmed, halves, removable, slim
+from ..report import DEFAULT_METRIC, Settings, StudyDetections, in_processes, measure
 from ._console import Console
 from ._loaded import say_loaded, say_missing
 from ._options import (

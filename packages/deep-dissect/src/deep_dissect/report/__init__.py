@@ -1,4 +1,4 @@
-"""What a study found out: its metrics and tables (`dissect_eval.study`), its report, and slimmer models."""
+"""What a study found out: its metrics and tables (`dissect_eval.study`), and its report."""
 
 from dissect_eval.study import (
     DEFAULT_METRIC,
@@ -24,7 +24,6 @@ from dissect_eval.study import (
     with_no_ops,
 )
 
-from ._redundant import Part, Slimmed, halves, removable, slim
 from ._report import FORMATS, counted_variants, latex_table, say_nothing, write_report
 from ._write import write_results
 
@@ -35,9 +34,7 @@ __all__ = [
     "Comparison",
     "Example",
     "NamedFigure",
-    "Part",
     "Settings",
-    "Slimmed",
     "Spread",
     "StudyDetections",
     "StudyResults",
@@ -48,14 +45,11 @@ __all__ = [
     "error_rows",
     "examples",
     "figures",
-    "halves",
     "in_processes",
     "kept_truth",
     "latex_table",
     "measure",
-    "removable",
     "say_nothing",
-    "slim",
     "summary_rows",
     "truth_file",
     "with_no_ops",

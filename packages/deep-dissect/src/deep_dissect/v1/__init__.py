@@ -66,7 +66,7 @@ _get, __dir__ = names_when_used(__name__, _NAMES_OF)
 
 torchvision = LazyModule("torchvision")
 
-__all__ = [  # noqa: PLE0604  # they are texts
+__all__ = [
     *SUBMODULES,
     *(name for names in _NAMES_OF.values() for name in names.split()),
     *_OF_OTHERS,

@@ -5,6 +5,7 @@ Needs pyarrow and more: ``pip install "dissect-core[study]"``.
 
 from ..progress import Bar, MakeBar, PassDone, no_bar, tqdm_bar
 from ._describe import weights_sha256
+from ._inputs import plan_study
 from ._net import RandomDetectorWarning
 from ._options import Listener, RunOptions
 from ._run import run
@@ -19,6 +20,7 @@ __all__ = [
     "RunOptions",
     "StopRequest",
     "no_bar",
+    "plan_study",
     "run",
     "tqdm_bar",
     "weights_sha256",

@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 from ..detectors import Detector, LossDetector
 from ..errors import StudyError
 from ..plan import Plan, Variant, plan, reference_images, scores_needed, weight_norms
-from ..progress import MakeBar, counted
+from ..progress import MakeBar, counted, no_bar
 from ..spec import StudySpec
 from ..storage.files import own_folder
 from ..storage.locations import is_remote
 from ..store import _layout
 from ..store._record import Record
-from ._loading import Files
+from ..store._truth import refs_by_truth
+from ._loading import Files, annotated_sizes
 from ._options import ClassMap
 
 
@@ -57,6 +58,44 @@ def planned(
                 model, batches, lambda _model, batch: losing.loss(batch), spec, detector.anatomy
             )
     return plan(spec, detector.anatomy, scores)
+
+
+def plan_study(
+    spec: StudySpec,
+    detector: Detector,
+    images: Sequence[Path] = (),
+    truth: Any = None,
+    *,
+    class_map: ClassMap | None = None,
+    bar: MakeBar = no_bar,
+) -> Plan:
+    """Return every variant of a study of a detector, as `run` will, with the scores that its selections need.
+
+    Parameters
+    ----------
+    spec : StudySpec
+    detector : Detector
+    images : sequence of Path
+        All images of the study, for scores by gradients: they are taken from the study's reference images.
+    truth : StudyTruth, optional
+        Their ground truth, for the same.
+    class_map : mapping of str to (str or None), optional
+        As in `RunOptions`.
+    bar : callable
+        Makes progress bars.
+
+    Raises
+    ------
+    StudyError
+        If the study selects by a score that the detector cannot give, or that needs a truth.
+    DissectError
+        As `dissect_core.plan.plan` raises.
+    """
+    paths = tuple(images)
+    sizes = None
+    if truth is not None and paths:
+        sizes = annotated_sizes(truth, [ref.image_id for ref in refs_by_truth(paths, truth)])
+    return planned(spec, detector, Files(paths, sizes=sizes), truth, bar, class_map)
 
 
 class ReferenceActivations:
