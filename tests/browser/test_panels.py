@@ -26,10 +26,10 @@ from toy_detector import ToyDetector
 panel = StudyBuilder(toy_spec(), anatomy=ToyDetector().anatomy)
 """,
     "run": """
-from dissect_widgets import RunPanel, StudyJob
+from dissect_widgets import RunPanel, StudyRunner
 from studies import toy_spec
 from toy_detector import ToyDetector
-panel = RunPanel(toy_spec(), StudyJob({images!r}, {annotations!r}, {out!r}, ToyDetector(), n_replicates=10))
+panel = RunPanel(toy_spec(), StudyRunner({images!r}, {annotations!r}, {out!r}, ToyDetector(), n_replicates=10))
 panel.model.start()
 panel.model.wait()
 """,

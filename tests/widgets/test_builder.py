@@ -15,7 +15,7 @@ from dissect_core.plan import plan
 from dissect_core.spec import load_spec, spec_schema
 from dissect_widgets import DraftError, SpecModel, StudyBuilder, UnknownNameError
 from dissect_widgets.builder._form import form_of
-from dissect_widgets.builder._form_schema import Reader
+from dissect_widgets.builder._form_schema import SchemaReader
 
 STUDIES = sorted(
     (Path(__file__).parents[2] / "packages/deep-dissect/src/deep_dissect/studies").glob("*.yaml")
@@ -62,7 +62,7 @@ def test_studies_fill_the_form_and_come_back_as_they_were(path: Path) -> None:
 
 def test_every_field_of_every_member_is_in_the_form() -> None:
     schema = spec_schema()
-    reader = Reader(schema)
+    reader = SchemaReader(schema)
     seen: set[str] = set()
     ablation = reader.items(schema["properties"]["ablations"])
     for name in ("target", "select"):

@@ -26,15 +26,15 @@ from dissect_eval import StudyDataError
 from dissect_eval.study import Settings, StudyTables, measure
 from dissect_widgets import (
     DissectWidgetsError,
-    Ended,
-    JobError,
+    RunOutcome,
+    RunInputError,
     ResultsModel,
     RunModel,
     RunPanel,
     RunStateError,
     SpecModel,
     StudyFolderError,
-    StudyJob,
+    StudyRunner,
 )
 from dissect_widgets.run import _model as run_model
 from toy_detector import ToyDetector
@@ -66,9 +66,9 @@ class Broken(ToyDetector):
         raise ValueError("<b>boom</b>")
 
 
-def job(split: Split, out: Path, detector: Any = None, **options: Any) -> StudyJob:
+def job(split: Split, out: Path, detector: Any = None, **options: Any) -> StudyRunner:
     options = {"batch_size": 2, "n_replicates": 20, **options}
-    return StudyJob(split.images, split.annotations, out, detector or ToyDetector(), **options)
+    return StudyRunner(split.images, split.annotations, out, detector or ToyDetector(), **options)
 
 
 @pytest.fixture
@@ -262,11 +262,11 @@ def test_progress_is_told_ten_times_a_second_at_most(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(run_model.time, "perf_counter", lambda: clock[0])
     told: list[tuple[float, int]] = []
 
-    def counting(_spec: StudySpec, watch: Any, _stop: StopRequest, _say: Any) -> Ended:
+    def counting(_spec: StudySpec, watch: Any, _stop: StopRequest, _say: Any) -> RunOutcome:
         for i in range(1, 1001):
             clock[0] += 0.013
             watch(PassDone(i, 1000, f"variant {i}"))
-        return Ended(tmp_path, is_finished=True)
+        return RunOutcome(tmp_path, is_finished=True)
 
     model = RunModel(studies.toy_spec(), counting)
     model.observe(lambda change: told.append((clock[0], change["new"])), "done")
@@ -283,11 +283,11 @@ def test_remaining_time_counts_what_this_run_did(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(run_model.time, "perf_counter", lambda: clock[0])
     left: list[float] = []
 
-    def resumed(_spec: StudySpec, watch: Any, _stop: StopRequest, _say: Any) -> Ended:
+    def resumed(_spec: StudySpec, watch: Any, _stop: StopRequest, _say: Any) -> RunOutcome:
         for done in (51, 52):  # 50 passes were finished before
             clock[0] += 2.0
             watch(PassDone(done, 100, "v"))
-        return Ended(tmp_path, is_finished=True)
+        return RunOutcome(tmp_path, is_finished=True)
 
     model = RunModel(studies.toy_spec(), resumed)
     model.observe(lambda change: left.append(change["new"]), "remaining")
@@ -300,7 +300,7 @@ def test_remaining_time_counts_what_this_run_did(monkeypatch: pytest.MonkeyPatch
 def test_what_does_not_fit_is_told_before_work(split: Split, tmp_path: Path) -> None:
     spec = studies.toy_spec()
 
-    def told(work: StudyJob) -> str:
+    def told(work: StudyRunner) -> str:
         model = RunModel(spec, work)
         model.start()
         assert model.wait(60) == "failed"
@@ -320,7 +320,7 @@ def test_what_does_not_fit_is_told_before_work(split: Split, tmp_path: Path) -> 
     assert "red" in told(work)
     work = job(split, tmp_path / "out")
     work.detector = None
-    assert JobError.__name__ in told(work)
+    assert RunInputError.__name__ in told(work)
     work.detector = DetectorSpec(adapter="nothing")
     assert "No detector is called 'nothing'" in told(work)
     with pytest.raises(DissectWidgetsError, match="`job`"):

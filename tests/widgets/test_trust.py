@@ -17,8 +17,8 @@ from dissect_core import UntrustedError
 from dissect_core.detectors import _discovery
 from dissect_core.engine import StopRequest
 from dissect_core.spec import DetectorSpec
-from dissect_widgets import DetectorPanel, StudyJob, Workbench
-from dissect_widgets.detector._question import Question
+from dissect_widgets import DetectorPanel, StudyRunner, Workbench
+from dissect_widgets.base._question import Question
 from toy_detector import ToyDetector
 from toy_split import Split
 
@@ -112,7 +112,7 @@ def test_a_job_opens_what_the_user_allows(split: Split, tmp_path: Path) -> None:
     spec = studies.toy_spec(detector=EVIL)
 
     def run(out: str, **options: Any) -> Any:
-        job = StudyJob(split.images, split.annotations, tmp_path / out, n_replicates=0, limit=2, **options)
+        job = StudyRunner(split.images, split.annotations, tmp_path / out, n_replicates=0, limit=2, **options)
         return job(spec, lambda _done: None, StopRequest(), lambda _text: None)
 
     for given in ({}, {"detector": EVIL}):

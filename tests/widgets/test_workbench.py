@@ -23,8 +23,8 @@ from dissect_widgets import (
     DetectorModel,
     DetectorPanel,
     DissectWidgetsError,
-    JobForm,
-    JobModel,
+    RunInputsForm,
+    RunInputsModel,
     RunStateError,
     Workbench,
     weight_histograms,
@@ -203,7 +203,7 @@ def test_a_cancelled_run_shows_what_it_has(workbench: Workbench, tmp_path: Path)
 
 def test_what_is_missing_for_a_run_stands_beside_its_field(tmp_path: Path) -> None:
     detector = DetectorModel(DetectorSpec(adapter="nothing"))
-    form = JobForm(JobModel(detector, images=tmp_path))
+    form = RunInputsForm(RunInputsModel(detector, images=tmp_path))
     missing = {name: "Missing:" in note.value for name, note in form.notes.items()}
     assert [name for name, is_missing in missing.items() if is_missing] == ["detector", "annotations", "out"]
     form.images.value = str(tmp_path / "<b>")

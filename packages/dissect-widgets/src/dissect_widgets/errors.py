@@ -42,7 +42,7 @@ class RunStateError(DissectWidgetsError, RuntimeError):
     """A run cannot be started or followed now."""
 
 
-class JobError(DissectWidgetsError, ValueError):
+class RunInputError(DissectWidgetsError, ValueError):
     """What a run is to work on is incomplete, or does not fit together."""
 
 

@@ -1,15 +1,16 @@
-"""What panels have in common: shared looks, safe texts, and closing without leaving anything behind."""
+"""Widgets that are made alike in all panels, the looks that they share, and closing them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TypeVar
 
-from ipywidgets import Button, ButtonStyle, Layout, Widget
+from ipywidgets import BoundedFloatText, Button, ButtonStyle, Combobox, Dropdown, HBox, Layout, Widget
 from ipywidgets.widgets.widget_bool import CheckboxStyle
 from ipywidgets.widgets.widget_string import HTMLStyle
 
-from ._text import html_text
-
 _INDENT_REM = 1
 _MAX_INDENT = 10  # levels; a phone's width is left to the text beyond them
+
+Control = TypeVar("Control", bound=Widget)
 
 
 class Looks:
@@ -74,6 +75,125 @@ class Looks:
         """
         return Button(description=description, layout=self.control, style=self.button)
 
+    def make_steps(self, noun: str) -> tuple[Button, Button]:
+        """Make the two buttons that lead to the previous and to the next one of something.
+
+        Parameters
+        ----------
+        noun : str
+            What they walk, in the singular.
+
+        Returns
+        -------
+        previous, next : Button
+        """
+        return self.make_button(f"Previous {noun}"), self.make_button(f"Next {noun}")
+
+
+def labelled(
+    kind: type[Control], description: str, *, max_width: str | None = None, **options: Any
+) -> Control:
+    """Make a control as wide as its description and content need.
+
+    Parameters
+    ----------
+    kind : type
+        Class of the control, such as `ipywidgets.Text`.
+    description : str
+        What it is for.
+    max_width : str, optional
+        As in CSS.
+    **options
+        Further arguments of the class.
+
+    Returns
+    -------
+    Widget
+        With a layout and a style of its own.
+
+    Examples
+    --------
+    >>> from ipywidgets import Text
+    >>> control = labelled(Text, "Search", value="encoder")
+    >>> control.style.description_width
+    'initial'
+    >>> close_all(control)
+    """
+    layout = Layout(width="auto") if max_width is None else Layout(width="auto", max_width=max_width)
+    control = kind(description=description, layout=layout, **options)
+    control.style.description_width = "initial"
+    return control
+
+
+def choice_box(description: str, options: Mapping[str, str]) -> Dropdown:
+    """Make a list to choose from.
+
+    Parameters
+    ----------
+    description : str
+        What is chosen.
+    options : mapping of str to str
+        Text for people by value.
+
+    Returns
+    -------
+    Dropdown
+
+    Examples
+    --------
+    >>> box = choice_box("Page", {"light": "light page", "dark": "dark page"})
+    >>> box.value, box.label
+    ('light', 'light page')
+    >>> close_all(box)
+    """
+    return labelled(Dropdown, description, options=[(text, value) for value, text in options.items()])
+
+
+def share_box(description: str) -> BoundedFloatText:
+    """Make a field for a number in [0, 1].
+
+    Examples
+    --------
+    >>> box = share_box("Opacity")
+    >>> box.min, box.max
+    (0.0, 1.0)
+    >>> close_all(box)
+    """
+    return labelled(BoundedFloatText, description, min=0, max=1, step=0.05, continuous_update=False)
+
+
+def variant_box(variants: Sequence[str]) -> Combobox:
+    """Make a field for a variant, which is found by a part of its id.
+
+    Examples
+    --------
+    >>> box = variant_box(["baseline", "heads/0"])
+    >>> box.options
+    ('baseline', 'heads/0')
+    >>> close_all(box)
+    """
+    return labelled(
+        Combobox,
+        "Ablated variant",
+        max_width="40rem",
+        options=list(variants),
+        ensure_option=False,
+        continuous_update=False,
+    )
+
+
+def line(*widgets: Widget) -> HBox:
+    """Put widgets in a line that wraps where the page is narrow.
+
+    Examples
+    --------
+    >>> row = line(Button(), Button())
+    >>> len(row.children)
+    2
+    >>> close_all(row)
+    """
+    return HBox(widgets, layout=Layout(flex_flow="row wrap", align_items="center"))
+
 
 def close_all(widget: Widget, keep: Iterable[Widget] = ()) -> None:
     """Close a widget with its children, layouts and styles.
@@ -93,54 +213,3 @@ def close_all(widget: Widget, keep: Iterable[Widget] = ()) -> None:
     for part in parts:
         if part is not None and not any(part is each for each in kept):
             part.close()
-
-
-def status_html(text: str) -> str:
-    """HTML of a line that screen readers announce when it changes.
-
-    Parameters
-    ----------
-    text : str
-        The line; escaped here.
-
-    Returns
-    -------
-    str
-        An element with ``role="status"``.
-
-    Examples
-    --------
-    >>> status_html("<3 components")
-    '<div role="status" style="overflow-wrap:anywhere">&lt;3 components</div>'
-    """
-    return f'<div role="status" style="overflow-wrap:anywhere">{html_text(text)}</div>'
-
-
-def problem_html(error: str, details: str) -> str:
-    """HTML of what made a job fail: type and message, and the traceback folded away.
-
-    Parameters
-    ----------
-    error : str
-        Type and message; empty if nothing failed.
-    details : str
-        The traceback, or nothing.
-
-    Returns
-    -------
-    str
-        Both escaped; empty without an error.
-
-    Examples
-    --------
-    >>> problem_html("", "")
-    ''
-    >>> "<summary>Traceback</summary>" in problem_html("ValueError: <x>", "Traceback ...")
-    True
-    """
-    if not error:
-        return ""
-    lines = "\n".join(html_text(line) for line in details.splitlines())
-    pre = f'<pre tabindex="0" style="overflow-x:auto;width:0;min-width:100%">{lines}</pre>'
-    more = f"<details><summary>Traceback</summary>{pre}</details>" if lines else ""
-    return f'<div role="alert" style="overflow-wrap:anywhere"><strong>{html_text(error)}</strong></div>{more}'

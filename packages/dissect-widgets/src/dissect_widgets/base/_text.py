@@ -1,11 +1,8 @@
-"""Words and numbers that panels show. Names come from checkpoints and are not trusted."""
+"""Texts that all panels show, as plain text and as HTML. Names come from checkpoints and are not trusted."""
 
 from html import escape
 
-from dissect_core import Component
 from dissect_core.text import visible
-
-from ..components._tree import ComponentNode
 
 
 def html_text(text: str) -> str:
@@ -52,91 +49,52 @@ def counted(n: int, noun: str) -> str:
     return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
 
 
-def shape_text(component: Component) -> str:
-    """Shape of a component in words.
+def status_html(text: str) -> str:
+    """HTML of a line that screen readers announce when it changes.
 
     Parameters
     ----------
-    component : Component
-        The component.
+    text : str
+        The line; escaped here.
 
     Returns
     -------
     str
-        Its extents with a multiplication sign between them, ``"scalar"`` where there are none.
+        An element with ``role="status"``.
 
     Examples
     --------
-    >>> shape_text(Component("query_embedding.weight", (100, 256), "float32"))
-    '100 × 256'
+    >>> status_html("<3 components")
+    '<div role="status" style="overflow-wrap:anywhere">&lt;3 components</div>'
     """
-    return " × ".join(map(str, component.shape)) or "scalar"
+    return f'<div role="status" style="overflow-wrap:anywhere">{html_text(text)}</div>'
 
 
-def component_text(component: Component) -> str:
-    """What a row says about a component, beside its name; not escaped.
+def problem_html(error: str, details: str) -> str:
+    """HTML of what made a job fail: type and message, and the traceback folded away.
 
     Parameters
     ----------
-    component : Component
-        The component.
+    error : str
+        Type and message; empty if nothing failed.
+    details : str
+        The traceback, or nothing.
 
     Returns
     -------
     str
-        Shape, type, number of parameters, and role, heads and further names where there are any.
+        Both escaped; empty without an error.
 
     Examples
     --------
-    >>> component_text(Component("a.weight", (8, 4), "float32", role="encoder.self_attn", n_heads=2))
-    '8 × 4, float32, 32 parameters, role encoder.self_attn, 2 heads'
-    """
-    parts = [shape_text(component), component.dtype, counted(component.n_parameters, "parameter")]
-    if component.role is not None:
-        parts.append(f"role {component.role}")
-    if component.n_heads is not None:
-        parts.append(counted(component.n_heads, "head"))
-    if component.aliases:
-        parts.append(f"also named {' and '.join(component.aliases)}")
-    return ", ".join(parts)
-
-
-def block_text(node: ComponentNode, n_selected: int) -> str:
-    """What a row says about a block, beside its name.
-
-    Parameters
-    ----------
-    node : ComponentNode
-        The block.
-    n_selected : int
-        How many of the components below it are selected.
-
-    Returns
-    -------
-    str
-        Numbers of components, parameters, heads and selected components.
-
-    Examples
-    --------
-    >>> from dissect_widgets import component_tree
-    >>> tree = component_tree([Component("attn.weight", (8, 4), "float32", n_heads=2)])
-    >>> block_text(tree.children[0], n_selected=1)
-    '1 component, 32 parameters, 2 heads per attention block, 1 selected'
-    """
-    parts = [counted(node.n_components, "component"), counted(node.n_parameters, "parameter")]
-    if node.heads:
-        noun = "head" if node.heads == (1,) else "heads"
-        parts.append(f"{' or '.join(map(str, node.heads))} {noun} per attention block")
-    if n_selected:
-        parts.append(f"{n_selected:,} selected")
-    return ", ".join(parts)
-
-
-def fitted(detector: object) -> str:
-    """How much of its checkpoint fitted, of a detector that tells it; else nothing.
-
-    >>> fitted(object())
+    >>> problem_html("", "")
     ''
+    >>> "<summary>Traceback</summary>" in problem_html("ValueError: <x>", "Traceback ...")
+    True
     """
-    describe = getattr(getattr(detector, "fit", None), "describe", None)
-    return visible(str(describe())) if callable(describe) else ""
+    if not error:
+        return ""
+    lines = "\n".join(html_text(line) for line in details.splitlines())
+    pre = f'<pre tabindex="0" style="overflow-x:auto;width:0;min-width:100%">{lines}</pre>'
+    more = f"<details><summary>Traceback</summary>{pre}</details>" if lines else ""
+    return f'<div role="alert" style="overflow-wrap:anywhere"><strong>{html_text(error)}</strong></div>{more}'

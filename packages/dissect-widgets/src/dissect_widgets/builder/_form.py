@@ -1,13 +1,19 @@
-"""A study's form: which fields a draft has, with their words and bounds, made from the format's own schema."""
+"""A study's form: which fields a draft has, with their words and bounds, made from the format's own schema.
+
+Values of fields are edited as text; a text that cannot be read as a value stays text, and is one of the problems.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal, NamedTuple, TypeAlias
 
-from ._form_schema import Reader, Schema
+from dissect_core import SpecError
+from dissect_core.spec import parse_spec
 
-Path: TypeAlias = tuple[str | int, ...]
+from ._form_schema import Schema, SchemaReader
+
+FieldPath: TypeAlias = tuple[str | int, ...]
 FieldKind: TypeAlias = Literal[
     "text", "number", "flag", "choice", "texts", "numbers", "data", "group", "items"
 ]
@@ -44,7 +50,7 @@ class FormField(NamedTuple):
         Of a group, in order; of items, a group each.
     """
 
-    path: Path
+    path: FieldPath
     kind: FieldKind
     description: str
     required: bool
@@ -80,12 +86,12 @@ class FormField(NamedTuple):
             yield from field.walk()
 
 
-def form_of(reader: Reader, draft: Mapping[str, Any]) -> FormField:
+def form_of(reader: SchemaReader, draft: Mapping[str, Any]) -> FormField:
     """Fields for a draft.
 
     Parameters
     ----------
-    reader : Reader
+    reader : SchemaReader
         The format's schema.
     draft : mapping
         The draft, its shorthands spelt out.
@@ -98,14 +104,14 @@ def form_of(reader: Reader, draft: Mapping[str, Any]) -> FormField:
     Examples
     --------
     >>> from dissect_core.spec import spec_schema
-    >>> form = form_of(Reader(spec_schema()), {"name": "heads", "ablations": [{"select": {"by": "count"}}]})
+    >>> form = form_of(SchemaReader(spec_schema()), {"name": "heads", "ablations": [{"select": {"by": "count"}}]})
     >>> {field.path[-1]: field.description for field in form.walk() if field.path[2:3] == ("select",)}["repeats"]
     'Random draws of each count. 1 or more.'
     """
     return _field(reader, reader.root, (), draft, required=True)
 
 
-def _field(reader: Reader, schema: Schema, path: Path, value: Any, *, required: bool) -> FormField:
+def _field(reader: SchemaReader, schema: Schema, path: FieldPath, value: Any, *, required: bool) -> FormField:
     plain = reader.resolved(schema)
     members = reader.members(plain)
     kind = _kind(reader, plain, bool(members))
@@ -136,7 +142,7 @@ def _field(reader: Reader, schema: Schema, path: Path, value: Any, *, required: 
     return own._replace(options=tuple(map(str, plain.get("enum", ()))))
 
 
-def _kind(reader: Reader, plain: Schema, is_union: bool) -> FieldKind:
+def _kind(reader: SchemaReader, plain: Schema, is_union: bool) -> FieldKind:
     if is_union or "properties" in plain:
         return "group"
     if "enum" in plain:
@@ -155,7 +161,7 @@ def _kind(reader: Reader, plain: Schema, is_union: bool) -> FieldKind:
     return known.get(str(plain.get("type")), "text")
 
 
-def _words(reader: Reader, plain: Schema, kind: FieldKind) -> str:
+def _words(reader: SchemaReader, plain: Schema, kind: FieldKind) -> str:
     """What a field is for, and its bounds, those of a list's values included."""
     # The schema of an object begins with its class's docstring; its first paragraph is for people.
     said = str(plain.get("description", "")).partition("\n\n")[0].replace("\n", " ")
@@ -167,3 +173,80 @@ def _words(reader: Reader, plain: Schema, kind: FieldKind) -> str:
         rules = [words.format(bounded[name]) for name, words in _BOUNDS.items() if name in bounded]
     more = f"{', '.join(rules)}." if rules else ""
     return f"{said} {more[:1].upper()}{more[1:]}".strip()
+
+
+def value_text(field: FormField, value: Any) -> str:
+    """Text of a value.
+
+    Parameters
+    ----------
+    field : FormField
+        Of kind ``text``, ``number``, ``texts``, ``numbers`` or ``data``.
+    value : object
+        Its value, of any type; None if there is none.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> doses = FormField(("fractions",), "numbers", "Doses.", True, True)
+    >>> value_text(doses, [0.05, 1])
+    '0.05, 1'
+    """
+    if value is None:
+        return ""
+    if field.kind in ("texts", "numbers") and isinstance(value, (list, tuple)):
+        return ", ".join(map(str, value))
+    if field.kind == "data":
+        import yaml
+
+        return str(yaml.safe_dump(value, sort_keys=False, allow_unicode=True)).strip() if value else ""
+    return str(value)
+
+
+def text_value(field: FormField, text: str) -> Any:
+    """Value of a text; None, which leaves the field out, for an empty one.
+
+    Parameters
+    ----------
+    field : FormField
+    text : str
+
+    Returns
+    -------
+    object
+        A number where the text is one; else the text itself, about which the study's rules will say what is wrong.
+
+    Examples
+    --------
+    >>> doses = FormField(("fractions",), "numbers", "Doses.", True, True)
+    >>> text_value(doses, "0.05, half, 1")
+    [0.05, 'half', 1]
+    """
+    text = text.strip() if field.kind != "text" else text
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    if field.kind == "texts":
+        return parts
+    if field.kind == "numbers":
+        return [_number(part) for part in parts] or None
+    if not text:
+        return None
+    if field.kind == "number":
+        return _number(text)
+    if field.kind == "data":
+        try:
+            return parse_spec(text)
+        except SpecError:
+            return text
+    return text
+
+
+def _number(text: str) -> Any:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:  # noqa: PERF203  # two tries at most
+            pass
+    return text

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 Schema = Mapping[str, Any]
 
 
-class Member(NamedTuple):
+class UnionMember(NamedTuple):
     """One member of a union of objects.
 
     Attributes
@@ -29,7 +29,7 @@ class Member(NamedTuple):
     schema: Schema
 
 
-class Reader:
+class SchemaReader:
     """A schema with the definitions that it refers to.
 
     Parameters
@@ -40,7 +40,7 @@ class Reader:
     Examples
     --------
     >>> from dissect_core.spec import spec_schema
-    >>> reader = Reader(spec_schema())
+    >>> reader = SchemaReader(spec_schema())
     >>> ablation = reader.items(reader.root["properties"]["ablations"])
     >>> [member.label for member in reader.members(ablation["properties"]["select"])][:3]
     ['fraction', 'count', 'indices']
@@ -70,7 +70,7 @@ class Reader:
         """Schema of a list's items; empty for anything else."""
         return self.resolved(self.resolved(schema).get("items", {}))
 
-    def members(self, schema: Schema) -> list[Member]:
+    def members(self, schema: Schema) -> list[UnionMember]:
         """Members of a union of objects, in order; none for anything else."""
         schema = self.resolved(schema)
         if "oneOf" not in schema:
@@ -83,7 +83,7 @@ class Reader:
             found += [self._member(tag, value, member) for value in values.get("enum") or [values["const"]]]
         return found
 
-    def member_of(self, schema: Schema, value: Any) -> Member | None:
+    def member_of(self, schema: Schema, value: Any) -> UnionMember | None:
         """The member of a union that a value is, by its tags; None if it is none of them."""
         if not isinstance(value, Mapping):
             return None
@@ -127,7 +127,7 @@ class Reader:
             return []
         return plain.get("enum", [""])[0]
 
-    def changed_to(self, member: Member, value: Any) -> dict[str, Any]:
+    def changed_to(self, member: UnionMember, value: Any) -> dict[str, Any]:
         """A value as another member of its union: what both have is kept."""
         kept = value if isinstance(value, Mapping) else {}
         own = dict(self._blank_fields(member))
@@ -138,7 +138,7 @@ class Reader:
             if name in own or (name in kept and name not in member.tags)
         }
 
-    def _blank_fields(self, member: Member) -> Iterator[tuple[str, Any]]:
+    def _blank_fields(self, member: UnionMember) -> Iterator[tuple[str, Any]]:
         properties = member.schema.get("properties", {})
         for name in properties:
             if name in member.tags:
@@ -146,8 +146,8 @@ class Reader:
             elif name in member.schema.get("required", ()):
                 yield name, self.blank(properties[name])
 
-    def _member(self, tag: str, value: str, schema: Schema) -> Member:
+    def _member(self, tag: str, value: str, schema: Schema) -> UnionMember:
         constants = {name: each["const"] for name, each in schema["properties"].items() if "const" in each}
         tags = {tag: value, **constants}
         beside = [str(constant) for name, constant in constants.items() if name != tag]
-        return Member(f"{value} ({', '.join(beside)})" if beside else value, tags, schema)
+        return UnionMember(f"{value} ({', '.join(beside)})" if beside else value, tags, schema)

@@ -4,29 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from copy import deepcopy
-from pathlib import Path as FilePath
-from threading import RLock
+from pathlib import Path
 from typing import Any
 
-from traitlets import Dict, HasTraits, Instance, Tuple
+from traitlets import Dict, Instance, Tuple
 
 from dissect_core import near_matches
 from dissect_core.anatomy.anatomy import Anatomy
 from dissect_core.spec import Problem, StudySpec, check_spec, load_spec, parse_spec, spec_schema, spec_to_yaml
 from dissect_core.storage import write_bytes_whole
 
+from ..base import PanelModel
 from ..errors import DraftError, UnknownNameError
-from ._form import FormField, Path, form_of
-from ._form_schema import Reader
+from ._form import FieldPath, FormField, form_of
+from ._form_schema import SchemaReader
 from ._plan_preview import PlanPreview, preview
 
 
-class SpecModel(HasTraits):
+class SpecModel(PanelModel):
     """A study while it is being written: works without a notebook; `StudyBuilder` shows it.
 
     Parameters
     ----------
-    source : StudySpec, mapping, Path or str, optional
+    source : StudySpec, mapping, FieldPath or str, optional
         A spec, its content, or a file that holds one; a new study with one ablation if left out. A content that is
         not valid yet is taken as it is, with its `problems`.
     anatomy : Anatomy, optional
@@ -66,12 +66,11 @@ class SpecModel(HasTraits):
 
     def __init__(
         self,
-        source: StudySpec | Mapping[str, Any] | FilePath | str | None = None,
+        source: StudySpec | Mapping[str, Any] | Path | str | None = None,
         *,
         anatomy: Anatomy | None = None,
     ) -> None:
-        self.lock = RLock()
-        self.reader = Reader(spec_schema())
+        self.reader = SchemaReader(spec_schema())
         super().__init__(anatomy=anatomy)
         if source is None:
             source = {"name": "study", "ablations": [self._new_ablation(1)]}
@@ -81,7 +80,7 @@ class SpecModel(HasTraits):
         """Fields for the draft as it is now."""
         return form_of(self.reader, self.draft)
 
-    def field(self, path: Path) -> FormField:
+    def field(self, path: FieldPath) -> FormField:
         """One of the form's fields.
 
         Raises
@@ -98,7 +97,7 @@ class SpecModel(HasTraits):
             )
         return fields[path]
 
-    def value(self, path: Path) -> Any:
+    def value(self, path: FieldPath) -> Any:
         """What the draft has at a path; None if nothing."""
         value: Any = self.draft
         try:
@@ -108,7 +107,7 @@ class SpecModel(HasTraits):
             return None
         return value
 
-    def set(self, path: Path, value: Any) -> None:
+    def set(self, path: FieldPath, value: Any) -> None:
         """Put a value at a field, of any type: what does not fit becomes one of the `problems`.
 
         Parameters
@@ -134,7 +133,7 @@ class SpecModel(HasTraits):
                 holder[path[-1]] = value
             self._replace(draft)
 
-    def choose(self, path: Path, label: str) -> None:
+    def choose(self, path: FieldPath, label: str) -> None:
         """Make a field that can be one of several kinds of object one of them; what both have is kept.
 
         Parameters
@@ -157,7 +156,7 @@ class SpecModel(HasTraits):
             members = {member.label: member for member in self.reader.members(self._schema(path))}
             self.set(path, self.reader.changed_to(members[label], self.value(path)))
 
-    def add(self, path: Path) -> None:
+    def add(self, path: FieldPath) -> None:
         """Add an item to a list, or the optional group at a path, with what it must have left to fill in."""
         with self.lock:
             field = self.field(path)
@@ -171,7 +170,7 @@ class SpecModel(HasTraits):
             else:
                 self.set(path, self.reader.blank(schema))
 
-    def remove(self, path: Path) -> None:
+    def remove(self, path: FieldPath) -> None:
         """Take an item out of its list, or leave an optional group out."""
         with self.lock:
             self.field(path)
@@ -185,7 +184,7 @@ class SpecModel(HasTraits):
 
     def add_targets(self, names: Iterable[str], ablation: int = 0) -> None:
         """Add components, blocks or roles to what an ablation aims at; those that it has already are left."""
-        path: Path = ("ablations", ablation, "target", "components")
+        path: FieldPath = ("ablations", ablation, "target", "components")
         with self.lock:
             has = list(self.value(path) or [])
             self.set(path, [*has, *(name for name in names if name not in has)])
@@ -207,7 +206,7 @@ class SpecModel(HasTraits):
             }
             self.set(("ablations",), [*others, new])
 
-    def load(self, source: StudySpec | Mapping[str, Any] | FilePath | str) -> None:
+    def load(self, source: StudySpec | Mapping[str, Any] | Path | str) -> None:
         """Replace the draft by a spec, its content, or that of a file.
 
         Raises
@@ -215,7 +214,7 @@ class SpecModel(HasTraits):
         SpecError
             If a file cannot be read or is not valid; the draft stays as it was.
         """
-        if isinstance(source, (str, FilePath)):
+        if isinstance(source, (str, Path)):
             source = load_spec(source)
         content = parse_spec(spec_to_yaml(source)) if isinstance(source, StudySpec) else dict(source)
         with self.lock:
@@ -248,7 +247,7 @@ class SpecModel(HasTraits):
         text: str = yaml.safe_dump(self.draft, sort_keys=False, width=100, allow_unicode=True)
         return text
 
-    def save(self, path: FilePath | str) -> FilePath:
+    def save(self, path: Path | str) -> Path:
         """Write the spec as YAML.
 
         Raises
@@ -256,7 +255,7 @@ class SpecModel(HasTraits):
         DraftError
             If it is not valid yet, the file's name ends otherwise, or it cannot be written.
         """
-        path = FilePath(path)
+        path = Path(path)
         if self.spec is None:
             raise DraftError(f"The study must be valid to be saved: {self.problems[0]}.")
         if path.suffix.lower() not in (".yaml", ".yml"):
@@ -279,7 +278,7 @@ class SpecModel(HasTraits):
             self.spec = checked if isinstance(checked, StudySpec) else None
             self.problems = () if isinstance(checked, StudySpec) else checked
 
-    def _schema(self, path: Path) -> Mapping[str, Any]:
+    def _schema(self, path: FieldPath) -> Mapping[str, Any]:
         """Schema of what lies at a path of the draft."""
         schema: Mapping[str, Any] = self.reader.root
         for i, key in enumerate(path):
@@ -300,5 +299,5 @@ class SpecModel(HasTraits):
         }
 
 
-def _text(path: Path) -> str:
+def _text(path: FieldPath) -> str:
     return str(Problem(path, "")).removesuffix(": ")

@@ -3,35 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path as FilePath
+from pathlib import Path
 from typing import Any
 
-from ipywidgets import HTML, Button, HBox, Layout, Text, Textarea, VBox
+from ipywidgets import HTML, Button, Text, Textarea, VBox
 
-from dissect_core import DissectError
 from dissect_core.anatomy.anatomy import Anatomy
 from dissect_core.spec import StudySpec
 
-from ..base._controls import Looks, close_all, status_html
-from ..base._panel import Panel
-from ..base._text import counted, html_text
+from ..base import ModelPanel, close_all, counted, html_text, labelled, line, status_html
 from ..errors import UnknownNameError
-from ..figure._figure_html import table_html
-from ._builder_rows import GroupRow, LeafRow
-from ._form import FormField, Path
+from ..figure import table_html
+from ._form import FieldPath, FormField
 from ._model import SpecModel
 from ._plan_preview import PlanPreview
+from ._row_widgets import GroupRow, LeafRow
 
 ROWS_SHOWN = 100
 """Variants that the plan lists."""
 
 
-class StudyBuilder(Panel):
+class StudyBuilder(ModelPanel):
     """Panel in which a study is written, field by field or as YAML; `model.spec` is the study once it is valid.
 
     Parameters
     ----------
-    source : SpecModel, StudySpec, mapping, Path or str, optional
+    source : SpecModel, StudySpec, mapping, FieldPath or str, optional
         The state to show, or what a `SpecModel` begins with.
     anatomy : Anatomy, optional
         What the model is made of, for the plan.
@@ -59,46 +56,30 @@ class StudyBuilder(Panel):
     >>> builder.close()
     """
 
+    # The spec and the problems follow from the draft, and are there before a new draft is told.
+    _shown = ("draft", "anatomy")
+
     def __init__(
         self,
-        source: SpecModel | StudySpec | Mapping[str, Any] | FilePath | str | None = None,
+        source: SpecModel | StudySpec | Mapping[str, Any] | Path | str | None = None,
         *,
         anatomy: Anatomy | None = None,
     ) -> None:
-        self.model = source if isinstance(source, SpecModel) else SpecModel(source, anatomy=anatomy)
-        self._looks = Looks()
+        super().__init__(source if isinstance(source, SpecModel) else SpecModel(source, anatomy=anatomy))
         self._rows: dict[Any, LeafRow | GroupRow] = {}
         self._shape: Any = None
-        self._said = ""
         self.status, self.plan = HTML(), HTML()
         self.form = VBox()
-        self.text = Textarea(
-            description="The study as YAML",
-            rows=14,
-            continuous_update=False,
-            layout=Layout(width="auto", max_width="60rem"),
+        self.text = labelled(
+            Textarea, "The study as YAML", max_width="60rem", rows=14, continuous_update=False
         )
-        self.text.style.description_width = "initial"
         self.apply = self._looks.make_button("Take over the YAML")
-        self.path = Text(value="study.yaml", description="Save as", layout=Layout(width="auto"))
-        self.path.style.description_width = "initial"
+        self.path = labelled(Text, "Save as", value="study.yaml")
         self.save = self._looks.make_button("Save the YAML")
-        wrap = Layout(flex_flow="row wrap", align_items="center")
-        super().__init__(
-            (
-                self.status,
-                self.form,
-                self.plan,
-                self.text,
-                HBox((self.apply, self.path, self.save), layout=wrap),
-            ),
-            layout=Layout(max_width="100%"),
-        )
         self.apply.on_click(self._on_apply)
         self.save.on_click(self._on_save)
-        self.model.observe(self._refresh, _SHOWN)
-        self._is_live = True
-        self._refresh()
+        self._undo.append(self._unobserve_rows)
+        self._assemble(self.status, self.form, self.plan, self.text, line(self.apply, self.path, self.save))
 
     def row(self, *path: str | int) -> Any:
         """The row of a field, with its `control` and `note`; of a group, with `member`, `add` and `remove`.
@@ -115,38 +96,27 @@ class StudyBuilder(Panel):
         raise UnknownNameError(f"The field {path!r} is not shown.")
 
     def snapshot(self) -> str:
-        """Show the study as plain HTML, which survives without a kernel and without widgets."""
+        """Return the study as plain HTML: its text and its plan."""
         shown = f"{self.status.value}<pre>{_lines(self.model.yaml)}</pre>{self.plan.value}"
         return f'<section aria-label="A study">{shown}</section>'
 
-    def close(self) -> None:
-        """Close the panel and all of its widgets, and stop observing the model, which stays as it is."""
-        if self._is_live:
-            self._is_live = False
-            self.model.unobserve(self._refresh, _SHOWN)
-            for row in self._rows.values():
-                _unobserve(row)
-            close_all(self)
-            self._looks.close()
-        super().close()
+    def _unobserve_rows(self) -> None:
+        for row in self._rows.values():
+            _unobserve(row)
 
-    def _refresh(self, _: Mapping[str, Any] | None = None) -> None:
+    def _show(self) -> None:
         model = self.model
-        with model.lock:
-            if not self._is_live:
-                return
-            form, preview = model.form(), model.preview()
-            if form.shape != self._shape:
-                self._build(form)
-                self._shape = form.shape
-            wrong = self._wrong(form, preview)
-            for field in form.walk():
-                value = model.value(field.path)
-                self._rows[_key(field)].refresh(field, value, wrong.get(field.path, []))
-            self.text.value = model.yaml
-            self.save.disabled = model.spec is None
-            self.plan.value = _plan_html(preview) if preview else ""
-            self.status.value = status_html(self._status(preview))
+        form, preview = model.form(), model.preview()
+        if form.shape != self._shape:
+            self._build(form)
+            self._shape = form.shape
+        wrong = self._wrong(form, preview)
+        for field in form.walk():
+            self._rows[_key(field)].refresh(field, model.value(field.path), wrong.get(field.path, []))
+        self.text.value = model.yaml
+        self.save.disabled = model.spec is None
+        self.plan.value = _plan_html(preview) if preview else ""
+        self.status.value = status_html(self._status(preview))
 
     def _build(self, form: FormField) -> None:
         """Make rows for fields that have none, and drop those of fields that are gone."""
@@ -169,14 +139,14 @@ class StudyBuilder(Panel):
                 row.inner.children = ()
             close_all(row, self._looks.all())
 
-    def _wrong(self, form: FormField, preview: PlanPreview | None) -> dict[Path, list[str]]:
+    def _wrong(self, form: FormField, preview: PlanPreview | None) -> dict[FieldPath, list[str]]:
         """Problems by the field that they are shown at: the deepest one on their way."""
         paths = {field.path for field in form.walk()}
-        problems: list[tuple[Path, str]] = [(each.path, each.message) for each in self.model.problems]
+        problems: list[tuple[FieldPath, str]] = [(each.path, each.message) for each in self.model.problems]
         for number, ablation in enumerate(preview.ablations if preview else ()):
             if ablation.problem:
                 problems.append((("ablations", number, "target"), ablation.problem))
-        wrong: dict[Path, list[str]] = {}
+        wrong: dict[FieldPath, list[str]] = {}
         for path, message in problems:
             shown = next(path[:n] for n in range(len(path), -1, -1) if path[:n] in paths)
             rest = path[len(shown) :]
@@ -205,28 +175,12 @@ class StudyBuilder(Panel):
             self.model.remove(field.path)
 
     def _on_apply(self, _: Button) -> None:
-        self._said = ""
         text = self.text.value
-        try:
-            self.model.load_yaml(text)
-        except DissectError as error:
-            self._said = f" The YAML was not taken over: {error}"
-        self._refresh()
-        if self._said:
+        if not self._attempt(lambda: self.model.load_yaml(text), "The YAML was not taken over: "):
             self.text.value = text  # to be mended
 
     def _on_save(self, _: Button) -> None:
-        try:
-            self._said = f" Saved: {self.model.save(self.path.value)}"
-        except DissectError as error:
-            self._said = f" Not saved: {error}"
-        self._refresh()
-
-
-_SHOWN = (
-    "draft",
-    "anatomy",
-)  # the spec and the problems follow from the draft, and are there before it is told
+        self._attempt(lambda: f"Saved: {self.model.save(self.path.value)}", "Not saved: ")
 
 
 def _key(field: FormField) -> Any:

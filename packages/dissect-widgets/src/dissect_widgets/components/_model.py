@@ -5,15 +5,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from traitlets import Bool, Enum, Instance, validate
+from traitlets import Bool, Instance, validate
 
 from dissect_core import Component, unknown_component
 from dissect_eval.study import NamedFigure
 
+from ..base import THEMES, OneOf
 from ..errors import UnknownNameError
 from ..figure.plots import themed
-from ._rows import MAX_ROWS, PAGE_SIZE, Row, TreeView, visible_rows
-from ._search import Found, search_tree
+from ._rows import MAX_ROWS, PAGE_SIZE, TreeRow, TreeView, visible_rows
+from ._search import SearchHit, search_tree
 from ._selection import SelectionModel
 from ._tree import ComponentNode, block_level, block_paths
 from ._weights import Weights, weight_histograms
@@ -69,7 +70,7 @@ class BrowserModel(SelectionModel):
     view = Instance(TreeView, help="What is sought and open.")
 
     shows_weights = Bool(False, help="Whether histograms are drawn.")
-    theme = Enum(("light", "dark"), "light", help="The page that figures are drawn for.")
+    theme = OneOf(THEMES, "light")
 
     def __init__(
         self,
@@ -81,7 +82,7 @@ class BrowserModel(SelectionModel):
         self.weights = weights
         super().__init__(components, selection=selection)
         self._blocks = {node.path: node for node in self.tree.walk() if node.children and node.path}
-        self._found: tuple[str, Found] | None = None
+        self._found: tuple[str, SearchHit] | None = None
         self.view = TreeView(expanded=block_level(self.tree))
 
     @validate("view")
@@ -204,12 +205,12 @@ class BrowserModel(SelectionModel):
         """The whole tree, or what the search found of it."""
         return self._search(self.view.search).tree
 
-    def rows(self) -> tuple[tuple[Row, ...], int]:
+    def rows(self) -> tuple[tuple[TreeRow, ...], int]:
         """Rows to show, and how many further ones there are.
 
         Returns
         -------
-        rows : tuple of Row
+        rows : tuple of TreeRow
             At most ``view.max_rows``.
         n_hidden : int
             Number of rows of open blocks beyond these.
@@ -257,9 +258,9 @@ class BrowserModel(SelectionModel):
         else:
             self.view = replace(self.view, expanded=expanded)
 
-    def _search(self, pattern: str) -> Found:
+    def _search(self, pattern: str) -> SearchHit:
         if not pattern:
-            return Found(self.tree, self.view.expanded)
+            return SearchHit(self.tree, self.view.expanded)
         if self._found is None or self._found[0] != pattern:
             self._found = pattern, search_tree(self.tree, pattern)
         return self._found[1]

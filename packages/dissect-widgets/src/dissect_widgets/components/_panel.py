@@ -7,20 +7,17 @@ from ipywidgets import HTML, Button, Checkbox, HBox, Layout, Text, VBox
 
 from dissect_core import Component, near_matches
 
-from ..base._controls import Looks, close_all, status_html
-from ..base._panel import Panel
+from ..base import ModelPanel, labelled, status_html
 from ..errors import UnknownNameError
-from ..figure._figure_html import figure_html
-from ._browser_rows import ROW_TYPES, BlockRow, BrowserRow, ComponentRow, MoreRow
-from ._browser_text import selection_html, snapshot_html, status_text
+from ..figure import figure_html
 from ._model import HISTOGRAMS, BrowserModel
+from ._row_widgets import ROW_TYPES, BlockRow, BrowserRow, ComponentRow, MoreRow
 from ._rows import MAX_ROWS, RowKind
+from ._text import selection_html, snapshot_html, status_text
 from ._weights import Weights
 
-_SHOWN = ("selection", "view", "shows_weights", "theme")
 
-
-class ComponentBrowser(Panel):
+class ComponentBrowser(ModelPanel):
     """Panel that shows a model's components as a tree; what is selected is in its model's `selection`.
 
     The tree opens at block level. A row has widgets only while it is shown, and at most ``model.view.max_rows``
@@ -64,25 +61,25 @@ class ComponentBrowser(Panel):
     >>> browser.close()
     """
 
+    _shown = ("selection", "view", "shows_weights", "theme")
+
     def __init__(
         self, components: BrowserModel | Iterable[Component], *, weights: Weights | None = None
     ) -> None:
-        self.model = (
-            components if isinstance(components, BrowserModel) else BrowserModel(components, weights=weights)
-        )
-        self._looks = Looks()
+        given = isinstance(components, BrowserModel)
+        super().__init__(components if given else BrowserModel(components, weights=weights))
         self._rows: dict[tuple[RowKind, str], BrowserRow] = {}
-        self.search = Text(
+        self.search = labelled(
+            Text,
+            "Search components",
+            max_width="30rem",
             value=self.model.view.search,
-            description="Search components",
             placeholder="part of a name, or a glob; then Enter",
             continuous_update=False,
-            layout=Layout(width="auto", max_width="30rem"),
         )
-        self.search.style.description_width = "initial"
         self.clear_search = self._looks.make_button("Clear search")
         self.clear_selection = self._looks.make_button("Clear selection")
-        self.more_rows = self._looks.make_button()
+        self.more_rows = self._own(self._looks.make_button())  # in the tree only while it is needed
         self.show_weights = Checkbox(
             description="Histograms of the selected components' weights",
             indent=False,
@@ -91,108 +88,47 @@ class ComponentBrowser(Panel):
         )
         self.status, self.selected, self.histograms = HTML(), HTML(), HTML()
         self.tree = VBox()
-        bar = HBox(
-            (self.search, self.clear_search, self.clear_selection), layout=Layout(flex_flow="row wrap")
-        )
-        parts = (bar, self.status, self.tree, self.selected, self.show_weights, self.histograms)
-        super().__init__(parts, layout=Layout(max_width="100%"))
-        self.search.observe(self._on_search, "value")
+        self._follow(self.search, self._on_search, "value")
+        self._follow(self.show_weights, self._on_show_weights, "value")
         self.clear_search.on_click(self._on_clear_search)
         self.clear_selection.on_click(self._on_clear_selection)
         self.more_rows.on_click(self._on_more_rows)
-        self.show_weights.observe(self._on_show_weights, "value")
-        self.model.observe(self._refresh, _SHOWN)
-        self._is_live = True
-        self._refresh()
+        self._assemble(
+            HBox((self.search, self.clear_search, self.clear_selection), layout=Layout(flex_flow="row wrap")),
+            self.status,
+            self.tree,
+            self.selected,
+            self.show_weights,
+            self.histograms,
+        )
 
     def block(self, path: str) -> BlockRow:
-        """Row of a block, with the buttons ``toggle`` and ``choose``.
-
-        Parameters
-        ----------
-        path : str
-            Path of the block.
-
-        Returns
-        -------
-        BlockRow
-            The row.
+        """Return the row of a block, with the buttons ``toggle`` and ``choose``.
 
         Raises
         ------
         UnknownNameError
-            If no such row is shown now.
+            If no such row is shown now; so do `component` and `more`.
         """
         row: BlockRow = self._row("block", path)
         return row
 
     def component(self, name: str) -> ComponentRow:
-        """Row of a component, with the checkbox ``choose``.
-
-        Parameters
-        ----------
-        name : str
-            Name of the component.
-
-        Returns
-        -------
-        ComponentRow
-            The row.
-
-        Raises
-        ------
-        UnknownNameError
-            If no such row is shown now.
-        """
+        """Return the row of a component, with the checkbox ``choose``."""
         row: ComponentRow = self._row("component", name)
         return row
 
     def more(self, path: str = "") -> MoreRow:
-        """Row at the end of a block that has more children than are shown, with the button ``more``.
+        """Return the row, with the button ``more``, at the end of a block that has more children than are shown.
 
-        Parameters
-        ----------
-        path : str, default ``""``
-            Path of the block, ``""`` for the top level.
-
-        Returns
-        -------
-        MoreRow
-            The row.
-
-        Raises
-        ------
-        UnknownNameError
-            If no such row is shown now.
+        ``""`` is the top level.
         """
         row: MoreRow = self._row("more", path)
         return row
 
     def snapshot(self) -> str:
-        """Show what the panel shows as plain HTML, which survives without a kernel and without widgets.
-
-        Returns
-        -------
-        str
-            HTML without scripts; every name is escaped.
-        """
+        """Return what the panel shows as plain HTML, with a table in place of the tree."""
         return f"{snapshot_html(self.model)}{self.histograms.value}"
-
-    def close(self) -> None:
-        """Close the panel and all of its widgets, and stop observing the model, which stays as it is."""
-        if self._is_live:
-            self._is_live = False
-            self.model.unobserve(self._refresh, _SHOWN)
-            self.search.unobserve(self._on_search, "value")
-            self.show_weights.unobserve(self._on_show_weights, "value")
-            with self.model.lock:
-                rows, self._rows = self._rows, {}
-                self.tree.children = ()
-                for widget in (*rows.values(), self.more_rows):
-                    widget.close()
-                close_all(self)
-                self._looks.close()
-        super().close()
 
     def _row(self, kind: RowKind, path: str) -> Any:
         if (kind, path) not in self._rows:
@@ -204,32 +140,35 @@ class ComponentBrowser(Panel):
             )
         return self._rows[kind, path]
 
-    def _refresh(self, _: Mapping[str, Any] | None = None) -> None:
+    def _show(self) -> None:
         model = self.model
-        with model.lock:
-            if not self._is_live:
-                return
-            rows, n_hidden = model.rows()
-            counts, selected = model.n_selected_in_blocks(), set(model.selection)
-            before, self._rows = self._rows, {}
-            for row in rows:
-                # Rows that stay keep their widgets, and with them the keyboard focus.
-                shown = before.pop(row.key, None) or ROW_TYPES[row.kind](row, model, self._looks)
-                path = row.node.path
-                shown.update(row, counts[path] if row.kind == "block" else int(path in selected))
-                self._rows[row.key] = shown
-            self.more_rows.description = f"Show {min(MAX_ROWS, n_hidden):,} more of {n_hidden:,} further rows"
-            self.tree.children = (*self._rows.values(), *((self.more_rows,) if n_hidden else ()))
-            for gone in before.values():
-                gone.close()
-            self.search.value = model.view.search
-            self.clear_search.disabled = not model.view.search
-            self.clear_selection.disabled = not model.selection
-            self.status.value = status_html(status_text(model))
-            self.selected.value = selection_html(model.selection)
-            self.show_weights.disabled = model.weights is None
-            self.show_weights.value = model.shows_weights
-            self.histograms.value = self._histograms() if model.shows_weights else ""
+        n_hidden = self._show_rows()
+        self.more_rows.description = f"Show {min(MAX_ROWS, n_hidden):,} more of {n_hidden:,} further rows"
+        self.search.value = model.view.search
+        self.clear_search.disabled = not model.view.search
+        self.clear_selection.disabled = not model.selection
+        self.status.value = status_html(status_text(model))
+        self.selected.value = selection_html(model.selection)
+        self.show_weights.disabled = model.weights is None
+        self.show_weights.value = model.shows_weights
+        self.histograms.value = self._histograms() if model.shows_weights else ""
+
+    def _show_rows(self) -> int:
+        """Show the tree's rows, up to a limit; returns how many lie beyond it."""
+        model = self.model
+        rows, n_hidden = model.rows()
+        counts, selected = model.n_selected_in_blocks(), set(model.selection)
+        before, self._rows = self._rows, {}
+        for row in rows:
+            # Rows that stay keep their widgets, and with them the keyboard focus.
+            shown = before.pop(row.key, None) or ROW_TYPES[row.kind](row, model, self._looks)
+            path = row.node.path
+            shown.update(row, counts[path] if row.kind == "block" else int(path in selected))
+            self._rows[row.key] = shown
+        self.tree.children = (*self._rows.values(), *((self.more_rows,) if n_hidden else ()))
+        for gone in before.values():
+            gone.close()
+        return n_hidden
 
     def _histograms(self) -> str:
         model = self.model

@@ -41,7 +41,7 @@ class TreeView:
 
 
 @dataclass(frozen=True)
-class Row:
+class TreeRow:
     """One line of a tree as it is shown.
 
     Attributes
@@ -69,7 +69,7 @@ class Row:
 
 def visible_rows(
     tree: ComponentNode, expanded: AbstractSet[str], shown: Mapping[str, int], page_size: int
-) -> tuple[Row, ...]:
+) -> tuple[TreeRow, ...]:
     """Rows of a tree in the order in which they are shown.
 
     Parameters
@@ -85,13 +85,13 @@ def visible_rows(
 
     Returns
     -------
-    tuple of Row
+    tuple of TreeRow
         Only what lies in open nodes is visited.
 
     Examples
     --------
     >>> from dissect_core import Component
-    >>> from dissect_widgets import component_tree
+    >>> from dissect_widgets.components import component_tree
     >>> tree = component_tree(Component(f"list.{i}", (2,), "float32") for i in range(5))
     >>> [(row.kind, row.node.path, row.n_more) for row in visible_rows(tree, {"list"}, {}, page_size=2)]
     [('block', 'list', 0), ('component', 'list.0', 0), ('component', 'list.1', 0), ('more', 'list', 3)]
@@ -101,16 +101,16 @@ def visible_rows(
 
 def _below(
     node: ComponentNode, depth: int, expanded: AbstractSet[str], shown: Mapping[str, int], page_size: int
-) -> Iterator[Row]:
+) -> Iterator[TreeRow]:
     if node.component is not None:  # a component that has others below it stands first among them
-        yield Row("component", node, depth)
+        yield TreeRow("component", node, depth)
     limit = shown.get(node.path, page_size)
     for child in node.children[:limit]:
         if not child.children:
-            yield Row("component", child, depth)
+            yield TreeRow("component", child, depth)
             continue
-        yield Row("block", child, depth)
+        yield TreeRow("block", child, depth)
         if child.path in expanded:
             yield from _below(child, depth + 1, expanded, shown, page_size)
     if len(node.children) > limit:
-        yield Row("more", node, depth, len(node.children) - limit)
+        yield TreeRow("more", node, depth, len(node.children) - limit)

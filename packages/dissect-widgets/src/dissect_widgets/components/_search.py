@@ -11,7 +11,7 @@ from ._tree import ComponentNode, make_node
 
 
 @dataclass(frozen=True)
-class Found:
+class SearchHit:
     """What a search found.
 
     Attributes
@@ -27,7 +27,7 @@ class Found:
     expanded: frozenset[str]
 
 
-def search_tree(tree: ComponentNode, pattern: str) -> Found:
+def search_tree(tree: ComponentNode, pattern: str) -> SearchHit:
     """Find components and blocks by part of a name, or by glob.
 
     A component is found if its path, role or one of its aliases matches, and with it if a block around it does.
@@ -43,12 +43,12 @@ def search_tree(tree: ComponentNode, pattern: str) -> Found:
 
     Returns
     -------
-    Found
+    SearchHit
         The matching part of the tree; a root without children if there is none.
 
     Examples
     --------
-    >>> from dissect_widgets import component_tree
+    >>> from dissect_widgets.components import component_tree
     >>> names = ["encoder.0.attn.weight", "encoder.0.norm.bias", "decoder.0.attn.weight"]
     >>> tree = component_tree(Component(name, (2,), "float32") for name in names)
     >>> [component.name for component in search_tree(tree, "ATTN").tree.components()]
@@ -71,7 +71,7 @@ def search_tree(tree: ComponentNode, pattern: str) -> Found:
         return make_node(node.path, component, children)
 
     found = kept(tree) or make_node("", None, ())
-    return Found(found, frozenset(expanded - {""}))
+    return SearchHit(found, frozenset(expanded - {""}))
 
 
 def _matches_otherwise(component: Component | None, matches: Callable[[str], bool]) -> bool:

@@ -1,18 +1,18 @@
 """Which components of a model are selected: plain traits, no widgets in here."""
 
 from collections.abc import Iterable, Mapping
-from threading import RLock
 from typing import Any
 
-from traitlets import HasTraits, Tuple, validate
+from traitlets import Tuple, validate
 
 from dissect_core import Component, UnknownComponentError, select_components, unknown_component
 
+from ..base import PanelModel
 from ..errors import UnknownNameError
 from ._tree import component_tree
 
 
-class SelectionModel(HasTraits):
+class SelectionModel(PanelModel):
     """A model's components, and which of them are selected.
 
     Parameters
@@ -55,7 +55,6 @@ class SelectionModel(HasTraits):
     def __init__(self, components: Iterable[Component], *, selection: Iterable[str] = ()) -> None:
         self.components = tuple(components)
         self.tree = component_tree(self.components)
-        self.lock = RLock()  # callbacks may come on more than one thread
         self._by_name = {c.name: c for c in self.components}
         aliases = {alias: c.name for c in self.components for alias in c.aliases}
         self._names = aliases | {name: name for name in self._by_name}

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from dissect_core.text import visible
 from dissect_eval.study import NamedFigure
 
-from ..figure._figure_html import number_text
+from ..figure import number_text
 
 Weights: TypeAlias = Callable[[str], NDArray[Any]]
 """Gives the values of a component by its name."""

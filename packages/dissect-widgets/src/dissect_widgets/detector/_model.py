@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import threading
-import traceback
 from collections.abc import Mapping
 from typing import Any
 
 from traitlets import Any as AnyTrait
-from traitlets import Bool, Dict, Enum, HasTraits, Unicode, observe
+from traitlets import Bool, Dict, Unicode, observe
 
 from dissect_core import UntrustedError
 from dissect_core.detectors import Detector, InstalledDetector, available_detectors, open_detector
 from dissect_core.spec import DetectorSpec
+from dissect_core.text import visible
 
+from ..base import OneOf, WorkerModel
 from ..errors import RunStateError
 
 
-class DetectorModel(HasTraits):
+class DetectorModel(WorkerModel):
     """A detector to be opened, by entry point: works without a notebook; `DetectorPanel` shows it.
 
     Parameters
@@ -56,15 +56,11 @@ class DetectorModel(HasTraits):
     options = Dict()
     trust = Bool(False)
     question = Unicode()
-    state = Enum(("closed", "opening", "open", "failed"), "closed")
+    state = OneOf(("closed", "opening", "open", "failed"), "closed")
     detector = AnyTrait(None, allow_none=True)
-    error = Unicode()
-    details = Unicode()
 
     def __init__(self, detector: Detector | DetectorSpec | None = None) -> None:
-        self.lock = threading.RLock()
         self.installed: Mapping[str, InstalledDetector] = available_detectors()
-        self._worker: threading.Thread | None = None
         super().__init__()
         if isinstance(detector, DetectorSpec):
             self.name, self.options = detector.adapter, dict(detector.options)
@@ -88,17 +84,7 @@ class DetectorModel(HasTraits):
             with self.hold_trait_notifications():
                 self.state, self.error, self.details, self.detector = "opening", "", "", None
             spec = DetectorSpec(adapter=self.name, options=dict(self.options))
-            self._worker = threading.Thread(
-                target=self._work, args=(spec, self.trust), name="dissect-open", daemon=True
-            )
-            self._worker.start()
-
-    def wait(self, timeout: float | None = None) -> str:
-        """Block until the detector is open, or is known not to open; gives the state."""
-        worker = self._worker
-        if worker is not None:
-            worker.join(timeout)
-        return str(self.state)
+            self._begin("dissect-open", self._work, spec, self.trust)
 
     @property
     def problem(self) -> str | None:
@@ -118,9 +104,17 @@ class DetectorModel(HasTraits):
             with self.lock, self.hold_trait_notifications():
                 self.question, self.state = error.asked, "closed"
         except Exception as error:  # whatever a plugin raises is shown
-            with self.lock, self.hold_trait_notifications():
-                self.error, self.details = f"{type(error).__name__}: {error}", traceback.format_exc()
-                self.state = "failed"
+            self._fail(error)
         else:
             with self.lock, self.hold_trait_notifications():
                 self.detector, self.state = opened, "open"
+
+
+def fit_text(detector: object) -> str:
+    """Say how much of its checkpoint fitted, of a detector that tells it; else nothing.
+
+    >>> fit_text(object())
+    ''
+    """
+    describe = getattr(getattr(detector, "fit", None), "describe", None)
+    return visible(str(describe())) if callable(describe) else ""

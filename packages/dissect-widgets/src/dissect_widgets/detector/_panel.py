@@ -5,23 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ipywidgets import HTML, Button, Dropdown, HBox, Layout, Textarea
+from ipywidgets import HTML, Button, Dropdown, HBox, Textarea
 
 from dissect_core import SpecError
 from dissect_core.detectors import Detector
 from dissect_core.spec import DetectorSpec, parse_spec
 from dissect_core.text import visible
 
-from ..base._controls import Looks, close_all, problem_html, status_html
-from ..base._panel import Panel
-from ..base._text import counted, fitted
-from ._model import DetectorModel
-from ._question import Question
-
-_SHOWN = ("name", "options", "trust", "question", "state", "detector", "error")
+from ..base import ModelPanel, TrustQuestion, counted, labelled, problem_html, status_html
+from ._model import DetectorModel, fit_text
 
 
-class DetectorPanel(Panel):
+class DetectorPanel(ModelPanel):
     """Panel that opens a detector which an installed package offers.
 
     Parameters
@@ -36,60 +31,43 @@ class DetectorPanel(Panel):
     name : Dropdown
     options : Textarea
         What the detector needs, as YAML.
-    question : Question
+    question : TrustQuestion
         Shown if opening it would run code of whoever chose the options: they may be a stranger's.
     open_it : Button
     status, problem : HTML
     """
 
+    _title, _pages = "A detector", ("status", "problem")
+    _shown = ("name", "options", "trust", "question", "state", "detector", "error")
+
     def __init__(self, source: DetectorModel | Detector | DetectorSpec | None = None) -> None:
-        self.model = source if isinstance(source, DetectorModel) else DetectorModel(source)
-        self._looks = Looks()
-        self._is_refreshing = False
+        super().__init__(source if isinstance(source, DetectorModel) else DetectorModel(source))
         self._wrong = ""
         names = list(dict.fromkeys([*self.model.installed, self.model.name]))
-        self.name = Dropdown(
-            description="Detector",
+        self.name = labelled(
+            Dropdown,
+            "Detector",
+            max_width="100%",
             options=[(self._label(name), name) for name in names],
             value=self.model.name,
-            layout=Layout(width="auto", max_width="100%"),
         )
-        self.options = Textarea(
-            description="Its options, as YAML",
+        self.options = labelled(
+            Textarea,
+            "Its options, as YAML",
+            max_width="40rem",
             placeholder="checkpoint: detr.pth (for mmdet also config; demo:detr is a bundled one)",
             rows=4,
             continuous_update=False,
-            layout=Layout(width="auto", max_width="40rem"),
         )
-        for each in (self.name, self.options):
-            each.style.description_width = "initial"
         self.open_it = self._looks.make_button("Open the detector")
         self.status, self.problem = HTML(), HTML()
-        self.question = Question(self._on_agreed)
-        parts = (self.name, self.options, self.question, HBox((self.open_it,)), self.status, self.problem)
-        super().__init__(parts, layout=Layout(max_width="100%"))
-        self.name.observe(self._on_name, "value")
-        self.options.observe(self._on_options, "value")
+        self.question = self._own(TrustQuestion(self._on_agreed))
+        self._follow(self.name, self._on_name, "value")
+        self._follow(self.options, self._on_options, "value")
         self.open_it.on_click(self._on_open)
-        self.model.observe(self._refresh, _SHOWN)
-        self._is_live = True
-        self._refresh()
-
-    def snapshot(self) -> str:
-        """Show which detector is open as plain HTML."""
-        return f'<section aria-label="A detector">{self.status.value}{self.problem.value}</section>'
-
-    def close(self) -> None:
-        """Close the panel and all of its widgets, and stop observing the model, which stays as it is."""
-        if self._is_live:
-            self._is_live = False
-            self.model.unobserve(self._refresh, _SHOWN)
-            for each in (self.name, self.options):
-                each.unobserve_all()
-            self.question.close()
-            close_all(self)
-            self._looks.close()
-        super().close()
+        self._assemble(
+            self.name, self.options, self.question, HBox((self.open_it,)), self.status, self.problem
+        )
 
     def _label(self, name: str) -> str:
         one = self.model.installed.get(name)
@@ -97,23 +75,16 @@ class DetectorPanel(Panel):
             return visible(f"{name} (not installed)" if name else "none is installed")
         return visible(f"{name}, of {one.distribution}{' (unavailable)' if one.problem else ''}")
 
-    def _refresh(self, _: Mapping[str, Any] | None = None) -> None:
+    def _show(self) -> None:
         model = self.model
-        with model.lock:
-            if not self._is_live:
-                return
-            self._is_refreshing = True
-            try:
-                if model.name in [value for _, value in self.name.options]:
-                    self.name.value = model.name
-                if not self._wrong:
-                    self.options.value = _yaml(model.options)
-                self.open_it.disabled = model.state == "opening" or not model.name or bool(self._wrong)
-                self.question.show(model.question, model.trust)
-                self.status.value = status_html(self._status())
-                self.problem.value = problem_html(model.error, model.details)
-            finally:
-                self._is_refreshing = False
+        if model.name in [value for _, value in self.name.options]:
+            self.name.value = model.name
+        if not self._wrong:
+            self.options.value = _yaml(model.options)
+        self.open_it.disabled = model.state == "opening" or not model.name or bool(self._wrong)
+        self.question.show(model.question, model.trust)
+        self.status.value = status_html(self._status())
+        self.problem.value = problem_html(model.error, model.details)
 
     def _status(self) -> str:
         model = self.model
@@ -122,7 +93,7 @@ class DetectorPanel(Panel):
         if model.state == "opening":
             return f"Opening {model.name} …"
         if model.state == "open":
-            told = fitted(model.detector)
+            told = fit_text(model.detector)
             anatomy, names = model.detector.anatomy, model.detector.class_names
             return (
                 f"{type(model.detector).__name__} is open: {counted(len(anatomy.components), 'component')}, "

@@ -5,7 +5,7 @@ All of them are `dissect_eval`'s; `themed` makes those that are drawn within it 
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Literal, TypeAlias, get_args
+from typing import Literal, TypeAlias
 
 from dissect_eval.plots import (
     Curve,
@@ -29,6 +29,7 @@ from dissect_eval.study import (
     worst_variants,
 )
 
+from ..base import THEMES
 from ..errors import UnknownNameError
 
 __all__ = [
@@ -78,8 +79,8 @@ def themed(theme: Theme) -> Iterator[None]:
     >>> figure.get_facecolor()[0] < 0.2
     True
     """
-    if theme not in get_args(Theme):
-        raise UnknownNameError(f"`theme` must be one of {', '.join(get_args(Theme))}, got {theme!r}.")
+    if theme not in THEMES:
+        raise UnknownNameError(f"`theme` must be one of {', '.join(THEMES)}, got {theme!r}.")
     if theme == "light":
         yield
         return

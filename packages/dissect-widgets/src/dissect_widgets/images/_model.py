@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
-from threading import RLock
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from traitlets import Float, HasTraits, Int, Unicode, validate
+from traitlets import Int, Unicode
 
-from dissect_core import DissectError, near_matches
 from dissect_core.store import Study
-from dissect_eval import EvalError, match_image
+from dissect_eval import match_image
 from dissect_eval.errors import StudyDataError
 from dissect_eval.study import (
     ImageBoxes,
     ImageHits,
-    StudyDetections,
     image_hits,
     lost_objects,
     missing_weights,
@@ -26,7 +24,7 @@ from dissect_eval.study import (
     side_by_side,
 )
 
-from ..errors import StudyFolderError, UnknownNameError
+from ..base import OneOf, Share, StudyModel
 from ..figure import plots
 
 ORDERS = {
@@ -35,6 +33,7 @@ ORDERS = {
     "alarms": "new false alarms",
     "name": "file name",
 }
+CROPS = {"whole": "whole image", "boxes": "around the boxes"}
 EVERY_CLASS = ""
 GREY_AT_MOST = 4096.0
 """Size in pixels of what stands in for an image that is not shown."""
@@ -42,7 +41,7 @@ MARGIN = 0.15
 """Of the size of what is cropped to, on each side."""
 
 
-class Listed(NamedTuple):
+class ListedImage(NamedTuple):
     """An image in the list: its number, name, and what changes in it."""
 
     image: int
@@ -52,7 +51,7 @@ class Listed(NamedTuple):
     alarms: int
 
 
-class Pair(NamedTuple):
+class MatchedBoxes(NamedTuple):
     """A true box with the detections matched to it, and their GIoU; None where there is none."""
 
     category: str
@@ -62,7 +61,7 @@ class Pair(NamedTuple):
     ablated_giou: float | None
 
 
-class ImagesModel(HasTraits):
+class ImagesModel(StudyModel):
     """Images of a study with what a variant changes in them: works without a notebook; `ImageBrowser` shows it.
 
     Parameters
@@ -102,68 +101,37 @@ class ImagesModel(HasTraits):
     """
 
     images = Unicode()
-    variant = Unicode()
-    category = Unicode(EVERY_CLASS)
-    threshold = Float(0.3)
-    order = Unicode("lost")
+    category = OneOf(lambda model: (EVERY_CLASS, *model.class_names))
+    threshold = Share(0.3)
+    order = OneOf(ORDERS, "lost")
     place = Int(0)
-    crop = Unicode("whole")
-    opacity = Float(1.0)
-    theme = Unicode("light")
+    crop = OneOf(CROPS, "whole")
+    opacity = Share(1.0)
+
+    _last: tuple[tuple[str, str], NDArray[np.uint8]] | None = None
+    _listed: tuple[tuple[str, str, float, str], list[ListedImage]] | None = None
 
     def __init__(self, source: Path | str | Study, *, images: Path | str | None = None) -> None:
-        self.lock = RLock()
-        self._last: tuple[tuple[str, str], NDArray[np.uint8]] | None = None
-        try:
-            self.study = source if isinstance(source, Study) else Study.open(source)
-            self._found = StudyDetections(self.study)
-            self.class_names = self._found.class_names
-            self._unscored = self._found.match.note()
-            self._boxes: dict[str, Mapping[int, ImageBoxes]] = {}
-            self._degenerate: dict[str, tuple[int, int]] = {}
-            self._hits: dict[str, ImageHits] = {}
-            self._listed: tuple[tuple[str, str, float, str], list[Listed]] | None = None
-            whole = self._read(self.study.variants[0])
-            self._truth = {image: self._found.truth_on(image) for image in whole}
-            self._boxes[self.study.variants[0]] = whole
-        except (DissectError, EvalError) as error:
-            raise StudyFolderError(str(error)) from error
-        super().__init__()
+        self._degenerate: dict[str, tuple[int, int]] = {}
+        super().__init__(source)
+        self._hits_of = lru_cache(maxsize=2)(self._read_hits)
         self.images = str(images or "")
-        self.variant = self.study.variants[min(1, len(self.study.variants) - 1)]
 
-    @validate("variant", "category", "order", "crop", "theme")
-    def _known(self, proposal: Mapping[str, Any]) -> str:
-        name, value = proposal["trait"].name, str(proposal["value"])
-        known: Mapping[str, tuple[str, ...]] = {
-            "variant": self.study.variants,
-            "category": (EVERY_CLASS, *self.class_names),
-            "order": tuple(ORDERS),
-            "crop": ("whole", "boxes"),
-            "theme": ("light", "dark"),
-        }
-        if value not in known[name]:
-            near = ", ".join(near_matches(value, known[name], n=3)) or ", ".join(known[name][:4])
-            raise UnknownNameError(f"`{name}` must be one of the study's, got {value!r}: {near}.")
-        return value
+    def _prepare(self) -> None:
+        self.class_names = self._detections.class_names
+        self._unscored = self._detections.match.note()
+        self._truth = {image: self._detections.truth_on(image) for image in self._boxes_of(self.baseline)}
 
-    @validate("threshold", "opacity")
-    def _share(self, proposal: Mapping[str, Any]) -> float:
-        value = float(proposal["value"])
-        if not 0 <= value <= 1:
-            raise UnknownNameError(f"`{proposal['trait'].name}` must be in [0, 1], got {value}.")
-        return value
-
-    def listed(self) -> list[Listed]:
+    def listed(self) -> list[ListedImage]:
         """All images that were run, in the order asked for; a class that was chosen is the only one that counts."""
         key = self.variant, self.category, self.threshold, self.order
         if self._listed is None or self._listed[0] != key:
             self._listed = key, self._sorted()
         return self._listed[1]
 
-    def _sorted(self) -> list[Listed]:
+    def _sorted(self) -> list[ListedImage]:
         label = self.class_names.index(self.category) if self.category else None
-        before, after = (self._hits_of(name) for name in (self.study.variants[0], self.variant))
+        before, after = (self._hits_of(name) for name in (self.baseline, self.variant))
         # Object by object: one that is found anew does not make up for another that is lost.
         lost = lost_objects(before, after, self.threshold, label)
         gained = lost_objects(after, before, self.threshold, label)
@@ -178,7 +146,8 @@ class ImagesModel(HasTraits):
         order = np.argsort(keys[self.order], kind="stable")
         images = list(self._truth)
         return [
-            Listed(images[i], names[i], int(lost[i]), int(gained[i]), int(alarms[i])) for i in order.tolist()
+            ListedImage(images[i], names[i], int(lost[i]), int(gained[i]), int(alarms[i]))
+            for i in order.tolist()
         ]
 
     def look_at(self, variant: str, category: str = EVERY_CLASS) -> None:
@@ -194,7 +163,7 @@ class ImagesModel(HasTraits):
             self.place = min(max(0, self.place + by), len(self._truth) - 1)
 
     @property
-    def shown(self) -> Listed:
+    def shown(self) -> ListedImage:
         """The image that is shown."""
         listed = self.listed()
         return listed[min(max(0, self.place), len(listed) - 1)]
@@ -203,7 +172,7 @@ class ImagesModel(HasTraits):
         """Truth, baseline and ablated detections of an image at the threshold, of the chosen class or all."""
         parts = (
             self._truth[image],
-            self._boxes_of(self.study.variants[0])[image].above(self.threshold),
+            self._boxes_of(self.baseline)[image].above(self.threshold),
             self._boxes_of(self.variant)[image].above(self.threshold),
         )
         if not self.category:
@@ -212,7 +181,7 @@ class ImagesModel(HasTraits):
         kept = [ImageBoxes(*(column[one.labels == label] for column in one)) for one in parts]
         return kept[0], kept[1], kept[2]
 
-    def pairs(self, image: int) -> list[Pair]:
+    def pairs(self, image: int) -> list[MatchedBoxes]:
         """Each true box with the detections that `dissect_eval.match_image` matches to it, by box alone."""
         truth, *others = self.boxes(image)
         matched: list[dict[int, tuple[str, float]]] = []
@@ -222,7 +191,7 @@ class ImagesModel(HasTraits):
             matched.append(dict(zip(rows.tolist(), zip(texts, giou.tolist(), strict=True), strict=True)))
         nothing = (None, None)
         return [
-            Pair(self._name(label), *matched[0].get(i, nothing), *matched[1].get(i, nothing))
+            MatchedBoxes(self._name(label), *matched[0].get(i, nothing), *matched[1].get(i, nothing))
             for i, label in enumerate(truth.labels.tolist())
         ]
 
@@ -251,7 +220,7 @@ class ImagesModel(HasTraits):
         said = [f"Warning: {missing}."] if missing else []
         if self._unscored:
             said.append(f"Note: {self._unscored}")
-        for name in dict.fromkeys((self.study.variants[0], self.variant)):
+        for name in dict.fromkeys((self.baseline, self.variant)):
             self._boxes_of(name)
             n_dropped, n_negative = self._degenerate[name]
             if n_dropped:
@@ -300,20 +269,10 @@ class ImagesModel(HasTraits):
     def _name(self, label: int) -> str:
         return self.class_names[label] if 0 <= label < len(self.class_names) else "other"
 
-    def _boxes_of(self, variant: str) -> Mapping[int, ImageBoxes]:
-        if variant not in self._boxes:
-            kept = {self.study.variants[0]: self._boxes[self.study.variants[0]]}
-            self._boxes = {**kept, variant: self._read(variant)}
-        return self._boxes[variant]
-
     def _read(self, variant: str) -> Mapping[int, ImageBoxes]:
-        flat = self._found.flat(variant)
+        flat = self._detections.flat(variant)
         self._degenerate[variant] = flat.n_dropped, flat.n_negative
         return flat.on_images()
 
-    def _hits_of(self, variant: str) -> ImageHits:
-        if variant not in self._hits:
-            first = self.study.variants[0]
-            kept = {first: self._hits[first]} if first in self._hits else {}
-            self._hits = {**kept, variant: image_hits(self._truth, self._boxes_of(variant))}
-        return self._hits[variant]
+    def _read_hits(self, variant: str) -> ImageHits:
+        return image_hits(self._truth, self._boxes_of(variant))

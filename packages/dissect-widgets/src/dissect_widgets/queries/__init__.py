@@ -1,1 +1,6 @@
 """The query panel: where each object query's boxes are, and where an ablation moves them."""
+
+from ._model import QueriesModel
+from ._panel import QueryPanel
+
+__all__ = ["QueriesModel", "QueryPanel"]

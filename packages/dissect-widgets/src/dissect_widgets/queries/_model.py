@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
-from threading import RLock
-from typing import Any
-
 import numpy as np
-from traitlets import Float, HasTraits, Int, Unicode, validate
+from traitlets import Int
 
-from dissect_core import DissectError, near_matches
-from dissect_core.store import Study
-from dissect_eval import EvalError
 from dissect_eval.study import (
     NamedFigure,
     QueryBoxes,
     QueryChanges,
-    StudyDetections,
     displacement_map,
     query_boxes,
     query_changes,
     query_map,
 )
 
-from ..errors import StudyFolderError, UnknownNameError
+from ..base import OneOf, StudyModel
 from ..figure import plots
 
 PAGE = 20
@@ -43,7 +34,7 @@ SORTS: dict[str, str] = {
 }
 
 
-class QueriesModel(HasTraits):
+class QueriesModel(StudyModel):
     """Object queries of a study's detector, as they are looked at; `QueryPanel` shows it.
 
     Parameters
@@ -73,45 +64,11 @@ class QueriesModel(HasTraits):
         If the folder holds no study with truth, or its detections are not from object queries.
     """
 
-    variant = Unicode()
-    show = Unicode("baseline")
-    sort = Unicode("distance")
-    threshold = Float(0.0)
+    show = OneOf(SHOWS, "baseline")
+    sort = OneOf(SORTS, "distance")
     page = Int(0)
-    theme = Unicode("light")
 
-    def __init__(self, source: Path | str | Study) -> None:
-        self.lock = RLock()
-        self._changes: tuple[tuple[str, float, str], QueryChanges] | None = None
-        try:
-            self.study = source if isinstance(source, Study) else Study.open(source)
-            self._found = StudyDetections(self.study)
-            self._boxes = {self.study.variants[0]: query_boxes(self._found, self.study.variants[0])}
-        except (DissectError, EvalError) as error:
-            raise StudyFolderError(str(error)) from error
-        super().__init__()
-        self.variant = self.study.variants[min(1, len(self.study.variants) - 1)]
-
-    @validate("variant", "show", "sort", "theme")
-    def _known(self, proposal: Mapping[str, Any]) -> str:
-        name, value = proposal["trait"].name, str(proposal["value"])
-        known: Mapping[str, tuple[str, ...]] = {
-            "variant": self.study.variants,
-            "show": tuple(SHOWS),
-            "sort": tuple(SORTS),
-            "theme": ("light", "dark"),
-        }
-        if value not in known[name]:
-            near = ", ".join(near_matches(value, known[name], n=3)) or ", ".join(known[name][:4])
-            raise UnknownNameError(f"`{name}` must be one of the study's, got {value!r}: {near}.")
-        return value
-
-    @validate("threshold")
-    def _share(self, proposal: Mapping[str, Any]) -> float:
-        value = float(proposal["value"])
-        if not 0 <= value <= 1:
-            raise UnknownNameError(f"`threshold` must be in [0, 1], got {value}.")
-        return value
+    _changes: tuple[tuple[str, float, str], QueryChanges] | None = None
 
     @property
     def changes(self) -> QueryChanges:
@@ -122,9 +79,7 @@ class QueriesModel(HasTraits):
         return self._changes[1]
 
     def _sorted(self) -> QueryChanges:
-        found = query_changes(
-            self._boxes_of(self.study.variants[0]), self._boxes_of(self.variant), self.threshold
-        )
+        found = query_changes(self._boxes_of(self.baseline), self._boxes_of(self.variant), self.threshold)
         keys = {
             "distance": -found.distances,
             "giou": found.giou,
@@ -136,7 +91,7 @@ class QueriesModel(HasTraits):
     @property
     def n_queries(self) -> int:
         """How many queries gave a box in the baseline."""
-        return len(self._boxes_of(self.study.variants[0]).numbers)
+        return len(self._boxes_of(self.baseline).numbers)
 
     def n_pages(self) -> int:
         """Pages of the queries, at least one."""
@@ -161,17 +116,11 @@ class QueriesModel(HasTraits):
         with plots.themed(self.theme):  # type: ignore[arg-type]  # checked when it was set
             if self.show == "displacement":
                 return displacement_map(changes, what=self.variant)
-            variant = self.study.variants[0] if self.show == "baseline" else self.variant
+            variant = self.baseline if self.show == "baseline" else self.variant
             boxes = self._boxes_of(variant)
             if self.show == "baseline":
                 boxes = boxes.where(boxes.scores >= self.threshold)
             return query_map(boxes, changes.queries.tolist(), what=variant)
 
-    def _boxes_of(self, variant: str) -> QueryBoxes:
-        if variant not in self._boxes:
-            first = self.study.variants[0]
-            self._boxes = {
-                first: self._boxes[first],
-                variant: query_boxes(self._found, variant),
-            }
-        return self._boxes[variant]
+    def _read(self, variant: str) -> QueryBoxes:
+        return query_boxes(self._detections, variant)

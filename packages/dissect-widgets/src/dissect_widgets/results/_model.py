@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from operator import itemgetter
 from pathlib import Path
-from threading import RLock
-from typing import Any, NamedTuple
+from typing import Any
 
-from traitlets import Bool, HasTraits, Int, Unicode, validate
+from traitlets import Bool, Int, Unicode
 
-from dissect_core import near_matches
 from dissect_core.storage import write_bytes_whole
 from dissect_core.storage.locations import location_of
 from dissect_eval import StudyDataError
 from dissect_eval.study import DEFAULT_METRIC, StudyTables, class_values, title_of, variant_groups
 
-from ..errors import StudyFolderError, UnknownNameError
+from ..base import THEMES, OneOf, PanelModel
+from ..errors import StudyFolderError
 from ..figure import plots
-from ._rows import Choice, choices, is_defined, matches
+from ._summary import PlotPoint, is_defined, matches, plot_points
 
 PAGE = 50
 """Rows of a page of the table."""
@@ -35,14 +34,7 @@ VIEWS: dict[str, str] = {
 SHOWS = ("difference", "ablated", "baseline")
 
 
-class Chosen(NamedTuple):
-    """A variant to look at, and the class of interest if there is one."""
-
-    variant: str
-    category: str | None = None
-
-
-class ResultsModel(HasTraits):
+class ResultsModel(PanelModel):
     """Numbers of a study, as they are looked at: works without a notebook; `ResultsExplorer` shows it.
 
     Parameters
@@ -80,20 +72,19 @@ class ResultsModel(HasTraits):
     dissect_widgets.errors.StudyFolderError: ...
     """
 
-    metric = Unicode()
-    view = Unicode()
-    show = Unicode("difference")
+    metric = OneOf(lambda model: model.tables.metrics)
+    view = OneOf(lambda model: model.views)
+    show = OneOf(SHOWS, "difference")
     search = Unicode()
-    sort = Unicode()
+    sort = OneOf(lambda model: model.columns())
     descending = Bool()
     page = Int(0)
-    variant = Unicode()
+    variant = OneOf(lambda model: ("", *(row["id"] for row in model.tables.summary)))
     category = Unicode()
-    theme = Unicode("light")
+    theme = OneOf(THEMES, "light")
     outdated = Unicode("")
 
     def __init__(self, source: Path | str | StudyTables) -> None:
-        self.lock = RLock()
         self.folder = None if isinstance(source, StudyTables) else location_of(source)
         self.tables = source if isinstance(source, StudyTables) else _read(location_of(source))
         self._drawn: dict[tuple[str, str, str, str], list[plots.NamedFigure]] = {}
@@ -103,27 +94,6 @@ class ResultsModel(HasTraits):
         self.views = tuple(name for name in VIEWS if self._figures(name))
         self.view = self.views[0]
         self.sort = self.columns()[0]
-
-    @validate("metric", "view", "show", "sort", "variant", "theme")
-    def _known(self, proposal: Mapping[str, Any]) -> str:
-        name, value = proposal["trait"].name, str(proposal["value"])
-        known: Mapping[str, Callable[[], Any]] = {
-            "metric": lambda: self.tables.metrics,
-            "view": lambda: self.views,
-            "show": lambda: SHOWS,
-            "sort": self.columns,
-            "variant": lambda: ("", *(row["id"] for row in self.tables.summary)),
-            "theme": lambda: ("light", "dark"),
-        }
-        names = list(known[name]())
-        if value not in names:
-            names = [name for name in names if name]
-            near = near_matches(value, names, n=3)
-            listed = (
-                ", ".join(near) if near else f"{len(names)} names such as {', '.join(map(str, names[:4]))}"
-            )
-            raise UnknownNameError(f"`{name}` must be one of the study's, got {value!r}: {listed}.")
-        return value
 
     @property
     def title(self) -> str:
@@ -162,16 +132,16 @@ class ResultsModel(HasTraits):
         with plots.themed(self.theme):  # type: ignore[arg-type]  # checked when it was set
             return [*drawn, *plots.class_bars(self.tables, self.metric, self.variant)]
 
-    def choices(self) -> list[Choice]:
-        """What the current view shows, point by point or cell by cell, the largest loss first."""
+    def points(self) -> list[PlotPoint]:
+        """Return what the current view shows, point by point or cell by cell, the largest loss first."""
         groups = variant_groups(self.tables.summary)
         cells = class_values(self.tables, self.metric) if self.view == "classes" else {}
-        return choices(self.tables.summary, self.metric, self.view, groups, cells)
+        return plot_points(self.tables.summary, self.metric, self.view, groups, cells)
 
-    def choose(self, choice: Chosen | Choice) -> None:
-        """Choose a variant, and a class, to look at in images."""
+    def choose(self, variant: str, category: str | None = None) -> None:
+        """Choose a variant, and a class if one is of interest, to look at in images."""
         with self.lock, self.hold_trait_notifications():
-            self.variant, self.category = choice.variant, choice.category or ""
+            self.variant, self.category = variant, category or ""
 
     def columns(self) -> tuple[str, ...]:
         """Columns of the table for the current metric."""

@@ -6,22 +6,19 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ipywidgets import HTML, Button, Checkbox, Dropdown, HBox, Layout, Text
+from ipywidgets import HTML, Button, Checkbox, Layout, Text
 
-from dissect_core import DissectError
 from dissect_eval.study import StudyTables, title_of
 
-from ..base._controls import Looks, close_all, status_html
-from ..base._panel import Panel
-from ..base._text import counted, html_text
-from ..figure._figure_html import named_figure_html, number_text, table_html
+from ..base import ModelPanel, choice_box, counted, html_text, labelled, line, status_html
+from ..figure import named_figure_html, number_text, table_html
 from ._model import PAGE, SHOWS, VIEWS, ResultsModel
 from ._points import POINTS_AT_MOST, PointList
 
 _DIMMED = "opacity:0.7"  # seen at a glance, and still of enough contrast
 
 
-class ResultsExplorer(Panel):
+class ResultsExplorer(ModelPanel):
     """Panel that shows what a study found out; a point or cell that is chosen leads to its images.
 
     Parameters
@@ -49,13 +46,15 @@ class ResultsExplorer(Panel):
 
     Examples
     --------
-    >>> import tempfile
-    >>> try:
-    ...     ResultsExplorer(tempfile.mkdtemp())
-    ... except DissectError as error:
-    ...     print(type(error).__name__)
-    StudyFolderError
+    >>> ResultsExplorer("no/such/folder")
+    Traceback (most recent call last):
+    dissect_widgets.errors.StudyFolderError: There is no folder no/such/folder. Give a study's folder.
     """
+
+    _title, _pages = "Results of a study", ("status", "remarks", "pictures", "table")
+    _fields = ("metric", "view", "show", "theme", "sort", "search", "descending")
+    _shown = ("page", "variant", "category", "outdated")
+    _restarts: Mapping[str, str] = {"search": "page", "sort": "page", "descending": "page"}
 
     def __init__(
         self,
@@ -63,102 +62,53 @@ class ResultsExplorer(Panel):
         *,
         show_images: Callable[[], object] | None = None,
     ) -> None:
-        model = source if isinstance(source, ResultsModel) else ResultsModel(source)
-        self.model = model
-        self._looks = Looks()
-        self._is_refreshing = False
-        self.metric = self._dropdown("Metric", [(title_of(name), name) for name in model.tables.metrics])
-        self.view = self._dropdown("Picture", [(VIEWS[name], name) for name in model.views])
-        self.show = self._dropdown("Cells show", [(name, name) for name in SHOWS])
-        self.theme = self._dropdown("Page", [("light", "light"), ("dark", "dark")])
-        self.search = Text(
-            description="Search the table", continuous_update=False, layout=Layout(width="auto")
-        )
-        self.search.style.description_width = "initial"
-        self.sort = self._dropdown("Sort by", [(name, name) for name in model.columns()])
+        super().__init__(source if isinstance(source, ResultsModel) else ResultsModel(source))
+        model = self.model
+        self.metric = choice_box("Metric", {name: title_of(name) for name in model.tables.metrics})
+        self.view = choice_box("Picture", {name: VIEWS[name] for name in model.views})
+        self.show = choice_box("Cells show", {name: name for name in SHOWS})
+        self.theme = choice_box("Page", {"light": "light", "dark": "dark"})
+        self.search = labelled(Text, "Search the table", continuous_update=False)
+        self.sort = choice_box("Sort by", {name: name for name in model.columns()})
         self.descending = Checkbox(description="Largest first", indent=False, layout=Layout(width="auto"))
-        self.previous, self.next = (self._looks.make_button(f"{word} page") for word in ("Previous", "Next"))
-        self.target = Text(
-            value=str(model.folder or Path.cwd()),
-            description="Save in",
-            layout=Layout(width="auto", max_width="40rem"),
-        )
-        self.target.style.description_width = "initial"
+        self.previous, self.next = self._looks.make_steps("page")
+        folder = str(model.folder or Path.cwd())
+        self.target = labelled(Text, "Save in", max_width="40rem", value=folder)
         self.save_table = self._looks.make_button("Save table as CSV")
         self.save_picture = self._looks.make_button("Save picture as PNG")
         self.status, self.remarks, self.pictures, self.table = HTML(), HTML(), HTML(), HTML()
-        self.chosen = PointList(model, show_images)
-        wrap = Layout(flex_flow="row wrap", align_items="center")
-        super().__init__(
-            (
-                HBox((self.metric, self.view, self.show, self.theme), layout=wrap),
-                self.status,
-                self.remarks,
-                self.pictures,
-                self.chosen,
-                HBox((self.search, self.sort, self.descending, self.previous, self.next), layout=wrap),
-                self.table,
-                HBox((self.target, self.save_table, self.save_picture), layout=wrap),
-            ),
-            layout=Layout(max_width="100%"),
-        )
-        self._said = ""
-        for name in self._fields:
-            getattr(self, name).observe(self._on_field, "value")
+        self.chosen = self._own(PointList(model, show_images))
         self.previous.on_click(self._on_page)
         self.next.on_click(self._on_page)
         self.save_table.on_click(self._on_save)
         self.save_picture.on_click(self._on_save)
-        self.model.observe(self._refresh, (*self._fields, *self._shown))
-        self._is_live = True
-        self._refresh()
+        self._assemble(
+            line(self.metric, self.view, self.show, self.theme),
+            self.status,
+            self.remarks,
+            self.pictures,
+            self.chosen,
+            line(self.search, self.sort, self.descending, self.previous, self.next),
+            self.table,
+            line(self.target, self.save_table, self.save_picture),
+        )
 
-    _fields = ("metric", "view", "show", "theme", "sort", "search", "descending")
-    _shown = ("page", "variant", "category", "outdated")
+    def _show_fields(self) -> None:
+        columns = self.model.columns()  # of the metric at hand
+        self.sort.options = [(name, name) for name in columns]
+        if self.model.sort not in columns:
+            self.model.sort = columns[0]
+        super()._show_fields()
 
-    def snapshot(self) -> str:
-        """Show what the panel shows as plain HTML, which survives without a kernel and without widgets."""
-        shown = "".join(part.value for part in (self.status, self.remarks, self.pictures, self.table))
-        return f'<section aria-label="Results of a study">{shown}</section>'
-
-    def close(self) -> None:
-        """Close the panel and all of its widgets, and stop observing the model, which stays as it is."""
-        if self._is_live:
-            self._is_live = False
-            self.model.unobserve(self._refresh, (*self._fields, *self._shown))
-            for name in self._fields:
-                getattr(self, name).unobserve_all()
-            self.chosen.close()
-            close_all(self)
-            self._looks.close()
-        super().close()
-
-    def _dropdown(self, description: str, options: list[tuple[str, str]]) -> Dropdown:
-        box = Dropdown(description=description, options=options, layout=Layout(width="auto"))
-        box.style.description_width = "initial"
-        return box
-
-    def _refresh(self, _: Mapping[str, Any] | None = None) -> None:
+    def _show(self) -> None:
         model = self.model
-        with model.lock:
-            if not self._is_live:
-                return
-            self._is_refreshing = True
-            try:
-                self.sort.options = [(name, name) for name in model.columns()]
-                if model.sort not in model.columns():
-                    model.sort = model.columns()[0]
-                for name in self._fields:
-                    getattr(self, name).value = getattr(model, name)
-                self.show.disabled = model.view not in ("classes", "units")
-                self.remarks.value = "".join(
-                    f'<p role="note"><strong>{html_text(text)}</strong></p>' for text in model.remarks
-                ) + "".join(f'<p role="note">Note: {html_text(text)}</p>' for text in model.notes)
-                self._show_pictures()
-                self._show_table()
-                self.status.value = status_html(self._status())
-            finally:
-                self._is_refreshing = False
+        self.show.disabled = model.view not in ("classes", "units")
+        remarks = [f"<strong>{html_text(text)}</strong>" for text in model.remarks]
+        notes = [f"Note: {html_text(text)}" for text in model.notes]
+        self.remarks.value = "".join(f'<p role="note">{text}</p>' for text in (*remarks, *notes))
+        self._show_pictures()
+        self._show_table()
+        self.status.value = status_html(self._status())
 
     def _show_pictures(self) -> None:
         model = self.model
@@ -187,7 +137,7 @@ class ResultsExplorer(Panel):
     def _status(self) -> str:
         model = self.model
         about = model.tables.about
-        n_points = len(model.choices())
+        n_points = len(model.points())
         more = f" The list holds the first {POINTS_AT_MOST:,}." if n_points > POINTS_AT_MOST else ""
         chosen = (
             f" Chosen: {model.variant}{f', {model.category}' if model.category else ''}."
@@ -200,17 +150,10 @@ class ResultsExplorer(Panel):
             f"{counted(n_points, 'point')}.{more}{chosen}{self._said}"
         )
 
-    def _on_field(self, change: Mapping[str, Any]) -> None:
-        if self._is_refreshing:
-            return
-        name = next(name for name in self._fields if getattr(self, name) is change["owner"])
-        self._said = ""
-        with self.model.lock, self.model.hold_trait_notifications():
-            if name in ("search", "sort", "descending"):
-                self.model.page = 0
-            if name == "metric" and self.model.sort not in ("id", "ablation", "dose"):
-                self.model.sort = "id"
-            setattr(self.model, name, change["new"])
+    def _set_field(self, name: str, value: Any) -> None:
+        if name == "metric" and self.model.sort not in ("id", "ablation", "dose"):
+            self.model.sort = "id"  # columns of the other metric are gone
+        super()._set_field(name, value)
 
     def _dimmed(self, html: str) -> str:
         return f'<div style="{_DIMMED}">{html}</div>' if self.model.remarks else html
@@ -222,10 +165,5 @@ class ResultsExplorer(Panel):
     def _on_save(self, button: Button) -> None:
         kind = "csv" if button is self.save_table else "png"
         name = f"results-{self.model.metric}" + ("" if kind == "csv" else f"-{self.model.view}")
-        try:
-            path = self.model.export(Path(self.target.value) / f"{name}.{kind}")
-        except DissectError as error:
-            self._said = f" Not saved: {error}"
-        else:
-            self._said = f" Saved: {path}"
-        self._refresh()
+        path = Path(self.target.value) / f"{name}.{kind}"
+        self._attempt(lambda: f"Saved: {self.model.export(path)}", "Not saved: ")

@@ -1,68 +1,37 @@
-"""State of the run panel: a job on a worker thread, how far it is, and how it ended. No widgets in here."""
+"""State of the run panel: a run on a worker thread, how far it is, and how it ended. No widgets in here."""
 
 from __future__ import annotations
 
 import threading
 import time
-import traceback
-from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple, Protocol
 
-from traitlets import Float, HasTraits, Int, TraitError, Unicode, validate
+from traitlets import Float, Int, Unicode
 
 from dissect_core import StudyError
 from dissect_core.engine import PassDone, StopRequest
 from dissect_core.spec import StudySpec
 from dissect_core.store import Study
 
-from ..builder._model import SpecModel
+from ..base import OneOf, WorkerModel
+from ..builder import SpecModel
 from ..errors import RunStateError, StudyFolderError
+from ._runner import Runner
 
 STATES = ("idle", "running", "cancelling", "done", "cancelled", "failed")
 SECONDS_BETWEEN_UPDATES = 0.1
 SECONDS_BETWEEN_LOOKS = 0.5
 
 
-class Ended(NamedTuple):
-    """How a job ended without an error.
-
-    Attributes
-    ----------
-    folder : Path
-        The study's.
-    is_finished : bool
-        Whether all was done; False after it was asked to stop.
-    """
-
-    folder: Path
-    is_finished: bool
-
-
-class Job(Protocol):
-    """What a run does: `StudyJob`, or a callable of your own."""
-
-    def __call__(
-        self,
-        spec: StudySpec,
-        watch: Callable[[PassDone], object],
-        stop: StopRequest,
-        say: Callable[[str], object],
-        /,
-    ) -> Ended:
-        """Run a study, tell `watch` of each pass and `say` what people read; end early once `stop` is asked."""
-        ...
-
-
-class RunModel(HasTraits):
+class RunModel(WorkerModel):
     """A run of a study: works without a notebook; `RunPanel` shows it.
 
     Parameters
     ----------
     study : SpecModel or StudySpec
         What to run; of a `SpecModel`, the spec at the moment of the start.
-    job : callable
-        How to run it, such as a `StudyJob`.
+    runner : callable
+        Runs it, such as a `StudyRunner`.
 
     Attributes
     ----------
@@ -82,40 +51,33 @@ class RunModel(HasTraits):
         Trait: the study's folder, once it is known.
     attached : str
         Trait: who runs it, where that is another process.
+    missing : str
+        Trait: what the run still needs, set by whoever knows; empty if nothing. It keeps the run from being started.
 
     Notes
     -----
     Traits are set on the worker's thread, at most ten times a second. `close` asks a run to stop and waits for it.
     """
 
-    state = Unicode("idle")
+    state = OneOf(STATES, "idle")
     done = Int(0)
     total = Int(0)
     variant = Unicode("")
     elapsed = Float(0.0)
     remaining = Float(float("nan"))
     message = Unicode("")
-    error = Unicode("")
-    details = Unicode("")
     folder = Unicode("")
     attached = Unicode("")
+    missing = Unicode("")
 
-    def __init__(self, study: SpecModel | StudySpec, job: Job) -> None:
+    def __init__(self, study: SpecModel | StudySpec, runner: Runner) -> None:
         super().__init__()
-        self.lock = threading.RLock()
         self.study = study if isinstance(study, SpecModel) else SpecModel(study)
-        self.job = job
+        self.runner = runner
         self.spec: StudySpec | None = None
         self._stop = StopRequest()
         self._end = threading.Event()
-        self._worker: threading.Thread | None = None
         self._told = 0.0
-
-    @validate("state")
-    def _known_state(self, proposal: dict[str, str]) -> str:
-        if proposal["value"] not in STATES:
-            raise TraitError(f"`state` must be one of {', '.join(STATES)}, got {proposal['value']!r}.")
-        return proposal["value"]
 
     @property
     def is_active(self) -> bool:
@@ -124,12 +86,10 @@ class RunModel(HasTraits):
 
     @property
     def obstacle(self) -> str:
-        """What keeps the study from being run: the first of its problems, or of the job's; empty if nothing does."""
+        """What keeps the study from being run: the first of its problems, or `missing`; empty if nothing does."""
         if self.study.spec is None:
             return f"The study must be valid to be run: {self.study.problems[0]}."
-        for _, text in getattr(self.job, "problems", ()):
-            return str(text)
-        return ""
+        return str(self.missing)
 
     @property
     def can_start(self) -> bool:
@@ -155,10 +115,7 @@ class RunModel(HasTraits):
                 self.state, self.error, self.details, self.message, self.variant = "running", "", "", "", ""
                 self.done, self.total, self.elapsed, self.remaining = 0, 0, 0.0, float("nan")
                 self.attached = ""
-            self._worker = threading.Thread(
-                target=self._work, args=(self.spec, self._stop), name="dissect-run", daemon=True
-            )
-            self._worker.start()
+            self._begin("dissect-run", self._work, self.spec, self._stop)
 
     def cancel(self) -> None:
         """Ask the run to stop after the batch at hand; what is finished is kept. Without a run, nothing happens.
@@ -195,17 +152,7 @@ class RunModel(HasTraits):
                 self.attached = holder or "nobody"
                 self._look(study)
             if self.state == "running":
-                self._worker = threading.Thread(
-                    target=self._follow, args=(study, self._end), name="dissect-follow", daemon=True
-                )
-                self._worker.start()
-
-    def wait(self, timeout: float | None = None) -> str:
-        """Block until the run has ended, for notebooks that show nothing from other threads; gives the state."""
-        worker = self._worker
-        if worker is not None:
-            worker.join(timeout)
-        return self.state
+                self._begin("dissect-follow", self._follow, study, self._end)
 
     def close(self) -> None:
         """Ask the run to stop, wait until it has, and follow no other one any more."""
@@ -242,17 +189,14 @@ class RunModel(HasTraits):
                 self.message = text
 
         try:
-            ended = self.job(spec, watch, stop, say)
+            outcome = self.runner(spec, watch, stop, say)
         except Exception as error:
-            with self.lock, self.hold_trait_notifications():
-                self.error = f"{type(error).__name__}: {error}"
-                self.details = traceback.format_exc()
-                self.state = "failed"
+            self._fail(error)
         else:
             with self.lock, self.hold_trait_notifications():
-                self.folder = str(ended.folder)
+                self.folder = str(outcome.folder)
                 self.elapsed, self.remaining = time.perf_counter() - begun, 0.0
-                self.state = "done" if ended.is_finished else "cancelled"
+                self.state = "done" if outcome.is_finished else "cancelled"
 
     def _follow(self, study: Study, end: threading.Event) -> None:
         try:

@@ -2,35 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from ipywidgets import HTML, Button, Text
 
-from ipywidgets import HTML, Button, HBox, Layout, Text
-from traitlets import HasTraits
-
-from dissect_core import DissectError
 from dissect_core.spec import StudySpec
 from dissect_core.text import visible
 
-from ..base._controls import Looks, close_all, problem_html, status_html
-from ..base._panel import Panel
-from ..base._text import html_text
-from ..builder._model import SpecModel
+from ..base import ModelPanel, html_text, labelled, line, problem_html, status_html
+from ..builder import SpecModel
 from ..errors import DissectWidgetsError
-from ._model import Job, RunModel
-
-_SHOWN = (
-    "state",
-    "done",
-    "total",
-    "variant",
-    "elapsed",
-    "remaining",
-    "message",
-    "error",
-    "folder",
-    "attached",
-)
+from ._model import RunModel
+from ._runner import Runner
 
 _SAID = {
     "idle": "Nothing is running.",
@@ -42,15 +23,17 @@ _SAID = {
 }
 
 
-class RunPanel(Panel):
+class RunPanel(ModelPanel):
     """Panel that runs a study on a worker thread, or follows one that another process runs.
+
+    Closing it stops the run, unless its model was given.
 
     Parameters
     ----------
     source : RunModel, SpecModel or StudySpec
         The state to show, or the study to run.
-    job : callable, optional
-        How to run it, such as a `StudyJob`; needed unless a `RunModel` is given.
+    runner : callable, optional
+        Runs it, such as a `StudyRunner`; needed unless a `RunModel` is given.
 
     Attributes
     ----------
@@ -64,84 +47,57 @@ class RunPanel(Panel):
         What is announced; the progress bar with its numbers; what went wrong, with the traceback folded away.
     """
 
-    def __init__(self, source: RunModel | SpecModel | StudySpec, job: Job | None = None) -> None:
-        self._owns = not isinstance(source, RunModel)
+    _title, _pages = "A run of a study", ("status", "progress", "problem")
+    _shown = (
+        "state",
+        "done",
+        "total",
+        "variant",
+        "elapsed",
+        "remaining",
+        "message",
+        "error",
+        "folder",
+        "attached",
+        "missing",
+    )
+
+    def __init__(self, source: RunModel | SpecModel | StudySpec, runner: Runner | None = None) -> None:
+        is_own = not isinstance(source, RunModel)
         if not isinstance(source, RunModel):
-            if job is None:
+            if runner is None:
                 raise DissectWidgetsError(
-                    "`job` must say how to run the study, such as a `StudyJob`, got None."
+                    "`runner` must say how to run the study, such as a `StudyRunner`, got None."
                 )
-            source = RunModel(source, job)
-        self.model = source
-        self._looks = Looks()
-        self._said = ""
+            source = RunModel(source, runner)
+        super().__init__(source)
         self.start = self._looks.make_button("Start")
         self.cancel = self._looks.make_button("Cancel")
-        self.folder = Text(
-            description="Folder of a run elsewhere",
-            continuous_update=False,
-            layout=Layout(width="auto", max_width="36rem"),
-        )
-        self.folder.style.description_width = "initial"
+        self.folder = labelled(Text, "Folder of a run elsewhere", max_width="36rem", continuous_update=False)
         self.attach = self._looks.make_button("Follow it")
         self.status, self.progress, self.problem = HTML(), HTML(), HTML()
-        wrap = Layout(flex_flow="row wrap", align_items="center")
-        super().__init__(
-            (
-                HBox((self.start, self.cancel, self.progress), layout=wrap),
-                self.status,
-                self.problem,
-                HBox((self.folder, self.attach), layout=wrap),
-            ),
-            layout=Layout(max_width="100%"),
-        )
         self.start.on_click(self._on_start)
         self.cancel.on_click(self._on_cancel)
         self.attach.on_click(self._on_attach)
-        self.model.observe(self._refresh, _SHOWN)
-        self.model.study.observe(self._refresh, "draft")
-        if isinstance(self.model.job, HasTraits):  # one that is filled in
-            self.model.job.observe(self._refresh, "problems")
-        self._is_live = True
-        self._refresh()
+        if is_own:
+            self._own(self.model)
+        self._follow(self.model.study, self._refresh, "draft")
+        self._assemble(
+            line(self.start, self.cancel, self.progress),
+            self.status,
+            self.problem,
+            line(self.folder, self.attach),
+        )
 
-    def snapshot(self) -> str:
-        """Show how the run stands as plain HTML, which survives without a kernel and without widgets."""
-        shown = "".join(part.value for part in (self.status, self.progress, self.problem))
-        return f'<section aria-label="A run of a study">{shown}</section>'
-
-    def close(self) -> None:
-        """Close the panel and its widgets, stop observing, and stop the run, unless its model was given."""
-        if self._is_live:
-            self._is_live = False
-            self.model.unobserve(self._refresh, _SHOWN)
-            self.model.study.unobserve(self._refresh, "draft")
-            if isinstance(self.model.job, HasTraits):
-                self.model.job.unobserve(self._refresh, "problems")
-            if self._owns:
-                self.model.close()
-            close_all(self)
-            self._looks.close()
-        super().close()
-
-    def _refresh(self, _: Mapping[str, Any] | None = None) -> None:
+    def _show(self) -> None:
         model = self.model
-        with model.lock:
-            if not self._is_live:
-                return
-            state = model.state
-            self.start.disabled = not model.can_start
-            self.start.description = "Resume" if state in ("cancelled", "failed") else "Start"
-            self.cancel.disabled = not model.is_active
-            self.attach.disabled = model.is_active
-            self._set(self.status, status_html(self._status()))
-            self._set(self.progress, self._progress())
-            self._set(self.problem, problem_html(model.error, model.details))
-
-    def _set(self, part: HTML, value: str) -> None:
-        """Change what is shown only where it differs: what is announced is not to be repeated."""
-        if part.value != value:
-            part.value = value
+        self.start.disabled = not model.can_start
+        self.start.description = "Resume" if model.state in ("cancelled", "failed") else "Start"
+        self.cancel.disabled = not model.is_active
+        self.attach.disabled = model.is_active
+        self.status.value = status_html(self._status())
+        self.progress.value = self._progress()
+        self.problem.value = problem_html(model.error, model.details)
 
     def _status(self) -> str:
         model = self.model
@@ -181,21 +137,13 @@ class RunPanel(Panel):
         )
 
     def _on_start(self, _: Button) -> None:
-        self._do(self.model.start)
+        self._attempt(self.model.start)
 
     def _on_cancel(self, _: Button) -> None:
-        self._do(self.model.cancel)
+        self._attempt(self.model.cancel)
 
     def _on_attach(self, _: Button) -> None:
-        self._do(lambda: self.model.attach(self.folder.value))
-
-    def _do(self, action: Any) -> None:
-        self._said = ""
-        try:
-            action()
-        except DissectError as error:
-            self._said = f" {error}"
-        self._refresh()
+        self._attempt(lambda: self.model.attach(self.folder.value))
 
 
 def duration_text(seconds: float) -> str:

@@ -7,7 +7,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from ipywidgets import HTML, Button, HBox, Layout, Text, VBox, Widget
+from ipywidgets import HTML, Button, Layout, Text, VBox, Widget
+from traitlets import dlink
 
 from dissect_core import DissectError
 from dissect_core.detectors import Detector
@@ -15,19 +16,14 @@ from dissect_core.spec import DetectorSpec, StudySpec
 from dissect_core.storage.locations import is_remote, location_of
 from dissect_core.store import Study, differences, listed
 
-from ..base._controls import Looks, close_all, status_html
-from ..base._panel import Panel
-from ..builder._model import SpecModel
-from ..builder._panel import StudyBuilder
-from ..detector._model import DetectorModel
+from ..base import Panel, labelled, line, status_html
+from ..builder import SpecModel, StudyBuilder
+from ..detector import DetectorModel
 from ..errors import DissectWidgetsError, StudyFolderError
-from ..images._model import ImagesModel
-from ..images._panel import ImageBrowser
-from ..queries._panel import QueryPanel
-from ..results._model import ResultsModel
-from ..results._panel import ResultsExplorer
-from ..run._job_form import JobModel
-from ..run._model import RunModel
+from ..images import ImageBrowser, ImagesModel
+from ..queries import QueryPanel
+from ..results import ResultsExplorer, ResultsModel
+from ..run import RunInputsModel, RunModel
 from ._steps import ModelStep, RunStep
 
 STEPS = {
@@ -58,7 +54,7 @@ class Workbench(Panel):
     """The panels in one, each made when it is first looked at, and connected.
 
     Components that are selected can be added to the study; the study's plan is of the detector that is open; what was
-    run opens in the results; a point chosen there opens in the images.
+    run opens in the results; a point chosen there opens in the images. Closing the workbench stops its run.
 
     Parameters
     ----------
@@ -69,13 +65,13 @@ class Workbench(Panel):
     study : StudySpec, mapping, Path or str, optional
         A study to begin with.
     images, annotations, out : Path or str, optional
-        What a run works on; see `JobModel`.
+        What a run works on; see `RunInputsModel`.
 
     Attributes
     ----------
     detector : DetectorModel
     spec : SpecModel
-    job : JobModel
+    inputs : RunInputsModel
     run : RunModel
     step : str
         Which panel is shown: one of `STEPS`.
@@ -106,44 +102,36 @@ class Workbench(Panel):
         annotations: Path | str = "",
         out: Path | str = "",
     ) -> None:
+        super().__init__()
         self.spec = SpecModel(study)
         named = self.spec.spec.detector if self.spec.spec else None
         self.detector = DetectorModel(detector if detector is not None else named)
-        self.job = JobModel(self.detector, images=images, annotations=annotations, out=out)
-        self.run = RunModel(self.spec, self.job)
+        self.inputs = RunInputsModel(self.detector, images=images, annotations=annotations, out=out)
+        self.run = RunModel(self.spec, self.inputs)
+        link = dlink(
+            (self.inputs, "problems"), (self.run, "missing"), lambda found: found[0][1] if found else ""
+        )
         self.panels: dict[str, Widget] = {}
         self.step = ""
-        self._looks = Looks()
         self._said = ""
         self._results: ResultsModel | None = None
         self._images: ImagesModel | None = None
         self.buttons = {name: self._looks.make_button(text) for name, text in STEPS.items()}
-        self.folder = Text(
-            value=str(folder or ""),
-            description="Look at the study in",
-            continuous_update=False,
-            layout=Layout(width="auto", max_width="36rem"),
+        self.folder = labelled(
+            Text, "Look at the study in", max_width="36rem", value=str(folder or ""), continuous_update=False
         )
-        self.folder.style.description_width = "initial"
         self.open_folder = self._looks.make_button("Look at it")
         self.status, self.place = HTML(), VBox(layout=Layout(max_width="100%"))
-        wrap = Layout(flex_flow="row wrap", align_items="center")
-        super().__init__(
-            (
-                HBox(tuple(self.buttons.values()), layout=wrap),
-                HBox((self.folder, self.open_folder), layout=wrap),
-                self.status,
-                self.place,
-            ),
-            layout=Layout(max_width="100%"),
-        )
         for button in self.buttons.values():
             button.on_click(self._on_step)
         self.open_folder.on_click(self._on_open)
-        self.detector.observe(self._on_detector, "detector")
-        self.run.observe(self._on_run, "state")
-        self.spec.observe(self._tell_outdated, "spec")
-        self._is_live = True
+        self._undo += [link.unlink, self.inputs.close, self._drop_all, self.run.close]
+        self._follow(self.detector, self._on_detector, "detector")
+        self._follow(self.run, self._on_run, "state")
+        self._follow(self.spec, self._tell_outdated, "spec")
+        self._assemble(
+            line(*self.buttons.values()), line(self.folder, self.open_folder), self.status, self.place
+        )
         if folder and study is None:  # what was run is what one goes on from
             with suppress(StudyFolderError):
                 self.spec.load(stored_spec(location_of(folder)))
@@ -189,28 +177,11 @@ class Workbench(Panel):
         steps = " · ".join(f"<strong>{STEPS[s]}</strong>" if s == self.step else STEPS[s] for s in STEPS)
         return f"<p>{steps}</p>{self.status.value if panel is None else panel.snapshot()}"
 
-    def close(self) -> None:
-        """Stop a run, close all panels, and stop observing."""
-        if self._is_live:
-            self._is_live = False
-            self.detector.unobserve(self._on_detector, "detector")
-            self.run.unobserve(self._on_run, "state")
-            self.spec.unobserve(self._tell_outdated, "spec")
-            self.run.close()
-            self.place.children = ()
-            for step in list(self.panels):
-                self._drop(step)
-            self.job.close()
-            self.folder.unobserve_all()
-            close_all(self)
-            self._looks.close()
-        super().close()
-
     def _made(self, step: str) -> Widget:
         make: dict[str, Callable[[], Widget]] = {
             "model": lambda: ModelStep(self.detector, self.spec),
             "study": lambda: StudyBuilder(self.spec),
-            "run": lambda: RunStep(self.job, self.run),
+            "run": lambda: RunStep(self.inputs, self.run),
             "results": lambda: ResultsExplorer(
                 self._results_model(), show_images=lambda: self.show("images")
             ),
@@ -234,9 +205,14 @@ class Workbench(Panel):
 
     def _images_model(self) -> ImagesModel:
         if self._images is None:
-            self._images = ImagesModel(self._folder(), images=self.job.images or None)
+            self._images = ImagesModel(self._folder(), images=self.inputs.images or None)
             self._on_chosen()
         return self._images
+
+    def _drop_all(self) -> None:
+        self.place.children = ()
+        for step in list(self.panels):
+            self._drop(step)
 
     def _drop(self, step: str) -> None:
         panel = self.panels.pop(step, None)

@@ -9,53 +9,39 @@ from ipywidgets import HTML, Button, HBox, Layout, VBox
 
 from dissect_core.text import visible
 
-from ..base._controls import Looks, close_all, status_html
-from ..base._panel import Panel
-from ..base._text import counted, html_text
-from ..builder._model import SpecModel
-from ..components._panel import ComponentBrowser
-from ..components._weights import weights_of
-from ..detector._model import DetectorModel
-from ..detector._panel import DetectorPanel
-from ..run._job_form import JobForm, JobModel
-from ..run._model import RunModel
-from ..run._panel import RunPanel
+from ..base import Panel, close_all, counted, html_text, status_html
+from ..builder import SpecModel
+from ..components import ComponentBrowser, weights_of
+from ..detector import DetectorModel, DetectorPanel
+from ..run import RunInputsForm, RunInputsModel, RunModel, RunPanel
 
 
 class ModelStep(Panel):
     """The detector, its components, and a button that adds what is selected to the study."""
 
     def __init__(self, detector: DetectorModel, spec: SpecModel) -> None:
+        super().__init__()
         self.detector, self.spec = detector, spec
-        self._looks = Looks()
-        self.opened = DetectorPanel(detector)
+        self.opened = self._own(DetectorPanel(detector))
         self.browser: ComponentBrowser | None = None
         self.add = self._looks.make_button("Add what is selected to the study")
         self.said = HTML()
         self.beside = HBox((self.add,))  # alone in a column, the button would be as wide as the page
         self.place = VBox(layout=Layout(max_width="100%"))
-        super().__init__((self.opened, self.place), layout=Layout(max_width="100%"))
         self.add.on_click(self._on_add)
-        self.detector.observe(self._on_detector, "detector")
-        self._is_live = True
+        self._undo.append(self._close_parts)
+        self._follow(detector, self._on_detector, "detector")
+        self._assemble(self.opened, self.place)
         self._on_detector()
 
     def snapshot(self) -> str:
-        """Show the detector and its components as plain HTML."""
+        """Return the detector and its components as plain HTML."""
         return self.opened.snapshot() + (self.browser.snapshot() if self.browser else "")
 
-    def close(self) -> None:
-        """Close it with all that it holds."""
-        if self._is_live:
-            self._is_live = False
-            self.detector.unobserve(self._on_detector, "detector")
-            self._close_browser()
-            self.opened.close()
-            for each in (self.beside, self.said):
-                close_all(each, self._looks.all())
-            close_all(self)
-            self._looks.close()
-        super().close()
+    def _close_parts(self) -> None:
+        self._close_browser()
+        for part in (self.beside, self.said):  # they are no children while no detector is open
+            close_all(part, self._looks.all())
 
     def _close_browser(self) -> None:
         self.place.children = ()
@@ -86,21 +72,12 @@ class ModelStep(Panel):
 class RunStep(Panel):
     """What to run over, and the run."""
 
-    def __init__(self, job: JobModel, run: RunModel) -> None:
-        self._is_live = True
-        self.form, self.panel = JobForm(job), RunPanel(run)
+    def __init__(self, inputs: RunInputsModel, run: RunModel) -> None:
+        super().__init__()
+        self.form, self.panel = self._own(RunInputsForm(inputs)), self._own(RunPanel(run))
         self.head = HTML(f"<h3>{html_text('What to run over')}</h3>")
-        super().__init__((self.head, self.form, self.panel), layout=Layout(max_width="100%"))
+        self._assemble(self.head, self.form, self.panel)
 
     def snapshot(self) -> str:
-        """Show how the run stands as plain HTML."""
+        """Return how the run stands as plain HTML."""
         return self.panel.snapshot()
-
-    def close(self) -> None:
-        """Close it with all that it holds; the run is its owner's."""
-        if self._is_live:
-            self._is_live = False
-            self.form.close()
-            self.panel.close()
-            close_all(self)
-        super().close()

@@ -2,15 +2,96 @@
 
 from collections.abc import Sequence
 
-from dissect_core import near_matches
+from dissect_core import Component, near_matches
 from dissect_core.text import visible
 
-from ..base._text import block_text, component_text, counted, html_text
+from ..base import counted, html_text
 from ._model import BrowserModel
-from ._rows import Row
+from ._rows import TreeRow
+from ._tree import ComponentNode
 
 _NAMES_LISTED = 200
 _WRAP = 'style="overflow-wrap:anywhere"'
+
+
+def shape_text(component: Component) -> str:
+    """Shape of a component in words.
+
+    Parameters
+    ----------
+    component : Component
+        The component.
+
+    Returns
+    -------
+    str
+        Its extents with a multiplication sign between them, ``"scalar"`` where there are none.
+
+    Examples
+    --------
+    >>> shape_text(Component("query_embedding.weight", (100, 256), "float32"))
+    '100 × 256'
+    """
+    return " × ".join(map(str, component.shape)) or "scalar"
+
+
+def component_text(component: Component) -> str:
+    """What a row says about a component, beside its name; not escaped.
+
+    Parameters
+    ----------
+    component : Component
+        The component.
+
+    Returns
+    -------
+    str
+        Shape, type, number of parameters, and role, heads and further names where there are any.
+
+    Examples
+    --------
+    >>> component_text(Component("a.weight", (8, 4), "float32", role="encoder.self_attn", n_heads=2))
+    '8 × 4, float32, 32 parameters, role encoder.self_attn, 2 heads'
+    """
+    parts = [shape_text(component), component.dtype, counted(component.n_parameters, "parameter")]
+    if component.role is not None:
+        parts.append(f"role {component.role}")
+    if component.n_heads is not None:
+        parts.append(counted(component.n_heads, "head"))
+    if component.aliases:
+        parts.append(f"also named {' and '.join(component.aliases)}")
+    return ", ".join(parts)
+
+
+def block_text(node: ComponentNode, n_selected: int) -> str:
+    """What a row says about a block, beside its name.
+
+    Parameters
+    ----------
+    node : ComponentNode
+        The block.
+    n_selected : int
+        How many of the components below it are selected.
+
+    Returns
+    -------
+    str
+        Numbers of components, parameters, heads and selected components.
+
+    Examples
+    --------
+    >>> from dissect_widgets.components import component_tree
+    >>> tree = component_tree([Component("attn.weight", (8, 4), "float32", n_heads=2)])
+    >>> block_text(tree.children[0], n_selected=1)
+    '1 component, 32 parameters, 2 heads per attention block, 1 selected'
+    """
+    parts = [counted(node.n_components, "component"), counted(node.n_parameters, "parameter")]
+    if node.heads:
+        noun = "head" if node.heads == (1,) else "heads"
+        parts.append(f"{' or '.join(map(str, node.heads))} {noun} per attention block")
+    if n_selected:
+        parts.append(f"{n_selected:,} selected")
+    return ", ".join(parts)
 
 
 def status_text(model: BrowserModel) -> str:
@@ -124,7 +205,7 @@ def snapshot_html(model: BrowserModel) -> str:
     )
 
 
-def _snapshot_row(row: Row, is_selected: bool, n_selected: int) -> str:
+def _snapshot_row(row: TreeRow, is_selected: bool, n_selected: int) -> str:
     node = row.node
     if row.kind == "more":
         where = f"in {html_text(node.path)}" if node.path else "at the top level"

@@ -7,21 +7,21 @@ from ipywidgets import HTML, Button, Checkbox, HBox
 
 from dissect_core.text import visible
 
-from ..base._controls import Looks
-from ..base._text import block_text, component_text, counted, html_text
+from ..base import Looks, counted, html_text
 from ._model import BrowserModel
-from ._rows import PAGE_SIZE, Row
+from ._rows import PAGE_SIZE, TreeRow
+from ._text import block_text, component_text
 
 
 class _ShownRow(HBox):  # type: ignore[misc]  # ipywidgets has no types
     """A row of widgets whose looks belong to the panel: closing it leaves those open."""
 
-    def __init__(self, row: Row, model: BrowserModel, looks: Looks) -> None:
+    def __init__(self, row: TreeRow, model: BrowserModel, looks: Looks) -> None:
         self.path = row.node.path
         self.model = model
         super().__init__(self._controls(row, looks), layout=looks.row(row.depth))
 
-    def _controls(self, row: Row, looks: Looks) -> tuple[Any, ...]:
+    def _controls(self, row: TreeRow, looks: Looks) -> tuple[Any, ...]:
         raise NotImplementedError
 
     def close(self) -> None:
@@ -48,7 +48,7 @@ class BlockRow(_ShownRow):
     choose: Button
     detail: HTML
 
-    def _controls(self, row: Row, looks: Looks) -> tuple[Any, ...]:
+    def _controls(self, row: TreeRow, looks: Looks) -> tuple[Any, ...]:
         self._is_open = self._is_chosen = False
         self.toggle, self.choose = looks.make_button(), looks.make_button()
         self.toggle.on_click(self._on_toggle)
@@ -56,12 +56,12 @@ class BlockRow(_ShownRow):
         self.detail = HTML(layout=looks.text, style=looks.html)
         return self.toggle, self.choose, self.detail
 
-    def update(self, row: Row, n_selected: int) -> None:
+    def update(self, row: TreeRow, n_selected: int) -> None:
         """Show the state of the model.
 
         Parameters
         ----------
-        row : Row
+        row : TreeRow
             The row to show, of the same block.
         n_selected : int
             How many of the components in the block are selected.
@@ -98,7 +98,7 @@ class ComponentRow(_ShownRow):
     choose: Checkbox
     detail: HTML
 
-    def _controls(self, row: Row, looks: Looks) -> tuple[Any, ...]:
+    def _controls(self, row: TreeRow, looks: Looks) -> tuple[Any, ...]:
         node = row.node
         self.choose = Checkbox(
             value=self.path in self.model.selection,
@@ -113,12 +113,12 @@ class ComponentRow(_ShownRow):
         self.detail = HTML(f"<span>{html_text(detail)}</span>", layout=looks.text, style=looks.html)
         return self.choose, self.detail
 
-    def update(self, row: Row, n_selected: int) -> None:
+    def update(self, row: TreeRow, n_selected: int) -> None:
         """Show the state of the model.
 
         Parameters
         ----------
-        row : Row
+        row : TreeRow
             The row to show, of the same component.
         n_selected : int
             1 if the component is selected, otherwise 0.
@@ -142,17 +142,17 @@ class MoreRow(_ShownRow):
 
     more: Button
 
-    def _controls(self, row: Row, looks: Looks) -> tuple[Any, ...]:
+    def _controls(self, row: TreeRow, looks: Looks) -> tuple[Any, ...]:
         self.more = looks.make_button()
         self.more.on_click(self._on_more)
         return (self.more,)
 
-    def update(self, row: Row, n_selected: int) -> None:
+    def update(self, row: TreeRow, n_selected: int) -> None:
         """Show the state of the model.
 
         Parameters
         ----------
-        row : Row
+        row : TreeRow
             The row to show, of the same block.
         n_selected : int
             Not used here.

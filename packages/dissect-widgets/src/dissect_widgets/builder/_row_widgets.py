@@ -7,10 +7,8 @@ from typing import Any
 
 from ipywidgets import HTML, Button, Checkbox, Dropdown, HBox, Layout, Text, Textarea, VBox
 
-from ..base._controls import Looks
-from ..base._text import html_text
-from ._form import FormField
-from ._form_text import text_value, value_text
+from ..base import Looks, html_text, labelled
+from ._form import FormField, text_value, value_text
 
 Change = Callable[[str, FormField, Any], None]
 """Called with what to do ("set", "choose", "add", "remove"), the field, and the new value or member."""
@@ -59,19 +57,14 @@ class LeafRow(VBox):  # type: ignore[misc]  # ipywidgets has no types
         field = self.field
         if field.kind == "flag":
             return Checkbox(description=field.label, indent=False, style=looks.checkbox, layout=looks.control)
-        wide = Layout(width="auto", max_width="36rem")
+        wide, typed = {"max_width": "36rem"}, {"max_width": "36rem", "continuous_update": False}
         if field.kind == "choice":
-            control: Any = Dropdown(description=field.label, options=_options(field), layout=wide)
-        elif field.kind == "data":
-            control = Textarea(
-                description=f"{field.label}, as YAML", rows=4, continuous_update=False, layout=wide
-            )
-        else:
-            empty = field.default in (None, "")
-            hint = ("" if field.required else "may be left out") if empty else f"{field.default} if left out"
-            control = Text(description=field.label, placeholder=hint, continuous_update=False, layout=wide)
-        control.style.description_width = "initial"
-        return control
+            return labelled(Dropdown, field.label, options=_options(field), **wide)
+        if field.kind == "data":
+            return labelled(Textarea, f"{field.label}, as YAML", rows=4, **typed)
+        empty = field.default in (None, "")
+        hint = ("" if field.required else "may be left out") if empty else f"{field.default} if left out"
+        return labelled(Text, field.label, placeholder=hint, **typed)
 
     def _on_value(self, change: Mapping[str, Any]) -> None:
         if self._is_refreshing:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
 from dissect_core.detectors import Detector, DetectorRequest, open_detector
 from dissect_core.detectors.trust import agreed_execution
@@ -17,9 +17,38 @@ from dissect_core.store import Study
 from dissect_eval import GroundTruth, match_classes
 from dissect_eval.study import Settings, StudyTables, measure
 
-from ..base._text import fitted
-from ..errors import JobError
-from ._model import Ended
+from ..detector import fit_text
+from ..errors import RunInputError
+
+
+class RunOutcome(NamedTuple):
+    """How a run ended, where no error ended it.
+
+    Attributes
+    ----------
+    folder : Path
+        The study's.
+    is_finished : bool
+        Whether all was done; False after it was asked to stop.
+    """
+
+    folder: Path
+    is_finished: bool
+
+
+class Runner(Protocol):
+    """What a run does: `StudyRunner`, or a callable of your own."""
+
+    def __call__(
+        self,
+        spec: StudySpec,
+        watch: Callable[[PassDone], object],
+        stop: StopRequest,
+        say: Callable[[str], object],
+        /,
+    ) -> RunOutcome:
+        """Run a study, tell `watch` of each pass and `say` what people read; end early once `stop` is asked."""
+        ...
 
 
 class _StoppedError(Exception):
@@ -31,7 +60,7 @@ QUICK = 0
 
 
 @dataclass
-class StudyJob:
+class StudyRunner:
     """Run a study over images with their truth, measure it, and write its tables into its folder.
 
     Parameters
@@ -59,7 +88,7 @@ class StudyJob:
 
     Raises
     ------
-    JobError
+    RunInputError
         When it is called: if images are missing, the file holds none, or there is no detector.
     DissectError, EvalError
         When it is called: as `dissect_core.engine.run` and `dissect_eval.study.measure` raise.
@@ -83,7 +112,7 @@ class StudyJob:
         watch: Callable[[PassDone], object],
         stop: StopRequest,
         say: Callable[[str], object],
-    ) -> Ended:
+    ) -> RunOutcome:
         """Run it; see `RunModel`."""
         execution = agreed_execution(spec.execution, trust=self.trust)
         truth = GroundTruth.from_coco(Path(self.annotations))
@@ -91,12 +120,12 @@ class StudyJob:
         paths = self._paths(truth)
         say("opening the detector")
         detector = self._opened(spec)
-        if told := fitted(detector):
+        if told := fit_text(detector):
             say(told)
         scoring: dict[str, Any] = {"common_classes": self.common_classes, "class_map": self.class_map}
         match_classes(truth, detector.class_names, **scoring)  # before hours of work
         if stop.asked:
-            return Ended(location_of(self.out), is_finished=False)
+            return RunOutcome(location_of(self.out), is_finished=False)
         study = run(
             spec,
             self._for_run(spec, detector),
@@ -112,12 +141,12 @@ class StudyJob:
             say("measuring")
             if self._measured(study, self.n_replicates, lambda: stop.asked):
                 say("the tables are written")
-                return Ended(study.path, is_finished=True)
+                return RunOutcome(study.path, is_finished=True)
         if study.progress()[0]:
             say("measuring what is finished; cancel again to leave that out")
             kept = self._measured(study, QUICK, lambda: stop.is_urgent)
             say("the numbers of what is finished are written" if kept else "nothing is measured")
-        return Ended(study.path, is_finished=False)
+        return RunOutcome(study.path, is_finished=False)
 
     def _measured(self, study: Study, n_replicates: int | None, is_stopped: Callable[[], bool]) -> bool:
         """Measure a study and write its tables, unless somebody stops it."""
@@ -135,9 +164,9 @@ class StudyJob:
         paths = [folder / name for name in truth.file_names]
         missing = [path.name for path in paths if not path.is_file()]
         if not paths:
-            raise JobError(f"`annotations` must name an image, {self.annotations} names none.")
+            raise RunInputError(f"`annotations` must name an image, {self.annotations} names none.")
         if missing:
-            raise JobError(
+            raise RunInputError(
                 f"`images` must be the folder of the images in `annotations`: {len(missing):,} of {len(paths):,} are "
                 f"not in {folder}, for instance {', '.join(missing[:3])}."
             )
@@ -155,7 +184,7 @@ class StudyJob:
     def _given(self, spec: StudySpec) -> Detector | DetectorRequest:
         given = self.detector if self.detector is not None else spec.detector
         if given is None:
-            raise JobError("`detector` must be given, or named by the study, got neither.")
+            raise RunInputError("`detector` must be given, or named by the study, got neither.")
         return DetectorRequest(given, trust=self.trust) if isinstance(given, DetectorSpec) else given
 
 

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from dissect_eval.plots import figure_bytes
 from dissect_eval.study import NamedFigure
 
-from ..base._text import html_text
+from ..base import html_text
 
 # Asks for no width of its own, and takes what there is; of its height only what leaves the page in sight.
 _SCROLL = "overflow:auto;width:0;min-width:100%;max-height:26rem"

@@ -6,12 +6,12 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ..figure._figure_html import number_text
+from ..figure import number_text
 
-Row = Mapping[str, Any]
+SummaryRow = Mapping[str, Any]
 
 
-class Choice(NamedTuple):
+class PlotPoint(NamedTuple):
     """A point or cell of a picture.
 
     Attributes
@@ -31,13 +31,13 @@ class Choice(NamedTuple):
     change: float
 
 
-def choices(
-    rows: Sequence[Row],
+def plot_points(
+    rows: Sequence[SummaryRow],
     metric: str,
     view: str,
     groups: Mapping[str, Sequence[str]],
     cells: Mapping[tuple[str, str], float],
-) -> list[Choice]:
+) -> list[PlotPoint]:
     """Points or cells of a view, the largest loss first; undefined ones are not among them.
 
     Parameters
@@ -53,7 +53,7 @@ def choices(
     Examples
     --------
     >>> rows = [{"id": "baseline", "kind": "baseline"}, {"id": "a", "kind": "ablation", "AP_difference": -0.25}]
-    >>> choices(rows, "AP", "worst", {}, {})[0].label
+    >>> plot_points(rows, "AP", "worst", {}, {})[0].label
     '−0.250  a'
     """
     found = []
@@ -65,23 +65,23 @@ def choices(
                 if known:
                     worst = min(known, key=lambda one: known[one])
                     text = f"{number_text(known[worst], signed=True)}  {category}: {worst}"
-                    found.append(Choice(f"{text}{still.get(worst, '')}", worst, category, known[worst]))
+                    found.append(PlotPoint(f"{text}{still.get(worst, '')}", worst, category, known[worst]))
     else:
         for row in rows[1:]:
             change = row[f"{metric}_difference"]
             if row["kind"] != "again" and is_number(change) and _is_shown(row, view):
                 text = f"{number_text(change, signed=True)}  {row['id']}{still.get(row['id'], '')}"
-                found.append(Choice(text, row["id"], None, change))
+                found.append(PlotPoint(text, row["id"], None, change))
     return sorted(found, key=lambda one: one.change)
 
 
-def _is_shown(row: Row, view: str) -> bool:
+def _is_shown(row: SummaryRow, view: str) -> bool:
     if view == "units":
         return _is_single(row)
     return view != "worst" or not row.get("no_op")
 
 
-def _is_single(row: Row) -> bool:
+def _is_single(row: SummaryRow) -> bool:
     places = row.get("removed") or []
     return row["kind"] == "ablation" and len(places) == 1 and len(places[0]["units"]) == 1
 
@@ -96,7 +96,7 @@ def is_defined(value: object) -> bool:
     return isinstance(value, str) or is_number(value)
 
 
-def matches(row: Row, pattern: str) -> bool:
+def matches(row: SummaryRow, pattern: str) -> bool:
     """Whether all words of a search stand somewhere in a row's texts, whatever their case.
 
     Examples

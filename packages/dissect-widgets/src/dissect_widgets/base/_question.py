@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ipywidgets import HTML, Checkbox, Layout, VBox
+from ipywidgets import HTML, Checkbox
 
-from ..base._controls import Looks, close_all, status_html
+from ._controls import close_all
+from ._panel import Panel
+from ._text import status_html
 
 
-class Question(VBox):  # type: ignore[misc]  # ipywidgets has no types
-    """What a study asks for, and whether the user agrees; shows nothing while nothing is asked.
+class TrustQuestion(Panel):
+    """Asks whether code that a study or a detector names may run; shows nothing while nothing is asked.
 
     Parameters
     ----------
     agree : callable
-        Takes whether the user agrees, when he says so.
+        Is given whether the user agrees, whenever the user says so.
 
     Attributes
     ----------
@@ -25,15 +27,18 @@ class Question(VBox):  # type: ignore[misc]  # ipywidgets has no types
 
     Examples
     --------
-    >>> question = Question(print)
+    >>> question = TrustQuestion(print)
     >>> question.show("`detector.options` say 'config': 'detr.py', which may run code", False)
     >>> question.agreed.value = True
     True
     >>> question.close()
     """
 
+    _title, _pages = "A question of trust", ("text",)
+
     def __init__(self, agree: Callable[[bool], object]) -> None:
-        self._agree, self._looks, self._is_refreshing = agree, Looks(), False
+        super().__init__()
+        self._agree = agree
         self.text = HTML()
         self.agreed = Checkbox(
             description="I trust whoever made it: let it run",
@@ -41,27 +46,17 @@ class Question(VBox):  # type: ignore[misc]  # ipywidgets has no types
             style=self._looks.checkbox,
             layout=self._looks.control,
         )
-        super().__init__((), layout=Layout(max_width="100%"))
-        self.agreed.observe(self._on_agreed, "value")
+        for part in (self.text, self.agreed):  # they are no children while nothing is asked
+            self._undo.append(lambda part=part: close_all(part, self._looks.all()))
+        self._assemble()
+        self._follow(self.agreed, self._on_agreed, "value")
 
     def show(self, asked: str, is_agreed: bool) -> None:
         """Ask, or stop asking where `asked` is empty."""
-        self._is_refreshing = True
-        try:
+        with self._quietly():
             self.agreed.value = is_agreed
             self.text.value = status_html(f"This runs code that somebody else may have written: {asked}.")
             self.children = (self.text, self.agreed) if asked else ()
-        finally:
-            self._is_refreshing = False
-
-    def close(self) -> None:
-        """Close it with all that it holds."""
-        self.agreed.unobserve_all()
-        for each in (self.text, self.agreed):
-            close_all(each, self._looks.all())
-        self._looks.close()
-        self.layout.close()
-        super().close()
 
     def _on_agreed(self, change: Mapping[str, Any]) -> None:
         if not self._is_refreshing:
