@@ -23,7 +23,7 @@ from browser_frontends import MARK, SERVERS, Frontend, Servers, launched  # noqa
 from dissect_core.detectors import open_detector  # noqa: E402
 from dissect_core.spec import load_spec  # noqa: E402
 from dissect_mmdet.demo import write_split  # noqa: E402
-from dissect_widgets import RunModel, StudyJob  # noqa: E402
+from dissect_widgets import RunModel, StudyRunner  # noqa: E402
 
 WIDTH = 1000
 HEADS = {"unit": "head", "components": ["decoder.cross_attn"]}
@@ -65,7 +65,7 @@ panel = StudyBuilder(load_spec(folder + "/spec.yaml"), anatomy=detr().anatomy)
 panel.row("ablations", 1, "select", "fractions").control.value = "0.1, 0.3, 5"
 """,
     "run": """
-panel = RunPanel(load_spec(folder + "/spec.yaml"), StudyJob(images, annotations, work, detr(), batch_size=4))
+panel = RunPanel(load_spec(folder + "/spec.yaml"), StudyRunner(images, annotations, work, detr(), batch_size=4))
 panel.model.start()
 """,
     "results": """
@@ -149,7 +149,7 @@ def main() -> None:
         work = Path(root)
         images, annotations = write_split(work / "scenes", "test", 60)
         detector = open_detector("mmdet", checkpoint="demo:detr")
-        job = StudyJob(images, annotations, work / "heads-and-queries", detector, batch_size=10)
+        job = StudyRunner(images, annotations, work / "heads-and-queries", detector, batch_size=10)
         model = RunModel(load_spec(STUDY), job)
         model.start()
         if model.wait() != "done":

@@ -116,11 +116,11 @@ def test_wrong_words_are_one_line(
 
 def test_the_run_panel_runs_a_study_on_a_cluster(tmp_path: Path, on_ray: Callable[..., Any]) -> None:
     pytest.importorskip("ipywidgets")
-    from dissect_widgets import RunModel, StudyJob
+    from dissect_widgets import RunModel, StudyRunner
 
     split = write_split(tmp_path, 8)
     spec = toy_spec(execution=on_ray(workers=2).model_dump())
-    job = StudyJob(
+    runner = StudyRunner(
         split.images,
         split.annotations,
         tmp_path / "out",
@@ -129,7 +129,7 @@ def test_the_run_panel_runs_a_study_on_a_cluster(tmp_path: Path, on_ray: Callabl
         n_replicates=10,
         trust=True,  # the spec names the cluster by its address
     )
-    model = RunModel(spec, job)
+    model = RunModel(spec, runner)
     seen: list[int] = []
     model.observe(lambda change: seen.append(change["new"]), "done")
     model.start()
@@ -137,7 +137,7 @@ def test_the_run_panel_runs_a_study_on_a_cluster(tmp_path: Path, on_ray: Callabl
     assert (model.done, model.total) == (4 * 15, 4 * 15)
     assert len(set(seen)) > 2, "progress on the way"
     assert (tmp_path / "out" / "summary.csv").exists()
-    followed = RunModel(spec, job)
+    followed = RunModel(spec, runner)
     followed.attach(tmp_path / "out")
     assert (followed.state, followed.done) == ("done", 60)
     model.close()
@@ -146,14 +146,14 @@ def test_the_run_panel_runs_a_study_on_a_cluster(tmp_path: Path, on_ray: Callabl
 
 def test_the_run_panel_stops_a_study_on_a_cluster(tmp_path: Path, on_ray: Callable[..., Any]) -> None:
     pytest.importorskip("ipywidgets")
-    from dissect_widgets import RunModel, StudyJob
+    from dissect_widgets import RunModel, StudyRunner
 
     split = write_split(tmp_path, 12)
     spec = toy_spec(execution=on_ray(workers=1).model_dump())
-    job = StudyJob(
+    runner = StudyRunner(
         split.images, split.annotations, tmp_path / "out", awkward.SlowToy(0.1), batch_size=2, trust=True
     )
-    model = RunModel(spec, job)
+    model = RunModel(spec, runner)
     model.observe(lambda change: change["new"] > 20 and model.cancel(), "done")
     model.start()
     assert model.wait(120) == "cancelled", model.error

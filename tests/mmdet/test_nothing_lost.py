@@ -297,9 +297,9 @@ def test_the_panel_tells_both(idle: StudyResults, untrained: StudyResults) -> No
     model = widgets.ResultsModel(idle.study.path)
     assert model.remarks == ()
     model.view = "worst"
-    assert not {one.variant for one in model.choices()} & set(Idle.idle)
+    assert not {one.variant for one in model.points()} & set(Idle.idle)
     model.view = "doses"
-    labels = {one.variant: one.label for one in model.choices()}
+    labels = {one.variant: one.label for one in model.points()}
     assert all(("(changed nothing)" in label) == (name in Idle.idle) for name, label in labels.items())
     other = widgets.ResultsModel(untrained.study.path)
     assert other.remarks == (untrained.better_than_chance.text,)

@@ -2,7 +2,8 @@ import pytest
 from traitlets import TraitError
 
 from dissect_core import Component, SelectionError, UnknownComponentError
-from dissect_widgets import BrowserModel, TreeView, UnknownNameError
+from dissect_widgets import BrowserModel, UnknownNameError
+from dissect_widgets.components import TreeView
 from dissect_widgets.components._rows import MAX_ROWS, PAGE_SIZE
 
 

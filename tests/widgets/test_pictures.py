@@ -19,7 +19,8 @@ from matplotlib.testing.compare import compare_images
 
 from dissect_core.store import Study
 from dissect_eval import Detections, GroundTruth, confusion_matrix, error_types, precision_recall_curve
-from dissect_widgets import ImagesModel, QueriesModel, ResultsModel, weight_histograms
+from dissect_widgets import ImagesModel, QueriesModel, ResultsModel
+from dissect_widgets.components import weight_histograms
 from dissect_widgets.figure import plots
 from toy_detector import QueryDetector
 from toy_split import Split, write_study

@@ -102,7 +102,7 @@ def test_it_opens_and_everything_can_be_chosen(panel: QueryPanel) -> None:
     panel.theme.value = "dark"
     assert panel.picture.value not in pictures.values()
     panel.variant.value = "channels/channel/9"
-    assert "must be one of the study" in panel.status.value
+    assert "must be one of 15 names, got" in panel.status.value
     assert model.variant == CHANNEL
     panel.threshold.value = 1.0
     assert "No query scores so much" in panel.picture.value

@@ -40,7 +40,7 @@ def test_it_opens_with_the_studys_views_and_metrics(explorer: ResultsExplorer, f
 
 def test_points_are_the_variants_by_their_loss_and_choosing_one_is_told(explorer: ResultsExplorer) -> None:
     rows = {row["id"]: row for row in explorer.model.tables.summary}
-    found = explorer.model.choices()
+    found = explorer.model.points()
     losses = [rows[one.variant]["AP_difference"] for one in found]
     assert losses == sorted(losses)
     assert [one.change for one in found] == losses
@@ -63,12 +63,12 @@ def test_points_are_walked_by_buttons_and_lead_to_their_images(explorer: Results
     assert points.previous.disabled
     points.see_images.click()
     assert points.images is not None
-    assert points.images.model.variant == model.variant == model.choices()[0].variant
+    assert points.images.model.variant == model.variant == model.points()[0].variant
     points.images.model.place = 3
     points.next.click()
     points.next.click()
     assert points.points.index == 2
-    assert points.images.model.variant == model.choices()[2].variant, "they follow"
+    assert points.images.model.variant == model.points()[2].variant, "they follow"
     assert points.images.model.place == 0
     explorer.view.value = "classes"
     points.points.index = 0
@@ -128,7 +128,7 @@ def test_classes_show_difference_ablated_and_baseline(explorer: ResultsExplorer)
     ):
         np.testing.assert_allclose(ablated - baseline, difference, atol=1e-12)
     explorer.chosen.points.index = 0
-    choice = explorer.model.choices()[0]
+    choice = explorer.model.points()[0]
     assert (explorer.model.variant, explorer.model.category) == (choice.variant, choice.category)
     assert choice.category in ("red", "green", "blue")
     value = explorer.model.tables.per_class.to_pylist()
@@ -203,10 +203,12 @@ def test_pages_and_undefined_numbers(folder: Path) -> None:
 
 
 def test_wrong_names_and_folders_are_told(explorer: ResultsExplorer, tmp_path: Path) -> None:
-    with pytest.raises(UnknownNameError, match=r"`metric` must be one of the study's, got 'AP5': .*AP50"):
+    with pytest.raises(
+        UnknownNameError, match=r"`metric` must be one of \d+ names, got 'AP5'; near matches: .*AP50"
+    ):
         explorer.model.metric = "AP5"
     assert explorer.model.metric == "AP"
-    with pytest.raises(UnknownNameError, match=r"got 'nothing': 15 names such as baseline, channels"):
+    with pytest.raises(UnknownNameError, match=r"one of 15 names such as baseline, channels.*got 'nothing'"):
         explorer.model.variant = "nothing"
     with pytest.raises(StudyFolderError, match=r"holds no tables of a study.*deep-dissect report"):
         ResultsExplorer(tmp_path)

@@ -26,10 +26,10 @@ from dissect_eval import StudyDataError
 from dissect_eval.study import Settings, StudyTables, measure
 from dissect_widgets import (
     DissectWidgetsError,
-    RunOutcome,
-    RunInputError,
     ResultsModel,
+    RunInputError,
     RunModel,
+    RunOutcome,
     RunPanel,
     RunStateError,
     SpecModel,
@@ -66,7 +66,7 @@ class Broken(ToyDetector):
         raise ValueError("<b>boom</b>")
 
 
-def job(split: Split, out: Path, detector: Any = None, **options: Any) -> StudyRunner:
+def runner(split: Split, out: Path, detector: Any = None, **options: Any) -> StudyRunner:
     options = {"batch_size": 2, "n_replicates": 20, **options}
     return StudyRunner(split.images, split.annotations, out, detector or ToyDetector(), **options)
 
@@ -83,7 +83,7 @@ def panels() -> Iterator[list[RunPanel]]:
 def test_a_click_runs_measures_and_keeps_the_study(
     split: Split, tmp_path: Path, panels: list[RunPanel]
 ) -> None:
-    panel = RunPanel(studies.toy_spec(), job(split, tmp_path / "out"))
+    panel = RunPanel(studies.toy_spec(), runner(split, tmp_path / "out"))
     panels.append(panel)
     states: list[str] = []
     panel.model.observe(lambda change: states.append(change["new"]), "state")
@@ -109,7 +109,7 @@ def test_cancel_keeps_what_is_finished_and_resume_ends_as_if_undisturbed(
     split: Split, tmp_path: Path, panels: list[RunPanel]
 ) -> None:
     detector = Gated()
-    panel = RunPanel(studies.toy_spec(), job(split, tmp_path / "out", detector))
+    panel = RunPanel(studies.toy_spec(), runner(split, tmp_path / "out", detector))
     panels.append(panel)
     panel.start.click()
     assert detector.waits.acquire(timeout=60), "it came back while the detector is still at work"
@@ -133,7 +133,7 @@ def test_cancel_keeps_what_is_finished_and_resume_ends_as_if_undisturbed(
     panel.start.click()
     assert panel.model.wait(60) == "done", panel.model.details
     assert panel.start.description == "Start"
-    other = RunModel(studies.toy_spec(), job(split, tmp_path / "other"))
+    other = RunModel(studies.toy_spec(), runner(split, tmp_path / "other"))
     other.start()
     assert other.wait(60) == "done"
     assert studies.digests(tmp_path / "out") == studies.digests(tmp_path / "other")
@@ -143,13 +143,13 @@ def test_the_part_of_a_cancelled_run_is_measured_as_if_there_were_no_other_image
     split: Split, tmp_path: Path
 ) -> None:
     detector = Gated()
-    model = RunModel(studies.toy_spec(), job(split, tmp_path / "part", detector))
+    model = RunModel(studies.toy_spec(), runner(split, tmp_path / "part", detector))
     model.start()
     assert detector.waits.acquire(timeout=60)
     model.cancel()
     detector.let(FIRST_BATCH)
     assert model.wait(60) == "cancelled", model.details
-    only = RunModel(studies.toy_spec(), job(split, tmp_path / "only", limit=2, n_replicates=0))
+    only = RunModel(studies.toy_spec(), runner(split, tmp_path / "only", limit=2, n_replicates=0))
     only.start()
     assert only.wait(60) == "done", only.details
     part, whole = (StudyTables.read(tmp_path / name) for name in ("part", "only"))
@@ -162,7 +162,7 @@ def test_the_part_of_a_cancelled_run_is_measured_as_if_there_were_no_other_image
 
 def test_cancelled_twice_nothing_is_measured(split: Split, tmp_path: Path) -> None:
     detector = Gated()
-    model = RunModel(studies.toy_spec(), job(split, tmp_path / "out", detector))
+    model = RunModel(studies.toy_spec(), runner(split, tmp_path / "out", detector))
     model.start()
     assert detector.waits.acquire(timeout=60)
     model.cancel()
@@ -177,7 +177,7 @@ def test_cancelled_twice_nothing_is_measured(split: Split, tmp_path: Path) -> No
 def test_a_failure_is_shown_with_its_traceback_folded_away(
     split: Split, tmp_path: Path, panels: list[RunPanel]
 ) -> None:
-    work = job(split, tmp_path / "out", Broken())
+    work = runner(split, tmp_path / "out", Broken())
     panel = RunPanel(studies.toy_spec(), work)
     panels.append(panel)
     panel.start.click()
@@ -196,7 +196,7 @@ def test_a_study_that_is_not_valid_cannot_be_run(
     split: Split, tmp_path: Path, panels: list[RunPanel]
 ) -> None:
     study = SpecModel(studies.toy_spec())
-    panel = RunPanel(study, job(split, tmp_path / "out"))
+    panel = RunPanel(study, runner(split, tmp_path / "out"))
     panels.append(panel)
     study.set(("ablations", 1, "select", "fractions"), [2])
     assert panel.start.disabled
@@ -217,11 +217,11 @@ def test_a_study_that_is_not_valid_cannot_be_run(
 
 def test_a_run_elsewhere_is_followed(split: Split, tmp_path: Path, panels: list[RunPanel]) -> None:
     detector = Gated()
-    first = RunModel(studies.toy_spec(), job(split, tmp_path / "out", detector))
+    first = RunModel(studies.toy_spec(), runner(split, tmp_path / "out", detector))
     first.start()
     detector.let(2)  # before there is a folder
     assert all(detector.waits.acquire(timeout=60) for _ in range(3))
-    panel = RunPanel(studies.toy_spec(), job(split, tmp_path / "none"))
+    panel = RunPanel(studies.toy_spec(), runner(split, tmp_path / "none"))
     panels.append(panel)
     panel.folder.value = str(tmp_path / "out")
     panel.attach.click()
@@ -248,7 +248,7 @@ def test_a_run_elsewhere_is_followed(split: Split, tmp_path: Path, panels: list[
 
 
 def test_a_lock_is_what_tells_a_run(split: Split, tmp_path: Path) -> None:
-    model = RunModel(studies.toy_spec(), job(split, tmp_path / "out"))
+    model = RunModel(studies.toy_spec(), runner(split, tmp_path / "out"))
     model.start()
     assert model.wait(60) == "done"
     with StudyFolder(tmp_path / "out").locked():
@@ -309,27 +309,27 @@ def test_what_does_not_fit_is_told_before_work(split: Split, tmp_path: Path) -> 
 
     empty = tmp_path / "empty"
     empty.mkdir()
-    work = job(split, tmp_path / "out")
+    work = runner(split, tmp_path / "out")
     work.images = empty
     assert "10 of 10 are not in" in told(work)
     content = json.loads(split.annotations.read_text())
     content["categories"] = [{**each, "name": each["name"].upper()} for each in content["categories"]]
     (tmp_path / "other.json").write_text(json.dumps(content))
-    work = job(split, tmp_path / "out")
+    work = runner(split, tmp_path / "out")
     work.annotations = tmp_path / "other.json"
     assert "red" in told(work)
-    work = job(split, tmp_path / "out")
+    work = runner(split, tmp_path / "out")
     work.detector = None
     assert RunInputError.__name__ in told(work)
     work.detector = DetectorSpec(adapter="nothing")
     assert "No detector is called 'nothing'" in told(work)
-    with pytest.raises(DissectWidgetsError, match="`job`"):
+    with pytest.raises(DissectWidgetsError, match="`runner`"):
         RunPanel(spec)
 
 
 def test_closing_stops_a_run_and_leaves_nothing_behind(split: Split, tmp_path: Path) -> None:
     detector = Gated()
-    panel = RunPanel(studies.toy_spec(), job(split, tmp_path / "out", detector))
+    panel = RunPanel(studies.toy_spec(), runner(split, tmp_path / "out", detector))
     panel.start.click()
     assert detector.waits.acquire(timeout=60)
     beside = RunPanel(panel.model)
@@ -338,7 +338,7 @@ def test_closing_stops_a_run_and_leaves_nothing_behind(split: Split, tmp_path: P
     threading.Timer(0.2, lambda: detector.let(FIRST_BATCH)).start()
     panel.close()
     assert panel.model.state == "cancelled"
-    model = RunModel(studies.toy_spec(), job(split, tmp_path / "other"))
+    model = RunModel(studies.toy_spec(), runner(split, tmp_path / "other"))
     before, threads, panels = len(_instances), threading.active_count(), []
     for _ in range(50):
         panel = RunPanel(model)

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dissect_core import Component
-from dissect_widgets import DissectWidgetsError, TreeError, block_level, component_tree, search_tree
+from dissect_widgets import DissectWidgetsError, TreeError
+from dissect_widgets.components import block_level, component_tree, search_tree
 from dissect_widgets.components._tree import MAX_DEPTH, block_paths, name_parts
 
 # Few letters, so that names share prefixes, are each other's prefixes, and hold dots in odd places.

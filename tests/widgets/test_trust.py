@@ -18,7 +18,7 @@ from dissect_core.detectors import _discovery
 from dissect_core.engine import StopRequest
 from dissect_core.spec import DetectorSpec
 from dissect_widgets import DetectorPanel, StudyRunner, Workbench
-from dissect_widgets.base._question import Question
+from dissect_widgets.base import TrustQuestion
 from toy_detector import ToyDetector
 from toy_split import Split
 
@@ -112,8 +112,10 @@ def test_a_job_opens_what_the_user_allows(split: Split, tmp_path: Path) -> None:
     spec = studies.toy_spec(detector=EVIL)
 
     def run(out: str, **options: Any) -> Any:
-        job = StudyRunner(split.images, split.annotations, tmp_path / out, n_replicates=0, limit=2, **options)
-        return job(spec, lambda _done: None, StopRequest(), lambda _text: None)
+        runner = StudyRunner(
+            split.images, split.annotations, tmp_path / out, n_replicates=0, limit=2, **options
+        )
+        return runner(spec, lambda _done: None, StopRequest(), lambda _text: None)
 
     for given in ({}, {"detector": EVIL}):
         with pytest.raises(UntrustedError, match=r"evil\.py"):
@@ -137,14 +139,14 @@ def test_a_run_joins_a_cluster_after_a_question(split: Split, tmp_path: Path) ->
     assert "evil.example:1" in step.form.question.text.value
     assert step.form.question.children
     step.form.question.agreed.value = True
-    assert workbench.job.trust
+    assert workbench.inputs.trust
     workbench.spec.load(studies.toy_spec(execution={"engine": "ray", "address": "worse.example:1"}))
     step.panel.start.click()
     assert workbench.run.wait(60) == "failed"
     assert "UntrustedError" in workbench.run.error, "another cluster is another question"
-    assert not workbench.job.trust
+    assert not workbench.inputs.trust
     workbench.spec.load(studies.toy_spec())
-    workbench.job.limit, workbench.job.n_replicates = 2, 0
+    workbench.inputs.limit, workbench.inputs.n_replicates = 2, 0
     step.panel.start.click()
     assert workbench.run.wait(60) == "done", workbench.run.details
     assert step.form.question.children == ()
@@ -153,7 +155,7 @@ def test_a_run_joins_a_cluster_after_a_question(split: Split, tmp_path: Path) ->
 
 def test_a_question_asks_nobody_while_it_is_refreshed() -> None:
     told: list[bool] = []
-    question = Question(told.append)
+    question = TrustQuestion(told.append)
     question.show("x", True)
     question.show("", False)
     assert told == []

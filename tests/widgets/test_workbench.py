@@ -27,10 +27,10 @@ from dissect_widgets import (
     RunInputsModel,
     RunStateError,
     Workbench,
-    weight_histograms,
     weights_of,
 )
-from dissect_widgets.workbench._panel import STEPS
+from dissect_widgets.components import weight_histograms
+from dissect_widgets.workbench import STEPS
 from toy_detector import ToyDetector
 from toy_split import Split
 
@@ -161,7 +161,7 @@ def test_results_follow_a_new_run(workbench: Workbench, folder: Path, tmp_path: 
     workbench.look_at(folder)
     assert "15 variants" in workbench.panels["results"].status.value
     workbench.spec.add_ablation_of(["features.weight"])
-    workbench.job.n_replicates = 0
+    workbench.inputs.n_replicates = 0
     workbench.show("run")
     workbench.run.start()
     assert workbench.run.wait(60) == "done", workbench.run.details
@@ -187,7 +187,7 @@ def test_results_of_another_study_say_so_until_they_are_of_this_one(folder: Path
 
 def test_a_cancelled_run_shows_what_it_has(workbench: Workbench, tmp_path: Path) -> None:
     workbench.spec.add_ablation_of(["features.weight"])
-    workbench.job.batch_size = 2
+    workbench.inputs.batch_size = 2
 
     def cancel_once(_change: Any) -> None:  # a second time would leave measuring out
         if workbench.run.state == "running":

@@ -120,7 +120,7 @@ def labelled(
     >>> close_all(control)
     """
     layout = Layout(width="auto") if max_width is None else Layout(width="auto", max_width=max_width)
-    control = kind(description=description, layout=layout, **options)
+    control: Control = kind(description=description, layout=layout, **options)
     control.style.description_width = "initial"
     return control
 

@@ -60,8 +60,9 @@ class OneOf(TraitType[str, str]):
             return text
         names = [name for name in names if name]
         near = near_matches(text, names, n=3)
-        hint = f"; near matches: {', '.join(near)}" if near else f" such as {', '.join(names[:4])}"
-        raise UnknownNameError(f"`{self.name}` must be one of {len(names)} names, got {text!r}{hint}.")
+        some = "" if near else f" such as {', '.join(names[:4])}"
+        hint = f"; near matches: {', '.join(near)}" if near else ""
+        raise UnknownNameError(f"`{self.name}` must be one of {len(names)} names{some}, got {text!r}{hint}.")
 
 
 class Share(Float[float, float]):

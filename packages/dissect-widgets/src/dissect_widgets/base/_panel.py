@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from threading import RLock
 from typing import Any, TypeVar
 
@@ -76,6 +77,11 @@ class Panel(VBox):  # type: ignore[misc]  # ipywidgets has no types
         """Call `handler` when one of the traits changes, until the panel is closed."""
         observed.observe(handler, names)
         self._undo.append(lambda: observed.unobserve(handler, names))
+
+    def _close_all_of(self, *parts: Widget) -> None:
+        """Close widgets with the panel that are not always among its children; shared looks are left to the end."""
+        for part in parts:
+            self._undo.append(partial(close_all, part, self._looks.all()))
 
     def _own(self, part: Part) -> Part:
         """Close a part with the panel, and before the panel's other widgets; returns it."""

@@ -7,7 +7,6 @@ from typing import Any
 
 from ipywidgets import HTML, Checkbox
 
-from ._controls import close_all
 from ._panel import Panel
 from ._text import status_html
 
@@ -46,8 +45,7 @@ class TrustQuestion(Panel):
             style=self._looks.checkbox,
             layout=self._looks.control,
         )
-        for part in (self.text, self.agreed):  # they are no children while nothing is asked
-            self._undo.append(lambda part=part: close_all(part, self._looks.all()))
+        self._close_all_of(self.text, self.agreed)  # they are no children while nothing is asked
         self._assemble()
         self._follow(self.agreed, self._on_agreed, "value")
 

@@ -14,6 +14,7 @@ Change = Callable[[str, FormField, Any], None]
 """Called with what to do ("set", "choose", "add", "remove"), the field, and the new value or member."""
 
 DEFAULT = "(default)"
+WIDTH = "36rem"
 
 
 class LeafRow(VBox):  # type: ignore[misc]  # ipywidgets has no types
@@ -57,14 +58,15 @@ class LeafRow(VBox):  # type: ignore[misc]  # ipywidgets has no types
         field = self.field
         if field.kind == "flag":
             return Checkbox(description=field.label, indent=False, style=looks.checkbox, layout=looks.control)
-        wide, typed = {"max_width": "36rem"}, {"max_width": "36rem", "continuous_update": False}
         if field.kind == "choice":
-            return labelled(Dropdown, field.label, options=_options(field), **wide)
+            return labelled(Dropdown, field.label, max_width=WIDTH, options=_options(field))
         if field.kind == "data":
-            return labelled(Textarea, f"{field.label}, as YAML", rows=4, **typed)
+            return labelled(
+                Textarea, f"{field.label}, as YAML", max_width=WIDTH, rows=4, continuous_update=False
+            )
         empty = field.default in (None, "")
         hint = ("" if field.required else "may be left out") if empty else f"{field.default} if left out"
-        return labelled(Text, field.label, placeholder=hint, **typed)
+        return labelled(Text, field.label, max_width=WIDTH, placeholder=hint, continuous_update=False)
 
     def _on_value(self, change: Mapping[str, Any]) -> None:
         if self._is_refreshing:

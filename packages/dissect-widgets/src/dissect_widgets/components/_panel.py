@@ -66,8 +66,9 @@ class ComponentBrowser(ModelPanel):
     def __init__(
         self, components: BrowserModel | Iterable[Component], *, weights: Weights | None = None
     ) -> None:
-        given = isinstance(components, BrowserModel)
-        super().__init__(components if given else BrowserModel(components, weights=weights))
+        if not isinstance(components, BrowserModel):
+            components = BrowserModel(components, weights=weights)
+        super().__init__(components)
         self._rows: dict[tuple[RowKind, str], BrowserRow] = {}
         self.search = labelled(
             Text,
@@ -155,7 +156,7 @@ class ComponentBrowser(ModelPanel):
 
     def _show_rows(self) -> int:
         """Show the tree's rows, up to a limit; returns how many lie beyond it."""
-        model = self.model
+        model: BrowserModel = self.model
         rows, n_hidden = model.rows()
         counts, selected = model.n_selected_in_blocks(), set(model.selection)
         before, self._rows = self._rows, {}

@@ -9,7 +9,7 @@ from ipywidgets import HTML, Button, HBox, Layout, VBox
 
 from dissect_core.text import visible
 
-from ..base import Panel, close_all, counted, html_text, status_html
+from ..base import Panel, counted, html_text, status_html
 from ..builder import SpecModel
 from ..components import ComponentBrowser, weights_of
 from ..detector import DetectorModel, DetectorPanel
@@ -29,7 +29,8 @@ class ModelStep(Panel):
         self.beside = HBox((self.add,))  # alone in a column, the button would be as wide as the page
         self.place = VBox(layout=Layout(max_width="100%"))
         self.add.on_click(self._on_add)
-        self._undo.append(self._close_parts)
+        self._close_all_of(self.beside, self.said)  # they are no children while no detector is open
+        self._undo.append(self._close_browser)
         self._follow(detector, self._on_detector, "detector")
         self._assemble(self.opened, self.place)
         self._on_detector()
@@ -37,11 +38,6 @@ class ModelStep(Panel):
     def snapshot(self) -> str:
         """Return the detector and its components as plain HTML."""
         return self.opened.snapshot() + (self.browser.snapshot() if self.browser else "")
-
-    def _close_parts(self) -> None:
-        self._close_browser()
-        for part in (self.beside, self.said):  # they are no children while no detector is open
-            close_all(part, self._looks.all())
 
     def _close_browser(self) -> None:
         self.place.children = ()
