@@ -13,9 +13,13 @@ from ._discovery import (
     bundled_data,
     bundled_detector,
     open_detector,
+    option_names,
+    options_of,
+    read_options,
 )
 from ._protocol import ChangeReport, Detector, ImageDetections, LossDetector, TorchDetector
 from ._report import CheckResult, ConformanceReport, Status
+from ._tools import AdapterTools, DetectorContents, WritableCheckpoint, adapter_tools
 from .trust import DetectorRequest, harmless_options
 
 if TYPE_CHECKING:
@@ -23,16 +27,20 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DETECTORS",
+    "AdapterTools",
     "ChangeReport",
     "CheckResult",
     "ConformanceReport",
     "Detector",
+    "DetectorContents",
     "DetectorRequest",
     "ImageDetections",
     "InstalledDetector",
     "LossDetector",
     "Status",
     "TorchDetector",
+    "WritableCheckpoint",
+    "adapter_tools",
     "available_detectors",
     "bundled_data",
     "bundled_detector",
@@ -40,6 +48,9 @@ __all__ = [
     "detector_checks",
     "harmless_options",
     "open_detector",
+    "option_names",
+    "options_of",
+    "read_options",
 ]
 
 # Checks need all of `dissect_core.plan`; who reads detections needs none of it.

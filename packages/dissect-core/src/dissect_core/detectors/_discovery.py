@@ -12,7 +12,7 @@ from ..anatomy.components import near_matches
 from ..errors import DetectorOptionError, DetectorUnavailableError, UnknownDataError, UnknownDetectorError
 from ..spec import DetectorSpec
 from ._members import missing_members
-from ._options import check_names, check_types, parameters_of
+from ._options import check_names, check_types, parameters_of, read_value
 from ._protocol import Detector
 from .trust import DetectorRequest, agreed_options
 
@@ -22,7 +22,11 @@ __all__ = [
     "available_detectors",
     "bundled_data",
     "bundled_detector",
+    "entry_of",
     "open_detector",
+    "option_names",
+    "options_of",
+    "read_options",
 ]
 
 DETECTORS = "dissect.detectors"
@@ -129,18 +133,13 @@ def open_detector(
     dissect_core.errors.UnknownDetectorError: No detector is called 'yolo-in-fortran'. ...
     """
     request = _requested(detector, options, trust=trust)
-    name, entries = request.named.adapter, _entries(DETECTORS)
-    if name not in entries:
-        raise _unknown(name, list(entries))
-    installed = _installed(name, entries[name])
+    name = request.named.adapter
+    installed, opener = _opener(name)
     what = f"The detector {name!r}"
-    opener = _loaded(what, installed, entries[name][0])
     if source is not _NOT_GIVEN:
         first = _first_option(name, opener, options)
         request = replace(request, options={first: source, **request.options})
-    check_names(name, opener, {**request.named.options, **request.options})
-    agreed = agreed_options(opener, request)
-    check_types(name, opener, {option: agreed[option] for option in request.left_to_file})
+    agreed = _agreed(opener, request)
     try:
         opened = opener(**agreed)
     except ImportError as error:
@@ -152,6 +151,93 @@ def open_detector(
             "Its package is to be mended: `check_detector` names all that a detector must do."
         )
     return cast("Detector", opened)
+
+
+def options_of(detector: str | DetectorSpec | DetectorRequest, /) -> dict[str, Any]:
+    """Return what a detector would be opened with, checked as `open_detector` checks it; nothing is opened.
+
+    Parameters
+    ----------
+    detector : str, DetectorSpec or DetectorRequest
+        As for `open_detector`, which says what is raised.
+
+    Examples
+    --------
+    >>> options_of("demo:detr")  # doctest: +SKIP
+    {'checkpoint': 'demo:detr'}
+    """
+    request = _requested(detector, {}, trust=False)
+    return _agreed(_opener(request.named.adapter)[1], request)
+
+
+def read_options(adapter: str, texts: Mapping[str, str]) -> dict[str, Any]:
+    """Return options of a detector from text, such as ``key=value`` on a command line gives it.
+
+    A text is read as YAML, as far as that is what the function that opens the detector takes; else it stays text.
+
+    Parameters
+    ----------
+    adapter : str
+        Name of the detector.
+    texts : mapping of str to str
+        By the names of options.
+
+    Raises
+    ------
+    DetectorOptionError
+        If the detector has no such option, whose near matches are named, or takes no such value.
+
+    Examples
+    --------
+    >>> read_options("mmdet", {"device": "cuda:0", "allow_missing": "true"})  # doctest: +SKIP
+    {'device': 'cuda:0', 'allow_missing': True}
+    """
+    opener = _opener(adapter)[1]
+    check_names(adapter, opener, texts, complete=False)
+    return {name: read_value(adapter, opener, name, text) for name, text in texts.items()}
+
+
+def option_names(adapter: str) -> tuple[str, ...]:
+    """Return the names of a detector's options.
+
+    Parameters
+    ----------
+    adapter : str
+        Name of the detector.
+
+    Examples
+    --------
+    >>> "checkpoint" in option_names("mmdet")  # doctest: +SKIP
+    True
+    """
+    return tuple(parameters_of(_opener(adapter)[1]) or ())
+
+
+def entry_of(group: str, name: str, what: str) -> Callable[..., object] | None:
+    """Return what a package offers in a group under a name, imported; None if there is nothing.
+
+    `what` begins the messages of what is wrong with it.
+    """
+    entries = _entries(group)
+    return _loaded(what, _installed(name, entries[name]), entries[name][0]) if name in entries else None
+
+
+def _opener(name: str) -> tuple[InstalledDetector, Callable[..., object]]:
+    """Return a detector that is installed, and the function that opens it."""
+    entries = _entries(DETECTORS)
+    if name not in entries:
+        raise _unknown(name, list(entries))
+    installed = _installed(name, entries[name])
+    return installed, _loaded(f"The detector {name!r}", installed, entries[name][0])
+
+
+def _agreed(opener: Callable[..., object], request: DetectorRequest) -> dict[str, Any]:
+    """Return the options that a detector is opened with, or refuse them."""
+    name = request.named.adapter
+    check_names(name, opener, {**request.named.options, **request.options})
+    agreed = agreed_options(opener, request)
+    check_types(name, opener, {option: agreed[option] for option in request.left_to_file})
+    return agreed
 
 
 def bundled_detector(name: str) -> DetectorSpec:

@@ -7,10 +7,11 @@ from typing import Any, get_type_hints
 from pydantic import TypeAdapter, ValidationError
 from pydantic.errors import PydanticUserError
 
+from ..anatomy.components import near_matches
 from ..errors import DetectorOptionError
 from ..text import quoted
 
-__all__ = ["check_names", "check_types", "parameters_of"]
+__all__ = ["check_names", "check_types", "parameters_of", "read_value"]
 
 
 def parameters_of(opener: Callable[..., object]) -> Mapping[str, inspect.Parameter] | None:
@@ -21,8 +22,13 @@ def parameters_of(opener: Callable[..., object]) -> Mapping[str, inspect.Paramet
         return None
 
 
-def check_names(name: str, opener: Callable[..., object], options: Mapping[str, Any]) -> None:
-    """Refuse options before anything is read: a raw ``TypeError`` would name neither detector nor remedy."""
+def check_names(
+    name: str, opener: Callable[..., object], options: Mapping[str, Any], *, complete: bool = True
+) -> None:
+    """Refuse options that a detector has not, or lacks where they must be `complete`, before anything is read.
+
+    A raw ``TypeError`` would name neither detector nor remedy.
+    """
     parameters = parameters_of(opener)
     if parameters is None:
         return
@@ -31,14 +37,16 @@ def check_names(name: str, opener: Callable[..., object], options: Mapping[str, 
     known = [p.name for p in by_name]
     required = [p.name for p in by_name if p.default is p.empty]
     unknown = [] if takes_any else [option for option in options if option not in known]
-    missing = [option for option in required if option not in options]
+    missing = [option for option in required if option not in options] if complete else []
     if not unknown and not missing:
         return
     faults = [f"has no option {', '.join(map(repr, unknown))}"] if unknown else []
     faults += [f"needs {', '.join(map(repr, missing))}"] if missing else []
+    near = {option: near_matches(option, known) for option in unknown}
+    hints = "".join(f" Near matches of {one!r}: {', '.join(names)}." for one, names in near.items() if names)
     listed = ", ".join(f"{option} (needed)" if option in required else option for option in known)
     raise DetectorOptionError(
-        f"The detector {name!r} {' and '.join(faults)}. Its options are: {listed or 'none'}"
+        f"The detector {name!r} {' and '.join(faults)}.{hints} Its options are: {listed or 'none'}"
         f"{', and any other' if takes_any else ''}."
     )
 
@@ -65,6 +73,48 @@ def check_types(name: str, opener: Callable[..., object], options: Mapping[str, 
             ) from error
         except PydanticUserError:
             continue  # a type that can be looked at by nobody but the plugin
+
+
+def read_value(name: str, opener: Callable[..., object], option: str, text: str) -> Any:
+    """Return an option's value from text: read as YAML, where the function takes that, else the text itself.
+
+    Examples
+    --------
+    >>> from collections.abc import Sequence
+    >>> def open_mine(*, size: int | None = None, title: str = "", plugins: Sequence[str] = (), scale: float = 1): ...
+    >>> [read_value("mine", open_mine, *one) for one in (("size", "8"), ("size", "null"), ("title", "8"))]
+    [8, None, '8']
+    >>> read_value("mine", open_mine, "plugins", "[a, b]"), read_value("mine", open_mine, "scale", "1e-3")
+    (['a', 'b'], 0.001)
+    >>> read_value("mine", open_mine, "size", "large")
+    Traceback (most recent call last):
+    dissect_core.errors.DetectorOptionError: The detector 'mine' takes for its option 'size' int | None, got 'large'.
+    """
+    value = _plain(text)
+    try:
+        hint = get_type_hints(opener).get(option, Any)
+        kind: TypeAdapter[Any] = TypeAdapter(hint)
+    except Exception:  # annotations of a plugin may be anything
+        return value
+    for candidate, strict in ((value, True), (text, True), (text, False)):
+        try:
+            kind.validate_python(candidate, strict=strict)
+        except ValidationError:
+            continue
+        return candidate if strict else kind.validate_python(candidate)
+    raise DetectorOptionError(
+        f"The detector {name!r} takes for its option {option!r} {inspect.formatannotation(hint)}, got {quoted(text)}."
+    )
+
+
+def _plain(text: str) -> Any:
+    """Return what a YAML text holds; the text itself if that is nothing that can be read."""
+    try:
+        import yaml
+
+        return yaml.safe_load(text)
+    except Exception:  # PyYAML is missing, or stops at a tag in ways of its own
+        return text
 
 
 def _is_text(value: str) -> bool:
