@@ -24,7 +24,7 @@ from _generator import problem, records
 from matplotlib.image import imsave
 
 from dissect_core import Component
-from dissect_core.anatomy.anatomy import Anatomy
+from dissect_core.anatomy import Anatomy
 from dissect_core.detectors import ImageDetections
 from dissect_core.engine import RunOptions, run
 from dissect_core.spec import load_spec

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dissect_core import Component, multihead_layout
-from dissect_core.anatomy.anatomy import Anatomy, Block
-from dissect_core.anatomy.groups import feed_forward_group, query_group
+from dissect_core.anatomy import Anatomy, Block, feed_forward_group, query_group
 from dissect_core.plan import Variant, plan
 from dissect_core.spec import load_spec
 

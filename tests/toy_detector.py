@@ -20,7 +20,7 @@ from scipy import ndimage
 
 from dissect_core import Anatomy, Block, Component, channel_group, edit_arrays
 from dissect_core.detectors import ImageDetections
-from dissect_core.edits.changes import AblationReport
+from dissect_core.edits import AblationReport
 from dissect_core.plan import Variant
 
 COLOURS = {"red": (0.85, 0.2, 0.2), "green": (0.2, 0.8, 0.25), "blue": (0.2, 0.3, 0.85)}

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dissect_core import Component
-from dissect_core.anatomy.anatomy import Anatomy
+from dissect_core.anatomy import Anatomy
 from dissect_core.plan import Variant, plan
 from dissect_core.spec import StudySpec, load_spec
 from plans import HEADS_OF_ALL, ROWS, anatomy, planned

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dissect_core import PlanError, head_masks
-from dissect_core.edits.interventions import Zero
+from dissect_core.edits import Zero
 from dissect_core.plan import plan, pool_of, scores_needed, weight_norms
 from dissect_core.spec import load_spec
 from plans import HEADS, HEADS_OF_ALL, HIDDEN, N_LAYERS, QUERIES, ROWS, WIDTH, anatomy, planned
@@ -186,7 +186,7 @@ def test_norms_are_those_of_the_masked_weights(target: dict[str, Any], places: i
         sum(float((arrays[e.parameter][e.mask] ** 2).sum()) for e in pool.edits([i], Zero())) ** 0.5
         for i in range(pool.n_units)
     ]
-    assert np.concatenate([norms["weight_norm", p.path] for p in pool.places]) == pytest.approx(expected)
+    assert np.concatenate([norms["weight_norm", p.path] for p in pool.parts]) == pytest.approx(expected)
     (variant,) = plan(spec, anatomy(), norms)[1:]
     assert variant.units().tolist() == [int(np.argmax(expected))]
 

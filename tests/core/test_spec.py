@@ -10,7 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from dissect_core import SpecError
-from dissect_core.edits.interventions import Mean, Zero
+from dissect_core.edits import Mean, Zero
 from dissect_core.spec import Control, StudySpec, load_spec, parse_spec, spec_schema, spec_to_yaml
 
 

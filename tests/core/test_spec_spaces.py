@@ -75,7 +75,11 @@ def test_messages_name_the_place(interventions: Any, message: str) -> None:
 @pytest.mark.parametrize(
     ("target", "more", "message"),
     [
-        ({"unit": "row", "components": "*"}, {}, "in activation space are for head, .* 'row' is of weights"),
+        (
+            {"unit": "row", "components": "*"},
+            {},
+            "in activation space are for component, head, .* 'row' is of weights",
+        ),
         ({"unit": "level", "components": "*"}, {}, "the unit 'level' is of weights only"),
         ({"unit": "layer", "components": "*"}, {}, "'layer' is bypassed: leave `interventions` out"),
         ({**HEADS, "part": "query"}, {}, r"`target\.part` must be output"),

@@ -13,9 +13,10 @@ from dissect_core import (  # noqa: E402
     ActivationSite,
     Zero,
     ZeroActivation,
+    group_edits,
     head_masks,
 )
-from dissect_core.anatomy.groups import channel_group, feed_forward_group  # noqa: E402
+from dissect_core.anatomy import channel_group, feed_forward_group  # noqa: E402
 from dissect_core.torch import (  # noqa: E402
     ablated,
     attention_layouts,
@@ -103,7 +104,7 @@ def test_inside_torchs_layers_fast_path_or_not(batch_first: bool, mode: Any) -> 
             expected = model(image)
         with intervened(model, ActivationSite("layers.1.self_attn", "head", (1,)), ZeroActivation()):
             torch.testing.assert_close(model(image), expected, rtol=1e-9, atol=1e-9)
-        with edited(model, ffn_group("layers.0").edits([3, 5], Zero())):
+        with edited(model, group_edits(ffn_group("layers.0"), [3, 5], Zero())):
             expected = model(image)
         for path in ("layers.0", "layers.0.linear2"):
             with intervened(model, ActivationSite(path, "neuron", (3, 5)), ZeroActivation()) as report:
@@ -133,7 +134,7 @@ def test_channels(norm: Any) -> None:
     names = [
         (f"{own}.{kind}", tuple(model.get_parameter(f"{own}.{kind}").shape)) for kind in ("weight", "bias")
     ]
-    with edited(model, channel_group("conv1", names).edits([1, 2], Zero())):
+    with edited(model, group_edits(channel_group("conv1", names), [1, 2], Zero())):
         expected = model(image)
     for path in {"conv1", own}:
         with intervened(model, ActivationSite(path, "channel", (1, 2)), ZeroActivation()):

@@ -10,9 +10,10 @@ from dissect_core import (  # noqa: E402
     MeanActivation,
     Zero,
     ZeroActivation,
+    group_edits,
     head_masks,
 )
-from dissect_core.anatomy.groups import feed_forward_group  # noqa: E402
+from dissect_core.anatomy import feed_forward_group  # noqa: E402
 from dissect_core.torch import ablated, attention_layouts, edited, gather_reference, intervened  # noqa: E402
 from mmdet_layers import BLOCKS, layer  # noqa: E402
 
@@ -70,7 +71,7 @@ def test_zeroed_neurons_are_removed_rows_and_columns(name: str) -> None:
         "ffn", ("ffn.layers.0.0.weight", (24, 16)), "ffn.layers.0.0.bias", ("ffn.layers.1.weight", (16, 24))
     )
     with torch.no_grad():
-        with edited(model, group.edits([0, 5, 23], Zero())):
+        with edited(model, group_edits(group, [0, 5, 23], Zero())):
             expected = call(model)
         for path in ("ffn", "ffn.layers.1"):
             with intervened(model, ActivationSite(path, "neuron", (0, 5, 23)), ZeroActivation()):

@@ -14,7 +14,7 @@ torch = pytest.importorskip("torch")
 nn = torch.nn
 
 from dissect_core import ActivationSite, MeanActivation, ZeroActivation  # noqa: E402
-from dissect_core.edits.activations import OptimalActivation  # noqa: E402
+from dissect_core.edits import OptimalActivation  # noqa: E402
 from dissect_core.spec import load_spec  # noqa: E402
 from dissect_core.torch import (  # noqa: E402
     fit_optimal,

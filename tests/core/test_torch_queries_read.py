@@ -8,10 +8,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from dissect_core import group_edits
 from dissect_core.plan import plan, weight_norms
 from dissect_core.spec import load_spec
 from dissect_core.torch import ablated, anatomy_of
-from dissect_core.torch.measure._rows_read import rows_read
+from dissect_core.torch.anatomy import rows_read
 from dissect_core.torch.replay import EffectPass, PrefixReplay
 
 GROUPS, N = 3, 4
@@ -101,7 +102,7 @@ def test_queries_are_the_rows_that_change_something(name: str, mode: Any) -> Non
     (group,) = (group for group in anatomy.groups if group.unit == "query")
     assert group.n_units == len(rows)
     for unit, row in enumerate(rows):
-        (edit,) = group.edits([unit], load_spec(study()).ablations[0].interventions[0])  # type: ignore[arg-type]
+        (edit,) = group_edits(group, [unit], load_spec(study()).ablations[0].interventions[0])  # type: ignore[arg-type]
         assert np.flatnonzero(edit.mask.any(axis=1)).tolist() == [row]
     assert bool(anatomy.notes) == (len(rows) < ROWS)
     if anatomy.notes:

@@ -184,11 +184,11 @@ def test_weight_gradient_by_hand(target: dict[str, Any]) -> None:
             product = (parameter * parameter.grad).abs().detach().numpy()
             sums[name] = sums.get(name, 0) + product / len(batches)
     pool = pool_of(spec.ablations[0].target, anatomy_of(model))
-    assert {path for _, path in found} == {place.path for place in pool.places}
+    assert {path for _, path in found} == {place.path for place in pool.parts}
     for number in range(pool.n_units):
         # The unit's own masks say what it owns.
         expected = sum(sums[e.parameter][e.mask].sum() for e in pool.edits([number], _zero()))
-        ((place, (unit,)),) = pool.by_place([number])
+        ((place, (unit,)),) = pool.by_part([number])
         np.testing.assert_allclose(found["weight_gradient", place.path][unit], expected, rtol=1e-9)
 
 

@@ -87,7 +87,7 @@ def test_neurons_and_whole_blocks(name: str) -> None:
         if unit == "neuron":
             assert gone == len(units) * (2 * WIDTH + 1)
         else:
-            places = [place.path for place, _ in variant.pool.by_place(variant.units())]
+            places = [place.path for place, _ in variant.pool.by_part(variant.units())]
             assert gone == sum(size(stack.get_submodule(path)) for path in places)
         assert small.flops_after is not None
         assert small.flops_before is not None

@@ -11,7 +11,12 @@ from hypothesis import strategies as st
 torch = pytest.importorskip("torch")
 nn = torch.nn
 
-from dissect_core import Scale, UnitGroup, Zero  # noqa: E402
+from dissect_core import (  # noqa: E402
+    Scale,
+    UnitGroup,
+    Zero,
+    group_edits,
+)
 from dissect_core.torch import anatomy_of, edited  # noqa: E402
 
 CLOSE = {"rtol": 1e-12, "atol": 1e-12}  # everything here is in double precision
@@ -72,7 +77,7 @@ def test_neurons_of_a_torch_encoder_layer(
         torch.backends.mha.set_fastpath_enabled(False)
         expected = without(layer.linear2, units, -1, lambda: layer(image).detach(), before=True)
         torch.backends.mha.set_fastpath_enabled(fast)
-        with edited(layer, group_of(layer, "neuron").edits(units, Zero())), torch.inference_mode():
+        with edited(layer, group_edits(group_of(layer, "neuron"), units, Zero())), torch.inference_mode():
             torch.testing.assert_close(layer(image), expected, rtol=1e-9, atol=1e-9)
     finally:
         torch.backends.mha.set_fastpath_enabled(before)
@@ -87,7 +92,7 @@ def test_neurons_of_any_feed_forward_block(bias: bool, act: Any, data: st.DataOb
     image = torch.randn(3, 4).double()
     units = chosen(data, 6)
     expected = without(block[1], units, -1, lambda: block(image))
-    with edited(model, group_of(model, "neuron").edits(units, Zero())) as report:
+    with edited(model, group_edits(group_of(model, "neuron"), units, Zero())) as report:
         torch.testing.assert_close(block(image), expected, **CLOSE)
     assert report.changed == len(units) * (4 + 4 + bias)
 
@@ -105,10 +110,10 @@ def test_channels_behind_the_norm(norm: str, training: bool, bias: bool, data: s
     group = group_of(model, "channel")
     assert (group.path, group.n_units) == ("0", 6)
     intact, expected = model(image), without(model[-1], units, 1, lambda: model(image))
-    with edited(model, group.edits(units, Zero())):
+    with edited(model, group_edits(group, units, Zero())):
         torch.testing.assert_close(model(image), expected, **CLOSE)
     # Other interventions act once, behind the norm: half a channel is half of what it gives.
-    with edited(model, group.edits(range(6), Scale(factor=0.5))):
+    with edited(model, group_edits(group, range(6), Scale(factor=0.5))):
         torch.testing.assert_close(model(image), intact / 2, **CLOSE)
 
 
@@ -149,5 +154,5 @@ def test_queries_are_rows(data: st.DataObject) -> None:
     units = chosen(data, 5)
     keep = torch.ones(5).double().index_fill(0, torch.tensor(units, dtype=torch.long), 0)
     expected = model(memory, keep)
-    with edited(model, group_of(model, "query").edits(units, Zero())):
+    with edited(model, group_edits(group_of(model, "query"), units, Zero())):
         torch.testing.assert_close(model(memory, torch.ones(5).double()), expected, **CLOSE)

@@ -9,7 +9,11 @@ from typing import Any
 import pytest
 import torch
 
-from dissect_core import Anatomy, Zero
+from dissect_core import (
+    Anatomy,
+    Zero,
+    group_edits,
+)
 from dissect_core.torch import anatomy_of
 from dissect_mmdet import MMDetDetector
 from dissect_mmdet.ops import enable_mmcv_ops
@@ -157,7 +161,7 @@ def test_everything_named_exists_and_has_its_shape(name: str) -> None:
     assert len({(g.path, g.unit) for g in found.groups}) == len(found.groups)
     for group in found.groups:
         assert group.slices
-        for edit in group.edits([0, group.n_units - 1][: group.n_units], Zero()):
+        for edit in group_edits(group, [0, group.n_units - 1][: group.n_units], Zero()):
             assert edit.mask.shape == shapes[edit.parameter]
             assert edit.mask.any()
     convs = {b.path for b in found.blocks if b.kind == "conv"}

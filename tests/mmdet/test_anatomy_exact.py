@@ -10,7 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from dissect_core import UnitGroup, Zero
+from dissect_core import (
+    UnitGroup,
+    Zero,
+    group_edits,
+)
 from dissect_core.torch import anatomy_of, edited
 from dissect_mmdet.ops import enable_mmcv_ops
 
@@ -52,7 +56,7 @@ def test_neurons_of_a_feed_forward_block(identity: bool, act: str, scale: float,
         hidden = ffn.layers[0](image)
         hidden[..., units] = 0
         expected = ffn.gamma2(ffn.layers[1](hidden)) + (image if identity else 0)
-        with edited(model, group.edits(units, Zero())):
+        with edited(model, group_edits(group, units, Zero())):
             torch.testing.assert_close(ffn(image), expected, **CLOSE)
 
 
@@ -71,7 +75,7 @@ def test_channels_of_a_conv_module(norm: str | None, act: bool, data: st.DataObj
     units = data.draw(st.lists(st.integers(0, 5), unique=True))
     with torch.no_grad():
         expected = block(image).index_fill(1, torch.tensor(units, dtype=torch.long), 0)
-        with edited(block, group.edits(units, Zero())):
+        with edited(block, group_edits(group, units, Zero())):
             torch.testing.assert_close(block(image), expected, **CLOSE)
 
 
@@ -153,5 +157,5 @@ def test_levels_and_points_leave_the_softmax(
             sizes,
             lambda level, point: (level if unit == "level" else point) in units,
         )
-        with edited(block, group.edits(units, Zero())):
+        with edited(block, group_edits(group, units, Zero())):
             torch.testing.assert_close(run(), expected, **CLOSE)

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from dissect_core import ActivationSite, head_masks
-from dissect_core.edits.activations import OptimalActivation
+from dissect_core.edits import OptimalActivation
 from dissect_core.plan import plan
 from dissect_core.spec import load_spec
 from dissect_core.torch import fit_optimal, gather_reference, gradient_scores, intervened, load_reference

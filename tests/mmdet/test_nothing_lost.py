@@ -120,7 +120,7 @@ def test_detections_that_differ_are_no_no_op(split: toy_split.Split, tmp_path: P
     class Silent(ToyDetector):
         @contextmanager
         def ablated(self, variant: Any, *, reference: Any = None) -> Iterator[Any]:
-            from dissect_core.edits.changes import AblationReport
+            from dissect_core.edits import AblationReport
 
             with super().ablated(variant, reference=reference):
                 yield AblationReport(())

@@ -106,13 +106,13 @@ def test_means_of_queries_that_enter_a_layer(detr: MMDetDetector, demo_data: Dem
         detr.model, batches, lambda _model, images: detr.predict_batch(images), sites
     )
     whole = detr.predict_batch(batch)
-    later = next(v for v in variants if v.pool.places[0].path.endswith("1"))
+    later = next(v for v in variants if v.pool.parts[0].path.endswith("1"))
     with detr.ablated(later, reference=reference) as report:
         changed = detr.predict_batch(batch)
     assert report.changed
     assert not same(changed, whole, **EXACT)
     # What enters the first layer is the same for all images: putting its mean there does nothing.
-    first = next(v for v in variants if v.pool.places[0].path.endswith("0"))
+    first = next(v for v in variants if v.pool.parts[0].path.endswith("0"))
     with detr.ablated(first, reference=reference) as report:
         assert same(detr.predict_batch(batch), whole, **EXACT)
     assert report.is_no_op

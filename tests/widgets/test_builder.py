@@ -10,7 +10,7 @@ import pytest
 from ipywidgets.widgets.widget import _instances
 
 from dissect_core import Component, SpecError
-from dissect_core.anatomy.anatomy import Anatomy
+from dissect_core.anatomy import Anatomy
 from dissect_core.plan import plan
 from dissect_core.spec import load_spec, spec_schema
 from dissect_widgets import DraftError, SpecModel, StudyBuilder, UnknownNameError

@@ -278,7 +278,7 @@ def _leaving_one(ranked: Sequence[Variant]) -> list[int]:
     chosen: list[int] = []
     taken: dict[str, int] = {}
     for variant in ranked:
-        ((place, _),) = variant.pool.by_place(variant.units())
+        ((place, _),) = variant.pool.by_part(variant.units())
         taken[place.path] = taken.get(place.path, 0) + 1
         if variant.pool.unit != "head" or taken[place.path] < place.n_units:
             chosen += variant.units().tolist()
@@ -287,7 +287,7 @@ def _leaving_one(ranked: Sequence[Variant]) -> list[int]:
 
 def _together(one: Variant, units: Sequence[int]) -> Variant:
     chosen = tuple(sorted(units))
-    counts = np.array([place.parameters_per_unit * len(at) for place, at in one.pool.by_place(list(chosen))])
+    counts = np.array([place.parameters_per_unit * len(at) for place, at in one.pool.by_part(list(chosen))])
     return replace(
         one,
         id=f"{one.ablation}/redundant/{len(chosen)}",

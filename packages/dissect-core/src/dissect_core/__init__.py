@@ -10,50 +10,68 @@ from typing import TYPE_CHECKING
 from .lazy import names_when_used
 
 if TYPE_CHECKING:
-    from .anatomy.anatomy import Anatomy, Block
-    from .anatomy.attention import AttentionLayout, HeadPart, HeadSlice, head_width
-    from .anatomy.components import Component, near_matches, select_components, unknown_component
-    from .anatomy.groups import (
-        Edit,
+    from .anatomy import (
+        Anatomy,
+        AttentionLayout,
+        Block,
+        Component,
+        HeadPart,
+        HeadSlice,
+        Indices,
+        Mask,
+        Unit,
         UnitGroup,
         UnitSlice,
         channel_group,
+        deformable_layout,
         feed_forward_group,
         head_group,
+        head_masks,
+        head_width,
+        multihead_layout,
         query_group,
         sampling_groups,
+        select_components,
+        separate_layout,
+        stacked_layout,
+        unit_count,
     )
-    from .anatomy.layouts import deformable_layout, multihead_layout, separate_layout, stacked_layout
-    from .anatomy.units import Indices, Unit, unit_count
-    from .edits.activations import (
+    from .edits import (
+        AblationReport,
         ActivationIntervention,
         ActivationReport,
         ActivationSite,
         ActivationUnit,
+        ComponentChange,
+        Constant,
+        Edit,
+        Intervention,
+        Mean,
         MeanActivation,
+        Noise,
         NoiseActivation,
         OptimalActivation,
+        Quantize,
         ResampleActivation,
+        Scale,
+        Shuffle,
         SiteActivity,
+        Zero,
         ZeroActivation,
-    )
-    from .edits.changes import AblationReport, ComponentChange
-    from .edits.heads import head_masks
-    from .edits.interventions import Constant, Intervention, Mean, Noise, Quantize, Scale, Shuffle, Zero
-    from .edits.masks import (
-        Mask,
         check_mask,
         column_mask,
         dose,
+        edit_arrays,
         element_mask,
+        fraction_to_count,
+        intervene,
+        replacement_values,
         row_mask,
+        sample_units,
         segment_mask,
         unit_mask,
+        variant_rng,
     )
-    from .edits.randomness import variant_rng
-    from .edits.replacement import intervene, replacement_values
-    from .edits.sampling import fraction_to_count, sample_units
-    from .edits.state import edit_arrays
     from .errors import (
         BadImageError,
         CheckpointError,
@@ -83,6 +101,7 @@ if TYPE_CHECKING:
         UnknownDetectorError,
         UntrustedError,
     )
+    from .names import near_matches, unknown_component
 
 __all__ = [
     "AblationReport",
@@ -153,6 +172,7 @@ __all__ = [
     "element_mask",
     "feed_forward_group",
     "fraction_to_count",
+    "group_edits",
     "head_group",
     "head_masks",
     "head_width",
@@ -177,26 +197,19 @@ __all__ = [
 __getattr__, __dir__ = names_when_used(
     __name__,
     {
-        "anatomy.anatomy": "Anatomy Block",
-        "anatomy.attention": "AttentionLayout HeadPart HeadSlice head_width",
-        "anatomy.components": "Component near_matches select_components unknown_component",
-        "anatomy.groups": (
-            "Edit UnitGroup UnitSlice channel_group feed_forward_group head_group query_group sampling_groups"
+        "anatomy": (
+            "Anatomy AttentionLayout Block Component HeadPart HeadSlice Indices Mask Unit UnitGroup UnitSlice "
+            "channel_group deformable_layout feed_forward_group head_group head_masks head_width multihead_layout "
+            "query_group sampling_groups select_components separate_layout stacked_layout unit_count"
         ),
-        "anatomy.layouts": "deformable_layout multihead_layout separate_layout stacked_layout",
-        "anatomy.units": "Indices Unit unit_count",
-        "edits.activations": (
-            "ActivationIntervention ActivationReport ActivationSite ActivationUnit MeanActivation "
-            "NoiseActivation OptimalActivation ResampleActivation SiteActivity ZeroActivation"
+        "edits": (
+            "AblationReport ActivationIntervention ActivationReport ActivationSite ActivationUnit ComponentChange "
+            "Constant Edit Intervention Mean MeanActivation Noise NoiseActivation OptimalActivation Quantize "
+            "ResampleActivation Scale Shuffle SiteActivity Zero ZeroActivation check_mask column_mask dose edit_arrays "
+            "element_mask fraction_to_count group_edits intervene replacement_values row_mask sample_units "
+            "segment_mask unit_mask variant_rng"
         ),
-        "edits.changes": "AblationReport ComponentChange",
-        "edits.heads": "head_masks",
-        "edits.interventions": "Constant Intervention Mean Noise Quantize Scale Shuffle Zero",
-        "edits.masks": "Mask check_mask column_mask dose element_mask row_mask segment_mask unit_mask",
-        "edits.randomness": "variant_rng",
-        "edits.replacement": "intervene replacement_values",
-        "edits.sampling": "fraction_to_count sample_units",
-        "edits.state": "edit_arrays",
+        "names": "near_matches unknown_component",
         "errors": (
             "BadImageError CheckpointError ClusterError ConformanceError DetectorOptionError "
             "DetectorUnavailableError DissectError DoseError InterventionError LayoutError MaskError "

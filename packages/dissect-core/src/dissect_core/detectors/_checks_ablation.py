@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from ..anatomy.components import Component
+from ..anatomy import Component
 from ..plan import Variant
 from ._check import BrokenRuleError, Check, check, require
 from ._compare import difference, identical
@@ -42,7 +42,7 @@ def undone(subject: Subject) -> str:
     needs=("undone",),
 )
 def shows(subject: Subject) -> str:
-    visible = [probe.variant.pool.places[0].path for probe in subject.visible()]
+    visible = [probe.variant.pool.parts[0].path for probe in subject.visible()]
     tried = ", ".join(component.name for component in subject.largest())
     require(visible, f"none with {tried} at zero.")
     return f"{len(visible)} of {len(subject.probes)} change detections."
@@ -89,7 +89,7 @@ def report(subject: Subject) -> str:
 def every_component(subject: Subject) -> str:
     components = [c for c in subject.detector.anatomy.components if c.n_parameters]
     for variant in component_variants(components):
-        name = variant.pool.places[0].path
+        name = variant.pool.parts[0].path
         try:
             with subject.detector.ablated(variant) as told:
                 masked = told.masked
@@ -140,7 +140,7 @@ def nesting(subject: Subject) -> str:
 
 def _part_of(probe: Probe) -> Variant:
     """Ones in the only component there is: within the outer block it holds zeros, so that something changes."""
-    (component,) = probe.variant.pool.places[0].components
+    (component,) = probe.variant.pool.parts[0].components
     return component_variants([component], interventions={"kind": "constant", "value": 1})[0]
 
 
@@ -153,7 +153,7 @@ def _part_of(probe: Probe) -> Variant:
 def draws(subject: Subject) -> str:
     varied = undecided = 0
     for probe in subject.visible():
-        noisy = _noisy(probe.variant.pool.places[0].components[0])
+        noisy = _noisy(probe.variant.pool.parts[0].components[0])
         found = [subject.probe(variant).found for variant in noisy]
         differs = difference(found[0], subject.probe(noisy[0]).found)
         require(differs is None, f"{noisy[0].id!r} twice: {differs}.")

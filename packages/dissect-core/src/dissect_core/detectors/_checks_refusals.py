@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from ..anatomy.components import Component
+from ..anatomy import Component
 from ..errors import DissectError
 from ..plan import Variant
 from ._check import BrokenRuleError, Check, check, require

@@ -1,6 +1,6 @@
 """Checks of what a detector is: its members, class names and anatomy."""
 
-from ..anatomy.anatomy import Anatomy
+from ..anatomy import Anatomy
 from ._check import BrokenRuleError, Check, check, require
 from ._members import missing_members, wrong_signatures
 from ._subject import Subject

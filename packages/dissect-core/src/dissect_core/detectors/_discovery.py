@@ -8,8 +8,8 @@ from inspect import Parameter
 from pathlib import Path
 from typing import Any, cast
 
-from ..anatomy.components import near_matches
 from ..errors import DetectorOptionError, DetectorUnavailableError, UnknownDataError, UnknownDetectorError
+from ..names import near_matches
 from ..spec import DetectorSpec
 from ._members import missing_members
 from ._options import check_names, check_types, parameters_of, read_value

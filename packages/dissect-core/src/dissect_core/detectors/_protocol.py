@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from ..anatomy.anatomy import Anatomy
+    from ..anatomy import Anatomy
     from ..plan import Variant
 
 __all__ = ["ChangeReport", "Detector", "ImageDetections", "LossDetector", "TorchDetector"]

@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..anatomy.anatomy import Anatomy
-from ..anatomy.components import Component
+from ..anatomy import Anatomy, Component
 from ..errors import DissectError
 from ..plan import Variant, plan
 from ..spec import load_spec

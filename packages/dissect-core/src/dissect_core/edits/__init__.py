@@ -1,1 +1,75 @@
-"""What an ablation does to values: masks, interventions on weights and activations, random draws, and what changed."""
+"""What an ablation does to values: masks, interventions on weights and activations, draws, and what was changed."""
+
+from ._activations import (
+    ActivationIntervention,
+    ActivationReport,
+    ActivationSite,
+    ActivationUnit,
+    MeanActivation,
+    NoiseActivation,
+    OptimalActivation,
+    ResampleActivation,
+    SiteActivity,
+    ZeroActivation,
+    intervention_label,
+    is_activation,
+)
+from ._drawing import fraction_to_count, gaussian, sample_units, variant_rng
+from ._edits import (
+    AblationReport,
+    ComponentChange,
+    Edit,
+    JoinedEdit,
+    edit_arrays,
+    group_edits,
+    joined_edits,
+    merged_report,
+)
+from ._interventions import Constant, Intervention, Mean, Noise, Quantize, Scale, Shuffle, Spec, Zero
+from ._masks import check_mask, column_mask, dose, element_mask, row_mask, segment_mask, unit_mask
+from ._replacement import intervene, replacement_values
+
+__all__ = [
+    "AblationReport",
+    "ActivationIntervention",
+    "ActivationReport",
+    "ActivationSite",
+    "ActivationUnit",
+    "ComponentChange",
+    "Constant",
+    "Edit",
+    "Intervention",
+    "JoinedEdit",
+    "Mean",
+    "MeanActivation",
+    "Noise",
+    "NoiseActivation",
+    "OptimalActivation",
+    "Quantize",
+    "ResampleActivation",
+    "Scale",
+    "Shuffle",
+    "SiteActivity",
+    "Spec",
+    "Zero",
+    "ZeroActivation",
+    "check_mask",
+    "column_mask",
+    "dose",
+    "edit_arrays",
+    "element_mask",
+    "fraction_to_count",
+    "gaussian",
+    "group_edits",
+    "intervene",
+    "intervention_label",
+    "is_activation",
+    "joined_edits",
+    "merged_report",
+    "replacement_values",
+    "row_mask",
+    "sample_units",
+    "segment_mask",
+    "unit_mask",
+    "variant_rng",
+]

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from ..detectors import Detector, ImageDetections, TorchDetector
-from ..edits.randomness import variant_rng
+from ..edits import variant_rng
 from ..plan import Variant
 from ..progress import Stopwatch
 from ._net import Net, measures_noise, require_same, require_steady

@@ -5,10 +5,11 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, get_args, get_type_hints, overload
 
-from ..anatomy.components import unknown_component
+from ..edits import intervention_label
 from ..errors import MissingDependencyError
+from ..names import unknown_component
 from ..spec import StudySpec
-from .variant import Variant, intervention_label
+from ._variant import Variant
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -240,7 +241,7 @@ class Plan(Sequence[Variant]):
 
 
 def _row(variant: Variant, model_parameters: int) -> PlanRow:
-    owning = any(place.parameters_per_unit for place in variant.pool.places)
+    owning = any(part.parameters_per_unit for part in variant.pool.parts)
     known = variant.n_parameters if variant.n_parameters or not variant.n_units or not owning else None
     return PlanRow(
         id=variant.id,
@@ -259,5 +260,5 @@ def _row(variant: Variant, model_parameters: int) -> PlanRow:
 
 def _label(variant: Variant) -> str:
     if variant.space == "structure":
-        return "read out" if variant.pool.unit == "readout" else "bypass"
+        return {"readout": "read out"}.get(variant.pool.kind.acts_by, "bypass")
     return intervention_label(variant.intervention)

@@ -1,10 +1,10 @@
 """Studies as validated data: what is removed, how much, how often, and what is put in its place."""
 
+from ._execution import Execution, LocalExecution, RayExecution
+from ._fields import SpecIntervention
+from ._load import check_spec, load_spec, parse_spec, spec_schema, spec_to_yaml
 from ._problems import Problem, plain_rule
-from .execution import Execution, LocalExecution, RayExecution
-from .interventions import SpecIntervention
-from .load import check_spec, load_spec, parse_spec, spec_schema, spec_to_yaml
-from .selections import (
+from ._selections import (
     Control,
     CountSelection,
     CumulativeSelection,
@@ -14,8 +14,8 @@ from .selections import (
     RankSelection,
     Selection,
 )
-from .study import SCHEMA_VERSION, Ablation, DetectorSpec, ReferenceSpec, StudySpec
-from .targets import (
+from ._study import SCHEMA_VERSION, Ablation, DetectorSpec, ReferenceSpec, StudySpec
+from ._targets import (
     BlockTarget,
     ComponentTarget,
     GroupTarget,

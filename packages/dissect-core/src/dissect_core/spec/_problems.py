@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from ..anatomy.components import near_matches
+from ..names import near_matches
 from ..text import NAME_AT_MOST, quoted
-from .study import StudySpec
+from ._study import StudySpec
 
 QUOTE = "'"
 TAGS = ("unit", "by", "kind", "engine")

@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from ..anatomy.components import near_matches
 from ..detectors import ImageDetections
 from ..errors import StudyError
+from ..names import near_matches
 from ..spec import StudySpec, load_spec, parse_spec
 from ..storage.locations import is_remote, location_of
 from . import _layout

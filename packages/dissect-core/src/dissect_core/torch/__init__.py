@@ -16,17 +16,14 @@ except ModuleNotFoundError as error:
         name="torch",
     ) from error
 
-from ..edits.changes import AblationReport
+from ..edits import AblationReport
 from .activations._intervened import intervened
 from .activations._optimal import fit_optimal
 from .activations._optimal_fit import OptimalFit
 from .activations._reference import Reference, gather_reference
 from .activations._reference_file import load_reference
 from .activations._scores import gradient_scores
-from .anatomy._anatomy import anatomy_of
-from .anatomy._components import components_of
-from .anatomy._layouts import attention_layouts
-from .anatomy._role_rules import RoleRule
+from .anatomy import RoleRule, anatomy_of, attention_layouts, components_of
 from .checkpoints._checkpoint import load_checkpoint
 from .checkpoints._export import export, variant_record, with_state
 from .checkpoints._pickle import RefusedNameError

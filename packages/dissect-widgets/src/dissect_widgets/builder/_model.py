@@ -10,7 +10,7 @@ from typing import Any
 from traitlets import Dict, Instance, Tuple
 
 from dissect_core import near_matches
-from dissect_core.anatomy.anatomy import Anatomy
+from dissect_core.anatomy import Anatomy
 from dissect_core.spec import Problem, StudySpec, check_spec, load_spec, parse_spec, spec_schema, spec_to_yaml
 from dissect_core.storage import write_bytes_whole
 

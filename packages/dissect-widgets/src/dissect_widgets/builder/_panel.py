@@ -8,7 +8,7 @@ from typing import Any
 
 from ipywidgets import HTML, Button, Text, Textarea, VBox
 
-from dissect_core.anatomy.anatomy import Anatomy
+from dissect_core.anatomy import Anatomy
 from dissect_core.spec import StudySpec
 
 from ..base import ModelPanel, close_all, counted, html_text, labelled, line, status_html

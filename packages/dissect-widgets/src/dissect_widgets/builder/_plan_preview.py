@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from dissect_core import DissectError
-from dissect_core.anatomy.anatomy import Anatomy
+from dissect_core.anatomy import Anatomy
 from dissect_core.plan import PlanRow, n_variants, plan, scores_needed
 from dissect_core.spec import Ablation, StudySpec
 

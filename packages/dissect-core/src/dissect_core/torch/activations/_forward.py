@@ -10,9 +10,9 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor, nn
 
-from ...anatomy.components import unknown_component
-from ...edits.activations import ActivationSite
+from ...edits import ActivationSite
 from ...errors import InterventionError
+from ...names import unknown_component
 
 Forward: TypeAlias = Callable[..., Any]
 Around: TypeAlias = Callable[[Forward, tuple[Any, ...], dict[str, Any]], Any]

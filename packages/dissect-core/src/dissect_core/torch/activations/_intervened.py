@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ...edits.activations import (
+from ...edits import (
     ActivationIntervention,
     ActivationReport,
     ActivationSite,
@@ -19,8 +19,9 @@ from ...edits.activations import (
     ResampleActivation,
     SiteActivity,
     ZeroActivation,
+    gaussian,
+    variant_rng,
 )
-from ...edits.randomness import gaussian, variant_rng
 from ...errors import InterventionError
 from ._forward import check_ran, without_fast_path
 from ._optimal_fit import require_fit

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from ...edits.activations import ActivationSite, OptimalActivation, ZeroActivation
+from ...edits import ActivationSite, OptimalActivation, ZeroActivation
 from ...errors import InterventionError
 from ._forward import without_fast_path
 from ._intervened import intervened

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from ...edits.activations import ActivationSite
+from ...edits import ActivationSite
 from ...errors import InterventionError
 
 

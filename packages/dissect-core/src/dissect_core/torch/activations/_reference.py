@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from ...edits.activations import ActivationSite
+from ...edits import ActivationSite
 from ...errors import InterventionError
 from ._forward import check_ran, without_fast_path
 from ._optimal_fit import OptimalFit

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ...edits.activations import ActivationSite
+from ...edits import ActivationSite
 from ...errors import CheckpointError
 from ...storage.archives import open_archive
 from ...storage.files import open_regular, write_whole

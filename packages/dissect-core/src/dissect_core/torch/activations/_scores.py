@@ -9,12 +9,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ...anatomy.anatomy import Anatomy
-from ...edits.activations import ActivationSite
+from ...anatomy import Anatomy
+from ...edits import ActivationSite
 from ...errors import InterventionError, PlanError
-from ...plan import Place, Pool
-from ...plan.places import ablation_pool
-from ...plan.scores import unit_sums
+from ...plan import Pool, PoolPart, ablation_pool, unit_sums
 from ...spec import StudySpec
 from ._forward import check_ran, without_fast_path
 from ._gates import Gates, counted_images
@@ -139,16 +137,18 @@ def gradient_scores(
     return {**by_weight, **{("head_importance", path): gate.importance() for path, gate in gates.items()}}
 
 
-def _wanted(spec: StudySpec, anatomy: Anatomy) -> tuple[dict[str, tuple[Pool, Place]], dict[str, Place]]:
+def _wanted(
+    spec: StudySpec, anatomy: Anatomy
+) -> tuple[dict[str, tuple[Pool, PoolPart]], dict[str, PoolPart]]:
     """Places to score by their weights, and those to score by gates, by path."""
-    weights: dict[str, tuple[Pool, Place]] = {}
-    heads: dict[str, Place] = {}
+    weights: dict[str, tuple[Pool, PoolPart]] = {}
+    heads: dict[str, PoolPart] = {}
     for ablation in spec.ablations:
         score = getattr(ablation.select, "score", None)
         if score not in ("weight_gradient", "head_importance"):
             continue
         pool = ablation_pool(ablation, anatomy)
-        for place in pool.places:
+        for place in pool.parts:
             if score == "head_importance" and pool.unit == "head":
                 heads[place.path] = place
             elif score == "weight_gradient" and (place.group or place.components):
@@ -168,7 +168,7 @@ def _wanted(spec: StudySpec, anatomy: Anatomy) -> tuple[dict[str, tuple[Pool, Pl
     return weights, heads
 
 
-def _parameters(model: nn.Module, weights: dict[str, tuple[Pool, Place]]) -> dict[str, nn.Parameter]:
+def _parameters(model: nn.Module, weights: dict[str, tuple[Pool, PoolPart]]) -> dict[str, nn.Parameter]:
     """Parameters that the units own, by name."""
     known = dict(model.named_parameters(remove_duplicate=False))
     names: dict[str, None] = {}

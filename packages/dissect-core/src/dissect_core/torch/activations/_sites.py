@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ...anatomy.units import chosen_units
-from ...edits.activations import ActivationSite
+from ...anatomy import chosen_units
+from ...edits import ActivationSite
 from ...errors import UnitError
-from ..anatomy._layouts import attention_layouts
+from ..anatomy import attention_layouts
 from ._forward import TensorMap, argument_key, before_projection, map_tensors, module_at, wrapped_forward
 
 

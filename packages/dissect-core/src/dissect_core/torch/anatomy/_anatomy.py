@@ -5,15 +5,13 @@ from dataclasses import replace
 
 from torch import nn
 
-from ...anatomy.anatomy import Anatomy, Block
-from ...anatomy.components import Component
-from ..measure._queries_read import only_read
+from ...anatomy import Anatomy, Block, Component
+from ._attention import attention_layouts
 from ._components import components_of
-from ._layouts import attention_layouts
-from ._recognise import Found, attention_blocks, feed_forward_blocks, layers
+from ._queries_read import only_read
+from ._recognise import Found, attention_blocks, feed_forward_blocks, layers, owner, parent, upwards
 from ._recognise_units import convolutions, norms, queries
 from ._role_rules import PLACES, RoleRule, said_roles
-from ._tree import owner, parent, upwards
 
 
 def anatomy_of(

@@ -2,11 +2,11 @@
 
 from collections.abc import Hashable
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
-from ...anatomy.components import Component
-from ..weights._tensors import identity
-from ._layouts import attention_layouts
+from ...anatomy import Component
+from ._attention import attention_layouts
 
 
 def components_of(model: nn.Module) -> tuple[Component, ...]:
@@ -51,3 +51,10 @@ def _heads_around(name: str, heads: dict[str, int]) -> list[int]:
     parts = name.split(".")
     blocks = (".".join(parts[:i]) for i in range(len(parts) - 1, -1, -1))
     return [heads[block] for block in blocks if block in heads]
+
+
+def identity(tensor: Tensor) -> Hashable:
+    """Return a key that two tensors share exactly if they are the same view of the same memory (tied weights)."""
+    if tensor.layout != torch.strided or tensor.is_meta or tensor.numel() == 0:
+        return id(tensor)
+    return tensor.device, tensor.dtype, tensor.data_ptr(), tuple(tensor.shape), tensor.stride()

@@ -5,11 +5,10 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from ...anatomy.anatomy import BlockKind
-from ...anatomy.attention import AttentionLayout
-from ...anatomy.groups import UnitGroup, feed_forward_group, sampling_groups
-from ._tree import CONTAINERS, joined, owner, parent, upwards
+from ...anatomy import AttentionLayout, BlockKind, UnitGroup, feed_forward_group, sampling_groups
 
+CONTAINERS = (nn.ModuleList, nn.Sequential, nn.ModuleDict)
+"""Modules that only hold others."""
 _PAIRS = (("linear1", "linear2"), ("fc1", "fc2"))
 
 
@@ -181,3 +180,29 @@ def layers(modules: Mapping[str, nn.Module], blocks: list[Found]) -> dict[str, i
         if isinstance(stack, (nn.ModuleList, nn.Sequential)):
             found[path] = list(stack._modules).index(path.rpartition(".")[2])
     return found
+
+
+def joined(path: str, name: str) -> str:
+    """Path of a child; the model's own path is empty."""
+    return f"{path}.{name}" if path else name
+
+
+def parent(path: str) -> str:
+    """Path of the module that directly holds another one, or a parameter."""
+    return path.rpartition(".")[0]
+
+
+def upwards(path: str) -> Iterator[str]:
+    """A path, its parent's and so on; the last one is the model's own."""
+    while path:
+        yield path
+        path = parent(path)
+    yield ""
+
+
+def owner(path: str, modules: Mapping[str, nn.Module]) -> str:
+    """Path of the nearest module around another one that does more than hold others; else the model's own."""
+    around = parent(path)
+    while around and isinstance(modules.get(around), CONTAINERS):
+        around = parent(around)
+    return around

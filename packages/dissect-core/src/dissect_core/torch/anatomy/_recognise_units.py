@@ -5,9 +5,8 @@ from collections.abc import Collection, Iterator, Mapping
 
 from torch import Tensor, nn
 
-from ...anatomy.groups import UnitGroup, channel_group, query_group
-from ._recognise import Found
-from ._tree import joined, parent
+from ...anatomy import UnitGroup, channel_group, query_group
+from ._recognise import Found, joined, parent
 
 _QUERIES = re.compile(
     r"quer(y|ies)\w*(embed|feat|pos)|^(object_|query_)?(queries|tokens)$|^(tgt|refpoint)_embed", re.IGNORECASE

@@ -10,8 +10,8 @@ from typing import Any, BinaryIO
 
 import torch
 
-from ...anatomy.components import near_matches
 from ...errors import CheckpointError, CheckpointNotFoundError
+from ...names import near_matches
 from ...storage.files import open_regular
 from ...text import cut, visible
 from ._pickle import RefusedNameError

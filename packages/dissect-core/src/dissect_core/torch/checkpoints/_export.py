@@ -7,9 +7,8 @@ from typing import Any
 
 from torch import nn
 
-from ...edits.changes import AblationReport
+from ...edits import AblationReport, intervention_label
 from ...plan import Variant
-from ...plan.variant import intervention_label
 from ..weights._state import apply
 from ._save import save_checkpoint
 from ._state_dicts import put_state, state_dict_of, state_dict_place

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from ...plan import Variant
 from ..activations._forward import without_fast_path
 from ..activations._reference import Reference
+from ..anatomy import rows_read
 from ..weights._variants import applied
 from ._probe import has_tensors, no_op_reason, record_outputs, relative_change
-from ._rows_read import rows_read
 
 Batch = TypeVar("Batch")
 
@@ -161,7 +161,7 @@ class Probe(Generic[Batch]):
     def _last_of_places(self, variant: Variant) -> list[str]:
         """Of the modules whose parameters are edited in a place, the one that is called last."""
         found = []
-        for place, _ in variant.pool.by_place(variant.units()):
+        for place, _ in variant.pool.by_part(variant.units()):
             slices = place.group.slices if place.group else ()
             names = [s.parameter for s in slices] or [c.name for c in place.components]
             # Logits of levels and points go to -10,000: what their block gives tells how much that is, not they.

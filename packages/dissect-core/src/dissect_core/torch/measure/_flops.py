@@ -8,8 +8,7 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry, sdpa_flop_count
 
-from ...plan import Variant
-from ...plan.pool import Place
+from ...plan import PoolPart, Variant
 
 _FUSED_ON_CPU = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
 _DENSE = frozenset({"element", "segment"})  # without them a matrix is as large as it was
@@ -99,7 +98,7 @@ def flops_saved(variant: Variant, model: nn.Module, flops: Mapping[str, int], to
     if unit in _REWRITTEN or not total:
         return None
     saved: dict[str, float] = {}
-    for place, units in variant.pool.by_place(variant.units()):
+    for place, units in variant.pool.by_part(variant.units()):
         for path, share in _modules_of(place, model, flops):
             saved[path] = min(1.0, saved.get(path, 0.0) + share * len(units) / place.n_units)
     whole = tuple(f"{path}." for path, share in saved.items() if share == 1)
@@ -108,7 +107,7 @@ def flops_saved(variant: Variant, model: nn.Module, flops: Mapping[str, int], to
     return min(1.0, sum(parts) / total)
 
 
-def _modules_of(place: Place, model: nn.Module, flops: Mapping[str, int]) -> Iterator[tuple[str, float]]:
+def _modules_of(place: PoolPart, model: nn.Module, flops: Mapping[str, int]) -> Iterator[tuple[str, float]]:
     """The called modules that a place lies in, and the shares of their matrices that it takes."""
     if place.path in flops:
         yield place.path, 1.0

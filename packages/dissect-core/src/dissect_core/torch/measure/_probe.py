@@ -9,8 +9,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from ...edits.activations import ActivationReport
-from ...edits.changes import AblationReport
+from ...edits import AblationReport, ActivationReport
 from ...errors import InterventionError
 from ..activations._forward import map_tensors, module_at, without_fast_path
 

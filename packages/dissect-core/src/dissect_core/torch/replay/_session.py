@@ -177,6 +177,6 @@ class Session(Generic[Batch, Output]):
                 calls.append((path, "leave" if place.where == "output" else "enter"))
             if variant.readout() is not None:
                 # Its pass is the baseline's until the decoder's last layer has ended; the decoder itself runs.
-                calls.append((variant.pool.places[-1].path, "leave"))
+                calls.append((variant.pool.parts[-1].path, "leave"))
             self._begins[variant] = Begin(parameters, tuple(calls))
         return self._begins[variant]

@@ -9,11 +9,9 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from ...anatomy.attention import AttentionLayout
-from ...anatomy.groups import UnitGroup, UnitSlice, head_group
+from ...anatomy import AttentionLayout, UnitGroup, UnitSlice, head_group
 from ...errors import InterventionError, UnitError
-from ..anatomy._tree import parent
-from ..weights._tensors import identity
+from ..anatomy import identity, parent
 from ._slim import SlimAttention, require_plain
 
 _HEADS = ("num_heads", "n_heads")

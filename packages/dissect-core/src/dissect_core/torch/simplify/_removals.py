@@ -5,7 +5,7 @@ from torch import nn
 from ...errors import InterventionError, UnitError
 from ...plan import Variant
 from ..activations._forward import module_at
-from ..anatomy._layouts import attention_layouts
+from ..anatomy import attention_layouts
 from ._cuts import Cut, head_cut, neuron_cut, require_cuttable
 from ._stand_ins import Answer, known_answer
 
@@ -65,7 +65,7 @@ def removals_of(
         return {path: known_answer(path, module_at(model, path), layer) for path in variant.bypassed()}, []
     layouts = attention_layouts(model) if variant.pool.unit == "head" else {}
     cuts = []
-    for place, units in variant.pool.by_place(variant.units()):
+    for place, units in variant.pool.by_part(variant.units()):
         group = place.group
         if group is None:  # a plan gives heads and neurons one
             raise UnitError(f"{place.path!r} must have a group of {variant.pool.unit}s, got none. Plan it.")

@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ...anatomy.attention import AttentionLayout
+from ...anatomy import AttentionLayout
 from ...errors import InterventionError
 from ..activations._forward import Forward
-from ..anatomy._layouts import attention_layouts
+from ..anatomy import attention_layouts
 from ..structure._bypass import projection_of, same_values, silent
 
 _LAYERS = (nn.TransformerEncoderLayer, nn.TransformerDecoderLayer)

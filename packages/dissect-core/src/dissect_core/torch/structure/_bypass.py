@@ -16,7 +16,7 @@ from ..activations._forward import (
     without_fast_path,
     wrapped_forward,
 )
-from ..anatomy._layouts import attention_layouts
+from ..anatomy import attention_layouts
 
 
 @contextmanager

@@ -6,10 +6,8 @@ from typing import Any, overload
 
 from torch import nn
 
-from ...anatomy.groups import Edit
-from ...edits.changes import AblationReport
-from ...edits.interventions import Intervention, Zero
-from ...edits.masks import Mask
+from ...anatomy import Mask
+from ...edits import AblationReport, Edit, Intervention, Zero
 from ...errors import InterventionError
 from ...plan import Variant
 from ..activations._reference import Reference

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from ...anatomy.groups import Edit
+from ...edits import Edit
 from ._prepared import Prepared
 
 

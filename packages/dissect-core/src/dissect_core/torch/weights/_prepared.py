@@ -6,13 +6,12 @@ from types import TracebackType
 import torch
 from torch import Tensor, nn
 
-from ...anatomy.components import unknown_component
-from ...anatomy.groups import Edit
-from ...edits.changes import AblationReport
-from ...edits.state import joined_edits, merged_report
+from ...edits import AblationReport, Edit, joined_edits, merged_report
 from ...errors import InterventionError
+from ...names import unknown_component
 from ...plan import Variant
-from ._tensors import Patch, identity, make_patch, same_bits
+from ..anatomy import identity
+from ._tensors import Patch, make_patch, same_bits
 
 _OF_THE_WHOLE = ("mean", "noise", "quantize")
 """Interventions whose values depend on the whole component, not only on what is masked."""

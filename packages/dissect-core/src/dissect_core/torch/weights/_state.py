@@ -6,13 +6,11 @@ from typing import Any
 
 from torch import Tensor
 
-from ...anatomy.groups import Edit
-from ...edits.changes import AblationReport
-from ...edits.interventions import Intervention, Zero
-from ...edits.masks import Mask
-from ...edits.state import edit_arrays, joined_edits, merged_report
+from ...anatomy import Mask
+from ...edits import AblationReport, Edit, Intervention, Zero, edit_arrays, joined_edits, merged_report
 from ...plan import Variant
-from ._tensors import identity, make_patch
+from ..anatomy import identity
+from ._tensors import make_patch
 
 _ZERO = Zero()
 

@@ -1,6 +1,5 @@
 """Replacing and restoring masked values of one tensor."""
 
-from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeGuard
 
@@ -9,10 +8,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ...edits.changes import ComponentChange
-from ...edits.masks import Mask
-from ...edits.replacement import replacement_values
-from ...edits.state import JoinedEdit
+from ...anatomy import Mask
+from ...edits import ComponentChange, JoinedEdit, replacement_values
 from ...errors import InterventionError
 
 _NUMPY_FLOATS = (torch.float16, torch.float32, torch.float64)
@@ -197,10 +194,3 @@ def same_bits(a: Tensor, b: Tensor) -> bool:
         return False
     bits = _BITS.get(a.element_size())
     return torch.equal(a, b) if bits is None else torch.equal(a.view(bits), b.view(bits))
-
-
-def identity(tensor: Tensor) -> Hashable:
-    """Key that two tensors share exactly if they are the same view of the same memory (tied weights)."""
-    if tensor.layout != torch.strided or tensor.is_meta or tensor.numel() == 0:
-        return id(tensor)
-    return tensor.device, tensor.dtype, tensor.data_ptr(), tuple(tensor.shape), tensor.stride()

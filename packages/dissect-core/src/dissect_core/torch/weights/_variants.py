@@ -7,8 +7,7 @@ from typing import TypeAlias
 
 from torch import nn
 
-from ...edits.activations import ActivationReport, ActivationSite
-from ...edits.changes import AblationReport
+from ...edits import AblationReport, ActivationReport, ActivationSite
 from ...plan import Variant
 from ..activations._intervened import intervened
 from ..activations._reference import Reference
@@ -102,5 +101,5 @@ def reference_sites(variants: Sequence[Variant]) -> tuple[ActivationSite, ...]:
     needing = (v for v in variants if v.space == "activation" and v.intervention.kind != "zero")
     # Variants share their pools: units are not drawn for this.
     pools = {id(variant.pool): variant.pool for variant in needing}
-    places = {(place.path, pool.unit): None for pool in pools.values() for place in pool.places}
+    places = {(place.path, pool.unit): None for pool in pools.values() for place in pool.parts}
     return tuple(ActivationSite(path, unit) for path, unit in places)  # type: ignore[arg-type]  # as planned

@@ -9,8 +9,9 @@ from typing import Annotated, Any, Literal, TypeAlias, get_args
 
 from pydantic import ConfigDict, Field
 
+from ..anatomy import unit_kind
 from ..errors import UnitError
-from .interventions import _Spec
+from ._interventions import Intervention, Spec
 
 ActivationUnit: TypeAlias = Literal["head", "neuron", "channel", "query", "component"]
 
@@ -63,12 +64,13 @@ class ActivationSite:
         if self.unit not in get_args(ActivationUnit):
             known = ", ".join(get_args(ActivationUnit))
             raise UnitError(f"`unit` must be one of {known}, got {self.unit!r}.")
-        if self.unit == "component" and self.indices is not None:
+        acts_on = unit_kind(self.unit).activation
+        if acts_on == "whole" and self.indices is not None:
             raise UnitError(
-                f"`indices` of the component {self.path!r} must be None, as it has no units, got {self.indices}. "
+                f"`indices` of the {self.unit} {self.path!r} must be None, as it has no units, got {self.indices}. "
                 "Leave them out, or choose a unit that the module has."
             )
-        if self.argument is not None and self.unit != "query":
+        if self.argument is not None and acts_on != "rows":
             raise UnitError(
                 f"`argument` is for the unit 'query' only, got {self.argument!r} for {self.unit!r}. Leave it out."
             )
@@ -87,12 +89,12 @@ class ActivationSite:
 
 
 def _space_required(schema: dict[str, Any]) -> None:
-    """Say in the JSON Schema that `space` must be written: without it, a kind of the same name is meant of weights."""
+    """Require `space` in the JSON Schema: weights have interventions of the same names, which are meant without it."""
     schema["required"] = [*schema.get("required", []), "space"]
 
 
-class _ActivationSpec(_Spec):
-    """What tells an intervention on activations from one on weights, whose kinds have the same names."""
+class _ActivationSpec(Spec):
+    """An intervention on activations; those on weights have the same names, and no `space`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra=_space_required)
 
@@ -183,6 +185,16 @@ ActivationIntervention: TypeAlias = Annotated[
     ZeroActivation | MeanActivation | ResampleActivation | NoiseActivation | OptimalActivation,
     Field(discriminator="kind"),
 ]
+
+
+def is_activation(intervention: object) -> bool:
+    """Return whether an intervention replaces activations, not weights."""
+    return getattr(intervention, "space", "weight") == "activation"
+
+
+def intervention_label(intervention: Intervention | ActivationIntervention, space: str = " ") -> str:
+    """Return the kind of an intervention, with ``activation`` before it where it acts there."""
+    return f"activation{space}{intervention.kind}" if is_activation(intervention) else intervention.kind
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BeforeValidator, Field, field_validator
 
-from ._base import Spec
+from ..edits import Spec
 
 MOST = 10_000
 """Workers, and GPUs and cores of each: more than clusters have."""

@@ -1,4 +1,4 @@
-"""Edits of named arrays: joining them, and applying them to a state dict of NumPy arrays."""
+"""Edits of named arrays: which values become what, applying that to a state dict, and telling what it changed."""
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,16 +7,127 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ..anatomy.components import unknown_component
-from ..anatomy.groups import Edit
+from ..anatomy import Indices, Mask, UnitGroup, chosen_units, unit_kind
 from ..errors import InterventionError
-from .changes import AblationReport, ComponentChange
-from .interventions import Intervention
-from .masks import Mask, check_mask
-from .randomness import variant_rng
-from .replacement import replacement_values
+from ..names import unknown_component
+from ._drawing import variant_rng
+from ._interventions import Constant, Intervention
+from ._masks import check_mask
+from ._replacement import replacement_values
 
 RANDOM = ("shuffle", "noise")
+
+
+@dataclass(frozen=True)
+class Edit:
+    """One change of a variant: masked values of a parameter, and what takes their place.
+
+    Attributes
+    ----------
+    parameter : str
+    mask : ndarray of bool, of the parameter's shape
+    intervention : Intervention
+    """
+
+    parameter: str
+    mask: Mask
+    intervention: Intervention
+
+
+def group_edits(group: UnitGroup, units: Indices, intervention: Intervention) -> tuple[Edit, ...]:
+    """Return the edits that put an intervention in the place of some units of a group.
+
+    Parameters
+    ----------
+    group : UnitGroup
+    units : sequence of int
+        Distinct units, from 0.
+    intervention : Intervention
+        What to put there. `Zero` removes the units: where zeros would not (a sampling point's logit),
+        the slice's own removal value is put in.
+
+    Raises
+    ------
+    UnitError
+        If a unit is out of range or given twice.
+
+    Examples
+    --------
+    >>> from dissect_core import Zero, feed_forward_group
+    >>> group = feed_forward_group("ffn", ("ffn.0.weight", (4, 2)), "ffn.0.bias", ("ffn.2.weight", (2, 4)))
+    >>> [(edit.parameter, int(edit.mask.sum())) for edit in group_edits(group, [1], Zero())]
+    [('ffn.0.weight', 2), ('ffn.0.bias', 1), ('ffn.2.weight', 2)]
+    """
+    chosen = chosen_units(
+        units, group.n_units, f"{group.path!r} has {unit_kind(group.unit).counted(group.n_units)}"
+    )
+    removing = intervention.kind == "zero"
+    edits = tuple(
+        Edit(
+            s.parameter,
+            s.mask(chosen),
+            Constant(value=s.removal) if removing and s.removal is not None else intervention,
+        )
+        for s in group.slices
+    )
+    whole = group.exhausted if removing and chosen.all() else ()
+    return (*edits, *(Edit(name, np.ones(shape, np.bool_), intervention) for name, shape in whole))
+
+
+@dataclass(frozen=True)
+class ComponentChange:
+    """What an ablation did to one component.
+
+    Attributes
+    ----------
+    name : str
+        The component. Of tied components, which share their values, the first name that was given.
+    size : int
+        Values in the component.
+    masked : int
+        Values that the mask selects.
+    changed : int
+        Masked values that really became other values: a weight that was 0 already is not changed by zero.
+    """
+
+    name: str
+    size: int
+    masked: int
+    changed: int
+
+
+@dataclass(frozen=True)
+class AblationReport:
+    """What an ablation did, component by component.
+
+    Attributes
+    ----------
+    components : tuple of ComponentChange
+        In the order of the masks.
+
+    Examples
+    --------
+    >>> report = AblationReport((ComponentChange("norm.bias", size=4, masked=2, changed=0),))
+    >>> report.masked, report.changed, report.is_no_op
+    (2, 0, True)
+    """
+
+    components: tuple[ComponentChange, ...]
+
+    @property
+    def masked(self) -> int:
+        """Values selected by all masks together."""
+        return sum(component.masked for component in self.components)
+
+    @property
+    def changed(self) -> int:
+        """Values that became other values, in all components together."""
+        return sum(component.changed for component in self.components)
+
+    @property
+    def is_no_op(self) -> bool:
+        """Whether the model is left as it was, so that its results say nothing about robustness."""
+        return self.changed == 0
 
 
 class Shaped(Protocol):

@@ -4,16 +4,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ..anatomy.anatomy import Anatomy
+from ..anatomy import Anatomy
+from ..edits import intervention_label
 from ..errors import PlanError
 from ..spec import Ablation, StudySpec
+from ._choices import Scores, choices, n_choices, unit_names
+from ._controls import Controls, n_controls, units_of
 from ._plan import Plan
-from .choices import Scores, choices, n_choices, unit_names
-from .controls import Controls, n_controls
-from .places import ablation_pool
-from .pool import Pool
-from .sets import units_of
-from .variant import Chosen, Drawn, Variant, Whole, baseline, count_by_place, intervention_label
+from ._pool import Pool
+from ._resolve import ablation_pool
+from ._variant import Chosen, Drawn, Variant, Whole, baseline, count_by_part
 
 __all__ = ["n_variants", "plan"]
 
@@ -28,7 +28,7 @@ def plan(spec: StudySpec, anatomy: Anatomy, scores: Scores | None = None) -> Pla
     anatomy : Anatomy
         What the model is made of.
     scores : mapping of (score, path) to array of float, shape (n_units,), optional
-        For selections by ``top`` and ``bottom``: a score for each unit of a place.
+        For selections by ``top`` and ``bottom``: a score for each unit of a part.
 
     Returns
     -------
@@ -155,7 +155,7 @@ def _single(pair: Variant, unit: int) -> Variant:
         ablation=f"{pair.ablation}: singles",
         draw=draw,
         n_units=1,
-        n_parameters=pair.pool.n_parameters(count_by_place(pair.pool, draw) or ()),
+        n_parameters=pair.pool.n_parameters(count_by_part(pair.pool, draw) or ()),
     )
 
 
@@ -183,16 +183,16 @@ def _pools(ablation: Ablation, anatomy: Anatomy) -> list[Pool]:
     whole = ablation_pool(ablation, anatomy)
     if ablation.target.pool:
         return [whole]
-    return [Pool(whole.unit, (place,), whole.segments_per_row) for place in whole.places]
+    return [Pool(whole.unit, (part,), whole.segments_per_row) for part in whole.parts]
 
 
 def _key(variant: Variant) -> Any:
     """Equal for variants that remove the very same."""
     pool, draw = variant.pool, variant.draw
     if isinstance(draw, Drawn) and draw.count == pool.n_units:
-        draw = Whole(tuple(range(len(pool.places))))
+        draw = Whole(tuple(range(len(pool.parts))))
     if isinstance(draw, Chosen) and len(draw.units) == pool.n_units:
-        draw = Whole(tuple(range(len(pool.places))))
+        draw = Whole(tuple(range(len(pool.parts))))
     if isinstance(draw, Chosen):
         draw = Chosen(tuple(sorted(draw.units)))
     # Random replacement values differ from repeat to repeat, although the same units are removed.
@@ -203,9 +203,9 @@ def _key(variant: Variant) -> Any:
 def _variants(ablation: Ablation, anatomy: Anatomy, seed: int, scores: Scores) -> Iterator[Variant]:
     target = ablation.target
     for pool in _pools(ablation, anatomy):
-        where = ablation.name if target.pool else f"{ablation.name}/{pool.places[0].path}"
+        where = ablation.name if target.pool else f"{ablation.name}/{pool.parts[0].path}"
         for choice in choices(ablation, pool, where, scores):
-            counts = count_by_place(pool, choice.draw)
+            counts = count_by_part(pool, choice.draw)
             n_units = choice.draw.count if isinstance(choice.draw, Drawn) else sum(counts or ())
             for number, intervention in enumerate(ablation.interventions):
                 label = "" if len(ablation.interventions) == 1 else f"/{_label(ablation, number)}"
@@ -225,7 +225,7 @@ def _variants(ablation: Ablation, anatomy: Anatomy, seed: int, scores: Scores) -
 def _n_parameters(pool: Pool, counts: Sequence[int] | None, n_units: int) -> int:
     if counts is not None:
         return pool.n_parameters(counts)
-    sizes = {place.parameters_per_unit for place in pool.places}
+    sizes = {part.parameters_per_unit for part in pool.parts}
     return n_units * sizes.pop() if len(sizes) == 1 else 0
 
 

@@ -1,19 +1,17 @@
 """The whole specification of a study."""
 
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from ..edits.activations import ActivationUnit
-from ..edits.interventions import Zero
-from ._base import Spec, as_kinds
-from .execution import Execution, LocalExecution
-from .interventions import SpecIntervention, is_activation
-from .selections import Control, Selection
-from .targets import Target
+from ..anatomy import UNITS, unit_kind
+from ..edits import Spec, Zero, is_activation
+from ._execution import Execution, LocalExecution
+from ._fields import SpecIntervention, as_kinds
+from ._selections import Control, Selection
+from ._targets import Target
 
 SCHEMA_VERSION = 1
-BYPASSED = ("layer", "sublayer", "readout")
 
 
 def _control(value: Any) -> Any:
@@ -59,19 +57,21 @@ class Ablation(Spec):
     @model_validator(mode="after")
     def _fits(self) -> "Ablation":
         unit, by = self.target.unit, self.select.by
-        if unit in BYPASSED and self.interventions != (Zero(),):
+        kind = unit_kind(unit)
+        if kind.in_structure and self.interventions != (Zero(),):
             raise ValueError(f"the unit {unit!r} is bypassed: leave `interventions` out")
-        if by in ("top", "bottom") and unit in BYPASSED:
+        if by in ("top", "bottom") and not kind.scores:
             raise ValueError(f"`select.by: {by}` needs units with weights, not {unit!r}")
-        if unit == "readout" and (by != "each" or self.control is not None or not self.target.pool):
+        if kind.acts_by == "readout" and (by != "each" or self.control is not None or not self.target.pool):
             raise ValueError(
                 "the unit 'readout' reads one layer after the other: `select: {by: each}`, no `control`, no "
                 "`pool: false`"
             )
         self._fits_activations()
         score = getattr(self.select, "score", None)
-        if score == "head_importance" and self.target.unit != "head":
-            raise ValueError(f"`score: head_importance` is of heads, the unit is {self.target.unit!r}")
+        if score is not None and score not in kind.scores:
+            having = " and ".join(row.plural for row in UNITS.values() if score in row.scores)
+            raise ValueError(f"`score: {score}` is of {having}, the unit is {unit!r}")
         return self
 
     def _fits_activations(self) -> None:
@@ -80,19 +80,20 @@ class Ablation(Spec):
         if not any(acting):
             return
         unit = self.target.unit
-        if unit not in get_args(ActivationUnit):
-            known = ", ".join(get_args(ActivationUnit))
+        acts_on = unit_kind(unit).activation
+        if acts_on is None:
+            known = ", ".join(row.name for row in UNITS.values() if row.activation)
             raise ValueError(
                 f"`interventions` in activation space are for {known}; the unit {unit!r} is of weights only"
             )
-        if unit == "query" and not all(acting):
+        if acts_on == "rows" and not all(acting):
             raise ValueError(
-                "weights of queries are rows of an embedding, their activations enter decoder layers: "
-                "make one ablation for each `space`"
+                f"weights of {unit_kind(unit).plural} are rows of an embedding, their activations enter decoder "
+                "layers: make one ablation for each `space`"
             )
-        if unit == "query" and self.select.by in ("top", "bottom"):
+        if acts_on == "rows" and self.select.by in ("top", "bottom"):
             raise ValueError(
-                f"`select.by: {self.select.by}` needs units with weights, not activations of queries"
+                f"`select.by: {self.select.by}` needs units with weights, not activations of {unit_kind(unit).plural}"
             )
         if getattr(self.target, "part", "output") != "output":
             raise ValueError("`target.part` must be output for interventions in activation space")
@@ -100,9 +101,9 @@ class Ablation(Spec):
             raise ValueError(
                 "`control.match: parameters` draws single weights, which have no activation: match units"
             )
-        if any(getattr(item, "kind", "") == "optimal" for item in self.interventions) and unit == "component":
+        if acts_on == "whole" and any(getattr(item, "kind", "") == "optimal" for item in self.interventions):
             raise ValueError(
-                "`kind: optimal` is fitted for heads, neurons, channels or queries, not 'component'"
+                f"`kind: optimal` is fitted for heads, neurons, channels or queries, not {unit!r}"
             )
 
 

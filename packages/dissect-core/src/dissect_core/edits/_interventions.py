@@ -1,4 +1,4 @@
-"""Interventions: what is put in the place of masked values; `dissect_core.edits.replacement` does it.
+"""Interventions: what is put in the place of masked values; `replacement_values` does it.
 
 Each one is a frozen spec with a `kind`, so a study file names it and a discriminated union reads it back.
 """
@@ -8,11 +8,13 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
 
-class _Spec(BaseModel):
+class Spec(BaseModel):
+    """A frozen part of a specification, which refuses fields that it does not know."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Zero(_Spec):
+class Zero(Spec):
     """Put 0 in the place of every masked value.
 
     Examples
@@ -26,7 +28,7 @@ class Zero(_Spec):
     kind: Literal["zero"] = "zero"
 
 
-class Constant(_Spec):
+class Constant(Spec):
     """Put one given value in the place of every masked value.
 
     Examples
@@ -41,7 +43,7 @@ class Constant(_Spec):
     value: FiniteFloat = Field(description="The value, in the unit of the weights.")
 
 
-class Mean(_Spec):
+class Mean(Spec):
     """Put a mean, masked values included, in the place of every masked value.
 
     Examples
@@ -62,7 +64,7 @@ class Mean(_Spec):
     )
 
 
-class Shuffle(_Spec):
+class Shuffle(Spec):
     """Permute the masked values among themselves: the same values, in the wrong places.
 
     Examples
@@ -76,7 +78,7 @@ class Shuffle(_Spec):
     kind: Literal["shuffle"] = "shuffle"
 
 
-class Noise(_Spec):
+class Noise(Spec):
     """Put Gaussian noise with the component's mean and deviation there, or add noise at a signal-to-noise ratio.
 
     Examples
@@ -97,7 +99,7 @@ class Noise(_Spec):
     )
 
 
-class Scale(_Spec):
+class Scale(Spec):
     """Multiply every masked value by a factor: 0 removes, 1 changes nothing.
 
     Examples
@@ -112,7 +114,7 @@ class Scale(_Spec):
     factor: FiniteFloat = Field(description="What to multiply with.")
 
 
-class Quantize(_Spec):
+class Quantize(Spec):
     """Round every masked value to the steps that n bits allow over the component's range.
 
     Steps are even and symmetric about 0, from −max|w| to max|w| (Jacob et al., CVPR 2018, arXiv:1712.05877).

@@ -4,19 +4,16 @@ A group names all units of one kind in one place of a model, and says where each
 a handful of edits: masks of parameters, each with what takes the masked values' place.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal
 
 import numpy as np
 
-from ..edits.interventions import Constant, Intervention
-from ..edits.masks import Mask
 from ..errors import LayoutError, UnitError
-from .attention import AttentionLayout, HeadPart
-from .units import Indices, chosen_units
-
-GroupUnit: TypeAlias = Literal["head", "neuron", "channel", "query", "level", "point"]
+from ._attention import AttentionLayout, HeadPart
+from ._shapes import Mask
+from ._units import GroupUnit, unit_kind
 
 SILENT_LOGIT = -1e4
 """Bias of a removed sampling point: its softmax weight is 0 in every floating type, half precision included."""
@@ -36,8 +33,8 @@ class UnitSlice:
     axis, start, width, repeats, period : int
     step : int
         From one unit to the next; 0 stands for `width`.
-    removal : Constant or None
-        What removing a unit puts here, where zero would not remove it.
+    removal : float or None
+        The value that removing a unit puts here, where zero would not remove it.
     """
 
     parameter: str
@@ -47,7 +44,7 @@ class UnitSlice:
     width: int = 1
     repeats: int = 1
     period: int = 0
-    removal: Constant | None = None
+    removal: float | None = None
     step: int = 0
 
     def end(self, n_units: int) -> int:
@@ -63,22 +60,6 @@ class UnitSlice:
         along[(begins[:, None] + within.reshape(-1)).reshape(-1)] = True
         shape = [-1 if axis == self.axis else 1 for axis in range(len(self.shape))]
         return np.array(np.broadcast_to(along.reshape(shape), self.shape))
-
-
-@dataclass(frozen=True)
-class Edit:
-    """One change of a variant: masked values of a parameter, and what takes their place.
-
-    Attributes
-    ----------
-    parameter : str
-    mask : ndarray of bool, of the parameter's shape
-    intervention : Intervention
-    """
-
-    parameter: str
-    mask: Mask
-    intervention: Intervention
 
 
 @dataclass(frozen=True)
@@ -103,7 +84,7 @@ class UnitGroup:
     Examples
     --------
     >>> group = feed_forward_group("ffn", ("ffn.0.weight", (4, 2)), "ffn.0.bias", ("ffn.2.weight", (2, 4)))
-    >>> [(edit.parameter, int(edit.mask.sum())) for edit in group.edits([1], Constant(value=0))]
+    >>> [(where.parameter, int(where.mask(np.arange(4) == 1).sum())) for where in group.slices]
     [('ffn.0.weight', 2), ('ffn.0.bias', 1), ('ffn.2.weight', 2)]
     """
 
@@ -116,9 +97,10 @@ class UnitGroup:
     def __post_init__(self) -> None:
         for where in self.slices:
             if not 0 <= where.axis < len(where.shape) or where.end(self.n_units) > where.shape[where.axis]:
+                units = unit_kind(self.unit).counted(self.n_units)
                 raise LayoutError(
-                    f"{where.parameter!r} must hold {self.n_units} {self.unit}s along axis {where.axis}, "
-                    f"got the shape {where.shape}. Check the widths."
+                    f"{where.parameter!r} must hold {units} along axis {where.axis}, got the shape "
+                    f"{where.shape}. Check the widths."
                 )
 
     @property
@@ -129,31 +111,6 @@ class UnitGroup:
             for s in self.slices
             if s.shape[s.axis]
         )
-
-    def edits(self, units: Indices, intervention: Intervention) -> tuple[Edit, ...]:
-        """Edits that put an intervention in the place of some units.
-
-        Parameters
-        ----------
-        units : sequence of int
-            Distinct units, from 0.
-        intervention : Intervention
-            What to put there. `Zero` removes the units: where zeros would not (a sampling point's logit),
-            the slice's own removal value is put in.
-
-        Raises
-        ------
-        UnitError
-            If a unit is out of range or given twice.
-        """
-        chosen = chosen_units(units, self.n_units, f"{self.path!r} has {self.n_units} {self.unit}s")
-        removing = intervention.kind == "zero"
-        edits = tuple(
-            Edit(s.parameter, s.mask(chosen), s.removal if removing and s.removal else intervention)
-            for s in self.slices
-        )
-        whole = self.exhausted if removing and chosen.all() else ()
-        return (*edits, *(Edit(name, np.ones(shape, np.bool_), intervention) for name, shape in whole))
 
 
 def head_group(path: str, layout: AttentionLayout, part: HeadPart | Literal["all"] = "output") -> UnitGroup:
@@ -169,6 +126,76 @@ def head_group(path: str, layout: AttentionLayout, part: HeadPart | Literal["all
         if part in ("all", s.part)
     )
     return UnitGroup(path, "head", layout.n_heads, slices)
+
+
+def head_masks(
+    layout: AttentionLayout, heads: int | Iterable[int], part: HeadPart | Literal["all"] = "output"
+) -> dict[str, Mask]:
+    """Masks of some heads of an attention block.
+
+    Parameters
+    ----------
+    layout : AttentionLayout
+        The block.
+    heads : int or iterable of int
+        Distinct heads, counted from 0. May be empty: all masks are then all False.
+    part : {"output", "value", "query", "key", "all"}, default "output"
+        What of a head to mask:
+
+        - ``"output"``: its columns of the output projection. Setting them to zero removes exactly what the
+          head adds to the block's output, and nothing else.
+        - ``"value"``: its rows of the value projection, and their biases. Zero removes the head exactly, too.
+        - ``"query"`` or ``"key"``: its rows of that projection, and their biases. Zero does *not* remove the
+          head; it only makes it attend everywhere alike. In a deformable block, which has no keys, zero in
+          the query part makes a head weigh alike samples that all lie on the reference point.
+        - ``"all"``: all of these that the block has.
+
+    Returns
+    -------
+    dict of str to ndarray of bool
+        For each parameter that the part touches a mask of its shape.
+
+    Raises
+    ------
+    UnitError
+        If a head is out of range, given twice or no integer, or the block has no such part.
+
+    Notes
+    -----
+    The output projection's bias belongs to no head and stays.
+
+    Examples
+    --------
+    >>> from dissect_core import multihead_layout
+    >>> layout = multihead_layout(4, 2)
+    >>> head_masks(layout, 1)["out_proj.weight"].astype(int)
+    array([[0, 0, 1, 1],
+           [0, 0, 1, 1],
+           [0, 0, 1, 1],
+           [0, 0, 1, 1]])
+    >>> head_masks(layout, 1, part="value")["in_proj_bias"].astype(int)
+    array([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1])
+    """
+    group = head_group("", layout, part)
+    chosen = np.zeros(layout.n_heads, dtype=np.bool_)
+    chosen[list(_heads(heads, layout.n_heads))] = True
+    masks: dict[str, Mask] = {}
+    for where in group.slices:
+        mask = where.mask(chosen)
+        masks[where.parameter] = masks[where.parameter] | mask if where.parameter in masks else mask
+    return masks
+
+
+def _heads(heads: int | Iterable[int], n_heads: int) -> Sequence[int]:
+    given = [heads] if isinstance(heads, (int, np.integer)) else list(heads)
+    for head in given:
+        if isinstance(head, bool) or not isinstance(head, (int, np.integer)) or not 0 <= head < n_heads:
+            raise UnitError(
+                f"`heads` must be integers from 0 to {n_heads - 1}, as the block has {n_heads}, got {head!r}."
+            )
+    if len(set(given)) != len(given):
+        raise UnitError(f"`heads` must be distinct, got {given}.")
+    return given
 
 
 def feed_forward_group(
@@ -261,7 +288,7 @@ def sampling_groups(path: str, layout: AttentionLayout) -> tuple[UnitGroup, Unit
         if s.part != "query":
             continue
         each = s.width // (levels * points)  # 2 coordinates of an offset, 1 attention weight
-        logit = Constant(value=SILENT_LOGIT) if each == 1 and s.parameter.endswith("bias") else None
+        logit = SILENT_LOGIT if each == 1 and s.parameter.endswith("bias") else None
         found["level"].append(
             UnitSlice(s.parameter, s.shape, 0, s.start, points * each, heads, levels * points * each, logit)
         )

@@ -1,22 +1,39 @@
 """Variants: one concrete, seeded ablation each, worked out only when it is asked for."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..anatomy.groups import Edit
-from ..edits.activations import ActivationIntervention, ActivationSite
-from ..edits.interventions import Intervention, Zero
-from ..edits.randomness import variant_rng
-from ..edits.sampling import sample_units
+from ..edits import (
+    AblationReport,
+    ActivationIntervention,
+    ActivationSite,
+    Edit,
+    Intervention,
+    Zero,
+    edit_arrays,
+    intervention_label,
+    is_activation,
+    sample_units,
+    variant_rng,
+)
 from ..errors import PlanError
-from ..spec.interventions import is_activation
-from .pool import Place, Pool
+from ._pool import Pool, PoolPart
 
-__all__ = ["Chosen", "Draw", "Drawn", "Variant", "Whole"]
+__all__ = [
+    "Chosen",
+    "Draw",
+    "Drawn",
+    "Variant",
+    "Whole",
+    "apply",
+    "baseline",
+    "baseline_again",
+    "count_by_part",
+]
 
 
 @dataclass(frozen=True)
@@ -36,9 +53,9 @@ class Drawn:
 
 @dataclass(frozen=True)
 class Whole:
-    """All units of some places of a pool."""
+    """All units of some parts of a pool."""
 
-    places: tuple[int, ...]
+    parts: tuple[int, ...]
 
 
 Draw: TypeAlias = Chosen | Drawn | Whole
@@ -65,7 +82,7 @@ class Variant:
     n_units : int
         Units removed.
     n_parameters : int
-        Values they own, 0 where that depends on the draw (places of different sizes).
+        Values they own, 0 where that depends on the draw (parts of different sizes).
     repeat : int
         Number of the random draw at this dose.
     seed : int
@@ -106,13 +123,13 @@ class Variant:
                 return sample_units(self.pool.n_units, rng, count=self.draw.count)
             case Whole():
                 starts = self.pool.starts
-                parts = [np.arange(starts[i], starts[i + 1]) for i in sorted(self.draw.places)]
+                parts = [np.arange(starts[i], starts[i + 1]) for i in sorted(self.draw.parts)]
                 return np.concatenate([np.zeros(0, dtype=np.int64), *parts])
 
     @property
     def space(self) -> Literal["weight", "activation", "structure"]:
         """Where it acts: on parameters, on activations, or by leaving out layers."""
-        if self.pool.unit in ("layer", "sublayer", "readout"):
+        if self.pool.kind.in_structure:
             return "structure"
         return "activation" if is_activation(self.intervention) else "weight"
 
@@ -132,10 +149,10 @@ class Variant:
 
     def readout(self) -> str | None:
         """Path of the decoder layer whose predictions are read, if not those of the last."""
-        if self.pool.unit != "readout":
+        if self.pool.kind.acts_by != "readout":
             return None
-        n_left = len(self.pool.places) - self.n_units
-        return self.pool.places[n_left - 1].path
+        n_left = len(self.pool.parts) - self.n_units
+        return self.pool.parts[n_left - 1].path
 
     def as_edits(self) -> tuple[Edit, ...]:
         """Edits of parameters that do the same as the variant, whatever space it acts in.
@@ -150,23 +167,24 @@ class Variant:
         """
         if self.space == "weight":
             return self.edits()
-        if self.pool.unit == "sublayer" and all(place.silenced for place in self._places()):
+        kind = self.pool.kind
+        if kind.acts_by == "bypass" and all(part.silenced for part in self._parts()):
             return self.pool.silencing(self.units())
-        if self.intervention.kind == "zero" and self.pool.unit in ("head", "neuron", "channel"):
+        if self.intervention.kind == "zero" and kind.zero_is_in_weights:
             return self.pool.edits(self.units(), Zero())
-        what = {"layer": "a bypassed layer", "readout": "reading out a layer"}.get(self.pool.unit)
-        what = what or f"{intervention_label(self.intervention)} of a {self.pool.unit}"
+        what = {"bypass": f"a bypassed {kind.name}", "readout": "reading out a layer"}.get(kind.acts_by)
+        what = what or f"{intervention_label(self.intervention)} of a {kind.name}"
         raise PlanError(
             f"{self.id!r} cannot be written as weights: no values of the parameters do what {what} does. "
             "Apply it to the live model with `ablated`."
         )
 
-    def _places(self) -> list[Place]:
-        return [place for place, _ in self.pool.by_place(self.units())]
+    def _parts(self) -> list[PoolPart]:
+        return [part for part, _ in self.pool.by_part(self.units())]
 
     def removed(self) -> dict[str, tuple[int, ...]]:
-        """Units removed in each place, for people."""
-        return {place.path: tuple(units.tolist()) for place, units in self.pool.by_place(self.units())}
+        """Return the units removed in each part of the pool, for people."""
+        return {part.path: tuple(units.tolist()) for part, units in self.pool.by_part(self.units())}
 
 
 def baseline(seed: int) -> Variant:
@@ -181,18 +199,52 @@ def baseline_again(seed: int, times: int) -> list[Variant]:
     ]
 
 
-def intervention_label(intervention: Intervention | ActivationIntervention, space: str = " ") -> str:
-    """Kind of an intervention, with ``activation`` before it where it acts there."""
-    return f"activation{space}{intervention.kind}" if is_activation(intervention) else intervention.kind
-
-
-def count_by_place(pool: Pool, draw: Draw) -> Sequence[int] | None:
-    """How many units of each place are removed; None where a random draw decides."""
+def count_by_part(pool: Pool, draw: Draw) -> Sequence[int] | None:
+    """Return how many units of each part are removed; None where a random draw decides."""
     match draw:
         case Whole():
-            return [place.n_units if i in draw.places else 0 for i, place in enumerate(pool.places)]
+            return [part.n_units if i in draw.parts else 0 for i, part in enumerate(pool.parts)]
         case Chosen():
             cuts = np.searchsorted(np.sort(np.array(draw.units, dtype=np.int64)), pool.starts)
             return np.diff(cuts).tolist()  # type: ignore[no-any-return]  # of a list of int, says NumPy's stub
         case Drawn():
             return None
+
+
+def apply(arrays: Mapping[str, Any], variant: Variant) -> tuple[dict[str, Any], AblationReport]:
+    """Apply a variant to a mapping of parameters, into a new one; `dissect_core.torch.apply` takes tensors too.
+
+    Parameters
+    ----------
+    arrays : mapping of str to ndarray
+        Parameters by name; it is not changed. Arrays from a safetensors file will do.
+    variant : Variant
+        On weights, or one that weights can express (`Variant.as_edits`).
+
+    Returns
+    -------
+    arrays : dict of str to ndarray
+        What is edited is copied, the rest are the given arrays themselves.
+    report : AblationReport
+
+    Raises
+    ------
+    PlanError
+        If no weights do what the variant does.
+    UnknownComponentError
+        If a parameter is missing; near matches are named.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from dissect_core import Anatomy, Component
+    >>> from dissect_core.plan import plan
+    >>> from dissect_core.spec import load_spec
+    >>> rows = {"name": "rows", "target": {"unit": "row", "components": "*"}, "select": {"by": "each"}}
+    >>> spec = load_spec({"name": "one row each", "ablations": [rows]})
+    >>> variants = plan(spec, Anatomy((Component("weight", (2, 3), "float64"),)))
+    >>> apply({"weight": np.ones((2, 3))}, variants[2])[0]["weight"]
+    array([[1., 1., 1.],
+           [0., 0., 0.]])
+    """
+    return edit_arrays(arrays, variant.as_edits(), seed=variant.seed, variant=variant.id)

@@ -4,8 +4,7 @@ from collections.abc import Callable
 
 from torch import nn
 
-from ...anatomy.attention import AttentionLayout
-from ...anatomy.layouts import deformable_layout, multihead_layout, separate_layout, stacked_layout
+from ...anatomy import AttentionLayout, deformable_layout, multihead_layout, separate_layout, stacked_layout
 
 _QUERY = ("q_proj", "qcontent_proj", "qpos_proj", "qpos_sine_proj")
 _KEY = ("k_proj", "kcontent_proj", "kpos_proj")

@@ -2,20 +2,47 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import reduce
 from itertools import count as count_from
 from math import comb, lgamma, log
+from typing import TypeAlias
 
-from ..anatomy.anatomy import Anatomy
+import numpy as np
+
+from ..anatomy import Anatomy, Mask
+from ..edits import Zero
 from ..errors import PlanError
 from ..spec import Ablation, Control, CountSelection, FractionSelection
-from .pool import Place, Pool
-from .sets import RemovedSet, units_of, weights_of
-from .variant import Drawn, Variant
+from ._pool import Pool, PoolPart
+from ._variant import Drawn, Variant
 
-__all__ = ["Controls", "n_controls"]
+__all__ = ["Controls", "RemovedSet", "n_controls", "units_of", "weights_of"]
 
 MANY = 64 * log(2)
 """Logarithm of a number of sets among which no draw meets one of some thousands: one in 10^15 would."""
+
+
+RemovedSet: TypeAlias = frozenset[tuple[str, bytes]]
+"""Equal for variants that remove the very same."""
+
+
+def units_of(variant: Variant) -> RemovedSet:
+    """Units that a variant removes, by the parts in which they lie: equal in a pool of one part and of many."""
+    pool = variant.pool
+    by_part = pool.by_part(variant.units())
+    return frozenset((f"{pool.unit} {part.key}", units.tobytes()) for part, units in by_part)
+
+
+def weights_of(variant: Variant, anatomy: Anatomy) -> RemovedSet:
+    """Single weights that a variant removes, by parameter: of a layer that is bypassed, all of its own."""
+    masks: dict[str, list[Mask]] = {}
+    for edit in variant.pool.edits(variant.units(), Zero()):
+        masks.setdefault(edit.parameter, []).append(edit.mask)
+    for path in variant.bypassed():
+        inside = [c for c in anatomy.components if c.name.startswith(f"{path}.")]
+        masks |= {c.name: [np.ones(c.shape, dtype=np.bool_)] for c in inside}
+    whole = {name: reduce(np.logical_or, found) for name, found in masks.items()}
+    return frozenset((name, np.packbits(mask).tobytes()) for name, mask in whole.items() if mask.any())
 
 
 def n_controls(ablation: Ablation, pool: Pool, anatomy: Anatomy) -> int:
@@ -147,8 +174,8 @@ class Controls:
         return self._known[key]
 
     def _within(self, pool: Pool, sets: Iterable[RemovedSet], *, by_weights: bool) -> set[RemovedSet]:
-        names = [c.name for place in pool.places for c in place.components]
-        known = set(names if by_weights else [f"{pool.unit} {place.key}" for place in pool.places])
+        names = [c.name for part in pool.parts for c in part.components]
+        known = set(names if by_weights else [f"{pool.unit} {part.key}" for part in pool.parts])
         return {one for one in sets if all(name in known for name, _ in one)}
 
     def _all_sets(self, count: int, *, by_weights: bool) -> set[RemovedSet]:
@@ -180,7 +207,7 @@ def _pool_and_count(variant: Variant, control: Control, anatomy: Anatomy) -> tup
         return variant.pool, variant.n_units
     if not variant.n_parameters:
         raise PlanError(
-            f"{variant.id}: a control that matches parameters needs units of one size, but the places differ. "
+            f"{variant.id}: a control that matches parameters needs units of one size, but the parts differ. "
             "Set `pool: false` in the target, or match units."
         )
     return _weights(variant.pool, control, anatomy), variant.n_parameters
@@ -188,9 +215,9 @@ def _pool_and_count(variant: Variant, control: Control, anatomy: Anatomy) -> tup
 
 def _weights(pool: Pool, control: Control, anatomy: Anatomy) -> Pool:
     """Single weights of the parameters that the pool touches, or of all."""
-    touched = {s.parameter for place in pool.places if place.group for s in place.group.slices}
-    touched |= {c.name for place in pool.places for c in place.components}
-    blocks = [place.path for place in pool.places if not place.group and not place.components]
+    touched = {s.parameter for part in pool.parts if part.group for s in part.group.slices}
+    touched |= {c.name for part in pool.parts for c in part.components}
+    blocks = [part.path for part in pool.parts if not part.group and not part.components]
     chosen = [
         c
         for c in anatomy.components
@@ -198,7 +225,7 @@ def _weights(pool: Pool, control: Control, anatomy: Anatomy) -> Pool:
         or c.name in touched
         or any(c.name.startswith(f"{b}.") for b in blocks)
     ]
-    return Pool("element", tuple(Place(c.name, c.n_parameters, 1, (c,)) for c in chosen))
+    return Pool("element", tuple(PoolPart(c.name, c.n_parameters, 1, (c,)) for c in chosen))
 
 
 def _log_sets(n: int, k: int) -> float:

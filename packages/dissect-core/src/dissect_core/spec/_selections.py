@@ -4,7 +4,8 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field, model_validator
 
-from ._base import Counts, Fractions, Spec
+from ..edits import Spec
+from ._fields import Counts, Fractions
 
 Score: TypeAlias = Literal["weight_norm", "weight_gradient", "head_importance"]
 

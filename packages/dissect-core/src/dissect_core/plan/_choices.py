@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..edits.sampling import fraction_to_count
+from ..edits import fraction_to_count
 from ..errors import PlanError
 from ..spec import (
     Ablation,
@@ -18,13 +18,13 @@ from ..spec import (
     PlainSelection,
     RankSelection,
 )
-from .pool import Pool
-from .variant import Chosen, Draw, Drawn, Whole
+from ._pool import Pool
+from ._variant import Chosen, Draw, Drawn, Whole
 
 __all__ = ["Choice", "Scores", "choices", "n_choices", "unit_names"]
 
 Scores = Mapping[tuple[str, str], ArrayLike]
-"""Scores of all units of a place, by the name of the score and the place's path."""
+"""Scores of all units of a part, by the name of the score and the part's path."""
 
 
 class Choice(NamedTuple):
@@ -49,7 +49,7 @@ def n_choices(ablation: Ablation, pool: Pool) -> int:
         case PlainSelection():
             return {"all": 1, "each": n, "only": n, "pairs": n * (n + 1) // 2 if n > 1 else 0}[select.by]
         case CumulativeSelection():
-            return len(pool.places)
+            return len(pool.parts)
         case RankSelection():
             return len(select.fractions or ()) + len(select.counts or ())
 
@@ -75,7 +75,7 @@ def choices(ablation: Ablation, pool: Pool, where: str, scores: Scores) -> Itera
         case PlainSelection():
             yield from _plain(select.by, pool)
         case CumulativeSelection():
-            order = list(range(len(pool.places)))[:: 1 if select.order == "forwards" else -1]
+            order = list(range(len(pool.parts)))[:: 1 if select.order == "forwards" else -1]
             for count in range(1, len(order) + 1):
                 yield Choice(f"{select.order}-{count}", Whole(tuple(sorted(order[:count]))))
         case RankSelection():
@@ -93,12 +93,12 @@ def _drawn(label: str, count: int, repeats: int, nested: bool, where: str, pool:
 def _plain(by: str, pool: Pool) -> Iterator[Choice]:
     n = pool.n_units
     names = unit_names(pool)
-    if pool.unit == "readout":
+    if pool.kind.acts_by == "readout":
         # What is removed when a layer is read out are the layers behind it.
         for i in range(n):
             yield Choice(f"each/{names(i)}", Whole(tuple(range(i + 1, n))))
     elif by == "all":
-        yield Choice("all", Whole(tuple(range(len(pool.places)))))
+        yield Choice("all", Whole(tuple(range(len(pool.parts)))))
     elif by == "each":
         for i in range(n):
             yield Choice(f"each/{names(i)}", Chosen((i,)))
@@ -112,30 +112,26 @@ def _plain(by: str, pool: Pool) -> Iterator[Choice]:
 
 
 def unit_names(pool: Pool) -> Callable[[int], str]:
-    """Name units by place and number: readable, and the same whatever else is in the pool."""
+    """Name units by part and number: readable, and the same whatever else is in the pool."""
     starts = np.array(pool.starts)
 
     def name(unit: int) -> str:
-        place = int(np.searchsorted(starts, unit, side="right")) - 1
-        path = pool.places[place].path
-        return (
-            path
-            if pool.unit in ("component", "layer", "sublayer", "readout")
-            else f"{path}:{unit - starts[place]}"
-        )
+        part = int(np.searchsorted(starts, unit, side="right")) - 1
+        path = pool.parts[part].path
+        return path if pool.kind.is_whole else f"{path}:{unit - starts[part]}"
 
     return name
 
 
 def _ranked(select: RankSelection, pool: Pool, where: str, scores: Scores) -> Iterator[Choice]:
-    missing = [place.path for place in pool.places if (select.score, place.path) not in scores]
+    missing = [part.path for part in pool.parts if (select.score, part.path) not in scores]
     if missing:
         raise PlanError(
             f"{where}: selecting by {select.score!r} needs a score for each unit of {', '.join(missing[:3])}"
             f"{', ...' if len(missing) > 3 else ''}. Pass `scores`, or plan with the model's weights at hand."
         )
     values = np.concatenate(
-        [np.asarray(scores[select.score, place.path], dtype=np.float64) for place in pool.places]
+        [np.asarray(scores[select.score, part.path], dtype=np.float64) for part in pool.parts]
     )
     if values.shape != (pool.n_units,) or np.isnan(values).any():
         raise PlanError(

@@ -4,7 +4,8 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field
 
-from ._base import Patterns, Spec
+from ..edits import Spec
+from ._fields import Patterns
 
 
 class _Target(Spec):

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from ...anatomy.groups import UnitGroup, query_group
+from ...anatomy import UnitGroup, query_group, unit_kind
 from ._rows_read import rows_read
 
 
@@ -28,7 +28,9 @@ def only_read(
     groups : tuple of UnitGroup
     notes : tuple of str
     """
-    names = dict.fromkeys(s.parameter for group in groups if group.unit == "query" for s in group.slices)
+    names = dict.fromkeys(
+        s.parameter for group in groups if unit_kind(group.unit).read_in_part for s in group.slices
+    )
     if run is None or not names:
         return tuple(groups), ()
     try:
@@ -40,7 +42,7 @@ def only_read(
         )
     kept, notes = [], []
     for group in groups:
-        if group.unit == "query":
+        if unit_kind(group.unit).read_in_part:
             group, note = _narrowed(group, [read[s.parameter] for s in group.slices])
             notes += [note] if note else []
         kept.append(group)

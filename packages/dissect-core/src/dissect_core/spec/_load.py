@@ -11,8 +11,8 @@ from pydantic import BaseModel, ValidationError
 from ..errors import MissingDependencyError, SpecError
 from ..storage.files import open_regular
 from ._problems import TAGS, Problem, find_problems
+from ._study import SCHEMA_VERSION, StudySpec
 from ._text import json_content, yaml_content
-from .study import SCHEMA_VERSION, StudySpec
 
 LARGEST = 2**23
 """Bytes of a study's file."""

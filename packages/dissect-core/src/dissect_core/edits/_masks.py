@@ -2,15 +2,12 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ..anatomy.units import Indices, Unit, chosen_units, unit_count
+from ..anatomy import Indices, Mask, Unit, chosen_units, shape_units, unit_count, unit_kind
 from ..errors import MaskError
-
-Mask: TypeAlias = NDArray[np.bool_]
 
 
 def unit_mask(
@@ -47,18 +44,10 @@ def unit_mask(
     """
     shape = tuple(shape)
     n_units = unit_count(shape, unit, segments_per_row=segments_per_row)
-    chosen = chosen_units(
-        indices, n_units, f"the shape {shape} has {n_units} {unit}{'' if n_units == 1 else 's'}"
-    )
-    if unit == "element" or chosen.size == 0 or math.prod(shape) == 0:
-        return chosen.reshape(shape) if unit == "element" else np.zeros(shape, dtype=np.bool_)
-    if unit == "component":
-        return np.full(shape, chosen[0], dtype=np.bool_)
-    if unit == "segment":
-        return np.repeat(chosen, math.prod(shape) // n_units).reshape(shape)
-    axis = 0 if unit == "row" else 1
-    along = chosen.reshape([-1 if i == axis else 1 for i in range(len(shape))])
-    return np.array(np.broadcast_to(along, shape))
+    chosen = chosen_units(indices, n_units, f"the shape {shape} has {unit_kind(unit).counted(n_units)}")
+    if math.prod(shape) == 0:
+        return np.zeros(shape, dtype=np.bool_)
+    return shape_units(unit).mask(shape, chosen)
 
 
 def element_mask(shape: Sequence[int], indices: Indices) -> Mask:

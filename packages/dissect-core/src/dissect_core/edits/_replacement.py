@@ -5,10 +5,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ..anatomy import Mask, shape_units
 from ..errors import InterventionError
-from .interventions import Constant, Intervention, Mean, Noise, Quantize, Scale, Shuffle, Zero
-from .masks import Mask, check_mask
-from .randomness import gaussian
+from ._drawing import gaussian
+from ._interventions import Constant, Intervention, Mean, Noise, Quantize, Scale, Shuffle, Zero
+from ._masks import check_mask
 
 
 def replacement_values(
@@ -96,9 +97,9 @@ def _values(
 
 
 def _mean(wide: NDArray[Any], over: Literal["component", "row", "column"]) -> NDArray[Any]:
-    if over == "component":
+    axis = shape_units(over).axis
+    if axis is None:
         return np.asarray(wide.mean())
-    axis = 0 if over == "row" else 1
     if wide.ndim <= axis:
         raise InterventionError(
             f"The mean over each {over} needs a component of {axis + 1} or more dimensions, got the shape "

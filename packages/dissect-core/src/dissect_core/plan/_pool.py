@@ -1,0 +1,139 @@
+"""Pools: the units that a target offers, part after part."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import accumulate
+
+import numpy as np
+
+from ..anatomy import Component, Indices, UnitGroup, UnitKind, unit_kind
+from ..edits import ActivationSite, Edit, Intervention, Zero, group_edits, unit_mask
+
+__all__ = ["Pool", "PoolPart"]
+
+
+@dataclass(frozen=True)
+class PoolPart:
+    """A part of a pool: the units of a parameter, of some parameters together, of a group, or a block to bypass.
+
+    Attributes
+    ----------
+    path : str
+        Name of the parameter or path of the block.
+    n_units : int
+        Units here.
+    parameters_per_unit : int
+        Values that one unit owns.
+    components : tuple of Component
+        Parameters whose shapes define the units, for elements, rows, columns, segments and components.
+    group : UnitGroup or None
+        For units that lie in several parameters.
+    silenced : tuple of Component
+        For a sublayer: its output projection's weight and bias, at zero when it is bypassed in a checkpoint.
+    """
+
+    path: str
+    n_units: int
+    parameters_per_unit: int
+    components: tuple[Component, ...] = ()
+    group: UnitGroup | None = None
+    silenced: tuple[Component, ...] = ()
+
+    @cached_property
+    def key(self) -> str:
+        """Key that parts share whose units own the same values: slices of one parameter differ in where they begin."""
+        slices = self.group.slices if self.group else ()
+        where = [(s.parameter, s.axis, s.start, s.width, s.repeats, s.period) for s in slices]
+        return repr((self.path, self.n_units, where, [c.name for c in self.components]))
+
+
+@dataclass(frozen=True)
+class Pool:
+    """All units that a target offers, numbered part after part.
+
+    Attributes
+    ----------
+    unit : str
+        What it counts in.
+    parts : tuple of PoolPart
+    segments_per_row : int or None
+    """
+
+    unit: str
+    parts: tuple[PoolPart, ...]
+    segments_per_row: int | None = None
+
+    @property
+    def kind(self) -> UnitKind:
+        """Row of its unit in the table of units."""
+        return unit_kind(self.unit)
+
+    @cached_property
+    def starts(self) -> tuple[int, ...]:
+        """Number of the first unit of each part, and the number of all units."""
+        return tuple(accumulate((part.n_units for part in self.parts), initial=0))
+
+    @property
+    def n_units(self) -> int:
+        """Units in all parts."""
+        return self.starts[-1]
+
+    @cached_property
+    def key(self) -> str:
+        """Key that pools share which offer the same units."""
+        return repr((self.unit, self.segments_per_row, [part.key for part in self.parts]))
+
+    def by_part(self, units: Indices) -> list[tuple[PoolPart, np.ndarray]]:
+        """Return units of the pool as units of each part that has any."""
+        chosen = np.sort(np.asarray(units, dtype=np.int64))
+        cuts = np.searchsorted(chosen, self.starts)
+        return [
+            (part, chosen[begin:end] - start)
+            for part, start, begin, end in zip(self.parts, self.starts, cuts, cuts[1:], strict=False)
+            if end > begin
+        ]
+
+    def n_parameters(self, units_by_part: Sequence[int]) -> int:
+        """Return how many values so many units of each part own."""
+        pairs = zip(self.parts, units_by_part, strict=True)
+        return sum(part.parameters_per_unit * n for part, n in pairs)
+
+    def edits(self, units: Indices, intervention: Intervention) -> tuple[Edit, ...]:
+        """Return what to change in a model's parameters; nothing for units that are bypassed."""
+        found: list[Edit] = []
+        for part, here in self.by_part(units):
+            if part.group is not None:
+                found += group_edits(part.group, here, intervention)
+                continue
+            for component in part.components:
+                # A part that is one unit may hold several parameters: each is masked whole.
+                mask = (
+                    np.ones(component.shape, dtype=np.bool_)
+                    if self.kind.is_whole
+                    else unit_mask(component.shape, self.unit, here, segments_per_row=self.segments_per_row)  # type: ignore[arg-type]
+                )
+                found.append(Edit(component.name, mask, intervention))
+        return tuple(found)
+
+    def sites(self, units: Indices) -> tuple[ActivationSite, ...]:
+        """Return where to step into a model's activations."""
+        whole = self.kind.activation == "whole"
+        return tuple(
+            ActivationSite(part.path, self.unit, None if whole else tuple(here.tolist()))  # type: ignore[arg-type]
+            for part, here in self.by_part(units)
+        )
+
+    def bypassed(self, units: Indices) -> tuple[str, ...]:
+        """Return the paths of the blocks that are bypassed."""
+        if self.kind.acts_by != "bypass":
+            return ()
+        return tuple(part.path for part, _ in self.by_part(units))
+
+    def silencing(self, units: Indices) -> tuple[Edit, ...]:
+        """Return edits of weights that do what bypassing sublayers does."""
+        return tuple(
+            Edit(component.name, np.ones(component.shape, dtype=np.bool_), Zero())
+            for part, _ in self.by_part(units)
+            for component in part.silenced
+        )
