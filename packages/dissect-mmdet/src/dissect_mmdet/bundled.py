@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from platformdirs import user_cache_path
 
-from dissect_core.anatomy.components import near_matches
+from dissect_core.names import near_matches
 from dissect_core.spec import DetectorSpec
 from dissect_core.storage import claim_folder, own_folder, read_regular, why_refused, write_text_whole
 

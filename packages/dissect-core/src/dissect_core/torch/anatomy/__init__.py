@@ -3,7 +3,7 @@
 from ._anatomy import anatomy_of
 from ._attention import attention_layouts
 from ._components import components_of, identity
-from ._recognise import parent
+from ._recognise import joined, parent
 from ._role_rules import RoleRule
 from ._rows_read import rows_read
 
@@ -13,6 +13,7 @@ __all__ = [
     "attention_layouts",
     "components_of",
     "identity",
+    "joined",
     "parent",
     "rows_read",
 ]

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from torch import nn
 
 from ...errors import InterventionError
-from ..anatomy._tree import joined, parent
+from ..anatomy import joined, parent
 from ._cuts import Cut, apply_cut
 from ._stand_ins import Answer, StandIn
 

@@ -12,14 +12,13 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 from torch import Tensor, nn
 
-from ...anatomy.groups import UnitGroup, UnitSlice
+from ...anatomy import UnitGroup, UnitSlice
 from ...errors import CheckpointError, CheckpointNotFoundError, DissectError, LayoutError
 from ...storage.files import open_regular, own_folder, write_whole
 from ...text import cut as shortened
 from ...text import visible
 from ..activations._forward import module_at
-from ..anatomy._components import components_of
-from ..anatomy._layouts import attention_layouts
+from ..anatomy import attention_layouts, components_of
 from ..checkpoints._safetensors import load_safetensors, save_safetensors
 from ._cuts import Cut, head_cut, neuron_cut, require_cuttable
 from ._reduce import Reduction, reduced

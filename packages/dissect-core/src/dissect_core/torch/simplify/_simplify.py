@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from ...errors import DissectError, InterventionError
 from ...plan import Variant
 from ..activations._forward import wrapped_forward
-from ..anatomy._tree import parent
+from ..anatomy import parent
 from ..measure._compare import evaluating, floating_values, largest_difference, require_values, rounding
 from ..measure._flops import operations
 from ..weights._variants import applied
