@@ -180,7 +180,11 @@ def test_without_any_plugin_the_error_says_what_brings_one(monkeypatch: pytest.M
 @pytest.mark.parametrize(
     ("signature", "options", "message"),
     [
-        ("*, size=1", {"siez": 2}, r"has no option 'siez'\. Near matches of 'siez': size\. Its options are: size\."),
+        (
+            "*, size=1",
+            {"siez": 2},
+            r"has no option 'siez'\. Near matches of 'siez': size\. Its options are: size\.",
+        ),
         ("*, file, size=1", {}, r"needs 'file'\. Its options are: file \(needed\), size\."),
         ("*, file", {"a": 1, "b": 2}, r"has no option 'a', 'b' and needs 'file'\."),
         ("", {"a": 1}, r"has no option 'a'\. Its options are: none\."),

@@ -7,8 +7,8 @@ from typing import Any, get_type_hints
 from pydantic import TypeAdapter, ValidationError
 from pydantic.errors import PydanticUserError
 
-from ..anatomy.components import near_matches
 from ..errors import DetectorOptionError
+from ..names import near_matches
 from ..text import quoted
 
 __all__ = ["check_names", "check_types", "parameters_of", "read_value"]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
-from ..anatomy.anatomy import Anatomy
+from ..anatomy import Anatomy
 from ..errors import DetectorUnavailableError
 from ._discovery import entry_of, open_detector
 from .trust import DetectorRequest
