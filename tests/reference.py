@@ -6,7 +6,8 @@ import io
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from dissect_eval import CocoAP, Detections, GroundTruth, coco_ap, detection_metrics
+from dissect_eval import Detections, GroundTruth, coco_ap, detection_metrics
+from dissect_eval.coco import CocoAP
 
 Record = dict[str, Any]
 

@@ -10,7 +10,8 @@ from dissect_core import DissectError
 from dissect_core.detectors import Detector, LossDetector, TorchDetector
 from dissect_core.plan import Variant, plan
 from dissect_core.spec import load_spec
-from dissect_eval import DetectionMetrics, Detections, GroundTruth, detection_metrics
+from dissect_eval import Detections, GroundTruth, detection_metrics
+from dissect_eval.matching import DetectionMetrics
 from toy_detector import Scene, ToyDetector, read_ppm, write_ppm, write_scenes
 
 

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dissect_eval import ChanceVerdict, Detections, GroundTruth, better_than_chance, evaluate
+from dissect_eval import Detections, GroundTruth, better_than_chance, evaluate
+from dissect_eval.matching import ChanceVerdict
 
 NAMES = {i: f"class {i}" for i in range(1, 6)}
 SIZE = 200.0

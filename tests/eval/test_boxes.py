@@ -6,16 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis.extra.numpy import arrays
 
-from dissect_eval import (
-    BoxError,
-    EvalError,
+from dissect_eval import BoxError, EvalError, pairwise_giou, pairwise_iou, xywh_to_xyxy
+from dissect_eval.boxes import (
     aligned_giou,
     aligned_iou,
     cxcywh_to_xyxy,
-    pairwise_giou,
     pairwise_ioa,
-    pairwise_iou,
-    xywh_to_xyxy,
     xyxy_to_cxcywh,
     xyxy_to_xywh,
 )

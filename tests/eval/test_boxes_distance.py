@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis.extra.numpy import arrays
 
-from dissect_eval import (
-    BoxError,
+from dissect_eval import BoxError, pairwise_iou
+from dissect_eval.boxes import (
     aligned_ciou,
     aligned_diou,
     aligned_ioa,
@@ -17,7 +17,6 @@ from dissect_eval import (
     pairwise_ciou,
     pairwise_diou,
     pairwise_ioa,
-    pairwise_iou,
 )
 
 PAIRS = [(pairwise_diou, aligned_diou), (pairwise_ciou, aligned_ciou), (pairwise_ioa, aligned_ioa)]

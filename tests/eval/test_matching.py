@@ -13,12 +13,12 @@ from dissect_eval import (
     BoxError,
     Detections,
     SettingError,
-    f1_of_counts,
     match_image,
     match_pairs,
     paired_labels_f1,
     pairwise_giou,
 )
+from dissect_eval.matching import f1_of_counts
 
 
 def small_boxes(n):

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ._formats import Boxes, check_aligned, check_xyxy
-from ._overlap import _iou, _ratio
+from ._overlap import capped_ratio, iou_of
 
 __all__ = ["aligned_ciou", "aligned_diou", "pairwise_ciou", "pairwise_diou"]
 
@@ -20,7 +20,7 @@ def _distance(a: Boxes, b: Boxes) -> Boxes:
     centres = (a[..., :2] + a[..., 2:]) / 2 - (b[..., :2] + b[..., 2:]) / 2
     hull = np.maximum(a[..., 2:], b[..., 2:]) - np.minimum(a[..., :2], b[..., :2])
     # The ratio is squared, not its parts: squares of very small boxes would vanish.
-    ratio = _ratio(np.hypot(centres[..., 0], centres[..., 1]), np.hypot(hull[..., 0], hull[..., 1]))
+    ratio = capped_ratio(np.hypot(centres[..., 0], centres[..., 1]), np.hypot(hull[..., 0], hull[..., 1]))
     return np.square(ratio, out=ratio)
 
 
@@ -33,15 +33,15 @@ def _shape_difference(a: Boxes, b: Boxes) -> Boxes:
     return difference
 
 
-def _diou(a: Boxes, b: Boxes) -> Boxes:
+def diou_of(a: Boxes, b: Boxes) -> Boxes:
     """DIoU of checked boxes whose leading axes broadcast."""
-    return _iou(a, b) - _distance(a, b)
+    return iou_of(a, b) - _distance(a, b)
 
 
-def _ciou(a: Boxes, b: Boxes) -> Boxes:
+def ciou_of(a: Boxes, b: Boxes) -> Boxes:
     """CIoU of checked boxes whose leading axes broadcast."""
-    iou, v = _iou(a, b), _shape_difference(a, b)
-    alpha = _ratio(v, 1 - iou + v)
+    iou, v = iou_of(a, b), _shape_difference(a, b)
+    alpha = capped_ratio(v, 1 - iou + v)
     return iou - _distance(a, b) - alpha * v
 
 
@@ -83,7 +83,7 @@ def pairwise_diou(boxes_a: ArrayLike, boxes_b: ArrayLike) -> Boxes:
     array([[ 0.0317,  1.    , -0.4   ]])
     """
     a, b = check_xyxy(boxes_a, "boxes_a"), check_xyxy(boxes_b, "boxes_b")
-    return _diou(a[:, None], b[None])
+    return diou_of(a[:, None], b[None])
 
 
 def aligned_diou(boxes_a: ArrayLike, boxes_b: ArrayLike) -> Boxes:
@@ -113,7 +113,7 @@ def aligned_diou(boxes_a: ArrayLike, boxes_b: ArrayLike) -> Boxes:
     >>> aligned_diou([[0, 0, 2, 2], [3, 3, 3, 3]], [[4, 0, 6, 2], [3, 3, 3, 3]])
     array([-0.4,  0. ])
     """
-    return _diou(*check_aligned(boxes_a, boxes_b))
+    return diou_of(*check_aligned(boxes_a, boxes_b))
 
 
 def pairwise_ciou(boxes_a: ArrayLike, boxes_b: ArrayLike) -> Boxes:
@@ -157,7 +157,7 @@ def pairwise_ciou(boxes_a: ArrayLike, boxes_b: ArrayLike) -> Boxes:
     array([[1.    , 0.4468]])
     """
     a, b = check_xyxy(boxes_a, "boxes_a"), check_xyxy(boxes_b, "boxes_b")
-    return _ciou(a[:, None], b[None])
+    return ciou_of(a[:, None], b[None])
 
 
 def aligned_ciou(boxes_a: ArrayLike, boxes_b: ArrayLike) -> Boxes:
@@ -187,4 +187,4 @@ def aligned_ciou(boxes_a: ArrayLike, boxes_b: ArrayLike) -> Boxes:
     >>> aligned_ciou([[0, 0, 2, 2], [3, 3, 3, 3]], [[0, 0, 4, 2], [3, 3, 3, 3]]).round(4)
     array([0.4468, 0.    ])
     """
-    return _ciou(*check_aligned(boxes_a, boxes_b))
+    return ciou_of(*check_aligned(boxes_a, boxes_b))

@@ -14,44 +14,46 @@ from ._formats import Boxes, check_aligned, check_xyxy
 __all__ = ["aligned_giou", "aligned_ioa", "aligned_iou", "pairwise_giou", "pairwise_ioa", "pairwise_iou"]
 
 
-def _area(boxes: Boxes) -> Boxes:
+def area_of(boxes: Boxes) -> Boxes:
     area: Boxes = (boxes[..., 2] - boxes[..., 0]) * (boxes[..., 3] - boxes[..., 1])
     return area
 
 
-def _intersection(a: Boxes, b: Boxes) -> Boxes:
+def intersection_of(a: Boxes, b: Boxes) -> Boxes:
     width = np.minimum(a[..., 2], b[..., 2]) - np.maximum(a[..., 0], b[..., 0])
     height = np.minimum(a[..., 3], b[..., 3]) - np.maximum(a[..., 1], b[..., 1])
     area: Boxes = np.maximum(width, 0) * np.maximum(height, 0)
     return area
 
 
-def _ratio(part: Boxes, whole: Boxes) -> Boxes:
+def capped_ratio(part: Boxes, whole: Boxes) -> Boxes:
     """Return part / whole, at most 1, and 0 where `whole` is 0."""
     out = np.zeros(np.broadcast_shapes(part.shape, whole.shape))
     np.divide(part, whole, out=out, where=whole > 0)
     return np.minimum(out, 1.0, out=out)
 
 
-def _iou(a: Boxes, b: Boxes) -> Boxes:
+def iou_of(a: Boxes, b: Boxes) -> Boxes:
     """IoU of checked boxes whose leading axes broadcast."""
-    inter = _intersection(a, b)
-    return _ratio(inter, _area(a) + _area(b) - inter)
+    inter = intersection_of(a, b)
+    return capped_ratio(inter, area_of(a) + area_of(b) - inter)
 
 
-def _ioa(a: Boxes, b: Boxes) -> Boxes:
+def ioa_of(a: Boxes, b: Boxes) -> Boxes:
     """Intersection over the area of `b`, for checked boxes whose leading axes broadcast."""
-    return _ratio(_intersection(a, b), np.broadcast_to(_area(b), np.broadcast_shapes(a.shape, b.shape)[:-1]))
+    return capped_ratio(
+        intersection_of(a, b), np.broadcast_to(area_of(b), np.broadcast_shapes(a.shape, b.shape)[:-1])
+    )
 
 
-def _giou(a: Boxes, b: Boxes) -> Boxes:
+def giou_of(a: Boxes, b: Boxes) -> Boxes:
     """GIoU of checked boxes whose leading axes broadcast."""
-    inter = _intersection(a, b)
-    union = _area(a) + _area(b) - inter
+    inter = intersection_of(a, b)
+    union = area_of(a) + area_of(b) - inter
     hull = (np.maximum(a[..., 2], b[..., 2]) - np.minimum(a[..., 0], b[..., 0])) * (
         np.maximum(a[..., 3], b[..., 3]) - np.minimum(a[..., 1], b[..., 1])
     )
-    giou = _ratio(inter, union) - _ratio(np.maximum(hull - union, 0), hull)
+    giou = capped_ratio(inter, union) - capped_ratio(np.maximum(hull - union, 0), hull)
     return np.clip(giou, -1.0, 1.0, out=giou)
 
 
@@ -85,7 +87,7 @@ def pairwise_iou(boxes_a: ArrayLike, boxes_b: ArrayLike) -> Boxes:
     array([[0.1429, 1.    , 0.    ]])
     """
     a, b = check_xyxy(boxes_a, "boxes_a"), check_xyxy(boxes_b, "boxes_b")
-    return _iou(a[:, None], b[None])
+    return iou_of(a[:, None], b[None])
 
 
 def aligned_iou(boxes_a: ArrayLike, boxes_b: ArrayLike) -> Boxes:
@@ -111,7 +113,7 @@ def aligned_iou(boxes_a: ArrayLike, boxes_b: ArrayLike) -> Boxes:
     >>> aligned_iou([[0, 0, 2, 2], [0, 0, 2, 2]], [[0, 0, 1, 2], [5, 5, 6, 6]])
     array([0.5, 0. ])
     """
-    return _iou(*check_aligned(boxes_a, boxes_b))
+    return iou_of(*check_aligned(boxes_a, boxes_b))
 
 
 def pairwise_ioa(boxes_a: ArrayLike, boxes_b: ArrayLike) -> Boxes:
@@ -147,7 +149,7 @@ def pairwise_ioa(boxes_a: ArrayLike, boxes_b: ArrayLike) -> Boxes:
     array([[1. , 0.5, 0. ]])
     """
     a, b = check_xyxy(boxes_a, "boxes_a"), check_xyxy(boxes_b, "boxes_b")
-    return _ioa(a[:, None], b[None])
+    return ioa_of(a[:, None], b[None])
 
 
 def aligned_ioa(boxes_a: ArrayLike, boxes_b: ArrayLike) -> Boxes:
@@ -173,7 +175,7 @@ def aligned_ioa(boxes_a: ArrayLike, boxes_b: ArrayLike) -> Boxes:
     >>> aligned_ioa([[0, 0, 10, 10], [0, 0, 10, 10]], [[1, 1, 2, 2], [9, 0, 11, 1]])
     array([1. , 0.5])
     """
-    return _ioa(*check_aligned(boxes_a, boxes_b))
+    return ioa_of(*check_aligned(boxes_a, boxes_b))
 
 
 def pairwise_giou(boxes_a: ArrayLike, boxes_b: ArrayLike) -> Boxes:
@@ -217,7 +219,7 @@ def pairwise_giou(boxes_a: ArrayLike, boxes_b: ArrayLike) -> Boxes:
     array([[-0.0794,  1.    ]])
     """
     a, b = check_xyxy(boxes_a, "boxes_a"), check_xyxy(boxes_b, "boxes_b")
-    return _giou(a[:, None], b[None])
+    return giou_of(a[:, None], b[None])
 
 
 def aligned_giou(boxes_a: ArrayLike, boxes_b: ArrayLike) -> Boxes:
@@ -247,4 +249,4 @@ def aligned_giou(boxes_a: ArrayLike, boxes_b: ArrayLike) -> Boxes:
     >>> aligned_giou([[0, 0, 1, 1], [3, 3, 3, 3]], [[2, 0, 3, 1], [3, 3, 3, 3]]).round(4)
     array([-0.3333,  0.    ])
     """
-    return _giou(*check_aligned(boxes_a, boxes_b))
+    return giou_of(*check_aligned(boxes_a, boxes_b))

@@ -9,8 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from .._plain import as_record
-from ..data._detections import Detections
-from ..data._truth import GroundTruth
+from ..data import Detections, GroundTruth
 from ..errors import SettingError
 from . import _ap_numpy, _pycocotools
 from ._index import TieBreak

@@ -13,9 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._arrays import Ints, ratio
-from ..data._detections import Detections
-from ..data._subset import AREA_RANGES
-from ..data._truth import GroundTruth
+from ..data import AREA_RANGES, Detections, GroundTruth
 from ._index import TieBreak, TruthIndex, index_of
 from ._match import IOU_THRESHOLDS, CocoMatches, match
 from ._ranking import MAX_DETECTIONS, Ranking, kept, rank

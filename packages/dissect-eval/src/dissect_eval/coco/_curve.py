@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._plain import as_record
-from ..data._detections import Detections
-from ..data._truth import GroundTruth
+from ..data import Detections, GroundTruth
 from ..errors import SettingError
 from ._ap import TieBreak
 from ._ap_numpy import RECALLS, match_split, precision_at

@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._arrays import Ints, canonical_order
-from ..data._subset import AREA_RANGES
-from ..data._truth import GroundTruth
+from ..data import AREA_RANGES, GroundTruth
 
 __all__ = ["TieBreak", "TruthIndex", "corners_of", "index_of"]
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._arrays import Ints, splits_of
-from ..data._subset import AREA_RANGES
+from ..data import AREA_RANGES
 from ._index import TruthIndex
 from ._ranking import Ranking
 

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from .._arrays import canonical_order
-from ..data._detections import Detections
-from ..data._truth import GroundTruth
+from ..data import Detections, GroundTruth
 from ._index import TieBreak
 
 __all__ = ["evaluate"]

@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._arrays import Ints
-from ..data._detections import Detections
-from ..data._subset import AREA_RANGES
+from ..data import AREA_RANGES, Detections
 from ._index import TieBreak, TruthIndex, corners_of
 
 __all__ = ["MAX_DETECTIONS", "Ranking", "kept", "rank"]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from .._arrays import Ints, group_rows, image_of_rows, splits_of
 from .._files import read_json
 from .._text import cut, quoted, visible
-from ..boxes._formats import Boxes, check_xyxy, finite_rows, upright
+from ..boxes import Boxes, check_xyxy, finite_rows, upright
 from ..errors import BoxError, DetectionError, SplitWarning
 from ._columns import DetectionColumns
 from ._health import outside_reason, silent_images_reason

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from .._arrays import Ints, group_rows, image_of_rows
 from .._files import read_json
 from .._text import cut, quoted, visible
-from ..boxes._formats import check_xyxy, xywh_to_xyxy
+from ..boxes import check_xyxy, xywh_to_xyxy
 from ..errors import BoxError, TruthError
 from ._columns import TruthColumns
 from ._records import Describe, duplicates, exact_int, flags, floats, ids, is_text, listing, require_name

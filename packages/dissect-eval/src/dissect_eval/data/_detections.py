@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._arrays import Ints, freeze_fields, image_of_rows, rows_of_images, rows_where, splits_of
-from ..boxes._formats import check_xyxy
+from ..boxes import check_xyxy
 from ..errors import DetectionError
 from ._coco_results import collect_arrays, load_results
 from ._convert import (

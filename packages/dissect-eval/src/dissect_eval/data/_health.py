@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from .._arrays import Ints, image_of_rows
 from .._plain import as_record
-from ..boxes._formats import degenerate_rows
+from ..boxes import degenerate_rows
 from ._columns import TruthColumns
 from ._records import listing
 

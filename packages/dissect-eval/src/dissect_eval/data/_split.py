@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..boxes._overlap import _iou
+from ..boxes import iou_of
 from ._detections import Detections
 from ._health import MIN_TRUTH, outside_reason
 from ._truth import GroundTruth
@@ -90,7 +90,7 @@ def _fit_reason(truth: GroundTruth, aligned: Detections) -> str | None:
 def _met(truth: GroundTruth, aligned: Detections, truth_image: int, detection_image: int) -> int:
     t = slice(truth.image_splits[truth_image], truth.image_splits[truth_image + 1])
     d = slice(aligned.image_splits[detection_image], aligned.image_splits[detection_image + 1])
-    iou = _iou(truth.boxes[t, None], aligned.boxes[None, d])
+    iou = iou_of(truth.boxes[t, None], aligned.boxes[None, d])
     same = truth.category_ids[t, None] == aligned.category_ids[None, d]
     return int(((iou >= 0.5) & same).any(axis=1).sum())
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._arrays import Ints, freeze_fields, image_of_rows, rows_of_images, rows_where
-from ..boxes._formats import check_xyxy
+from ..boxes import check_xyxy
 from ..errors import TruthError
 from ._coco_truth import load_truth, truth_content
 from ._columns import TruthColumns

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .._arrays import Ints, rows_of_images, splits_of
 from .._text import quoted
-from ..boxes._formats import Boxes, check_xyxy
+from ..boxes import Boxes, check_xyxy
 from ..errors import BoxError, TruthError
 from ._columns import TruthColumns
 from ._fields import array_field, checked_ids, field, items_of, label_field, own_ids

@@ -8,9 +8,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ..boxes._overlap import aligned_iou
-from ..data._detections import Detections
-from ..data._truth import GroundTruth
+from ..boxes import aligned_iou
+from ..data import Detections, GroundTruth
 from ._chance import extents
 
 __all__ = ["ChanceVerdict", "better_than_chance"]

@@ -11,9 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from .._arrays import image_of_rows, splits_of
 from .._plain import as_record
-from ..coco._ap import coco_ap
-from ..data._detections import Detections
-from ..data._truth import GroundTruth
+from ..coco import coco_ap
+from ..data import Detections, GroundTruth
 from ..errors import SettingError
 from ._detection import detection_metrics
 from ._matched import matched_metrics

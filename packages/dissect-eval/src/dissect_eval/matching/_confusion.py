@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 
 from .._arrays import Ints, canonical_order, ratio
 from .._plain import as_record
-from ..boxes._overlap import _area
-from ..data._detections import Detections
-from ..data._truth import GroundTruth
+from ..boxes import area_of
+from ..data import Detections, GroundTruth
 from ..errors import SettingError
 from ._greedy import TOLERANCE
 from ._pairs import BoxesByImage, near_pairs, take_free
@@ -165,9 +164,9 @@ def confusion_matrix(
     predicted = np.searchsorted(categories, seen.category_ids[d_order])
     boxes, d_boxes, region = truth.boxes[t_order], seen.boxes[d_order], truth.is_region[t_order]
     near = near_pairs(
-        BoxesByImage(boxes, _area(boxes), truth.image_splits),
+        BoxesByImage(boxes, area_of(boxes), truth.image_splits),
         region,
-        BoxesByImage(d_boxes, _area(d_boxes), seen.image_splits),
+        BoxesByImage(d_boxes, area_of(d_boxes), seen.image_splits),
         iou_threshold - TOLERANCE,
     )
     in_region = region[near.truth]

@@ -9,9 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._arrays import Ints, ratio
-from ..data._detections import Detections
-from ..data._subset import AREA_RANGES
-from ..data._truth import GroundTruth
+from ..data import AREA_RANGES, Detections, GroundTruth
 from ..errors import SettingError
 from ._detection_results import ClassMetrics, DetectionMetrics, Scores
 from ._f1 import f1_of_counts

@@ -8,12 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._arrays import Ints
-from ..boxes._overlap import _giou
-from ..coco._index import index_of
-from ..coco._match import overlapping_pairs
-from ..coco._ranking import Ranking, kept, rank
-from ..data._detections import Detections
-from ..data._truth import GroundTruth
+from ..boxes import giou_of
+from ..coco import Ranking, index_of, kept, overlapping_pairs, rank
+from ..data import Detections, GroundTruth
 from ._pairs import Pairs, take_free
 
 __all__ = ["GreedyMatches", "greedy_matches"]
@@ -85,7 +82,7 @@ def greedy_matches(
         truth_index=truth_index,
         detection_index=detection_index,
         iou=iou,
-        giou=_giou(truth.boxes[truth_index], aligned.boxes[detection_index]),
+        giou=giou_of(truth.boxes[truth_index], aligned.boxes[detection_index]),
         truth_counted=~truth.is_region,
         detection_counted=in_play & ~excused_in_file,
         detection_excused=excused_in_file,

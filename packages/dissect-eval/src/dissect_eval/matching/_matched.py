@@ -10,8 +10,7 @@ import numpy as np
 
 from .._arrays import Ints
 from .._plain import as_record
-from ..data._detections import Detections
-from ..data._truth import GroundTruth
+from ..data import Detections, GroundTruth
 from ._f1 import f1_of_counts, paired_labels_f1
 from ._matching import pairs_of_aligned
 

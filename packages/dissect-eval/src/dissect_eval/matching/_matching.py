@@ -9,10 +9,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import linear_sum_assignment
 
 from .._arrays import Ints
-from ..boxes._formats import Boxes, check_xyxy
-from ..boxes._overlap import _giou
-from ..data._detections import Detections
-from ..data._truth import GroundTruth
+from ..boxes import Boxes, check_xyxy, giou_of
+from ..data import Detections, GroundTruth
 
 __all__ = ["MatchedPairs", "match_image", "match_pairs"]
 
@@ -80,7 +78,7 @@ def match_image(truth_boxes: ArrayLike, detection_boxes: ArrayLike) -> tuple[Int
 
 
 def _match(truth_boxes: Boxes, detection_boxes: Boxes) -> tuple[Ints, Ints, Boxes]:
-    return _assign(_giou(truth_boxes[:, None], detection_boxes[None]))
+    return _assign(giou_of(truth_boxes[:, None], detection_boxes[None]))
 
 
 def match_pairs(truth: GroundTruth, detections: Detections) -> MatchedPairs:
@@ -159,7 +157,7 @@ def _giou_of_image(true: _Coordinates, t0: int, t1: int, found: _Coordinates, d0
     Most images are small: what counts is the number of NumPy calls.
     """
     if true.flat(t0, t1) or found.flat(d0, d1):
-        return _giou(true.boxes[t0:t1, None], found.boxes[None, d0:d1])
+        return giou_of(true.boxes[t0:t1, None], found.boxes[None, d0:d1])
     ax0, ax1, bx0, bx1 = (
         true.x_min[t0:t1, None],
         true.x_max[t0:t1, None],

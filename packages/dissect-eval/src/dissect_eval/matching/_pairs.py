@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._arrays import Ints
-from ..boxes._overlap import _intersection, _ratio
+from ..boxes import capped_ratio, intersection_of
 
 __all__ = ["BoxesByImage", "Pairs", "near_pairs", "take_free"]
 
@@ -42,11 +42,11 @@ def near_pairs(truth: BoxesByImage, region: NDArray[np.bool_], found: BoxesByIma
     parts = [Pairs(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64), np.zeros(0))]
     for image in np.flatnonzero((np.diff(truth.splits) > 0) & (np.diff(found.splits) > 0)):
         rows, columns = (slice(splits[image], splits[image + 1]) for splits in (truth.splits, found.splits))
-        shared = _intersection(truth.boxes[rows, None], found.boxes[None, columns])
+        shared = intersection_of(truth.boxes[rows, None], found.boxes[None, columns])
         whole = truth.area[rows, None] + found.area[None, columns] - shared
         if region[rows].any():
             whole = np.where(region[rows, None], found.area[None, columns], whole)
-        overlap = _ratio(shared, whole)
+        overlap = capped_ratio(shared, whole)
         at_row, at_column = np.nonzero(overlap >= floor)
         parts.append(Pairs(at_row + rows.start, at_column + columns.start, overlap[at_row, at_column]))
     return Pairs(*(np.concatenate(values) for values in zip(*parts, strict=True)))

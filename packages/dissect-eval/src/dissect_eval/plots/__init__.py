@@ -1,6 +1,7 @@
 """Plots of dose–response curves, per-class results, errors and confusion, as figures without pyplot.
 
 Needs the extra ``plot``: ``pip install "dissect-eval[plot]"``. matplotlib is imported on use.
+Names that are not in `__all__` serve the pictures of studies.
 """
 
 from ._classes import per_class_bars
@@ -10,7 +11,17 @@ from ._dose_curve import Curve
 from ._doses import dose_response, dose_response_grid
 from ._errors import error_type_bars
 from ._heatmap import value_heatmap
+from ._style import OKABE_ITO as OKABE_ITO
 from ._style import figure_bytes
+from ._style import is_dark as is_dark
+from ._style import legend_below as legend_below
+from ._style import new_figure as new_figure
+from ._style import reference_color as reference_color
+from ._style import tidy as tidy
+from ._text import as_text as as_text
+from ._text import drawn as drawn
+from ._text import drawn_all as drawn_all
+from ._text import drawn_quietly as drawn_quietly
 
 __all__ = [
     "Curve",

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from .._arrays import Ints, ratio
 from ..errors import SettingError
-from ..matching._confusion import ConfusionMatrix, Normalize
+from ..matching import ConfusionMatrix, Normalize
 from ._style import new_figure, reference_color
 from ._text import as_text, drawn, drawn_all
 

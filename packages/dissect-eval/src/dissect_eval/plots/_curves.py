@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..coco._curve import PrecisionRecall
+from ..coco import PrecisionRecall
 from ..errors import SettingError
 from ._style import line_style, new_figure, tidy
 from ._text import LEGEND_AT_MOST, as_text, drawn, drawn_all

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from ..errors import SettingError
-from ..tide._fix import ERROR_TYPES, SPECIAL_TYPES
+from ..tide import ERROR_TYPES, SPECIAL_TYPES
 from ._style import HATCHES, is_dark, legend_below, line_style, new_figure, tidy
 from ._text import LEGEND_AT_MOST, as_text, drawn, drawn_all
 

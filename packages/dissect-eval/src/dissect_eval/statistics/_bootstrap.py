@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from .._plain import as_record
-from ..coco._index import TieBreak
-from ..data._detections import Detections
-from ..data._truth import GroundTruth
+from ..coco import TieBreak
+from ..data import Detections, GroundTruth
 from ._compared import compared
 from ._intervals import IntervalMethod
 from ._metrics import MetricSettings

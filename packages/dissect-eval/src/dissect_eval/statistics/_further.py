@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._arrays import Ints
-from ..data._detections import Detections
-from ..data._truth import GroundTruth
+from ..data import Detections, GroundTruth
 from ._intervals import as_far, image_weights, with_t_tails
 from ._metrics import Floats, Key, MetricSettings, Values
 from ._resampled import Resampling, measured_on

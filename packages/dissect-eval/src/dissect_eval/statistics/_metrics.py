@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from .._arrays import Ints
-from ..coco._ap import NAMES as AP_NAMES
-from ..coco._index import TieBreak
+from ..coco import NAMES as AP_NAMES
+from ..coco import TieBreak
 from ..errors import SettingError
 
 __all__ = [

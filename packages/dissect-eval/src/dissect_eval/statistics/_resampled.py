@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..data._detections import Detections
-from ..data._truth import GroundTruth
+from ..data import Detections, GroundTruth
 from ..errors import SettingError
 from ._intervals import IntervalMethod, check_confidence, image_weights, jackknife_weights
 from ._metrics import Floats, Key, MetricSettings, Statistic, Values

@@ -12,14 +12,9 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from .._arrays import Ints, ratio
-from ..coco._ap_numpy import match_split
-from ..coco._index import index_of
-from ..coco._ranking import Ranking, rank
-from ..data._detections import Detections
-from ..data._truth import GroundTruth
-from ..matching._f1 import f1_of_counts
-from ..matching._greedy import greedy_matches
-from ..matching._matching import pairs_of_aligned
+from ..coco import Ranking, index_of, match_split, rank
+from ..data import Detections, GroundTruth
+from ..matching import f1_of_counts, greedy_matches, pairs_of_aligned
 from ._metrics import (
     AP_NAMES,
     DETECTION_NAMES,

@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from .._arrays import Ints, ratio
-from ..coco._ap_numpy import RECALLS, MatchedSplit, precision_of_known, recall_at
-from ..coco._ranking import MAX_DETECTIONS
+from ..coco import MAX_DETECTIONS, RECALLS, MatchedSplit, precision_of_known, recall_at
 from ._metrics import Floats, MetricSettings, Statistic, Values, count_matrix
 
 __all__ = ["ap_statistic"]

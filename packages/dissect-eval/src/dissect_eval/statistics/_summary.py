@@ -9,20 +9,20 @@ from typing import Any
 import numpy as np
 
 from .._plain import as_record
-from ..boxes._formats import degenerate_rows
-from ..coco._ap import CocoAP, coco_ap
-from ..coco._index import TieBreak
-from ..data._detections import Detections
-from ..data._health import TruthHealth, count_repeats
-from ..data._labels import OnUnknown
-from ..data._split import check_split
-from ..data._truth import GroundTruth
+from ..boxes import degenerate_rows
+from ..coco import CocoAP, TieBreak, coco_ap
+from ..data import Detections, GroundTruth, OnUnknown, TruthHealth, check_split, count_repeats
 from ..errors import SplitWarning
-from ..matching._at_chance import ChanceVerdict, better_than_chance
-from ..matching._chance import ChanceLevel, chance_level
-from ..matching._detection import detection_metrics
-from ..matching._detection_results import DetectionMetrics
-from ..matching._matched import MatchedMetrics, matched_metrics
+from ..matching import (
+    ChanceLevel,
+    ChanceVerdict,
+    DetectionMetrics,
+    MatchedMetrics,
+    better_than_chance,
+    chance_level,
+    detection_metrics,
+    matched_metrics,
+)
 
 __all__ = ["DetectionCounts", "Evaluation", "evaluate"]
 

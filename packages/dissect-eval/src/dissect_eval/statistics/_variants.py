@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 
-from ..coco._index import TieBreak
-from ..data._detections import Detections
-from ..data._truth import GroundTruth
+from ..coco import TieBreak
+from ..data import Detections, GroundTruth
 from ..errors import SettingError
 from ._beside import Beside, variant_table
 from ._intervals import Correction, IntervalMethod, adjust_p_values

@@ -13,29 +13,26 @@ from ._figures import dose_curves, figures, widened, worst_variants
 from ._figures_classes import class_bars, error_bars
 from ._figures_maps import class_map, head_maps
 from ._figures_queries import displacement_map, query_map
-from ._found import TRUTH, FlatDetections, ImageBoxes, StudyDetections, kept_truth, truth_file
+from ._found import TRUTH, ImageBoxes, StudyDetections, kept_truth, truth_file
 from ._frames import frame
 from ._groups import variant_groups
 from ._maps import class_values
 from ._measure import StudyResults, measure, missing_weights
-from ._named import FigureData, NamedFigure, title_of, with_no_ops
+from ._named import NamedFigure, title_of, with_no_ops
 from ._pictures import side_by_side
 from ._queries import QueryBoxes, QueryChanges, query_boxes, query_changes
-from ._settings import DEFAULT_METRIC, REPLICATES, STUDY_METRICS, Settings
+from ._settings import DEFAULT_METRIC, REPLICATES, Settings
 from ._shown import Pictures, pictures_of, read_pixels
 from ._spread import Spread, here, in_processes
-from ._stored import StoredDetections, StoredImage, StoredStudy
+from ._stored import StoredDetections, StoredStudy
 from ._tables import StudyTables, class_table, error_rows, summary_rows
 
 __all__ = [
     "DEFAULT_METRIC",
     "REPLICATES",
-    "STUDY_METRICS",
     "TRUTH",
     "Comparison",
     "Example",
-    "FigureData",
-    "FlatDetections",
     "ImageBoxes",
     "ImageHits",
     "NamedFigure",
@@ -45,7 +42,6 @@ __all__ = [
     "Settings",
     "Spread",
     "StoredDetections",
-    "StoredImage",
     "StoredStudy",
     "StudyDetections",
     "StudyResults",

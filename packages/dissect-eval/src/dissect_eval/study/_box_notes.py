@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ..boxes._formats import degenerate_rows
-from ..data._truth import GroundTruth
+from ..boxes import degenerate_rows
+from ..data import GroundTruth
 
 __all__ = ["box_notes"]
 

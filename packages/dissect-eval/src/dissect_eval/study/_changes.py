@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..boxes._overlap import aligned_iou
+from ..boxes import aligned_iou
 from ._found import ImageBoxes
 
 __all__ = ["ImageHits", "image_hits", "lost_objects"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ..statistics._metrics import METRICS
+from ..statistics import METRICS
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..statistics._intervals import summarize_repeats
+from ..statistics import summarize_repeats
 from ._groups import Row, groups_of
 
 __all__ = ["DOSE_COLUMNS", "dose_rows"]

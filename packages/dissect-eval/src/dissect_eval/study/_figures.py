@@ -10,11 +10,8 @@ from numpy.typing import NDArray
 from scipy import special
 
 from ..errors import SettingError
-from ..plots._dose_curve import Curve
-from ..plots._doses import dose_response_grid
-from ..plots._style import legend_below, reference_color, tidy
-from ..plots._text import as_text, drawn_all
-from ..statistics._intervals import summarize_repeats
+from ..plots import Curve, as_text, dose_response_grid, drawn_all, legend_below, reference_color, tidy
+from ..statistics import summarize_repeats
 from ._captions import (
     confidence_of,
     counted,

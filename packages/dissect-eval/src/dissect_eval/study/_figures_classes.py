@@ -6,10 +6,8 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from ..plots._classes import per_class_bars
-from ..plots._errors import error_type_bars
-from ..plots._text import drawn, drawn_all
-from ..tide._fix import ERROR_TYPES, SPECIAL_TYPES
+from ..plots import drawn, drawn_all, error_type_bars, per_class_bars
+from ..tide import ERROR_TYPES, SPECIAL_TYPES
 from ._captions import counted, joined, measured_on
 from ._groups import Row, controls_of
 from ._maps import class_values

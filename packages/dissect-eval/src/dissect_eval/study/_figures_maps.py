@@ -8,8 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from .._text import visible
-from ..plots._heatmap import value_heatmap
-from ..plots._text import drawn_all
+from ..plots import drawn_all, value_heatmap
 from ._captions import (
     confidence_of,
     counted,

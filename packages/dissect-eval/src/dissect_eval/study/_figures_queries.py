@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ..plots._style import OKABE_ITO, is_dark, new_figure, reference_color
+from ..plots import OKABE_ITO, is_dark, new_figure, reference_color
 from ._captions import counted, span
 from ._named import FigureData, NamedFigure
 from ._queries import QueryBoxes, QueryChanges

@@ -13,11 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..boxes._formats import finite_rows, upright
-from ..data._classes import match_classes
-from ..data._detections import Detections
-from ..data._labels import UNSCORED
-from ..data._truth import GroundTruth
+from ..boxes import finite_rows, upright
+from ..data import UNSCORED, Detections, GroundTruth, match_classes
 from ..errors import StudyDataError
 from ._scoring import scoring_of
 from ._stored import StoredDetections, StoredStudy

@@ -7,9 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..statistics._beside import Measured
-from ..statistics._intervals import percentile_intervals
-from ..statistics._metrics import Floats
+from ..statistics import Floats, Measured, percentile_intervals
 from ._settings import Settings
 from ._stored import StoredStudy
 

@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from ..statistics._intervals import summarize_repeats
+from ..statistics import summarize_repeats
 from ._captions import confidence_of
 from ._groups import DRAWS_FOR_A_BAND, Group, Row, controls_of, groups_of, is_single
 from ._named import with_no_ops

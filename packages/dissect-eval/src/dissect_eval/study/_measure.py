@@ -10,14 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from ..data._truth import GroundTruth
+from ..data import GroundTruth
 from ..errors import StudyDataError
-from ..matching._at_chance import ChanceVerdict, better_than_chance
-from ..statistics._beside import variant_table
-from ..statistics._intervals import adjust_p_values, summarize_repeats
-from ..statistics._metrics import Key
-from ..statistics._variant_table import VariantTable
-from ..tide._result import ErrorTypes
+from ..matching import ChanceVerdict, better_than_chance
+from ..statistics import Key, VariantTable, adjust_p_values, summarize_repeats, variant_table
+from ..tide import ErrorTypes
 from ._box_notes import box_notes
 from ._found import StudyDetections
 from ._interactions import Interactions, singles_of_pairs

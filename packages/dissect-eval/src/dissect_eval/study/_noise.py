@@ -7,8 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ..statistics._metrics import Key
-from ..statistics._variant_table import VariantRow, VariantTable
+from ..statistics import Key, VariantRow, VariantTable
 
 __all__ = ["above_noise", "noise_note", "noise_of"]
 

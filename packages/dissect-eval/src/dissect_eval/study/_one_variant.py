@@ -7,11 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..boxes._formats import degenerate_rows
-from ..matching._chance import chance_level
-from ..statistics._beside import Beside, Measured
-from ..tide._result import ErrorTypes
-from ..tide._tide import error_types
+from ..boxes import degenerate_rows
+from ..matching import chance_level
+from ..statistics import Beside, Measured
+from ..tide import ErrorTypes, error_types
 from ._found import StudyDetections
 from ._settings import Settings
 from ._stored import StoredDetections

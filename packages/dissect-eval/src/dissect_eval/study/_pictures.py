@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..boxes._overlap import pairwise_iou
-from ..plots._style import is_dark, new_figure
-from ..plots._text import as_text, drawn, drawn_all, drawn_quietly
+from ..boxes import pairwise_iou
+from ..plots import as_text, drawn, drawn_all, drawn_quietly, is_dark, new_figure
 from ._found import ImageBoxes
 from ._label_places import LabelPlace, label_places
 

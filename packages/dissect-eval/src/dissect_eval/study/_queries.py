@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..boxes._overlap import aligned_giou
+from ..boxes import aligned_giou
 from ..errors import StudyDataError
 from ._found import StudyDetections
 

@@ -6,9 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ..statistics._intervals import replicates_needed
-from ..statistics._metrics import MetricSettings
-from ..statistics._resampled import Resampling
+from ..statistics import MetricSettings, Resampling, replicates_needed
 
 __all__ = ["ALPHA", "DEFAULT_METRIC", "REPLICATES", "STUDY_METRICS", "Settings"]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..statistics._intervals import least_p_value, replicates_needed
+from ..statistics import least_p_value, replicates_needed
 from ._settings import ALPHA, Settings
 
 __all__ = ["class_notes", "significance_notes"]

@@ -9,14 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._arrays import Ints
-from ..coco._index import index_of
-from ..coco._ranking import MAX_DETECTIONS, kept, rank
-from ..data._detections import Detections
-from ..data._truth import GroundTruth
-from ..matching._pairs import BoxesByImage, Pairs, near_pairs, take_free
+from ..coco import MAX_DETECTIONS, index_of, kept, rank
+from ..data import Detections, GroundTruth
+from ..matching import BoxesByImage, Pairs, near_pairs, take_free
 
 if TYPE_CHECKING:
-    from ..coco._index import TieBreak
+    from ..coco import TieBreak
 
 __all__ = ["BKG", "BOTH", "CLS", "DUPE", "EXCUSED", "HIT", "LOC", "Assignment", "assign"]
 

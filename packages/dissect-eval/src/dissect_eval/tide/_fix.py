@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._arrays import Ints
-from ..coco._ap_numpy import RECALLS
+from ..coco import RECALLS
 from ._assign import BKG, BOTH, CLS, DUPE, EXCUSED, HIT, LOC, Assignment
 
 __all__ = ["ERROR_TYPES", "SPECIAL_TYPES", "ap_before", "ap_fixed", "missed"]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from .._plain import as_record
 
 if TYPE_CHECKING:
-    from ..coco._index import TieBreak
+    from ..coco import TieBreak
 
 __all__ = ["ClassErrors", "ErrorTypes"]
 

@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data._detections import Detections
-from ..data._truth import GroundTruth
+from ..data import Detections, GroundTruth
 from ..errors import SettingError
 from ._assign import EXCUSED, HIT, Assignment, assign
 from ._fix import ERROR_TYPES, KINDS, SPECIAL_TYPES, ap_before, ap_fixed, missed
 from ._result import ClassErrors, ErrorTypes
 
 if TYPE_CHECKING:
-    from ..coco._index import TieBreak
+    from ..coco import TieBreak
 
 __all__ = ["ClassErrors", "ErrorTypes", "error_types"]
 
