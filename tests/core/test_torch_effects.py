@@ -15,7 +15,7 @@ nn = torch.nn
 from dissect_core.plan import plan  # noqa: E402
 from dissect_core.spec import load_spec  # noqa: E402
 from dissect_core.torch import (  # noqa: E402
-    Probe,
+    EffectProbe,
     ablated,
     anatomy_of,
     gather_reference,
@@ -75,7 +75,7 @@ def by_hand(model: Any, path: str, variant: Any, image: Any) -> float:
 
 
 def test_heads_are_measured_at_their_block(net: Any, image: Any) -> None:
-    probe = Probe(net, run, image)
+    probe = EffectProbe(net, run, image)
     for variant in variants_of(net, {"unit": "head", "components": "attn"})[1:]:
         effect = probe.effect(variant)
         assert effect.paths == ("attn",)  # its output projection is never called
@@ -93,7 +93,7 @@ def test_heads_are_measured_at_their_block(net: Any, image: Any) -> None:
 
 
 def test_what_is_not_called_is_measured_around_it(net: Any, image: Any) -> None:
-    probe = Probe(net, run, image)
+    probe = EffectProbe(net, run, image)
     variant = variants_of(net, {"unit": "query", "components": "query_embed"})[1]
     effect = probe.effect(variant)
     assert effect.paths == ("",)
@@ -107,7 +107,7 @@ def test_all_ablated_modules_count_together(image: Any) -> None:
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(8, 8), nn.Linear(8, 8)).eval()
     variant = variants_of(model, {"unit": "row", "components": "*.weight"}, by="all")[1]
-    effect = Probe(model, run, image).effect(variant)
+    effect = EffectProbe(model, run, image).effect(variant)
     assert effect.paths == ("0", "1")
     with torch.no_grad():
         first = model[0](image)
@@ -120,7 +120,7 @@ def test_all_ablated_modules_count_together(image: Any) -> None:
 def test_why_nothing_changed(net: Any, image: Any) -> None:
     with torch.no_grad():
         net.linear.weight[3] = 0
-    probe = Probe(net, run, image)
+    probe = EffectProbe(net, run, image)
     baseline, *rows = variants_of(net, {"unit": "row", "components": "linear.weight"})
     assert probe.effect(baseline).no_op == "it is the baseline, or removes no unit."
     dead = probe.effect(rows[3])
@@ -138,7 +138,7 @@ def test_activations_are_measured_too(net: Any, image: Any) -> None:
     kinds = [{"kind": kind, "space": "activation"} for kind in ("zero", "mean", "noise")]
     variants = variants_of(net, {"unit": "head", "components": "attn"}, interventions=kinds)
     reference = gather_reference(net, [image, image + 1], run, reference_sites(variants))
-    probe = Probe(net, run, image)
+    probe = EffectProbe(net, run, image)
     changes = [probe.effect(variant, reference) for variant in variants[1:]]
     assert all(c.paths == ("attn",) and c.output_change > 0 and c.masked == 2 * 4 * 4 for c in changes)
     weights = [probe.effect(v) for v in variants_of(net, {"unit": "head", "components": "attn"})[1:]]
@@ -149,7 +149,7 @@ def test_layers_and_what_they_leave_out() -> None:
     torch.manual_seed(0)
     model = nn.TransformerEncoder(nn.TransformerEncoderLayer(8, 2, 16, batch_first=True), 3).eval()
     image = torch.randn(2, 5, 8)
-    probe = Probe(model, run, image)
+    probe = EffectProbe(model, run, image)
     layers = variants_of(model, {"unit": "layer", "components": "layer"})[1:]
     assert [probe.effect(v).paths for v in layers] == [(f"layers.{i}",) for i in range(3)]
     sublayers = variants_of(model, {"unit": "sublayer", "components": "self_attn"})[1:]
@@ -162,7 +162,7 @@ def test_layers_and_what_they_leave_out() -> None:
 
 def test_the_model_is_left_as_it_was(net: Any, image: Any) -> None:
     before = {name: value.clone() for name, value in net.state_dict().items()}
-    probe = Probe(net, run, image)
+    probe = EffectProbe(net, run, image)
     intact = run(net, image)
     for variant in variants_of(net, {"unit": "head", "components": "attn"}):
         probe.effect(variant)
@@ -186,7 +186,7 @@ def test_an_output_of_another_shape_has_no_distance() -> None:
 
     torch.manual_seed(1)
     model = Picky().eval()
-    probe = Probe(model, run, torch.ones(2))
+    probe = EffectProbe(model, run, torch.ones(2))
     changes = [
         probe.effect(v).output_change
         for v in variants_of(model, {"unit": "query", "components": "query_embed"})[1:]
@@ -216,7 +216,7 @@ def test_what_a_model_reads_itself_is_compared_where_its_results_come_from(image
     torch.manual_seed(0)
     model = Boxed().eval()
     variants = variants_of(model, {"unit": "row", "components": "shift.weight"})
-    probe = Probe(model, run, image)
+    probe = EffectProbe(model, run, image)
     effects = [probe.effect(variant) for variant in variants]
     for variant, effect in zip(variants[1:], effects[1:], strict=True):
         assert effect.paths == ("inner",)

@@ -25,8 +25,9 @@ from dissect_core.torch import (  # noqa: E402
     gather_reference,
     intervened,
     load_reference,
+    save_reference,
 )
-from dissect_core.torch.activations._reference import Slot  # noqa: E402
+from dissect_core.torch.activations import Slot  # noqa: E402
 from hostile_pickles import archive_with  # noqa: E402
 
 SITES = (ActivationSite("2", "neuron", (0, 2)), ActivationSite("0", "component"))
@@ -72,7 +73,7 @@ def assert_same(first: Any, second: Any) -> None:
 @pytest.mark.parametrize("keep", [True, False])
 def test_round_trip(dtype: Any, keep: bool, tmp_path: Path) -> None:
     _, reference = example(dtype, keep)
-    reference.save(tmp_path / "reference.npz")
+    save_reference(reference, tmp_path / "reference.npz")
     assert [path.name for path in tmp_path.iterdir()] == ["reference.npz"]
     loaded = load_reference(tmp_path / "reference.npz")
     assert_same(reference, loaded)
@@ -84,7 +85,7 @@ def test_a_fit_comes_back_and_serves(tmp_path: Path) -> None:
     model, reference = example()
     batch = torch.randn(2, 3, 4)
     fitted = fit_optimal(model, [batch], lambda m, x: m(x).square().mean(), SITES, reference, steps=2)
-    fitted.save(tmp_path / "fitted")
+    save_reference(fitted, tmp_path / "fitted")
     loaded = load_reference(str(tmp_path / "fitted"))
     assert_same(fitted, loaded)
     for intervention in (OptimalActivation(), NoiseActivation()):
@@ -104,16 +105,16 @@ def test_any_names_and_numbers(path: str, argument: str, numbers: list[float], n
     slot = Slot(n, [(n, 2)], n, tensor, tensor, None, [tensor] * n, -1, tensor * math.nan)
     reference = Reference({(path, "query", argument or None): [slot] * n})
     with tempfile.TemporaryDirectory() as folder:
-        reference.save(Path(folder) / "r")
+        save_reference(reference, Path(folder) / "r")
         assert_same(reference, load_reference(Path(folder) / "r"))
 
 
 def test_saving_replaces_whole_files_or_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _, reference = example()
     path = tmp_path / "reference.npz"
-    reference.save(path)
+    save_reference(reference, path)
     before = path.read_bytes()
-    reference.save(path)
+    save_reference(reference, path)
     assert path.read_bytes() == before
 
     def full(file: Any, **_: Any) -> None:
@@ -122,17 +123,17 @@ def test_saving_replaces_whole_files_or_nothing(tmp_path: Path, monkeypatch: pyt
 
     monkeypatch.setattr(np, "savez", full)
     with pytest.raises(CheckpointError, match="cannot be written: the disk is full"):
-        reference.save(path)
+        save_reference(reference, path)
     assert path.read_bytes() == before
     assert [file.name for file in tmp_path.iterdir()] == ["reference.npz"]
     with pytest.raises(CheckpointError, match="its folder does not exist"):
-        reference.save(tmp_path / "no" / "reference.npz")
+        save_reference(reference, tmp_path / "no" / "reference.npz")
 
 
 def test_bad_files(tmp_path: Path) -> None:
     _, reference = example()
     good = tmp_path / "good.npz"
-    reference.save(good)
+    save_reference(reference, good)
     content = good.read_bytes()
     damaged = bytearray(content)
     damaged[len(content) // 2] ^= 0xFF
@@ -150,9 +151,9 @@ def test_bad_files(tmp_path: Path) -> None:
     np.savez(tmp_path / "objects.npz", header=np.array([{"x": 1}], dtype=object))
     np.savez(tmp_path / "format.npz", header=np.frombuffer(b'{"format": "dissect reference 9"}', np.uint8))
     for name in (*bad, "other.npz", "array.npy", "objects.npz", "format.npz", "."):
-        with pytest.raises(CheckpointError, match=r"is damaged, or not a file of `Reference\.save`"):
+        with pytest.raises(CheckpointError, match=r"is damaged, or not a file of `save_reference`"):
             load_reference(tmp_path / name)
-    with pytest.raises(CheckpointError, match=r"no such file\. Make it with `Reference\.save`"):
+    with pytest.raises(CheckpointError, match=r"no such file\. Make it with `save_reference`"):
         load_reference(tmp_path / "none.npz")
 
 
@@ -210,7 +211,7 @@ def test_hostile_files(case: str, tmp_path: Path) -> None:
     described, parts = hostile()[case]
     text = described if isinstance(described, str) else json.dumps(described)
     archive_with({"header": np.frombuffer(text.encode(), np.uint8), **parts}, tmp_path / "r.npz")
-    with pytest.raises(CheckpointError, match=r"is damaged, or not a file of `Reference\.save`") as caught:
+    with pytest.raises(CheckpointError, match=r"is damaged, or not a file of `save_reference`") as caught:
         load_reference(tmp_path / "r.npz")
     assert "\n" not in str(caught.value)
     assert "\x1b" not in str(caught.value)

@@ -15,7 +15,7 @@ torch = pytest.importorskip("torch")
 nn = torch.nn
 
 from dissect_core import UnknownComponentError  # noqa: E402
-from dissect_core.torch import Probe, gather_reference, reference_sites  # noqa: E402
+from dissect_core.torch import EffectProbe, gather_reference, reference_sites  # noqa: E402
 from dissect_core.torch.replay import BatchPass, PrefixReplay, ReplayWarning, replayed_effects  # noqa: E402
 from replays import check, images, linear, rows_of, variants_of  # noqa: E402
 
@@ -206,7 +206,7 @@ def test_effects_are_those_of_full_passes() -> None:
     model = nn.TransformerEncoder(layer, 3).eval()
     variants = variants_of(model, ("head", "*"), ("neuron", "*"), ("layer", "layer"), ("sublayer", "ffn"))
     image = images(2, 5, 8)[0]
-    probe = Probe(model, lambda model, batch: torch.no_grad()(model)(batch), image)
+    probe = EffectProbe(model, lambda model, batch: torch.no_grad()(model)(batch), image)
     replay: PrefixReplay[Any, Any] = PrefixReplay(model, torch.no_grad()(model))
     with replay.on(image, variants) as one:
         effects = replayed_effects(one, variants)

@@ -76,13 +76,14 @@ def write_reference(folder: Path) -> None:
     from torch import nn
 
     from dissect_core import ActivationSite
-    from dissect_core.torch import gather_reference
+    from dissect_core.torch import gather_reference, save_reference
 
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 2))
     sites = [ActivationSite("2", "neuron"), ActivationSite("0", "component")]
     batches = [torch.rand(3, 4)]
-    gather_reference(model, batches, lambda m, b: m(b), sites, keep=True).save(folder / "reference.npz")
+    reference = gather_reference(model, batches, lambda m, b: m(b), sites, keep=True)
+    save_reference(reference, folder / "reference.npz")
 
 
 def study(folder: Path) -> None:

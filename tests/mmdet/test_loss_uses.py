@@ -13,7 +13,14 @@ from dissect_core import ActivationSite, head_masks
 from dissect_core.edits import OptimalActivation
 from dissect_core.plan import plan
 from dissect_core.spec import load_spec
-from dissect_core.torch import fit_optimal, gather_reference, gradient_scores, intervened, load_reference
+from dissect_core.torch import (
+    fit_optimal,
+    gather_reference,
+    gradient_scores,
+    intervened,
+    load_reference,
+    save_reference,
+)
 from dissect_eval import GroundTruth
 from dissect_mmdet import MMDetDetector
 from helpers import DemoData
@@ -114,7 +121,7 @@ def test_constants_are_never_worse_than_means(
     assert fitted.fit.optimal <= fitted.fit.mean
     assert np.isfinite(fitted.fit.zero)
     assert fit().fit == fitted.fit
-    fitted.save(tmp_path / "fitted.npz")
+    save_reference(fitted, tmp_path / "fitted.npz")
     loaded = load_reference(tmp_path / "fitted.npz")
     with intervened(model, site, OptimalActivation(), loaded) as report:
         found = [float(any_detector.loss(batch).detach()) for batch in batches]

@@ -9,7 +9,7 @@ import torch
 
 from dissect_core.plan import plan
 from dissect_core.spec import load_spec
-from dissect_core.torch import Probe, ablated, bypassed, gather_reference, reference_sites
+from dissect_core.torch import EffectProbe, ablated, bypassed, gather_reference, reference_sites
 from dissect_mmdet import MMDetDetector
 from helpers import DemoData
 
@@ -124,7 +124,7 @@ def test_a_silenced_logit_is_no_dose(any_detector: MMDetDetector, batch: Any, un
     if type(any_detector.model).__name__ == "DETR":
         return  # no levels
     one, *_ = variants_of(any_detector, {"unit": unit, "components": "encoder.self_attn"})
-    probe = Probe(any_detector.model, lambda _model, given: any_detector.predict_batch(given), batch)
+    probe = EffectProbe(any_detector.model, lambda _model, given: any_detector.predict_batch(given), batch)
     effect = probe.effect(one)
     assert effect.paths == (f"{next(iter(one.removed()))}.output_proj",)
     assert 0 < effect.output_change < 2

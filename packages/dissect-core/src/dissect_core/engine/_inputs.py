@@ -153,7 +153,7 @@ class ReferenceActivations:
             self(variant)
 
     def _reference(self) -> Any:
-        from ..torch import gather_reference, load_reference, reference_sites
+        from ..torch import gather_reference, load_reference, reference_sites, save_reference
 
         if self._gathered is None and (kept := self._record.file(_layout.REFERENCE)) is not None:
             self._gathered = load_reference(kept)
@@ -169,7 +169,7 @@ class ReferenceActivations:
                     reference_sites(self._needing),
                     keep=keep,
                 )
-            self._gathered.save(self._folder / _layout.REFERENCE)
+            save_reference(self._gathered, self._folder / _layout.REFERENCE)
             self._record.note(_layout.REFERENCE)
         return self._gathered
 
@@ -178,7 +178,7 @@ class ReferenceActivations:
         return self._files.usable(self._detector, self._drawn)
 
     def _fit(self, variant: Variant) -> Any:
-        from ..torch import fit_optimal, load_reference
+        from ..torch import fit_optimal, load_reference, save_reference
 
         name = f"{_layout.OPTIMAL}/{hashlib.sha256(variant.id.encode()).hexdigest()[:24]}.npz"
         if (kept := self._record.file(name)) is not None:
@@ -200,7 +200,7 @@ class ReferenceActivations:
             )
         if not is_remote(path):
             own_folder(path.parent)
-        fitted.save(path)
+        save_reference(fitted, path)
         self._record.note(name)
         return fitted
 

@@ -74,7 +74,7 @@ class PlainPasses:
         """Without torch's fused layers, which replay cannot use: they differ from its plain ones in the last bits."""
         if not isinstance(self.detector, TorchDetector):
             return nullcontext()
-        from ..torch.activations._forward import without_fast_path
+        from ..torch.activations import without_fast_path
 
         return without_fast_path()
 

@@ -16,53 +16,46 @@ except ModuleNotFoundError as error:
         name="torch",
     ) from error
 
-from ..edits import AblationReport
-from .activations._intervened import intervened
-from .activations._optimal import fit_optimal
-from .activations._optimal_fit import OptimalFit
-from .activations._reference import Reference, gather_reference
-from .activations._reference_file import load_reference
-from .activations._scores import gradient_scores
-from .anatomy import RoleRule, anatomy_of, attention_layouts, components_of
-from .checkpoints._checkpoint import load_checkpoint
-from .checkpoints._export import export, variant_record, with_state
-from .checkpoints._pickle import RefusedNameError
-from .checkpoints._safetensors import load_safetensors, save_safetensors
-from .checkpoints._save import save_checkpoint
-from .checkpoints._state_dicts import chosen_state, other_places, put_state, state_dict_of, state_dict_place
-from .checkpoints._torch_file import read_pickle
-from .measure._effects import Probe, VariantEffect
-from .measure._probe import NoOpWarning, output_change
-from .simplify import (
-    Simplified,
-    SlimAttention,
-    StandIn,
-    describe_simplified,
-    load_simplified,
-    save_simplified,
-    simplify,
+from .ablation import VariantReport, ablated, reference_sites
+from .activations import (
+    Reference,
+    fit_optimal,
+    gather_reference,
+    gradient_scores,
+    intervened,
+    load_reference,
+    save_reference,
 )
-from .structure._bypass import bypassed
-from .structure._readout import read_out
-from .weights._ablated import ablated
-from .weights._edits import edited
-from .weights._prepared import Prepared, prepared
-from .weights._state import ablate_state, apply, edit_state
-from .weights._variants import StructureReport, VariantReport, reference_sites
+from .anatomy import RoleRule, anatomy_of, attention_layouts, components_of
+from .checkpoints import (
+    RefusedNameError,
+    chosen_state,
+    export,
+    load_checkpoint,
+    load_safetensors,
+    other_places,
+    put_state,
+    read_pickle,
+    save_checkpoint,
+    save_safetensors,
+    state_dict_of,
+    state_dict_place,
+    variant_record,
+    with_state,
+)
+from .measure import EffectProbe, NoOpWarning, VariantEffect, output_change
+from .simplify import Simplified, describe_simplified, load_simplified, save_simplified, simplify
+from .structure import bypassed, read_out
+from .weights import Prepared, ablate_state, apply, edit_state, edited, prepared
 
 __all__ = [
-    "AblationReport",
+    "EffectProbe",
     "NoOpWarning",
-    "OptimalFit",
     "Prepared",
-    "Probe",
     "Reference",
     "RefusedNameError",
     "RoleRule",
     "Simplified",
-    "SlimAttention",
-    "StandIn",
-    "StructureReport",
     "VariantEffect",
     "VariantReport",
     "ablate_state",
@@ -93,6 +86,7 @@ __all__ = [
     "read_pickle",
     "reference_sites",
     "save_checkpoint",
+    "save_reference",
     "save_safetensors",
     "save_simplified",
     "simplify",

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ...errors import InterventionError
-from ._sites import Place
+from ._sites import TapPoint
 
 
 @dataclass(eq=False)
@@ -20,7 +20,7 @@ class Gates:
 
     Attributes
     ----------
-    place : Place
+    point : TapPoint
         Where the heads' output flows by, before the output projection.
     total : ndarray of float64, shape (n_heads,)
         Sum over images of the gradients' absolute values.
@@ -30,14 +30,14 @@ class Gates:
         Gates of the pass that is under way, None until the block is met.
     """
 
-    place: Place
+    point: TapPoint
     total: NDArray[np.float64]
     n_images: int = 0
     current: Tensor | None = None
 
     def apply(self, heads: Tensor) -> Tensor:
         """Multiply the heads' output, whose features are last, by gates of 1."""
-        axis, width = self.place.image_axis(heads), self.place.width
+        axis, width = self.point.image_axis(heads), self.point.width
         n_images, n_heads = 1 if axis is None else heads.shape[axis], len(self.total)
         if self.current is None:
             self.current = torch.ones(
@@ -45,7 +45,7 @@ class Gates:
             )
         elif len(self.current) != n_images:
             raise InterventionError(
-                f"{self.place.site} must meet the same images each time in a pass, got {len(self.current)} and "
+                f"{self.point.site} must meet the same images each time in a pass, got {len(self.current)} and "
                 f"{n_images} of them. Let `loss` run the model once on one batch."
             )
         shape = [n_images if i == axis else 1 for i in range(heads.ndim - 1)]

@@ -24,9 +24,8 @@ from ...edits import (
 )
 from ...errors import InterventionError
 from ._forward import check_ran, without_fast_path
-from ._optimal_fit import require_fit
-from ._reference import Reference, Slot
-from ._sites import Place, place_of
+from ._reference import Reference, Slot, require_fit
+from ._sites import TapPoint, tap_point
 
 
 @contextmanager
@@ -96,7 +95,7 @@ def intervened(
     if isinstance(intervention, OptimalActivation) and reference is not None:
         require_fit(reference.fit, several)
     taps = [
-        _Tap(place_of(model, site), intervention, _slots(site, intervention, reference)) for site in several
+        _Tap(tap_point(model, site), intervention, _slots(site, intervention, reference)) for site in several
     ]
     if isinstance(intervention, ResampleActivation):
         assert reference is not None  # checked with the slots
@@ -104,7 +103,7 @@ def intervened(
     for tap in taps:
         tap.stream = (
             seed,
-            f"{variant}/{tap.place.site.path}/{tap.place.site.unit}/{tap.place.site.argument}",
+            f"{variant}/{tap.point.site.path}/{tap.point.site.unit}/{tap.point.site.argument}",
         )
         tap.donor = donor if isinstance(intervention, ResampleActivation) else 0
     passes = 0
@@ -119,9 +118,9 @@ def intervened(
         stack.enter_context(without_fast_path())
         stack.callback(model.register_forward_pre_hook(begin).remove)
         for tap in taps:
-            stack.enter_context(tap.place.tapped(tap.replace))
+            stack.enter_context(tap.point.tapped(tap.replace))
         yield ActivationReport(lambda: tuple(tap.activity() for tap in taps))
-    check_ran(passes, [tap.place.site for tap in taps if not tap.fired])
+    check_ran(passes, [tap.point.site for tap in taps if not tap.fired])
 
 
 def _slots(
@@ -167,7 +166,7 @@ def _donor(reference: Reference, seed: int, variant: str, exclude: Sequence[int]
 class _Tap:
     """Replaces one site's activation and keeps count."""
 
-    place: Place
+    point: TapPoint
     intervention: ActivationIntervention
     slots: list[Slot]
     stream: tuple[int, str] = (0, "")
@@ -198,11 +197,11 @@ class _Tap:
 
     def activity(self) -> SiteActivity:
         """Counts so far."""
-        return SiteActivity(self.place.site, self.fired, self.masked, int(self.changed))
+        return SiteActivity(self.point.site, self.fired, self.masked, int(self.changed))
 
     def _prepared(self, activation: Tensor, index: int) -> tuple[Tensor, Tensor, int]:
         """Which values to replace, by what, and how many they are."""
-        chosen = self.place.chosen(activation)
+        chosen = self.point.chosen(activation)
         values = self._values(activation, index).to(device=activation.device, dtype=activation.dtype)
         share = activation.numel() // chosen.numel() if chosen.numel() else 0
         return chosen, values, int(chosen.sum()) * share
@@ -211,8 +210,8 @@ class _Tap:
         """New values, of a shape that broadcasts to the activation's."""
         if isinstance(self.intervention, ZeroActivation):
             return torch.zeros(())
-        slot, images = self.slots[index], self.place.image_axis(activation)
-        feature = self.place.feature_axis(activation)
+        slot, images = self.slots[index], self.point.image_axis(activation)
+        feature = self.point.feature_axis(activation)
         shape = tuple(n for axis, n in enumerate(activation.shape) if axis != images)
         by_feature = [shape[feature] if axis == feature + len(shape) else 1 for axis in range(len(shape))]
         if isinstance(self.intervention, ResampleActivation):
@@ -237,6 +236,6 @@ class _Tap:
             )
             raise InterventionError(
                 f"The reference must have the activation's shape {shape} for {self.intervention.kind!r} at "
-                f"{self.place.site}, got {tuple(values.shape)}. {remedy}, or reference images of this size."
+                f"{self.point.site}, got {tuple(values.shape)}. {remedy}, or reference images of this size."
             )
         return values if images is None else values.unsqueeze(images)

@@ -14,9 +14,8 @@ from ...errors import InterventionError
 from ._forward import without_fast_path
 from ._intervened import intervened
 from ._loss_pass import Loss, checked_loss, left_as_found, reseed
-from ._optimal_fit import OptimalFit
-from ._reference import Reference, Slot
-from ._sites import Place, place_of
+from ._reference import OptimalFit, Reference, Slot
+from ._sites import TapPoint, tap_point
 
 Batch = TypeVar("Batch")
 _DEFAULT = OptimalActivation()
@@ -107,10 +106,10 @@ def fit_optimal(
         for parameter in model.parameters():
             parameter.requires_grad_(False)
         zero = _loss_without(model, kept, loss, several, seed)
-        constants = [_Constants.of(model, place, reference) for place in _merged(several)]
+        constants = [_Constants.of(model, site, reference) for site in _merged(several)]
         stack.enter_context(without_fast_path())
         for constant in constants:
-            stack.enter_context(constant.place.tapped(constant.replace))
+            stack.enter_context(constant.point.tapped(constant.replace))
         shifts = [shift for constant in constants for shift in constant.shifts]
         optimizer = torch.optim.Adam(shifts, lr=learning_rate)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, max(steps, 1))
@@ -126,7 +125,7 @@ def fit_optimal(
     slots = dict(reference.slots)
     found = iter(best_shifts)
     for constant in constants:
-        slots[constant.place.site.place] = [
+        slots[constant.point.site.place] = [
             replace(slot, optimal=constant.value(i, next(found)).masked_fill(~constant.fitted[i], math.nan))
             for i, slot in enumerate(constant.slots)
         ]
@@ -159,7 +158,7 @@ def _merged(sites: Sequence[ActivationSite]) -> list[ActivationSite]:
 class _Constants:
     """Constants at one place: for each time that it is met in a pass, a shift of the mean for each feature."""
 
-    place: Place
+    point: TapPoint
     slots: list[Slot]
     scales: list[Tensor]
     shifts: list[Tensor]
@@ -172,7 +171,7 @@ class _Constants:
         slots = reference.at(site)
         shifts = [torch.zeros_like(slot.mean, requires_grad=True) for slot in slots]
         fitted = [torch.ones_like(slot.mean, dtype=torch.bool) for slot in slots]
-        return cls(place_of(model, site), slots, [_scale(slot.std) for slot in slots], shifts, fitted)
+        return cls(tap_point(model, site), slots, [_scale(slot.std) for slot in slots], shifts, fitted)
 
     def value(self, index: int, shift: Tensor) -> Tensor:
         """Constants in the activation's units, shape (features,)."""
@@ -182,13 +181,13 @@ class _Constants:
         """Copy of the activation with the units' constants in it, differentiable by the shifts."""
         index = self.met % len(self.slots)
         self.met += 1
-        chosen, feature = self.place.chosen(activation), self.place.feature_axis(activation)
-        if self.place.site.unit not in ("query", "component") and chosen.ndim:
+        chosen, feature = self.point.chosen(activation), self.point.feature_axis(activation)
+        if self.point.site.unit not in ("query", "component") and chosen.ndim:
             self.fitted[index] = chosen.flatten().cpu()
         if activation.shape[feature] != len(self.shifts[index]):
             raise InterventionError(
                 f"The reference must have the {activation.shape[feature]} features of the activation at "
-                f"{self.place.site}, got {len(self.shifts[index])}. Gather it anew, with this model."
+                f"{self.point.site}, got {len(self.shifts[index])}. Gather it anew, with this model."
             )
         shape = [-1 if i == feature + activation.ndim else 1 for i in range(activation.ndim)]
         value = self.value(index, self.shifts[index]).to(activation.dtype).to(activation.device)
@@ -236,7 +235,7 @@ def _accumulate(
         for constant in constants:
             if constant.met % len(constant.slots):
                 raise InterventionError(
-                    f"{constant.place.site} must be met {len(constant.slots)} times in a pass, as in the reference, "
+                    f"{constant.point.site} must be met {len(constant.slots)} times in a pass, as in the reference, "
                     f"got {constant.met}. Gather the reference with passes like those of `loss`."
                 )
         values.append(float(value.detach()))

@@ -1,21 +1,14 @@
-"""What activations are like over a reference set of images: statistics, and the activations themselves."""
+"""What activations are like over a reference set of images: statistics, activations, and fitted constants."""
 
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, TypeVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ...edits import ActivationSite
 from ...errors import InterventionError
-from ._forward import check_ran, without_fast_path
-from ._optimal_fit import OptimalFit
-from ._sites import Place, place_of
-
-Batch = TypeVar("Batch")
+from ._sites import TapPoint
 
 
 @dataclass(eq=False)
@@ -61,14 +54,14 @@ class Slot:
         """Standard deviation of each feature, over images and positions."""
         return (self.squares / self.count - self.mean**2).clamp(min=0).sqrt()
 
-    def add(self, activation: Tensor, place: Place, keep: bool) -> None:
+    def add(self, activation: Tensor, point: TapPoint, keep: bool) -> None:
         """Take in the activation of a batch."""
-        axis = place.image_axis(activation)
+        axis = point.image_axis(activation)
         with torch.inference_mode(False), torch.no_grad():
             # A copy: the model may go on to change the activation in place.
             values = activation.detach().to("cpu", copy=True)
             images = [values] if axis is None else list(values.unbind(axis))
-            self.feature_axis = place.feature_axis(activation)
+            self.feature_axis = point.feature_axis(activation)
             for image in images:
                 self._add(image, keep)
 
@@ -89,6 +82,32 @@ class Slot:
         self.n_images += 1
         if keep:
             self.kept.append(image)
+
+
+@dataclass(frozen=True)
+class OptimalFit:
+    """What `fit_optimal` reached, as mean losses over the reference batches.
+
+    Attributes
+    ----------
+    sites : tuple of ActivationSite
+        What the constants were fitted for, all together.
+    zero, mean, optimal : float
+        Loss with zeros, with means and with the fitted constants there; ``optimal <= mean``.
+    losses : tuple of float
+        Loss before each step, and after the last one.
+
+    Examples
+    --------
+    >>> OptimalFit((ActivationSite("ffn", "neuron", (3,)),), 1.5, 1.25, 1.0, (1.25, 1.1, 1.0)).optimal
+    1.0
+    """
+
+    sites: tuple[ActivationSite, ...]
+    zero: float
+    mean: float
+    optimal: float
+    losses: tuple[float, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,94 +146,24 @@ class Reference:
         """Images of the reference set."""
         return max((slot.n_images for slots in self.slots.values() for slot in slots), default=0)
 
-    def save(self, path: str | Path) -> None:
-        """Write to a file, whole or not at all, that `load_reference` reads back exactly.
 
-        Raises
-        ------
-        CheckpointError
-            If the folder is missing or the disk refuses.
-        """
-        from ._reference_file import save_reference
-
-        save_reference(self, path)
-
-
-def gather_reference(
-    model: nn.Module,
-    batches: Iterable[Batch],
-    run: Callable[[nn.Module, Batch], Any],
-    sites: Sequence[ActivationSite],
-    *,
-    keep: bool = True,
-) -> Reference:
-    """Gather activations over reference images, for all sites in one pass over the batches.
-
-    Parameters
-    ----------
-    model : torch.nn.Module
-        In the mode in which it is to be studied: evaluation, usually.
-    batches : iterable
-        Whatever `run` takes; images may differ in shape.
-    run : callable
-        ``run(model, batch)`` runs the model once on a batch. Its result is not used.
-    sites : sequence of ActivationSite
-        Their `indices` do not matter: whole activations are gathered.
-    keep : bool, default True
-        Keep every image's activation, which `ResampleActivation` needs, in the CPU's memory. Statistics alone
-        take the memory of one image, in double precision.
-
-    Returns
-    -------
-    Reference
+def require_fit(fit: OptimalFit | None, sites: Sequence[ActivationSite]) -> None:
+    """Refuse constants that were fitted for other units: what is best for a unit depends on what else is gone.
 
     Raises
     ------
-    UnknownComponentError, UnitError
-        If a site does not fit the model.
     InterventionError
-        If `batches` is empty, a site is never met, or met a changing number of times a batch.
-
-    Examples
-    --------
-    >>> model = nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 2))
-    >>> site = ActivationSite("2", "neuron")
-    >>> images = [torch.randn(4, 2), torch.randn(4, 2)]
-    >>> reference = gather_reference(model, images, lambda model, image: model(image), [site])
-    >>> reference.at(site)[0].mean.shape, reference.n_images
-    (torch.Size([3]), 8)
+        If `fit_optimal` did not fit exactly these sites.
     """
-    places = {site.place: place_of(model, site) for site in sites}
-    gathered: dict[tuple[str, str, str | None], list[Slot]] = {key: [] for key in places}
-    met = dict.fromkeys(places, 0)
+    fitted = fit.sites if fit else ()
+    if _keys(fitted) != _keys(sites):
+        got = f"a fit for {'; '.join(map(str, fitted))}" if fit else "no fit"
+        raise InterventionError(
+            f"`reference` must be fitted for {'; '.join(map(str, sites)) or 'no site'}, together, to put optimal "
+            f"constants there, got {got}. Call `fit_optimal` with these sites."
+        )
 
-    def tap(key: tuple[str, str, str | None]) -> Callable[[Tensor], Tensor]:
-        def record(activation: Tensor) -> Tensor:
-            slots = gathered[key]
-            if met[key] == len(slots):
-                slots.append(Slot())
-            slots[met[key]].add(activation, places[key], keep)
-            met[key] += 1
-            return activation
 
-        return record
-
-    passes, expected = 0, dict(met)
-    with ExitStack() as stack:
-        stack.enter_context(without_fast_path())
-        for key, place in places.items():
-            stack.enter_context(place.tapped(tap(key)))
-        with torch.no_grad():
-            for batch in batches:
-                met.update(dict.fromkeys(met, 0))
-                run(model, batch)
-                passes += 1
-                expected = dict(met) if passes == 1 else expected
-                for key in places:
-                    if met[key] != expected[key]:
-                        raise InterventionError(
-                            f"The activation at {places[key].site} must be met equally often in every batch, got "
-                            f"{expected[key]} and {met[key]} times. Let `run` do one pass over one batch."
-                        )
-    check_ran(passes, [places[key].site for key, slots in gathered.items() if not slots])
-    return Reference(gathered)
+def _keys(sites: Iterable[ActivationSite]) -> set[object]:
+    """Sites, whatever the order of their indices."""
+    return {(s.place, None if s.indices is None else frozenset(s.indices), s.batch_axis) for s in sites}

@@ -17,15 +17,30 @@ from ...errors import CheckpointError
 from ...storage.archives import open_archive
 from ...storage.files import open_regular, write_whole
 from ...text import cut, quoted, visible
-from ._optimal_fit import OptimalFit
-from ._reference import Reference, Slot
+from ._reference import OptimalFit, Reference, Slot
 
 _FORMAT = "dissect reference 1"
 _TENSORS = ("total", "squares", "positions", "optimal")
 
 
 def save_reference(reference: Reference, path: str | Path) -> None:
-    """Write a reference; see `Reference.save`."""
+    """Write a reference to a file, whole or not at all, that `load_reference` reads back exactly.
+
+    Parameters
+    ----------
+    reference : Reference
+    path : str or Path
+        The file, in a folder that exists. An older file is replaced.
+
+    Raises
+    ------
+    CheckpointError
+        If the folder is missing or the disk refuses.
+
+    Examples
+    --------
+    See `load_reference`.
+    """
     arrays: dict[str, NDArray[Any]] = {}
     places = []
     for (module, unit, argument), slots in reference.slots.items():
@@ -55,7 +70,7 @@ def save_reference(reference: Reference, path: str | Path) -> None:
 
 
 def load_reference(path: str | Path) -> Reference:
-    """Read what `Reference.save` wrote: statistics, activations and fitted constants, exactly as they were.
+    """Read what `save_reference` wrote: statistics, activations and fitted constants, exactly as they were.
 
     Parameters
     ----------
@@ -79,7 +94,7 @@ def load_reference(path: str | Path) -> Reference:
     >>> site = ActivationSite("", "component")
     >>> reference = gather_reference(torch.nn.ReLU(), [torch.ones(1, 2)], lambda model, x: model(x), [site])
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     reference.save(Path(folder) / "reference.npz")
+    ...     save_reference(reference, Path(folder) / "reference.npz")
     ...     load_reference(Path(folder) / "reference.npz").at(site)[0].mean
     tensor([1., 1.], dtype=torch.float64)
     """
@@ -94,7 +109,7 @@ def load_reference(path: str | Path) -> Reference:
             }
             fit = None if header["fit"] is None else _fit(header["fit"])
     except FileNotFoundError as error:
-        raise CheckpointError(f"{path}: no such file. Make it with `Reference.save`.") from error
+        raise CheckpointError(f"{path}: no such file. Make it with `save_reference`.") from error
     except Exception as error:  # what is in a damaged file can fail in any way
         raise _unreadable(path, error) from error
     return Reference(slots, fit)
@@ -127,7 +142,7 @@ class _Parts:
 def _unreadable(path: str | Path, error: Exception) -> CheckpointError:
     reason = cut(visible((str(error).splitlines() or [type(error).__name__])[0]))
     return CheckpointError(
-        f"{path} is damaged, or not a file of `Reference.save` ({reason}). Gather the reference again, and save it."
+        f"{path} is damaged, or not a file of `save_reference` ({reason}). Gather the reference again, and save it."
     )
 
 

@@ -17,7 +17,7 @@ from ...spec import StudySpec
 from ._forward import check_ran, without_fast_path
 from ._gates import Gates, counted_images
 from ._loss_pass import checked_loss, left_as_found
-from ._sites import place_of
+from ._sites import tap_point
 
 Floats = NDArray[np.float64]
 Batch = TypeVar("Batch")
@@ -102,7 +102,7 @@ def gradient_scores(
         return {}
     parameters = _parameters(model, weights)
     gates = {
-        path: Gates(place_of(model, ActivationSite(path, "head")), np.zeros(place.n_units))
+        path: Gates(tap_point(model, ActivationSite(path, "head")), np.zeros(place.n_units))
         for path, place in heads.items()
     }
     totals = {path: np.zeros(place.n_units) for path, (_, place) in weights.items()}
@@ -112,7 +112,7 @@ def gradient_scores(
         stack.enter_context(without_fast_path())
         n_images = stack.enter_context(counted_images(model))
         for gate in gates.values():
-            stack.enter_context(gate.place.tapped(gate.apply))
+            stack.enter_context(gate.point.tapped(gate.apply))
         for parameter in parameters.values():
             parameter.requires_grad_(True)
         for batch in progress(batches) if progress else batches:
@@ -132,7 +132,7 @@ def gradient_scores(
                 totals[path] += unit_sums(pool, place, arrays, lambda values: values)
     if not n_batches:
         raise InterventionError("`batches` must hold at least one batch to score units, got none.")
-    check_ran(n_batches, [gate.place.site for gate in gates.values() if not gate.n_images])
+    check_ran(n_batches, [gate.point.site for gate in gates.values() if not gate.n_images])
     by_weight = {("weight_gradient", path): total / n_batches for path, total in totals.items()}
     return {**by_weight, **{("head_importance", path): gate.importance() for path, gate in gates.items()}}
 

@@ -18,7 +18,7 @@ from ._forward import TensorMap, argument_key, before_projection, map_tensors, m
 
 
 @dataclass(frozen=True, eq=False)
-class Place:
+class TapPoint:
     """Where a site's activation flows by.
 
     Attributes
@@ -116,7 +116,7 @@ class Place:
         return torch.from_numpy(mask).to(activation.device).view(shape)
 
 
-def place_of(model: nn.Module, site: ActivationSite) -> Place:
+def tap_point(model: nn.Module, site: ActivationSite) -> TapPoint:
     """Find where a site's activation flows by.
 
     Raises
@@ -128,23 +128,23 @@ def place_of(model: nn.Module, site: ActivationSite) -> Place:
     """
     module = module_at(model, site.path)
     if site.unit == "head":
-        place = _heads(model, site, module)
+        point = _heads(model, site, module)
     elif site.unit == "neuron":
         second = _second_linear(site, module)
-        place = Place(site, second, "input", second.in_features, 1, _batch_axis(model, site))
+        point = TapPoint(site, second, "input", second.in_features, 1, _batch_axis(model, site))
     elif site.unit == "channel":
-        place = _channels(model, site, module)
+        point = _channels(model, site, module)
     elif site.unit == "query":
         where: Literal["input", "output"] = "output" if isinstance(module, nn.Embedding) else "input"
-        place = Place(site, module, where, None, 1, _batch_axis(model, site))
+        point = TapPoint(site, module, where, None, 1, _batch_axis(model, site))
     else:
-        place = Place(site, module, "output", None, 1, _batch_axis(model, site))
-    if place.n_units is not None and site.indices is not None:
-        chosen_units(site.indices, place.n_units, f"{site.path!r} has {place.n_units} {site.unit}s")
-    return place
+        point = TapPoint(site, module, "output", None, 1, _batch_axis(model, site))
+    if point.n_units is not None and site.indices is not None:
+        chosen_units(site.indices, point.n_units, f"{site.path!r} has {point.n_units} {site.unit}s")
+    return point
 
 
-def _heads(model: nn.Module, site: ActivationSite, module: nn.Module) -> Place:
+def _heads(model: nn.Module, site: ActivationSite, module: nn.Module) -> TapPoint:
     layouts = attention_layouts(module)
     if len(layouts) != 1:
         inside = ", ".join(f"{site.path}.{name}" for name in layouts) or "none"
@@ -157,9 +157,9 @@ def _heads(model: nn.Module, site: ActivationSite, module: nn.Module) -> Place:
     block = module.get_submodule(name)
     if isinstance(block, nn.MultiheadAttention):
         axis = 0 if block.batch_first else 1
-        return Place(site, block, "heads", layout.n_heads, output.width, _given(site, axis))
+        return TapPoint(site, block, "heads", layout.n_heads, output.width, _given(site, axis))
     projection = module.get_submodule(output.parameter.rpartition(".")[0])
-    return Place(site, projection, "input", layout.n_heads, output.width, _given(site, 0))
+    return TapPoint(site, projection, "input", layout.n_heads, output.width, _given(site, 0))
 
 
 def _second_linear(site: ActivationSite, module: nn.Module) -> nn.Linear:
@@ -177,7 +177,7 @@ def _second_linear(site: ActivationSite, module: nn.Module) -> nn.Linear:
     return linears[-1]
 
 
-def _channels(model: nn.Module, site: ActivationSite, module: nn.Module) -> Place:
+def _channels(model: nn.Module, site: ActivationSite, module: nn.Module) -> TapPoint:
     """The norm behind a convolution; the convolution itself where none follows."""
     path = site.path
     convolutions = [name for name, child in module.named_children() if _n_channels(child, "conv")]
@@ -192,7 +192,7 @@ def _channels(model: nn.Module, site: ActivationSite, module: nn.Module) -> Plac
             f"`path` must lead to a convolution or its norm to have channels, got {site.path!r}, a "
             f"{type(module).__name__}."
         )
-    return Place(site, module, "output", n, 1, _given(site, 0))
+    return TapPoint(site, module, "output", n, 1, _given(site, 0))
 
 
 def _norm_behind(model: nn.Module, path: str, n: int) -> nn.Module | None:

@@ -1,4 +1,4 @@
-"""Reading checkpoints without running what they contain."""
+"""Checkpoints: read without running what they contain, and written whole or not at all."""
 
 import pickle
 import re
@@ -12,7 +12,7 @@ import torch
 
 from ...errors import CheckpointError, CheckpointNotFoundError
 from ...names import near_matches
-from ...storage.files import open_regular
+from ...storage.files import open_regular, write_whole
 from ...text import cut, visible
 from ._pickle import RefusedNameError
 from ._torch_file import Allowed, TorchScriptError, known_names, names_of, read_torch
@@ -88,6 +88,43 @@ def load_checkpoint(
             "Save the model's state dict: `torch.save(model.state_dict(), path)`."
         )
     return content if isinstance(content, dict) else dict(content)
+
+
+def save_checkpoint(checkpoint: Mapping[str, Any], path: str | Path) -> None:
+    """Write a checkpoint with `torch.save`, so that there is never a half-written file under its name.
+
+    The content goes to a temporary file beside `path`, reaches the disk, and takes the place of `path` in one
+    step. After a failure, or a kill at any moment, `path` is what it was before.
+
+    Parameters
+    ----------
+    checkpoint : mapping
+        What to write: usually ``{"state_dict": ..., "meta": ...}``.
+    path : str or Path
+        The file, in a folder that exists. An older file is replaced, or a link itself, never what it leads to.
+
+    Raises
+    ------
+    CheckpointError
+        If the folder is missing, `path` is a folder, the disk refuses, or the content cannot be pickled.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save_checkpoint({"state_dict": {"weight": torch.ones(2)}}, Path(folder) / "model.pth")
+    ...     [file.name for file in Path(folder).iterdir()]
+    ['model.pth']
+    """
+    try:
+        write_whole(path, lambda file: torch.save(checkpoint, file))
+    except Exception as error:
+        if isinstance(error, CheckpointError):
+            raise
+        raise CheckpointError(
+            f"{Path(path).resolve()} cannot be written: {error}. "
+            "A checkpoint may hold tensors, and objects that can be pickled."
+        ) from error
 
 
 def _trusted(file: BinaryIO) -> Any:

@@ -9,8 +9,8 @@ from torch import nn
 
 from ...edits import AblationReport, intervention_label
 from ...plan import Variant
-from ..weights._state import apply
-from ._save import save_checkpoint
+from ..weights import apply
+from ._checkpoint import save_checkpoint
 from ._state_dicts import put_state, state_dict_of, state_dict_place
 
 RECORD = "deep_dissect"

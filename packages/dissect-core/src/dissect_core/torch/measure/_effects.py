@@ -11,11 +11,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ...plan import Variant
-from ..activations._forward import without_fast_path
-from ..activations._reference import Reference
+from ..ablation import applied
+from ..activations import Reference, without_fast_path
 from ..anatomy import rows_read
-from ..weights._variants import applied
-from ._probe import has_tensors, no_op_reason, record_outputs, relative_change
+from ._output_change import has_tensors, no_op_reason, record_outputs, relative_change
 
 Batch = TypeVar("Batch")
 
@@ -64,7 +63,7 @@ class VariantEffect:
         return self.no_op is not None
 
 
-class Probe(Generic[Batch]):
+class EffectProbe(Generic[Batch]):
     """Measures what variants change in the outputs of what they ablate, on one batch.
 
     Equal shares of units are not equal lesions: results of different components and models are compared by the
@@ -88,7 +87,7 @@ class Probe(Generic[Batch]):
     >>> _ = model[0].weight.data.copy_(torch.tensor([3.0, 4.0]).view(2, 1, 1, 1))
     >>> channels = {"name": "channels", "target": {"unit": "channel", "components": "conv"}, "select": {"by": "each"}}
     >>> variants = plan(load_spec({"name": "one by one", "ablations": [channels]}), anatomy_of(model))
-    >>> probe = Probe(model, lambda model, batch: model(batch), torch.ones(1, 1, 2, 2))
+    >>> probe = EffectProbe(model, lambda model, batch: model(batch), torch.ones(1, 1, 2, 2))
     >>> [(effect.paths, round(effect.output_change, 3)) for effect in map(probe.effect, variants[1:])]
     [(('0',), 0.6), (('0',), 0.8)]
     >>> probe.effect(variants[0]).no_op

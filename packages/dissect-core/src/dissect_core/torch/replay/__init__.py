@@ -1,8 +1,8 @@
 """Prefix replay: many variants of a model for little more than the work that each really changes."""
 
 from ._pass import BatchPass, ReplayWarning
-from ._probe import EffectPass, replayed_effects
 from ._replay import PrefixReplay
+from ._replayed_effects import EffectPass, replayed_effects
 from ._session import ReplayCounts
 from ._trace import Call, Trace
 

@@ -8,15 +8,15 @@ from typing import Any, Generic, TypeVar
 from torch import Tensor, nn
 
 from ...plan import Variant
-from ..activations._reference import Reference
-from ..measure._flops import FlopMeter
-from ..weights._prepared import named_parameters
-from ..weights._variants import VariantReport, applied
+from ..ablation import VariantReport, applied
+from ..activations import Reference
+from ..measure import FlopMeter
+from ..weights import named_parameters
 from ._explore import Explorer
+from ._held import chance
 from ._players import DivergedError, Player, Recorder
 from ._prove import Prover
 from ._session import Session
-from ._state import chance
 from ._trace import NEVER, Trace, Tracer
 from ._values import digest, n_bytes, partly_shared, same, storage
 from ._wrapping import Around

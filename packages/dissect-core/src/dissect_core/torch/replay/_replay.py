@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 from torch import nn
 
 from ...plan import Variant
-from ..activations._forward import without_fast_path
+from ..activations import without_fast_path
 from ._pass import BatchPass
 from ._session import ReplayCounts, Session
 from ._wrapping import compiled_part

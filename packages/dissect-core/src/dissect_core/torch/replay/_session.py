@@ -10,8 +10,8 @@ from weakref import WeakKeyDictionary
 from torch import nn
 
 from ...plan import Variant
-from ..activations._sites import place_of
-from ._state import Marks, held_deeply, same_marks
+from ..activations import tap_point
+from ._held import Marks, held_deeply, same_marks
 from ._wrapping import Around, every_forward
 
 Batch = TypeVar("Batch")
@@ -172,9 +172,9 @@ class Session(Generic[Batch, Output]):
             parameters = tuple(edit.parameter for edit in variant.edits())
             calls = [(path, "enter") for path in variant.bypassed()]
             for site in variant.sites():
-                place = place_of(self.model, site)
-                path = next(path for path, module in self.model.named_modules() if module is place.module)
-                calls.append((path, "leave" if place.where == "output" else "enter"))
+                point = tap_point(self.model, site)
+                path = next(path for path, module in self.model.named_modules() if module is point.module)
+                calls.append((path, "leave" if point.where == "output" else "enter"))
             if variant.readout() is not None:
                 # Its pass is the baseline's until the decoder's last layer has ended; the decoder itself runs.
                 calls.append((variant.pool.parts[-1].path, "leave"))

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from ._state import Given, Marks, chance, drawn_by_torch, has_hooks, held, held_deeply, same_marks
+from ._held import Given, Marks, chance, drawn_by_torch, has_hooks, held, held_deeply, same_marks
 from ._values import digest, is_plain, is_plain_tensor, storage, tensors_in, version
 
 NEVER = 2**62

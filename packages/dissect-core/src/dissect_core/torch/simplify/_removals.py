@@ -4,7 +4,7 @@ from torch import nn
 
 from ...errors import InterventionError, UnitError
 from ...plan import Variant
-from ..activations._forward import module_at
+from ..activations import module_at
 from ..anatomy import attention_layouts
 from ._cuts import Cut, head_cut, neuron_cut, require_cuttable
 from ._stand_ins import Answer, known_answer

@@ -17,9 +17,9 @@ from ...errors import CheckpointError, CheckpointNotFoundError, DissectError, La
 from ...storage.files import open_regular, own_folder, write_whole
 from ...text import cut as shortened
 from ...text import visible
-from ..activations._forward import module_at
+from ..activations import module_at
 from ..anatomy import attention_layouts, components_of
-from ..checkpoints._safetensors import load_safetensors, save_safetensors
+from ..checkpoints import load_safetensors, save_safetensors
 from ._cuts import Cut, head_cut, neuron_cut, require_cuttable
 from ._reduce import Reduction, reduced
 from ._simplify import Simplified

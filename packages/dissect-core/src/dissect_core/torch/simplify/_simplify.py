@@ -11,15 +11,15 @@ from torch import Tensor, nn
 
 from ...errors import DissectError, InterventionError
 from ...plan import Variant
-from ..activations._forward import wrapped_forward
+from ..ablation import applied
+from ..activations import wrapped_forward
 from ..anatomy import parent
-from ..measure._compare import evaluating, floating_values, largest_difference, require_values, rounding
-from ..measure._flops import operations
-from ..weights._variants import applied
+from ..measure import operations
 from ._cuts import Cut
 from ._reduce import Reduction, feeding_linears, known_unread, leave_out_unread, reduced
 from ._removals import removals_of, require_removable
 from ._stand_ins import Answer, Witness
+from ._verify import evaluating, floating_values, largest_difference, require_values, rounding
 
 Batch = TypeVar("Batch")
 

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from ...anatomy import AttentionLayout
 from ...errors import InterventionError
-from ..activations._forward import Forward
+from ..activations import Forward
 from ..anatomy import attention_layouts
-from ..structure._bypass import projection_of, same_values, silent
+from ..structure import projection_of, same_values, silent
 
 _LAYERS = (nn.TransformerEncoderLayer, nn.TransformerDecoderLayer)
 # Where a block adds the residual itself, MMCV calls the argument that it adds so; left out, it is the first one.

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ...errors import InterventionError, UnitError
-from ..activations._forward import (
+from ..activations import (
     Forward,
     argument_key,
     map_tensors,

@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from ...errors import InterventionError
-from ..activations._forward import map_tensors, module_at
+from ..activations import map_tensors, module_at
 from ._bypass import same_values
 from ._readout_stack import Stacks
 

@@ -14,7 +14,7 @@ from ...errors import InterventionError
 
 _NUMPY_FLOATS = (torch.float16, torch.float32, torch.float64)
 _BITS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
-Places: TypeAlias = tuple[slice, ...] | Tensor
+Positions: TypeAlias = tuple[slice, ...] | Tensor
 
 DENSE = 1 / 16
 """Share of masked places from which a bool for each place is faster than a list of the places."""
@@ -36,12 +36,12 @@ class Patch:
         Values to put there, and values found there, in the shape of the box or of `places`; for a mask the whole
         tensor with and without the new values.
     n_masked : int
-        Places that are masked.
+        Positions that are masked.
     """
 
     name: str
     tensor: Tensor
-    places: Places
+    places: Positions
     new: Tensor
     old: Tensor
     n_masked: int
@@ -89,7 +89,7 @@ def make_patch(edit: JoinedEdit, tensor: Tensor, seed: int, variant: str) -> Pat
             f"{name!r} must be a plain dense tensor with values, got {tensor.layout} on {tensor.device}"
             f"{', quantized' if tensor.is_quantized else ''}. Ablate before converting the model."
         )
-    places = places_of(edit.written)
+    places = positions_of(edit.written)
     if isinstance(places, Tensor):
         places = places.to(tensor.device)
     old = read(tensor, places)
@@ -137,7 +137,7 @@ def as_numpy(tensor: Tensor) -> NDArray[Any]:
     return array
 
 
-def places_of(mask: Mask) -> Places:
+def positions_of(mask: Mask) -> Positions:
     """Where a mask is True: a box where that is one (a component, a head, a row), a mask, or few places."""
     n = int(np.count_nonzero(mask))
     if n == mask.size:
@@ -153,12 +153,12 @@ def places_of(mask: Mask) -> Places:
     return torch.from_numpy(mask.copy() if n > DENSE * mask.size else np.flatnonzero(mask))
 
 
-def is_mask(places: Places) -> TypeGuard[Tensor]:
+def is_mask(places: Positions) -> TypeGuard[Tensor]:
     """Whether places are a bool for each value."""
     return isinstance(places, Tensor) and places.dtype == torch.bool
 
 
-def read(tensor: Tensor, places: Places) -> Tensor:
+def read(tensor: Tensor, places: Positions) -> Tensor:
     """Copy the values at the given places."""
     values = tensor.detach()
     if isinstance(places, tuple):
@@ -171,7 +171,7 @@ def read(tensor: Tensor, places: Places) -> Tensor:
 
 
 @torch.no_grad()
-def write(tensor: Tensor, places: Places, values: Tensor) -> None:
+def write(tensor: Tensor, places: Positions, values: Tensor) -> None:
     """Put values at the given places, also if the tensor has moved to another device meanwhile."""
     target = tensor.detach()
     values = values.to(device=target.device, dtype=target.dtype)

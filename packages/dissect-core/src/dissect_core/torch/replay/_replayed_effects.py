@@ -5,14 +5,13 @@ from dataclasses import replace
 from typing import Any
 
 from ...plan import Variant
-from ..activations._reference import Reference
-from ..measure._effects import Probe, VariantEffect
-from ..measure._flops import flops_saved
+from ..activations import Reference
+from ..measure import EffectProbe, VariantEffect, flops_saved
 from ._pass import BatchPass
 from ._players import Player
 
 
-class EffectPass(Probe[Any]):
+class EffectPass(EffectProbe[Any]):
     """Runs variants on a batch by replay, and measures meanwhile what they change in what they ablate.
 
     Parameters
@@ -79,7 +78,7 @@ def replayed_effects(
 ) -> dict[str, VariantEffect]:
     """What variants change in the outputs of what they ablate, on the batch of a pass.
 
-    The same numbers as `dissect_core.torch.Probe` gives, for two passes in full and the replayed ones.
+    The same numbers as `dissect_core.torch.EffectProbe` gives, for two passes in full and the replayed ones.
 
     Parameters
     ----------

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ...edits import AblationReport, ActivationReport
 from ...errors import InterventionError
-from ..activations._forward import map_tensors, module_at, without_fast_path
+from ..activations import map_tensors, module_at, without_fast_path
 
 Batch = TypeVar("Batch")
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ...errors import InterventionError
-from ..activations._forward import without_fast_path
+from ..activations import without_fast_path
 
 
 @contextmanager
