@@ -24,7 +24,7 @@ from dissect_eval.statistics._metrics import MetricSettings
 from dissect_eval.statistics._resampled import Resampling, measured_on, resampled
 from dissect_eval.statistics._statistics import statistics_of
 from dissect_eval.study import Settings
-from dissect_eval.study._significance import class_notes, significance_notes
+from dissect_eval.study.measuring._notes import class_notes, significance_notes
 
 BOX = np.array([0.0, 0, 10, 10])
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from dissect_eval.statistics._variant_table import VariantRow, VariantTable
-from dissect_eval.study._noise import above_noise, noise_note, noise_of
+from dissect_eval.study.measuring._noise import above_noise, noise_note, noise_of
 
 KINDS = {"baseline": "baseline", "again/1": "again", "again/2": "again", "a": "ablation", "b": "ablation"}
 

@@ -20,7 +20,7 @@ from dissect_eval.statistics._beside import Beside
 from dissect_eval.statistics._intervals import image_weights
 from dissect_eval.statistics._metrics import MetricSettings
 from dissect_eval.study import Settings, StudyDetections, StudyTables, in_processes, measure, truth_file
-from dissect_eval.study._interactions import Interactions
+from dissect_eval.study.measuring._interactions import Interactions
 from toy_split import write_split
 
 PAIRS = {"name": "pairs", "target": {"unit": "channel", "components": "features"}, "select": {"by": "pairs"}}

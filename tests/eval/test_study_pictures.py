@@ -11,7 +11,7 @@ pytest.importorskip("pyarrow")
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from dissect_eval.study import ImageBoxes, side_by_side
-from dissect_eval.study._label_places import label_places
+from dissect_eval.study.images._label_places import label_places
 
 PANEL = 288.0, 200.0
 

@@ -16,7 +16,7 @@ import damage  # noqa: E402
 from dissect_core.store import Study  # noqa: E402
 from dissect_eval import StudyDataError  # noqa: E402
 from dissect_eval.study import Settings, StudyTables, measure  # noqa: E402
-from dissect_eval.study._about import sealed  # noqa: E402
+from dissect_eval.study.stored._about import sealed  # noqa: E402
 
 
 @pytest.fixture(scope="module")

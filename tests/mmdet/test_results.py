@@ -334,7 +334,7 @@ def test_damaged_tables_are_named(results: Any, tmp_path: Path, monkeypatch: pyt
     (tmp_path / "summary.json").write_text("[]")
     with pytest.raises(StudyDataError, match=r"summary.json cannot be read: it has no `settings`"):
         StudyTables.read(tmp_path)
-    monkeypatch.setattr("dissect_eval.study._tables.SECONDS_BETWEEN_READINGS", 0)
+    monkeypatch.setattr("dissect_eval.study.tables._tables.SECONDS_BETWEEN_READINGS", 0)
     for name in ("summary.json", "summary.parquet", "per_class.parquet"):
         write_results(results, tmp_path)
         content = (tmp_path / name).read_bytes()
@@ -531,7 +531,7 @@ def test_of_very_many_classes_those_without_anything_have_no_rows(
     study = studies.run_toy([scene.path for scene in made], tmp_path / "study", Wide(), truth=truth)
     whole = measure(study, settings=FAST)
     assert not whole.n_idle_classes
-    monkeypatch.setattr("dissect_eval.study._found.IDLE_AT_MOST", 2)
+    monkeypatch.setattr("dissect_eval.study.stored._detections.IDLE_AT_MOST", 2)
     few = measure(study, settings=FAST)
     assert few.n_idle_classes == 1
     assert {row.category for row in whole.table} - {row.category for row in few.table} == {"idle"}

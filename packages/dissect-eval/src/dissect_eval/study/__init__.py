@@ -4,28 +4,61 @@ Takes any `StoredStudy`, such as `dissect_core.store.Study`. Needs the extra ``s
 pictures the extra ``plot``.
 """
 
-from ._captions import counted
-from ._changes import ImageHits, image_hits, lost_objects
-from ._compare import Comparison, compare
-from ._doses import dose_rows
-from ._examples import Example, examples
-from ._figures import dose_curves, figures, widened, worst_variants
-from ._figures_classes import class_bars, error_bars
-from ._figures_maps import class_map, head_maps
-from ._figures_queries import displacement_map, query_map
-from ._found import TRUTH, ImageBoxes, StudyDetections, kept_truth, truth_file
-from ._frames import frame
-from ._groups import variant_groups
-from ._maps import class_values
-from ._measure import StudyResults, measure, missing_weights
-from ._named import NamedFigure, title_of, with_no_ops
-from ._pictures import side_by_side
-from ._queries import QueryBoxes, QueryChanges, query_boxes, query_changes
-from ._settings import DEFAULT_METRIC, REPLICATES, Settings
-from ._shown import Pictures, pictures_of, read_pixels
-from ._spread import Spread, here, in_processes
-from ._stored import StoredDetections, StoredStudy
-from ._tables import StudyTables, class_table, error_rows, summary_rows
+from .figures import (
+    NamedFigure,
+    class_bars,
+    class_map,
+    class_values,
+    counted,
+    dose_curves,
+    error_bars,
+    figures,
+    head_maps,
+    title_of,
+    widened,
+    with_no_ops,
+    worst_variants,
+)
+from .images import (
+    Example,
+    ImageHits,
+    Pictures,
+    QueryBoxes,
+    QueryChanges,
+    displacement_map,
+    examples,
+    image_hits,
+    lost_objects,
+    pictures_of,
+    query_boxes,
+    query_changes,
+    query_map,
+    read_pixels,
+    side_by_side,
+)
+from .measuring import (
+    DEFAULT_METRIC,
+    REPLICATES,
+    Settings,
+    Spread,
+    StudyResults,
+    here,
+    in_processes,
+    measure,
+    missing_weights,
+)
+from .stored import TRUTH, ImageBoxes, StoredDetections, StoredStudy, StudyDetections, kept_truth, truth_file
+from .tables import (
+    Comparison,
+    StudyTables,
+    class_table,
+    compare,
+    dose_rows,
+    error_rows,
+    frame,
+    summary_rows,
+    variant_groups,
+)
 
 __all__ = [
     "DEFAULT_METRIC",

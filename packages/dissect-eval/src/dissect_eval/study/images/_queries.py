@@ -1,0 +1,194 @@
+"""Where each object query of a detector looks, and what an ablation does to it, over the images of a stored study."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...boxes import aligned_giou
+from ...errors import StudyDataError
+from ..stored import StudyDetections
+
+__all__ = ["QueryBoxes", "QueryChanges", "query_boxes", "query_changes"]
+
+
+class QueryBoxes(NamedTuple):
+    """Boxes that object queries gave: of each query in each image the one with the highest score.
+
+    Attributes
+    ----------
+    images : ndarray of int64, shape (N,)
+        Number of the image in the study.
+    queries : ndarray of int64, shape (N,)
+        Number of the query, from 0.
+    boxes : ndarray of float64, shape (N, 4)
+        Centre x, centre y, width and height, as shares of the image's width and height.
+    scores : ndarray of float64, shape (N,)
+    sizes : ndarray of float64, shape (N, 2)
+        Width and height in pixels: what is wide in the image need not be a wide share of it.
+    """
+
+    images: NDArray[np.int64]
+    queries: NDArray[np.int64]
+    boxes: NDArray[np.float64]
+    scores: NDArray[np.float64]
+    sizes: NDArray[np.float64]
+
+    def of(self, query: int) -> QueryBoxes:
+        """Those of one query."""
+        return self.where(self.queries == query)
+
+    def where(self, kept: NDArray[np.bool_]) -> QueryBoxes:
+        """Some of them."""
+        return QueryBoxes(
+            self.images[kept], self.queries[kept], self.boxes[kept], self.scores[kept], self.sizes[kept]
+        )
+
+    @property
+    def numbers(self) -> list[int]:
+        """Numbers of the queries that gave any, ascending."""
+        return np.unique(self.queries).tolist()  # type: ignore[no-any-return]  # int64
+
+
+class QueryChanges(NamedTuple):
+    """What an ablation changes in the boxes of each query, mean over images; a row for each of Q queries.
+
+    Attributes
+    ----------
+    queries : ndarray of int64, shape (Q,)
+        Ascending.
+    n_images : ndarray of int64, shape (Q,)
+        Images in which both the baseline's and the ablated detector's query gave a box.
+    centers, shifts : ndarray of float64, shape (Q, 2)
+        Mean centre in the baseline, and mean way from there to the ablated one's: x, y, as shares of the image.
+    distances : ndarray of float64, shape (Q,)
+        Mean length of the way, which does not cancel out where queries wander to all sides.
+    giou : ndarray of float64, shape (Q,)
+        Mean GIoU of both boxes, in [-1, 1].
+    score_changes : ndarray of float64, shape (Q,)
+        Mean change of the score.
+    """
+
+    queries: NDArray[np.int64]
+    n_images: NDArray[np.int64]
+    centers: NDArray[np.float64]
+    shifts: NDArray[np.float64]
+    distances: NDArray[np.float64]
+    giou: NDArray[np.float64]
+    score_changes: NDArray[np.float64]
+
+    def at(self, rows: NDArray[np.int64] | slice) -> QueryChanges:
+        """Some of the rows, in any order."""
+        return QueryChanges(
+            self.queries[rows],
+            self.n_images[rows],
+            self.centers[rows],
+            self.shifts[rows],
+            self.distances[rows],
+            self.giou[rows],
+            self.score_changes[rows],
+        )
+
+
+def query_boxes(found: StudyDetections, variant: str) -> QueryBoxes:
+    """Boxes of the object queries of one variant.
+
+    Parameters
+    ----------
+    found : StudyDetections
+    variant : str
+        Its id.
+
+    Returns
+    -------
+    QueryBoxes
+        Sorted by image and query. Detectors that sort scores of all queries and classes together (Deformable DETR,
+        DINO) give boxes of the queries among their best only; of others (DETR) each query has one in each image.
+
+    Raises
+    ------
+    StudyDataError
+        If the study keeps no queries, or its truth no image sizes.
+
+    References
+    ----------
+    Carion et al., End-to-End Object Detection with Transformers, ECCV 2020, arXiv:2005.12872, section 4 and figure 7.
+    """
+    flat = found.flat(variant, every_class=True)
+    if flat.queries is None:
+        raise StudyDataError(
+            f"The study {found.study.path} keeps no object queries: its detector has none, or it was run by a version "
+            "that did not keep them. Run a detector of the DETR family again."
+        )
+    sizes = found.image_sizes[flat.images]
+    if not np.isfinite(sizes).all() or (sizes <= 0).any():
+        raise StudyDataError(
+            f"The truth of the study {found.study.path} must give width and height of each image, to compare queries "
+            "over images of several sizes, but lacks them."
+        )
+    # The best of each query in each image: the first after sorting.
+    order = np.lexsort((-flat.scores, flat.queries, flat.images))
+    keys = np.stack([flat.images, flat.queries])[:, order]
+    first = np.ones(len(order), dtype=np.bool_)
+    first[1:] = (keys[:, 1:] != keys[:, :-1]).any(axis=0)
+    chosen = order[first]
+    low, high = flat.boxes[chosen, :2], flat.boxes[chosen, 2:]
+    boxes = np.concatenate([(low + high) / 2 / sizes[chosen], (high - low) / sizes[chosen]], axis=1)
+    return QueryBoxes(flat.images[chosen], flat.queries[chosen], boxes, flat.scores[chosen], high - low)
+
+
+def query_changes(before: QueryBoxes, after: QueryBoxes, threshold: float = 0.0) -> QueryChanges:
+    """Compare the queries of two variants, image by image.
+
+    Parameters
+    ----------
+    before, after : QueryBoxes
+        Of the baseline and of an ablated detector.
+    threshold : float, optional
+        Only images in which the baseline's query scores at least so much: where it says something.
+
+    Returns
+    -------
+    QueryChanges
+        Of the queries that gave a box in both, in some image.
+
+    Examples
+    --------
+    >>> def at(x, score):
+    ...     box = np.array([[x, 0.5, 0.2, 0.2]])
+    ...     return QueryBoxes(np.array([0]), np.array([7]), box, np.array([score]), 100 * box[:, 2:])
+    >>> changes = query_changes(at(0.25, 0.75), at(0.5, 0.25))
+    >>> changes.queries.tolist(), changes.shifts.tolist(), changes.score_changes.tolist()
+    ([7], [[0.25, 0.0]], [-0.5])
+    """
+    before = before.where(before.scores >= threshold)
+    n = int(max(before.queries.max(initial=0), after.queries.max(initial=0))) + 1
+    _, first, second = np.intersect1d(
+        before.images * n + before.queries,
+        after.images * n + after.queries,
+        assume_unique=True,
+        return_indices=True,
+    )
+    queries, at = np.unique(before.queries[first], return_inverse=True)
+    counts = np.bincount(at, minlength=len(queries))
+    one, other = before.boxes[first], after.boxes[second]
+    shift = other[:, :2] - one[:, :2]
+
+    def mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.bincount(at, values, minlength=len(queries)) / counts
+
+    return QueryChanges(
+        queries,
+        counts,
+        np.stack([mean(one[:, 0]), mean(one[:, 1])], axis=1),
+        np.stack([mean(shift[:, 0]), mean(shift[:, 1])], axis=1),
+        mean(np.hypot(*shift.T)),
+        mean(aligned_giou(_corners(one), _corners(other))),
+        mean(after.scores[second] - before.scores[first]),
+    )
+
+
+def _corners(boxes: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.concatenate([boxes[:, :2] - boxes[:, 2:] / 2, boxes[:, :2] + boxes[:, 2:] / 2], axis=1)

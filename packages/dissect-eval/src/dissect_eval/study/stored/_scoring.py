@@ -1,0 +1,68 @@
+"""Which classes of a study are scored: as it was begun, as is asked for, or as it was measured before."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from ...errors import StudyDataError
+from ._about import ABOUT, read_about, unreadable
+from ._protocols import StoredStudy
+
+__all__ = ["scoring_of"]
+
+
+def scoring_of(
+    study: StoredStudy, common_classes: bool = False, class_map: Mapping[str, str | None] | None = None
+) -> dict[str, Any]:
+    """Arguments of `match_classes` that a study is scored with; empty where all classes are.
+
+    Parameters
+    ----------
+    study : StoredStudy
+    common_classes, class_map
+        As asked for now.
+
+    Raises
+    ------
+    StudyDataError
+        If the study was begun with others.
+    """
+    asked = _told(common_classes, class_map)
+    begun = _told(study.scoring.get("common_classes", False), study.scoring.get("class_map"))
+    if begun and asked and begun != asked:
+        raise StudyDataError(
+            f"The study {study.path} was begun with {_said(begun)}, so that it cannot be measured with {_said(asked)}: "
+            "leave that out, or begin another study."
+        )
+    return begun or asked or _measured_before(study)
+
+
+def _measured_before(study: StoredStudy) -> dict[str, Any]:
+    """As its tables were made: pictures and later tables keep to that."""
+    path = study.path / ABOUT
+    if not path.is_file():
+        return {}
+    settings = read_about(path)["settings"]
+    pairs = settings.get("class_map")
+    if pairs is not None and not isinstance(pairs, dict):
+        raise unreadable(path, "its `class_map` is no mapping")
+    return _told(settings.get("common_classes") is True, pairs)
+
+
+def _told(common_classes: Any, class_map: Any) -> dict[str, Any]:
+    told: dict[str, Any] = {}
+    if common_classes:
+        told["common_classes"] = True
+    if class_map is not None:
+        told["class_map"] = dict(class_map)
+    return told
+
+
+def _said(scoring: Mapping[str, Any]) -> str:
+    pairs = scoring.get("class_map")
+    said = ["`common_classes`"] if scoring.get("common_classes") else []
+    if pairs is not None:
+        said.append(f"the `class_map` {json.dumps(pairs, ensure_ascii=False)}")
+    return " and ".join(said)
