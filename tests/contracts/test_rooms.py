@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 
-PACKAGES = ("deep_dissect", "dissect_eval")
+PACKAGES = ("dissect_eval",)
 
 Graph = dict[str, set[str]]
 
