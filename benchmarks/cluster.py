@@ -182,7 +182,7 @@ def lead(n_shards: int, workers: int = 2) -> None:
             tracker = Tracker(folder, n_shards, shown, caller, lambda: crew.n_ready)
             crew.on_step, crew.on_end, crew.on_failed = tracker.step, tracker.end, tracker.give_up
             crew.fill()
-            done = folder.tidy()
+            done = folder.detections.tidy()
             before, peak, end = process.memory_info().rss, 0, threading.Event()
 
             def watch() -> None:

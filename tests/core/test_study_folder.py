@@ -224,4 +224,4 @@ def test_an_unknown_variant_names_near_ones(made: Path) -> None:
 def test_a_batch_with_rows_missing_is_refused(made: Path) -> None:
     folder = StudyFolder(made)
     with pytest.raises(StudyError, match="one row for each of 15 variants and 2 images, got 1 rows"):
-        folder.write_batch(0, [Row(0, 0, "bad image", 0, 0, None)])
+        folder.detections.write_batch(0, [Row(0, 0, "bad image", 0, 0, None)])

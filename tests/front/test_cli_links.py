@@ -148,7 +148,7 @@ def test_standard_output_that_is_full_is_told(folder: Path) -> None:
 
 LIMITED = """
 import resource, sys
-from dissect_mmdet.cli import main
+from deep_dissect.cli import main
 resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, 1_000))
 main(sys.argv[1:])
 """

@@ -5,48 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-import numpy as np
-from numpy.typing import NDArray
+from ..detections import ImageDetections
 
 if TYPE_CHECKING:
     from ..anatomy import Anatomy
     from ..plan import Variant
 
 __all__ = ["ChangeReport", "Detector", "ImageDetections", "LossDetector", "TorchDetector"]
-
-
-class ImageDetections(NamedTuple):
-    """What a detector found in one image.
-
-    Attributes
-    ----------
-    boxes : ndarray of float64, shape (n, 4)
-        ``x_min, y_min, x_max, y_max`` in pixels of the original image.
-    scores : ndarray of float64, shape (n,)
-        Confidence in [0, 1].
-    labels : ndarray of int64, shape (n,)
-        Contiguous class index, into the detector's `class_names`.
-    queries : ndarray of int64, shape (n,), optional
-        Number of the object query that gave each detection, from 0; None for detectors without object queries.
-
-    Examples
-    --------
-    >>> found = ImageDetections(np.array([[0.0, 0.0, 8.0, 6.0]]), np.array([0.9]), np.array([2]))
-    >>> found.boxes.shape, found.labels.tolist()
-    ((1, 4), [2])
-    """
-
-    boxes: NDArray[np.float64]
-    scores: NDArray[np.float64]
-    labels: NDArray[np.int64]
-    queries: NDArray[np.int64] | None = None
-
-    @property
-    def arrays(self) -> dict[str, NDArray[Any]]:
-        """The fields that there are, by name."""
-        return {name: part for name, part in zip(self._fields, self, strict=True) if part is not None}
 
 
 class ChangeReport(Protocol):
@@ -90,6 +57,7 @@ class Detector(Protocol):
     With weights in a dict of arrays, `ablated` is no more than this:
 
     >>> from contextlib import contextmanager
+    >>> import numpy as np
     >>> from dissect_core import Anatomy, Component, edit_arrays
     >>> class Brightest:
     ...     class_names = ("bright",)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from ..progress import Stopwatch
-from ..store import _layout
+from ..store import _file_names, _small_files
 from ..store._folder import StudyFolder
 from ._images import BatchWork
 from ._loading import loaded_ahead
@@ -40,17 +40,17 @@ def run_batches(
     str or BatchDone
         The id of a variant after each of its passes, and each batch that is finished.
     """
-    images = [folder.batches[number] for number in numbers]
-    shards = [number // folder.shard_batches for number in numbers]
+    images = [folder.detections.batches[number] for number in numbers]
+    shards = [number // folder.detections.shard_batches for number in numbers]
     with closing(loaded_ahead(work.detector, work.files, images, ahead)) as ahead_of:
         for i, loaded in enumerate(ahead_of):
             clock.stop("waiting for images")
             rows = yield from work.rows(loaded)
             clock.start()
             _keep_effects(folder, work.passes)  # first, so that they are always those of the first batch
-            folder.write_batch(numbers[i], rows)
+            folder.detections.write_batch(numbers[i], rows)
             if shards[i : i + 1] != shards[i + 1 : i + 2]:
-                folder.join(shards[i])
+                folder.detections.join(shards[i])
             clock.stop("writing")
             yield BatchDone(numbers[i])
 
@@ -58,8 +58,8 @@ def run_batches(
 def _keep_effects(folder: StudyFolder, passes: Passes) -> None:
     """Write what variants change in the outputs of what they ablate, once."""
     effects = passes.effects if isinstance(passes, ReplayedPasses) else {}
-    if effects and not folder.record.has(_layout.EFFECTS):
+    if effects and not folder.record.has(_file_names.EFFECTS):
         rows = [effects[name] for name in sorted(effects)]
         columns = {field.name: [getattr(row, field.name) for row in rows] for field in _EFFECTS}
-        folder.record.keep(_layout.EFFECTS, _layout.encode_table(pa.table(columns, schema=_EFFECTS)))
+        folder.record.keep(_file_names.EFFECTS, _small_files.encode_table(pa.table(columns, schema=_EFFECTS)))
     effects.clear()  # kept now: not to be asked for after every batch

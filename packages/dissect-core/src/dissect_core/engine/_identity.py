@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import StudyError
-from ..store import _layout
+from ..store import _file_names
 from ..store._changes import Behind, of_truths
-from ..store._create import ImageRef
 from ..store._facts import listed
+from ..store._images import ImageRef
 from ..store._truth import KeptTruth, refs_by_truth, require_truth
 
 
@@ -37,7 +37,7 @@ def identified(
         raise StudyError(f"`refs` must name each of {len(paths)} images, got {len(refs)}.")
     kept = _kept(truth, refs, files)
     if kept is not None:
-        facts, files = {**facts, "truth": kept.facts}, {**files, _layout.TRUTH: kept.content}
+        facts, files = {**facts, "truth": kept.facts}, {**files, _file_names.TRUTH: kept.content}
         n, all_of_them = kept.facts["images"], 0 if truth is None else len(truth.file_names)
         if n < all_of_them:
             say(f"{n:,} of the truth's {all_of_them:,} images are run; the others count nowhere")
@@ -49,7 +49,7 @@ def identified(
 
 def _kept(truth: Any, refs: Sequence[ImageRef], files: Mapping[str, bytes]) -> KeptTruth | None:
     """The truth to keep: that of `truth`, else the file that the caller gives."""
-    given = files.get(_layout.TRUTH)
+    given = files.get(_file_names.TRUTH)
     if truth is None:
         return None if given is None else KeptTruth.read(given)
     kept = KeptTruth.of(truth, refs)

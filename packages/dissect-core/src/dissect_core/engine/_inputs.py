@@ -16,7 +16,7 @@ from ..progress import MakeBar, counted, no_bar
 from ..spec import StudySpec
 from ..storage.files import own_folder
 from ..storage.locations import is_remote
-from ..store import _layout
+from ..store import _file_names
 from ..store._record import Record
 from ..store._truth import refs_by_truth
 from ._loading import Files, annotated_sizes
@@ -155,7 +155,7 @@ class ReferenceActivations:
     def _reference(self) -> Any:
         from ..torch import gather_reference, load_reference, reference_sites, save_reference
 
-        if self._gathered is None and (kept := self._record.file(_layout.REFERENCE)) is not None:
+        if self._gathered is None and (kept := self._record.file(_file_names.REFERENCE)) is not None:
             self._gathered = load_reference(kept)
         if self._gathered is None:
             model = _model(self._detector, "replace activations")
@@ -169,8 +169,8 @@ class ReferenceActivations:
                     reference_sites(self._needing),
                     keep=keep,
                 )
-            save_reference(self._gathered, self._folder / _layout.REFERENCE)
-            self._record.note(_layout.REFERENCE)
+            save_reference(self._gathered, self._folder / _file_names.REFERENCE)
+            self._record.note(_file_names.REFERENCE)
         return self._gathered
 
     @cached_property
@@ -180,7 +180,7 @@ class ReferenceActivations:
     def _fit(self, variant: Variant) -> Any:
         from ..torch import fit_optimal, load_reference, save_reference
 
-        name = f"{_layout.OPTIMAL}/{hashlib.sha256(variant.id.encode()).hexdigest()[:24]}.npz"
+        name = f"{_file_names.OPTIMAL}/{hashlib.sha256(variant.id.encode()).hexdigest()[:24]}.npz"
         if (kept := self._record.file(name)) is not None:
             return load_reference(kept)
         path = self._folder / name

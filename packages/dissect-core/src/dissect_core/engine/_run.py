@@ -10,8 +10,8 @@ from ..detectors.trust import agreed_execution
 from ..errors import StudyError, StudyLockedError
 from ..spec import DetectorSpec, Execution, LocalExecution, RayExecution, StudySpec
 from ..storage.locations import location_of
-from ..store._create import ImageRef
 from ..store._holder import Holder
+from ..store._images import ImageRef
 from ..store._study import Study
 from ..store._truth import StudyTruth
 from ._caller import Caller

@@ -10,11 +10,10 @@ from ..errors import StudyError
 from ..plan import Plan, Variant, reference_images
 from ..progress import MakeBar
 from ..spec import StudySpec
-from ..store import _layout
-from ..store._contents import image_digests
-from ..store._create import ImageRef, known_facts
-from ..store._facts import versions
+from ..store import _file_names
+from ..store._facts import known_facts, versions
 from ..store._folder import StudyFolder
+from ..store._images import ImageRef, image_digests
 from ..store._record import Record
 from ..store._study import Study
 from ._describe import describe, plan_rows
@@ -55,7 +54,9 @@ class Task:
 
     def require_files(self, folder: StudyFolder, digests: Sequence[str], done: Sequence[bool]) -> None:
         """See that the images' files are those that the study has used."""
-        references = any((folder.path / name).exists() for name in (_layout.REFERENCE, _layout.OPTIMAL))
+        references = any(
+            (folder.path / name).exists() for name in (_file_names.REFERENCE, _file_names.OPTIMAL)
+        )
         used = reference_images(self.spec, len(self.paths)) if references else ()
         folder.require_files(digests, done, used)
 

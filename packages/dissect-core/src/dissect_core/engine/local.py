@@ -6,7 +6,7 @@ from typing import Any
 
 from ..detectors import Detector
 from ..progress import PassDone, Stopwatch, no_bar
-from ..store import _layout
+from ..store import _file_names
 from ..store._folder import StudyFolder
 from ..store._log import is_said_finished
 from ._batches import BatchDone, run_batches
@@ -21,7 +21,7 @@ def run_here(
 ) -> None:
     """Run what is left of a study, in a folder that is held."""
     variants = described.variants
-    finished = folder.tidy(repair=task.options.repair)
+    finished = folder.detections.tidy(repair=task.options.repair)
     task.require_files(folder, described.digests, finished)
     left = [number for number, done in enumerate(finished) if not done]
     if not left and is_said_finished(folder.path):
@@ -33,11 +33,11 @@ def run_here(
         passes.on_first = lambda seconds, share: caller.listener.say(
             estimate(seconds, share, len(left), len(variants))
         )
-        passes.wants_effects = not folder.record.has(_layout.EFFECTS)
+        passes.wants_effects = not folder.record.has(_file_names.EFFECTS)
     begun, seconds = time.perf_counter(), dict[str, float]()
     clock = Stopwatch(seconds)
-    folder.log("started" if len(left) == len(folder.batches) else "resumed", batches=len(left))
-    total = len(folder.batches) * len(variants)
+    folder.log("started" if len(left) == len(folder.detections.batches) else "resumed", batches=len(left))
+    total = len(folder.detections.batches) * len(variants)
     counter = itertools.count(total - len(left) * len(variants) + 1)
     work = BatchWork(detector, passes, variants, references, task.files, folder.log)
     with (caller.listener.bar if left else no_bar)(
@@ -50,7 +50,7 @@ def run_here(
                 continue
             number = min(next(counter), total)  # halves run again
             caller.tell(shown, 1, PassDone(number, total, step))
-    is_finished = all(folder.done())
+    is_finished = all(folder.detections.done())
     if is_finished:
         folder.record.finish()
     folder.log(

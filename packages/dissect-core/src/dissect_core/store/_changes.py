@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ..spec import StudySpec, check_spec
-from ._create import ImageRef
 from ._facts import differences
+from ._images import ImageRef
 from ._truth import coco_parts
 
 NAMED = 3

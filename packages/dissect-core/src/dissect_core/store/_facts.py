@@ -9,7 +9,11 @@ import socket
 import time
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ..spec import StudySpec
+    from ._images import ImageRef
 
 FORMAT = 3
 """Version of the folder's layout; the first one recorded neither its truth nor what is in the image files."""
@@ -55,6 +59,25 @@ def fingerprint(facts: Mapping[str, Any]) -> str:
     """
     text = json.dumps(facts, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def known_facts(
+    facts: Mapping[str, Any],
+    spec: "StudySpec",
+    images: Sequence["ImageRef"],
+    batch_size: int,
+    shard_batches: int,
+) -> dict[str, Any]:
+    """What must stay the same when a study goes on, as far as it is known without its plan."""
+    listed = {"images": [list(image) for image in images]}
+    known = {
+        **facts,
+        "spec": spec.identity,
+        "images": {"count": len(images), "sha256": fingerprint(listed)},
+        "batch_size": batch_size,
+        "shard_batches": shard_batches,
+    }
+    return dict(json.loads(json.dumps(known)))  # as it will be read again: tuples are lists in JSON
 
 
 def differences(before: Any, now: Any, name: str = "") -> list[str]:

@@ -16,7 +16,7 @@ from typing import Any
 from ..errors import StudyError, StudyLockedError
 from ..storage.files import read_regular
 from ..storage.locations import create, reached
-from . import _layout
+from . import _small_files
 from ._holder import Holder, every, say_who
 
 SECONDS_BETWEEN_BEATS = 5.0
@@ -37,7 +37,7 @@ def leased(folder: Path, holder: Holder, say: Callable[[str], object]) -> Iterat
     finally:
         if not holder.is_lost:
             with suppress(StudyError):
-                _layout.write_json(mine, {**holder.told(), "released": True})
+                _small_files.write_json(mine, {**holder.told(), "released": True})
 
 
 def newest(folder: Path) -> tuple[int, dict[str, Any]] | None:
@@ -114,7 +114,7 @@ def _beat(folder: Path, number: int, holder: Holder) -> None:
         holder.lose(say_who(found[1]) if found else "somebody who deleted its lease")
         return
     holder.beat += 1
-    _layout.write_json(folder / NAME.format(number), holder.told())
+    _small_files.write_json(folder / NAME.format(number), holder.told())
 
 
 def _numbers(folder: Path) -> list[int]:

@@ -11,7 +11,7 @@ from filelock import FileLock, Timeout
 from ..errors import IrregularFileError, StudyError, StudyLockedError
 from ..storage.files import require_own
 from ..storage.locations import is_remote, reached
-from . import _layout, _lease
+from . import _lease, _small_files
 from ._holder import Holder, every, say_who
 
 LOCK = "run.lock"
@@ -71,11 +71,11 @@ def locked(
 def _telling(folder: Path, holder: Holder) -> Iterator[None]:
     """Keep beside a lock who holds it and how far that is; a kill leaves it there."""
     place = folder / HOLDER
-    _layout.write_json(place, holder.told())
+    _small_files.write_json(place, holder.told())
 
     def tell() -> None:
         holder.beat += 1
-        _layout.write_json(place, holder.told())
+        _small_files.write_json(place, holder.told())
 
     try:
         with every(_lease.SECONDS_BETWEEN_BEATS, tell, "dissect-holder"):
@@ -87,7 +87,7 @@ def _telling(folder: Path, holder: Holder) -> Iterator[None]:
 
 def _told(folder: Path) -> dict[str, Any] | None:
     try:
-        told = _layout.read_json(folder / HOLDER)
+        told = _small_files.read_json(folder / HOLDER)
     except StudyError:
         return None
     if not isinstance(told, dict):

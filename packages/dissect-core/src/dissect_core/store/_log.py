@@ -4,6 +4,7 @@ import json
 import os
 import secrets
 import time
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from ..errors import StudyError
 from ..storage.files import append_whole, open_regular, read_regular, why_refused
 from ..storage.locations import is_remote, reached
 from ..text import cut
-from . import _layout
+from . import _file_names, _small_files
 
 SECONDS_BETWEEN_WRITES = 5.0
 BYTES_AT_MOST = 2**26
@@ -32,7 +33,9 @@ class Log:
         self._folder = folder
         self._lines: list[str] = []
         self._written, self._at = 0, 0.0
-        self._name = f"log-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{secrets.token_hex(3)}.jsonl"
+        # By name they are in the order of the runs; two may begin within a second.
+        begun = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%S.%fZ")
+        self._name = f"log-{begun}-{secrets.token_hex(3)}.jsonl"
 
     def append(self, event: str, **fields: Any) -> None:
         """Append a line.
@@ -49,7 +52,7 @@ class Log:
             if time.monotonic() - self._at > SECONDS_BETWEEN_WRITES:
                 self.flush()
             return
-        path = self._folder / _layout.LOG
+        path = self._folder / _file_names.LOG
         try:
             append_whole(path, line.encode(errors="backslashreplace"))  # names of files need not be Unicode
         except OSError as error:
@@ -74,13 +77,15 @@ def read_log(folder: Path) -> list[dict[str, Any]]:
             texts = [read_regular(part).decode(errors="replace") for part in parts]
     else:
         try:
-            with open_regular(folder / _layout.LOG) as file:
+            with open_regular(folder / _file_names.LOG) as file:
                 file.seek(max(0, file.seek(0, os.SEEK_END) - BYTES_AT_MOST))
                 texts = [file.read(BYTES_AT_MOST).decode(errors="replace")]
         except FileNotFoundError:
             texts = []
         except OSError as error:
-            raise StudyError(f"{folder / _layout.LOG} cannot be read: {error.strerror or error}.") from error
+            raise StudyError(
+                f"{folder / _file_names.LOG} cannot be read: {error.strerror or error}."
+            ) from error
     entries = [_entry(line) for text in texts for line in text.splitlines()]
     return [entry for entry in entries if entry is not None]
 
@@ -94,7 +99,7 @@ def _entry(line: str) -> dict[str, Any] | None:
     if len(line) > CHARACTERS_OF_A_LINE:
         return None
     try:
-        entry = _layout.parse_json(line.encode(errors="replace"))
+        entry = _small_files.parse_json(line.encode(errors="replace"))
     except (ValueError, RecursionError):
         return None
     is_entry = isinstance(entry, dict) and all(isinstance(entry.get(name), str) for name in ("event", "time"))

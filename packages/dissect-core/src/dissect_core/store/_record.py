@@ -13,7 +13,7 @@ import pyarrow as pa
 from ..errors import StudyError
 from ..storage.files import open_regular, write_whole
 from ..storage.locations import is_remote, reached
-from . import _layout
+from . import _file_names, _small_files
 from ._facts import FIRST_CHECKED, FORMAT, fingerprint
 
 _SEAL, _FILES, _FINISHED = "sha256", "files", "finished"
@@ -51,8 +51,8 @@ class Record:
         """
         if not is_remote(folder) and not folder.is_dir():
             raise StudyError(f"{folder} is no study: there is no such folder.")
-        path = folder / _layout.ENVIRONMENT
-        content = _layout.read_json(path)
+        path = folder / _file_names.ENVIRONMENT
+        content = _small_files.read_json(path)
         frozen = content.get("frozen") if isinstance(content, dict) else None
         if not isinstance(frozen, dict) or not _is_count(frozen.get("format"), 1):
             raise _damaged(path, "it holds no facts of a study")
@@ -120,7 +120,7 @@ class Record:
         content: list[bytes] = []
 
         def take(path: Path) -> str:
-            content[:] = [_layout.read_small(path)]
+            content[:] = [_small_files.read_small(path)]
             return hashlib.sha256(content[0]).hexdigest()
 
         return content[0] if self._is_there(name, take) else None
@@ -143,7 +143,7 @@ class Record:
             except OSError as error:
                 raise StudyError(f"{path} cannot be read: {error.strerror or error}.") from error
             except MemoryError as error:
-                raise _layout.damaged(path, "it is too large to be read") from error
+                raise _small_files.damaged(path, "it is too large to be read") from error
             if not record.is_checked or found in wanted:
                 return True
             if is_last:
@@ -156,7 +156,7 @@ class Record:
                 f"The study {self.folder} is damaged: its {name} is missing. Restore it, or run the study again with "
                 "`repair` (--repair)."
             )
-        raise _layout.damaged(path, "it is not what was written")
+        raise _small_files.damaged(path, "it is not what was written")
 
     def _wanted(self, name: str) -> list[str]:
         wanted = self.content.get(_FILES, {}).get(name, []) if self.is_checked else []
@@ -202,7 +202,7 @@ class Record:
         self._write({**self.content, _FILES: {**self.content.get(_FILES, {}), **files}})
 
     def _write(self, content: Mapping[str, Any]) -> None:
-        _layout.write_json(self.folder / _layout.ENVIRONMENT, _sealed(content))
+        _small_files.write_json(self.folder / _file_names.ENVIRONMENT, _sealed(content))
 
 
 def read_table(record: Record, name: str, columns: tuple[str, ...], n_rows: int) -> pa.Table:
@@ -216,7 +216,7 @@ def read_table(record: Record, name: str, columns: tuple[str, ...], n_rows: int)
     content = record.read_file(name)
     if content is None:
         raise StudyError(f"The study {record.folder} is damaged: it holds no {name}.")
-    return _layout.decode_table(content, record.folder / name, columns, n_rows)
+    return _small_files.decode_table(content, record.folder / name, columns, n_rows)
 
 
 def _sealed(content: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from ..detectors import ImageDetections
+from ..detections import ImageDetections
 from ..errors import StudyError
 
 Status = Literal["ok", "bad image", "not finite"]

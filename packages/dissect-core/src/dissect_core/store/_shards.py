@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from ..errors import StudyError
 from ..storage.files import write_whole
 from ..storage.locations import is_remote
-from . import _layout
+from . import _small_files
 from ._checksums import MARK as CHECKSUMS
 from ._checksums import group_checksums, kept_checksums, require_checksums
 from ._pages import decoded_size
@@ -187,7 +187,7 @@ class ShardFile:
     def _opened(self) -> Iterator[tuple[pq.ParquetFile, pa.NativeFile]]:
         """The file, if its footer is that of this shard: nothing is allocated by what it says before."""
         try:
-            with _layout.parquet_file(self.path) as (file, source):
+            with _small_files.parquet_file(self.path) as (file, source):
                 self._require_footer(file, source)
                 yield file, source
         except FileNotFoundError as error:

@@ -4,27 +4,29 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from ..detectors import ImageDetections
+from ..detections import ImageDetections
 from ..errors import StudyError
 from ..names import near_matches
-from ..spec import StudySpec, load_spec, parse_spec
 from ..storage.locations import is_remote, location_of
-from . import _layout
-from ._create import ImageRef
-from ._folder import LISTINGS, StudyFolder
+from . import _file_names, _small_files
+from ._detections import LISTINGS, DetectionFiles
 from ._holder import say_who
+from ._images import ImageRef
 from ._lock import at_work
 from ._log import read_log
 from ._record import Record, read_table
 from ._rows import STATUSES, flat
 from ._shards import MissingShardError, ShardFile
+
+if TYPE_CHECKING:
+    from ..spec import StudySpec
 
 _PLAN = (
     "id",
@@ -40,7 +42,7 @@ _PLAN = (
 )
 
 
-class Found(NamedTuple):
+class VariantDetections(NamedTuple):
     """What one variant found, image by image.
 
     Attributes
@@ -122,23 +124,30 @@ class Study:
         record.warn_if_unchecked()
         return cls(record.folder, record)
 
+    @property
+    def name(self) -> str:
+        """Name of the study, as its specification gives it."""
+        return str(self.facts["spec"].get("name", ""))
+
     @cached_property
-    def spec(self) -> StudySpec:
+    def spec(self) -> "StudySpec":
         """The specification it was begun with."""
-        path = self.path / _layout.SPEC
-        content = self._record.read_file(_layout.SPEC)
+        from ..spec import load_spec, parse_spec
+
+        path = self.path / _file_names.SPEC
+        content = self._record.read_file(_file_names.SPEC)
         if content is None:
-            raise StudyError(f"The study {self.path} is damaged: it holds no {_layout.SPEC}.")
+            raise StudyError(f"The study {self.path} is damaged: it holds no {_file_names.SPEC}.")
         try:
             text = content.decode()
         except UnicodeDecodeError as error:
-            raise _layout.damaged(path, error) from error
+            raise _small_files.damaged(path, error) from error
         return load_spec(parse_spec(text, ".yaml", f"The spec {path}"))
 
     @cached_property
     def plan(self) -> pa.Table:
         """A row for each variant: what it masks, the baseline first."""
-        return self._table(_layout.PLAN, _PLAN, self.facts["variants"], "id")
+        return self._table(_file_names.PLAN, _PLAN, self.facts["variants"], "id")
 
     @cached_property
     def variants(self) -> tuple[str, ...]:
@@ -148,7 +157,7 @@ class Study:
     @cached_property
     def images(self) -> tuple[ImageRef, ...]:
         """File names and ids of the images, by their numbers."""
-        table = self._table(_layout.IMAGES, ImageRef._fields, self.facts["images"]["count"], "image_id")
+        table = self._table(_file_names.IMAGES, ImageRef._fields, self.facts["images"]["count"], "image_id")
         columns = (table.column(name).to_pylist() for name in ImageRef._fields)
         return tuple(ImageRef(*values) for values in zip(*columns, strict=True))
 
@@ -186,9 +195,9 @@ class Study:
     @cached_property
     def effects(self) -> pa.Table | None:
         """What each variant changed in the outputs of what it ablates, on the first batch; None where not measured."""
-        content = self._record.read_file(_layout.EFFECTS)
-        path, columns = self.path / _layout.EFFECTS, ("id", "output_change", "no_op", "flops_saved")
-        return None if content is None else _layout.decode_table(content, path, columns)
+        content = self._record.read_file(_file_names.EFFECTS)
+        path, columns = self.path / _file_names.EFFECTS, ("id", "output_change", "no_op", "flops_saved")
+        return None if content is None else _small_files.decode_table(content, path, columns)
 
     def read_file(self, name: str) -> bytes | None:
         """Content of a file that is kept with it, such as the truth; None if there is none.
@@ -207,7 +216,7 @@ class Study:
 
     def progress(self) -> tuple[int, int]:
         """How many batches are finished, and how many there are."""
-        done = StudyFolder(self.path).done(look=not is_remote(self.path))
+        done = DetectionFiles(Record.read(self.path)).done(look=not is_remote(self.path))
         return sum(done), len(done)
 
     @property
@@ -241,7 +250,7 @@ class Study:
                 found.append(entry)
         return found
 
-    def found(self, variant: str) -> Found:
+    def found(self, variant: str) -> VariantDetections:
         """What one variant found in all images that are finished.
 
         Raises
@@ -260,7 +269,7 @@ class Study:
             )
         run = status != STATUSES.index("bad image")
         queries, _ = flat(table.column("queries"), np.int64)
-        return Found(
+        return VariantDetections(
             table.column("image").to_numpy().astype(np.int64)[run],
             counts[run],
             boxes.reshape(-1, 4),
@@ -307,14 +316,16 @@ class Study:
 
     def _files(self) -> list[ShardFile]:
         """Every shard, and the parts of those that are not there: a kill may leave both."""
-        folder = StudyFolder(self.path)
-        found = folder.files()
-        if folder.record.is_finished and sum(len(batches) for _, batches in found) < len(folder.batches):
-            there = {batch // folder.shard_batches for _, batches in found for batch in batches}
-            lost = next(number for number in range(len(folder.shards)) if number not in there)
+        record = Record.read(self.path)
+        files = DetectionFiles(record)
+        found = files.files()
+        if record.is_finished and sum(len(batches) for _, batches in found) < len(files.batches):
+            there = {batch // files.shard_batches for _, batches in found for batch in batches}
+            lost = next(number for number in range(len(files.shards)) if number not in there)
+            name = _file_names.shard_name(lost)
             raise StudyError(
-                f"The study {self.path} was finished, but {_layout.shard_name(lost)} is missing now. Restore it, or "
-                "run the study again, which computes it."
+                f"The study {self.path} was finished, but {name} is missing now. Restore it, or run the study "
+                "again, which computes it."
             )
         return [file for file, _ in found]
 
@@ -331,7 +342,9 @@ class Study:
         table = read_table(self._record, name, columns, n_rows)
         keys = table.column(key)
         if keys.null_count or pc.count_distinct(keys).as_py() != n_rows:
-            raise _layout.damaged(self.path / name, f"`{key}` must name each row, and one is there twice")
+            raise _small_files.damaged(
+                self.path / name, f"`{key}` must name each row, and one is there twice"
+            )
         return table
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from ..errors import StudyError
-from ._create import ImageRef
 from ._facts import fingerprint
+from ._images import ImageRef
 
 PARTS = ("images", "annotations", "categories")
 

@@ -12,10 +12,10 @@ from ...detectors import Detector, DetectorRequest
 from ...errors import ClusterError, ShardsFailedError
 from ...spec import DetectorSpec, RayExecution
 from ...storage.locations import is_remote, reached
-from ...store import _layout
+from ...store import _file_names
 from ...store._changes import Behind
-from ...store._create import ImageRef
 from ...store._folder import StudyFolder
+from ...store._images import ImageRef
 from ...store._log import is_said_finished
 from .._caller import Caller
 from .._stop import stop_on_interrupt
@@ -54,7 +54,7 @@ def run_on_cluster(
         if begun is not None:  # before workers are asked for: another run may hold both
             stack.enter_context(begun.locked(caller.holder, caller.listener.say))
             known = task.known(refs, kept["facts"])
-            begun.require_same(known, Behind(refs, kept["files"].get(_layout.TRUTH)), whole=False)
+            begun.require_same(known, Behind(refs, kept["files"].get(_file_names.TRUTH)), whole=False)
         ray = stack.enter_context(connected(execution, caller.listener.say))
         n_shards = math.ceil(len(paths) / task.options.shard_images)
         crew = Crew(
@@ -76,7 +76,10 @@ def run_on_cluster(
         else:
             folder = begun  # the one that is held: its log is written out at the end
         with stop_on_interrupt(caller.request, caller.listener.say):
-            done, threads = folder.tidy(repair=task.options.repair), folder.threads or _threads(execution)
+            done, threads = (
+                folder.detections.tidy(repair=task.options.repair),
+                folder.threads or _threads(execution),
+            )
             task.require_files(folder, described.digests, done)
             if not all(done):
                 plan = ray.put(described.variants)
@@ -89,7 +92,7 @@ def run_on_cluster(
 def _begun(place: Path) -> StudyFolder | None:
     """The study's folder, if there is one already."""
     with reached(place):
-        return StudyFolder(place) if (place / _layout.ENVIRONMENT).is_file() else None
+        return StudyFolder(place) if (place / _file_names.ENVIRONMENT).is_file() else None
 
 
 def _run(
@@ -112,15 +115,15 @@ def _run(
     stages: dict[str, float] = {}
     if left:
         job = Job(task, described.variants, described.facts, folder.fingerprint, threads, crew.n_wanted)
-        if not folder.record.has(_layout.EFFECTS):
-            crew.effects_of = done.index(False) // folder.shard_batches
-        with caller.listener.bar(left * folder.n_variants, "pass", task.spec.name) as shown:
+        if not folder.record.has(_file_names.EFFECTS):
+            crew.effects_of = done.index(False) // folder.detections.shard_batches
+        with caller.listener.bar(left * folder.detections.n_variants, "pass", task.spec.name) as shown:
             n_expected = max(1, min(crew.n_wanted, sum(1 for _ in _shards(folder, done))))
             tracker = Tracker(folder, left, shown, caller, lambda: crew.n_ready, n_expected)
             crew.on_step, crew.on_end, crew.on_failed = tracker.step, tracker.end, tracker.give_up
             crew.run(ray.put(job), _shards(folder, done), lambda: caller.request.asked)
             failed, stages = tracker.failed, {k: round(v, 3) for k, v in tracker.stages.items()}
-    is_finished = all(folder.done(look=not is_remote(folder.path)))
+    is_finished = all(folder.detections.done(look=not is_remote(folder.path)))
     if is_finished:
         folder.record.finish()
     folder.log(
@@ -134,7 +137,7 @@ def _run(
 
 def _shards(folder: StudyFolder, done: Sequence[bool]) -> Iterator[Shard]:
     """What is left to do, shard by shard, worked out when its turn comes."""
-    for number, batches in enumerate(folder.shards):
+    for number, batches in enumerate(folder.detections.shards):
         left = [batch for batch in batches if not done[batch]]
         if left:
             yield Shard(number, left)
@@ -170,11 +173,11 @@ def _told(failed: Sequence[Shard], folder: StudyFolder) -> str:
     """What was given up, for people."""
     lines = []
     for shard in failed[:5]:
-        first, last = folder.span(shard.batches)
+        first, last = folder.detections.span(shard.batches)
         lines.append(f"shard {shard.number} (images {first} to {last}): {shard.faults[-1][1].rstrip('.')}")
     more = f"; and {len(failed) - 5} more" if len(failed) > 5 else ""
     which = "One shard" if len(failed) == 1 else f"{len(failed)} shards"
     return (
-        f"{which} of {len(folder.shards)} failed {ATTEMPTS} times; all others are finished. {'; '.join(lines)}{more}. "
-        "Mend what is named, and run the study again: only these are run."
+        f"{which} of {len(folder.detections.shards)} failed {ATTEMPTS} times; all others are finished. "
+        f"{'; '.join(lines)}{more}. Mend what is named, and run the study again: only these are run."
     )

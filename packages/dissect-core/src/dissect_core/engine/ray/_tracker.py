@@ -46,8 +46,8 @@ class Tracker:
     ) -> None:
         self._folder, self._left, self._shown = folder, left, shown
         self._caller, self._n_workers = caller, n_workers
-        self._each = folder.n_variants
-        self._total = len(folder.batches) * self._each
+        self._each = folder.detections.n_variants
+        self._total = len(folder.detections.batches) * self._each
         self._done = self._total - left * self._each
         self._open: dict[int, int] = {}
         self._is_estimated, self._n_expected = False, n_expected
@@ -76,12 +76,12 @@ class Tracker:
             return
         _, fault = shard.faults[-1]
         self._folder.log("attempt failed", shard=shard.number, attempt=len(shard.faults), error=fault)
-        left = self._folder.left_of(shard.number)
+        left = self._folder.detections.left_of(shard.number)
         # A worker may be lost after it has written a batch, and before it could say so, or join the parts.
         self._advance(self._each * (len(shard.batches) - len(left)) - at_hand, "")
         shard.batches[:] = left
         if not left:
-            self._folder.join(shard.number)
+            self._folder.detections.join(shard.number)
 
     def give_up(self, shard: Shard) -> None:
         """A shard has failed for the last time."""
@@ -89,7 +89,7 @@ class Tracker:
         self._folder.log(
             "shard failed",
             shard=shard.number,
-            images=self._folder.span(shard.batches),
+            images=self._folder.detections.span(shard.batches),
             error=shard.faults[-1][1],
         )
         self._caller.listener.say(f"shard {shard.number} is given up: {shard.faults[-1][1]}")

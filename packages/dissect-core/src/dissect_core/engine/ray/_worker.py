@@ -13,7 +13,7 @@ from ...errors import StudyChangedError, StudyError
 from ...plan import Variant
 from ...progress import Stopwatch, no_bar
 from ...spec import DetectorSpec
-from ...store import _layout
+from ...store import _file_names
 from ...store._facts import differences, listed
 from ...store._folder import StudyFolder
 from .._batches import BatchDone, run_batches
@@ -166,7 +166,7 @@ class Worker:
                 "estimate", seconds=seconds, share=share
             )
             self._passes.effects.clear()  # of an attempt that failed
-            self._passes.wants_effects = wants_effects and not self._folder.record.has(_layout.EFFECTS)
+            self._passes.wants_effects = wants_effects and not self._folder.record.has(_file_names.EFFECTS)
         passes, variant, told = 0, "", time.monotonic()
         spent = dict[str, float]()
         clock, before = Stopwatch(spent), dict(getattr(self._passes, "seconds", {}))

@@ -1,10 +1,9 @@
-"""Names of a study folder's files, and reading the small ones of them."""
+"""The small files of a study's folder: plain data as JSON, and tables whose columns are known beforehand."""
 
 import errno
 import json
-import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,23 +12,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ..errors import StudyError
-from ..storage.files import read_regular, require_regular, write_whole
-from ..storage.locations import is_remote, reached
-from ._columns import COLUMNS, require_types
+from ..storage import is_remote, read_regular, require_regular, why_refused, write_bytes_whole
+from ..storage.locations import reached
+from . import _file_names
 from ._pages import decoded_size
 
-SPEC = "spec.yaml"
-ENVIRONMENT = "environment.json"
-PLAN = "plan.parquet"
-IMAGES = "images.parquet"
-TRUTH = "truth.json"
-DETECTIONS = "detections"
-EFFECTS = "effects.parquet"
-LOG = "log.jsonl"
-REFERENCE = "reference.npz"
-OPTIMAL = "optimal"
-DAMAGED = ".damaged"
-"""How the names of files end that were put aside."""
 BLOCK_BYTES = 2**20
 BYTES_OF_A_FILE = 2**31
 DIGITS_AT_MOST = 100
@@ -40,16 +27,43 @@ BYTES_OF_A_TABLE = 2**24
 BYTES_OF_TABLES = 2**29
 ROWS_OF_A_BYTE = 16
 """More than names of images, however regular, are compressed to."""
+_PLACES = pa.list_(pa.struct([("path", pa.string()), ("units", pa.list_(pa.int64()))]))
 
 
-def shard_name(number: int) -> str:
-    """File of a shard, below the folder of detections."""
-    return f"shard-{number:05d}.parquet"
+def _known(name: str, kind: pa.DataType) -> pa.Field:
+    """A column of which every row says something."""
+    return pa.field(name, kind, nullable=False)
 
 
-def part_name(number: int, batch: int) -> str:
-    """File of one batch of a shard that is not complete."""
-    return f"part-{number:05d}-{batch:05d}.parquet"
+COLUMNS: dict[str, pa.Schema] = {
+    "plan.parquet": pa.schema(
+        [
+            *(_known(name, pa.string()) for name in ("id", "ablation", "kind", "unit", "intervention")),
+            *(_known(name, pa.int64()) for name in ("n_units", "n_available")),
+            _known("dose", pa.float64()),
+            ("repeat", pa.int64()),
+            ("removed", _PLACES),
+            ("n_parameters", pa.int64()),
+            ("share", pa.float64()),
+            ("n_merged", pa.int64()),
+            ("space", pa.string()),
+            ("control_of", pa.string()),
+            ("merged", pa.list_(pa.string())),
+            ("singles", pa.list_(pa.string())),
+        ]
+    ),
+    "images.parquet": pa.schema(
+        [_known("file_name", pa.string()), _known("image_id", pa.int64()), ("sha256", pa.string())]
+    ),
+    "effects.parquet": pa.schema(
+        [
+            _known("id", pa.string()),
+            ("output_change", pa.float64()),
+            ("no_op", pa.string()),
+            ("flops_saved", pa.float64()),
+        ]
+    ),
+}
 
 
 def read_small(path: Path) -> bytes:
@@ -66,27 +80,10 @@ def read_small(path: Path) -> bytes:
     return read_regular(path)
 
 
-def numbers_of(name: str) -> tuple[int, int | None] | None:
-    """Number of the shard that a file is of, and of the batch where it is a part; None for any other name.
-
-    Examples
-    --------
-    >>> numbers_of("part-00003-00007.parquet"), numbers_of("shard-00003.parquet"), numbers_of("shard-3.parquet")
-    ((3, 7), (3, None), None)
-    """
-    found = re.fullmatch(r"shard-([0-9]{5,10})\.parquet|part-([0-9]{5,10})-([0-9]{5,10})\.parquet", name)
-    if found is None:
-        return None
-    shard, batch = int(found[1] or found[2]), None if found[3] is None else int(found[3])
-    return (
-        (shard, batch) if name == (shard_name(shard) if batch is None else part_name(shard, batch)) else None
-    )
-
-
 def write_json(path: Path, content: Any) -> None:
     """Write plain data, whole or not at all."""
     text = json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
-    write_whole(path, lambda file: file.write(text.encode()), StudyError)
+    write_bytes_whole(path, text.encode())
 
 
 def read_json(path: Path) -> Any:
@@ -194,3 +191,63 @@ def damaged(path: Path, reason: object) -> StudyError:
     return StudyError(
         f"{path} is damaged: {text}. Restore it, or run the study again with `repair` (--repair)."
     )
+
+
+def put_aside(path: Path) -> None:
+    """Rename a damaged file, so that it counts no more and is not lost.
+
+    Raises
+    ------
+    StudyError
+        If it cannot be renamed.
+    """
+    aside = path.with_name(f"{path.name}{_file_names.DAMAGED}")
+    try:
+        with reached(path):
+            path.rename(aside)
+    except OSError as error:
+        raise StudyError(
+            f"{path} is damaged, and cannot be put aside as {aside.name}: {why_refused(error)}."
+        ) from error
+
+
+def fault_of(look: Callable[[], object]) -> StudyError | None:
+    """Return the error by which a look at a file says that it is damaged; None if it says nothing."""
+    try:
+        look()
+    except StudyError as error:
+        return error
+    return None
+
+
+def require_types(table: pa.Table, expected: pa.Schema) -> None:
+    """See that columns hold what they are written with; a type of nulls alone stands for any.
+
+    Raises
+    ------
+    ValueError
+        If one does not; it is named.
+
+    Examples
+    --------
+    >>> require_types(pa.table({"id": [1, 2]}), COLUMNS["effects.parquet"])
+    Traceback (most recent call last):
+    ValueError: its column `id` must be string, is int64
+    """
+    for field in expected:
+        if field.name not in table.column_names:
+            continue
+        column = table.column(field.name)
+        if not _is_of(column.type, field.type):
+            raise ValueError(f"its column `{field.name}` must be {field.type}, is {str(column.type)[:100]}")
+        if column.null_count and not field.nullable:
+            raise ValueError(f"its column `{field.name}` lacks a value")
+
+
+def _is_of(kind: pa.DataType, wanted: pa.DataType) -> bool:
+    """Whether a type is the one that is wanted, as far as values were there to tell."""
+    if pa.types.is_list(kind) and pa.types.is_list(wanted):
+        return _is_of(kind.value_type, wanted.value_type)
+    if pa.types.is_integer(kind) and pa.types.is_floating(wanted):  # all of them whole
+        return True
+    return pa.types.is_null(kind) or bool(kind.equals(wanted))

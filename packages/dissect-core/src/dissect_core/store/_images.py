@@ -1,12 +1,15 @@
-"""What is in the files of a study's images: a file that became another one under its old name gives other numbers."""
+"""The images of a study: their names and ids, and what is in their files."""
 
 import hashlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import NamedTuple
+
+import pyarrow as pa
 
 from ..progress import MakeBar, no_bar
-from ..storage.files import open_regular
+from ..storage import open_regular
 
 READERS = 8
 """Files that are read at a time: storage answers several about as fast as one, and hashing lets other threads run."""
@@ -15,6 +18,27 @@ SHOWN_FROM = 1000
 """Images from which on a progress bar is worth its line."""
 UNREAD = ""
 """Stands for a file that cannot be read: missing, or no permission."""
+
+
+class ImageRef(NamedTuple):
+    """An image of a study.
+
+    Attributes
+    ----------
+    file_name : str
+        As its annotation file names it.
+    image_id : int
+        As its annotation file numbers it.
+    """
+
+    file_name: str
+    image_id: int
+
+
+def images_table(images: Sequence[ImageRef], digests: Sequence[str]) -> pa.Table:
+    """A row for each image, with the checksum of its file where that is known."""
+    table = pa.Table.from_pylist([image._asdict() for image in images])
+    return table.append_column("sha256", pa.array(list(digests), pa.string())) if digests else table
 
 
 def image_digests(paths: Sequence[Path], bar: MakeBar) -> list[str]:
