@@ -281,7 +281,7 @@ HOSTILE: dict[str, tuple[str, Any, str]] = {
     "more heads": (
         "heads",
         lambda d: d["cuts"][0].update(n_units=10**15),
-        "must hold 1000000000000000 heads",
+        "must hold 1,000,000,000,000,000 heads",
     ),
     "heads elsewhere": ("heads", lambda d: d["cuts"][0]["slices"].pop(), "holds its heads elsewhere"),
     "a strange parameter": (

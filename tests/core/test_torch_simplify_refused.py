@@ -41,7 +41,7 @@ def test_what_cannot_be_removed() -> None:
             simplify(on, variant, **{k: v for k, v in more.items() if k in ("run", "batch")})
 
     refused(
-        UnitError, "can be removed, layer, sublayer, head, neuron, got 'row'", "row", {0}, "*linear1.weight"
+        UnitError, "can be removed, head, neuron, layer, sublayer, got 'row'", "row", {0}, "*linear1.weight"
     )
     refused(InterventionError, "got the intervention 'mean'", "neuron", {0}, interventions={"kind": "mean"})
     refused(UnitError, "got zeros in its query or key", "head", {0}, part="query")

@@ -19,7 +19,6 @@ from dissect_eval import Detections, GroundTruth, bootstrap, evaluate_variants
 from dissect_eval.study import DEFAULT_METRIC
 from dissect_mmdet.detector._detector import MMDetDetector
 
-UNITS = ("head", "neuron", "layer", "sublayer")
 TIMED_PASSES = 5
 LEAST_IMAGES = 10
 """Of a half: on fewer nothing is chosen, and no interval means anything."""
@@ -127,7 +126,7 @@ def removable(variants: Sequence[Variant], ablation: str) -> list[Variant]:
     single = [
         v
         for v in own
-        if v.n_units == 1 and v.pool.unit in UNITS and getattr(v.intervention, "kind", "") == "zero"
+        if v.n_units == 1 and v.pool.kind.removed_by and getattr(v.intervention, "kind", "") == "zero"
     ]
     if not single:
         names = list(dict.fromkeys(v.ablation for v in variants if v.kind == "ablation"))
@@ -280,7 +279,7 @@ def _leaving_one(ranked: Sequence[Variant]) -> list[int]:
     for variant in ranked:
         ((place, _),) = variant.pool.by_part(variant.units())
         taken[place.path] = taken.get(place.path, 0) + 1
-        if variant.pool.unit != "head" or taken[place.path] < place.n_units:
+        if not variant.pool.kind.last_one_stays or taken[place.path] < place.n_units:
             chosen += variant.units().tolist()
     return chosen
 
@@ -299,7 +298,7 @@ def _together(one: Variant, units: Sequence[int]) -> Variant:
 
 def _where(variant: Variant) -> str:
     ((path, units),) = variant.removed().items()
-    return f"{variant.pool.unit} {units[0]} of {path}" if variant.pool.unit in ("head", "neuron") else path
+    return path if variant.pool.kind.is_whole else f"{variant.pool.unit} {units[0]} of {path}"
 
 
 def _fastest(detector: MMDetDetector, batch: Any) -> float:

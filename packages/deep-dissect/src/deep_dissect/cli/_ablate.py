@@ -21,6 +21,7 @@ from dissect_core import (
     unknown_component,
     variant_rng,
 )
+from dissect_core.anatomy import shape_units
 from dissect_mmdet.errors import DissectMMDetError
 
 from ._inspect import read_components
@@ -101,11 +102,12 @@ def units(
             f"{', '.join(c.name for c in matching[:4])}, ... Units are drawn from one at a time."
         )
     (found,) = matching
-    if unit == "segment" and found.shape[-1] % segments:
+    cut_in_segments = shape_units(unit).has_segments
+    if cut_in_segments and found.shape[-1] % segments:
         raise UnitError(
             f"--segments must divide the {found.shape[-1]} columns of {found.name}, got {segments}."
         )
-    per_row = segments if unit == "segment" else None
+    per_row = segments if cut_in_segments else None
     n_units = unit_count(found.shape, unit, segments_per_row=per_row)
     for repeat in range(repeats):
         variant = f"{found.name}/{unit}/{percent:g}/{repeat}"
@@ -114,8 +116,8 @@ def units(
         )
         masks = {found.name: unit_mask(found.shape, unit, drawn, segments_per_row=per_row)}
         record = {"unit": unit, "percent": percent, "units": drawn.tolist(), "seed": seed}
-        record |= {"segments": segments} if unit == "segment" else {}
-        cut = f"{unit}{segments}" if unit == "segment" and segments != SEGMENTS else unit
+        record |= {"segments": segments} if cut_in_segments else {}
+        cut = f"{unit}{segments}" if cut_in_segments and segments != SEGMENTS else unit
         file = f"{found.name}_{cut}_{percent:g}_{repeat}.pth"
         source.write(out / file, masks, variant, record, intervention, force=force)
 

@@ -99,7 +99,7 @@ class UnitKind:
 
 _BY_WEIGHTS = ("weight_norm", "weight_gradient")
 
-# fmt: off  # a table
+# fmt: off
 _ROWS = (
     UnitKind(
         name="component",

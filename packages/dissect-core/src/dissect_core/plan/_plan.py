@@ -260,5 +260,5 @@ def _row(variant: Variant, model_parameters: int) -> PlanRow:
 
 def _label(variant: Variant) -> str:
     if variant.space == "structure":
-        return {"readout": "read out"}.get(variant.pool.kind.acts_by, "bypass")
+        return "read out" if variant.pool.kind.acts_by == "readout" else "bypass"
     return intervention_label(variant.intervention)

@@ -175,7 +175,7 @@ def applied(
             yield report
     else:
         with ExitStack() as stack:
-            kind = "layer" if variant.pool.unit == "layer" else "sublayer"
+            kind = "layer" if "layer" in variant.pool.kind.blocks else "sublayer"
             layer = variant.readout()
             for path in variant.bypassed():
                 stack.enter_context(bypassed(model, path, kind))  # type: ignore[arg-type]  # one of its kinds

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
+from ...anatomy import unit_kind
 from ...edits import ActivationSite, OptimalActivation, ZeroActivation
 from ...errors import InterventionError
 from ._forward import without_fast_path
@@ -182,7 +183,7 @@ class _Constants:
         index = self.met % len(self.slots)
         self.met += 1
         chosen, feature = self.point.chosen(activation), self.point.feature_axis(activation)
-        if self.point.site.unit not in ("query", "component") and chosen.ndim:
+        if unit_kind(self.point.site.unit).activation == "features" and chosen.ndim:
             self.fitted[index] = chosen.flatten().cpu()
         if activation.shape[feature] != len(self.shifts[index]):
             raise InterventionError(

@@ -149,7 +149,7 @@ def _wanted(
             continue
         pool = ablation_pool(ablation, anatomy)
         for place in pool.parts:
-            if score == "head_importance" and pool.unit == "head":
+            if score == "head_importance" and score in pool.kind.scores:
                 heads[place.path] = place
             elif score == "weight_gradient" and (place.group or place.components):
                 first, seen = weights.setdefault(place.path, (pool, place))
@@ -157,8 +157,8 @@ def _wanted(
                 if not same:
                     raise PlanError(
                         f"{ablation.name}: {place.path!r} must have the same units wherever it is ranked by "
-                        f"{score!r} in a study, got {first.unit}s and {pool.unit}s, or other parts of them. Make two "
-                        "studies of it."
+                        f"{score!r} in a study, got {first.kind.plural} and {pool.kind.plural}, or other parts of "
+                        "them. Make two studies of it."
                     )
             else:
                 raise PlanError(

@@ -1,7 +1,7 @@
 """Finding the activation that a site means in a live model, and stepping in where it flows by."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ...anatomy import chosen_units
+from ...anatomy import chosen_units, unit_kind
 from ...edits import ActivationSite
 from ...errors import UnitError
 from ..anatomy import attention_layouts
@@ -34,6 +34,11 @@ class TapPoint:
         Features of a unit.
     batch_axis : int
         Axis of the images, in activations that have one.
+    features : {"last", "channels", "maps"}
+        Where the features are: at the last axis; at that of the module's channels; or behind the images in what
+        turns out to be a feature map, else last.
+    is_sequence : bool
+        Whether an activation of two axes is the sequence of one image, and not of many images.
     """
 
     site: ActivationSite
@@ -42,6 +47,8 @@ class TapPoint:
     n_units: int | None
     width: int = 1
     batch_axis: int = 0
+    features: Literal["last", "channels", "maps"] = "last"
+    is_sequence: bool = False
 
     @contextmanager
     def tapped(self, edit: TensorMap) -> Iterator[None]:
@@ -73,19 +80,17 @@ class TapPoint:
 
     def image_axis(self, activation: Tensor) -> int | None:
         """Axis of the images, None where the activation is of a single one, or the same for all."""
-        shared = self.site.unit == "query" and isinstance(self.module, nn.Embedding)
-        if activation.ndim < 2 or (activation.ndim == 2 and (shared or self.site.unit in ("head", "query"))):
+        if activation.ndim < 2 or (activation.ndim == 2 and self.is_sequence):
             return None
         # Attention says how sequences are laid out; feature maps always have their images first.
         return self.batch_axis if activation.ndim == 3 or self.site.batch_axis is not None else 0
 
     def feature_axis(self, activation: Tensor) -> int:
         """Axis of the features, counted from the end: statistics are taken for each of them."""
-        unit = self.site.unit
-        if unit == "channel":
+        if self.features == "channels":
             last = isinstance(self.module, nn.LayerNorm) or activation.shape[1] != self.n_units
             return -1 if last else 1 - activation.ndim
-        if unit == "component" and activation.ndim >= 4 and _maps(self.module):
+        if self.features == "maps" and activation.ndim >= 4 and _maps(self.module):
             return 1 - activation.ndim
         return -1
 
@@ -97,21 +102,23 @@ class TapPoint:
         UnitError
             If the activation does not have the units.
         """
-        site = self.site
+        site, unit = self.site, unit_kind(self.site.unit)
         if site.indices is None:
             return torch.ones((), dtype=torch.bool, device=activation.device)
         axis = self.feature_axis(activation)
-        if site.unit == "query":
+        if unit.activation == "rows":
             images = self.image_axis(activation)
             axis = next(i for i in range(activation.ndim) if i != images) - activation.ndim
         size = activation.shape[axis]
         n_units = size if self.n_units is None else self.n_units
         if n_units * self.width != size:
             raise UnitError(
-                f"The activation at {site} must hold {n_units} {site.unit}s of {self.width} features, got the "
+                f"The activation at {site} must hold {unit.counted(n_units)} of {self.width} features, got the "
                 f"shape {tuple(activation.shape)}. Check `path`."
             )
-        mask = np.repeat(chosen_units(site.indices, n_units, f"there are {n_units} {site.unit}s"), self.width)
+        mask = np.repeat(
+            chosen_units(site.indices, n_units, f"there are {unit.counted(n_units)}"), self.width
+        )
         shape = [-1 if i == axis + activation.ndim else 1 for i in range(activation.ndim)]
         return torch.from_numpy(mask).to(activation.device).view(shape)
 
@@ -126,21 +133,10 @@ def tap_point(model: nn.Module, site: ActivationSite) -> TapPoint:
     UnitError
         If the module has no such units.
     """
-    module = module_at(model, site.path)
-    if site.unit == "head":
-        point = _heads(model, site, module)
-    elif site.unit == "neuron":
-        second = _second_linear(site, module)
-        point = TapPoint(site, second, "input", second.in_features, 1, _batch_axis(model, site))
-    elif site.unit == "channel":
-        point = _channels(model, site, module)
-    elif site.unit == "query":
-        where: Literal["input", "output"] = "output" if isinstance(module, nn.Embedding) else "input"
-        point = TapPoint(site, module, where, None, 1, _batch_axis(model, site))
-    else:
-        point = TapPoint(site, module, "output", None, 1, _batch_axis(model, site))
+    point = FINDERS[site.unit](model, site, module_at(model, site.path))
     if point.n_units is not None and site.indices is not None:
-        chosen_units(site.indices, point.n_units, f"{site.path!r} has {point.n_units} {site.unit}s")
+        has = f"{site.path!r} has {unit_kind(site.unit).counted(point.n_units)}"
+        chosen_units(site.indices, point.n_units, has)
     return point
 
 
@@ -157,9 +153,23 @@ def _heads(model: nn.Module, site: ActivationSite, module: nn.Module) -> TapPoin
     block = module.get_submodule(name)
     if isinstance(block, nn.MultiheadAttention):
         axis = 0 if block.batch_first else 1
-        return TapPoint(site, block, "heads", layout.n_heads, output.width, _given(site, axis))
+        return TapPoint(site, block, "heads", layout.n_heads, output.width, _given(site, axis), is_sequence=True)
     projection = module.get_submodule(output.parameter.rpartition(".")[0])
-    return TapPoint(site, projection, "input", layout.n_heads, output.width, _given(site, 0))
+    return TapPoint(site, projection, "input", layout.n_heads, output.width, _given(site, 0), is_sequence=True)
+
+
+def _neurons(model: nn.Module, site: ActivationSite, module: nn.Module) -> TapPoint:
+    second = _second_linear(site, module)
+    return TapPoint(site, second, "input", second.in_features, 1, _batch_axis(model, site))
+
+
+def _rows(model: nn.Module, site: ActivationSite, module: nn.Module) -> TapPoint:
+    where: Literal["input", "output"] = "output" if isinstance(module, nn.Embedding) else "input"
+    return TapPoint(site, module, where, None, 1, _batch_axis(model, site), is_sequence=True)
+
+
+def _whole_output(model: nn.Module, site: ActivationSite, module: nn.Module) -> TapPoint:
+    return TapPoint(site, module, "output", None, 1, _batch_axis(model, site), "maps")
 
 
 def _second_linear(site: ActivationSite, module: nn.Module) -> nn.Linear:
@@ -192,7 +202,7 @@ def _channels(model: nn.Module, site: ActivationSite, module: nn.Module) -> TapP
             f"`path` must lead to a convolution or its norm to have channels, got {site.path!r}, a "
             f"{type(module).__name__}."
         )
-    return TapPoint(site, module, "output", n, 1, _given(site, 0))
+    return TapPoint(site, module, "output", n, 1, _given(site, 0), "channels")
 
 
 def _norm_behind(model: nn.Module, path: str, n: int) -> nn.Module | None:
@@ -244,3 +254,13 @@ def _maps(module: nn.Module) -> bool:
     """Whether a module's 4-dimensional outputs are feature maps, with the channels at index 1."""
     linear = any(isinstance(m, (nn.Linear, nn.LayerNorm)) for m in module.modules())
     return not linear or any(_n_channels(m, "conv") for m in module.modules())
+
+
+FINDERS: Mapping[str, Callable[[nn.Module, ActivationSite, nn.Module], TapPoint]] = {
+    "head": _heads,
+    "neuron": _neurons,
+    "channel": _channels,
+    "query": _rows,
+    "component": _whole_output,
+}
+"""From the model, a site and the module at its path to where the activation flows by, for each unit that has one."""

@@ -11,8 +11,6 @@ from torch.utils.flop_counter import flop_registry, sdpa_flop_count
 from ...plan import PoolPart, Variant
 
 _FUSED_ON_CPU = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
-_DENSE = frozenset({"element", "segment"})  # without them a matrix is as large as it was
-_REWRITTEN = frozenset({"query", "level", "point"})  # what they save depends on how the model is written then
 _REMOVING = frozenset({"zero", "constant", "mean", "optimal"})  # what gives a constant need not be computed
 
 
@@ -92,10 +90,10 @@ def flops_saved(variant: Variant, model: nn.Module, flops: Mapping[str, int], to
     >>> [flops_saved(variant, model, {"layers.0.self_attn": 80}, 200) for variant in variants]
     [0.0, 0.2, 0.2]
     """
-    unit = variant.pool.unit
-    if variant.n_units == 0 or unit in _DENSE or variant.intervention.kind not in _REMOVING:
+    saved_by_unit = variant.pool.kind.flops_saved
+    if variant.n_units == 0 or saved_by_unit == "none" or variant.intervention.kind not in _REMOVING:
         return 0.0
-    if unit in _REWRITTEN or not total:
+    if saved_by_unit == "unknown" or not total:
         return None
     saved: dict[str, float] = {}
     for place, units in variant.pool.by_part(variant.units()):

@@ -1,6 +1,6 @@
 """Cutting heads and neurons out of the parameters of a model, and the numbers that its modules keep about them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -88,6 +88,13 @@ def head_cut(
 def neuron_cut(group: UnitGroup, units: NDArray[np.int64]) -> Cut:
     """Neurons to cut; all of them may go, and leave the second layer's bias."""
     return Cut(group, _chosen(units, group.n_units))
+
+
+CUTTERS: Mapping[str, Callable[[UnitGroup, NDArray[np.int64], AttentionLayout | None, bool], Cut]] = {
+    "head": lambda group, units, layout, weights: head_cut(group, units, layout, weights=weights),
+    "neuron": lambda group, units, _layout, _weights: neuron_cut(group, units),
+}
+"""From a group, units of it, the layout of its block if it is attention, and whether weights are zeroed, to the cut."""
 
 
 def _chosen(units: NDArray[np.int64], n: int) -> NDArray[np.bool_]:

@@ -2,14 +2,13 @@
 
 from torch import nn
 
+from ...anatomy import UNITS
 from ...errors import InterventionError, UnitError
 from ...plan import Variant
 from ..activations import module_at
 from ..anatomy import attention_layouts
-from ._cuts import Cut, head_cut, neuron_cut, require_cuttable
+from ._cuts import CUTTERS, Cut, require_cuttable
 from ._stand_ins import Answer, known_answer
-
-_REMOVABLE = ("layer", "sublayer", "head", "neuron")
 
 
 def require_removable(variant: Variant) -> None:
@@ -22,16 +21,17 @@ def require_removable(variant: Variant) -> None:
     """
     if not variant.n_units:
         return
-    unit, kind = variant.pool.unit, variant.intervention.kind
-    if unit not in _REMOVABLE:
+    unit, kind = variant.pool.kind, variant.intervention.kind
+    if unit.removed_by is None:
+        removable = ", ".join(row.name for row in UNITS.values() if row.removed_by)
         raise UnitError(
-            f"The variant {variant.id!r} must be of a unit that can be removed, {', '.join(_REMOVABLE)}, got {unit!r}. "
+            f"The variant {variant.id!r} must be of a unit that can be removed, {removable}, got {unit.name!r}. "
             "Apply it to the live model with `ablated`."
         )
-    if unit in ("head", "neuron") and kind != "zero":
+    if unit.removed_by == "cut" and kind != "zero":
         raise InterventionError(
-            f"The variant {variant.id!r} must zero its {unit}s for them to be removed, got the intervention {kind!r}, "
-            "which puts something in their place. Plan with `zero`, or apply it with `ablated`."
+            f"The variant {variant.id!r} must zero its {unit.plural} for them to be removed, got the intervention "
+            f"{kind!r}, which puts something in their place. Plan with `zero`, or apply it with `ablated`."
         )
 
 
@@ -60,18 +60,16 @@ def removals_of(
     """
     if not variant.n_units:
         return {}, []
-    if variant.pool.unit in ("layer", "sublayer"):
-        layer = variant.pool.unit == "layer"
+    unit = variant.pool.kind
+    if unit.removed_by == "bypass":
+        layer = "layer" in unit.blocks
         return {path: known_answer(path, module_at(model, path), layer) for path in variant.bypassed()}, []
-    layouts = attention_layouts(model) if variant.pool.unit == "head" else {}
+    layouts = attention_layouts(model) if unit.lies_in == "attention" else {}
     cuts = []
     for place, units in variant.pool.by_part(variant.units()):
         group = place.group
         if group is None:  # a plan gives heads and neurons one
-            raise UnitError(f"{place.path!r} must have a group of {variant.pool.unit}s, got none. Plan it.")
-        if variant.pool.unit == "head":
-            cuts.append(head_cut(group, units, layouts.get(place.path), weights=variant.space == "weight"))
-        else:
-            cuts.append(neuron_cut(group, units))
+            raise UnitError(f"{place.path!r} must have a group of {unit.plural}, got none. Plan it.")
+        cuts.append(CUTTERS[unit.name](group, units, layouts.get(place.path), variant.space == "weight"))
     require_cuttable(model, cuts, verified)
     return {}, cuts

@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 from torch import Tensor, nn
 
-from ...anatomy import UnitGroup, UnitSlice
+from ...anatomy import UnitGroup, UnitSlice, unit_kind
 from ...errors import CheckpointError, CheckpointNotFoundError, DissectError, LayoutError
 from ...storage.files import open_regular, own_folder, write_whole
 from ...text import cut as shortened
@@ -20,7 +20,7 @@ from ...text import visible
 from ..activations import module_at
 from ..anatomy import attention_layouts, components_of
 from ..checkpoints import load_safetensors, save_safetensors
-from ._cuts import Cut, head_cut, neuron_cut, require_cuttable
+from ._cuts import CUTTERS, Cut, require_cuttable
 from ._reduce import Reduction, reduced
 from ._simplify import Simplified
 from ._stand_ins import Answer
@@ -292,16 +292,18 @@ def _reduction(module: nn.Module, said: _Said) -> Reduction:
         module_at(module, one.path)
         units = np.array(one.removed, dtype=np.int64)
         if len(np.unique(units)) < len(units) or (len(units) and units.max() >= one.n_units):
-            raise LayoutError(f"{one.path!r} must lose distinct {one.unit}s of its {one.n_units}.")
+            raise LayoutError(
+                f"{one.path!r} must lose distinct {unit_kind(one.unit).plural} of its {one.n_units}."
+            )
         group = UnitGroup(
             one.path, one.unit, one.n_units, tuple(_slice(part, parameters) for part in one.slices)
         )
-        if one.unit == "head":
-            cut = head_cut(group, units, layouts.get(one.path), weights=False)
-            if cut.group != group:
-                raise LayoutError(f"{one.path!r} holds its heads elsewhere than the model that was saved.")
-        else:
-            cut = neuron_cut(group, units)
+        cut = CUTTERS[one.unit](group, units, layouts.get(one.path), False)
+        if cut.group != group:
+            kind = unit_kind(one.unit)
+            raise LayoutError(
+                f"{one.path!r} holds its {kind.plural} elsewhere than the model that was saved."
+            )
         cuts.append(cut)
     require_cuttable(module, cuts, verified=True)
     return Reduction(stand_ins, tuple(said.unread), tuple(cuts))

@@ -199,7 +199,7 @@ def _expected(
 ) -> tuple[list[Tensor], dict[str, Answer | None]]:
     """Outputs of the ablated model, and on the way what each of its blocks that are left out returned."""
     witnesses = {
-        path: Witness(path, model.get_submodule(path), variant.pool.unit == "layer")
+        path: Witness(path, model.get_submodule(path), "layer" in variant.pool.kind.blocks)
         for path, answer in answers.items()
         if answer is None
     }
