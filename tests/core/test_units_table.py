@@ -26,7 +26,7 @@ from dissect_core.anatomy import (
     shape_units,
     unit_kind,
 )
-from dissect_core.plan._resolve import _FINDERS
+from dissect_core.plan import _FINDERS
 from dissect_core.spec import RankSelection, Target
 
 ROOT = Path(__file__).parents[2]

@@ -153,9 +153,13 @@ def _heads(model: nn.Module, site: ActivationSite, module: nn.Module) -> TapPoin
     block = module.get_submodule(name)
     if isinstance(block, nn.MultiheadAttention):
         axis = 0 if block.batch_first else 1
-        return TapPoint(site, block, "heads", layout.n_heads, output.width, _given(site, axis), is_sequence=True)
+        return TapPoint(
+            site, block, "heads", layout.n_heads, output.width, _given(site, axis), is_sequence=True
+        )
     projection = module.get_submodule(output.parameter.rpartition(".")[0])
-    return TapPoint(site, projection, "input", layout.n_heads, output.width, _given(site, 0), is_sequence=True)
+    return TapPoint(
+        site, projection, "input", layout.n_heads, output.width, _given(site, 0), is_sequence=True
+    )
 
 
 def _neurons(model: nn.Module, site: ActivationSite, module: nn.Module) -> TapPoint:
