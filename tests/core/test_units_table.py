@@ -26,7 +26,7 @@ from dissect_core.anatomy import (
     shape_units,
     unit_kind,
 )
-from dissect_core.plan import _FINDERS
+from dissect_core.plan._resolve import FINDERS
 from dissect_core.spec import RankSelection, Target
 
 ROOT = Path(__file__).parents[2]
@@ -84,7 +84,7 @@ def test_every_score_ranks_some_unit() -> None:
 
 
 def test_what_the_rows_point_to_is_there() -> None:
-    assert set(_FINDERS) == {row.lies_in for row in UNITS.values()}
+    assert set(FINDERS) == {row.lies_in for row in UNITS.values()}
     assert names(lies_in="group") | names(lies_in="attention") == {group.unit for group in groups()}
 
 

@@ -41,7 +41,7 @@ def pool_of(target: Target, anatomy: Anatomy, space: Space = "weight") -> Pool:
     if space == "activation" and kind.activation == "rows":
         parts = _parts_with_rows(target, anatomy)
     else:
-        parts = _FINDERS[kind.lies_in](target, anatomy)
+        parts = FINDERS[kind.lies_in](target, anatomy)
     if space == "activation" and kind.activation == "whole":
         _require_modules(parts, anatomy)
     if target.expect is not None and len(parts) != target.expect:
@@ -126,7 +126,7 @@ def _as_components(target: Target, anatomy: Anatomy) -> list[PoolPart]:
     return [PoolPart(path, 1, sum(c.n_parameters for c in found), found) for path, found in parts.items()]
 
 
-_FINDERS: Mapping[str, Callable[[Target, Anatomy], list[PoolPart]]] = {
+FINDERS: Mapping[str, Callable[[Target, Anatomy], list[PoolPart]]] = {
     "parameter": _in_parameters,
     "component": _as_components,
     "attention": _in_attention,
