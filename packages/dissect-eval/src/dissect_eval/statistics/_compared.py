@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -79,9 +80,8 @@ def stacked(keys: Sequence[Key], baseline: Resampled, variant: Resampled | None,
 
 
 def _standard_errors(replicates: Floats) -> Floats:
-    """Standard deviations of the defined replicates (K, R)."""
-    n = (~np.isnan(replicates)).sum(axis=1)
-    mean = np.nansum(replicates, axis=1) / np.maximum(n, 1)
-    squares = np.nansum((replicates - mean[:, None]) ** 2, axis=1)
-    found: Floats = np.where(n > 1, np.sqrt(squares / np.maximum(n - 1, 1)), np.nan)
+    """Return the standard deviations of the defined replicates (K, R); NaN where fewer than two are."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # NumPy's, of fewer than two
+        found: Floats = np.nanstd(replicates, axis=1, ddof=1)
     return found

@@ -1,4 +1,9 @@
-"""Confidence intervals and p-values from resampled values, and corrections for testing many variants."""
+"""Confidence intervals and p-values from resampled values, and corrections for testing many variants.
+
+``scipy.stats.bootstrap`` is not used: it draws the resamples itself and calls the metric for each of them. Here all
+metrics of all resamples come from matrix products, and only their quantiles and tails are left to compute. Of SciPy's
+distributions the functions of ``scipy.special`` are used, since importing ``scipy.stats`` takes half a second.
+"""
 
 from __future__ import annotations
 
@@ -207,13 +212,13 @@ def adjust_p_values(p_values: ArrayLike, method: Correction = "holm") -> Floats:
     known = np.flatnonzero(~np.isnan(p))
     if ((p[known] < 0) | (p[known] > 1)).any():
         raise SettingError(f"`p_values` must be in [0, 1], got {p[known].min()} to {p[known].max()}.")
-    order = known[np.argsort(p[known], kind="stable")]
-    n = len(order)
-    if method == "holm":
-        p[order] = np.minimum(np.maximum.accumulate(p[order] * np.arange(n, 0, -1)), 1.0)
+    if method == "holm":  # SciPy has no such correction
+        order = known[np.argsort(p[known], kind="stable")]
+        p[order] = np.minimum(np.maximum.accumulate(p[order] * np.arange(len(order), 0, -1)), 1.0)
     elif method == "bh":
-        scaled = p[order] * n / np.arange(1, n + 1)
-        p[order] = np.minimum(np.minimum.accumulate(scaled[::-1])[::-1], 1.0)
+        from scipy.stats import false_discovery_control
+
+        p[known] = false_discovery_control(p[known], method="bh")
     elif method != "none":
         raise SettingError(f"`method` must be 'holm', 'bh' or 'none', got {method!r}.")
     return p
