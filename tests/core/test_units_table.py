@@ -127,8 +127,10 @@ def test_a_unit_that_is_none_gives_a_near_match() -> None:
 
 def test_maps_of_units_are_of_those_of_which_a_block_has_few() -> None:
     """`dissect_eval` knows no sibling, so it holds its own list: it must be the table's."""
-    maps = pytest.importorskip("dissect_eval.study._maps")
-    assert set(maps._UNITS) == names(few_in_a_block=True)
+    pytest.importorskip("dissect_eval")
+    from dissect_eval.study.figures import _values
+
+    assert set(_values._UNITS) == names(few_in_a_block=True)
 
 
 # What a comparison with the name of a unit would decide is a part of the table.
@@ -139,7 +141,7 @@ EXCEPTIONS: dict[str, str] = {
     "dissect_core/torch/simplify/_cuts.py": "what rows point to: how each unit is cut out",
     "dissect_core/detectors/_checks_refusals.py": "one example of each unit, to try a detector with",
     "dissect_mmdet/demo/_study.py": "masks of the demo, which asks nothing of a plan",
-    "dissect_eval/study/_maps.py": "knows no sibling; a test above holds it to the table",
+    "dissect_eval/study/figures/_values.py": "knows no sibling; a test above holds it to the table",
 }
 
 
