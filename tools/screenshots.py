@@ -20,6 +20,7 @@ from PIL import Image  # noqa: E402
 from playwright.sync_api import sync_playwright  # noqa: E402
 
 from browser_frontends import MARK, SERVERS, Frontend, Servers, launched  # noqa: E402
+from deep_dissect import CocoSplit  # noqa: E402
 from dissect_core.detectors import open_detector  # noqa: E402
 from dissect_core.spec import load_spec  # noqa: E402
 from dissect_mmdet.demo import write_split  # noqa: E402
@@ -48,6 +49,7 @@ OPEN = """
 import warnings; warnings.filterwarnings("ignore")
 from dissect_core.detectors import open_detector
 from dissect_core.spec import load_spec
+from deep_dissect import CocoSplit
 from dissect_widgets import *
 folder, images, annotations, work = {folder!r}, {images!r}, {annotations!r}, {work!r}
 def detr(): return open_detector("mmdet", checkpoint="demo:detr")
@@ -65,7 +67,8 @@ panel = StudyBuilder(load_spec(folder + "/spec.yaml"), anatomy=detr().anatomy)
 panel.row("ablations", 1, "select", "fractions").control.value = "0.1, 0.3, 5"
 """,
     "run": """
-panel = RunPanel(load_spec(folder + "/spec.yaml"), StudyRunner(images, annotations, work, detr(), batch_size=4))
+data = CocoSplit(annotations, images)
+panel = RunPanel(load_spec(folder + "/spec.yaml"), StudyRunner(data, work, detr(), batch_size=4))
 panel.model.start()
 """,
     "results": """
@@ -149,8 +152,9 @@ def main() -> None:
         work = Path(root)
         images, annotations = write_split(work / "scenes", "test", 60)
         detector = open_detector("mmdet", checkpoint="demo:detr")
-        job = StudyRunner(images, annotations, work / "heads-and-queries", detector, batch_size=10)
-        model = RunModel(load_spec(STUDY), job)
+        data = CocoSplit(annotations, images)
+        runner = StudyRunner(data, work / "heads-and-queries", detector, batch_size=10)
+        model = RunModel(load_spec(STUDY), runner)
         model.start()
         if model.wait() != "done":
             raise SystemExit(model.details)

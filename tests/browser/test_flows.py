@@ -48,10 +48,11 @@ def test_a_wrong_dose_is_told_beside_its_field_until_it_is_mended(opened: Open) 
 
 def test_a_run_is_started_stopped_and_gone_on_with(opened: Open, stored: Any, tmp_path: Path) -> None:
     page = opened(
+        "from deep_dissect import CocoSplit\n"
         "from dissect_widgets import RunPanel, StudyRunner\nfrom studies import SlowToy, toy_spec\n"
-        f"runner = StudyRunner({str(stored.split.images)!r}, {str(stored.split.annotations)!r}, "
-        f"{str(tmp_path / 'out')!r}, "
-        "SlowToy(), n_replicates=10)\npanel = RunPanel(toy_spec(), runner)"
+        f"data = CocoSplit({str(stored.split.annotations)!r}, {str(stored.split.images)!r})\n"
+        f"runner = StudyRunner(data, {str(tmp_path / 'out')!r}, "
+        "SlowToy(), replicates=10)\npanel = RunPanel(toy_spec(), runner)"
     )
     said(page, "Nothing is running.")
     start = page.panel.get_by_role("button", name="Start")
@@ -72,11 +73,12 @@ def test_a_run_is_started_stopped_and_gone_on_with(opened: Open, stored: Any, tm
 
 def test_a_run_that_fails_says_why(opened: Open, stored: Any, tmp_path: Path) -> None:
     page = opened(
+        "from deep_dissect import CocoSplit\n"
         "from dissect_widgets import RunPanel, StudyRunner\nfrom studies import toy_spec\n"
         "from toy_detector import ToyDetector\n"
         "class Broken(ToyDetector):\n    def predict_batch(self, batch):\n        raise ValueError('<i>no more</i>')\n"
-        f"runner = StudyRunner({str(stored.split.images)!r}, {str(stored.split.annotations)!r}, "
-        f"{str(tmp_path / 'out')!r}, "
+        f"data = CocoSplit({str(stored.split.annotations)!r}, {str(stored.split.images)!r})\n"
+        f"runner = StudyRunner(data, {str(tmp_path / 'out')!r}, "
         "Broken())\npanel = RunPanel(toy_spec(), runner)"
     )
     page.panel.get_by_role("button", name="Start").click()

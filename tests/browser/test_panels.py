@@ -26,10 +26,11 @@ from toy_detector import ToyDetector
 panel = StudyBuilder(toy_spec(), anatomy=ToyDetector().anatomy)
 """,
     "run": """
+from deep_dissect import CocoSplit
 from dissect_widgets import RunPanel, StudyRunner
 from studies import toy_spec
 from toy_detector import ToyDetector
-panel = RunPanel(toy_spec(), StudyRunner({images!r}, {annotations!r}, {out!r}, ToyDetector(), n_replicates=10))
+panel = RunPanel(toy_spec(), StudyRunner(CocoSplit({annotations!r}, {images!r}), {out!r}, ToyDetector(), replicates=10))
 panel.model.start()
 panel.model.wait()
 """,

@@ -116,17 +116,17 @@ def test_wrong_words_are_one_line(
 
 def test_the_run_panel_runs_a_study_on_a_cluster(tmp_path: Path, on_ray: Callable[..., Any]) -> None:
     pytest.importorskip("ipywidgets")
+    from deep_dissect import CocoSplit
     from dissect_widgets import RunModel, StudyRunner
 
     split = write_split(tmp_path, 8)
     spec = toy_spec(execution=on_ray(workers=2).model_dump())
     runner = StudyRunner(
-        split.images,
-        split.annotations,
+        CocoSplit(split.annotations, split.images),
         tmp_path / "out",
         awkward.SlowToy(),
         batch_size=2,
-        n_replicates=10,
+        replicates=10,
         trust=True,  # the spec names the cluster by its address
     )
     model = RunModel(spec, runner)
@@ -146,13 +146,13 @@ def test_the_run_panel_runs_a_study_on_a_cluster(tmp_path: Path, on_ray: Callabl
 
 def test_the_run_panel_stops_a_study_on_a_cluster(tmp_path: Path, on_ray: Callable[..., Any]) -> None:
     pytest.importorskip("ipywidgets")
+    from deep_dissect import CocoSplit
     from dissect_widgets import RunModel, StudyRunner
 
     split = write_split(tmp_path, 12)
     spec = toy_spec(execution=on_ray(workers=1).model_dump())
-    runner = StudyRunner(
-        split.images, split.annotations, tmp_path / "out", awkward.SlowToy(0.1), batch_size=2, trust=True
-    )
+    data = CocoSplit(split.annotations, split.images)
+    runner = StudyRunner(data, tmp_path / "out", awkward.SlowToy(0.1), batch_size=2, trust=True)
     model = RunModel(spec, runner)
     model.observe(lambda change: change["new"] > 20 and model.cancel(), "done")
     model.start()

@@ -14,7 +14,7 @@ ALLOWED: dict[str, set[str]] = {
     "dissect_eval": set(),
     "dissect_mmdet": {"dissect_core", "dissect_eval"},
     "deep_dissect": {"dissect_core", "dissect_eval", "dissect_mmdet"},
-    "dissect_widgets": {"dissect_core", "dissect_eval"},
+    "dissect_widgets": {"dissect_core", "dissect_eval", "deep_dissect"},
 }
 
 UNLOADED: dict[str, set[str]] = {

@@ -18,6 +18,7 @@ from ipywidgets.widgets.widget import _instances
 pytest.importorskip("pyarrow")
 
 import studies
+from deep_dissect import CocoSplit
 from dissect_core.detectors import ImageDetections
 from dissect_core.engine import PassDone, StopRequest
 from dissect_core.spec import DetectorSpec, StudySpec
@@ -25,9 +26,10 @@ from dissect_core.store import Study, StudyFolder
 from dissect_eval import StudyDataError
 from dissect_eval.study import Settings, StudyTables, measure
 from dissect_widgets import (
+    DetectorModel,
     DissectWidgetsError,
     ResultsModel,
-    RunInputError,
+    RunInputsModel,
     RunModel,
     RunOutcome,
     RunPanel,
@@ -36,6 +38,7 @@ from dissect_widgets import (
     StudyFolderError,
     StudyRunner,
 )
+from dissect_widgets.run import Runner
 from dissect_widgets.run import _model as run_model
 from toy_detector import ToyDetector
 from toy_split import Split
@@ -67,8 +70,9 @@ class Broken(ToyDetector):
 
 
 def runner(split: Split, out: Path, detector: Any = None, **options: Any) -> StudyRunner:
-    options = {"batch_size": 2, "n_replicates": 20, **options}
-    return StudyRunner(split.images, split.annotations, out, detector or ToyDetector(), **options)
+    data = CocoSplit(split.annotations, split.images, options.pop("limit", None))
+    options = {"batch_size": 2, "replicates": 20, **options}
+    return StudyRunner(data, out, detector or ToyDetector(), **options)
 
 
 @pytest.fixture
@@ -98,6 +102,8 @@ def test_a_click_runs_measures_and_keeps_the_study(
     assert str(tmp_path / "out") in panel.status.value
     study = Study.open(tmp_path / "out")
     assert study.is_complete
+    page = (study.path / "report.html").read_text(encoding="utf-8")
+    assert f"<title>{study.spec.name}" in page
     wanted = StudyTables.of(measure(study, settings=Settings(n_replicates=20)))
     for name, content in wanted.files().items():
         if name.endswith(".csv"):
@@ -149,7 +155,7 @@ def test_the_part_of_a_cancelled_run_is_measured_as_if_there_were_no_other_image
     model.cancel()
     detector.let(FIRST_BATCH)
     assert model.wait(60) == "cancelled", model.details
-    only = RunModel(studies.toy_spec(), runner(split, tmp_path / "only", limit=2, n_replicates=0))
+    only = RunModel(studies.toy_spec(), runner(split, tmp_path / "only", limit=2, replicates=0))
     only.start()
     assert only.wait(60) == "done", only.details
     part, whole = (StudyTables.read(tmp_path / name) for name in ("part", "only"))
@@ -300,27 +306,24 @@ def test_remaining_time_counts_what_this_run_did(monkeypatch: pytest.MonkeyPatch
 def test_what_does_not_fit_is_told_before_work(split: Split, tmp_path: Path) -> None:
     spec = studies.toy_spec()
 
-    def told(work: StudyRunner) -> str:
+    def told(work: Runner) -> str:
         model = RunModel(spec, work)
         model.start()
         assert model.wait(60) == "failed"
         assert not (tmp_path / "out").exists()
         return model.error
 
-    empty = tmp_path / "empty"
-    empty.mkdir()
-    work = runner(split, tmp_path / "out")
-    work.images = empty
-    assert "10 of 10 are not in" in told(work)
     content = json.loads(split.annotations.read_text())
     content["categories"] = [{**each, "name": each["name"].upper()} for each in content["categories"]]
-    (tmp_path / "other.json").write_text(json.dumps(content))
     work = runner(split, tmp_path / "out")
-    work.annotations = tmp_path / "other.json"
+    work.data = CocoSplit(content, split.images)
     assert "red" in told(work)
+    (tmp_path / "empty").mkdir()
+    named = {"images": tmp_path / "empty", "annotations": split.annotations, "out": tmp_path / "out"}
+    assert "10 of 10 images" in told(RunInputsModel(DetectorModel(ToyDetector()), **named))
     work = runner(split, tmp_path / "out")
     work.detector = None
-    assert RunInputError.__name__ in told(work)
+    assert "`detector` must be given" in told(work)
     work.detector = DetectorSpec(adapter="nothing")
     assert "No detector is called 'nothing'" in told(work)
     with pytest.raises(DissectWidgetsError, match="`runner`"):

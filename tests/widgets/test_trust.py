@@ -13,6 +13,7 @@ from ipywidgets.widgets.widget import _instances
 pytest.importorskip("pyarrow")
 
 import studies
+from deep_dissect import CocoSplit
 from dissect_core import UntrustedError
 from dissect_core.detectors import _discovery
 from dissect_core.engine import StopRequest
@@ -112,9 +113,8 @@ def test_a_job_opens_what_the_user_allows(split: Split, tmp_path: Path) -> None:
     spec = studies.toy_spec(detector=EVIL)
 
     def run(out: str, **options: Any) -> Any:
-        runner = StudyRunner(
-            split.images, split.annotations, tmp_path / out, n_replicates=0, limit=2, **options
-        )
+        data = CocoSplit(split.annotations, split.images, 2)
+        runner = StudyRunner(data, tmp_path / out, replicates=0, **options)
         return runner(spec, lambda _done: None, StopRequest(), lambda _text: None)
 
     for given in ({}, {"detector": EVIL}):
@@ -146,7 +146,7 @@ def test_a_run_joins_a_cluster_after_a_question(split: Split, tmp_path: Path) ->
     assert "UntrustedError" in workbench.run.error, "another cluster is another question"
     assert not workbench.inputs.trust
     workbench.spec.load(studies.toy_spec())
-    workbench.inputs.limit, workbench.inputs.n_replicates = 2, 0
+    workbench.inputs.limit, workbench.inputs.replicates = 2, 0
     step.panel.start.click()
     assert workbench.run.wait(60) == "done", workbench.run.details
     assert step.form.question.children == ()

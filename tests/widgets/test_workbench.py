@@ -137,7 +137,7 @@ def test_the_whole_path_by_clicking(workbench: Workbench, tmp_path: Path) -> Non
     assert "4 variants with the baseline" in builder.status.value, "the plan is of the open detector"
     workbench.buttons["run"].click()
     step = workbench.panels["run"]
-    step.form.n_replicates.value = 10
+    step.form.replicates.value = 10
     step.form.batch_size.value = 5
     step.panel.start.click()
     assert workbench.run.wait(60) == "done", workbench.run.details
@@ -161,7 +161,7 @@ def test_results_follow_a_new_run(workbench: Workbench, folder: Path, tmp_path: 
     workbench.look_at(folder)
     assert "15 variants" in workbench.panels["results"].status.value
     workbench.spec.add_ablation_of(["features.weight"])
-    workbench.inputs.n_replicates = 0
+    workbench.inputs.replicates = 0
     workbench.show("run")
     workbench.run.start()
     assert workbench.run.wait(60) == "done", workbench.run.details

@@ -5,7 +5,8 @@ All of them are `dissect_eval`'s; `themed` makes those that are drawn within it 
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Literal, TypeAlias
+from threading import RLock
+from typing import Any, Literal, TypeAlias
 
 from dissect_eval.plots import (
     Curve,
@@ -55,6 +56,8 @@ __all__ = [
 ]
 
 Theme: TypeAlias = Literal["light", "dark"]
+_DRAWING = RLock()
+"""Held while figures are drawn: matplotlib's colours are those of the whole process, and a run draws on a thread."""
 _DARK = "#1B1B1B"
 _PALE = "#E8E8E8"
 
@@ -81,15 +84,13 @@ def themed(theme: Theme) -> Iterator[None]:
     """
     if theme not in THEMES:
         raise UnknownNameError(f"`theme` must be one of {', '.join(THEMES)}, got {theme!r}.")
-    if theme == "light":
-        yield
-        return
     import matplotlib as mpl
 
-    colours: dict[str, str] = {
+    dark: dict[str, str] = {
         **{f"{part}.facecolor": _DARK for part in ("figure", "axes", "savefig", "legend")},
         **{f"{part}.color": _PALE for part in ("text", "xtick", "ytick")},
         **{f"axes.{part}color": _PALE for part in ("label", "edge", "title")},
     }
-    with mpl.rc_context(colours):  # type: ignore[arg-type]  # names that matplotlib's types list one by one
+    colours: Any = dark if theme == "dark" else {}  # names that matplotlib's types list one by one
+    with _DRAWING, mpl.rc_context(colours):
         yield

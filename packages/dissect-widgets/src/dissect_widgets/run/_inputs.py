@@ -8,6 +8,7 @@ from typing import Any
 
 from traitlets import Bool, Int, Tuple, Unicode, observe
 
+from deep_dissect import CocoSplit
 from dissect_core import UntrustedError
 from dissect_core.detectors.trust import agreed_execution
 from dissect_core.engine import PassDone, StopRequest
@@ -34,7 +35,7 @@ class RunInputsModel(PanelModel):
     ----------
     images, annotations, out : str
         Traits.
-    limit, batch_size, n_replicates : int
+    limit, batch_size, replicates : int
         Traits: only the first images (0 for all), images a batch, and resamples for intervals.
     trust : bool
         Trait: whether the user lets the study join the cluster that it names; another question takes it back.
@@ -55,7 +56,7 @@ class RunInputsModel(PanelModel):
     out = Unicode()
     limit = Int(0)
     batch_size = Int(1)
-    n_replicates = Int(REPLICATES)
+    replicates = Int(REPLICATES)
     trust = Bool(False)
     question = Unicode()
     problems = Tuple()
@@ -77,15 +78,15 @@ class RunInputsModel(PanelModel):
         if self.problems:
             raise RunInputError(f"The run is not complete: {' '.join(text for _, text in self.problems)}")
         self._ask(spec)
+        say("reading the truth")
+        images, annotations = (Path(given).expanduser() for given in (self.images, self.annotations))
         run = StudyRunner(
-            self.images,
-            self.annotations,
+            CocoSplit(annotations, images, self.limit or None),
             self.out,
             self.detector.detector,
-            limit=self.limit or None,
-            batch_size=self.batch_size,
             # Of its own number p-values may take more: as many as their correction needs.
-            n_replicates=None if self.n_replicates == REPLICATES else self.n_replicates,
+            replicates=None if self.replicates == REPLICATES else self.replicates,
+            batch_size=self.batch_size,
             trust=self.trust,
         )
         return run(spec, watch, stop, say)
@@ -104,7 +105,7 @@ class RunInputsModel(PanelModel):
         """Stop observing the detector."""
         self.detector.unobserve(self._check, "detector")
 
-    @observe("images", "annotations", "out", "limit", "batch_size", "n_replicates")
+    @observe("images", "annotations", "out", "limit", "batch_size", "replicates")
     def _check(self, _: Mapping[str, Any] | None = None) -> None:
         if not hasattr(self, "detector"):
             return
@@ -123,7 +124,7 @@ class RunInputsModel(PanelModel):
             found.append(("out", f"{self.out} is a file."))
         found += [
             (name, f"Must be {least} or more, got {getattr(self, name)}.")
-            for name, least in (("limit", 0), ("batch_size", 1), ("n_replicates", 0))
+            for name, least in (("limit", 0), ("batch_size", 1), ("replicates", 0))
             if getattr(self, name) < least
         ]
         self.problems = tuple(found)

@@ -15,7 +15,7 @@ _TEXTS = {
 _NUMBERS = {
     "limit": ("Only the first images (0: all)", 0),
     "batch_size": ("Images a batch", 1),
-    "n_replicates": ("Resamples for intervals (0: none)", 0),
+    "replicates": ("Resamples for intervals (0: none)", 0),
 }
 
 
@@ -29,7 +29,7 @@ class RunInputsForm(ModelPanel):
     Attributes
     ----------
     images, annotations, out : Text
-    limit, batch_size, n_replicates : BoundedIntText
+    limit, batch_size, replicates : BoundedIntText
     question : TrustQuestion
         Shown once a run would join a cluster that the study names.
     notes : dict of str to HTML
