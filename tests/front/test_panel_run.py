@@ -23,13 +23,13 @@ ablations:
 """
 
 
+TIMED = {"environment.json", "log.jsonl"}
+
+
 def written(folder: Path) -> dict[str, bytes]:
     """Everything in a study's folder but what tells when it was run, and how fast."""
     files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
     return {str(path.relative_to(folder)): path.read_bytes() for path in files if path.name not in TIMED}
-
-
-TIMED = {"environment.json", "log.jsonl", "study.log", "lock"}
 
 
 def test_tables_and_report_of_a_panel_are_those_of_the_command(
