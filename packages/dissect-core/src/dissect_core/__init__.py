@@ -81,6 +81,7 @@ if TYPE_CHECKING:
         DetectorUnavailableError,
         DissectError,
         DoseError,
+        ImageTypeError,
         InterventionError,
         LayoutError,
         MaskError,
@@ -126,6 +127,7 @@ __all__ = [
     "Edit",
     "HeadPart",
     "HeadSlice",
+    "ImageTypeError",
     "Indices",
     "Intervention",
     "InterventionError",
@@ -212,7 +214,7 @@ __getattr__, __dir__ = names_when_used(
         "names": "near_matches unknown_component",
         "errors": (
             "BadImageError CheckpointError ClusterError ConformanceError DetectorOptionError "
-            "DetectorUnavailableError DissectError DoseError InterventionError LayoutError MaskError "
+            "DetectorUnavailableError DissectError DoseError ImageTypeError InterventionError LayoutError MaskError "
             "MissingDependencyError PlanError RandomDetectorError ReplayError SeedError SelectionError "
             "ShardsFailedError SpecError StudyChangedError StudyError StudyLockedError UnitError "
             "UnknownComponentError UnknownDataError UnknownDetectorError UntrustedError"

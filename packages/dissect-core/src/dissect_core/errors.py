@@ -94,6 +94,10 @@ class UnknownDetectorError(DissectError, LookupError):
     """No installed package offers a detector of this name."""
 
 
+class ImageTypeError(DissectError, TypeError):
+    """An image is not of a kind that detectors take: a path, an RGB array of uint8, or a Pillow image."""
+
+
 class UnknownDataError(DissectError, LookupError):
     """No installed package offers data of this name."""
 

@@ -23,11 +23,13 @@ from ._tools import AdapterTools, DetectorContents, WritableCheckpoint, adapter_
 from .trust import DetectorRequest, harmless_options
 
 if TYPE_CHECKING:
+    from ._base import BaseDetector
     from ._conformance import check_detector, detector_checks
 
 __all__ = [
     "DETECTORS",
     "AdapterTools",
+    "BaseDetector",
     "ChangeReport",
     "CheckResult",
     "ConformanceReport",
@@ -53,5 +55,7 @@ __all__ = [
     "read_options",
 ]
 
-# Checks need all of `dissect_core.plan`; who reads detections needs none of it.
-__getattr__, __dir__ = names_when_used(__name__, {"_conformance": "check_detector detector_checks"})
+# The base class and checks need all of `dissect_core.plan`; who reads detections needs none of it.
+__getattr__, __dir__ = names_when_used(
+    __name__, {"_base": "BaseDetector", "_conformance": "check_detector detector_checks"}
+)

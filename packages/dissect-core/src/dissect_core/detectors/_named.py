@@ -1,0 +1,162 @@
+"""Variants of units that are named one by one: what `BaseDetector.ablated` makes of its keywords."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
+from operator import index
+from typing import Any, TypeAlias
+
+from ..anatomy.anatomy import Anatomy
+from ..errors import SelectionError, UnitError
+from ..plan import Pool, Variant, plan, pool_of
+from ..spec import StudySpec, load_spec
+from ..spec.interventions import is_activation
+from ..text import quoted
+from ._protocol import ChangeReport
+
+__all__ = ["KEYWORDS", "JointReport", "NamedUnits", "applied_together", "named_variant"]
+
+NamedUnits: TypeAlias = str | Sequence[str] | Mapping[str, int | Sequence[int]]
+"""Names of blocks or parameters, all of whose units are meant; or for each name the numbers of units, from 0."""
+
+KEYWORDS = {
+    "heads": "head",
+    "neurons": "neuron",
+    "channels": "channel",
+    "queries": "query",
+    "layers": "layer",
+    "components": "component",
+}
+"""Unit of each keyword."""
+_WHOLE = ("layer", "component")
+"""Units that a name alone says."""
+_NAME = "named units"
+
+
+@dataclass(frozen=True)
+class JointReport:
+    """What several variants that are applied together did to a detector.
+
+    Attributes
+    ----------
+    reports : tuple of ChangeReport
+        One for each, in the order in which they were applied.
+    """
+
+    reports: tuple[ChangeReport, ...]
+
+    @property
+    def masked(self) -> int:
+        """Values that the variants aim at."""
+        return sum(report.masked for report in self.reports)
+
+    @property
+    def changed(self) -> int:
+        """Values among these that really became others."""
+        return sum(report.changed for report in self.reports)
+
+    @property
+    def is_no_op(self) -> bool:
+        """Whether the detector is left as it was."""
+        return all(report.is_no_op for report in self.reports)
+
+
+@contextmanager
+def applied_together(blocks: Sequence[AbstractContextManager[ChangeReport]]) -> Iterator[ChangeReport]:
+    """Enter several ablations one inside the other; a single one keeps its own report."""
+    with ExitStack() as stack:
+        reports = tuple(stack.enter_context(block) for block in blocks)
+        yield reports[0] if len(reports) == 1 else JointReport(reports)
+
+
+def named_variant(anatomy: Anatomy, keyword: str, named: NamedUnits, intervention: Any = "zero") -> Variant:
+    """Return the variant that removes units of one kind, all of them together.
+
+    Parameters
+    ----------
+    anatomy : Anatomy
+        What the detector is made of.
+    keyword : str
+        One of `KEYWORDS`.
+    named : str, sequence of str, or mapping of str to int or sequence of int
+        Roles, exact names or globs, as a study's `target.components`; numbers count in each place that one matches.
+    intervention : str, mapping or Intervention, default "zero"
+        What takes their place, as a study's `interventions`.
+
+    Raises
+    ------
+    UnknownComponentError
+        If a name matches nothing; near matches are named.
+    UnitError
+        If a number is out of range; the range is named.
+    SelectionError
+        If no unit is named, or a number where names alone count.
+    SpecError
+        If there is no such intervention.
+
+    Examples
+    --------
+    >>> from dissect_core import Component
+    >>> anatomy = Anatomy((Component("query_embedding.weight", (100, 256), "float32"),))
+    >>> named_variant(anatomy, "components", "query_embedding.weight").removed()
+    {'query_embedding.weight': (0,)}
+    >>> named_variant(anatomy, "components", "query_embeding.weight")
+    Traceback (most recent call last):
+    dissect_core.errors.UnknownComponentError: No ... matches 'query_embeding.weight'. Near matches: ...
+    """
+    unit, by_pattern = KEYWORDS[keyword], _by_pattern(keyword, named)
+
+    def spec(patterns: Sequence[str], units: Sequence[int]) -> StudySpec:
+        ablation = {
+            "name": keyword,
+            "target": {"unit": unit, "components": list(patterns)},
+            "select": {"by": "indices", "indices": list(units)},
+            "interventions": intervention,
+        }
+        return load_spec({"name": _NAME, "ablations": [ablation]})
+
+    def pool(patterns: Sequence[str]) -> Pool:
+        (ablation,) = spec(patterns, [0]).ablations
+        acting = is_activation(ablation.interventions[0])
+        return pool_of(ablation.target, anatomy, "activation" if acting else "weight")
+
+    whole = pool(list(by_pattern))
+    firsts = dict(zip((place.path for place in whole.places), whole.starts, strict=False))
+    chosen: set[int] = set()
+    for pattern, numbers in by_pattern.items():
+        for place in pool([pattern]).places:
+            here = range(place.n_units) if numbers is None else numbers
+            wrong = next((number for number in here if not 0 <= number < place.n_units), None)
+            if wrong is not None:
+                raise UnitError(
+                    f"`{keyword}` of {quoted(place.path)} must be 0 to {place.n_units - 1}, got {wrong}."
+                )
+            chosen |= {firsts[place.path] + number for number in here}
+    if not chosen:
+        raise SelectionError(f"`{keyword}` must name one unit at least, got {quoted(named)}.")
+    (variant,) = plan(spec(list(by_pattern), sorted(chosen)), anatomy)[1:]
+    return variant
+
+
+def _by_pattern(keyword: str, named: NamedUnits) -> dict[str, list[int] | None]:
+    """Return the numbers of units for each name; None for all of them."""
+    if isinstance(named, str):
+        return {named: None}
+    if isinstance(named, Mapping) and KEYWORDS[keyword] not in _WHOLE:
+        return {name: _numbers(keyword, name, numbers) for name, numbers in named.items()}
+    if isinstance(named, Sequence) and named and all(isinstance(name, str) for name in named):
+        return dict.fromkeys(named)
+    example = f'{keyword}=["encoder.layers.0"]'
+    if KEYWORDS[keyword] not in _WHOLE:
+        example = f'{keyword}={{"name": [0, 3]}} for some, {keyword}=["name"] for all of a place'
+    raise SelectionError(f"`{keyword}` must be given as in {example}, got {quoted(named)}.")
+
+
+def _numbers(keyword: str, name: str, numbers: object) -> list[int]:
+    given = numbers if isinstance(numbers, Sequence) or hasattr(numbers, "__iter__") else [numbers]
+    try:
+        return [index(number) for number in given]
+    except TypeError as error:
+        raise SelectionError(
+            f"`{keyword}` of {quoted(name)} must be whole numbers from 0, got {quoted(numbers)}."
+        ) from error
