@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from dissect_core import Anatomy, Block, Component, channel_group, edit_arrays
-from dissect_core.detectors import ImageDetections
+from dissect_core.detectors import BaseDetector, ImageDetections
 from dissect_core.edits import AblationReport
 from dissect_core.plan import Variant
 
@@ -42,9 +42,10 @@ def weights() -> dict[str, NDArray[np.float64]]:
     }
 
 
-class ToyDetector:
-    """Satisfies `dissect_core.detectors.Detector`; a batch is a list of images."""
+class ToyDetector(BaseDetector):
+    """Satisfies `dissect_core.detectors.Detector` by its base class; a batch is a list of images."""
 
+    adapter = "toy"
     class_names: tuple[str, ...] = tuple(COLOURS)
 
     def __init__(self, min_area: int = 20) -> None:
@@ -73,8 +74,13 @@ class ToyDetector:
     def predict_batch(self, batch: Any) -> list[ImageDetections]:
         return [self.detect(image) for image in batch]
 
+    def write_picture(self, pixels: NDArray[np.uint8], path: Path) -> Path:
+        path = path.with_name(f"{path.name}.ppm")
+        write_ppm(path, pixels)
+        return path
+
     @contextmanager
-    def ablated(self, variant: Variant, *, reference: Any = None) -> Iterator[AblationReport]:
+    def apply_variant(self, variant: Variant, /, *, reference: Any = None) -> Iterator[AblationReport]:
         arrays, report = edit_arrays(self.arrays, variant.as_edits(), seed=variant.seed, variant=variant.id)
         before, self.arrays = self.arrays, arrays
         try:

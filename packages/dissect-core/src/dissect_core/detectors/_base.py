@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from ..anatomy.anatomy import Anatomy
-from ..edits.masks import Mask
+from ..anatomy import Anatomy, Mask
+from ..edits import Intervention
 from ..errors import PlanError, SelectionError
-from ._named import NamedUnits, applied_together, named_variant
+from ._named import NamedUnits, applied_together, named_variant, weight_intervention
 from ._pictures import Picture, is_one_picture, pixels_of, write_png
 from ._protocol import ChangeReport, ImageDetections
 
@@ -114,9 +114,12 @@ class BaseDetector(ABC):
         """
 
     def apply_masks(
-        self, masks: Mapping[str, Mask], /, *, intervention: Any = "zero"
+        self, masks: Mapping[str, Mask], intervention: Intervention, /
     ) -> AbstractContextManager[ChangeReport]:
-        """Apply masks of parameters for the length of a ``with`` block, where the adapter can; here it is refused."""
+        """Apply masks of parameters for the length of a ``with`` block, where the adapter can; here it is refused.
+
+        For a torch model it is ``return dissect_core.torch.ablated(self.model, masks, intervention)``.
+        """
         raise PlanError(
             f"{type(self).__name__} takes no masks, got some of {', '.join(list(masks)[:3])}: name units, as in "
             "`ablated(components=[...])`, or give a variant of a plan."
@@ -188,15 +191,15 @@ class BaseDetector(ABC):
             with TemporaryDirectory() as folder:
                 paths = [self._file_of(image, f"images[{number}]", Path(folder)) for number, image in some]
                 for batch in self.prepare(paths, batch_size):
-                    yield from self._predict_named(batch)
+                    yield from self.predict_named(batch)
 
     def _file_of(self, image: Picture, name: str, folder: Path) -> Path:
         if isinstance(image, (str, Path)):
             return Path(image)
         return self.write_picture(pixels_of(image, name), folder / name)
 
-    def _predict_named(self, batch: Any) -> list[ImageDetections]:
-        """Predict a batch; an adapter may let its errors name the image here, which a study does not need."""
+    def predict_named(self, batch: Any, /) -> list[ImageDetections]:
+        """Detect objects in one batch of `prepare`; an adapter may let its errors name the image at which it stops."""
         return self.predict_batch(batch)
 
     def ablated(
@@ -265,7 +268,7 @@ class BaseDetector(ABC):
             ]
             return applied_together([self.apply_variant(one, reference=reference) for one in variants])
         if isinstance(variant, Mapping):
-            return self.apply_masks(variant, intervention=intervention)
+            return self.apply_masks(variant, weight_intervention(intervention))
         if intervention != "zero":
             raise SelectionError(
                 f"The variant {variant.id!r} brings its own intervention: leave `intervention` out."

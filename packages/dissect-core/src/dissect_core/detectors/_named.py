@@ -4,32 +4,32 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from operator import index
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
-from ..anatomy.anatomy import Anatomy
-from ..errors import SelectionError, UnitError
+from ..anatomy import Anatomy, unit_kind
+from ..edits import Intervention, is_activation
+from ..errors import InterventionError, SelectionError, UnitError
 from ..plan import Pool, Variant, plan, pool_of
 from ..spec import StudySpec, load_spec
-from ..spec.interventions import is_activation
 from ..text import quoted
 from ._protocol import ChangeReport
 
-__all__ = ["KEYWORDS", "JointReport", "NamedUnits", "applied_together", "named_variant"]
+__all__ = [
+    "KEYWORDS",
+    "JointReport",
+    "NamedUnits",
+    "applied_together",
+    "named_variant",
+    "weight_intervention",
+]
 
 NamedUnits: TypeAlias = str | Sequence[str] | Mapping[str, int | Sequence[int]]
 """Names of blocks or parameters, all of whose units are meant; or for each name the numbers of units, from 0."""
 
 KEYWORDS = {
-    "heads": "head",
-    "neurons": "neuron",
-    "channels": "channel",
-    "queries": "query",
-    "layers": "layer",
-    "components": "component",
+    unit_kind(unit).plural: unit for unit in ("head", "neuron", "channel", "query", "layer", "component")
 }
 """Unit of each keyword."""
-_WHOLE = ("layer", "component")
-"""Units that a name alone says."""
 _NAME = "named units"
 
 
@@ -104,50 +104,76 @@ def named_variant(anatomy: Anatomy, keyword: str, named: NamedUnits, interventio
     Traceback (most recent call last):
     dissect_core.errors.UnknownComponentError: No ... matches 'query_embeding.weight'. Near matches: ...
     """
-    unit, by_pattern = KEYWORDS[keyword], _by_pattern(keyword, named)
-
-    def spec(patterns: Sequence[str], units: Sequence[int]) -> StudySpec:
-        ablation = {
-            "name": keyword,
-            "target": {"unit": unit, "components": list(patterns)},
-            "select": {"by": "indices", "indices": list(units)},
-            "interventions": intervention,
-        }
-        return load_spec({"name": _NAME, "ablations": [ablation]})
+    by_pattern = _by_pattern(keyword, named)
 
     def pool(patterns: Sequence[str]) -> Pool:
-        (ablation,) = spec(patterns, [0]).ablations
+        (ablation,) = _spec(keyword, patterns, [0], intervention).ablations
         acting = is_activation(ablation.interventions[0])
         return pool_of(ablation.target, anatomy, "activation" if acting else "weight")
 
     whole = pool(list(by_pattern))
-    firsts = dict(zip((place.path for place in whole.places), whole.starts, strict=False))
+    firsts = dict(zip((part.path for part in whole.parts), whole.starts, strict=False))
     chosen: set[int] = set()
     for pattern, numbers in by_pattern.items():
-        for place in pool([pattern]).places:
-            here = range(place.n_units) if numbers is None else numbers
-            wrong = next((number for number in here if not 0 <= number < place.n_units), None)
+        for part in pool([pattern]).parts:
+            here = range(part.n_units) if numbers is None else numbers
+            wrong = next((number for number in here if not 0 <= number < part.n_units), None)
             if wrong is not None:
                 raise UnitError(
-                    f"`{keyword}` of {quoted(place.path)} must be 0 to {place.n_units - 1}, got {wrong}."
+                    f"`{keyword}` of {quoted(part.path)} must be 0 to {part.n_units - 1}, got {wrong}."
                 )
-            chosen |= {firsts[place.path] + number for number in here}
+            chosen |= {firsts[part.path] + number for number in here}
     if not chosen:
         raise SelectionError(f"`{keyword}` must name one unit at least, got {quoted(named)}.")
-    (variant,) = plan(spec(list(by_pattern), sorted(chosen)), anatomy)[1:]
+    (variant,) = plan(_spec(keyword, list(by_pattern), sorted(chosen), intervention), anatomy)[1:]
     return variant
+
+
+def weight_intervention(intervention: Any) -> Intervention:
+    """Return the intervention on weights that a name, a mapping or the intervention itself stands for.
+
+    Raises
+    ------
+    SpecError
+        If there is none of that kind.
+    InterventionError
+        If it acts on activations.
+
+    Examples
+    --------
+    >>> weight_intervention("mean").kind, weight_intervention({"kind": "scale", "factor": 0.5}).factor
+    ('mean', 0.5)
+    """
+    (found,) = _spec("components", ["*"], [0], intervention).ablations[0].interventions
+    if is_activation(found):
+        raise InterventionError(
+            "Masks are of parameters, so that `intervention` must act on weights, got one in activation space. Leave "
+            "`space` out, or name heads, neurons, channels or queries."
+        )
+    return cast("Intervention", found)
+
+
+def _spec(keyword: str, patterns: Sequence[str], units: Sequence[int], intervention: Any) -> StudySpec:
+    """Return a study of one variant, which removes units by their numbers in the pool."""
+    ablation = {
+        "name": keyword,
+        "target": {"unit": KEYWORDS[keyword], "components": list(patterns)},
+        "select": {"by": "indices", "indices": list(units)},
+        "interventions": intervention,
+    }
+    return load_spec({"name": _NAME, "ablations": [ablation]})
 
 
 def _by_pattern(keyword: str, named: NamedUnits) -> dict[str, list[int] | None]:
     """Return the numbers of units for each name; None for all of them."""
     if isinstance(named, str):
         return {named: None}
-    if isinstance(named, Mapping) and KEYWORDS[keyword] not in _WHOLE:
+    if isinstance(named, Mapping) and not unit_kind(KEYWORDS[keyword]).is_whole:
         return {name: _numbers(keyword, name, numbers) for name, numbers in named.items()}
     if isinstance(named, Sequence) and named and all(isinstance(name, str) for name in named):
         return dict.fromkeys(named)
     example = f'{keyword}=["encoder.layers.0"]'
-    if KEYWORDS[keyword] not in _WHOLE:
+    if not unit_kind(KEYWORDS[keyword]).is_whole:
         example = f'{keyword}={{"name": [0, 3]}} for some, {keyword}=["name"] for all of a place'
     raise SelectionError(f"`{keyword}` must be given as in {example}, got {quoted(named)}.")
 

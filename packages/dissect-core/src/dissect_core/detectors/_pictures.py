@@ -104,6 +104,10 @@ def _is_pillow(image: object) -> bool:
 
 
 def _pixels_of_pillow(image: Any, name: str) -> NDArray[np.uint8]:
+    try:
+        image.load()  # Pillow decodes a file when its pixels are asked for
+    except (OSError, SyntaxError, ValueError) as error:
+        raise ImageTypeError(f"{name} cannot be decoded: {error}.") from error
     turned = image.getexif().get(_EXIF_ORIENTATION, _UPRIGHT)
     if turned != _UPRIGHT:
         raise ImageTypeError(
@@ -116,10 +120,7 @@ def _pixels_of_pillow(image: Any, name: str) -> NDArray[np.uint8]:
             f"{name} is a Pillow image that is {what}, which RGB cannot hold without loss. Say how, for instance by "
             "`image.convert('RGB')`, which leaves transparency out."
         )
-    try:
-        return np.asarray(image.convert("RGB"))
-    except OSError as error:  # Pillow decodes a file when its pixels are asked for
-        raise ImageTypeError(f"{name} cannot be decoded: {error}.") from error
+    return np.asarray(image.convert("RGB"))
 
 
 def write_png(path: Path, pixels: NDArray[np.uint8]) -> None:

@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, NamedTuple, overload
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -21,8 +21,8 @@ from dissect_core import (
     DissectError,
     Intervention,
     Mask,
-    Zero,
 )
+from dissect_core.detectors import BaseDetector
 from dissect_core.detectors import ImageDetections as ImageDetections  # imported from here by the rest
 from dissect_core.plan import Variant
 from dissect_core.torch import (
@@ -78,10 +78,10 @@ def _unpacked(packed: bytes) -> MMDetDetector:
     return MMDetDetector(*pickle.loads(packed))
 
 
-class MMDetDetector:
+class MMDetDetector(BaseDetector):
     """A detector of MMDetection whose components can be ablated and restored.
 
-    Made by `open_mmdet`.
+    Made by `open_mmdet`. `predict` and `ablated` are those of `dissect_core.detectors.BaseDetector`.
 
     Parameters
     ----------
@@ -100,6 +100,7 @@ class MMDetDetector:
         False: images of a batch are padded to one size, which shows in the detections of some models.
     """
 
+    adapter = "mmdet"
     batch_invariant = False
 
     def __init__(self, model: torch.nn.Module, config: Any, class_names: tuple[str, ...], fit: Fit) -> None:
@@ -131,8 +132,28 @@ class MMDetDetector:
     @property
     def title(self) -> str:
         """What it is called in reports: the model's class, and the file that its weights are from."""
-        file = Path(self.fit.checkpoint).name
-        return f"{type(self.model).__name__}{f' of {file}' if file else ''}"
+        return f"{self.model_class}{f' of {self.checkpoint}' if self.checkpoint else ''}"
+
+    @property
+    def model_class(self) -> str:
+        """Name of the model's class."""
+        return type(self.model).__name__
+
+    @property
+    def n_parameters(self) -> int:
+        """Values in all parameters, each shared one once."""
+        return sum(parameter.numel() for parameter in self.model.parameters())
+
+    @property
+    def device(self) -> str:
+        """Where the model is, such as ``"cuda:0"``."""
+        parameter = next(self.model.parameters(), None)
+        return "" if parameter is None else str(parameter.device)
+
+    @property
+    def checkpoint(self) -> str:
+        """Name of the file that its weights are from."""
+        return Path(self.fit.checkpoint).name
 
     @property
     def former_facts(self) -> dict[str, Any]:
@@ -170,30 +191,17 @@ class MMDetDetector:
             (batch,) = self.prepare([path])
             self.predict_batch(batch)
 
-    @overload
-    def ablated(
-        self, what: Variant, *, reference: Reference | None = None
-    ) -> AbstractContextManager[VariantReport]: ...
+    def apply_variant(
+        self, variant: Variant, /, *, reference: Reference | None = None
+    ) -> AbstractContextManager[VariantReport]:
+        """Apply a variant for the length of a ``with`` block; `ablated` calls this."""
+        return ablated(self.model, variant, reference=reference)
 
-    @overload
-    def ablated(
-        self, what: Mapping[str, Mask], intervention: Intervention | None = None
-    ) -> AbstractContextManager[AblationReport]: ...
-
-    def ablated(
-        self,
-        what: Variant | Mapping[str, Mask],
-        intervention: Intervention | None = None,
-        *,
-        reference: Reference | None = None,
-    ) -> AbstractContextManager[Any]:
-        """Ablate for the length of a ``with`` block; every value is restored after it, also after an error.
-
-        Takes a variant of a plan, or masks of parameters by name; `dissect_core.torch.ablated` says more.
-        """
-        if isinstance(what, Variant):
-            return ablated(self.model, what, reference=reference)
-        return ablated(self.model, what, intervention or Zero())
+    def apply_masks(
+        self, masks: Mapping[str, Mask], intervention: Intervention, /
+    ) -> AbstractContextManager[AblationReport]:
+        """Apply masks of parameters for the length of a ``with`` block; `ablated` calls this."""
+        return ablated(self.model, masks, intervention)
 
     def prepare(self, images: Sequence[Path | str], batch_size: int = 1) -> Iterator[Batch]:
         """Read images through the config's test pipeline, as batches for `predict_batch`.
@@ -326,7 +334,7 @@ class MMDetDetector:
             return
         if len(paths) > 1:
             for path in paths:
-                list(self.predict([path]))
+                self.predict(path)
         names = f"image {paths[0]}" if len(paths) == 1 else f"images {', '.join(paths)} together"
         told = f"{type(error).__name__}: {' '.join(str(error).split())}".removesuffix(": ")
         raise ImageError(f"{names}: {what} stops there: {told}") from error
@@ -348,17 +356,6 @@ class MMDetDetector:
                 data = {"inputs": ready.inputs, "data_samples": [one.clone() for one in ready.data_samples]}
                 samples = self.model._run_forward(data, mode="predict")  # type: ignore[operator]
         return samples
-
-    def predict(self, images: Sequence[Path | str], batch_size: int = 1) -> Iterator[ImageDetections]:
-        """Yield what is found in each image, in input order.
-
-        Raises
-        ------
-        ImageError
-            As `prepare`, or if the model stops at an image.
-        """
-        for batch in self.prepare(images, batch_size):
-            yield from self.predict_named(batch)
 
     def predict_batches(self, batches: Iterable[Batch]) -> list[ImageDetections]:
         """The detections of prepared batches, one entry for each image."""
