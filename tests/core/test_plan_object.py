@@ -64,6 +64,16 @@ def test_an_id_that_is_not_there_gives_near_matches(name: str, near: str) -> Non
     assert repr(near) in str(caught.value)
 
 
+def test_variants_are_selected_by_id_and_glob() -> None:
+    found = study()
+    heads = found.select("heads/*self_attn:0")
+    assert [v.id for v in heads] == [f"heads/head/each/encoder.layers.{i}.self_attn:0" for i in range(3)]
+    merged = heads[0].merged[0]
+    assert found.select([merged, "baseline"]) == [found[0], heads[0]]
+    with pytest.raises(UnknownComponentError, match=r"No variant .*Near matches: 'rows/row/1/0/zero'"):
+        found.select("row/1/0/zer")
+
+
 def test_plans_are_equal_by_what_they_remove() -> None:
     assert study() == study()
     assert study() != study(seed=1)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from dissect_core import near_matches
-from dissect_core.plan import Variant
+from dissect_core import UnknownComponentError, near_matches
+from dissect_core.plan import Plan, Variant
 from dissect_core.spec import load_spec
 from dissect_core.text import file_names
 from dissect_mmdet.errors import DissectMMDetError
@@ -90,13 +88,14 @@ def export(
         source.export(one, target, force=force)
 
 
-def _matching(variants: Sequence[Variant], pattern: str) -> list[Variant]:
-    ids = {name: v for v in variants for name in (v.id, *v.merged) if v.kind != "baseline"}
-    if pattern in ids:
-        return [ids[pattern]]
-    found = [v for v in variants if v.kind != "baseline" and fnmatchcase(v.id, pattern)]
+def _matching(variants: Plan, pattern: str) -> list[Variant]:
+    try:
+        found = [v for v in variants.select(pattern) if v.kind != "baseline"]
+    except UnknownComponentError:
+        found = []
     if not found:
-        near = near_matches(pattern, list(ids), n=3) or list(ids)[:3]
+        ids = [name for v in variants if v.kind != "baseline" for name in (v.id, *v.merged)]
+        near = near_matches(pattern, ids, n=3) or ids[:3]
         raise DissectMMDetError(
             f"VARIANT {pattern!r} matches none of the study's {len(variants) - 1:,} variants, such as "
             f"{', '.join(map(repr, near))}. `deep-dissect plan --all` lists them."

@@ -1,10 +1,11 @@
 """A plan: the variants of a study on one model, what each of them removes, and what running them costs."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, get_args, get_type_hints, overload
 
+from ..anatomy import Selector
 from ..edits import intervention_label
 from ..errors import MissingDependencyError
 from ..names import unknown_component
@@ -176,6 +177,23 @@ class Plan(Sequence[Variant]):
 
     def __str__(self) -> str:
         return f"{self.spec.name}: {self.cost}"
+
+    def select(self, patterns: str | Iterable[str]) -> list[Variant]:
+        """Return the variants of some ids, or that globs over ids choose, in the plan's order.
+
+        Parameters
+        ----------
+        patterns : str or iterable of str
+            An id of a variant, or of one that was merged into it, or a glob.
+
+        Raises
+        ------
+        UnknownComponentError
+            If a pattern matches nothing; near matches are named.
+        """
+        aliases = {name: variant.id for variant in self._variants for name in variant.merged}
+        ids = [variant.id for variant in self._variants]
+        return [self[name] for name in Selector(ids, aliases=aliases, what="variant").select(patterns)]
 
     @property
     def cost(self) -> PlanCost:
