@@ -78,14 +78,18 @@ def match(
         local = np.arange(starts[-1], dtype=np.int32) - np.repeat(starts[:-1], lengths).astype(np.int32)
         rows = np.repeat(pairs[of_round], lengths) + local
         box = truth[rows]
-        # Rank among the pairs of a detection; truth to be found stands above all other.
-        value = local + 1 + (~index.ignored[:, box]) * np.int32(2**20)
+        # One number says how good a pair is, so that a maximum over the pairs of a detection finds the best one and
+        # still tells which it was: its place among them, from 1, as they ascend by IoU, and beyond all places if its
+        # truth is to be found: any such pair then beats all with ignored truth. 0 is no pair.
+        places = np.int32(lengths.max())
+        value = local + 1 + (~index.ignored[:, box]) * places
         can = (iou[rows] >= floors[:, None])[:, None] & (free[..., box] | index.crowd[box])
         best = np.maximum.reduceat(np.where(can, value, 0), starts[:-1], axis=-1)
-        hit[..., of_round] = best > 2**20
-        excused[..., of_round] = (best > 0) & (best <= 2**20)
+        hit[..., of_round] = best > places
+        excused[..., of_round] = (best > 0) & (best <= places)
         t, a, d = np.nonzero(best)
-        free[t, a, box[starts[d] + (best[t, a, d] - 1) % 2**20]] = False
+        # From the number back to the place of the pair, and by that to its true box, which is no longer free.
+        free[t, a, box[starts[d] + (best[t, a, d] - 1) % places]] = False
     at = ranking.by_group[found]
     order = np.argsort(at)
     return CocoMatches(at[order], hit[..., order], excused[..., order])

@@ -105,23 +105,50 @@ def value_heatmap(
     from matplotlib import colormaps
 
     rows, columns = drawn_all(rows), drawn_all(columns)
-    n_rows, n_columns = array.shape
-    cell = 0.62 if n_columns <= NUMBERED_COLUMNS else 0.17  # an overview, where there are many
-    height = 0.34 if n_rows <= NAMED_ROWS else 0.17
-    names = 0.075 if n_rows <= NAMED_ROWS else 0.055
-    below = 0.055 * max(0, max(map(len, columns)) - 10)  # what long names of columns take, written aslant
-    size = (
-        2.9 + names * max(map(len, rows)) + max(cell * n_columns, 2.0),
-        1.9 + below + max(height * n_rows, 0.9),
-    )
-    figure = new_figure(figure, size)
+    figure = new_figure(figure, _size(rows, columns))
     axes = figure.subplots()
     norm = _norm(array, diverging, limits, scale)
     # Grey for what is undefined: white is a value of the diverging colours.
     colors = colormaps["PuOr" if diverging else "Blues"].with_extremes(bad=UNDEFINED)
     image = axes.imshow(np.ma.masked_invalid(array), cmap=colors, norm=norm, aspect="auto")
+    _name_cells(axes, rows, columns)
+    _hatch(axes, hatched)
+    if array.size <= NUMBERS_UP_TO and len(columns) <= NUMBERED_COLUMNS:
+        _number(axes, array, hatched, diverging)
+    bar = figure.colorbar(image, ax=axes, label=drawn(value_label), fraction=0.05, pad=0.02)
+    if scale == "sqrt":
+        _set_ticks(bar, norm, diverging)
+    _legend(figure, hatched, array, unsure_label, undefined_label)
+    if row_label:
+        axes.set_ylabel(drawn(row_label))
+    if column_label:
+        axes.set_xlabel(drawn(column_label))
+    if title:
+        axes.set_title(drawn(title))
+    return as_text(figure)
+
+
+def _cell_width(n_columns: int) -> float:
+    """Return the width of a cell in inches: small where there are so many that the map is an overview."""
+    return 0.62 if n_columns <= NUMBERED_COLUMNS else 0.17
+
+
+def _size(rows: Sequence[str], columns: Sequence[str]) -> tuple[float, float]:
+    """Return a size in inches in which cells and names have room."""
+    is_named = len(rows) <= NAMED_ROWS
+    height, letter = (0.34, 0.075) if is_named else (0.17, 0.055)
+    below = 0.055 * max(0, max(map(len, columns)) - 10)  # what long names of columns take, written aslant
+    return (
+        2.9 + letter * max(map(len, rows)) + max(_cell_width(len(columns)) * len(columns), 2.0),
+        1.9 + below + max(height * len(rows), 0.9),
+    )
+
+
+def _name_cells(axes: Axes, rows: Sequence[str], columns: Sequence[str]) -> None:
+    """Write the names of rows and columns, as steep as their length asks for, and part the cells by white lines."""
+    n_rows, n_columns = len(rows), len(columns)
     longest = max(map(len, columns))
-    steep = (longest > 4 and n_columns > 3) or longest * 0.09 > max(cell, 2.0 / n_columns)
+    steep = (longest > 4 and n_columns > 3) or longest * 0.09 > max(_cell_width(n_columns), 2.0 / n_columns)
     if n_columns <= NUMBERED_COLUMNS:
         axes.set_xticks(
             range(n_columns), columns, rotation=45 if steep else 0, ha="right" if steep else "center"
@@ -135,20 +162,6 @@ def value_heatmap(
     axes.set_yticks(np.arange(n_rows + 1) - 0.5, minor=True)
     axes.grid(which="minor", color="white", linewidth=1)
     axes.tick_params(which="minor", length=0)
-    _hatch(axes, hatched)
-    if array.size <= NUMBERS_UP_TO and n_columns <= NUMBERED_COLUMNS:
-        _number(axes, array, hatched, diverging)
-    bar = figure.colorbar(image, ax=axes, label=drawn(value_label), fraction=0.05, pad=0.02)
-    if scale == "sqrt":
-        _set_ticks(bar, norm, diverging)
-    _legend(figure, hatched, array, unsure_label, undefined_label)
-    if row_label:
-        axes.set_ylabel(drawn(row_label))
-    if column_label:
-        axes.set_xlabel(drawn(column_label))
-    if title:
-        axes.set_title(drawn(title))
-    return as_text(figure)
 
 
 def _norm(
