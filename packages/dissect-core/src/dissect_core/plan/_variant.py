@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,6 +56,16 @@ class Whole:
     """All units of some parts of a pool."""
 
     parts: tuple[int, ...]
+
+
+class Editor(Protocol):
+    """Applies edits to a mapping of parameters, into a new one, as `dissect_core.edit_arrays` does."""
+
+    def __call__(
+        self, arrays: Mapping[str, Any], edits: Sequence[Edit], /, *, seed: int = 0, variant: str = ""
+    ) -> tuple[dict[str, Any], AblationReport]:
+        """Return the edited parameters, and what was changed."""
+        ...
 
 
 Draw: TypeAlias = Chosen | Drawn | Whole
@@ -211,7 +221,9 @@ def count_by_part(pool: Pool, draw: Draw) -> Sequence[int] | None:
             return None
 
 
-def apply(arrays: Mapping[str, Any], variant: Variant) -> tuple[dict[str, Any], AblationReport]:
+def apply(
+    arrays: Mapping[str, Any], variant: Variant, *, edit: Editor = edit_arrays
+) -> tuple[dict[str, Any], AblationReport]:
     """Apply a variant to a mapping of parameters, into a new one; `dissect_core.torch.apply` takes tensors too.
 
     Parameters
@@ -220,6 +232,8 @@ def apply(arrays: Mapping[str, Any], variant: Variant) -> tuple[dict[str, Any], 
         Parameters by name; it is not changed. Arrays from a safetensors file will do.
     variant : Variant
         On weights, or one that weights can express (`Variant.as_edits`).
+    edit : callable, default `dissect_core.edit_arrays`
+        Applies the edits; `dissect_core.torch.edit_state` does it to tensors.
 
     Returns
     -------
@@ -247,4 +261,4 @@ def apply(arrays: Mapping[str, Any], variant: Variant) -> tuple[dict[str, Any], 
     array([[1., 1., 1.],
            [0., 0., 0.]])
     """
-    return edit_arrays(arrays, variant.as_edits(), seed=variant.seed, variant=variant.id)
+    return edit(arrays, variant.as_edits(), seed=variant.seed, variant=variant.id)

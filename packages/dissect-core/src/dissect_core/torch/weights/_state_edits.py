@@ -9,6 +9,7 @@ from torch import Tensor
 from ...anatomy import Mask
 from ...edits import AblationReport, Edit, Intervention, Zero, edit_arrays, joined_edits, merged_report
 from ...plan import Variant
+from ...plan import apply as apply_variant
 from ..anatomy import identity
 from ._tensors import make_patch
 
@@ -111,7 +112,7 @@ def apply(state_dict: Mapping[str, Any], variant: Variant) -> tuple[dict[str, An
     >>> state["out_proj.weight"][:, :2].abs().sum(), report.masked
     (tensor(0.), 8)
     """
-    return edit_state(state_dict, variant.as_edits(), seed=variant.seed, variant=variant.id)
+    return apply_variant(state_dict, variant, edit=edit_state)
 
 
 def ablate_state(
