@@ -111,7 +111,7 @@ def test_what_is_needed_no_more_is_forgotten() -> None:
         held = []
         for variant in one.order:
             one.run(variant)
-            held.append(len(one._results))
+            held.append(len(one.record.results))
         assert [v.id.split("/")[0] for v in one.order] == ["baseline", *(f"{i}.weight" for i in (3, 2, 1, 0))]
     assert held == [4, 3, 2, 1, 0]  # with the result of the whole, for the baseline
 
@@ -228,7 +228,7 @@ def test_a_first_pass_that_could_not_keep_all_is_repeated(monkeypatch: pytest.Mo
         """Passes made to record a batch, without those that try the record out."""
         before, checks = len(passes), replay.counts.checks
         with replay.on(images(1, 4)[0], variants) as one:
-            assert set(one.trace.outermost(one.moment(variants[-1]))) <= set(one._results)
+            assert set(one.trace.outermost(one.moment(variants[-1]))) <= set(one.record.results)
             return len(passes) - before - (replay.counts.checks - checks)
 
     assert recording(PrefixReplay(model, torch.no_grad()(model))) == 1

@@ -1,6 +1,5 @@
 """Stepping into a module's forward pass: its arguments, its output, and what goes into a fused projection."""
 
-import copy
 import functools
 import inspect
 from collections.abc import Callable, Iterator, Mapping
@@ -13,10 +12,10 @@ from torch import Tensor, nn
 from ...edits import ActivationSite
 from ...errors import InterventionError
 from ...names import unknown_component
+from ._nested import TensorMap
 
 Forward: TypeAlias = Callable[..., Any]
 Around: TypeAlias = Callable[[Forward, tuple[Any, ...], dict[str, Any]], Any]
-TensorMap: TypeAlias = Callable[[Tensor], Tensor]
 
 
 def module_at(model: nn.Module, path: str) -> nn.Module:
@@ -147,22 +146,6 @@ def argument_key(
             "Name one of these in `argument`."
         )
     return name
-
-
-def map_tensors(edit: TensorMap, output: Any) -> Any:
-    """Copy of a structure of tuples, lists and dicts with `edit` applied to its floating tensors, in order."""
-    if isinstance(output, Tensor):
-        return edit(output) if output.is_floating_point() else output
-    if isinstance(output, tuple) and hasattr(output, "_fields"):
-        return type(output)(*(map_tensors(edit, item) for item in output))
-    if isinstance(output, (tuple, list)):
-        return type(output)(map_tensors(edit, item) for item in output)
-    if isinstance(output, dict):
-        changed = copy.copy(output)
-        for key, item in output.items():
-            changed[key] = map_tensors(edit, item)
-        return changed
-    return output
 
 
 def check_ran(passes: int, never: list[ActivationSite]) -> None:

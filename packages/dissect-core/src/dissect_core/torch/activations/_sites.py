@@ -14,7 +14,8 @@ from ...anatomy import chosen_units, unit_kind
 from ...edits import ActivationSite
 from ...errors import UnitError
 from ..anatomy import attention_layouts
-from ._forward import TensorMap, argument_key, before_projection, map_tensors, module_at, wrapped_forward
+from ._forward import argument_key, before_projection, module_at, wrapped_forward
+from ._nested import TensorMap, map_tensors
 
 
 @dataclass(frozen=True, eq=False)

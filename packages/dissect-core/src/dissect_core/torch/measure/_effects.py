@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from ...plan import Variant
 from ..ablation import applied
-from ..activations import Reference, without_fast_path
+from ..activations import Reference, floats_in, without_fast_path
 from ..anatomy import rows_read
-from ._output_change import has_tensors, no_op_reason, record_outputs, relative_change
+from ._output_change import no_op_reason, record_outputs, relative_change
 
 Batch = TypeVar("Batch")
 
@@ -185,7 +185,7 @@ class EffectProbe(Generic[Batch]):
             for path, module in self._model.named_modules():
 
                 def note(_module: nn.Module, _args: Any, output: Any, path: str = path) -> None:
-                    if has_tensors(output):
+                    if any(True for _ in floats_in(output)):
                         order.setdefault(path, len(order))
 
                 stack.callback(module.register_forward_hook(note).remove)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ...edits import AblationReport, ActivationReport
 from ...errors import InterventionError
-from ..activations import map_tensors, module_at, without_fast_path
+from ..activations import floats_in, module_at, without_fast_path
 
 Batch = TypeVar("Batch")
 
@@ -101,29 +101,14 @@ def record_outputs(
         for path, module in modules.items():
 
             def record(_module: nn.Module, _args: Any, output: Any, path: str = path) -> None:
-                def copied(tensor: Tensor) -> Tensor:
+                for tensor in floats_in(output):
                     dtype = torch.promote_types(tensor.dtype, torch.float32)
                     outputs[path].append(tensor.detach().to("cpu", dtype, copy=True))
-                    return tensor
-
-                map_tensors(copied, output)
 
             stack.callback(module.register_forward_hook(record).remove)
         with torch.no_grad():
             run(model, batch)
     return outputs
-
-
-def has_tensors(output: Any) -> bool:
-    """Whether `record_outputs` finds anything in what a module returns."""
-    found: list[bool] = []
-
-    def noted(tensor: Tensor) -> Tensor:
-        found.append(True)
-        return tensor
-
-    map_tensors(noted, output)
-    return bool(found)
 
 
 def relative_change(before: list[Tensor], after: list[Tensor]) -> float:

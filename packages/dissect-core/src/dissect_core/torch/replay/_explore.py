@@ -6,8 +6,9 @@ from typing import Any
 
 from torch import nn
 
+from ..activations import tensors_in
 from ._trace import Tracer
-from ._values import copied, is_plain, n_bytes, skeleton, tensors_in, version
+from ._values import copied, is_plain, n_bytes, skeleton, version
 
 SPECULATIVE_BYTES = 2**30
 """Most that is recorded of a first pass without knowing whether it will be needed."""

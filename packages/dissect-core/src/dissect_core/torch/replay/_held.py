@@ -3,7 +3,7 @@
 import random
 import types
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ..activations import parts_in
 from ._values import is_scalar, slots_of, version
 
 _GLOBAL: np.random.RandomState = np.random.mtrand._rand  # what `np.random.seed` seeds
@@ -26,6 +27,10 @@ _HOOKS = (
 )
 Marks = list[tuple[Any, Any]]
 """Objects with what tells whether one was changed since; the objects themselves, so that no other takes their place."""
+
+
+# Not by `torch.utils._pytree`, which passes over objects that it does not know: here each of these is a finding, since
+# a call may have changed it unseen.
 
 
 class Given:
@@ -84,7 +89,9 @@ class Given:
 
     def holds(self, result: Any) -> bool:
         """Whether a container in a result is one of those given."""
-        return any(id(container) in self._containers for container in _containers_in(result))
+        return any(
+            isinstance(part, (list, dict)) and id(part) in self._containers for part in parts_in(result)
+        )
 
 
 def _items(value: Any) -> list[Any]:
@@ -93,14 +100,6 @@ def _items(value: Any) -> list[Any]:
 
 def _alike(one: list[Any], other: list[Any]) -> bool:
     return len(one) == len(other) and all(a is b for a, b in zip(one, other, strict=True))
-
-
-def _containers_in(value: Any) -> Iterator[Any]:
-    if isinstance(value, (list, dict)):
-        yield value
-    if isinstance(value, (list, tuple, dict)):
-        for item in value.values() if isinstance(value, dict) else value:
-            yield from _containers_in(item)
 
 
 def has_hooks(module: nn.Module) -> bool:

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from ..activations import tensors_in
 from ._held import Given, Marks, chance, drawn_by_torch, has_hooks, held, held_deeply, same_marks
-from ._values import digest, is_plain, is_plain_tensor, storage, tensors_in, version
+from ._values import digest, is_plain, is_plain_tensor, storage, version
 
 NEVER = 2**62
 

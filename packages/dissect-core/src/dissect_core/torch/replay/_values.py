@@ -2,32 +2,28 @@
 
 import enum
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from ..activations import tensors_in
+
 _SCALARS = (int, float, complex, bool, str, bytes, type(None), torch.Size, torch.dtype, torch.device)
 _ALIGNED = 64
 _INTEGERS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 
 
+# Why not `torch.utils._pytree`: what stands in for a call must be the same in every respect that the model can notice.
+# So containers are copied by exact type, and any other type (a subclass with state of its own too) is refused, where
+# pytree takes what it does not know for a leaf, and hands on the very object that the model may change later. What
+# occurs twice in a result occurs twice in its copy, which pytree does not keep either.
+
+
 class UnplainError(Exception):
     """An object that cannot be recorded: it may be changed later, or hold tensors out of sight."""
-
-
-def tensors_in(value: Any) -> Iterator[Tensor]:
-    """Tensors in tuples, lists and dicts, in order; other objects are passed over."""
-    if isinstance(value, Tensor):
-        yield value
-    elif isinstance(value, (tuple, list)):
-        for item in value:
-            yield from tensors_in(item)
-    elif isinstance(value, dict):
-        for item in value.values():
-            yield from tensors_in(item)
 
 
 def is_scalar(value: Any) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from ...errors import InterventionError
-from ..activations import map_tensors, module_at
+from ..activations import floats_in, module_at
 from ._bypass import same_values
 from ._readout_stack import Stacks
 
@@ -146,7 +146,7 @@ class _Call:
 
         def note(_module: nn.Module, _args: Any, output: Any) -> None:
             self.order.append(index)
-            self.given[index] += _tensors(output)
+            self.given[index] += floats_in(output)
 
         return note
 
@@ -155,20 +155,9 @@ class _Call:
         if not self.order or not isinstance(output, Tensor):
             return
         of_layer = self.given[self.order[-1]]
-        for tensor in _tensors(args):
+        for tensor in floats_in(args):
             if tensor.shape == output.shape and any(
                 tensor is one or (tensor.shape == one.shape and same_values(tensor, one)) for one in of_layer
             ):
                 of_layer.append(output)
                 return
-
-
-def _tensors(output: Any) -> list[Tensor]:
-    found: list[Tensor] = []
-
-    def note(tensor: Tensor) -> Tensor:
-        found.append(tensor)
-        return tensor
-
-    map_tensors(note, output)
-    return found

@@ -1,11 +1,12 @@
 """Where the results of a decoder's layers lie in what the decoder returns, known by their values."""
 
-import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+
+from ..activations import map_parts, parts_in
 
 
 class _Stack(NamedTuple):
@@ -34,7 +35,8 @@ class Stacks:
         self._given, self._output = given, output
         self._stacks: dict[int, _Stack] = {}
         self._layouts: set[tuple[int | None, tuple[int, ...]]] = set()
-        _each(output, self._recognise)
+        for part in parts_in(output):
+            self._recognise(part)
 
     @property
     def found(self) -> bool:
@@ -44,7 +46,8 @@ class Stacks:
     def ending_with(self, layer: int) -> Any:
         """The output as it would be if this layer were the decoder's last."""
         n = len(self._given)
-        _each(self._output, self._recognise_beside)
+        for part in parts_in(self._output):
+            self._recognise_beside(part)
         instead = list(zip(self._given[n - 1], self._given[layer], strict=False))
 
         def entries(one: Any, stack: _Stack) -> tuple[Tensor, Tensor]:
@@ -52,12 +55,11 @@ class Stacks:
             last, read = (one[i] if stack.axis is None else one.select(stack.axis, i) for i in at)
             return last, read
 
-        _each(
-            self._output,
-            lambda one: (
-                instead.append(entries(one, self._stacks[id(one)])) if id(one) in self._stacks else None
-            ),
-        )
+        instead += [
+            entries(part, self._stacks[id(part)])
+            for part in parts_in(self._output)
+            if id(part) in self._stacks
+        ]
 
         def shortened(one: Any) -> Any:
             if id(one) in self._stacks:
@@ -70,7 +72,7 @@ class Stacks:
                 )
             return None
 
-        return _mapped(self._output, shortened)
+        return map_parts(shortened, self._output)
 
     def _recognise(self, one: Any) -> None:
         """Note a tensor or list whose entries are the layers' results."""
@@ -140,33 +142,3 @@ def _equal(entry: Tensor, given: Tensor) -> bool:
         and torch.allclose(entry, way.to(entry.device, entry.dtype), rtol=0, atol=0, equal_nan=True)
         for way in ways
     )
-
-
-def _each(output: Any, see: Callable[[Any], object]) -> None:
-    """Show every list of tensors and every tensor of a structure, lists before what they hold."""
-
-    def look(one: Any) -> None:
-        see(one)
-
-    _mapped(output, look)
-
-
-def _mapped(output: Any, edit: Callable[[Any], Any]) -> Any:
-    """Copy of a structure with `edit` applied to lists of tensors, or, where it gives None, to the tensors in them."""
-    if _is_list(output):
-        edited = edit(output)
-        if edited is not None:
-            return edited
-    if isinstance(output, Tensor):
-        edited = edit(output)
-        return output if edited is None else edited
-    if isinstance(output, tuple) and hasattr(output, "_fields"):
-        return type(output)(*(_mapped(item, edit) for item in output))
-    if isinstance(output, (tuple, list)):
-        return type(output)(_mapped(item, edit) for item in output)
-    if isinstance(output, dict):
-        changed = copy.copy(output)
-        for key, item in output.items():
-            changed[key] = _mapped(item, edit)
-        return changed
-    return output
