@@ -53,7 +53,7 @@ def test_exported_files_detect_what_the_variants_do(
             ["layer_knockout", "sublayer"],
             "VARIANT 'sublayer' matches none of the study's 21 variants, such as 'subl",
         ),
-        (["nothing", "*"], "STUDY must be a file or one of the shipped studies"),
+        (["nothing", "*"], "A study must be a file or one of the shipped studies"),
     ],
 )
 def test_refusals_are_one_line_and_write_nothing(

@@ -174,7 +174,7 @@ def test_studies_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["plan", "paper"], "STUDY must be a file or one of the shipped studies (deformable_sampling"),
+        (["plan", "paper"], "A study must be a file or one of the shipped studies (deformable_sampling"),
         (["plan", "paper_protocol"], "a study needs a detector: give --checkpoint"),
         (
             ["plan", "paper_protocol", "--demo", "yolo"],
