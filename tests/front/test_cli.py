@@ -240,7 +240,7 @@ def test_annotations_of_another_data_set(run, demo_data: DemoData, tmp_path: Pat
         (["ablate", "heads", CHECKPOINT, BLOCK, "-o", "out"], "either --head"),
         (["ablate", "layers", CHECKPOINT, "self_attn.nothing", "-o", "out"], "self_attn.nothing"),
         (["evaluate", "-w", CHECKPOINT, "-a", "no.json", "-i", "."], "no.json"),
-        (["demo", "--detector", "yolo"], "'yolo'"),
+        (["demo", "--detector", "yolo"], "'demo:yolo'"),
         (["nonsense"], "nonsense"),
     ],
 )
@@ -294,11 +294,12 @@ def test_demo_runs_a_study(run, tmp_path: Path) -> None:  # type: ignore[no-unty
     rows = json.loads((out / "results.json").read_text())["variants"]
     assert len(rows) == 3 * (1 + 4 * 4)
     assert {row["detector"] for row in rows} == {"detr", "deformable_detr", "dino"}
-    assert all(row["n_changed"] > 0 for row in rows if row["target"] != "baseline")
-    assert len({row["variant"] for row in rows}) == len(rows)
+    assert all(row["changed"] > 0 for row in rows if row["kind"] != "baseline")
+    assert len({(row["detector"], row["id"]) for row in rows}) == len(rows)
     assert len((out / "results.csv").read_text().splitlines()) == len(rows) + 1
     for picture in ("dose_response.png", "dose_response_giou.png"):
         assert (out / picture).read_bytes().startswith(b"\x89PNG")
+    assert all((out / name / "report.html").is_file() for name in ("detr", "deformable_detr", "dino"))
     again = tmp_path / "again"
     run(*words[:2], again, *words[3:])
     assert (again / "results.json").read_bytes() == (out / "results.json").read_bytes()

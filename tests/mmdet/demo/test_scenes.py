@@ -8,6 +8,7 @@ import pytest
 
 from dissect_mmdet.demo import CATEGORY_IDS, CLASS_NAMES, Scene, draw_scene, write_split
 from dissect_mmdet.demo._scenes import HEIGHT, WIDTH, image_ids
+from dissect_mmdet.errors import DissectMMDetError
 
 KNOWN_CLASSES = ["circle", "star", "triangle"]
 KNOWN_BOXES = [[52.0, 23.0, 61.0, 68.0], [48.0, 8.0, 26.0, 21.0], [10.0, 52.0, 22.0, 19.0]]
@@ -120,3 +121,24 @@ def test_more_images_begin_with_the_same_ones(tmp_path: Path) -> None:
     few = json.loads(write_split(tmp_path / "few", "val", 3)[1].read_text())
     many = json.loads(write_split(tmp_path / "many", "val", 6)[1].read_text())
     assert many["images"][:3] == few["images"]
+
+
+@pytest.mark.parametrize("name", ["test/mine.png", "annotations/instances_test.json"])
+def test_scenes_replace_nothing_of_others(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    path.parent.mkdir(parents=True)
+    path.write_text("{}")
+    with pytest.raises(DissectMMDetError, match=r"choose (a new|another)"):
+        write_split(str(tmp_path), "test", 1)
+    assert path.read_text() == "{}"
+
+
+def test_own_images_beside_the_scenes_stay(tmp_path: Path) -> None:
+    images, _ = write_split(tmp_path, "test", 2)
+    (images / "mine.png").write_text("mine")
+    write_split(tmp_path, "test", 1)
+    assert sorted(path.suffix for path in images.iterdir() if path.name != ".deep-dissect") == [
+        ".png",
+        ".png",
+    ]
+    assert (images / "mine.png").read_text() == "mine"

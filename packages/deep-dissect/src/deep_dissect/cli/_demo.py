@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from operator import length_hint
 from pathlib import Path
 from typing import Annotated
@@ -10,17 +9,17 @@ from typing import Annotated
 import typer
 
 from dissect_core.progress import counted, tqdm_bar
-from dissect_core.storage.files import write_whole
-from dissect_mmdet.errors import DissectMMDetError
 
 from ._console import Console
 from ._options import DeviceOption, SeedOption
 
+INTERRUPTED = 130
+
 app = typer.Typer(
     help="Run a small ablation study over the bundled DETR, Deformable DETR and DINO.\n\n"
-    "Removes growing shares of the query embeddings and of the attention heads of encoder and decoder, measures "
-    "every variant on generated images, and writes a table, two figures and the raw numbers. Interrupted, the same "
-    "command goes on where it was.",
+    "Removes growing shares of the query embeddings and of the attention heads of encoder and decoder, runs every "
+    "variant on generated images, and writes a table, two figures, the raw numbers, and a report of each detector. "
+    "Interrupted, the same command goes on where it was.",
     invoke_without_command=True,
 )
 
@@ -36,7 +35,7 @@ def demo(
     out: Annotated[
         Path,
         typer.Option(
-            "--out", "-o", help="For images, results and figures: new, empty, or of an earlier demo."
+            "--out", "-o", help="For studies, results and figures: new, empty, or of an earlier demo."
         ),
     ] = Path("deep-dissect-demo"),
     detector: DetectorsOption = None,
@@ -52,46 +51,28 @@ def demo(
     """Run the study; see the sub-commands for training the detectors anew."""
     if context.invoked_subcommand is not None:
         return
-    from dissect_mmdet.demo import DEMO_DETECTORS
-    from dissect_mmdet.demo._report import Report, figure, table
-    from dissect_mmdet.demo._results import interrupted_results, write_results
-    from dissect_mmdet.demo._run import study_plan
-
-    from ..report import DEFAULT_METRIC
+    from ..demo import DETECTORS, REPLICATES, demo_table, run_demo, title_of, write_demo
+    from ..results import Results
 
     console = Console(highlight=False)
-    names = _checked(list(dict.fromkeys(detector or DEMO_DETECTORS)))
+    names = list(dict.fromkeys(detector or DETECTORS))
     console.print(
-        f"Deep Dissect demo: {', '.join(DEMO_DETECTORS[name] for name in names)} on {images} test images"
+        f"Deep Dissect demo: {', '.join(map(title_of, names))} on {images} test images", markup=False
     )
-    plan = study_plan(names, out, n_images=images, repeats=repeats, seed=seed, device=device)
-    outcomes: Report = {}
-    done = interrupted_results(out, plan.settings)
-    if done:
-        console.print(
-            f"Going on after an interruption: {len(done)} of {plan.n_steps} variants are measured already."
-        )
-    try:
-        with tqdm_bar(plan.n_steps, "variant") as bar:
-            for name, outcome in plan.run(done):
-                bar.set_description(f"{DEMO_DETECTORS[name]}: {outcome.target}", refresh=False)
-                bar.update(1)
-                outcomes.setdefault(name, []).append(outcome)
-    except KeyboardInterrupt:
-        n_done = sum(map(len, outcomes.values()))
-        if outcomes:
-            write_results(outcomes, out, plan.settings, complete=False)
-        console.print(
-            f"Interrupted: {n_done} of {plan.n_steps} variants are kept; the same command goes on there."
-        )
-        raise
-    console.print(table(outcomes))
-    written = write_results(outcomes, out, plan.settings, complete=True)
-    for metric, file in ((DEFAULT_METRIC, "dose_response.png"), ("matched GIoU", "dose_response_giou.png")):
-        drawn = figure(outcomes, metric)
-        write_whole(out / file, partial(drawn.savefig, format="png", dpi=150), DissectMMDetError)
-        written.append(out / file)
-    console.print("Wrote " + ", ".join(str(path) for path in written) + f"; the images are in {out / 'data'}")
+    found: dict[str, Results] = {}
+    studies = run_demo(names, out, n_images=images, repeats=repeats, seed=seed, device=device)
+    for name, study in zip(names, studies, strict=False):
+        if not study.is_complete:
+            done, wanted = study.progress()
+            console.print(
+                f"Interrupted: {done} of {wanted} batches of {title_of(name)} are kept; the same command goes on there."
+            )
+            raise typer.Exit(INTERRUPTED)
+        folder = study.image_folder
+        found[name] = study.measure(replicates=REPLICATES, bar=tqdm_bar)
+    console.print(demo_table(found))
+    written = write_demo(found, out)
+    console.print(f"Wrote {', '.join(map(str, written))}; the images are in {folder}", markup=False)
 
 
 @app.command()
@@ -112,32 +93,25 @@ def train(
     device: DeviceOption = "cpu",
 ) -> None:
     """Train the demo detectors from nothing: about an hour each on two cores, minutes on a GPU."""
-    from dissect_mmdet._runtime import require_mmdet
-    from dissect_mmdet.demo import DEMO_DETECTORS, train_demo
+    from dissect_core.detectors import adapter_tools, bundled_detector
 
-    require_mmdet()
+    from ..demo import DETECTORS
+
+    names = list(dict.fromkeys(detector or DETECTORS))
+    adapters = {
+        name: bundled_detector(f"demo:{name}").adapter for name in names
+    }  # before the first is trained
     # Deformable DETR first: the other two start from its weights.
-    for name in sorted(
-        _checked(detector or list(DEMO_DETECTORS)), key=lambda name: name != "deformable_detr"
-    ):
-        written = train_demo(
+    for name in sorted(names, key=lambda name: name != "deformable_detr"):
+        written = adapter_tools(adapters[name]).train(
             name,
             out / name,
             data=data or out / "demo-data",
             device=device,
-            max_iters=iterations,
+            iterations=iterations,
             resume=resume,
             progress=lambda numbers: counted(
                 numbers, tqdm_bar, length_hint(numbers), "scene", "drawing scenes"
             ),
         )
         typer.echo(f"{written}  (trained; copy it over the bundled one to use it in the demo)")
-
-
-def _checked(names: list[str]) -> list[str]:
-    from dissect_mmdet.demo import DEMO_DETECTORS
-
-    for name in names:
-        if name not in DEMO_DETECTORS:
-            raise DissectMMDetError(f"--detector must be one of {', '.join(DEMO_DETECTORS)}, got {name!r}.")
-    return names
