@@ -21,10 +21,13 @@ def python_blocks(readme: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("readme", READMES, ids=lambda path: path.parent.name)
-def test_python_blocks_run(readme: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_python_blocks_run(
+    readme: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     blocks = python_blocks(readme)
     assert blocks
-    names = {"work": tmp_path, "folder": tmp_path}  # the blocks build on each other
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}  # nothing is defined before; the blocks build on each other
     for block in blocks:
         exec(compile(block, str(readme), "exec"), names)
     assert "weights changed" in capsys.readouterr().out
