@@ -27,11 +27,11 @@ from typing import Any, NamedTuple
 import psutil
 
 from dissect_core.engine import Listener, RunOptions, StopRequest, no_bar, run
-from dissect_core.engine._caller import Caller
+from dissect_core.engine._task import Caller
 from dissect_core.engine.ray._crew import Crew
 from dissect_core.engine.ray._engine import _shards
 from dissect_core.engine.ray._tracker import Tracker
-from dissect_core.engine.ray._worker import Place, Step
+from dissect_core.engine.ray._worker import Step, WorkerPlace
 from dissect_core.spec import Execution, LocalExecution, RayExecution, load_spec
 from dissect_core.store import ImageRef, StudyFolder
 from dissect_core.store._holder import Holder
@@ -145,11 +145,11 @@ def _spread(values: Sequence[float], digits: int) -> str:
 class Idle:
     """A worker that does nothing, and says that it has done it."""
 
-    def open(self) -> Place:
+    def open(self) -> WorkerPlace:
         """Be there."""
-        return Place("here", os.getpid(), "")
+        return WorkerPlace("here", os.getpid(), "")
 
-    def join(self, _job: Any) -> Place:
+    def join(self, _job: Any) -> WorkerPlace:
         """Be ready."""
         return self.open()
 

@@ -6,7 +6,7 @@ import random
 from collections.abc import Iterator
 from typing import Any
 
-from dissect_core.engine.ray._worker import Place, Step
+from dissect_core.engine.ray._worker import Step, WorkerPlace
 
 
 class RayError(Exception):
@@ -84,7 +84,7 @@ class Actor:
         if fault:
             self.alive = fault == "raises"
         errors = {"raises": RayTaskError(ValueError("another node")), "dies": RayError("gone")}
-        return Reference(errors.get(fault, Place("host", 1, self.node)))
+        return Reference(errors.get(fault, WorkerPlace("host", 1, self.node)))
 
     def _shard(self, batches: list[int], _wants_effects: bool) -> Steps:
         assert self.alive, "a dead worker gets no shard"

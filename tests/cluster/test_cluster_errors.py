@@ -12,7 +12,8 @@ import pytest
 import studies
 from dissect_core import ClusterError, StudyChangedError, StudyError
 from dissect_core.engine import RunOptions
-from dissect_core.engine._task import Task, facts_of
+from dissect_core.engine._fingerprint import run_facts
+from dissect_core.engine._task import Task
 from dissect_core.engine.ray._worker import Job, Worker
 from dissect_core.plan import plan
 from dissect_core.spec import DetectorSpec, RayExecution
@@ -81,7 +82,7 @@ def job(images: list[Path], tmp_path: Path) -> Job:
     detector = ToyDetector()
     task = Task(studies.toy_spec(), images[:4], study.path, RunOptions(batch_size=2, shard_images=4))
     fingerprint = StudyFolder(study.path).fingerprint
-    return Job(task, plan(task.spec, detector.anatomy), facts_of(task, detector), fingerprint, threads=1)
+    return Job(task, plan(task.spec, detector.anatomy), run_facts(task, detector), fingerprint, threads=1)
 
 
 def test_a_node_that_does_not_see_the_folder(job: Job, tmp_path: Path) -> None:

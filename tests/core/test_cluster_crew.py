@@ -6,8 +6,7 @@ from hypothesis import strategies as st
 
 from dissect_core import ClusterError
 from dissect_core.engine.ray._crew import Crew
-from dissect_core.engine.ray._members import Shard
-from dissect_core.engine.ray._queue import ATTEMPTS
+from dissect_core.engine.ray._queue import ATTEMPTS, Shard
 from dissect_core.engine.ray._worker import Step
 from fake_ray import FakeRay
 

@@ -8,8 +8,8 @@ pytest.importorskip("pyarrow")
 
 import studies
 from dissect_core.engine import Listener, PassDone, StopRequest, no_bar
-from dissect_core.engine._caller import Caller
-from dissect_core.engine.ray._members import Shard
+from dissect_core.engine._task import Caller
+from dissect_core.engine.ray._queue import Shard
 from dissect_core.engine.ray._tracker import Tracker
 from dissect_core.engine.ray._worker import Step
 from dissect_core.store import StudyFolder

@@ -12,10 +12,10 @@ import pytest
 pytest.importorskip("pyarrow")
 
 import studies
-from dissect_core import StudyChangedError, StudyError
+from dissect_core import PlanError, StudyChangedError, StudyError
 from dissect_core.detectors import ImageDetections
 from dissect_core.engine import StopRequest
-from dissect_core.plan import plan
+from dissect_core.plan import Plan, plan
 from dissect_core.spec import RayExecution, load_spec
 from dissect_core.store import ImageRef, Study
 from toy_detector import ToyDetector
@@ -298,3 +298,23 @@ def test_a_study_keeps_to_the_threads_that_it_was_begun_with(images: list[Path],
         assert torch.get_num_threads() == 1
     finally:
         torch.set_num_threads(before)
+
+
+def test_a_plan_is_run_where_it_is_the_detectors_own(images: list[Path], tmp_path: Path) -> None:
+    spec, detector = studies.toy_spec(), ToyDetector()
+    own = plan(spec, detector.anatomy)
+    study = studies.run_toy(images, tmp_path / "out", detector, spec=own)
+    assert study.variants == tuple(variant.id for variant in own)
+    assert study.facts == studies.run_toy(images, tmp_path / "by spec", detector).facts
+    assert studies.run_toy(images, tmp_path / "out", detector).is_complete  # goes on by the spec alone
+    fewer = Plan(spec, own[:-1])
+    with pytest.raises(
+        PlanError, match=f"the plan has {len(own) - 1} variants instead of {len(own)}. Make it"
+    ):
+        studies.run_toy(images, tmp_path / "fewer", detector, spec=fewer)
+    of_another_seed = Plan(spec, plan(studies.toy_spec(seed=4), detector.anatomy)[:])
+    in_another_order = Plan(spec, [*own[:-2], own[-1], own[-2]])
+    for other, first in ((of_another_seed, "baseline"), (in_another_order, own[-1].id)):
+        with pytest.raises(PlanError, match=f"has other variants, the first is '{first}'"):
+            studies.run_toy(images, tmp_path / "other", detector, spec=other)
+    assert not (tmp_path / "other").exists()

@@ -11,7 +11,9 @@ import pytest
 
 pytest.importorskip("mmdet")
 
-from dissect_core.engine._describe import describe
+from dissect_core.detectors import DetectorRequest, bundled_detector, open_detector
+from dissect_core.engine._fingerprint import detector_facts as describe
+from dissect_core.spec import DetectorSpec
 from dissect_mmdet import open_mmdet
 from dissect_mmdet.demo import DEMO_DETECTORS, demo_files
 from dissect_mmdet.detector._facts import detector_facts
@@ -24,6 +26,10 @@ def test_a_bundled_detector_is_one_however_it_is_named(name: str, tmp_path: Path
     expected = describe(open_mmdet(checkpoint=f"demo:{name}"))
     assert describe(open_mmdet(config=files.config, checkpoint=files.checkpoint)) == expected
     assert describe(open_mmdet(checkpoint=moved)) == expected
+    for named in (f"demo:{name}", DetectorSpec(adapter=f"demo:{name}"), bundled_detector(name)):
+        assert describe(open_detector(named)) == expected
+    by_option = DetectorSpec(adapter="mmdet", options={"checkpoint": f"demo:{name}"})
+    assert describe(open_detector(DetectorRequest(by_option))) == expected
     assert str(files.checkpoint.parent) not in str(expected)
 
 

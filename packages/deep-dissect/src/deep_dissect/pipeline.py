@@ -208,7 +208,7 @@ def run_study(
     runs = given if isinstance(execution, RayExecution) else opened
     del opened  # workers have their own
     done = run(
-        spec,
+        study if isinstance(study, Plan) else spec,
         runs,
         data.images,
         out if isinstance(out, str) else Path(out),

@@ -17,7 +17,7 @@ from ._discovery import (
     options_of,
     read_options,
 )
-from ._protocol import ChangeReport, Detector, ImageDetections, LossDetector, TorchDetector
+from ._protocol import ChangeReport, Detector, ImageDetections, LossDetector, TorchDetector, model_of, offered
 from ._report import CheckResult, ConformanceReport, Status
 from ._tools import AdapterTools, DetectorContents, WritableCheckpoint, adapter_tools
 from .trust import DetectorRequest, harmless_options
@@ -49,6 +49,8 @@ __all__ = [
     "check_detector",
     "detector_checks",
     "harmless_options",
+    "model_of",
+    "offered",
     "open_detector",
     "option_names",
     "options_of",

@@ -13,7 +13,15 @@ if TYPE_CHECKING:
     from ..anatomy import Anatomy
     from ..plan import Variant
 
-__all__ = ["ChangeReport", "Detector", "ImageDetections", "LossDetector", "TorchDetector"]
+__all__ = [
+    "ChangeReport",
+    "Detector",
+    "ImageDetections",
+    "LossDetector",
+    "TorchDetector",
+    "model_of",
+    "offered",
+]
 
 
 class ChangeReport(Protocol):
@@ -159,3 +167,28 @@ class TorchDetector(Detector, Protocol):
     def model(self) -> Any:
         """The ``torch.nn.Module`` that `predict_batch` runs, and whose parameters the anatomy names."""
         ...
+
+
+def offered(detector: object, name: str, default: Any = None) -> Any:
+    """Return a member that a detector may have beside those of `Detector`; the default where it has none.
+
+    Such members are `facts`, `former_facts`, `image_sizes`, `model`, `title`, `turns_by_exif` and others that
+    `Detector` names. Ask for them by this function, never by the class of a detector.
+
+    Examples
+    --------
+    >>> offered("no detector", "facts", {})
+    {}
+    """
+    return getattr(detector, name, default)
+
+
+def model_of(detector: object) -> Any:
+    """Return the torch model of a detector that has one; else None.
+
+    Examples
+    --------
+    >>> model_of("no detector") is None
+    True
+    """
+    return offered(detector, "model")

@@ -4,7 +4,7 @@ Needs pyarrow and more: ``pip install "dissect-core[study]"``.
 """
 
 from ..progress import Bar, MakeBar, PassDone, no_bar, tqdm_bar
-from ._describe import weights_sha256
+from ._fingerprint import weights_sha256
 from ._inputs import plan_study
 from ._net import RandomDetectorWarning
 from ._options import Listener, RunOptions

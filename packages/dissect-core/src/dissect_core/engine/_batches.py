@@ -11,7 +11,7 @@ from ..store import _file_names, _small_files
 from ..store._folder import StudyFolder
 from ._images import BatchWork
 from ._loading import loaded_ahead
-from ._passes import Passes, ReplayedPasses
+from ._passes import Passes
 
 _EFFECTS: pa.Schema = pa.schema(
     [
@@ -57,7 +57,7 @@ def run_batches(
 
 def _keep_effects(folder: StudyFolder, passes: Passes) -> None:
     """Write what variants change in the outputs of what they ablate, once."""
-    effects = passes.effects if isinstance(passes, ReplayedPasses) else {}
+    effects = passes.effects
     if effects and not folder.record.has(_file_names.EFFECTS):
         rows = [effects[name] for name in sorted(effects)]
         columns = {field.name: [getattr(row, field.name) for row in rows] for field in _EFFECTS}

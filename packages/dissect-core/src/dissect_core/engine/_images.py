@@ -8,9 +8,9 @@ from ..detectors import Detector
 from ..errors import BadImageError, DissectError
 from ..plan import Variant
 from ..store._rows import Row, is_finite
+from ._computing import in_precision
 from ._loading import Files, Loaded
 from ._passes import Passes, References
-from ._precision import in_precision
 
 
 @dataclass
@@ -80,7 +80,7 @@ class BatchWork:
         return replace(loaded, bad=loaded.bad + bad)
 
     def _fault(self, image: int) -> str | None:
-        with in_precision(self.detector, getattr(self.passes, "precision", "full")):
+        with in_precision(self.detector, self.passes.precision):
             return self.files.fault(self.detector, image, run=True)
 
     def _found(self, images: Sequence[int], batch: Any) -> Generator[str, None, list[Row]]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..detectors import Detector, LossDetector
+from ..detectors import Detector, LossDetector, model_of
 from ..errors import StudyError
 from ..plan import Plan, Variant, plan, reference_images, scores_needed, weight_norms
 from ..progress import MakeBar, counted, no_bar
@@ -215,7 +215,7 @@ def _with_truth(
 
 
 def _model(detector: Detector, purpose: str) -> Any:
-    model = getattr(detector, "model", None)
+    model = model_of(detector)
     if model is None:
         raise StudyError(
             f"The detector must be a torch model to {purpose}, but {type(detector).__name__} has no `model`. "

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..detectors import Detector
+from ..detectors import Detector, offered
 from ..errors import BadImageError, DissectError
 from ._options import OnBadImage
 
@@ -163,8 +163,9 @@ class Files:
     def _batch(self, detector: Detector, images: Sequence[int]) -> Any:
         paths = [self.paths[i] for i in images]
         (batch,) = detector.prepare(paths, batch_size=len(paths))
-        if self.sizes is not None and hasattr(detector, "image_sizes"):
-            for image, read in zip(images, detector.image_sizes(batch), strict=True):
+        image_sizes = offered(detector, "image_sizes")
+        if self.sizes is not None and image_sizes is not None:
+            for image, read in zip(images, image_sizes(batch), strict=True):
                 self._require_size(image, read)
         return batch
 

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from ..detectors import Detector, ImageDetections
 from ..errors import DissectError, RandomDetectorError, ReplayError
 from ..plan import Variant, baseline_again
+from ._computing import predicted
 from ._loading import Files
 from ._options import Precision
-from ._precision import predicted
 
 BASELINE_AGAIN = 10
 """How often the baseline is run again of a detector that gives something else each time."""

@@ -1,18 +1,19 @@
 """All variants of a study on one batch: replayed from the baseline where the detector is a torch model."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
-from ..detectors import Detector, ImageDetections, TorchDetector
+from ..detectors import ImageDetections, model_of
 from ..edits import variant_rng
 from ..plan import Variant
 from ..progress import Stopwatch
+from ._computing import predicted
 from ._net import Net, measures_noise, require_same, require_steady
 from ._options import Precision
-from ._precision import predicted
 
 References = Callable[[Variant], Any]
 """Activations that a variant needs, by `dissect_core.torch.gather_reference`; None where it needs none."""
@@ -37,28 +38,53 @@ class Outcome:
     changed: int
 
 
-class Passes(Protocol):
-    """How variants are run on a batch."""
+@dataclass
+class Passes(ABC):
+    """How variants are run on a batch.
 
+    Attributes
+    ----------
+    detector : Detector
+    precision : {"full", "bf16", "fp16"}
+    on_first : callable
+        Told, once a tenth of the first batch was run, about how many seconds a batch will take, and which share of the
+        operations of full passes is left out. Passes that leave out nothing tell nothing.
+    wants_effects : bool
+        Whether to measure, on the next batch, what variants change in the outputs of what they ablate, if these passes
+        can.
+    verified : int
+        Pairs of variant and batch that were run in full as well.
+    effects : dict of str to VariantEffect
+        What each variant changed in the outputs of what it ablates.
+    seconds : dict of str to float
+        Time by what it went into.
+    """
+
+    detector: Any
+    precision: Precision = "full"
+    on_first: Callable[[float, float], object] = lambda _seconds, _share: None
+    wants_effects: bool = False
+    verified: int = 0
+    effects: dict[str, Any] = field(default_factory=dict, repr=False)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @abstractmethod
     def over(
         self, batch: Any, variants: Sequence[Variant], references: References, number: int = 0
     ) -> Iterator[Outcome]:
-        """Outcome of every variant, in any order; `number` tells the batch from the others of the study."""
-        ...
+        """Run every variant on a batch, in any order; `number` tells the batch from the others of the study."""
 
 
 @dataclass
-class PlainPasses:
+class PlainPasses(Passes):
     """Every variant in full: for detectors that are no torch model, and to compare with replay."""
 
-    detector: Detector
-    precision: Precision = "full"
     _is_steady: bool = field(default=False, repr=False)
 
     def over(
         self, batch: Any, variants: Sequence[Variant], references: References, number: int = 0
     ) -> Iterator[Outcome]:
-        """Outcome of every variant, in the order given."""
+        """Run every variant on a batch, in the order given."""
         run = partial(predicted, self.detector, self.precision)
         with self._as_replayed():
             if not self._is_steady and not measures_noise(variants):
@@ -72,7 +98,7 @@ class PlainPasses:
 
     def _as_replayed(self) -> AbstractContextManager[None]:
         """Without torch's fused layers, which replay cannot use: they differ from its plain ones in the last bits."""
-        if not isinstance(self.detector, TorchDetector):
+        if model_of(self.detector) is None:
             return nullcontext()
         from ..torch.activations import without_fast_path
 
@@ -80,50 +106,30 @@ class PlainPasses:
 
 
 @dataclass
-class ReplayedPasses:
+class ReplayedPasses(Passes):
     """Every variant from the first use of what it ablates, and some of them in full beside it, to check.
 
     On the first batch the baseline is run twice, and some variants in full, see `Net`.
 
     Attributes
     ----------
-    detector : TorchDetector
     verify : float
         Share of the pairs of variant and batch that are run in full too, in [0, 1].
     seed : int
         Of the choice of these pairs.
     max_bytes : int or None
         Bound of the memory for records of one batch.
-    precision : {"full", "bf16", "fp16"}
-    on_first : callable
-        Told, once a tenth of the first batch was run, about how many seconds a batch will take, and which share of the
-        operations of full passes replay leaves out.
-    wants_effects : bool
-        Whether to measure, on the next batch, what variants change in the outputs of what they ablate.
-    verified : int
-        Pairs that were.
-    effects : dict of str to VariantEffect
-        What each variant changed in the outputs of what it ablates.
-    seconds : dict of str to float
-        Time by what it went into.
     """
 
-    detector: Any
     verify: float = 0.0
     seed: int = 0
     max_bytes: int | None = None
-    precision: Precision = "full"
-    on_first: Callable[[float, float], object] = lambda _seconds, _share: None
-    wants_effects: bool = False
-    verified: int = 0
-    effects: dict[str, Any] = field(default_factory=dict, repr=False)
-    seconds: dict[str, float] = field(default_factory=dict)
     _replay: Any = field(default=None, repr=False)
 
     def over(
         self, batch: Any, variants: Sequence[Variant], references: References, number: int = 0
     ) -> Iterator[Outcome]:
-        """Outcome of every variant, those with the latest first use first."""
+        """Run every variant on a batch, those with the latest first use first."""
         from ..torch.replay import EffectPass, PrefixReplay
 
         is_first = self._replay is None

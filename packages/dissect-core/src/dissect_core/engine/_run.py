@@ -8,25 +8,24 @@ from typing import Any
 from ..detectors import Detector, DetectorRequest, open_detector
 from ..detectors.trust import agreed_execution
 from ..errors import StudyError, StudyLockedError
+from ..plan import Plan
 from ..spec import DetectorSpec, Execution, LocalExecution, RayExecution, StudySpec
 from ..storage.locations import location_of
 from ..store._holder import Holder
 from ..store._images import ImageRef
 from ..store._study import Study
 from ..store._truth import StudyTruth
-from ._caller import Caller
-from ._identity import identified
+from ._computing import computing_with, in_precision, threads_of
+from ._fingerprint import Described, Known, open_folder
 from ._loading import annotated_sizes
 from ._options import Listener, RunOptions
-from ._precision import in_precision
 from ._stop import StopRequest, stop_on_interrupt
-from ._task import Described, Task, open_folder, say_what_is_not_on_record
-from ._threads import computing_with, threads_of
+from ._task import Caller, Task
 from .local import run_here
 
 
 def run(
-    spec: StudySpec,
+    spec: StudySpec | Plan,
     detector: Detector | DetectorSpec | DetectorRequest,
     images: Sequence[Path | str],
     out: Path | str,
@@ -46,7 +45,8 @@ def run(
 
     Parameters
     ----------
-    spec : StudySpec
+    spec : StudySpec or Plan
+        What to ablate. Of a plan, the variants must be those that its study gives on this detector and these images.
     detector : Detector, DetectorSpec or DetectorRequest
         The detector, or how to open it: of a spec only what runs no code, as `open_detector` says, of a request what
         the user lets it. Workers of a cluster are handed a copy of an open one.
@@ -86,6 +86,8 @@ def run(
     StudyChangedError
         If the folder holds a study that differs; all differences are named. Or if an image's file is another one than a
         finished batch has seen.
+    PlanError
+        If a plan is none for this detector and these images.
     StudyLockedError
         If another run is at work there.
     ShardsFailedError
@@ -102,12 +104,15 @@ def run(
         As the plan and the detector raise.
     """
     listener = listener or Listener()
-    task = Task(spec, [Path(image) for image in images], location_of(out), options or RunOptions())
+    plan = spec if isinstance(spec, Plan) else None
+    spec = spec.spec if isinstance(spec, Plan) else spec
+    paths = [Path(image) for image in images]
+    task = Task(spec, paths, location_of(out), options or RunOptions(), plan=plan)
     if not task.paths:
         raise StudyError("`images` must name at least one, got none.")
-    refs, kept = identified(task.paths, truth, refs, facts or {}, files or {}, listener.say)
+    known = Known.of(task.paths, truth, refs, facts, files, listener.say)
     if truth is not None:
-        task = replace(task, sizes=annotated_sizes(truth, [ref.image_id for ref in refs]))
+        task = replace(task, sizes=annotated_sizes(truth, [ref.image_id for ref in known.refs]))
     request = listener.stop or StopRequest()
     holder = Holder(on_lost=request.ask)
     caller = Caller(listener, request, holder)
@@ -117,7 +122,7 @@ def run(
     if not isinstance(execution, LocalExecution):
         from .ray import run_on_cluster
 
-        run_on_cluster(task, detector, execution, refs, kept, truth, caller)
+        run_on_cluster(task, detector, execution, known, truth, caller)
     else:
         opened = (
             detector if not isinstance(detector, (DetectorSpec, DetectorRequest)) else open_detector(detector)
@@ -127,8 +132,8 @@ def run(
         for note in variants.notes:
             listener.say(f"note: {note}")
         described = Described.of(task, opened, variants, listener.bar)
-        say_what_is_not_on_record(described, listener.say)
-        folder = open_folder(task, described, refs, **kept, threads=threads_of(opened))
+        described.say_what_is_missing(listener.say)
+        folder = open_folder(task, known, described, threads_of(opened))
         with (
             folder.locked(holder, listener.say),
             stop_on_interrupt(request, listener.say),

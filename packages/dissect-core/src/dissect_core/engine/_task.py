@@ -1,28 +1,27 @@
-"""What a study runs over and how, whatever engine runs it."""
+"""What every engine is given: what a study runs over and how, and who listens to it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-from ..detectors import Detector, TorchDetector
-from ..errors import StudyError
+from ..detectors import Detector, model_of
+from ..errors import PlanError, StudyError
 from ..plan import Plan, Variant, reference_images
-from ..progress import MakeBar
+from ..progress import Bar, MakeBar, PassDone
 from ..spec import StudySpec
 from ..store import _file_names
-from ..store._facts import known_facts, versions
 from ..store._folder import StudyFolder
-from ..store._images import ImageRef, image_digests
+from ..store._holder import Holder
 from ..store._record import Record
 from ..store._study import Study
-from ._describe import describe, plan_rows
 from ._inputs import ReferenceActivations, planned
 from ._loading import Files
 from ._net import is_again, noise_is_measured, repeats_of_baseline
-from ._options import RunOptions
+from ._options import Listener, RunOptions
 from ._passes import Passes, PlainPasses, ReplayedPasses
-from ._precision import in_precision
+from ._stop import StopRequest
 
 
 @dataclass(frozen=True)
@@ -39,6 +38,8 @@ class Task:
     options : RunOptions
     sizes : sequence of (float, float), optional
         Width and height of each image as it was annotated.
+    plan : Plan, optional
+        The plan that the caller has seen: the study must give the same variants.
     """
 
     spec: StudySpec
@@ -46,6 +47,7 @@ class Task:
     out: Path
     options: RunOptions = field(default_factory=RunOptions)
     sizes: Sequence[tuple[float, float]] | None = None
+    plan: Plan | None = None
 
     @property
     def files(self) -> Files:
@@ -60,18 +62,13 @@ class Task:
         used = reference_images(self.spec, len(self.paths)) if references else ()
         folder.require_files(digests, done, used)
 
-    def known(self, refs: Sequence[ImageRef], facts: Mapping[str, Any]) -> dict[str, Any]:
-        """What must stay the same when a study goes on, as far as it is known without the detector."""
-        options = self.options
-        return known_facts(
-            {**facts, **options.facts}, self.spec, refs, options.batch_size, options.shard_batches
-        )
-
     def passes(self, detector: Detector) -> Passes:
         """How this detector's variants are run."""
         how = self.options
-        if how.replay and isinstance(detector, TorchDetector):
-            return ReplayedPasses(detector, how.verify, self.spec.seed, how.max_bytes, how.precision)
+        if how.replay and model_of(detector) is not None:
+            return ReplayedPasses(
+                detector, how.precision, verify=how.verify, seed=self.spec.seed, max_bytes=how.max_bytes
+            )
         return PlainPasses(detector, how.precision)
 
     def references(
@@ -83,8 +80,18 @@ class Task:
         )
 
     def planned(self, detector: Detector, truth: Any, bar: MakeBar) -> Plan:
-        """Every variant of its study; see there."""
+        """Return every variant of the study; of a detector that gives other detections each time, with repeats.
+
+        Raises
+        ------
+        PlanError
+            If the variants are others than those of the caller's plan.
+        DissectError
+            As `plan_study` raises.
+        """
         found = planned(self.spec, detector, self.files, truth, bar, self.options.class_map)
+        if self.plan is not None:
+            _require_same_plan(self.plan, found)
         begun = self._begun()
         # A study keeps to what was found out when it was begun.
         allow_random = self.options.allow_random if begun is None else any(map(is_again, begun))
@@ -104,93 +111,53 @@ class Task:
             return None
 
 
+def _require_same_plan(given: Plan, found: Plan) -> None:
+    """See that a plan is the one that its study gives on this detector and these images.
+
+    Raises
+    ------
+    PlanError
+        If it is not; the first variant that differs is named.
+    """
+    given = Plan(given.spec, [variant for variant in given if variant.kind != "again"])
+    if given == found:
+        return
+    pairs = zip_longest(given, found)
+    first = next(
+        a or b for a, b in pairs if Plan(given.spec, [a] if a else []) != Plan(given.spec, [b] if b else [])
+    )
+    what = (
+        f"{len(given)} variants instead of {len(found)}"
+        if len(given) != len(found)
+        else f"other variants, the first is {first.id!r}"
+    )
+    raise PlanError(
+        f"`spec` must be a plan for this detector and these images, but the plan has {what}. Make it of this detector, "
+        "or give its `spec`: the run makes its own plan."
+    )
+
+
 @dataclass(frozen=True)
-class Described:
-    """What a study's folder is made with, told by who has the detector.
+class Caller:
+    """The front end of a run, handed to whichever engine computes it.
 
     Attributes
     ----------
-    variants : Plan
-    rows : sequence of mapping
-        The plan as plain data.
-    facts : mapping
-        The detector's own facts, and the versions it is run with.
-    notes : mapping
-        What the detector is called, and how it reads images, for people and pictures: no part of what the study is.
-    digests : sequence of str
-        Checksums of the images' files.
-    former : mapping
-        Facts of the detector under the names of the first format, where it has such.
+    listener : Listener
+        Is told how the run goes on.
+    request : StopRequest
+        Asks the run to stop.
+    holder : Holder
+        Holds the study's folder, and tells others from there.
     """
 
-    variants: Plan
-    rows: Sequence[Mapping[str, Any]]
-    facts: Mapping[str, Any] = field(default_factory=dict)
-    notes: Mapping[str, Any] = field(default_factory=dict)
-    digests: Sequence[str] = ()
-    former: Mapping[str, Any] = field(default_factory=dict)
+    listener: Listener
+    request: StopRequest
+    holder: Holder
 
-    @classmethod
-    def of(cls, task: Task, detector: Detector, variants: Plan, bar: MakeBar) -> "Described":
-        """Describe a detector, the plan for it, and the images as they are.
-
-        Raises
-        ------
-        StudyError
-            If the detector cannot compute in the precision that is asked for.
-        """
-        turns, title = getattr(detector, "turns_by_exif", None), getattr(detector, "title", None)
-        notes: dict[str, Any] = {} if turns is None else {"turns_by_exif": bool(turns)}
-        return cls(
-            variants,
-            plan_rows(variants),
-            facts_of(task, detector),
-            {**notes, "detector": title or type(detector).__name__},
-            image_digests(task.paths, bar),
-            getattr(detector, "former_facts", {}),
-        )
-
-
-def facts_of(task: Task, detector: Detector) -> dict[str, Any]:
-    """What must be the same wherever a study goes on, and on every worker."""
-    in_precision(detector, task.options.precision)
-    return {"detector": describe(detector), "versions": versions(), **task.options.facts}
-
-
-def say_what_is_not_on_record(described: Described, say: Callable[[str], object]) -> None:
-    """Say that another detector could not be told from this one, where only its class names are known."""
-    if set(described.facts["detector"]) == {"class_names"}:
-        say(
-            "note: the detector is no torch model and has no `facts`: another one with the same classes would go on "
-            "with this study. Give it `facts`, such as a checksum of its weights."
-        )
-
-
-def open_folder(
-    task: Task,
-    described: Described,
-    refs: Sequence[ImageRef],
-    facts: Mapping[str, Any],
-    files: Mapping[str, bytes],
-    notes: Mapping[str, Any],
-    threads: int | None = None,
-) -> StudyFolder:
-    """Make the study's folder, or open one of the same study.
-
-    A new one notes with how many threads torch computes: on a CPU the last bits depend on it, so that all who go on
-    with the study keep to that.
-    """
-    return StudyFolder.create(
-        task.out,
-        task.spec,
-        {**facts, **described.facts},
-        described.rows,
-        refs,
-        batch_size=task.options.batch_size,
-        shard_batches=task.options.shard_batches,
-        digests=described.digests,
-        files=files,
-        notes={**notes, **described.notes, "threads": threads},
-        former=described.former,
-        repair=task.options.repair,
-    )
+    def tell(self, shown: Bar, passes: int, now: PassDone, **news: object) -> None:
+        """Tell of some passes more; or of fewer than none, where a part of a shard is to be run again."""
+        shown.update(passes)
+        self.holder.news.update(passes=now.done, total=now.total, **news)
+        if self.listener.watch is not None and passes > 0:
+            self.listener.watch(now)

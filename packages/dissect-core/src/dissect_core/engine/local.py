@@ -10,10 +10,9 @@ from ..store import _file_names
 from ..store._folder import StudyFolder
 from ..store._log import is_said_finished
 from ._batches import BatchDone, run_batches
-from ._caller import Caller
+from ._fingerprint import Described
 from ._images import BatchWork
-from ._passes import ReplayedPasses
-from ._task import Described, Task
+from ._task import Caller, Task
 
 
 def run_here(
@@ -29,11 +28,10 @@ def run_here(
         return
     references = task.references(detector, variants, truth, folder.record, caller.listener.bar)
     passes = task.passes(detector)
-    if isinstance(passes, ReplayedPasses):
-        passes.on_first = lambda seconds, share: caller.listener.say(
-            estimate(seconds, share, len(left), len(variants))
-        )
-        passes.wants_effects = not folder.record.has(_file_names.EFFECTS)
+    passes.on_first = lambda seconds, share: caller.listener.say(
+        estimate(seconds, share, len(left), len(variants))
+    )
+    passes.wants_effects = not folder.record.has(_file_names.EFFECTS)
     begun, seconds = time.perf_counter(), dict[str, float]()
     clock = Stopwatch(seconds)
     folder.log("started" if len(left) == len(folder.detections.batches) else "resumed", batches=len(left))
@@ -56,8 +54,8 @@ def run_here(
     folder.log(
         "finished" if is_finished else "stopped",
         seconds=round(time.perf_counter() - begun, 3),
-        stages={k: round(v, 3) for k, v in {**seconds, **getattr(passes, "seconds", {})}.items()},
-        verified=getattr(passes, "verified", 0),
+        stages={k: round(v, 3) for k, v in {**seconds, **passes.seconds}.items()},
+        verified=passes.verified,
     )
 
 

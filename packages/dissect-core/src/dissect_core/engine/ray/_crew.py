@@ -10,10 +10,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from ...errors import ClusterError
-from ._members import Member, Shard
-from ._queue import ATTEMPTS, Queue
-from ._waiting import cause_of, ready, result
-from ._worker import Place, Step
+from ._connect import cause_of, ready, result
+from ._queue import ATTEMPTS, Member, Queue, Shard
+from ._worker import Step, WorkerPlace
 
 SECONDS_BETWEEN_COUNTS = 10.0
 SECONDS_WITHOUT_ANYBODY = 20.0
@@ -174,7 +173,7 @@ class Crew:
             except self._ray.exceptions.RayError as error:
                 self._lost(member, error)
 
-    def _joined(self, member: Member, place: Place) -> None:
+    def _joined(self, member: Member, place: WorkerPlace) -> None:
         member.place, member.waiting_for = place, None
         self._deaths, self._seen = 0, time.monotonic()
 

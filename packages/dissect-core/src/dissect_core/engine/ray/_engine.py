@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -13,17 +13,14 @@ from ...errors import ClusterError, ShardsFailedError
 from ...spec import DetectorSpec, RayExecution
 from ...storage.locations import is_remote, reached
 from ...store import _file_names
-from ...store._changes import Behind
 from ...store._folder import StudyFolder
-from ...store._images import ImageRef
 from ...store._log import is_said_finished
-from .._caller import Caller
+from .._fingerprint import Described, Known, open_folder
 from .._stop import stop_on_interrupt
-from .._task import Described, Task, open_folder, say_what_is_not_on_record
+from .._task import Caller, Task
 from ._connect import capacity, connected
 from ._crew import Crew
-from ._members import Shard
-from ._queue import ATTEMPTS
+from ._queue import ATTEMPTS, Shard
 from ._tracker import Tracker
 from ._worker import Job, Worker
 
@@ -32,8 +29,7 @@ def run_on_cluster(
     task: Task,
     detector: Detector | DetectorSpec | DetectorRequest,
     execution: RayExecution,
-    refs: Sequence[ImageRef],
-    kept: Mapping[str, Any],
+    known: Known,
     truth: Any,
     caller: Caller,
 ) -> None:
@@ -53,8 +49,7 @@ def run_on_cluster(
         begun = _begun(task.out)
         if begun is not None:  # before workers are asked for: another run may hold both
             stack.enter_context(begun.locked(caller.holder, caller.listener.say))
-            known = task.known(refs, kept["facts"])
-            begun.require_same(known, Behind(refs, kept["files"].get(_file_names.TRUTH)), whole=False)
+            known.require_same(begun, task)
         ray = stack.enter_context(connected(execution, caller.listener.say))
         n_shards = math.ceil(len(paths) / task.options.shard_images)
         crew = Crew(
@@ -69,8 +64,8 @@ def run_on_cluster(
         described = crew.lead(lambda worker: worker.describe.remote(shared, true))
         for note in described.variants.notes:
             caller.listener.say(f"note: {note}")
-        say_what_is_not_on_record(described, caller.listener.say)
-        folder = open_folder(task, described, refs, **kept, threads=_threads(execution))
+        described.say_what_is_missing(caller.listener.say)
+        folder = open_folder(task, known, described, _threads(execution))
         if begun is None:
             stack.enter_context(folder.locked(caller.holder, caller.listener.say))
         else:

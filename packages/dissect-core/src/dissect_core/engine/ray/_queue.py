@@ -1,12 +1,46 @@
-"""Which shard is next: those that nobody has tried, in order, and those that failed and are tried again."""
+"""Shards and the workers that have them; and which shard is next: new ones in order, and those that failed."""
 
 from collections.abc import Callable, Iterator, Set
+from dataclasses import dataclass, field
+from typing import Any
 
 from ...errors import ClusterError
-from ._members import Shard
+from ._worker import WorkerPlace
 
 ATTEMPTS = 3
 """A shard that fails so often, by its own fault, is given up."""
+
+
+@dataclass
+class Shard:
+    """Batches to be run by one worker.
+
+    Attributes
+    ----------
+    number : int
+    batches : list of int
+        Those that are not finished.
+    faults : list of (str, str)
+        What went wrong, with the node where it did.
+    tried : set of int
+        Numbers of the workers that failed at it.
+    """
+
+    number: int
+    batches: list[int]
+    faults: list[tuple[str, str]] = field(default_factory=list)
+    tried: set[int] = field(default_factory=set)
+
+
+@dataclass
+class Member:
+    """A worker of the crew: on its way, idle, or with a shard."""
+
+    number: int
+    actor: Any
+    waiting_for: Any = None
+    place: WorkerPlace | None = None
+    shard: Shard | None = None
 
 
 class Queue:

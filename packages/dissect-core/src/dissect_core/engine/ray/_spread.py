@@ -7,8 +7,7 @@ from typing import Any
 
 from ...errors import ClusterError
 from ...spec import RayExecution
-from ._connect import connected, ray_module
-from ._waiting import cause_of, ready
+from ._connect import cause_of, connected, ray_module, ready
 
 Work = Callable[[str], Any]
 Spread = Callable[[Callable[[], Work], Sequence[str]], Iterator[tuple[str, Any]]]

@@ -5,9 +5,9 @@ from typing import Any
 
 from ...progress import Bar, PassDone
 from ...store._folder import StudyFolder
-from .._caller import Caller
+from .._task import Caller
 from ..local import estimate
-from ._members import Shard
+from ._queue import Shard
 from ._worker import Step
 
 

@@ -17,10 +17,10 @@ from ...store import _file_names
 from ...store._facts import differences, listed
 from ...store._folder import StudyFolder
 from .._batches import BatchDone, run_batches
+from .._computing import compute_with
+from .._fingerprint import Described, run_facts
 from .._images import BatchWork
-from .._passes import ReplayedPasses
-from .._task import Described, Task, facts_of
-from .._threads import compute_with
+from .._task import Task
 from ._connect import ray_module
 
 SECONDS_BETWEEN_STEPS = 0.5
@@ -49,7 +49,7 @@ class Step(NamedTuple):
     events: tuple[tuple[str, dict[str, Any]], ...] = ()
 
 
-class Place(NamedTuple):
+class WorkerPlace(NamedTuple):
     """Where a worker is."""
 
     host: str
@@ -108,7 +108,7 @@ class Worker:
         self._lock = threading.Lock()
         self._stop = threading.Event()
 
-    def open(self) -> Place:
+    def open(self) -> WorkerPlace:
         """Open the detector ahead of time."""
         with self._lock:
             _ = self._detector
@@ -128,7 +128,7 @@ class Worker:
             folder = StudyFolder(task.out)
             task.references(self._detector, variants, truth, folder.record, no_bar).gather()
 
-    def join(self, job: Job) -> Place:
+    def join(self, job: Job) -> WorkerPlace:
         """Make ready for a study's shards.
 
         Raises
@@ -142,7 +142,7 @@ class Worker:
             detector, task = self._detector, job.task
             compute_with(job.threads)
             self._folder = _same_folder(job)
-            if told := differences(dict(job.facts), facts_of(task, detector)):
+            if told := differences(dict(job.facts), run_facts(task, detector)):
                 raise StudyChangedError(
                     f"The node {socket.gethostname()} differs from the one that planned the study: {listed(told)}. "
                     "Give all nodes the same files and packages."
@@ -161,15 +161,12 @@ class Worker:
             yield from self._shard(batches, wants_effects)
 
     def _shard(self, batches: Sequence[int], wants_effects: bool) -> Iterator[Step]:
-        if isinstance(self._passes, ReplayedPasses):
-            self._passes.on_first = lambda seconds, share: self._note(
-                "estimate", seconds=seconds, share=share
-            )
-            self._passes.effects.clear()  # of an attempt that failed
-            self._passes.wants_effects = wants_effects and not self._folder.record.has(_file_names.EFFECTS)
+        self._passes.on_first = lambda seconds, share: self._note("estimate", seconds=seconds, share=share)
+        self._passes.effects.clear()  # of an attempt that failed
+        self._passes.wants_effects = wants_effects and not self._folder.record.has(_file_names.EFFECTS)
         passes, variant, told = 0, "", time.monotonic()
         spent = dict[str, float]()
-        clock, before = Stopwatch(spent), dict(getattr(self._passes, "seconds", {}))
+        clock, before = Stopwatch(spent), dict(self._passes.seconds)
         for step in run_batches(self._work, self._folder, batches, self._ahead, clock):
             if not isinstance(step, BatchDone):
                 passes, variant = passes + 1, step
@@ -180,7 +177,7 @@ class Worker:
             passes, told = 0, time.monotonic()
             if batch is not None and self._stop.is_set():
                 break
-        now = getattr(self._passes, "seconds", {})
+        now = self._passes.seconds
         self._note("stages", **spent, **{name: now[name] - before.get(name, 0.0) for name in now})
         yield Step(0, "", None, self._noted())
 
@@ -220,11 +217,11 @@ def _same_folder(job: Job) -> StudyFolder:
     return folder
 
 
-def _here() -> Place:
+def _here() -> WorkerPlace:
     try:
         import ray
 
         node = str(ray.get_runtime_context().get_node_id())
     except (ImportError, RuntimeError):  # in a test, without Ray
         node = ""
-    return Place(socket.gethostname(), os.getpid(), node)
+    return WorkerPlace(socket.gethostname(), os.getpid(), node)
