@@ -21,7 +21,7 @@ from dissect_core.store import ImageRef
 from dissect_eval import GroundTruth
 from dissect_eval.study import read_pixels
 from dissect_mmdet import ConfigError, ImageError, MMDetDetector
-from dissect_mmdet.detector._pipeline import TestPipeline
+from dissect_mmdet.detector import TestPipeline
 from mmdet_loaders import LoadAnnotations, LoadImageFromFile, LoadMoreAnnotations, PackDetInputs, Resize
 
 

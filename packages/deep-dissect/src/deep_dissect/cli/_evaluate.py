@@ -18,8 +18,7 @@ from dissect_core.storage import check_output, write_text_whole
 from dissect_core.text import cut
 from dissect_eval import Evaluation, GroundTruth, SplitWarning, match_classes
 from dissect_eval import evaluate as score
-from dissect_mmdet.detector import _images, _open
-from dissect_mmdet.detector._detector import ImageDetections
+from dissect_mmdet.detector import ImageDetections, _images, _open
 from dissect_mmdet.errors import DissectMMDetError
 
 from ._console import Console, lines_of, print_whole

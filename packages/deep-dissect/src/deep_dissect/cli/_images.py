@@ -10,7 +10,7 @@ from shutil import rmtree
 
 from dissect_core.storage.locations import is_remote
 from dissect_eval import GroundTruth
-from dissect_mmdet.detector._images import image_paths
+from dissect_mmdet.detector import image_paths
 from dissect_mmdet.errors import DissectMMDetError
 
 DEMO_IMAGES = 100

@@ -13,13 +13,9 @@ from rich.tree import Tree
 from dissect_core import AttentionLayout, Component, select_components
 from dissect_core.text import cut
 from dissect_core.torch import attention_layouts, components_of
-from dissect_mmdet.configs._imports import import_modules
-from dissect_mmdet.detector import _open
-from dissect_mmdet.detector._detector import MMDetDetector
-from dissect_mmdet.weights import _checkpoints
-from dissect_mmdet.weights._fit import Fit
-from dissect_mmdet.weights._fit_rules import require_finite
-from dissect_mmdet.weights._weights import FoundWeights, find_weights
+from dissect_mmdet.configs import import_modules
+from dissect_mmdet.detector import MMDetDetector, _open
+from dissect_mmdet.weights import Fit, FoundWeights, _checkpoints, find_weights, require_finite
 
 from ._console import Console
 from ._loaded import say_loaded

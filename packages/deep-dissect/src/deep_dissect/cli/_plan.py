@@ -17,7 +17,7 @@ from rich.table import Column, Table
 from dissect_core.plan import PlanRow
 from dissect_core.spec import load_spec
 from dissect_core.text import cut
-from dissect_mmdet.detector._detector import MMDetDetector
+from dissect_mmdet.detector import MMDetDetector
 
 from ..studies import study_path
 from ._console import Console, print_whole

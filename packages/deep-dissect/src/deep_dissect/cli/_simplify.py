@@ -17,7 +17,7 @@ from dissect_core.engine import tqdm_bar, weights_sha256
 from dissect_core.plan import Variant
 from dissect_core.storage import check_output, write_text_whole
 from dissect_core.store import Study
-from dissect_mmdet.detector._images import image_paths
+from dissect_mmdet.detector import image_paths
 from dissect_mmdet.errors import DissectMMDetError
 
 from .._simplify import Part, Slimmed, halves, removable, slim

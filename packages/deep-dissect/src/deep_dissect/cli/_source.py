@@ -25,11 +25,7 @@ from dissect_core import (
 from dissect_core.plan import Variant
 from dissect_core.torch import apply, edit_state, save_checkpoint, variant_record, with_state
 from dissect_mmdet.errors import DissectMMDetError
-from dissect_mmdet.weights import _checkpoints
-from dissect_mmdet.weights._fit import Fit
-from dissect_mmdet.weights._fit_rules import require_finite
-from dissect_mmdet.weights._loading import share_tied
-from dissect_mmdet.weights._weights import FoundWeights, find_weights
+from dissect_mmdet.weights import Fit, FoundWeights, _checkpoints, find_weights, require_finite, share_tied
 
 from ._console import Console, echo
 from ._inspect import components_of_weights

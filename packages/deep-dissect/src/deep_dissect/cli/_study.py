@@ -17,8 +17,7 @@ from dissect_core.progress import counted, tqdm_bar
 from dissect_core.spec import DetectorSpec, StudySpec
 from dissect_core.torch import gradient_scores
 from dissect_eval import GroundTruth
-from dissect_mmdet.detector._detector import MMDetDetector
-from dissect_mmdet.detector._images import image_paths
+from dissect_mmdet.detector import MMDetDetector, image_paths
 from dissect_mmdet.errors import DissectMMDetError
 
 from ._options import bundled_checkpoint
