@@ -15,7 +15,8 @@ from mmengine.dataset import Compose
 from PIL import Image
 
 from dissect_core import BadImageError
-from dissect_core.engine import Listener, no_bar, run
+from dissect_core.engine import Listener, run
+from dissect_core.progress import no_bar
 from dissect_core.spec import load_spec
 from dissect_core.store import ImageRef
 from dissect_eval import GroundTruth

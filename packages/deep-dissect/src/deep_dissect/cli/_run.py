@@ -13,8 +13,9 @@ import typer
 
 from dissect_core import StudyError
 from dissect_core.detectors import Detector, DetectorRequest, open_detector
-from dissect_core.engine import Listener, RunOptions, run, tqdm_bar
+from dissect_core.engine import Listener, RunOptions, run
 from dissect_core.plan import plan, scores_needed
+from dissect_core.progress import tqdm_bar
 from dissect_core.spec import Execution, LocalExecution, RayExecution, load_spec
 from dissect_core.storage.locations import location_of
 from dissect_core.store import Study
