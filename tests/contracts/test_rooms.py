@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 
-PACKAGES = ("dissect_eval",)
+PACKAGES = ("dissect_core", "dissect_eval", "dissect_mmdet")
 
 Graph = dict[str, set[str]]
 

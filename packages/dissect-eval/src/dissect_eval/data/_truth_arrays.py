@@ -38,24 +38,9 @@ def collect_truth(
     """Return the columns of `GroundTruth` from arrays, one pair per image."""
     pairs, names = list(per_image), _names(category_names)
     known = ids(list(image_ids), "image_ids", lambda i: f"image {i}", TruthError)
-    for name, values in (
-        ("per_image", pairs),
-        ("file_names", file_names),
-        ("iscrowd", iscrowd),
-        ("ignore", ignore),
-        ("area", area),
-    ):
-        if values is not None and len(values) != len(known):
-            raise TruthError(
-                f"`{name}` and `image_ids` must be of one length, got {len(values)} and {len(known)}. "
-                "Give one entry per image."
-            )
-    repeated = duplicates(known)
-    if repeated:
-        raise TruthError(
-            f"`image_ids` must be unique, but these occur more than once: {listing(repeated)}. "
-            "Number the images again."
-        )
+    _require_one_entry_each(
+        known, per_image=pairs, file_names=file_names, iscrowd=iscrowd, ignore=ignore, area=area
+    )
     parts = [_one_image(pair, int(image), names) for pair, image in zip(pairs, known, strict=True)]
     splits = splits_of([len(part[1]) for part in parts])
     boxes = np.concatenate([np.zeros((0, 4)), *(part[0] for part in parts)])
@@ -84,6 +69,22 @@ def collect_truth(
         notes=tuple(notes),
         source="",
     )
+
+
+def _require_one_entry_each(image_ids: Ints, **given: Sequence[Any] | None) -> None:
+    """Raise `TruthError` unless ids are unique, and every argument that is given has one entry for each of them."""
+    for name, values in given.items():
+        if values is not None and len(values) != len(image_ids):
+            raise TruthError(
+                f"`{name}` and `image_ids` must be of one length, got {len(values)} and {len(image_ids)}. "
+                "Give one entry per image."
+            )
+    repeated = duplicates(image_ids)
+    if repeated:
+        raise TruthError(
+            f"`image_ids` must be unique, but these occur more than once: {listing(repeated)}. "
+            "Number the images again."
+        )
 
 
 def truth_of_targets(

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import linear_sum_assignment
 
 from .._arrays import Ints
 from ..boxes import Boxes, check_xyxy, giou_of
@@ -195,5 +194,8 @@ def _giou_of_image(true: _Coordinates, t0: int, t1: int, found: _Coordinates, d0
 
 
 def _assign(giou: Boxes) -> tuple[Ints, Ints, Boxes]:
+    """Return the rows and columns of the pairs with the greatest sum of GIoU, and their GIoU."""
+    from scipy.optimize import linear_sum_assignment  # takes half a second: imported on use
+
     rows, columns = linear_sum_assignment(1.0 - giou)
     return rows, columns, giou[rows, columns]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from ._style import HATCHES, is_dark, legend_below, line_style, new_figure, tidy
 from ._text import LEGEND_AT_MOST, as_text, drawn, drawn_all
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 __all__ = ["error_type_bars"]
@@ -30,7 +31,7 @@ MEANINGS = {
 
 
 class HasErrorTypes(Protocol):
-    """What the bars show: `ErrorTypes` has it, and so may a row of a table."""
+    """Errors that bars can show: those of `ErrorTypes`, or of a row of a table."""
 
     @property
     def foreground(self) -> float:
@@ -111,51 +112,65 @@ def error_type_bars(
             f"`errors` must have one foreground and background threshold, got {sorted(settings)}. "
             "Numbers at different thresholds do not compare."
         )
-    told = dict(zip(series, drawn_all(list(series), LEGEND_AT_MOST, legend=True), strict=True))
-    # Of each bar: its label, numbers, style, and whether it is a control.
-    bars = []
-    for i, (label, one) in enumerate(series.items()):
-        bars.append((told[label], one, i, False))
-        if label in controls:
-            bars.append(
-                (f"{told[label]}: random control" if label else "random control", controls[label], i, True)
-            )
-    n = len(bars)
-    per_type = max(0.34, 0.2 * n)
-    figure = new_figure(figure, (6.4, 1.6 + 8 * per_type))
+    bars = _bars(series, controls)
+    figure = new_figure(figure, (6.4, 1.6 + 8 * max(0.34, 0.2 * len(bars))))
     panels = figure.subplots(2, 1, sharex=True, height_ratios=[len(ERROR_TYPES), len(SPECIAL_TYPES)])
-    height = 0.8 / n
-    edge = "#1B1B1B" if is_dark() else "white"
     for axes, names in zip(panels, (ERROR_TYPES, SPECIAL_TYPES), strict=True):
-        places = np.arange(len(names))
-        for k, (label, one, i, is_control) in enumerate(bars):
-            values = np.array([one.delta_ap[name] for name in names])
-            at = places - 0.4 + (k + 0.5) * height
-            color = line_style(i).color
-            axes.barh(
-                at,
-                np.nan_to_num(values, nan=0.0),
-                height=height * (0.8 if is_control else 1.0),
-                color="none" if is_control else color,
-                hatch="" if is_control else HATCHES[i % len(HATCHES)],
-                edgecolor=color if is_control else edge,
-                linewidth=1.2 if is_control else 0.5,
-                label=label,
-            )
-            for y, value in zip(at, values, strict=True):
-                text, x = ("n/a", 0.0) if np.isnan(value) else (f"{value:.3f}", float(value))
-                axes.annotate(
-                    text, (x, y), xytext=(3, 0), textcoords="offset points", va="center", fontsize=7
-                )
-        axes.set_yticks(places, [MEANINGS[name] for name in names])
-        axes.set_ylim(len(names) - 0.5, -0.5)
-        axes.margins(x=0.1)
-        tidy(axes, "x")
+        _draw(axes, names, bars)
     ((foreground, _),) = settings
     panels[1].set_xlim(left=0)
     panels[1].set_xlabel(f"ΔAP at IoU {foreground:g} if fixed")
-    if n > 1:
+    if len(bars) > 1:
         legend_below(figure, *panels[0].get_legend_handles_labels(), most=3)
     if title:
         panels[0].set_title(drawn(title))
     return as_text(figure)
+
+
+class _Bar(NamedTuple):
+    """The bars of one series: its name in the legend, its errors, the number of its style, and if it is a control."""
+
+    label: str
+    errors: HasErrorTypes
+    style: int
+    is_control: bool
+
+
+def _bars(series: Mapping[str, HasErrorTypes], controls: Mapping[str, HasErrorTypes]) -> list[_Bar]:
+    """Return the bars of all series, each control right below the series that it belongs to."""
+    shown = dict(zip(series, drawn_all(list(series), LEGEND_AT_MOST, legend=True), strict=True))
+    bars = []
+    for i, (label, errors) in enumerate(series.items()):
+        bars.append(_Bar(shown[label], errors, i, False))
+        if label in controls:
+            name = f"{shown[label]}: random control" if label else "random control"
+            bars.append(_Bar(name, controls[label], i, True))
+    return bars
+
+
+def _draw(axes: Axes, names: Sequence[str], bars: Sequence[_Bar]) -> None:
+    """Draw the bars of some types of error, with their numbers, or "n/a" where one is undefined."""
+    height = 0.8 / len(bars)
+    edge = "#1B1B1B" if is_dark() else "white"
+    places = np.arange(len(names))
+    for k, bar in enumerate(bars):
+        values = np.array([bar.errors.delta_ap[name] for name in names])
+        at = places - 0.4 + (k + 0.5) * height
+        color = line_style(bar.style).color
+        axes.barh(
+            at,
+            np.nan_to_num(values, nan=0.0),
+            height=height * (0.8 if bar.is_control else 1.0),
+            color="none" if bar.is_control else color,
+            hatch="" if bar.is_control else HATCHES[bar.style % len(HATCHES)],
+            edgecolor=color if bar.is_control else edge,
+            linewidth=1.2 if bar.is_control else 0.5,
+            label=bar.label,
+        )
+        for y, value in zip(at, values, strict=True):
+            text, x = ("n/a", 0.0) if np.isnan(value) else (f"{value:.3f}", float(value))
+            axes.annotate(text, (x, y), xytext=(3, 0), textcoords="offset points", va="center", fontsize=7)
+    axes.set_yticks(places, [MEANINGS[name] for name in names])
+    axes.set_ylim(len(names) - 0.5, -0.5)
+    axes.margins(x=0.1)
+    tidy(axes, "x")

@@ -60,19 +60,7 @@ def figures(tables: StudyTables, metric: str = DEFAULT_METRIC) -> Iterator[Named
 def dose_curves(tables: StudyTables, metric: str) -> Iterator[NamedFigure]:
     """Draw a metric against the dose: a panel for each ablation with several doses, or for each of its blocks."""
     baseline = tables.summary[0][metric]
-    several = len({row["intervention"] for row in tables.summary[1:]}) > 1
-    curves: dict[tuple[str, str], list[Group]] = {}
-    for group in groups_of(tables.summary, tables.selections):
-        label = group.intervention if several else "ablated" if group.kind == "ablation" else ""
-        if group.kind == "control":
-            label = f"{label}{': ' if label else ''}random control"
-        curves.setdefault((group.question, label), []).append(group)
-    # One variant for each unit is no sweep over doses, nor is one dose.
-    swept = {
-        key: sorted(groups, key=lambda group: group.dose)
-        for key, groups in curves.items()
-        if len(groups) > 1 and all(group.are_draws or len(group.rows) == 1 for group in groups)
-    }
+    swept = _swept(tables)
     if not swept:
         return
     questions = list(dict.fromkeys(question for question, _ in swept))
@@ -112,6 +100,25 @@ def dose_curves(tables: StudyTables, metric: str) -> Iterator[NamedFigure]:
         )
     )
     yield NamedFigure("dose-response", caption, figure, data)
+
+
+def _swept(tables: StudyTables) -> dict[tuple[str, str], list[Group]]:
+    """Return the groups of each curve by rising dose, by the curve's panel and label; without those of one dose.
+
+    An ablation that makes one variant for each unit is no sweep over doses.
+    """
+    several = len({row["intervention"] for row in tables.summary[1:]}) > 1
+    curves: dict[tuple[str, str], list[Group]] = {}
+    for group in groups_of(tables.summary, tables.selections):
+        label = group.intervention if several else "ablated" if group.kind == "ablation" else ""
+        if group.kind == "control":
+            label = f"{label}{': ' if label else ''}random control"
+        curves.setdefault((group.question, label), []).append(group)
+    return {
+        key: sorted(groups, key=lambda group: group.dose)
+        for key, groups in curves.items()
+        if len(groups) > 1 and all(group.are_draws or len(group.rows) == 1 for group in groups)
+    }
 
 
 def _behind_points(swept: Mapping[tuple[str, str], Sequence[Group]]) -> str:
