@@ -22,7 +22,7 @@ _KINDS = (
     (stat.S_ISCHR, "a device"),
     (stat.S_ISBLK, "a device"),
 )
-_FLAGS = ("O_NONBLOCK", "O_CLOEXEC", "O_NOCTTY", "O_BINARY")  # as far as the system has them
+_FLAGS = ("O_NONBLOCK", "O_CLOEXEC", "O_NOCTTY", "O_BINARY")  # those that the system has
 
 
 def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
@@ -33,7 +33,7 @@ def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
     OSError
         If it is missing, cannot be read, or is no regular file; `strerror` says so.
     """
-    _require_regular(path, Path(path).stat().st_mode)  # before it is opened, which alone may set a device off
+    _require_regular(path, Path(path).stat().st_mode)  # before it is opened: opening alone may start a device
     descriptor = os.open(path, os.O_RDONLY | sum(getattr(os, flag, 0) for flag in _FLAGS))
     file = os.fdopen(descriptor, "rb")
     try:
@@ -57,7 +57,7 @@ def read_json(path: str | os.PathLike[str], what: str, error: type[EvalError]) -
         return json.loads(read_regular(path).decode("utf-8-sig"), object_pairs_hook=_said_once)
     except OSError as exc:
         raise error(f"Cannot read the {what} file '{name}': {exc.strerror or exc}.") from exc
-    except (ValueError, RecursionError) as exc:  # also a number of too many digits, or a key given twice
+    except (ValueError, RecursionError) as exc:  # also for a number of too many digits, or a key given twice
         reason = cut(visible(str(exc)))
         raise error(
             f"The {what} file '{name}' is not valid JSON ({reason}). It may be cut short: fetch or export it again."

@@ -61,7 +61,7 @@ def match_split(
 def evaluate(truth: GroundTruth, aligned: Detections, tie_break: TieBreak) -> tuple[list[float], list[float]]:
     """Return the twelve numbers, and AP per category in the order of the truth's; NaN where undefined."""
     split = match_split(truth, aligned, tie_break)
-    # Of categories with truth alone: there may be many others, and all that is of them is undefined.
+    # Only categories with truth: there may be many others, and all their numbers are undefined.
     precision = [precision_of_known(split, area)[0] for area in range(len(AREA_RANGES))]
     whole, known = precision[0], np.flatnonzero(split.index.n_counted[0] > 0).tolist()
     aps = [_mean(whole), _mean(whole[0]), _mean(whole[5]), *(_mean(values) for values in precision[1:])]

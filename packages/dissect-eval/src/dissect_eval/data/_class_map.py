@@ -71,7 +71,7 @@ def read_class_map(path: Path | str) -> dict[str, str | None]:
         if not isinstance(name, str) or not (category is None or isinstance(category, str)):
             raise CategoryError(
                 f"The class map {path} must go from names to names, or to nothing, got {quoted(name)}: "
-                f"{quoted(category)}. Put names in quotes that mean something else without."
+                f"{quoted(category)}. Put quotes around names that YAML reads as something else, such as yes."
             )
         if name in found:
             raise CategoryError(

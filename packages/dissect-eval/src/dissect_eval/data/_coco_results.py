@@ -68,7 +68,7 @@ def _detections_of(
     xywh = xywh[rows]
     negative = (xywh[:, 2:] < 0).any(axis=1)
     xywh[negative, 2:] = 0
-    with np.errstate(over="ignore"):  # what is beyond all numbers is refused with the boxes
+    with np.errstate(over="ignore"):  # an infinite corner is refused with the boxes
         far = xywh[:, :2] + xywh[:, 2:]
     return DetectionColumns(
         image_ids=truth.image_ids,

@@ -90,7 +90,7 @@ def floats(
     A text or a truth value is no number, though NumPy would make one of it.
     """
     try:
-        # What is no row is a TypeError, and looked at one by one below.
+        # A value that is no row raises a TypeError; values are then checked one by one, below.
         cells: Iterable[Any] = values if width == 1 else chain.from_iterable(values)  # type: ignore[arg-type]
         if set(map(type, cells)) <= _NUMBERS:
             array = np.array(values, dtype=np.float64).reshape(len(values), width)
@@ -130,7 +130,7 @@ def flags(
     values: Sequence[object], key: str, describe: Describe, error: type[EvalError]
 ) -> NDArray[np.bool_]:
     """Return 0/1 flags as bool; a missing one (None) is False, anything else raises."""
-    with suppress(TypeError):  # what cannot be in a set is no flag either
+    with suppress(TypeError):  # a value that cannot be in a set is no flag
         if set(values) <= _FLAGS:
             return np.array([value == 1 for value in values], dtype=np.bool_)
     out = np.zeros(len(values), dtype=np.bool_)
@@ -189,7 +189,7 @@ def listing(values: Sequence[object], limit: int = 8) -> str:
 def with_guesses(missing: Sequence[str], known: Sequence[str]) -> str:
     """Return the missing names for a message, with known ones that they may be misspellings of."""
     shown = listing(missing)
-    # To compare endless names, or one with very many, would take longer than anybody waits for a guess.
+    # Comparing endless names, or very many, would take too long for a guess.
     folded = {name.casefold(): name for name in known[:GUESSES_AMONG] if len(name) <= NAME_AT_MOST}
     guesses = []
     for name in missing[:8]:

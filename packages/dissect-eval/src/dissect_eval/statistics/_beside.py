@@ -102,14 +102,16 @@ def variant_table(
     """Return the table of all variants, by name, with p-values corrected for the variants that are no controls."""
     keys = measured[baseline].keys
     p = np.stack([one.p_value for one in measured.values()])
-    p[[name in controls for name in measured]] = np.nan  # what is no question is no part of the family
+    p[[name in controls for name in measured]] = (
+        np.nan
+    )  # controls ask no question, and are no part of the family
     adjusted = _adjusted(p, keys, correction)
     labels = [None if category is None else truth.category_names[category] for _, category in keys]
     rows: list[VariantRow] = []
     for (variant, one), corrected in zip(measured.items(), adjusted, strict=True):
         sizes = (np.full(len(keys), n) for n in (truth.n_images, one.n_detections))
         columns = (*one.columns, one.p_value, corrected, one.n_undefined, *sizes)
-        # By position: a study has so many rows that names would show in its time.
+        # Built by position: a study has so many rows that keywords would cost noticeable time.
         for (metric, category), label, *numbers in zip(
             keys, labels, *(column.tolist() for column in columns), strict=True
         ):

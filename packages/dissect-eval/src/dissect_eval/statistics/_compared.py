@@ -82,6 +82,6 @@ def stacked(keys: Sequence[Key], baseline: Resampled, variant: Resampled | None,
 def _standard_errors(replicates: Floats) -> Floats:
     """Return the standard deviations of the defined replicates (K, R); NaN where fewer than two are."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # NumPy's, of fewer than two
+        warnings.simplefilter("ignore", RuntimeWarning)  # NumPy warns where fewer than two are defined
         found: Floats = np.nanstd(replicates, axis=1, ddof=1)
     return found

@@ -68,7 +68,9 @@ def ap_statistic(split: MatchedSplit, n_images: int, settings: MetricSettings) -
         return values
 
     def statistic(weights: Floats) -> Values:
-        if weights.shape[1] == 1 and (weights == 1).all():  # no resample: the matrices would not pay
+        if (
+            weights.shape[1] == 1 and (weights == 1).all()
+        ):  # all images once: building the matrices would take longer
             return whole()
         if not curves and not recalls:
             curves.update({area: _Curves(split, n_images, area) for area in sorted(set(precision.values()))})
@@ -157,7 +159,9 @@ class _Curves:
     ) -> csr_array[Any]:
         """Count detections per image and per run that ends at a corner of their category."""
         run = np.searchsorted(corners, at)
-        inside = run < self.splits[category[at] + 1]  # what comes after the last true positive plays no part
+        inside = (
+            run < self.splits[category[at] + 1]
+        )  # precision after the last true positive is never sampled
         shape = (len(corners), n_images)
         return count_matrix(run[inside], image[at[inside]], shape, None if values is None else values[inside])
 

@@ -52,7 +52,7 @@ def draws_text(groups: Iterable[Group]) -> str:
     >>> draws_text([one, one._replace(rows=({"id": "a"},), are_draws=False)])
     '2 random draws or 1 chosen set'
     """
-    # All units leave nothing to draw.
+    # With all units removed nothing is random.
     drawn = sorted({len(group.rows) for group in groups if group.are_draws and group.dose < 1})
     parts = []
     if drawn:

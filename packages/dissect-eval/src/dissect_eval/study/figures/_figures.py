@@ -51,7 +51,9 @@ def figures(tables: StudyTables, metric: str = DEFAULT_METRIC) -> Iterator[Named
     for draw in (dose_curves, head_maps, worst_variants, class_map, error_bars):
         for one in draw(tables, metric):
             name, number = one.name, 2
-            while name in taken:  # ablations whose names differ in what no file's name has
+            while (
+                name in taken
+            ):  # names of ablations that differ only in characters that a file name cannot have
                 name, number = f"{one.name}-{number}", number + 1
             taken.add(name)
             yield one._replace(name=name)
@@ -179,7 +181,7 @@ def _curve(groups: Sequence[Group], metric: str, baseline: float, confidence: fl
         low, high = math.nan, math.nan
         if summary.n >= DRAWS_FOR_A_BAND:
             low, high = max(least, summary.low), min(greatest, summary.high)
-        elif group.dose in (0, 1):  # nothing is left to chance
+        elif group.dose in (0, 1):  # there is only one such set of units
             low, high = summary.mean, summary.mean
         points.append((group.dose, summary.mean, low, high, [*values, *[math.nan] * (most - len(values))]))
     return Curve(*zip(*points, strict=True))

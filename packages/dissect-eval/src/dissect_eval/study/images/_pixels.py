@@ -79,10 +79,12 @@ def pictures_of(study: StoredStudy, images: Path | None = None) -> Pictures:
         return Pictures(images)
     noted = study.environment.get("incidental")
     folder = noted.get("image_folder") if isinstance(noted, dict) else None
-    if not isinstance(folder, str) or not isinstance(study.path, Path):  # of an object store, no `Path`
+    if not isinstance(folder, str) or not isinstance(
+        study.path, Path
+    ):  # in an object store the path is no `Path`
         return Pictures(None)
     home = study.path.resolve()
-    # By its name first: even to look whether it is there may ask another machine.
+    # By its name first: even looking for the file may contact another machine.
     place = Path(os.path.normpath(study.path.absolute() / folder))
     is_below = any(place.is_relative_to(top) for top in (home, study.path.absolute()))
     return Pictures(place, home) if is_below and _is_below(place, home) and place.is_dir() else Pictures(None)
@@ -92,7 +94,7 @@ def _is_below(path: Path, home: Path) -> bool:
     """Return whether a path, with links followed, lies below a folder."""
     try:
         return path.resolve().is_relative_to(home)
-    except (OSError, RuntimeError, ValueError):  # a ring of links, a name that can be none
+    except (OSError, RuntimeError, ValueError):  # a ring of links, or an impossible name
         return False
 
 
@@ -128,6 +130,6 @@ def _decoded(path: Path, turned: bool) -> NDArray[np.uint8]:
         raise StudyDataError(f"it has more than {limit} pixels, which are not unpacked") from error
     except FileNotFoundError as error:
         raise StudyDataError("there is no such file") from error
-    except Exception as error:  # of damaged files Pillow raises nearly anything
+    except Exception as error:  # Pillow raises nearly any error for damaged files
         why = getattr(error, "strerror", None) or "it is damaged, or no image"
         raise StudyDataError(why) from error

@@ -53,7 +53,7 @@ def query_map(boxes: QueryBoxes, queries: Sequence[int], *, columns: int = 5, wh
     n_rows = -(-len(queries) // width)
     size = 1.9 * width + 0.3, 2.05 * n_rows + 0.45
     figure = new_figure(None, size)
-    # One pair of axes for all squares, and a layout that is known: many of them would take seconds.
+    # One pair of axes for all squares, at a known place: many axes would take seconds.
     figure.set_layout_engine(None)
     figure.subplots_adjust(0.01, 0.35 / size[1], 0.99, 1 - 0.05 / size[1])
     axes = figure.subplots()

@@ -92,7 +92,7 @@ def side_by_side(
     widths = [panel[0] + one.margin + BETWEEN for one in panels]
     size = sum(widths) / 72, (panel[1] + ABOVE + BELOW) / 72
     figure = new_figure(figure, size)
-    # The layout is known: to find it would take as long as to draw it, each time the threshold moves.
+    # Places are given: finding them would take as long as drawing, each time the threshold moves.
     figure.set_layout_engine(None)
     lost = _lost(shown, iou_threshold)
     kinds_drawn: set[str] = set()
@@ -229,7 +229,7 @@ def _draw_boxes(axes: Axes, shown: ImageBoxes, kinds: Sequence[str], opacity: fl
             "linestyle": line,
             "alpha": opacity,
         }
-        # Not `add_patch`: limits are set already, and to widen them by each box is slow.
+        # Not `add_patch`, which widens the limits box by box: they are set already, and that is slow.
         box = Rectangle((x, y), right - x, bottom - y, **outline)
         axes.add_artist(box)
         box.set_clip_path(axes.patch)

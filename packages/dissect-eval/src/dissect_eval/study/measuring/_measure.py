@@ -67,7 +67,7 @@ def measure(
             f"The study {study.path} is not complete: {done} of {wanted} batches are finished. Run it to its end first."
         )
     adjust_p_values([], settings.correction)
-    _ = settings.statistics, settings.resampling  # wrong ones are told before anything is read
+    _ = settings.statistics, settings.resampling  # wrong settings raise before anything is read
     found = StudyDetections(
         study, truth, common_classes=settings.common_classes, class_map=settings.class_map, images=images
     )
@@ -75,7 +75,7 @@ def measure(
     n_idle = found.leave_out_idle_classes()
     kinds = dict(zip(*(study.plan.column(name).to_pylist() for name in ("id", "kind")), strict=True))
     untested = {variant for variant, kind in kinds.items() if kind in ("control", "again")}
-    settings = replace(settings, **found.scoring)  # on record, however they came to be
+    settings = replace(settings, **found.scoring)  # kept with the results, wherever they were given
     settings = settings.of_study(list(kinds.values()).count("ablation"), found.truth.n_images)
     measured, pairs = _measured(found, settings, untested, spread, bar)
     table = variant_table(

@@ -51,7 +51,7 @@ def _judged(rows: Iterable[VariantRow], noise: Mapping[Key, float]) -> Iterable[
         floor = noise[row.metric, row.category_id]
         is_claim = (
             math.isfinite(row.p_adjusted) and not abs(row.difference) > floor
-        )  # NaN is no floor to rise above
+        )  # no difference rises above a floor of NaN
         yield replace(row, p_adjusted=1.0) if is_claim else row
 
 

@@ -68,7 +68,7 @@ def in_processes(n: int) -> Spread:
             with _starting():
                 pool = ProcessPoolExecutor(
                     max(1, min(n, len(variants), os.cpu_count() or n)),
-                    # A fork would take torch's and pyarrow's locks with it, in whatever state they are.
+                    # A fork would copy the locks of torch and pyarrow in whatever state they are.
                     multiprocessing.get_context("spawn"),
                     _begin,
                     (opening,),
@@ -78,10 +78,11 @@ def in_processes(n: int) -> Spread:
             yield from zip(variants, found, strict=True)
         except BrokenProcessPool as error:
             raise StudyDataError(
-                "A process that measures variants died, as one does that is out of memory: measure with fewer of them. "
-                'In a script, what starts them must stand below `if __name__ == "__main__":`, as each of them reads it.'
+                "A process that measures variants ended early, as it does when memory is full: measure with fewer "
+                'processes. In a script the call must stand below `if __name__ == "__main__":`, as each process reads '
+                "the script."
             ) from error
-        except (KeyboardInterrupt, GeneratorExit):  # nobody waits for the rest
+        except (KeyboardInterrupt, GeneratorExit):  # the other results are no longer needed
             for process in ours:
                 process.terminate()
             raise

@@ -33,7 +33,7 @@ class AlteredTablesError(StudyDataError):
 def sealed(about: Mapping[str, Any]) -> dict[str, Any]:
     """Add the checksum of all that is said."""
     rest = {name: value for name, value in about.items() if name != _SEAL}
-    read_again = json.loads(json.dumps(rest))  # names that are numbers are texts then, and sorted as such
+    read_again = json.loads(json.dumps(rest))  # keys that are numbers become texts, and are sorted as texts
     text = json.dumps(read_again, sort_keys=True, separators=(",", ":"))
     return {**rest, _SEAL: sha256(text.encode()).hexdigest()}
 

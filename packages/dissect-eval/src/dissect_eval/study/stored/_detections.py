@@ -324,7 +324,7 @@ def _require_images(truth: GroundTruth, study: StoredStudy, ran: Collection[int]
             )
     try:
         kept = kept_truth(study)
-    except StudyDataError:  # none, or none that counts
+    except StudyDataError:  # no truth, or none that counts
         return
     pairs = zip(kept.image_ids.tolist(), kept.image_sizes.tolist(), strict=True)
     sizes = dict(zip(truth.image_ids.tolist(), truth.image_sizes.tolist(), strict=True))

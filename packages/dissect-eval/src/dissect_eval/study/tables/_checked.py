@@ -47,7 +47,7 @@ def require_columns(table: pa.Table) -> None:
             is_right = is_text and not column.null_count
         elif name in _TEXTS_OR_NONE:
             is_right = is_text or pa.types.is_null(column.type)
-        elif name == "no_op":  # why, or whether
+        elif name == "no_op":  # the reason as a text, or true and false
             is_right = is_text or pa.types.is_boolean(column.type) or pa.types.is_null(column.type)
         elif name == "removed":
             is_right = _is_places(column.type)

@@ -106,7 +106,9 @@ def _same_numbers(first: StudyResults, second: StudyResults) -> bool:
 
 
 def _resolved(path: object) -> object:
-    return path.resolve() if isinstance(path, Path) else path  # of an object store: nothing to resolve
+    return (
+        path.resolve() if isinstance(path, Path) else path
+    )  # in an object store there is nothing to resolve
 
 
 def _grouped(rows: list[dict[str, Any]], by: str, metrics: tuple[str, ...]) -> dict[str, Mapping[str, Any]]:

@@ -121,7 +121,7 @@ def _block(row: Row, units: Mapping[str, str]) -> str:
 def _are_draws(selection: str | None, rows: Sequence[Row]) -> bool:
     if selection is not None:
         return selection in _DRAWN
-    repeats = [row.get("repeat") for row in rows]  # tables of older versions do not name the selection
+    repeats = [row.get("repeat") for row in rows]  # older tables do not name the selection
     if None not in repeats:
         return 1 < len(rows) == len(set(repeats))
     return not all(map(is_single, rows))
