@@ -1,8 +1,19 @@
 """The command line, called as a user calls it."""
 
+from pathlib import Path
+
 import pytest
 
 from dissect_core import MissingDependencyError
+
+
+def install_adapter(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Install a package that offers the toy detector under the name ``toy``."""
+    info = folder / "site" / "toy_plugin-1.2.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: toy-plugin\nVersion: 1.2\n")
+    (info / "entry_points.txt").write_text("[dissect.detectors]\ntoy = toy_detector:open_toy\n")
+    monkeypatch.syspath_prepend(str(info.parent))
 
 
 def skip_without_mmdet() -> None:

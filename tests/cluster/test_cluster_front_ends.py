@@ -34,11 +34,11 @@ def test_the_command_line_runs_a_study_and_tells_how_far_it_is(
     engine = ["--engine", "ray", "--address", nodes.address, "--workers", 2]
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path)
-        status, out, err = call(capsys, "run", "few.yaml", *common, "-o", place, *engine)
+        status, out, err = call(capsys, "run", "few.yaml", *common, "--out", place, *engine)
         assert status == 0, err
         assert f"report: {place}/report.html" in out
         assert re.search(r"about \d+ s for 2 variants over 3 batches", err)
-        status, _, err = call(capsys, "run", "few.yaml", *common, "-o", "here", "--engine", "local")
+        status, _, err = call(capsys, "run", "few.yaml", *common, "--out", "here", "--engine", "local")
         assert status == 0, err
         shards = {n: b for n, b in tables(Study.open(place)).items() if n.startswith(("shard", "effects"))}
         assert shards == {n: b for n, b in tables(Study.open("here")).items() if n in shards}
@@ -90,7 +90,7 @@ def test_what_was_given_up_is_named_by_the_command_and_by_status(
             r"'127.0.0.1:9' is no Ray cluster .* as `ray start",
         ),
         (
-            ["--engine", "ray", "-o", "ftp://lab/x"],
+            ["--engine", "ray", "--out", "ftp://lab/x"],
             r"'ftp://lab/x' must be a path, or begin with file:// or s3://",
         ),
     ],

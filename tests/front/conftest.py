@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,6 +12,14 @@ from toy_split import Split, write_split
 
 if TYPE_CHECKING:
     from dissect_mmdet import MMDetDetector
+
+
+@pytest.fixture(scope="session", autouse=True)
+def scenes_of_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep the scenes that are drawn out of the user's folder for caches."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DEEP_DISSECT_CACHE", str(tmp_path_factory.mktemp("caches")))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -99,21 +99,22 @@ def test_an_ablated_file_says_where_it_comes_from(tmp_path: Path) -> None:
     ("words", "message"),
     [
         (["nonsense"], "No such command 'nonsense'; there are inspect, ablate, evaluate, plan"),
-        (["inspect"], "Missing argument"),
+        (["ablate", "heads"], "Missing argument"),
+        (["inspect"], "a detector is needed: give --checkpoint"),
         (["inspect", "demo:detr", "--depth", "0"], "--depth"),
         (["inspect", "demo:yolo"], "must be one of the bundled ones, demo:detr"),
         (["ablate", "units", "demo:detr", "encoder.*", "--percent", "5", "--out", "o"], "matches 36: "),
         (["ablate", "units", "demo:detr", QUERIES, "-p", "5", "--out", "/proc/x"], "--out /proc/x cannot be made"),
         (
-            ["ablate", "units", "demo:detr", QUERIES, "-p", "5", "--unit", "segment", "--segments", "7", "-o", "o"],
+            ["ablate", "units", "demo:detr", QUERIES, "-p", "5", "--unit", "segment", "--segments", "7", "--out", "o"],
             "--segments must divide the",
         ),
         (
-            ["ablate", "heads", "demo:detr", BLOCK, "--head", "99", "-o", "o"],
+            ["ablate", "heads", "demo:detr", BLOCK, "--head", "99", "--out", "o"],
             "--head must be from 0 to 7",
         ),
         (
-            ["ablate", "heads", "demo:detr", BLOCK, "--head", "1", "--repeats", "3", "-o", "o"],
+            ["ablate", "heads", "demo:detr", BLOCK, "--head", "1", "--repeats", "3", "--out", "o"],
             "--repeats must be left out with --head",
         ),
     ],

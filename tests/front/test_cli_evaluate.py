@@ -15,13 +15,13 @@ import dissect_mmdet
 from deep_dissect.cli import main
 from dissect_mmdet import load_config, load_mmdet_checkpoint
 from dissect_mmdet.demo import demo_files
-from dissect_mmdet.detector import available_device
+from dissect_mmdet.detector._models import available_device
 from dissect_mmdet.errors import ConfigError, DeviceError
 from helpers import DemoData
 
 QUERIES = "query_embedding.weight"
-UNITS = ["units", "demo:detr", QUERIES, "-p", "5", "-o"]
-HEADS = ["heads", "demo:detr", "encoder.layers.0.self_attn.attn", "-o", "o"]
+UNITS = ["units", "demo:detr", QUERIES, "-p", "5", "--out"]
+HEADS = ["heads", "demo:detr", "encoder.layers.0.self_attn.attn", "--out", "o"]
 
 
 def run(*words: object) -> int:
@@ -108,7 +108,7 @@ def test_missing_images_are_told_by_their_share(
     assert evaluate(demo_data, images=tmp_path) == 2
     error = capsys.readouterr().err
     assert f"1 of 6 images of the annotation file are not in {tmp_path}" in error
-    assert "complete the folder" in error
+    assert "Complete the folder" in error
     assert "another split" not in error
 
 

@@ -26,7 +26,7 @@ def test_exported_files_detect_what_the_variants_do(
     tmp_path: Path, detr: MMDetDetector, demo_data: DemoData, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pattern = "decoder cross-attention/head/each/*:3"
-    assert run("export", "leave_one_head_out", pattern, "-w", "demo:detr", "-o", tmp_path) == 0
+    assert run("export", "leave_one_head_out", pattern, "-w", "demo:detr", "--out", tmp_path) == 0
     assert "2,048 of 2,048 masked values changed" in capsys.readouterr().out
     spec = load_spec(shipped_studies()["leave_one_head_out"])
     variants = {v.id: v for v in plan(spec, detr.anatomy)}
@@ -59,7 +59,7 @@ def test_exported_files_detect_what_the_variants_do(
 def test_refusals_are_one_line_and_write_nothing(
     tmp_path: Path, words: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run("export", *words, "-w", "demo:detr", "-o", tmp_path / "out") == 2
+    assert run("export", *words, "-w", "demo:detr", "--out", tmp_path / "out") == 2
     error = capsys.readouterr().err
     assert message in error
     assert len(error.strip().splitlines()) == 1
@@ -73,7 +73,7 @@ def test_nothing_is_overwritten_unless_asked(tmp_path: Path, capsys: pytest.Capt
         "sublayers/*encoder.layers.0.ffn",
         "-w",
         "demo:dino",
-        "-o",
+        "--out",
         tmp_path,
     ]
     assert run(*words) == 0

@@ -155,7 +155,7 @@ main(sys.argv[1:])
 
 
 @pytest.mark.parametrize(
-    "words", [["report", "study", "--replicates", "0"], ["export-coco", "study", "-o", "out.json"]]
+    "words", [["report", "study", "--replicates", "0"], ["export-coco", "study", "--out", "out.json"]]
 )
 def test_a_disk_that_is_full_is_told_and_leaves_nothing_half_written(folder: Path, words: list[str]) -> None:
     """By a limit on the size of files, which the system enforces in the midst of a write."""

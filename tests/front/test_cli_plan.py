@@ -175,10 +175,13 @@ def test_studies_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     ("words", "message"),
     [
         (["plan", "paper"], "A study must be a file or one of the shipped studies (deformable_sampling"),
-        (["plan", "paper_protocol"], "a study needs a detector: give --checkpoint"),
+        (
+            ["plan", "paper_protocol"],
+            "a detector is needed: give --checkpoint (and --config), or --demo detr",
+        ),
         (
             ["plan", "paper_protocol", "--demo", "yolo"],
-            "--demo must be one of detr, deformable_detr, dino, got 'yolo'",
+            "No bundled detector is called 'demo:yolo'. Near matches: 'demo:dino'. Installed are:",
         ),
         (["plan", "deformable_sampling", "--demo", "detr"], "There is no place with levels at all"),
     ],

@@ -12,11 +12,10 @@ from typing import Any
 
 import pytest
 
-from commands import call
+from commands import call, install_adapter
 from deep_dissect.cli import main
 from dissect_core.detectors import DetectorRequest
-from dissect_core.engine import Listener, RunOptions, StopRequest, run
-from dissect_core.progress import no_bar
+from dissect_core.engine import Listener, RunOptions, StopRequest, no_bar, run
 from dissect_core.spec import DetectorSpec, load_spec
 from dissect_core.store import Study
 from dissect_eval import Detections, GroundTruth, coco_ap
@@ -51,7 +50,7 @@ def words(place: Path, out: Path) -> list[object]:
         "--annotations",
         place / "data/annotations/instances_test.json",
     ]
-    return ["run", place / "few.yaml", "-w", "demo:detr", *data, "-o", out, "--batch-size", 4]
+    return ["run", place / "few.yaml", "-w", "demo:detr", *data, "--out", out, "--batch-size", 4]
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +96,7 @@ def test_again_it_only_measures(study: Study, place: Path, capsys: pytest.Captur
     [
         (["--batch-size", 2], "batch_size was 4, is now 2"),
         (["--limit", 4], "it is another one: 8 → 4 images (removed "),
-        (["--on-bad-image", "maybe"], "--on-bad-image must be fail or skip, got 'maybe'"),
+        (["--on-bad-image", "maybe"], "`on_bad_image` must be one of fail, skip, got 'maybe'"),
         (["--verify", 2], "--verify"),
         (["-w", "demo:dino"], "weights of other values; another config (model"),
     ],
@@ -184,10 +183,10 @@ def test_force_new_begins_another_folder(
 def test_a_study_needs_images_and_truth(
     place: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    status, _, err = call(capsys, "run", place / "few.yaml", "-w", "demo:detr", "-o", tmp_path / "out")
+    status, _, err = call(capsys, "run", place / "few.yaml", "-w", "demo:detr", "--out", tmp_path / "out")
     assert (status, "give --images and --annotations, or --demo" in err) == (2, True)
-    status, _, err = call(capsys, "run", place / "few.yaml", "-o", tmp_path / "out")
-    assert (status, "needs a detector" in err) == (2, True)
+    status, _, err = call(capsys, "run", place / "few.yaml", "--out", tmp_path / "out")
+    assert (status, "a detector is needed" in err) == (2, True)
     assert not (tmp_path / "out").exists()
 
 
@@ -195,7 +194,7 @@ def test_bundled_images_go_where_no_study_is_begun_with_them(
     place: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     pytest.importorskip("ray")
-    words = ["run", place / "few.yaml", "--demo", "detr", "--limit", 2, "-o", tmp_path / "out"]
+    words = ["run", place / "few.yaml", "--demo", "detr", "--limit", 2, "--out", tmp_path / "out"]
     status, _, err = call(capsys, *words, "--engine", "ray", "--address", "127.0.0.1:9")
     assert (status, "(`--address`) '127.0.0.1:9' is no Ray cluster" in err) == (2, True)
     assert not list(tmp_path.iterdir())
@@ -207,7 +206,7 @@ def test_ctrl_c_before_anything_is_made(
     def interrupted(*_given: object, **_named: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("deep_dissect.cli._run.run", interrupted)
+    monkeypatch.setattr("deep_dissect.cli._run.run_study", interrupted)
     status, out, err = call(capsys, *words(place, tmp_path / "out"))
     assert (status, out) == (130, "stopped before the study was begun\n")
     assert "nothing half-written" in err
@@ -268,7 +267,7 @@ def test_status_report_compare_and_export(
     status, out, _ = call(capsys, "compare", study.path, copy)
     assert "A and B are one study in two folders" in out
     target = tmp_path / "baseline.json"
-    status, out, _ = call(capsys, "export-coco", study.path, "--variant", "baseline", "-o", target)
+    status, out, _ = call(capsys, "export-coco", study.path, "--variant", "baseline", "--out", target)
     assert status == 0
     entries = json.loads(target.read_text())
     assert len(entries) == len(study.found("baseline").scores)
@@ -278,7 +277,7 @@ def test_status_report_compare_and_export(
         (["report", study.path, "--metric", "mAP"], "--metric must be one of AP, AP50"),
         (["report", study.path, "--figures", "gif"], "--figures must be of png, svg, pdf, several"),
         (["export-coco", study.path, "--variant", "basline"], "Did you mean baseline?"),
-        (["export-coco", study.path, "-o", target], "exists already"),
+        (["export-coco", study.path, "--out", target], "exists already"),
         (["compare", study.path, tmp_path], "no study"),
     ]:
         status, _, err = call(capsys, *wrong)
@@ -292,17 +291,33 @@ def test_an_adapter_that_the_study_names_is_opened(
 
     asked: list[DetectorRequest] = []
 
-    def opened(request: DetectorRequest) -> Any:
+    def run_study(_spec: object, request: DetectorRequest, *_: object, **__: object) -> Any:
         asked.append(request)
         raise FileNotFoundError("as far as this test goes")
 
-    monkeypatch.setattr(_run, "open_detector", opened)
-    (tmp_path / "s.yaml").write_text(SPEC + "detector: {adapter: mine, options: {weights: a.pt}}\n")
-    call(capsys, "run", tmp_path / "s.yaml", "-o", tmp_path / "out")
-    named = DetectorSpec(adapter="mine", options={"weights": "a.pt"})
+    monkeypatch.setattr(_run, "run_study", run_study)
+    install_adapter(tmp_path, monkeypatch)
+    (tmp_path / "s.yaml").write_text(SPEC + "detector: {adapter: toy, options: {min_area: 30}}\n")
+    data = [
+        "--images",
+        place / "data" / "test",
+        "--annotations",
+        place / "data" / "annotations" / "instances_test.json",
+    ]
+    given = ["run", tmp_path / "s.yaml", "--out", tmp_path / "out", *data]
+    call(capsys, *given)
+    named = DetectorSpec(adapter="toy", options={"min_area": 30})
     assert asked == [DetectorRequest(named)]
-    call(capsys, "run", tmp_path / "s.yaml", "-o", tmp_path / "out", "--trust", "--allow-missing")
-    assert asked[1] == DetectorRequest(named, {"allow_missing": True}, trust=True), "the user's own word"
+    call(capsys, *given, "--trust", "-o", "min_area=40")
+    assert asked[1] == DetectorRequest(named, {"min_area": 40}, trust=True), "the user's own word"
+    call(capsys, *given, "--adapter", "toy")
+    assert asked[2] == DetectorRequest(named)
+    status, _, err = call(capsys, *given, "--allow-missing")
+    assert (status, len(asked)) == (2, 3)
+    assert err == "error: The detector 'toy' has no option 'allow_missing'. Its options are: min_area.\n"
+    call(capsys, *given, "--checkpoint", "demo:detr")
+    mine = DetectorSpec(adapter="mmdet", options={})
+    assert asked[3] == DetectorRequest(mine, {"checkpoint": "demo:detr"}), "the toy has no checkpoint"
 
 
 def test_damaged_and_missing_images_stop_the_run_or_are_left_out(

@@ -34,7 +34,18 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("simplify")
     (place / "s.yaml").write_text(SPEC)
     images, annotations = write_split(place / "data", "test", 24)
-    words = ["run", place / "s.yaml", "--demo", "detr", "-i", images, "-a", annotations, "-o", place / "out"]
+    words = [
+        "run",
+        place / "s.yaml",
+        "--demo",
+        "detr",
+        "-i",
+        images,
+        "-a",
+        annotations,
+        "--out",
+        place / "out",
+    ]
     with pytest.raises(SystemExit) as ended:
         main([*map(str, words), "--batch-size", "5", "--replicates", "0"])
     assert not ended.value.code
@@ -46,7 +57,7 @@ def test_what_is_left_out_is_measured_on_the_smaller_model(
 ) -> None:
     target = folder / "slim.json"
     words = ["simplify", folder / "out", "heads", "--demo", "detr", "--max-loss", 0.03, "--batch-size", 5]
-    status, out, err = call(capsys, *words, "-o", target)
+    status, out, err = call(capsys, *words, "--out", target)
     assert status == 0, err
     told = json.loads(target.read_text())
     assert told["chosen_before"] - told["chosen_after"] <= 0.03 + 1e-6
@@ -123,7 +134,7 @@ def test_too_few_images_are_no_halves(
         "detr",
         "-i",
         data / "test",
-        "-o",
+        "--out",
         tmp_path / "few",
         "--limit",
         19,

@@ -99,7 +99,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 "detr",
                 "--limit",
                 "4",
-                "-o",
+                "--out",
                 str(folder / "out"),
                 "--replicates",
                 "0",
@@ -114,7 +114,6 @@ def sent(finished: Path, here: Path, options: dict[str, Any]) -> Path:
     import shutil
 
     folder = Path(shutil.copytree(finished, here / "out"))
-    shutil.copytree(finished.with_name("out-images"), here / "out-images")
     studies.name_detector(folder, "mmdet", options)
     assert Study.open(folder).spec.detector.options == options
     return folder
@@ -126,7 +125,7 @@ def test_a_spec_grants_itself_nothing(
     case: Case, command: str, here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     spec = write(here / "s.yaml", case(here))
-    before = {"plan": [], "run": ["-o", here / "out"]}[command]
+    before = {"plan": [], "run": ["--out", here / "out"]}[command]
     code, out, err = call(capsys, command, spec, *before)
     assert (code, out, len(err.splitlines())) == (2, "", 1)
     assert "say --trust (`trust=True`) if you trust whoever made it" in err
@@ -178,7 +177,7 @@ def test_a_checkpoint_that_a_study_names_is_read_without_a_question(
     code, _, err = call(capsys, "plan", write(here / "s.yaml", options))
     assert code == 0, err
     folder = sent(finished, here, {"checkpoint": "demo:detr"})
-    code, _, err = call(capsys, "simplify", folder, "heads", "--images", here / "out-images" / "test")
+    code, _, err = call(capsys, "simplify", folder, "heads", "--images", Study.open(folder).image_folder)
     assert (code, "that takes at least 20 images" in err) == (2, True), "the detector was opened"
 
 

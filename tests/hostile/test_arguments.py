@@ -45,7 +45,7 @@ PLACES = {
     "evaluate --images": ("evaluate", "-w", "demo:detr", "-a", "truth.json", "-i", "{}"),
     "evaluate --checkpoint": ("evaluate", "-i", "images", "-a", "truth.json", "-w", "{}"),
     "simplify": ("simplify", "{}", "channels"),
-    "export --out": ("export", "layer_knockout", "*", "-w", "a.pth", "-o", "{}"),
+    "export --out": ("export", "layer_knockout", "*", "-w", "a.pth", "--out", "{}"),
     "ablate heads": ("ablate", "heads", "{}"),
     "run --images": (
         "run",
@@ -135,7 +135,7 @@ def test_globs(place: Path, glob: str, command: Commands) -> None:
     ended = command(place, "inspect", "a.pth", "--match", glob)
     refused(ended) if glob.strip("*") else harmless(ended)
     harmless(command(place, "export-coco", "study", "--variant", glob))
-    harmless(command(place, "export", "layer_knockout", glob, "-w", "a.pth", "-o", "out"))
+    harmless(command(place, "export", "layer_knockout", glob, "-w", "a.pth", "--out", "out"))
 
 
 TEXTS = ("", "\n", "a" * 100_000, "\x1b[2J", "\udcff", "AP\nerror: x", "[red]", "%s%n", "*")

@@ -295,7 +295,8 @@ class TiedHeads(torch.nn.Module):
 
 
 def put(weights: Mapping[str, Any], **options: Any) -> tuple[TiedHeads, Any]:
-    from dissect_mmdet.weights import find_weights, put_weights
+    from dissect_mmdet.weights._loading import put_weights
+    from dissect_mmdet.weights._weights import find_weights
 
     model = TiedHeads()
     found = find_weights({"state_dict": dict(weights)}, model.state_dict())
@@ -352,7 +353,7 @@ def test_commands_on_weights_alone_name_nan_too(
     torch.save({"state_dict": state | {name: state[name] * torch.nan}}, tmp_path / "nan.pth")
     for words in (
         ["inspect", tmp_path / "nan.pth"],
-        ["ablate", "component", tmp_path / "nan.pth", name, "-o", tmp_path],
+        ["ablate", "component", tmp_path / "nan.pth", name, "--out", tmp_path],
     ):
         status, _, err = call(capsys, *words)
         assert status == 2
@@ -390,9 +391,27 @@ def test_commands_on_weights_alone_say_which_these_are(
         path = tmp_path / file
         for words in (
             ["inspect", path],
-            ["ablate", "component", path, "encoder.layers.1.self_attn.*", "-o", tmp_path / "out", "--force"],
-            ["ablate", "layers", path, "self_attn.attn.in_proj_weight", "-o", tmp_path / "out", "--force"],
-            ["ablate", "units", path, "query_embedding.weight", "-p", 5, "-o", tmp_path / "out", "--force"],
+            [
+                "ablate",
+                "component",
+                path,
+                "encoder.layers.1.self_attn.*",
+                "--out",
+                tmp_path / "out",
+                "--force",
+            ],
+            ["ablate", "layers", path, "self_attn.attn.in_proj_weight", "--out", tmp_path / "out", "--force"],
+            [
+                "ablate",
+                "units",
+                path,
+                "query_embedding.weight",
+                "-p",
+                5,
+                "--out",
+                tmp_path / "out",
+                "--force",
+            ],
         ):
             got, _, err = call(capsys, *words)
             assert got == status, err

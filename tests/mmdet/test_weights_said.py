@@ -63,7 +63,7 @@ def folder(place: Path) -> Path:
     """A study that was begun with missing weights."""
     given = ["run", place / "study.yaml", "-w", place / "less.pth", "--allow-missing", *data(place)]
     with pytest.raises(SystemExit) as ended:
-        main([str(word) for word in [*given, "-o", place / "out", "--replicates", "0"]])
+        main([str(word) for word in [*given, "--out", place / "out", "--replicates", "0"]])
     assert not ended.value.code
     return place / "out"
 
@@ -72,11 +72,11 @@ def folder(place: Path) -> Path:
     "words",
     [
         ["inspect"],
-        ["ablate", "heads", BLOCK, "--head", "1", "-o", "out"],
+        ["ablate", "heads", BLOCK, "--head", "1", "--out", "out"],
         ["evaluate"],
         ["plan"],
-        ["run", "-o", "out"],
-        ["export", "*", "-o", "out"],
+        ["run", "--out", "out"],
+        ["export", "*", "--out", "out"],
     ],
 )
 def test_every_command_refuses_missing_weights_in_one_line(
@@ -117,7 +117,7 @@ def test_what_was_missing_is_at_the_head_of_every_output(
         ["inspect", *less],
         ["plan", place / "study.yaml", "-w", *less],
         ["status", folder],
-        ["run", place / "study.yaml", "-w", *less, *data(place), "-o", folder, "--replicates", "0"],
+        ["run", place / "study.yaml", "-w", *less, *data(place), "--out", folder, "--replicates", "0"],
     ):
         status, out, err = call(capsys, *words)
         assert (status, out.splitlines()[:1]) == (0, [f"warning: {NOTE}"]), (words[0], err)
@@ -174,7 +174,7 @@ def test_tables_report_and_environment_say_what_was_missing(folder: Path) -> Non
 def test_a_study_with_missing_weights_is_another_one(
     place: Path, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    given = ["run", place / "study.yaml", *data(place), "-o", folder, "-w"]
+    given = ["run", place / "study.yaml", *data(place), "--out", folder, "-w"]
     status, _, err = call(capsys, *given, "demo:detr")
     assert status == 2
     assert "missing_weights" in err or "weights" in err
@@ -213,7 +213,7 @@ def test_checkpoints_made_of_such_files_load_again(
         name, *options = more
         out = tmp_path / str(number)
         status, _, err = call(
-            capsys, "export", place / "study.yaml", variant.id, "-w", place / name, *options, "-o", out
+            capsys, "export", place / "study.yaml", variant.id, "-w", place / name, *options, "--out", out
         )
         assert status == 0, err
         assert "100 % of its 1,217,659 parameters and buffers" in err
@@ -227,7 +227,9 @@ def test_checkpoints_made_of_such_files_load_again(
             ("layers", ["self_attn.attn.in_proj_weight"]),
         ):
             prefixed = [] if not prefix else ["--weights-prefix", prefix]
-            status, _, err = call(capsys, "ablate", kind, place / name, *words, *prefixed, "-o", out / kind)
+            status, _, err = call(
+                capsys, "ablate", kind, place / name, *words, *prefixed, "--out", out / kind
+            )
             assert status == 0, err
             for file in (out / kind).iterdir():
                 detector = open_mmdet(config=CONFIG, checkpoint=file, weights_prefix=prefix)

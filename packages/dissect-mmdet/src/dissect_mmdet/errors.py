@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dissect_core import DissectError
+from dissect_core import BadImageError, DissectError
 from dissect_core.text import cut, visible
 
 SAID_AT_MOST = 300
@@ -33,7 +33,7 @@ class CheckpointFitError(DissectMMDetError, ValueError):
     """A checkpoint's weights do not belong to the detector of the config."""
 
 
-class ImageError(DissectMMDetError, OSError):
+class ImageError(DissectMMDetError, BadImageError, OSError):
     """An image is missing or cannot be decoded."""
 
 

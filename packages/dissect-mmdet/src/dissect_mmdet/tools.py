@@ -14,17 +14,15 @@ from dissect_core.detectors import AdapterTools, Detector, DetectorContents, Det
 from dissect_core.torch import save_checkpoint, with_state
 
 from .bundled import real_checkpoint
-from .configs import import_modules
-from .detector import MMDetDetector, fitted_model, resolve_config
+from .configs._imports import import_modules
+from .detector._detector import MMDetDetector
+from .detector._open import fitted_model, resolve_config
 from .errors import ConfigError
-from .weights import (
-    Fit,
-    FoundWeights,
-    find_weights,
-    load_mmdet_checkpoint,
-    require_finite,
-    share_tied,
-)
+from .weights._checkpoints import load_mmdet_checkpoint
+from .weights._fit import Fit
+from .weights._fit_rules import require_finite
+from .weights._loading import share_tied
+from .weights._weights import FoundWeights, find_weights
 
 __all__ = ["MMDetCheckpoint", "MMDetTools"]
 
@@ -148,7 +146,7 @@ class MMDetTools(AdapterTools):
 
     def read_predictions(self, path: Path | str) -> list[Any]:
         """Return the samples of a file of predictions, without letting it run code."""
-        from .samples import load_samples
+        from .weights._pickles import load_samples
 
         return list(load_samples(path))
 

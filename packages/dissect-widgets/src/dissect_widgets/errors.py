@@ -1,4 +1,4 @@
-"""Errors of dissect_widgets; all of them inherit from `DissectWidgetsError`."""
+"""Everything that dissect_widgets raises on purpose descends from one error."""
 
 from traitlets import TraitError
 
@@ -24,7 +24,7 @@ class TreeError(DissectWidgetsError, ValueError):
 
 
 class UnknownNameError(DissectWidgetsError, UnknownComponentError, TraitError):
-    """A name that a panel was given is none of those that are there: of a component, a block, a variant, a metric.
+    """A name or glob that a panel was given belongs to no component, or block, of its model.
 
     It is a `TraitError` too, so that a refused value leaves the trait as it was.
     """
@@ -43,8 +43,8 @@ class RunStateError(DissectWidgetsError, RuntimeError):
 
 
 class RunInputError(DissectWidgetsError, ValueError):
-    """The inputs of a run (images, truth, folder, detector) are incomplete."""
+    """What a run is to work on is incomplete, or does not fit together."""
 
 
 class MissingAppError(DissectWidgetsError, MissingDependencyError):
-    """Voila, which serves the app, is not installed."""
+    """What serves the app is not installed."""

@@ -22,21 +22,11 @@ from dissect_core import (
     variant_rng,
 )
 from dissect_core.anatomy import shape_units
-from dissect_mmdet.errors import DissectMMDetError
+from dissect_core.detectors import adapter_tools
 
-from ._inspect import read_components
-from ._loaded import say_loaded
-from ._options import (
-    COUNT_AT_MOST,
-    AllowMissingOption,
-    CheckpointArgument,
-    ConfigOption,
-    CustomImportsOption,
-    ForceOption,
-    SeedOption,
-    TrustOption,
-    WeightsPrefixOption,
-)
+from ._console import note
+from ._opening import Opening, opens_detector
+from ._options import COUNT_AT_MOST, ForceOption, SeedOption
 from ._source import Source
 
 app = typer.Typer(
@@ -47,9 +37,7 @@ app = typer.Typer(
 
 OutOption = Annotated[
     Path,
-    typer.Option(
-        "--out", "-o", help="Folder for the checkpoints; made if it is missing.", show_default=False
-    ),
+    typer.Option("--out", help="Folder for the checkpoints; made if it is missing.", show_default=False),
 ]
 PutOption = Annotated[
     Literal["zero", "mean", "shuffle", "noise"],
@@ -68,11 +56,16 @@ PercentOption = Annotated[
 
 
 SEGMENTS = 8  # a row, as in Deep Dissect 1.0
+CPU = ("device", "classes")
+"""Options that mean nothing here: nothing is detected."""
+WEIGHTS_ALONE = (*CPU, "config", "allow_missing", "custom_imports")
+"""Options that mean nothing where no model is built."""
 
 
 @app.command()
+@opens_detector(argument="needed", leave_out=WEIGHTS_ALONE)
 def units(
-    checkpoint: CheckpointArgument,
+    opening: Opening,
     component: Annotated[
         str, typer.Argument(help="Component, for instance query_embedding.weight.", show_default=False)
     ],
@@ -89,12 +82,9 @@ def units(
     seed: SeedOption = 0,
     intervention: PutOption = "zero",
     force: ForceOption = False,
-    weights_prefix: WeightsPrefixOption = "",
-    trust: TrustOption = False,
 ) -> None:
     """Remove a random share of a component's units: elements, rows, columns or row segments."""
-    source = Source(checkpoint, trust=trust, weights_prefix=weights_prefix)
-    source.say_which()
+    source = _source_of(opening)
     matching = select_components(source.components, component)
     if len(matching) != 1:
         raise UnitError(
@@ -123,8 +113,9 @@ def units(
 
 
 @app.command()
+@opens_detector(argument="needed", leave_out=CPU)
 def heads(
-    checkpoint: CheckpointArgument,
+    opening: Opening,
     block: Annotated[
         str,
         typer.Argument(
@@ -144,37 +135,18 @@ def heads(
             "--part", help="output and value remove the head exactly; query and key flatten its attention."
         ),
     ] = "output",
-    config: ConfigOption = None,
     repeats: RepeatsOption = 1,
     seed: SeedOption = 0,
     intervention: PutOption = "zero",
     force: ForceOption = False,
-    allow_missing: AllowMissingOption = False,
-    weights_prefix: WeightsPrefixOption = "",
-    custom_imports: CustomImportsOption = None,
-    trust: TrustOption = False,
 ) -> None:
     """Remove attention heads exactly, as the block's own layout defines them."""
     if (percent is None) == (not head):
         raise UnitError("give either --head (one or more) or --percent.")
     if head and repeats > 1:
         raise UnitError(f"--repeats must be left out with --head, where nothing is drawn, got {repeats}.")
-    source = Source(checkpoint, trust=trust, weights_prefix=weights_prefix)
-    read = read_components(
-        checkpoint,
-        source.checkpoint,
-        config,
-        allow_missing=allow_missing,
-        weights_prefix=weights_prefix,
-        custom_imports=custom_imports or (),
-        trust=trust,
-    )
-    source.take(read.weights, read.fit)
-    layouts = read.attention
-    if not layouts:
-        raise DissectMMDetError(
-            "the number of heads is not in the weights and the checkpoint holds no config: give the model's --config."
-        )
+    source = _source_of(opening, with_model=True)
+    layouts = source.checkpoint.anatomy.attention
     if block not in layouts:
         raise unknown_component(block, layouts, what="attention block")
     layout = layouts[block]
@@ -182,7 +154,7 @@ def heads(
         raise UnitError(f"--head must be from 0 to {layout.n_heads - 1}, the heads of {block}, got {head}.")
     if head and len(set(head)) < len(head):
         raise UnitError(f"--head must name each head once, got {', '.join(map(str, head))}.")
-    say_loaded(read)
+    note(source.checkpoint.loaded)
     for repeat in range(repeats if percent is not None else 1):
         label = f"{percent:g}_{repeat}" if percent is not None else "-".join(map(str, head or []))
         variant = f"{block}/head/{part}/{label}"
@@ -200,8 +172,9 @@ def heads(
 
 
 @app.command("component")
+@opens_detector(argument="needed", leave_out=WEIGHTS_ALONE)
 def component_(
-    checkpoint: CheckpointArgument,
+    opening: Opening,
     component: Annotated[
         str, typer.Argument(help="Component or glob, all of which is removed.", show_default=False)
     ],
@@ -215,12 +188,9 @@ def component_(
     ] = "keep",
     intervention: PutOption = "zero",
     force: ForceOption = False,
-    weights_prefix: WeightsPrefixOption = "",
-    trust: TrustOption = False,
 ) -> None:
     """Remove whole components."""
-    source = Source(checkpoint, trust=trust, weights_prefix=weights_prefix)
-    source.say_which()
+    source = _source_of(opening)
     found = list(select_components(source.components, component))
     if bias == "remove":
         found += [c for c in _biases_of(found, source.components) if c not in found]
@@ -238,8 +208,9 @@ def component_(
 
 
 @app.command()
+@opens_detector(argument="needed", leave_out=WEIGHTS_ALONE)
 def layers(
-    checkpoint: CheckpointArgument,
+    opening: Opening,
     component: Annotated[
         str, typer.Argument(help="Component inside each layer, for instance self_attn.attn.in_proj_weight.")
     ],
@@ -248,12 +219,9 @@ def layers(
     backwards: Annotated[bool, typer.Option("--backwards", help="Begin with the last layer.")] = False,
     intervention: PutOption = "zero",
     force: ForceOption = False,
-    weights_prefix: WeightsPrefixOption = "",
-    trust: TrustOption = False,
 ) -> None:
     """Remove a component in more and more layers: one checkpoint for each number of layers."""
-    source = Source(checkpoint, trust=trust, weights_prefix=weights_prefix)
-    source.say_which()
+    source = _source_of(opening)
     by_name = {c.name: c for c in source.components}
     found: list[Component] = []
     while (name := f"{stack}.{len(found)}.{component}") in by_name:
@@ -268,6 +236,15 @@ def layers(
         file = f"{stack}_{component}_{direction}_{count}.pth"
         variant = f"{stack}/{component}/{direction}/{count}"
         source.write(out / file, _whole(order[:count]), variant, record, intervention, force=force)
+
+
+def _source_of(opening: Opening, *, with_model: bool = False) -> Source:
+    """Read the checkpoint, and say which of its weights are ablated where that is no matter of course."""
+    request = opening.request()
+    checkpoint = adapter_tools(request.named.adapter).checkpoint(request, with_model=with_model)
+    if not with_model:
+        note(checkpoint.told)
+    return Source(checkpoint)
 
 
 def _fraction(percent: float) -> float:

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from dissect_core.text import cut, visible
 
-__all__ = ["Console", "echo", "lines_of", "one_line", "print_whole"]
+__all__ = ["Console", "echo", "lines_of", "note", "one_line", "print_whole"]
 
 MESSAGE_AT_MOST = 2000
 """Characters of an error's line."""
@@ -60,3 +60,9 @@ def print_whole(table: Table) -> None:
 def echo(text: object) -> None:
     """Print a line on standard output that is not to be broken, such as a path."""
     typer.echo(visible(str(text)))
+
+
+def note(text: str) -> None:
+    """Print a line on standard error, unless it is empty."""
+    if text:
+        Console(stderr=True, soft_wrap=True).print(text)

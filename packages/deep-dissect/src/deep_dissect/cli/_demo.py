@@ -34,9 +34,7 @@ def demo(
     context: typer.Context,
     out: Annotated[
         Path,
-        typer.Option(
-            "--out", "-o", help="For studies, results and figures: new, empty, or of an earlier demo."
-        ),
+        typer.Option("--out", help="For studies, results and figures: new, empty, or of an earlier demo."),
     ] = Path("deep-dissect-demo"),
     detector: DetectorsOption = None,
     images: Annotated[
@@ -77,7 +75,7 @@ def demo(
 
 @app.command()
 def train(
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for logs, checkpoints and data.")] = Path(
+    out: Annotated[Path, typer.Option("--out", help="Folder for logs, checkpoints and data.")] = Path(
         "work_dirs"
     ),
     detector: DetectorsOption = None,

@@ -13,45 +13,32 @@ import typer
 from rich.box import SIMPLE_HEAD
 from rich.table import Column, Table
 
+from dissect_core.detectors import ImageDetections, open_detector
 from dissect_core.progress import tqdm_bar
 from dissect_core.storage import check_output, write_text_whole
 from dissect_core.text import cut
 from dissect_eval import Evaluation, GroundTruth, SplitWarning, match_classes
 from dissect_eval import evaluate as score
-from dissect_mmdet.detector import ImageDetections, _images, _open
-from dissect_mmdet.errors import DissectMMDetError
 
+from ..data import CocoSplit
 from ._console import Console, lines_of, print_whole
 from ._loaded import say_loaded, say_missing
-from ._options import (
-    COUNT_AT_MOST,
-    AllowMissingOption,
-    CheckpointOption,
-    ClassesOption,
-    ClassMapOption,
-    CommonClassesOption,
-    ConfigOption,
-    CustomImportsOption,
-    DeviceOption,
-    ForceOption,
-    TrustOption,
-    WeightsPrefixOption,
-    class_map_of,
-)
+from ._opening import Opening, opens_detector
+from ._options import COUNT_AT_MOST, ClassMapOption, CommonClassesOption, ForceOption, class_map_of
 
 COCO_ROWS = (("AP", "AP50", "AP75", "APs", "APm", "APl"), ("AR1", "AR10", "AR100", "ARs", "ARm", "ARl"))
 CLASSES_AT_MOST = 1000
 NAMES = {"f1": "F1", "f1_weighted": "F1", "matched_f1": "matched F1", "mean_giou": "GIoU"}  # in the tables
 
 
+@opens_detector(leave_out=["demo"])
 def evaluate(
-    checkpoint: CheckpointOption,
+    opening: Opening,
     annotations: Annotated[
         Path,
         typer.Option("--annotations", "-a", help="Ground truth, a COCO instances file.", show_default=False),
     ],
     images: Annotated[Path, typer.Option("--images", "-i", help="Folder of the images.", show_default=False)],
-    config: ConfigOption = None,
     limit: Annotated[
         int | None,
         typer.Option("--limit", min=1, max=COUNT_AT_MOST, help="Only the first images, by number."),
@@ -66,7 +53,6 @@ def evaluate(
     batch_size: Annotated[
         int, typer.Option("--batch-size", min=1, max=COUNT_AT_MOST, help="Images a batch.")
     ] = 1,
-    device: DeviceOption = "cpu",
     as_json: Annotated[
         bool, typer.Option("--json", help="Print all results as JSON instead of tables.")
     ] = False,
@@ -77,11 +63,6 @@ def evaluate(
     common_classes: CommonClassesOption = False,
     class_map: ClassMapOption = None,
     force: ForceOption = False,
-    classes: ClassesOption = None,
-    allow_missing: AllowMissingOption = False,
-    weights_prefix: WeightsPrefixOption = "",
-    custom_imports: CustomImportsOption = None,
-    trust: TrustOption = False,
 ) -> None:
     """Measure GIoU and F1, overall and per class, and COCO AP.
 
@@ -89,36 +70,18 @@ def evaluate(
     1.0: over an optimal one-to-one matching that is blind to class, score and unmatched boxes; its chance level
     stands beside it.
     """
-    truth = GroundTruth.from_coco(annotations)
-    if limit is not None:
-        truth = truth.subset(truth.image_ids[:limit].tolist())
-    if not truth.n_images:
-        raise DissectMMDetError(f"annotation file {annotations} holds no image.")
-    paths = _images.image_paths(images, truth.file_names)
+    request = opening.request()
+    data = CocoSplit(annotations, images, limit)
+    truth = data.truth
     if save is not None:
-        inputs = (checkpoint, config, annotations, *paths)
-        check_output(save, "--save-detections", force=force, inputs=inputs)
-    detector = _open.open_mmdet(
-        config=config,
-        checkpoint=checkpoint,
-        device=device,
-        trust=trust,
-        allow_missing=allow_missing,
-        weights_prefix=weights_prefix,
-        classes=classes,
-        custom_imports=custom_imports or (),
-    )
+        files = [Path(value) for value in request.options.values() if isinstance(value, str)]
+        check_output(save, "--save-detections", force=force, inputs=(*files, annotations, *data.images))
+    detector = open_detector(request)
     match = match_classes(
         truth, detector.class_names, common_classes=common_classes, class_map=class_map_of(class_map)
     )
     say_loaded(detector)
-    found: list[ImageDetections] = []
-    sizes: list[tuple[int, int] | None] = []
-    with tqdm_bar(len(paths), "image") as bar:
-        for batch in detector.prepare(paths, batch_size):
-            sizes += detector.image_sizes(batch)
-            found += detector.predict_named(batch)
-            bar.update(len(batch["inputs"]))
+    found, sizes = _detected(detector, data.images, batch_size)
     detections = match.detections(found, truth.image_ids.tolist())
     n_dropped = sum(len(one.scores) for one in found) - detections.n_boxes
     with warnings.catch_warnings():
@@ -139,8 +102,9 @@ def evaluate(
             "categories": dict(match.unscored_categories or {}),
             "detections": n_dropped,
         }
+        facts = getattr(detector, "facts", {})
         told = {"left_out": left_out} if match.is_partial else {}
-        missing = {} if detector.fit.is_whole else {"missing_weights": detector.fit.record()}
+        missing = {"missing_weights": facts["missing_weights"]} if "missing_weights" in facts else {}
         typer.echo(json.dumps({**missing, **result.to_dict(), **told}, indent=2))
     else:
         _show(Console(highlight=False), result)
@@ -148,6 +112,25 @@ def evaluate(
         Console(stderr=True, soft_wrap=True).print(f"note: {match.note(n_dropped)}", markup=False)
     for reason in (*_other_sizes(truth, sizes), *result.warnings):
         Console(stderr=True, soft_wrap=True).print(f"warning: {reason}", markup=False)
+
+
+def _detected(
+    detector: Any, images: Sequence[Path], batch_size: int
+) -> tuple[list[ImageDetections], list[tuple[int, int] | None]]:
+    """Return what is found in each image, and its size as it was read."""
+    found: list[ImageDetections] = []
+    sizes: list[tuple[int, int] | None] = []
+    predict = getattr(
+        detector, "predict_named", detector.predict_batch
+    )  # names the image at which a model stops
+    measure = getattr(detector, "image_sizes", lambda batch: [None] * len(found))
+    with tqdm_bar(len(images), "image") as bar:
+        for batch in detector.prepare(images, batch_size):
+            now = predict(batch)
+            found += now
+            sizes += measure(batch)
+            bar.update(len(now))
+    return found, sizes
 
 
 def _show(console: Console, result: Evaluation) -> None:
@@ -161,7 +144,7 @@ def _show(console: Console, result: Evaluation) -> None:
         for names in COCO_ROWS:
             table = _table(*(Column(name, justify="right", min_width=6) for name in names))
             table.add_row(*(_number(getattr(ap, name)) for name in names))
-            console.print(table)
+            print_whole(table)
     right = (Column(name, justify="right") for name in ("F1", "precision", "recall", "GIoU"))
     overall = _table("overall", *right)
     where = f"IoU ≥ {d.iou_threshold:g}, score ≥ {d.score_threshold:g}"
@@ -180,7 +163,7 @@ def _show(console: Console, result: Evaluation) -> None:
         overall.add_row(
             "matched, as many random boxes", _number(chance.matched_f1), "", "", _number(chance.mean_giou)
         )
-    console.print(overall)
+    print_whole(overall)
     numbers = ("objects", "AP", "F1", "prec.", "recall", "GIoU", "matched\nF1", "matched\nGIoU")
     classes = _table(
         Column("class", no_wrap=True), *(Column(lines_of(n), justify="right", no_wrap=True) for n in numbers)

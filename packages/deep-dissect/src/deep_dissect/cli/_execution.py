@@ -10,8 +10,8 @@ from pydantic import ValidationError
 
 from dissect_core.detectors.trust import agreed_execution
 from dissect_core.spec import Execution, LocalExecution, RayExecution, StudySpec, plain_rule
-from dissect_mmdet.errors import DissectMMDetError
 
+from ..errors import FrontDoorError
 from ..report import Spread, in_processes
 
 EngineOption = Annotated[
@@ -76,13 +76,13 @@ def execution_of(
 
     Raises
     ------
-    DissectMMDetError
+    FrontDoorError
         If the options do not fit together.
     UntrustedError
         If the study names a cluster, and the user neither that nor another.
     """
     if engine not in (None, "local", "ray"):
-        raise DissectMMDetError(f"--engine must be local or ray, got {engine!r}.")
+        raise FrontDoorError(f"--engine must be local or ray, got {engine!r}.")
     given = {
         name: value
         for name, value in (
@@ -98,7 +98,7 @@ def execution_of(
     if wanted == "local":
         if given:
             option = "--" + next(iter(given)).replace("_", "-")
-            raise DissectMMDetError(f"{option} is for a cluster: add --engine ray, or leave it out.")
+            raise FrontDoorError(f"{option} is for a cluster: add --engine ray, or leave it out.")
         return LocalExecution()
     if address is None:
         agreed_execution(said, trust=trust)
@@ -108,4 +108,4 @@ def execution_of(
     except ValidationError as error:
         first = error.errors()[0]
         option = "--" + str(first["loc"][0]).replace("_", "-")
-        raise DissectMMDetError(f"{option} {plain_rule(first['msg'])}, got {first['input']!r}.") from error
+        raise FrontDoorError(f"{option} {plain_rule(first['msg'])}, got {first['input']!r}.") from error

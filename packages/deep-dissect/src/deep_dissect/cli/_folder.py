@@ -12,14 +12,14 @@ import typer
 from rich.box import SIMPLE_HEAD
 from rich.table import Column, Table
 
-from dissect_core.progress import tqdm_bar
+from dissect_core.engine import tqdm_bar
 from dissect_core.storage import check_output, is_remote, write_text_whole
 from dissect_core.store import Study
 from dissect_core.text import cut
 from dissect_eval import GroundTruth
 from dissect_eval.study import counted
-from dissect_mmdet.errors import DissectMMDetError
 
+from ..errors import FrontDoorError
 from ..report import (
     DEFAULT_METRIC,
     FORMATS,
@@ -88,7 +88,7 @@ def report(
     study = Study.open(folder)
     formats = tuple(word.strip() for word in figures.split(",") if word.strip())
     if unknown := [word for word in formats if word not in FORMATS]:
-        raise DissectMMDetError(
+        raise FrontDoorError(
             f"--figures must be of {', '.join(FORMATS)}, several with commas, got {', '.join(unknown)}."
         )
     settings = Settings(
@@ -99,7 +99,7 @@ def report(
         class_map=class_map_of(class_map),
     )
     if metric not in settings.metrics:
-        raise DissectMMDetError(f"--metric must be one of {', '.join(settings.metrics)}, got {metric!r}.")
+        raise FrontDoorError(f"--metric must be one of {', '.join(settings.metrics)}, got {metric!r}.")
     truth = None if annotations is None else GroundTruth.from_coco(annotations)
     results = measure(study, truth, settings, spread=in_processes(jobs), bar=tqdm_bar)
     written = [*write_results(results), write_report(results, images=images, metric=metric, formats=formats)]
@@ -183,9 +183,7 @@ def _named(row: Mapping[str, Any]) -> str:
 def export_coco(
     folder: FolderArgument,
     variant: Annotated[str, typer.Option("--variant", help="Id of a variant.")] = "baseline",
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="The file (default: on standard output).")
-    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="The file (default: on standard output).")] = None,
     force: ForceOption = False,
 ) -> None:
     """Write a variant's detections as a COCO results list, for any other tool."""
@@ -214,5 +212,5 @@ def export_coco(
 
 def _measured(folder: Path, metric: str, settings: Settings, jobs: int) -> StudyResults:
     if metric not in settings.metrics:
-        raise DissectMMDetError(f"--metric must be one of {', '.join(settings.metrics)}, got {metric!r}.")
+        raise FrontDoorError(f"--metric must be one of {', '.join(settings.metrics)}, got {metric!r}.")
     return measure(Study.open(folder), settings=settings, spread=in_processes(jobs), bar=tqdm_bar)

@@ -1,39 +1,32 @@
-"""``deep-dissect inspect``: what a checkpoint is made of."""
+"""``deep-dissect inspect``: what a detector is made of."""
 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from dataclasses import replace
+from typing import Annotated, Any
 
 import typer
+from rich.box import SIMPLE_HEAD
+from rich.table import Column, Table
 from rich.tree import Tree
 
-from dissect_core import AttentionLayout, Component, select_components
+from dissect_core import Anatomy, AttentionLayout, Component, select_components
+from dissect_core.detectors import DetectorContents, adapter_tools
 from dissect_core.text import cut
-from dissect_core.torch import attention_layouts, components_of
-from dissect_mmdet.configs import import_modules
-from dissect_mmdet.detector import MMDetDetector, _open
-from dissect_mmdet.weights import Fit, FoundWeights, _checkpoints, find_weights, require_finite
 
-from ._console import Console
-from ._loaded import say_loaded
-from ._options import (
-    AllowMissingOption,
-    CheckpointArgument,
-    ConfigOption,
-    CustomImportsOption,
-    TrustOption,
-    WeightsPrefixOption,
-)
+from ._console import Console, note, print_whole
+from ._opening import Opening, opens_detector
 
-STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
+LISTED_AT_MOST = 3
+"""Paths of blocks with a role that are named."""
 
 
+@opens_detector(argument="optional", leave_out=["device", "classes"])
 def inspect(
-    checkpoint: CheckpointArgument,
-    config: ConfigOption = None,
+    opening: Opening,
     match: Annotated[
         list[str] | None,
         typer.Option("--match", "-m", help="Show only components of this name or glob; can be repeated."),
@@ -42,129 +35,119 @@ def inspect(
         int | None, typer.Option("--depth", "-d", min=1, help="Fold what lies deeper than this many levels.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a tree.")] = False,
-    allow_missing: AllowMissingOption = False,
-    weights_prefix: WeightsPrefixOption = "",
-    custom_imports: CustomImportsOption = None,
-    trust: TrustOption = False,
 ) -> None:
-    """Show what a detector is made of: components, roles, blocks and units."""
-    loaded = _checkpoints.load_mmdet_checkpoint(checkpoint, trust=trust)
-    found = read_components(
-        checkpoint,
-        loaded,
-        config,
-        allow_missing=allow_missing,
-        weights_prefix=weights_prefix,
-        custom_imports=custom_imports or (),
-        trust=trust,
-    )
+    """Show what a detector is made of: components, roles, blocks and units.
+
+    Components come as a tree with shapes, parameters and attention heads; then the roles that studies aim at, and the
+    units that each has.
+    """
+    request = opening.request()
+    contents = adapter_tools(request.named.adapter).contents(request)
     if match:
-        found = found._replace(components=select_components(found.components, match))
-    say_loaded(found)
+        chosen = tuple(select_components(contents.anatomy.components, match))
+        contents = replace(contents, anatomy=replace(contents.anatomy, components=chosen))
+    note(contents.loaded)
+    name = str(opening.source or request.options.get("checkpoint") or request.named.adapter)
     if as_json:
-        typer.echo(json.dumps(found.to_dict(checkpoint), indent=2))
+        typer.echo(json.dumps(to_dict(name, contents), indent=2))
         return
     console = Console(highlight=False, soft_wrap=True)
-    if found.fit is not None and found.fit.warning:
-        console.print(f"warning: {found.fit.warning}", markup=False)
-    console.print(_tree(checkpoint, found, depth), markup=False)
-    if found.note:
-        Console(stderr=True, soft_wrap=True).print(found.note, markup=False)
+    if contents.warning:
+        console.print(f"warning: {contents.warning}")
+    console.print(_tree(name.replace("\\", "/").rpartition("/")[2], contents.anatomy, depth))
+    if not match and contents.anatomy.roles:
+        print_whole(_roles(contents.anatomy))
+    if not match and contents.anatomy.groups:
+        print_whole(_units(contents.anatomy))
+    note(contents.note)
 
 
-class Contents(NamedTuple):
-    """What `inspect` shows: components, attention blocks by module path, a remark, and where the weights were.
+def to_dict(name: str, contents: DetectorContents) -> dict[str, Any]:
+    """Return what is shown as plain data, for JSON."""
+    anatomy = contents.anatomy
+    return {
+        "checkpoint": name,
+        "n_parameters": sum(component.n_parameters for component in anatomy.components),
+        "note": contents.note or None,
+        **({"missing_weights": dict(contents.missing)} if contents.missing else {}),
+        "components": [
+            {
+                "name": c.name,
+                "shape": list(c.shape),
+                "dtype": c.dtype,
+                "n_parameters": c.n_parameters,
+                "n_heads": c.n_heads,
+                "role": c.role,
+            }
+            for c in anatomy.components
+        ],
+        "attention": {
+            block: {"kind": layout.kind, "n_heads": layout.n_heads, "embed_dims": layout.embed_dims}
+            for block, layout in anatomy.attention.items()
+        },
+        "roles": list(anatomy.roles),
+        "blocks": [
+            {
+                "path": block.path,
+                "kind": block.kind,
+                "roles": list(block.roles),
+                "layer": block.layer,
+                "n_parameters": block.n_parameters,
+            }
+            for block in anatomy.blocks
+        ],
+        "units": [
+            {"unit": group.unit, "path": group.path, "count": group.n_units} for group in anatomy.groups
+        ],
+    }
 
-    `fit` is how they fitted the model, where there is one.
-    """
 
-    components: Sequence[Component]
-    attention: Mapping[str, AttentionLayout]
-    note: str
-    weights: FoundWeights
-    fit: Fit | None
-
-    @property
-    def n_parameters(self) -> int:
-        """Sum over the components."""
-        return sum(component.n_parameters for component in self.components)
-
-    def to_dict(self, checkpoint: Path) -> dict[str, Any]:
-        """The same as plain data, for JSON."""
-        return {
-            "checkpoint": str(checkpoint),
-            "n_parameters": self.n_parameters,
-            "note": self.note or None,
-            **({"missing_weights": self.fit.record()} if self.fit is not None and self.fit.warning else {}),
-            "components": [
-                {
-                    "name": c.name,
-                    "shape": list(c.shape),
-                    "dtype": c.dtype,
-                    "n_parameters": c.n_parameters,
-                    "n_heads": c.n_heads,
-                }
-                for c in self.components
-            ],
-            "attention": {
-                block: {"kind": layout.kind, "n_heads": layout.n_heads, "embed_dims": layout.embed_dims}
-                for block, layout in self.attention.items()
-            },
-        }
-
-
-def read_components(
-    checkpoint: Path,
-    loaded: dict[str, Any],
-    config: Path | None,
-    *,
-    allow_missing: bool = False,
-    weights_prefix: str = "",
-    custom_imports: Sequence[str] = (),
-    trust: bool = False,
-) -> Contents:
-    """Components from the live model where its config is known, else from the checkpoint's tensors alone."""
-    import_modules(custom_imports)
-    resolved, source = _open.resolve_config(loaded, config, trust=trust, custom_imports=custom_imports)
-    if resolved is None:
-        found = find_weights(loaded, prefix=weights_prefix, source=str(checkpoint))
-        require_finite(found.state, str(checkpoint))
-        note = "Attention heads are not shown: their number is not in the weights. Give the model's --config."
-        if found.prefix:
-            note = f"`{found.prefix}` is taken off every name. {note}"
-        if found.note:
-            note = f"These are {found.note}. {note}"
-        return Contents(components_of_weights(found.state), {}, note, found, None)
-    model, fit, found = _open.fitted_model(
-        resolved,
-        loaded,
-        checkpoint=checkpoint,
-        source=source,
-        allow_missing=allow_missing,
-        weights_prefix=weights_prefix,
+def _roles(anatomy: Anatomy) -> Table:
+    """Return a table of the roles: what bears each."""
+    table = _table(
+        "role", "kind", Column("blocks", justify="right"), Column("parameters", justify="right"), "which"
     )
-    # Weights do not matter to what is read of them.
-    notes = MMDetDetector(model.eval(), resolved, (), fit).anatomy.notes
-    return Contents(components_of(model), attention_layouts(model), " ".join(notes), found, fit)
+    for role in anatomy.roles:
+        blocks = [block for block in anatomy.blocks if role in block.roles]
+        if not blocks:
+            continue
+        kinds = ", ".join(dict.fromkeys(block.kind for block in blocks))
+        named = ", ".join(cut(block.path) for block in blocks[:LISTED_AT_MOST])
+        more = ", …" if len(blocks) > LISTED_AT_MOST else ""
+        total = sum(block.n_parameters for block in blocks)
+        table.add_row(cut(role), kinds, f"{len(blocks):,}", f"{total:,}", named + more)
+    return table
 
 
-def components_of_weights(weights: Mapping[str, Any]) -> list[Component]:
-    """Components of a state dict, for want of a live model: names, shapes and types, no heads.
+def _units(anatomy: Anatomy) -> Table:
+    """Return a table of the units that are no single values: heads, neurons, channels, queries and so on."""
+    table = _table("unit", Column("places", justify="right"), Column("units", justify="right"), "which")
+    counts: dict[str, list[tuple[str, int]]] = {}
+    for path, layout in anatomy.attention.items():
+        counts.setdefault("head", []).append((path, layout.n_heads))
+    for group in anatomy.groups:
+        counts.setdefault(group.unit, []).append((group.path, group.n_units))
+    for unit, places in counts.items():
+        sizes = Counter(size for _, size in places)
+        named = ", ".join(cut(path) for path, _ in places[:LISTED_AT_MOST])
+        more = ", …" if len(places) > LISTED_AT_MOST else ""
+        each = " + ".join(f"{many} × {size:,}" if many > 1 else f"{size:,}" for size, many in sizes.items())
+        table.add_row(unit, f"{len(places):,}", each, named + more)
+    return table
 
-    Only parameters are components. A state dict also holds the statistics of batch norms: they are left out,
-    because a glob over a backbone would else zero variances, which removes nothing and breaks everything.
-    """
-    return [
-        Component(name, tuple(value.shape), str(value.dtype).removeprefix("torch."))
-        for name, value in weights.items()
-        if name.rsplit(".", 1)[-1] not in STATISTICS
-    ]
+
+def _table(*columns: Column | str) -> Table:
+    return Table(
+        *(Column(each, no_wrap=True) if isinstance(each, str) else each for each in columns),
+        box=SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+    )
 
 
-def _tree(checkpoint: Path, found: Contents, depth: int | None) -> Tree:
+def _tree(name: str, anatomy: Anatomy, depth: int | None) -> Tree:
     """Group dotted names into a tree; a folded branch says how much it holds."""
-    root = Tree(f"{checkpoint.name}  {_amount(found.components)}")
-    _grow(root, found.components, found.attention, prefix="", depth=depth)
+    root = Tree(f"{cut(name)}  {_amount(anatomy.components)}")
+    _grow(root, anatomy.components, anatomy.attention, prefix="", depth=depth)
     return root
 
 

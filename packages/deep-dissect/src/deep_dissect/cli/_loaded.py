@@ -1,28 +1,29 @@
-"""What commands say of the detector that they have opened, and of weights that are not its own."""
+"""What commands say of weights that are not a detector's own, and of what was loaded."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from ._console import Console
+from ._console import Console, note
+
+__all__ = ["missing_note", "say_loaded", "say_missing"]
 
 
-def say_loaded(opened: Any) -> None:
-    """Say on standard error what was loaded, and how much of it fitted; once it is sure that it will be used."""
-    fit = getattr(opened, "fit", opened)
-    if hasattr(fit, "describe"):
-        errors = Console(stderr=True, soft_wrap=True, highlight=False)
-        errors.print(f"{fit.checkpoint}: {fit.describe()}", markup=False)
+def say_loaded(detector: object) -> None:
+    """Say on standard error what was loaded of a checkpoint, once it is sure that it will be used."""
+    from ..pipeline import loaded
+
+    note(loaded(detector))
 
 
 def say_missing(console: Console, detector: Any) -> None:
     """Put at the head of an output that weights were missing, where some were."""
-    if note := missing_note(detector):
-        console.print(f"warning: {note}", markup=False, soft_wrap=True)
+    if text := missing_note(detector):
+        console.print(f"warning: {text}", soft_wrap=True)
 
 
 def missing_note(detector: Any) -> str:
-    """What a detector says of missing weights, or a study of its detector; empty if it has all of its own."""
+    """Return what a detector, or a study of its detector, says of missing weights; empty if it has all of its own."""
     facts = getattr(detector, "facts", {})
     missing = facts.get("detector", facts).get("missing_weights")
     return str(missing.get("note")) if isinstance(missing, dict) else ""

@@ -7,7 +7,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import typer
@@ -15,41 +15,30 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Column, Table
 
 from dissect_core.plan import PlanRow
-from dissect_core.spec import load_spec
 from dissect_core.text import cut
-from dissect_mmdet.detector import MMDetDetector
 
-from ..studies import study_path
+from ..pipeline import spec_of
 from ._console import Console, print_whole
 from ._loaded import say_loaded, say_missing
+from ._opening import Opening, opens_detector
 from ._options import (
     COUNT_AT_MOST,
-    AllowMissingOption,
-    ClassesOption,
-    ClassMapOption,
-    ConfigOption,
-    CustomImportsOption,
-    StudyDeviceOption,
-    TrustOption,
-    WeightsPrefixOption,
-    class_map_of,
-)
-from ._study import (
     AnnotationsOption,
-    DemoOption,
-    DetectorOption,
+    ClassMapOption,
     ImagesOption,
     StudyArgument,
-    open_detector,
-    plan_study,
+    class_map_of,
 )
+from ._study import plan_of
+
+if TYPE_CHECKING:
+    from dissect_core.detectors import Detector
 
 
+@opens_detector()
 def plan_(
     study: StudyArgument,
-    checkpoint: DetectorOption = None,
-    config: ConfigOption = None,
-    demo: DemoOption = None,
+    opening: Opening,
     images: ImagesOption = None,
     annotations: AnnotationsOption = None,
     limit: Annotated[
@@ -63,28 +52,11 @@ def plan_(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print every variant as JSON.")] = False,
     class_map: ClassMapOption = None,
-    device: StudyDeviceOption = None,
-    classes: ClassesOption = None,
-    allow_missing: AllowMissingOption = False,
-    weights_prefix: WeightsPrefixOption = "",
-    custom_imports: CustomImportsOption = None,
-    trust: TrustOption = False,
 ) -> None:
     """Show which variants a study makes of a detector, what each masks, and about how long they take."""
-    spec = load_spec(study_path(study))
-    detector = open_detector(
-        spec,
-        checkpoint,
-        config,
-        demo,
-        trust=trust,
-        device=device,
-        allow_missing=allow_missing,
-        weights_prefix=weights_prefix,
-        classes=classes,
-        custom_imports=custom_imports or (),
-    )
-    variants = plan_study(study, spec, detector, images, annotations, class_map_of(class_map))
+    spec = spec_of(study)
+    detector = opening.open(spec)
+    variants = plan_of(spec, detector, images, annotations, class_map_of(class_map))
     rows = variants.rows
     say_loaded(detector)
     if as_json:
@@ -167,18 +139,19 @@ def _percent(shares: Sequence[float]) -> str:
     return f"{low} %" if low == high else f"{low}–{high} %"
 
 
-def _seconds_per_image(detector: MMDetDetector) -> float:
+def _seconds_per_image(detector: Detector) -> float:
     """Time one pass over a random image of COCO's usual size, the fastest of a few."""
-    import cv2
+    from PIL import Image
 
     picture = np.random.default_rng(0).integers(0, 256, (480, 640, 3), dtype=np.uint8)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "random.png"
-        cv2.imwrite(str(path), picture)
+        Image.fromarray(picture).save(path)
         times = []
         for _ in range(4):
             start = time.perf_counter()
-            list(detector.predict([path]))
+            for batch in detector.prepare([path]):
+                detector.predict_batch(batch)
             times.append(time.perf_counter() - start)
     return min(times)
 

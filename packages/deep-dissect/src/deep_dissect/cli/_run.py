@@ -4,27 +4,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import replace
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated
 
 import typer
 
-from dissect_core import StudyError
-from dissect_core.detectors import Detector, DetectorRequest, open_detector
-from dissect_core.engine import Listener, RunOptions, run
-from dissect_core.plan import plan, scores_needed
-from dissect_core.progress import tqdm_bar
-from dissect_core.spec import Execution, LocalExecution, RayExecution, load_spec
-from dissect_core.storage.locations import location_of
-from dissect_core.store import Study
+from dissect_core import BadImageError, StudyError
+from dissect_core.engine import tqdm_bar
+from dissect_core.spec import RayExecution
+from dissect_core.storage import location_of
+from dissect_core.store import Study as StoredStudy
 from dissect_core.text import file_name, visible
-from dissect_eval import match_classes
-from dissect_mmdet.errors import DissectMMDetError, ImageError
 
-from ..report import Settings, Spread, measure, write_report, write_results
-from ..studies import study_path
+from ..errors import ImageFilesError
+from ..pipeline import Listener, RunOptions, run_study, spec_of
+from ..report import Spread
+from ..study import Study
 from ._console import Console
 from ._execution import (
     AddressOption,
@@ -36,42 +32,34 @@ from ._execution import (
     execution_of,
     spread_of,
 )
-from ._images import files_of, images_of
-from ._loaded import say_loaded
+from ._interruption import INTERRUPTED
+from ._opening import Opening, opens_detector
 from ._options import (
     COUNT_AT_MOST,
-    AllowMissingOption,
-    ClassesOption,
+    AnnotationsOption,
     ClassMapOption,
     CommonClassesOption,
-    ConfigOption,
-    CustomImportsOption,
     ReplicatesOption,
-    TrustOption,
-    WeightsPrefixOption,
+    StudyArgument,
     class_map_of,
 )
 from ._results import print_summary
-from ._study import AnnotationsOption, DemoOption, DetectorOption, StudyArgument, detector_request
-
-INTERRUPTED = 130
+from ._study import images_of
 
 
+@opens_detector()
 def run_(
     study: StudyArgument,
+    opening: Opening,
     out: Annotated[
         Path | None,
         typer.Option(
             "--out",
-            "-o",
             help="The study's folder, or s3://bucket/study (default: the study's name in this folder).",
             parser=location_of,
             metavar="FOLDER",
         ),
     ] = None,
-    checkpoint: DetectorOption = None,
-    config: ConfigOption = None,
-    demo: DemoOption = None,
     images: Annotated[
         Path | None, typer.Option("--images", "-i", help="Folder of the images.", show_default=False)
     ] = None,
@@ -86,13 +74,6 @@ def run_(
     shard_images: Annotated[
         int, typer.Option("--shard-images", min=1, max=COUNT_AT_MOST, help="Images in a file of detections.")
     ] = 32,
-    device: Annotated[
-        str | None,
-        typer.Option(
-            "--device",
-            help="cpu, cuda, cuda:0, … (default: as the study says, else cpu; cuda for workers with a GPU).",
-        ),
-    ] = None,
     verify: Annotated[
         float,
         typer.Option(
@@ -126,7 +107,6 @@ def run_(
     ] = False,
     common_classes: CommonClassesOption = False,
     class_map: ClassMapOption = None,
-    classes: ClassesOption = None,
     allow_random: Annotated[
         bool,
         typer.Option(
@@ -140,10 +120,6 @@ def run_(
             "--repair", help="Compute damaged files of the folder again; they are kept as *.damaged."
         ),
     ] = False,
-    allow_missing: AllowMissingOption = False,
-    weights_prefix: WeightsPrefixOption = "",
-    custom_imports: CustomImportsOption = None,
-    trust: TrustOption = False,
 ) -> int:
     """Run a study: every variant over every image, in a folder that a second call goes on with.
 
@@ -151,95 +127,53 @@ def run_(
     per_class, errors and repeats (of pairs also interactions), and report.html. With --engine ray, the workers of a
     cluster compute it.
     """
-    console = Console(highlight=False, soft_wrap=True)
-    spec = load_spec(study_path(study))
-    execution = execution_of(spec, engine, address, workers, gpus_per_worker, cpus_per_worker, trust=trust)
-    has_gpu = isinstance(execution, RayExecution) and execution.gpus_per_worker
-    given = detector_request(
-        spec,
-        checkpoint,
-        config,
-        demo,
-        trust=trust,
-        device=device,
-        default_device="cuda" if has_gpu else "cpu",
-        allow_missing=allow_missing,
-        weights_prefix=weights_prefix,
-        classes=classes,
-        custom_imports=custom_imports or (),
+    console = Console(soft_wrap=True)
+    spec = spec_of(study)
+    execution = execution_of(
+        spec, engine, address, workers, gpus_per_worker, cpus_per_worker, trust=opening.trust
     )
-    detector = open_detector(_here(given, execution))
-    class_names = detector.class_names
+    has_gpu = isinstance(execution, RayExecution) and bool(execution.gpus_per_worker)
+    request = opening.request(spec, device="cuda" if has_gpu else "")
+    options = RunOptions(
+        batch_size=batch_size,
+        shard_images=shard_images,
+        replay=replay,
+        verify=verify,
+        precision=precision,  # type: ignore[arg-type]  # RunOptions checks it
+        on_bad_image=on_bad_image,  # type: ignore[arg-type]  # and this
+        common_classes=common_classes,
+        class_map=class_map_of(class_map),
+        allow_random=allow_random,
+        repair=repair,
+    )
     target = out or Path(_file_name(spec.name))
-    runs: Detector | DetectorRequest = given if isinstance(execution, RayExecution) else detector
-    if isinstance(execution, RayExecution) and not scores_needed(spec):
-        plan(spec, detector.anatomy)  # what does not fit the detector, before a cluster is asked
-    begin = _Telling(getattr(detector, "fit", None))
-    del detector  # workers have their own
-    pairs = class_map_of(class_map)
-    data = images_of(demo, images, annotations, limit, target)
-    with data.only_with(target), _hint(), _interrupted(target, console):
-        match = match_classes(data.truth, class_names, common_classes=common_classes, class_map=pairs)
-        if note := match.note():  # before hours of work
-            console.print(f"note: {note}", markup=False)
-        done = run(
+    with _hint(), _interrupted(target, console):
+        data = images_of(opening.demo, images, annotations, limit, check=on_bad_image != "skip")
+        done = run_study(
             spec,
-            runs,
-            files_of(data, on_bad_image),
+            request,
+            data,
             _free(target) if force_new else target,
-            RunOptions(
-                batch_size=batch_size,
-                shard_images=shard_images,
-                replay=replay,
-                verify=verify,
-                precision=precision,  # type: ignore[arg-type]  # it is checked there
-                on_bad_image=_bad_image(on_bad_image),
-                common_classes=common_classes,
-                class_map=pairs,
-                allow_random=allow_random,
-                repair=repair,
-            ),
-            truth=data.truth,
             execution=execution,
-            listener=Listener(bar=begin.bar),
+            options=options,
+            listener=Listener(),
         )
-    begin.tell()
     if not done.is_complete:
         _say_stopped(done, console)
         return INTERRUPTED
-    finish(done, data.images, Settings(n_replicates=replicates), console, spread_of(execution, jobs))
+    finish(done, data.folder, replicates, console, spread_of(execution, jobs))
     return 0
 
 
-class _Telling:
-    """Says what was loaded once the first pass begins: after all that may refuse the study."""
-
-    def __init__(self, fit: object) -> None:
-        self._waiting = [fit]
-
-    def tell(self) -> None:
-        """Say it, unless it is said."""
-        while self._waiting:
-            say_loaded(self._waiting.pop())
-
-    def bar(self, total: int, unit: str, label: str) -> AbstractContextManager[Any]:
-        """Make a progress bar."""
-        if unit == "pass":
-            self.tell()
-        return tqdm_bar(total, unit, label)
-
-
-def finish(study: Study, images: Path, settings: Settings, console: Console, spread: Spread) -> None:
+def finish(study: Study, images: Path, replicates: int | None, console: Console, spread: Spread) -> None:
     """Measure a complete study, write its tables, and print the most important numbers."""
-    results = measure(study, settings=settings, spread=spread, bar=tqdm_bar)
-    files = write_results(results)
-    print_summary(console, results)
-    page = write_report(results, images=images)
+    results = study.measure(replicates=replicates, spread=spread, bar=tqdm_bar)
+    files = results.write()
+    print_summary(console, results.measured)
+    page = results.report(images=images)
     names = sorted({path.stem for path in files})
-    console.print(
-        f"tables: {', '.join(names)} (.csv, .parquet) and summary.json in {study.path}", markup=False
-    )
-    console.print(f"report: {page}", markup=False)
+    console.print(f"tables: {', '.join(names)} (.csv, .parquet) and summary.json in {study.path}")
+    console.print(f"report: {page}")
 
 
 @contextmanager
@@ -247,8 +181,8 @@ def _hint() -> Iterator[None]:
     """Say with an image's error how to go on without it."""
     try:
         yield
-    except ImageError as error:
-        raise ImageError(
+    except (BadImageError, ImageFilesError) as error:
+        raise BadImageError(
             f"{error} To leave such images out, begin the study with --on-bad-image skip."
         ) from error
 
@@ -260,31 +194,17 @@ def _interrupted(target: Path, console: Console) -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         try:
-            _say_stopped(Study.open(target), console)
+            _say_stopped(StoredStudy.open(target), console)
         except StudyError:
-            console.print("stopped before the study was begun", markup=False)
+            console.print("stopped before the study was begun")
         raise
 
 
-def _say_stopped(study: Study, console: Console) -> None:
+def _say_stopped(study: StoredStudy, console: Console) -> None:
     finished, wanted = study.progress()
     console.print(
-        f"stopped after {finished} of {wanted} batches; the same command goes on from there: {study.path}",
-        markup=False,
+        f"stopped after {finished} of {wanted} batches; the same command goes on from there: {study.path}"
     )
-
-
-def _bad_image(value: str) -> Literal["fail", "skip"]:
-    if value not in ("fail", "skip"):
-        raise DissectMMDetError(f"--on-bad-image must be fail or skip, got {value!r}.")
-    return value  # type: ignore[return-value]  # checked
-
-
-def _here(given: DetectorRequest, execution: Execution) -> DetectorRequest:
-    """The detector for this process: a cluster's workers have GPUs, and who leads them need not."""
-    if isinstance(execution, LocalExecution) or given.named.adapter != "mmdet":
-        return given
-    return replace(given, options={**given.options, "device": "cpu"})
 
 
 def _free(path: Path) -> Path:

@@ -6,41 +6,30 @@ import json
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.box import SIMPLE_HEAD
 from rich.table import Column, Table
 
 from dissect_core import StudyChangedError
-from dissect_core.engine import weights_sha256
+from dissect_core.engine import tqdm_bar, weights_sha256
 from dissect_core.plan import Variant
-from dissect_core.progress import tqdm_bar
 from dissect_core.storage import check_output, write_text_whole
 from dissect_core.store import Study
-from dissect_mmdet.detector import image_paths
-from dissect_mmdet.errors import DissectMMDetError
 
 from .._simplify import Part, Slimmed, halves, removable, slim
+from ..data import CocoSplit
+from ..errors import FrontDoorError
 from ..report import DEFAULT_METRIC, Settings, StudyDetections, in_processes, measure
-from ._console import Console
+from ._console import Console, print_whole
 from ._loaded import say_loaded, say_missing
-from ._options import (
-    COUNT_AT_MOST,
-    AllowMissingOption,
-    ClassesOption,
-    ConfigOption,
-    CustomImportsOption,
-    FolderArgument,
-    ForceOption,
-    JobsOption,
-    StudyDeviceOption,
-    TrustOption,
-    WeightsPrefixOption,
-)
-from ._study import DemoOption, DetectorOption, open_detector, plan_study
+from ._opening import Opening, opens_detector
+from ._options import COUNT_AT_MOST, FolderArgument, ForceOption, JobsOption
+from ._study import plan_of
 
 
+@opens_detector()
 def simplify_(
     folder: FolderArgument,
     ablation: Annotated[
@@ -49,9 +38,7 @@ def simplify_(
             help="Name of an ablation of the study that removes single units.", show_default=False
         ),
     ],
-    checkpoint: DetectorOption = None,
-    config: ConfigOption = None,
-    demo: DemoOption = None,
+    opening: Opening,
     metric: Annotated[
         str, typer.Option("--metric", help="What must not fall: AP, AP50, f1, …")
     ] = DEFAULT_METRIC,
@@ -64,15 +51,9 @@ def simplify_(
     ] = 1,
     jobs: JobsOption = 1,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Also write what was removed and measured, as JSON.")
+        Path | None, typer.Option("--out", help="Also write what was removed and measured, as JSON.")
     ] = None,
     force: ForceOption = False,
-    device: StudyDeviceOption = None,
-    classes: ClassesOption = None,
-    allow_missing: AllowMissingOption = False,
-    weights_prefix: WeightsPrefixOption = "",
-    custom_imports: CustomImportsOption = None,
-    trust: TrustOption = False,
 ) -> None:
     """Remove the least missed heads, neurons or layers of a detector for good, and measure what that saves and costs.
 
@@ -84,29 +65,18 @@ def simplify_(
         check_output(out, "--out", force=force, inputs=folder.rglob("*"))
     settings = Settings(n_replicates=0)
     if metric not in settings.metrics:
-        raise DissectMMDetError(f"--metric must be one of {', '.join(settings.metrics)}, got {metric!r}.")
-    detector = open_detector(
-        study.spec,
-        checkpoint,
-        config,
-        demo,
-        trust=trust,
-        device=device,
-        allow_missing=allow_missing,
-        weights_prefix=weights_prefix,
-        classes=classes,
-        custom_imports=custom_imports or (),
-    )
+        raise FrontDoorError(f"--metric must be one of {', '.join(settings.metrics)}, got {metric!r}.")
+    detector: Any = opening.open(study.spec)
     if weights_sha256(detector.model) != study.facts["detector"].get("weights_sha256"):
         raise StudyChangedError(f"The study {folder} is of another detector: its weights differ from these.")
     where = images or study.image_folder
     if where is None:
-        raise DissectMMDetError("the study's images are not where they were: give their folder as --images.")
-    variants = removable(plan_study(str(folder), study.spec, detector, None, None), ablation)
+        raise FrontDoorError("the study's images are not where they were: give their folder as --images.")
+    variants = removable(plan_of(study.spec, detector, None, None), ablation)
     found = StudyDetections(study)
     choosing, reporting = halves(found.truth, study.spec.seed)
     parts = [
-        Part(truth, partial(detector.prepare, image_paths(where, truth.file_names), batch_size))
+        Part(truth, partial(detector.prepare, CocoSplit(truth, where).images, batch_size))
         for truth in (choosing, reporting)
     ]
     ids = choosing.image_ids.tolist()
@@ -143,7 +113,8 @@ def simplify_(
     )
     _show(console, slimmed, variants, max_loss)
     if out is not None:
-        missing = {} if detector.fit.is_whole else {"missing_weights": detector.fit.record()}
+        told = getattr(detector, "facts", {}).get("missing_weights")
+        missing = {} if told is None else {"missing_weights": told}
         write_text_whole(out, json.dumps({**_record(slimmed), **missing}, indent=2) + "\n")
         console.print(f"as JSON: {out}", markup=False)
 
@@ -171,7 +142,7 @@ def _show(console: Console, slimmed: Slimmed, variants: Sequence[Variant], max_l
             else ""
         )
         table.add_row(name, format(before, form), format(after, form), change)
-    console.print(table)
+    print_whole(table)
     console.print(_loss(slimmed, max_loss), markup=False)
     for path, units in slimmed.removed.items():
         console.print(

@@ -1,14 +1,10 @@
-"""A checkpoint from which ``deep-dissect ablate`` writes ablated ones, each with a record of what was done."""
+"""A checkpoint from which ablated ones are written, each with a record of what was done."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from hashlib import sha256
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any
-
-import torch
+from typing import TYPE_CHECKING, Any
 
 from dissect_core import (
     AblationReport,
@@ -23,12 +19,12 @@ from dissect_core import (
     Zero,
 )
 from dissect_core.plan import Variant
-from dissect_core.torch import apply, edit_state, save_checkpoint, variant_record, with_state
-from dissect_mmdet.errors import DissectMMDetError
-from dissect_mmdet.weights import Fit, FoundWeights, _checkpoints, find_weights, require_finite, share_tied
 
-from ._console import Console, echo
-from ._inspect import components_of_weights
+from ..errors import FrontDoorError
+from ._console import echo, note
+
+if TYPE_CHECKING:
+    from dissect_core.detectors import WritableCheckpoint
 
 INTERVENTIONS: dict[str, Intervention] = {
     "zero": Zero(),
@@ -39,44 +35,21 @@ INTERVENTIONS: dict[str, Intervention] = {
 
 
 class Source:
-    """A loaded checkpoint from which ablated ones are written."""
+    """A checkpoint from which ablated ones are written.
 
-    def __init__(
-        self,
-        path: Path,
-        *,
-        trust: bool,
-        weights_prefix: str = "",
-        model: torch.nn.Module | None = None,
-        fit: Fit | None = None,
-    ) -> None:
-        self.path = path
-        self.sha256 = sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
-        self.checkpoint = _checkpoints.load_mmdet_checkpoint(path, trust=trust)
-        self.weights_prefix = weights_prefix
-        own = None if model is None else model.state_dict()
-        self.take(find_weights(self.checkpoint, own, weights_prefix, source=str(path)), fit)
-        if own is None:
-            require_finite(self.found.state, str(path))
-        else:
-            share_tied(own, self.found.state)
+    Parameters
+    ----------
+    checkpoint : WritableCheckpoint
+        From the adapter's tools.
+    """
 
-    def take(self, found: FoundWeights, fit: Fit | None) -> None:
-        """Ablate these of the checkpoint's weights, which fitted a model so."""
-        self.found, self.fit = found, fit
-
-    def say_which(self) -> None:
-        """Say on standard error which weights of the file are ablated, where that is no matter of course."""
-        parts = [f"`{self.found.prefix}` taken off every name"] * bool(self.found.prefix)
-        if self.found.note:
-            parts.append(self.found.note)
-        if parts:
-            _note(f"{self.path}: {'; '.join(parts)}")
+    def __init__(self, checkpoint: WritableCheckpoint) -> None:
+        self.checkpoint = checkpoint
 
     @property
-    def components(self) -> list[Component]:
-        """What there is to ablate, by the model's names."""
-        return components_of_weights(self.found.state)
+    def components(self) -> tuple[Component, ...]:
+        """Components that can be ablated, by the model's names."""
+        return self.checkpoint.anatomy.components
 
     def write(
         self,
@@ -89,6 +62,8 @@ class Source:
         force: bool,
     ) -> None:
         """Write one variant and say what it changed; refuses to overwrite and warns of a no-op."""
+        from dissect_core.torch import edit_state
+
         # What is not the default is part of the name: runs that differ in it do not meet.
         marks = [
             f"_seed{record['seed']}" if record.get("seed") else "",
@@ -97,45 +72,33 @@ class Source:
         target = target.with_name(f"{target.stem}{''.join(marks)}{target.suffix}")
         self._require_free(target, force=force)
         edits = [Edit(name, mask, INTERVENTIONS[intervention]) for name, mask in masks.items()]
-        state, report = edit_state(self.found.state, edits, seed=record.get("seed", 0), variant=variant)
+        state, report = edit_state(
+            self.checkpoint.weights, edits, seed=record.get("seed", 0), variant=variant
+        )
         made = {
             "variant": variant,
-            **self.origin,
+            **self.checkpoint.origin,
             "intervention": intervention,
             "values_changed": report.changed,
             "seed": 0,  # of shuffle and noise, where nothing else is drawn
             **record,
         }
-        self._put(target, state, made)
+        self._save(target, lambda: self.checkpoint.write(state, made, target))
         _say(target, report)
 
     def export(self, variant: Variant, target: Path, *, force: bool) -> None:
         """Write a variant of a plan."""
+        from dissect_core.torch import apply, variant_record
+
         self._require_free(target, force=force)
-        state, report = apply(self.found.state, variant)
-        self._put(target, state, {**variant_record(variant, report), **self.origin})
+        state, report = apply(self.checkpoint.weights, variant)
+        record = {**variant_record(variant, report), **self.checkpoint.origin}
+        self._save(target, lambda: self.checkpoint.write(state, record, target))
         _say(target, report)
 
-    @property
-    def origin(self) -> dict[str, Any]:
-        """What every record says of where a checkpoint comes from."""
-        return {
-            "source": self.path.name,
-            "source_sha256": self.sha256,
-            "version": version("dissect-mmdet"),
-            **({"weights_prefix": self.weights_prefix} if self.weights_prefix else {}),
-            **({"missing_weights": self.fit.record()} if self.fit is not None and self.fit.warning else {}),
-        }
-
-    def _put(self, target: Path, state: Mapping[str, Any], record: Mapping[str, Any]) -> None:
-        """Write the checkpoint with other weights in it, under the names that it has for them."""
-        whole = self.found.written(self.checkpoint, state)
-        made = with_state(self.checkpoint, whole, record, self.found.place)
-        self._save(target, lambda: save_checkpoint(made, target))
-
     def _require_free(self, target: Path, *, force: bool) -> None:
-        if target.exists() and (not force or target.samefile(self.path)):
-            raise DissectMMDetError(
+        if target.exists() and (not force or target.samefile(self.checkpoint.path)):
+            raise FrontDoorError(
                 f"{target} exists already: choose another --out, or --force to overwrite results."
             )
 
@@ -143,13 +106,13 @@ class Source:
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise DissectMMDetError(
+            raise FrontDoorError(
                 f"--out {target.parent} cannot be made: {error.strerror}. Choose another folder."
             ) from error
         try:
             save()
         except (OSError, CheckpointError) as error:
-            raise DissectMMDetError(
+            raise FrontDoorError(
                 f"--out {target.parent}: {str(error).rstrip('.')}. Choose another."
             ) from error
 
@@ -157,8 +120,4 @@ class Source:
 def _say(target: Path, report: AblationReport) -> None:
     echo(f"{target}  ({report.changed:,} of {report.masked:,} masked values changed)")
     if report.is_no_op:
-        _note(f"note: {target.name} is a no-op: nothing changed.")
-
-
-def _note(text: str) -> None:
-    Console(stderr=True, soft_wrap=True, highlight=False).print(text, markup=False)
+        note(f"note: {target.name} is a no-op: nothing changed.")

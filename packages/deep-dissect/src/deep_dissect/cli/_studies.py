@@ -16,7 +16,7 @@ from ._console import Console, echo
 
 
 def schema(
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Write it to this file.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Write it to this file.")] = None,
 ) -> None:
     """Print the JSON Schema of studies, with which editors check a file while it is typed."""
     from dissect_core.spec import spec_schema

@@ -16,9 +16,10 @@ from ._discovery import (
     option_names,
     options_of,
     read_options,
+    with_whole_paths,
 )
 from ._protocol import ChangeReport, Detector, ImageDetections, LossDetector, TorchDetector, model_of, offered
-from ._result import CheckResult, ConformanceReport, Status
+from ._report import CheckResult, ConformanceReport, Status
 from ._tools import AdapterTools, DetectorContents, WritableCheckpoint, adapter_tools
 from .trust import DetectorRequest, harmless_options
 
@@ -55,6 +56,7 @@ __all__ = [
     "option_names",
     "options_of",
     "read_options",
+    "with_whole_paths",
 ]
 
 # The base class and checks need all of `dissect_core.plan`; who reads detections needs none of it.

@@ -11,8 +11,9 @@ from typing import Any, cast
 from ..errors import DetectorOptionError, DetectorUnavailableError, UnknownDataError, UnknownDetectorError
 from ..names import near_matches
 from ..spec import DetectorSpec
-from ._options import check_names, check_types, parameters_of, read_value
-from ._protocol import Detector, missing_members
+from ._members import missing_members
+from ._options import check_names, check_types, parameters_of, read_value, whole_path
+from ._protocol import Detector
 from .trust import DetectorRequest, agreed_options
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "option_names",
     "options_of",
     "read_options",
+    "with_whole_paths",
 ]
 
 DETECTORS = "dissect.detectors"
@@ -210,6 +212,30 @@ def option_names(adapter: str) -> tuple[str, ...]:
     True
     """
     return tuple(parameters_of(_opener(adapter)[1]) or ())
+
+
+def with_whole_paths(request: DetectorRequest) -> DetectorRequest:
+    """Return a request that names files by their whole paths: workers on a cluster do not stand in this folder.
+
+    Parameters
+    ----------
+    request : DetectorRequest
+
+    Returns
+    -------
+    DetectorRequest
+        What is a text stays one. Names that are no file here, of bundled detectors for instance, stay as they are.
+
+    Examples
+    --------
+    >>> request = DetectorRequest(DetectorSpec(adapter="mmdet"), {"checkpoint": "detr.pth"})  # doctest: +SKIP
+    >>> with_whole_paths(request).options  # doctest: +SKIP
+    {'checkpoint': '/home/me/detr.pth'}
+    """
+    opener = _opener(request.named.adapter)[1]
+    named = {name: whole_path(opener, name, value) for name, value in request.named.options.items()}
+    own = {name: whole_path(opener, name, value) for name, value in request.options.items()}
+    return replace(request, named=request.named.model_copy(update={"options": named}), options=own)
 
 
 def entry_of(group: str, name: str, what: str) -> Callable[..., object] | None:

@@ -2,7 +2,8 @@
 
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any, get_type_hints
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic.errors import PydanticUserError
@@ -11,7 +12,7 @@ from ..errors import DetectorOptionError
 from ..names import near_matches
 from ..text import quoted
 
-__all__ = ["check_names", "check_types", "parameters_of", "read_value"]
+__all__ = ["check_names", "check_types", "parameters_of", "read_value", "whole_path"]
 
 
 def parameters_of(opener: Callable[..., object]) -> Mapping[str, inspect.Parameter] | None:
@@ -105,6 +106,29 @@ def read_value(name: str, opener: Callable[..., object], option: str, text: str)
     raise DetectorOptionError(
         f"The detector {name!r} takes for its option {option!r} {inspect.formatannotation(hint)}, got {quoted(text)}."
     )
+
+
+def whole_path(opener: Callable[..., object], option: str, value: Any) -> Any:
+    """Return an option's value; the whole path if it names a file or folder that is there, and the option takes paths.
+
+    Examples
+    --------
+    >>> def open_mine(*, folder: Path | str, device: str): ...
+    >>> whole_path(open_mine, "folder", ".") == str(Path.cwd()), whole_path(open_mine, "device", ".")
+    (True, '.')
+    """
+    if not isinstance(value, (str, Path)) or not str(value):
+        return value
+    try:
+        takes_paths = isinstance(value, Path) or _names_path(get_type_hints(opener).get(option))
+        return str(Path(value).absolute()) if takes_paths and Path(value).exists() else value
+    except Exception:  # annotations of a plugin may be anything, and a name too long for a file's
+        return value
+
+
+def _names_path(hint: Any) -> bool:
+    """Return whether an annotation is `Path`, or has it among its parts."""
+    return hint is Path or any(map(_names_path, get_args(hint)))
 
 
 def _plain(text: str) -> Any:

@@ -79,7 +79,7 @@ class ActivationSite:
             raise UnitError(f"`indices` must be distinct and 0 or more, got {indices}. Count units from 0.")
 
     @property
-    def key(self) -> tuple[str, str, str | None]:
+    def place(self) -> tuple[str, str, str | None]:
         """Key of the activation, whatever units of it are chosen."""
         return self.path, self.unit, self.argument
 
@@ -116,7 +116,7 @@ class ZeroActivation(_ActivationSpec):
 
 
 class MeanActivation(_ActivationSpec):
-    """Put the activation's mean over a reference set there: what all images share stays, what differs goes.
+    """Put the activation's mean over a reference set there: what is typical stays, what tells images apart goes.
 
     Examples
     --------
@@ -199,7 +199,7 @@ def intervention_label(intervention: Intervention | ActivationIntervention, spac
 
 @dataclass(frozen=True)
 class SiteActivity:
-    """Counts of what an intervention replaced at one site.
+    """What an intervention did at one site.
 
     Attributes
     ----------
@@ -219,7 +219,7 @@ class SiteActivity:
 
 
 class ActivationReport:
-    """What an intervention replaced, site by site, counted while the model runs.
+    """What an intervention did, site by site, counted while the model runs.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Look for signs that detections come from another data split than the ground truth."""
+"""Do these detections belong to this ground truth? Signs that they come from another data split."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The confusion matrix of detection: which category is taken for which, background included."""
+"""Which category is taken for which: a confusion matrix of detection, with background."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Results of `detection` mode: scores, overall, per category and by size, and the counts behind them."""
+"""What `detection` mode gives: scores, per category, by size, and the counts behind them."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ TOLERANCE = 1e-10
 
 @dataclass(frozen=True, eq=False)
 class GreedyMatches:
-    """Results for every box of a split at one IoU threshold and score cut.
+    """What became of every box of a split at one IoU threshold and score cut.
 
     Attributes
     ----------

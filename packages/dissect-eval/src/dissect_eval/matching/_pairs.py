@@ -1,4 +1,4 @@
-"""Find pairs of truth and detection that overlap, whatever their categories, and choose one-to-one among them."""
+"""Pairs of truth and detection that overlap, whatever their categories, and taking them one-to-one."""
 
 from __future__ import annotations
 

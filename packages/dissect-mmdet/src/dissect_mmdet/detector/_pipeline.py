@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from dissect_core.storage.files import open_regular
 from dissect_core.text import quoted
 
-from ..configs import dataset_with, drop_backends
+from ..configs._arguments import drop_backends
+from ..configs._datasets import dataset_with
 from ..errors import ConfigError, ImageError, ImageNotFoundError, said
 from ._models import use_registries
 
@@ -63,7 +64,7 @@ class TestPipeline:
     __test__ = False  # pytest looks at the name
 
     def __init__(self, config: Any, class_names: Sequence[str] = ()) -> None:
-        from ..configs import closed_for, is_plain  # which need MMEngine
+        from ..configs._plain import closed_for, is_plain
 
         dataset = _dataset_of(config)
         steps = copy.deepcopy(_listed(dataset["pipeline"]))

@@ -1,4 +1,4 @@
-"""State of the component browser: selection, search, and open blocks. No widgets in here."""
+"""State of the component browser: what is selected, sought and open. No widgets in here."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -24,7 +24,7 @@ HISTOGRAMS = 6
 
 
 class BrowserModel(SelectionModel):
-    """State of the component browser: selection, search, and open blocks.
+    """What the component browser shows: components that are selected, sought and open.
 
     Works without a notebook; `ComponentBrowser` shows it.
 
@@ -46,7 +46,7 @@ class BrowserModel(SelectionModel):
     theme : {"light", "dark"}
         The page that figures are drawn for, a trait.
     view : TreeView
-        Search and open blocks, a trait.
+        What is sought and open, a trait.
 
     Raises
     ------
@@ -67,7 +67,7 @@ class BrowserModel(SelectionModel):
     ('encoder.0.weight',)
     """
 
-    view = Instance(TreeView, help="Search and open blocks.")
+    view = Instance(TreeView, help="What is sought and open.")
 
     shows_weights = Bool(False, help="Whether histograms are drawn.")
     theme = OneOf(THEMES, "light")
@@ -197,16 +197,16 @@ class BrowserModel(SelectionModel):
 
     @property
     def expanded(self) -> frozenset[str]:
-        """Return the paths of the blocks that are open now."""
+        """Paths of the blocks that are open now."""
         return self.view.expanded_in_search if self.view.search else self.view.expanded
 
     @property
     def shown_tree(self) -> ComponentNode:
-        """Return the whole tree, or the part that the search found."""
+        """The whole tree, or what the search found of it."""
         return self._search(self.view.search).tree
 
     def rows(self) -> tuple[tuple[TreeRow, ...], int]:
-        """Return the rows to show, and how many further ones there are.
+        """Rows to show, and how many further ones there are.
 
         Returns
         -------

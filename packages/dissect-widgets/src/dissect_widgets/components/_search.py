@@ -12,7 +12,7 @@ from ._tree import ComponentNode, make_node
 
 @dataclass(frozen=True)
 class SearchHit:
-    """Part of a tree that a search found.
+    """What a search found.
 
     Attributes
     ----------

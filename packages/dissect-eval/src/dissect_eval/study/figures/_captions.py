@@ -1,4 +1,4 @@
-"""Sentences of captions: how many images and draws are behind a picture, and what its intervals mean."""
+"""Sentences of captions, from what was drawn: how many images and draws, and what intervals are of."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ __all__ = [
 
 
 def measured_on(tables: StudyTables) -> str:
-    """Say of how many images and objects, and of which seed, the numbers of a study are, as far as its tables tell.
+    """Images, objects and seed behind every number of a study, as far as its tables name them.
 
     Examples
     --------
@@ -44,7 +44,7 @@ def measured_on(tables: StudyTables) -> str:
 
 
 def draws_text(groups: Iterable[Group]) -> str:
-    """Say how many variants are behind the value of a group.
+    """How many variants stand behind a value of each of some groups.
 
     Examples
     --------
@@ -64,24 +64,24 @@ def draws_text(groups: Iterable[Group]) -> str:
 
 
 def confidence_of(tables: StudyTables) -> float:
-    """Return the confidence of the study's intervals, in (0, 1)."""
+    """Confidence of the study's intervals, in (0, 1)."""
     return float(tables.about["settings"].get("confidence", 0.95))
 
 
 def resamples(tables: StudyTables) -> str:
-    """Say how many resamples of the images there are; nothing where it is not known."""
+    """Number of resamples of the images, for people; empty where it is not known."""
     number = tables.about["settings"].get("n_replicates")
     return "" if number is None else f", {counted(number, 'resample')}"
 
 
 def noise_of_detector(tables: StudyTables, metric: str) -> float:
-    """Return by how much the metric differs between passes with nothing removed; 0 for a deterministic detector."""
+    """By how much the metric differs between passes with nothing removed; 0 for a deterministic detector."""
     noise = tables.summary[0].get(f"{metric}_noise", 0.0)
     return noise if noise is not None and math.isfinite(noise) else 0.0
 
 
 def noise_text(tables: StudyTables, metric: str) -> str:
-    """Say by how much a detector that is not deterministic differs from itself; nothing for one that is."""
+    """That the detector is not deterministic, and how much that is; empty for one that is."""
     noise = noise_of_detector(tables, metric)
     if not noise:
         return ""
@@ -92,7 +92,7 @@ def noise_text(tables: StudyTables, metric: str) -> str:
 
 
 def why_no_intervals(tables: StudyTables) -> str:
-    """Say why there are no intervals."""
+    """Why there are no intervals, as a sentence."""
     if tables.about.get("n_images") == 1:
         return "No intervals: resamples of a single image are all the same."
     if tables.about["settings"].get("n_replicates"):
@@ -101,7 +101,7 @@ def why_no_intervals(tables: StudyTables) -> str:
 
 
 def counted(number: int, what: str) -> str:
-    """Return a number with what it counts.
+    """A number with what it counts.
 
     Examples
     --------
@@ -112,7 +112,7 @@ def counted(number: int, what: str) -> str:
 
 
 def span(counts: NDArray[np.int64]) -> str:
-    """Return the least and the most of some numbers of images, as a text.
+    """Least and most of some numbers of images.
 
     Examples
     --------
@@ -124,5 +124,5 @@ def span(counts: NDArray[np.int64]) -> str:
 
 
 def joined(sentences: Sequence[str]) -> str:
-    """Return sentences as one text, without empty ones."""
+    """Sentences as one text; empty ones are left out."""
     return " ".join(filter(None, sentences))

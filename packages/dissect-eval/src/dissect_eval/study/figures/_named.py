@@ -37,12 +37,12 @@ class NamedFigure(NamedTuple):
 
 
 def title_of(metric: str) -> str:
-    """Return a metric's name for people."""
+    """A metric's name for people."""
     return TITLES.get(metric, metric)
 
 
 def with_no_ops(name: str, rows: Sequence[Mapping[str, Any]]) -> str:
-    """Return a name of some variants, with how many of them changed nothing.
+    """A name of some variants, with how many of them changed nothing.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Settings of a study's measurement."""
+"""How a study is measured."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ STUDY_METRICS = (
 """Metrics of a study unless others are asked for; all there are is `dissect_eval.METRICS`."""
 
 DEFAULT_METRIC = "AP"
-"""Metric of tables, pictures, comparisons and `simplify` unless another is asked for: COCO's own."""
+"""What tables, pictures, comparisons and `simplify` are about unless another metric is asked for: COCO's own."""
 
 ALPHA = 0.05
-"""Level of significance of everything that is said to be found."""
+"""What is found is said to be so at this level."""
 RESOLUTION = 0.01
-"""Corrected p-values can fall below this, so that clear losses do not all have the p-value of the level itself."""
+"""Corrected p-values can fall below this, so that those of clear losses do not all lie at the level itself."""
 REPLICATES = 1000
 MOST_REPLICATES = 20_000
-"""Most resamples that are drawn without being asked for: enough for a thousand variants on many images."""
+"""Drawn at most without being asked: a thousand variants' worth on many images."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Settings of a study's measurement.
+    """How a study is measured.
 
     Attributes
     ----------
@@ -77,7 +77,7 @@ class Settings:
     n_for_p: int | None = None
 
     def of_study(self, n_tests: int, n_images: int) -> Settings:
-        """Return settings with as many resamples as a study of so many tested variants and images needs.
+        """Settings with the numbers of resamples that a study of so many tested variants and images needs.
 
         Examples
         --------
@@ -94,7 +94,7 @@ class Settings:
 
     @property
     def statistics(self) -> MetricSettings:
-        """Settings of the metrics.
+        """What the metrics need to know.
 
         Raises
         ------
@@ -110,7 +110,7 @@ class Settings:
 
     @property
     def resampling(self) -> Resampling:
-        """Settings of the resampling.
+        """How images are resampled.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""Protocols of a stored study that can be measured, such as `dissect_core.store.Study`."""
+"""What a stored study has to offer to be measured; `dissect_core.store.Study` does."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class StoredImage(Protocol):
 
 
 class StoredDetections(Protocol):
-    """Detections of one variant in M images, one image after the other."""
+    """What one variant found in M images, one image after the other."""
 
     @property
     def images(self) -> NDArray[np.int64]:
@@ -62,7 +62,7 @@ class StoredDetections(Protocol):
 
 
 class StoredStudy(Protocol):
-    """A study's folder, as far as measuring needs it."""
+    """A study's folder, as far as its numbers go."""
 
     @property
     def path(self) -> Path:
@@ -71,7 +71,7 @@ class StoredStudy(Protocol):
 
     @property
     def spec(self) -> Any:
-        """The spec, with a `name`."""
+        """What was asked, with a `name`."""
         ...
 
     @property
@@ -101,7 +101,7 @@ class StoredStudy(Protocol):
 
     @property
     def environment(self) -> Mapping[str, Any]:
-        """Versions, settings and fingerprints that it was run with."""
+        """With what it was run."""
         ...
 
     @property
@@ -111,32 +111,32 @@ class StoredStudy(Protocol):
 
     @property
     def scoring(self) -> Mapping[str, Any]:
-        """The `common_classes` and `class_map` that it was begun with; see `dissect_eval.match_classes`."""
+        """What of `common_classes` and `class_map` it was begun with; see `dissect_eval.match_classes`."""
         ...
 
     @property
     def turns_by_exif(self) -> bool:
-        """True if the detector saw images turned as their files say."""
+        """Whether the detector saw images turned as their files say."""
         ...
 
     def read_file(self, name: str) -> bytes | None:
-        """Return the content of a file that is kept with the study, as it was written; None if there is none."""
+        """Content of a file that is kept with it, as it was written; None if there is none."""
         ...
 
     def progress(self) -> tuple[int, int]:
-        """Return how many batches are finished, and how many there are."""
+        """How many batches are finished, and how many there are."""
         ...
 
     def bad_images(self) -> list[int]:
-        """Return the numbers of skipped images: they cannot be read, have another size, or stop the detector."""
+        """Numbers of the images that were skipped: not to be read, of another size, or the detector stops there."""
         ...
 
     def found(self, variant: str) -> Any:
-        """Return what one variant found: a `StoredDetections`."""
+        """What one variant found: a `StoredDetections`."""
         ...
 
     def table(self, variants: Sequence[str] | None = None, columns: Sequence[str] | None = None) -> Any:
-        """Return an Arrow table with a row for each variant and image."""
+        """An Arrow table with a row for each variant and image."""
         ...
 
 
@@ -150,5 +150,5 @@ class _NoBar:
 
 
 def no_bar(_total: int, _unit: str, _description: str) -> AbstractContextManager[_NoBar]:
-    """Return a progress bar that shows nothing."""
+    """No progress bar."""
     return nullcontext(_NoBar())

@@ -1,4 +1,4 @@
-"""Choose the classes of a study that are scored: as when it began, as asked for now, or as measured before."""
+"""Which classes of a study are scored: as it was begun, as is asked for, or as it was measured before."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["scoring_of"]
 def scoring_of(
     study: StoredStudy, common_classes: bool = False, class_map: Mapping[str, str | None] | None = None
 ) -> dict[str, Any]:
-    """Return the arguments of `match_classes` that a study is scored with; empty where all classes are scored.
+    """Arguments of `match_classes` that a study is scored with; empty where all classes are.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ def scoring_of(
 
 
 def _measured_before(study: StoredStudy) -> dict[str, Any]:
-    """Return what its tables were made with: pictures and later tables keep to that."""
+    """As its tables were made: pictures and later tables keep to that."""
     path = study.path / ABOUT
     if not path.is_file():
         return {}
