@@ -1,4 +1,4 @@
-"""What a model is made of, as plain data: components, attention blocks, roles, units and groups of them."""
+"""The parts of a model as plain data: components, blocks and their roles, attention layouts, units, selection."""
 
 from ._anatomy import Anatomy, Block, BlockKind, Component, select_components
 from ._attention import (

@@ -1,4 +1,4 @@
-"""What a model is made of: everything that a study can aim at, as plain data.
+"""The anatomy of a model: all parts that a study can aim at, as plain data.
 
 `dissect_core.torch.anatomy_of` reads it from a live model. A plan needs nothing else, so it is made without
 torch, and is the same wherever it is made.
@@ -32,7 +32,7 @@ class Component:
     dtype : str
         Type of its values, ``"float32"`` for instance.
     role : str or None
-        What the component does in a detector (``"encoder.self_attn"``), where that is known.
+        The part that it plays in a detector (``"encoder.self_attn"``), where that is known.
     n_heads : int or None
         Number of heads of the attention block that the component belongs to, if it belongs to one.
     aliases : tuple of str
@@ -155,7 +155,7 @@ class Anatomy:
     groups : tuple of UnitGroup
         Neurons, channels, queries, levels and points (heads follow from `attention`).
     notes : tuple of str
-        What is remarkable, for people: rows of a query embedding that evaluation does not read, say.
+        Remarks for people, for instance on rows of a query embedding that evaluation does not read.
 
     Examples
     --------

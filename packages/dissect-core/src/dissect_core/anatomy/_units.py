@@ -83,7 +83,7 @@ class UnitKind:
 
     @property
     def in_structure(self) -> bool:
-        """Whether removing it changes which blocks run, and no values."""
+        """Return whether removing it changes which blocks run, instead of values."""
         return self.acts_by != "value"
 
     def counted(self, n: int) -> str:

@@ -1,4 +1,4 @@
-"""What an ablation does to values: masks, interventions on weights and activations, draws, and what was changed."""
+"""Changes of values: masks, interventions on weights and activations, random draws, and reports of what changed."""
 
 from ._activations import (
     ActivationIntervention,

@@ -219,7 +219,7 @@ class SiteActivity:
 
 
 class ActivationReport:
-    """What an intervention did, site by site, counted while the model runs.
+    """Counts of what an intervention replaced, site by site, as the model runs.
 
     Parameters
     ----------
@@ -253,5 +253,5 @@ class ActivationReport:
 
     @property
     def is_no_op(self) -> bool:
-        """Whether every activation was left as it was, so that the results say nothing about robustness."""
+        """Return whether every activation was left as it was, so that the results say nothing about robustness."""
         return self.changed == 0

@@ -76,7 +76,7 @@ def group_edits(group: UnitGroup, units: Indices, intervention: Intervention) ->
 
 @dataclass(frozen=True)
 class ComponentChange:
-    """What an ablation did to one component.
+    """Counts of what an ablation changed in one component.
 
     Attributes
     ----------
@@ -98,7 +98,7 @@ class ComponentChange:
 
 @dataclass(frozen=True)
 class AblationReport:
-    """What an ablation did, component by component.
+    """Counts of what an ablation changed, component by component.
 
     Attributes
     ----------
@@ -126,7 +126,7 @@ class AblationReport:
 
     @property
     def is_no_op(self) -> bool:
-        """Whether the model is left as it was, so that its results say nothing about robustness."""
+        """Return whether the model is left as it was, so that its results say nothing about robustness."""
         return self.changed == 0
 
 

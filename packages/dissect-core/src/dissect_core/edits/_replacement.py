@@ -1,4 +1,4 @@
-"""What an intervention puts in the place of masked values. Arrays in, arrays out."""
+"""Replacing masked values by what an intervention says. Arrays in, arrays out."""
 
 from typing import Any, Literal
 

@@ -24,9 +24,9 @@ def plan(spec: StudySpec, anatomy: Anatomy, scores: Scores | None = None) -> Pla
     Parameters
     ----------
     spec : StudySpec
-        What is asked.
+        The study.
     anatomy : Anatomy
-        What the model is made of.
+        The parts of the model, as `dissect_core.torch.anatomy_of` reads them.
     scores : mapping of (score, path) to array of float, shape (n_units,), optional
         For selections by ``top`` and ``bottom``: a score for each unit of a part.
 

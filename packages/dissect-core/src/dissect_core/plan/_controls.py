@@ -23,7 +23,7 @@ MANY = 64 * log(2)
 
 
 RemovedSet: TypeAlias = frozenset[tuple[str, bytes]]
-"""Equal for variants that remove the very same."""
+"""The units or weights that a variant removes, as something to compare."""
 
 
 def units_of(variant: Variant) -> RemovedSet:
@@ -50,6 +50,7 @@ def n_controls(ablation: Ablation, pool: Pool, anatomy: Anatomy) -> int:
     control = ablation.control
     if control is None:
         return 0
+    # These selections make every set of their size a variant, which leaves no other set to draw.
     every_set = control.match == "units" and ablation.select.by in ("each", "only", "pairs", "all")
     return 0 if every_set or _is_random_already(ablation, pool, anatomy) else control.repeats
 
@@ -142,7 +143,7 @@ class Controls:
             return
         n_sets, taken = comb(pool.n_units, count), self._taken(pool, count, by_weights=by_weights)
         if len(taken) < n_sets:
-            # What other controls drew is no second measurement.
+            # A set that another control drew already would be measured twice.
             drawn = self._drawn.setdefault((by_weights, count, variant.intervention), set())
             taken = taken | self._within(pool, drawn, by_weights=by_weights)
             for one in controls[: n_sets - len(taken)]:

@@ -1,4 +1,4 @@
-"""What has to be measured for a plan: scores of units, and the images over which activations are averaged."""
+"""Measurements that a plan needs: scores of units, and the images over which activations are averaged."""
 
 from collections.abc import Mapping
 from typing import Any

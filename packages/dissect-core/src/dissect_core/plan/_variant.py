@@ -238,7 +238,7 @@ def apply(
     Returns
     -------
     arrays : dict of str to ndarray
-        What is edited is copied, the rest are the given arrays themselves.
+        Edited arrays are copies, the others are the given arrays themselves.
     report : AblationReport
 
     Raises

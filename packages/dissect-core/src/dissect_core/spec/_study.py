@@ -160,7 +160,7 @@ class StudySpec(Spec):
     )
     execution: Execution = Field(
         default=LocalExecution(),
-        description="What computes it; no part of what the study is, so that another engine may go on with it.",
+        description="Where it is computed; another engine may continue a study, so this is no part of its identity.",
     )
 
     @property

@@ -7,7 +7,7 @@ from typing import Any
 from ..errors import SpecError
 
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]:]')
-"""What tells JSON's levels and keys; numbers, commas and constants tell nothing of them."""
+"""Strings, brackets and colons of JSON: they show its levels and keys; numbers, commas and constants do not."""
 
 
 def yaml_content(text: str, where: str) -> Any:

@@ -1,4 +1,4 @@
-"""The anatomy of a live model: what it is made of, and what each part does."""
+"""Reading the anatomy of a live model: its parts, and the roles that they play."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace

@@ -23,7 +23,7 @@ class Found:
     kind : str
         See `dissect_core.Block`.
     word : str
-        What it does, without the place: ``"self_attn"``, ``"ffn"``.
+        Its role without the region it lies in: ``"self_attn"``, ``"ffn"``.
     parts : tuple of str
         Paths of the modules or parameters that make it up, where these are more than its own path.
     groups : tuple of UnitGroup
