@@ -14,13 +14,11 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from dissect_core import CheckpointError  # noqa: E402
-from dissect_core.torch import (  # noqa: E402
+from dissect_core.torch import load_checkpoint, save_checkpoint, state_dict_of  # noqa: E402
+from dissect_core.torch.checkpoints import (  # noqa: E402
     chosen_state,
-    load_checkpoint,
     other_places,
     put_state,
-    save_checkpoint,
-    state_dict_of,
     state_dict_place,
 )
 

@@ -23,8 +23,8 @@ from dissect_core.torch import (  # noqa: E402
     load_safetensors,
     save_checkpoint,
     save_safetensors,
-    with_state,
 )
+from dissect_core.torch.checkpoints import with_state  # noqa: E402
 
 
 def made() -> Any:

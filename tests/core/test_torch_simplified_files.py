@@ -394,7 +394,7 @@ def test_interrupted_overwriting_is_seen(tmp_path: Path, monkeypatch: Any) -> No
 
     from dissect_core.torch.simplify import _saved
 
-    monkeypatch.setattr(_saved, "write_whole", killed)
+    monkeypatch.setattr(_saved, "write_bytes_whole", killed)
     with pytest.raises(KeyboardInterrupt):
         save_simplified(simplify(model, variant_of(model, "head", {2, 3})), tmp_path / "a", overwrite=True)
     with pytest.raises(CheckpointError, match="or writing was interrupted"):

@@ -11,7 +11,8 @@ from typing import Any
 
 from dissect_core import Anatomy, Component
 from dissect_core.detectors import AdapterTools, Detector, DetectorContents, DetectorRequest, options_of
-from dissect_core.torch import save_checkpoint, with_state
+from dissect_core.torch import save_checkpoint
+from dissect_core.torch.checkpoints import with_state
 
 from .bundled import real_checkpoint
 from .configs._imports import import_modules

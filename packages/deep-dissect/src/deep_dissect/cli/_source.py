@@ -88,7 +88,8 @@ class Source:
 
     def export(self, variant: Variant, target: Path, *, force: bool) -> None:
         """Write a variant of a plan."""
-        from dissect_core.torch import apply, variant_record
+        from dissect_core.torch import apply
+        from dissect_core.torch.checkpoints import variant_record
 
         self._require_free(target, force=force)
         state, report = apply(self.checkpoint.weights, variant)

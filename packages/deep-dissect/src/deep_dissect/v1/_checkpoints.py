@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from dissect_core import Mask, near_matches
-from dissect_core.torch import ablate_state, put_state, save_checkpoint, state_dict_of, state_dict_place
+from dissect_core.torch import ablate_state, save_checkpoint, state_dict_of
+from dissect_core.torch.checkpoints import put_state, state_dict_place
 from dissect_mmdet.errors import UnknownKeyError
 
 

@@ -29,19 +29,13 @@ from .activations import (
 from .anatomy import RoleRule, anatomy_of, attention_layouts, components_of
 from .checkpoints import (
     RefusedNameError,
-    chosen_state,
     export,
     load_checkpoint,
     load_safetensors,
-    other_places,
-    put_state,
     read_pickle,
     save_checkpoint,
     save_safetensors,
     state_dict_of,
-    state_dict_place,
-    variant_record,
-    with_state,
 )
 from .measure import EffectProbe, NoOpWarning, VariantEffect, output_change
 from .simplify import Simplified, describe_simplified, load_simplified, save_simplified, simplify
@@ -64,7 +58,6 @@ __all__ = [
     "apply",
     "attention_layouts",
     "bypassed",
-    "chosen_state",
     "components_of",
     "describe_simplified",
     "edit_state",
@@ -78,10 +71,8 @@ __all__ = [
     "load_reference",
     "load_safetensors",
     "load_simplified",
-    "other_places",
     "output_change",
     "prepared",
-    "put_state",
     "read_out",
     "read_pickle",
     "reference_sites",
@@ -91,7 +82,4 @@ __all__ = [
     "save_simplified",
     "simplify",
     "state_dict_of",
-    "state_dict_place",
-    "variant_record",
-    "with_state",
 ]

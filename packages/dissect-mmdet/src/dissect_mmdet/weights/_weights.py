@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dissect_core import CheckpointError
-from dissect_core.torch import chosen_state, other_places
+from dissect_core.torch.checkpoints import chosen_state, other_places
 
 from ._fit import named
 

@@ -20,7 +20,7 @@ _ZERO = Zero()
 
 @dataclass(frozen=True)
 class StructureReport:
-    """What leaving out layers took from a model.
+    """Reports what was left out of a model, in the same terms as an ablation of weights.
 
     Attributes
     ----------
@@ -40,12 +40,12 @@ class StructureReport:
 
     @property
     def changed(self) -> int:
-        """All of these: they take no part."""
+        """Return the same number: what is left out changes as a whole."""
         return self.masked
 
     @property
     def is_no_op(self) -> bool:
-        """Whether nothing was left out."""
+        """Return whether nothing was left out."""
         return not self.paths
 
 
@@ -159,7 +159,7 @@ def ablated(
 def applied(
     model: nn.Module, variant: Variant, reference: Reference | None = None
 ) -> Iterator[VariantReport]:
-    """Apply a variant for the length of a block; `ablated` says the rest."""
+    """Apply a variant for the length of a block; see `ablated`."""
     if variant.space == "activation":
         with intervened(
             model,
@@ -185,7 +185,7 @@ def applied(
 
 
 def reference_sites(variants: Sequence[Variant]) -> tuple[ActivationSite, ...]:
-    """Sites whose activations variants need, for one pass of `gather_reference`.
+    """List the sites whose activations some variants need, for one pass of `gather_reference`.
 
     Examples
     --------

@@ -117,7 +117,7 @@ def before_projection(block: nn.MultiheadAttention, edit: TensorMap) -> Around:
 def argument_key(
     module: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any], name: str | None
 ) -> int | str:
-    """Where an argument of a call was given: its position, or its keyword.
+    """Find where an argument of a call was given: its position, or its keyword.
 
     Parameters
     ----------
@@ -149,7 +149,7 @@ def argument_key(
 
 
 def check_ran(passes: int, never: list[ActivationSite]) -> None:
-    """Refuse that an intervention passes silently which never met its activation.
+    """Refuse an intervention that never met its activation: nothing was replaced.
 
     Raises
     ------

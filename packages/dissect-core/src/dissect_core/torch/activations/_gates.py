@@ -52,7 +52,7 @@ class Gates:
         return heads * self.current.repeat_interleave(width, dim=1).view(*shape, n_heads * width)
 
     def add(self, gradient: Tensor, n_images: int | None) -> None:
-        """Take in the gradient of a batch's loss, shape (images, heads).
+        """Add the gradient of a batch's loss, shape (images, heads).
 
         Windowed attention has a row for each window, image after image: with the number of images known, the
         windows of an image share its gate, whose gradient is the sum of theirs.
@@ -63,7 +63,7 @@ class Gates:
         self.n_images += len(gradient)
 
     def importance(self) -> NDArray[np.float64]:
-        """Mean over images, with an L2 norm of 1 over the block's heads."""
+        """Return the mean over images, divided by its L2 norm over the block's heads."""
         mean = self.total / self.n_images
         norm = float(np.linalg.norm(mean))
         return mean / norm if norm else mean

@@ -1,4 +1,4 @@
-"""Gathering what activations are like over a reference set of images."""
+"""Gathering activations over a reference set of images."""
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack

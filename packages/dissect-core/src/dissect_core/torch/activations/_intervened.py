@@ -178,7 +178,7 @@ class _Tap:
     ready: dict[tuple[object, ...], tuple[Tensor, Tensor, int]] = field(default_factory=dict)
 
     def replace(self, activation: Tensor) -> Tensor:
-        """Copy of the activation with the site's units replaced."""
+        """Return a copy of the activation with the site's units replaced."""
         index = self.met % max(len(self.slots), 1)
         self.met += 1
         self.fired += 1
@@ -196,18 +196,18 @@ class _Tap:
         return new
 
     def activity(self) -> SiteActivity:
-        """Counts so far."""
+        """Return the counts so far."""
         return SiteActivity(self.point.site, self.fired, self.masked, int(self.changed))
 
     def _prepared(self, activation: Tensor, index: int) -> tuple[Tensor, Tensor, int]:
-        """Which values to replace, by what, and how many they are."""
+        """Work out which values to replace, by what, and how many they are."""
         chosen = self.point.chosen(activation)
         values = self._values(activation, index).to(device=activation.device, dtype=activation.dtype)
         share = activation.numel() // chosen.numel() if chosen.numel() else 0
         return chosen, values, int(chosen.sum()) * share
 
     def _values(self, activation: Tensor, index: int) -> Tensor:
-        """New values, of a shape that broadcasts to the activation's."""
+        """Return the new values, of a shape that broadcasts to the activation's."""
         if isinstance(self.intervention, ZeroActivation):
             return torch.zeros(())
         slot, images = self.slots[index], self.point.image_axis(activation)

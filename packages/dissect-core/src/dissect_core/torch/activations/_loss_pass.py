@@ -13,7 +13,7 @@ Loss: TypeAlias = Callable[[nn.Module, Any], Tensor]
 
 
 def checked_loss(value: Any, number: int, on: str | None = "the model") -> Tensor:
-    """The loss of a batch, if it is one and gradients can be taken of it with respect to `on`, where this is given.
+    """Return the loss of a batch after a check: a finite number, with a graph to `on` unless that is None.
 
     Raises
     ------
@@ -41,7 +41,7 @@ def checked_loss(value: Any, number: int, on: str | None = "the model") -> Tenso
 
 @contextmanager
 def left_as_found(model: nn.Module) -> Iterator[None]:
-    """Let a block take gradients, and restore a model's modes and flags, and torch's random state, after it."""
+    """Let a block take gradients; restore the model's modes and flags, and torch's random state, after it."""
     modes = [(module, module.training) for module in model.modules()]
     flags = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
     devices = {parameter.device for parameter, _ in flags if parameter.device.type == "cuda"}

@@ -145,7 +145,7 @@ def _check(sites: Sequence[ActivationSite], batches: Sequence[Any], steps: int, 
 
 
 def _merged(sites: Sequence[ActivationSite]) -> list[ActivationSite]:
-    """One site for each place, with the units of all."""
+    """Merge the sites at the same activation into one, with the units of all."""
     merged: dict[object, ActivationSite] = {}
     for site in sites:
         seen = merged.setdefault(site.place, site)
@@ -157,7 +157,7 @@ def _merged(sites: Sequence[ActivationSite]) -> list[ActivationSite]:
 
 @dataclass(eq=False)
 class _Constants:
-    """Constants at one place: for each time that it is met in a pass, a shift of the mean for each feature."""
+    """Constants at one tap point: for each time that it is met in a pass, a shift of the mean for each feature."""
 
     point: TapPoint
     slots: list[Slot]
@@ -168,18 +168,18 @@ class _Constants:
 
     @classmethod
     def of(cls, model: nn.Module, site: ActivationSite, reference: Reference) -> "_Constants":
-        """At the mean, to begin with."""
+        """Begin at the mean."""
         slots = reference.at(site)
         shifts = [torch.zeros_like(slot.mean, requires_grad=True) for slot in slots]
         fitted = [torch.ones_like(slot.mean, dtype=torch.bool) for slot in slots]
         return cls(tap_point(model, site), slots, [_scale(slot.std) for slot in slots], shifts, fitted)
 
     def value(self, index: int, shift: Tensor) -> Tensor:
-        """Constants in the activation's units, shape (features,)."""
+        """Return the constants in the activation's units, shape (features,)."""
         return self.slots[index].mean + self.scales[index] * shift
 
     def replace(self, activation: Tensor) -> Tensor:
-        """Copy of the activation with the units' constants in it, differentiable by the shifts."""
+        """Return a copy of the activation with the units' constants in it, differentiable by the shifts."""
         index = self.met % len(self.slots)
         self.met += 1
         chosen, feature = self.point.chosen(activation), self.point.feature_axis(activation)
@@ -196,7 +196,7 @@ class _Constants:
 
 
 def _scale(std: Tensor) -> Tensor:
-    """What a step is measured in: a feature's own deviation, but at least a tenth of a typical one, or 1."""
+    """Return the unit of a step: a feature's own deviation, at least a tenth of a typical one; 1 if nothing varies."""
     typical = float(std.square().mean().sqrt())
     return std.clamp(min=typical / 10 or 1.0)
 
@@ -204,7 +204,7 @@ def _scale(std: Tensor) -> Tensor:
 def _loss_without(
     model: nn.Module, batches: Sequence[Any], loss: Loss, sites: Sequence[ActivationSite], seed: int
 ) -> float:
-    """Mean loss over all batches with zeros there; it also checks that the model meets all sites."""
+    """Return the mean loss over all batches with zeros there; a check, too, that the model meets all sites."""
     reseed(model, seed)
     with intervened(model, sites, ZeroActivation()), torch.no_grad():
         values = [checked_loss(loss(model, batch), i, on=None).detach() for i, batch in enumerate(batches)]
@@ -219,7 +219,7 @@ def _accumulate(
     shifts: Sequence[Tensor],
     seed: int,
 ) -> float:
-    """Mean loss over all batches; its gradient goes to the shifts."""
+    """Return the mean loss over all batches, and put its gradient into the shifts."""
     reseed(model, seed)
     values = []
     for shift in shifts:

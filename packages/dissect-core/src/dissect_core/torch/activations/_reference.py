@@ -1,4 +1,4 @@
-"""What activations are like over a reference set of images: statistics, activations, and fitted constants."""
+"""Reference activations over a set of images: statistics, the activations themselves, and fitted constants."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -46,16 +46,16 @@ class Slot:
 
     @property
     def mean(self) -> Tensor:
-        """Mean of each feature."""
+        """Return the mean of each feature."""
         return self.total / self.count
 
     @property
     def std(self) -> Tensor:
-        """Standard deviation of each feature, over images and positions."""
+        """Return the standard deviation of each feature, over images and positions."""
         return (self.squares / self.count - self.mean**2).clamp(min=0).sqrt()
 
     def add(self, activation: Tensor, point: TapPoint, keep: bool) -> None:
-        """Take in the activation of a batch."""
+        """Add the activation of a batch."""
         axis = point.image_axis(activation)
         with torch.inference_mode(False), torch.no_grad():
             # A copy: the model may go on to change the activation in place.
@@ -86,7 +86,7 @@ class Slot:
 
 @dataclass(frozen=True)
 class OptimalFit:
-    """What `fit_optimal` reached, as mean losses over the reference batches.
+    """The result of `fit_optimal`, as mean losses over the reference batches.
 
     Attributes
     ----------
@@ -126,7 +126,7 @@ class Reference:
     fit: OptimalFit | None = None
 
     def at(self, site: ActivationSite) -> list[Slot]:
-        """Tensors of a site, whatever units of it were asked for.
+        """Return the tensors of a site; its `indices` do not matter.
 
         Raises
         ------
@@ -143,7 +143,7 @@ class Reference:
 
     @property
     def n_images(self) -> int:
-        """Images of the reference set."""
+        """Return the number of images of the reference set."""
         return max((slot.n_images for slots in self.slots.values() for slot in slots), default=0)
 
 
@@ -165,5 +165,5 @@ def require_fit(fit: OptimalFit | None, sites: Sequence[ActivationSite]) -> None
 
 
 def _keys(sites: Iterable[ActivationSite]) -> set[object]:
-    """Sites, whatever the order of their indices."""
+    """Return keys of sites that do not depend on the order of their indices."""
     return {(s.place, None if s.indices is None else frozenset(s.indices), s.batch_axis) for s in sites}

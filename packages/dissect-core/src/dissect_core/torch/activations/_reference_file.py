@@ -14,8 +14,8 @@ from torch import Tensor
 
 from ...edits import ActivationSite
 from ...errors import CheckpointError
+from ...storage import open_regular, write_whole
 from ...storage.archives import open_archive
-from ...storage.files import open_regular, write_whole
 from ...text import cut, quoted, visible
 from ._reference import OptimalFit, Reference, Slot
 
@@ -200,7 +200,7 @@ def _kind(tensor: Tensor) -> dict[str, Any]:
 
 
 def _array(tensor: Tensor) -> NDArray[Any]:
-    """Bytes of a tensor: NumPy does not know all of torch's types."""
+    """Return a tensor's values as bytes: NumPy does not know all of torch's types."""
     return tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()
 
 

@@ -32,7 +32,7 @@ def gradient_scores(
     *,
     progress: Callable[[Iterable[Batch]], Iterable[Batch]] | None = None,
 ) -> dict[tuple[str, str], Floats]:
-    """Scores of every unit that a study ranks by ``weight_gradient`` or ``head_importance``.
+    """Score every unit that a study ranks by ``weight_gradient`` or ``head_importance``.
 
     One forward and one backward pass a batch give all scores of all places.
 
@@ -140,7 +140,7 @@ def gradient_scores(
 def _wanted(
     spec: StudySpec, anatomy: Anatomy
 ) -> tuple[dict[str, tuple[Pool, PoolPart]], dict[str, PoolPart]]:
-    """Places to score by their weights, and those to score by gates, by path."""
+    """Find the parts of pools to score by their weights, and those to score by gates, by path."""
     weights: dict[str, tuple[Pool, PoolPart]] = {}
     heads: dict[str, PoolPart] = {}
     for ablation in spec.ablations:
@@ -169,7 +169,7 @@ def _wanted(
 
 
 def _parameters(model: nn.Module, weights: dict[str, tuple[Pool, PoolPart]]) -> dict[str, nn.Parameter]:
-    """Parameters that the units own, by name."""
+    """Find the parameters that the units own, by name."""
     known = dict(model.named_parameters(remove_duplicate=False))
     names: dict[str, None] = {}
     for _, place in weights.values():
@@ -184,7 +184,7 @@ def _parameters(model: nn.Module, weights: dict[str, tuple[Pool, PoolPart]]) -> 
 
 
 def _gradients(value: Tensor, inputs: Sequence[Tensor | None], number: int) -> list[Tensor]:
-    """Gradients in double precision on the CPU: zero for what the loss does not depend on."""
+    """Take gradients, in double precision on the CPU: zero for what the loss does not depend on."""
     tensors = [tensor for tensor in inputs if tensor is not None]
     # Tied parameters come under several names; a graph is asked for each of them once.
     unique = {id(tensor): tensor for tensor in tensors}

@@ -80,14 +80,14 @@ class TapPoint:
             handle.remove()
 
     def image_axis(self, activation: Tensor) -> int | None:
-        """Axis of the images, None where the activation is of a single one, or the same for all."""
+        """Return the axis of the images; None for the activation of a single image, or one that is the same for all."""
         if activation.ndim < 2 or (activation.ndim == 2 and self.is_sequence):
             return None
         # Attention says how sequences are laid out; feature maps always have their images first.
         return self.batch_axis if activation.ndim == 3 or self.site.batch_axis is not None else 0
 
     def feature_axis(self, activation: Tensor) -> int:
-        """Axis of the features, counted from the end: statistics are taken for each of them."""
+        """Return the axis of the features, counted from the end: statistics are taken for each of them."""
         if self.features == "channels":
             last = isinstance(self.module, nn.LayerNorm) or activation.shape[1] != self.n_units
             return -1 if last else 1 - activation.ndim
@@ -96,7 +96,7 @@ class TapPoint:
         return -1
 
     def chosen(self, activation: Tensor) -> Tensor:
-        """Bool tensor that broadcasts to the activation: True where it is to be replaced.
+        """Return a bool tensor that broadcasts to the activation: True where it is to be replaced.
 
         Raises
         ------
@@ -193,7 +193,7 @@ def _second_linear(site: ActivationSite, module: nn.Module) -> nn.Linear:
 
 
 def _channels(model: nn.Module, site: ActivationSite, module: nn.Module) -> TapPoint:
-    """The norm behind a convolution; the convolution itself where none follows."""
+    """Find the norm behind a convolution, or the convolution itself if none follows."""
     path = site.path
     convolutions = [name for name, child in module.named_children() if _n_channels(child, "conv")]
     if not _n_channels(module, "conv") and len(convolutions) == 1:
@@ -211,7 +211,7 @@ def _channels(model: nn.Module, site: ActivationSite, module: nn.Module) -> TapP
 
 
 def _norm_behind(model: nn.Module, path: str, n: int) -> nn.Module | None:
-    """The norm that is defined next after a convolution and is as wide."""
+    """Find the norm that is defined next after a convolution and is as wide."""
     parent, _, name = path.rpartition(".")
     if not path:
         return None
@@ -238,7 +238,7 @@ def _n_channels(module: nn.Module, what: Literal["conv", "norm"]) -> int:
 
 
 def _batch_axis(model: nn.Module, site: ActivationSite) -> int:
-    """Axis of the images in sequences: as attention in the module, else beside it or further out, has it."""
+    """Return the axis of the images in sequences, read from attention in the module, else beside it or further out."""
     if site.batch_axis is not None:
         return site.batch_axis
     parts = site.path.split(".") if site.path else []
@@ -256,7 +256,7 @@ def _given(site: ActivationSite, found: int) -> int:
 
 
 def _maps(module: nn.Module) -> bool:
-    """Whether a module's 4-dimensional outputs are feature maps, with the channels at index 1."""
+    """Return whether a module's 4-dimensional outputs are feature maps, with the channels at index 1."""
     linear = any(isinstance(m, (nn.Linear, nn.LayerNorm)) for m in module.modules())
     return not linear or any(_n_channels(m, "conv") for m in module.modules())
 

@@ -12,7 +12,7 @@ import torch
 
 from ...errors import CheckpointError, CheckpointNotFoundError
 from ...names import near_matches
-from ...storage.files import open_regular, write_whole
+from ...storage import open_regular, write_whole
 from ...text import cut, visible
 from ._pickle import RefusedNameError
 from ._torch_file import Allowed, TorchScriptError, known_names, names_of, read_torch
@@ -134,7 +134,7 @@ def _trusted(file: BinaryIO) -> Any:
 
 
 def _opening(path: Path) -> bytes:
-    """First bytes of a file, after checking that there are any."""
+    """Read the first bytes of a file, after a check that there are any."""
     try:
         with open_regular(path) as file:
             start = file.read(32)
@@ -155,7 +155,7 @@ def _opening(path: Path) -> bytes:
 def _explained(
     error: Exception, path: Path, start: bytes, allow: Sequence[Allowed], trust: bool
 ) -> CheckpointError:
-    """Say why a file could not be read, and what to do."""
+    """Make an error that says why a file could not be read, and what to do."""
     if isinstance(error, RefusedNameError):
         return _refusal(path, _refused(error, path, allow))
     first = first_line(error)
@@ -189,14 +189,14 @@ def _explained(
 
 
 def first_line(error: Exception) -> str:
-    """First sentence of an error, in one line; PyTorch's advice to switch safety off is never passed on."""
+    """Return the first line of an error's message; PyTorch's advice to switch safety off is never passed on."""
     lines = str(error).strip().splitlines()
     said = cut(visible(lines[0])) if lines else ""
     return type(error).__name__ if not said or _ADVICE.search(said) else said
 
 
 def _refused(error: RefusedNameError, path: Path, allow: Sequence[Allowed]) -> list[str]:
-    """Names of everything in a file that is not allowed, as far as they can be told."""
+    """List the names in a file that are not allowed, as far as they can be read."""
     found = {error.name}
     with suppress(Exception), open_regular(path) as file:
         known = known_names(allow)

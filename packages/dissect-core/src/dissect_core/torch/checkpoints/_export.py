@@ -23,7 +23,7 @@ def export(
     *,
     record: Mapping[str, Any] | None = None,
 ) -> AblationReport:
-    """Write a variant as a checkpoint, which any program loads that loads the original.
+    """Write a variant as a checkpoint that any program can load that loads the original.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ def export(
 
 
 def variant_record(variant: Variant, report: AblationReport) -> dict[str, Any]:
-    """What a written variant says of itself, as plain data."""
+    """Describe a variant as plain data, for the record in its checkpoint."""
     return {
         "variant": variant.id,
         "unit": variant.pool.unit,
@@ -94,7 +94,7 @@ def with_state(
     record: Mapping[str, Any],
     place: tuple[str, ...] | None = None,
 ) -> dict[str, Any]:
-    """A checkpoint like the given one, with another state dict and a record of how it came to be.
+    """Return a checkpoint like the given one, with another state dict and a record of how it was made.
 
     Earlier records go to its history, and what the whole model was worth (``test_metrics``) goes. A bare state dict
     becomes ``{"state_dict": ..., "meta": ...}``. The keys under which the state dict lies may be given as `place`.

@@ -15,7 +15,7 @@ _CONTAINER_BYTES = 200
 
 
 class Stream(Protocol):
-    """What a pickle is read from."""
+    """A stream that a pickle is read from."""
 
     def read(self, size: int, /) -> bytes:
         """Give so many bytes, or fewer at the end."""
@@ -52,7 +52,7 @@ class Budget:
 
 
 class Unfinished:
-    """What a pickle may hold on its way only: no content of a file is made of it."""
+    """A value that only occurs while a pickle is read: no content of a file may consist of it."""
 
 
 class Named(Unfinished):
@@ -120,7 +120,7 @@ class Machine:
         return content
 
     def checked(self, content: Any) -> Any:
-        """Refuse content that a walk would not come to the end of, or that is not finished."""
+        """Refuse content that is endless or far too large to walk through, or that is not finished."""
         left = 1000 + 10 * self._n_opcodes
         below: list[Iterator[Any]] = [iter((content,))]
         while below:
@@ -253,7 +253,7 @@ class Machine:
 
 
 def plain_key(key: Any) -> Any:
-    """Give back what may be a key: hashing deep tuples can end the process, and odd text cannot be printed."""
+    """Return a key after a check: hashing deep tuples can end the process, and lone surrogates cannot be printed."""
     for part in key if type(key) is tuple else (key,):
         if type(part) is str:
             part.encode()  # refuses lone surrogates
@@ -263,13 +263,13 @@ def plain_key(key: Any) -> Any:
 
 
 def _modern(module: str, attribute: str = "") -> str:
-    """Full name of what a pickle names, which up to protocol 2 does so as in Python 2."""
+    """Return the full name of what a pickle names; up to protocol 2, pickles use the names of Python 2."""
     module, attribute = NAME_MAPPING.get((module, attribute), (IMPORT_MAPPING.get(module, module), attribute))
     return f"{module}.{attribute}"
 
 
 def names_in(stream: Stream) -> Iterator[str]:
-    """All names in a pickle, as far as they can be told without reading it; breaks off where it is damaged."""
+    """Yield all names in a pickle, as far as they show without reading it; an error ends this where it is damaged."""
     texts: list[str] = []
     for opcode, arg, _ in pickletools.genops(stream):  # type: ignore[arg-type]  # as above
         if isinstance(arg, str) and opcode.name in ("GLOBAL", "INST"):

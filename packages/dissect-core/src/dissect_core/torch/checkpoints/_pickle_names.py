@@ -1,4 +1,4 @@
-"""What pickles of checkpoints may name, and what is made of it: functions of our own that check their arguments.
+"""Names that pickles of checkpoints may use, each answered by a function of our own that checks its arguments.
 
 =============================== ======================================= =======================================
 name                            needed for                              worst that it could do; how it is bounded
@@ -72,7 +72,7 @@ class Values(Unfinished):
 
 
 def harmless_names(budget: Budget) -> tuple[dict[str, Any], dict[type, Callable[[Any, Any], None]]]:
-    """Table of all that any file may name, and of the types whose objects may be given a state."""
+    """Return a table of all that any file may name, and one of the types whose objects may be given a state."""
     table: dict[str, Any] = {
         "collections.OrderedDict": _counting(budget, _ordered),
         "collections.Counter": _counting(budget, _counter),
@@ -138,7 +138,7 @@ def take_tensor(sizes: Sequence[int], n_bytes: int, budget: Budget) -> None:
 
 
 def _counting(budget: Budget, make: Callable[..., Any]) -> Callable[..., Any]:
-    """Make what copies its argument count that: a pickle can ask for copies of the same thing again and again."""
+    """Wrap a function that copies its argument, so that copies count: a pickle can ask for any number of them."""
 
     def counted(*args: Any) -> Any:
         for arg in args:

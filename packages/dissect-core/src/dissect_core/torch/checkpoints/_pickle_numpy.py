@@ -29,7 +29,7 @@ class Dtype(Unfinished):
         self._made: np.dtype[Any] = np.dtype(code)
 
     def set_state(self, state: Any) -> None:
-        """Take the order of bytes, which is all that the state of a plain type can say."""
+        """Set the order of bytes, which is all that the state of a plain type can say."""
         if (
             type(state) is not tuple
             or len(state) < 5
@@ -42,7 +42,7 @@ class Dtype(Unfinished):
         self._made = self._made.newbyteorder(state[1])
 
     def values(self, raw: Any, shape: Any, order: Any, budget: Budget) -> NDArray[Any]:
-        """Array of this type out of bytes: as many as the shape needs."""
+        """Make an array of this type from bytes: exactly as many as the shape needs."""
         if type(raw) not in (bytes, bytearray) or order not in ("C", "F"):
             raise pickle.UnpicklingError("the values of an array must be bytes")
         if type(shape) is not tuple or not all(type(n) is int and n >= 0 for n in shape) or len(shape) > 32:
@@ -59,7 +59,7 @@ class Dtype(Unfinished):
 
 
 def numpy_names(budget: Budget) -> tuple[dict[str, Any], dict[type, Callable[[Any, Any], None]]]:
-    """Names that NumPy gives its functions in pickles, and types whose objects may be given a state."""
+    """Return tables of the names of NumPy's functions in pickles, and of types whose objects may be given a state."""
 
     def reconstruct(cls: Any, shape: Any, code: Any) -> Any:
         if cls is not _no_array:

@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor
 
 from ...errors import CheckpointError, MissingDependencyError
-from ...storage.files import write_whole
+from ...storage import write_whole
 from ._checkpoint import _opening, first_line
 from ._pickle import Budget, plain_key
 from ._pickle_names import check_tensor

@@ -1,4 +1,4 @@
-"""What variants change in a model: the dose that counts, and why it may be none."""
+"""Effects of variants: the dose that counts, and why it may be none."""
 
 import math
 from collections.abc import Callable, Iterable, Sequence
@@ -21,7 +21,7 @@ Batch = TypeVar("Batch")
 
 @dataclass(frozen=True)
 class VariantEffect:
-    """What a variant did on a probe batch.
+    """The effect of a variant on one batch.
 
     Attributes
     ----------
@@ -59,7 +59,7 @@ class VariantEffect:
 
     @property
     def is_no_op(self) -> bool:
-        """Whether results of this variant say nothing about robustness."""
+        """Return whether the variant did nothing, so that its results say nothing about robustness."""
         return self.no_op is not None
 
 
@@ -101,7 +101,7 @@ class EffectProbe(Generic[Batch]):
         self._read: dict[str, NDArray[np.bool_] | None] = {}
 
     def effect(self, variant: Variant, reference: Reference | None = None) -> VariantEffect:
-        """Apply a variant, run the batch, and say what changed. The model is left as it was.
+        """Apply a variant, run the batch, and measure what changed. The model is left as it was.
 
         Raises
         ------
@@ -133,11 +133,11 @@ class EffectProbe(Generic[Batch]):
                 self._intact.update(self._outputs(missing))
 
     def paths(self, variant: Variant) -> tuple[str, ...]:
-        """Modules that a variant ablates, each replaced by the one around it where it is not called itself."""
+        """List the modules that a variant ablates; for one that is not called itself, the module around it."""
         if (layer := variant.readout()) is not None:
             candidates = [layer.rpartition(".")[0].rpartition(".")[0]]
         elif variant.space == "weight":
-            candidates = self._last_of_places(variant)
+            candidates = self._last_of_parts(variant)
         else:
             candidates = [site.path for site in variant.sites()] or list(variant.bypassed())
         return tuple(dict.fromkeys(self._called(path) for path in candidates))
@@ -157,8 +157,8 @@ class EffectProbe(Generic[Batch]):
         with without_fast_path():
             return rows_read(self._model, lambda: self._run(self._model, self._batch), names)
 
-    def _last_of_places(self, variant: Variant) -> list[str]:
-        """Of the modules whose parameters are edited in a place, the one that is called last."""
+    def _last_of_parts(self, variant: Variant) -> list[str]:
+        """List, for each part of the pool, the one that is called last of the modules whose parameters are edited."""
         found = []
         for place, _ in variant.pool.by_part(variant.units()):
             slices = place.group.slices if place.group else ()
@@ -170,7 +170,7 @@ class EffectProbe(Generic[Batch]):
         return found
 
     def _called(self, path: str) -> str:
-        """The module itself, the one around it that is called, or else the last that is: near the model's results."""
+        """Return the path itself if it is called, else of the module around it that is, else of the last one called."""
         while path and path not in self._order:
             path = path.rpartition(".")[0]
         if path not in self._order and self._order:
@@ -178,7 +178,7 @@ class EffectProbe(Generic[Batch]):
         return path
 
     def _calls(self) -> dict[str, int]:
-        """Modules that return tensors, by the order in which they first do."""
+        """Number the modules that return tensors, in the order in which they first do."""
         order: dict[str, int] = {}
         with ExitStack() as stack:
             stack.enter_context(without_fast_path())

@@ -60,7 +60,7 @@ def operations(call: Callable[[], Any]) -> int:
 
 
 def flops_saved(variant: Variant, model: nn.Module, flops: Mapping[str, int], total: int) -> float | None:
-    """Share of a pass's operations that a model without the removed units would not need.
+    """Return the share of a pass's operations that a model without the removed units would not need.
 
     Parameters
     ----------
@@ -106,7 +106,7 @@ def flops_saved(variant: Variant, model: nn.Module, flops: Mapping[str, int], to
 
 
 def _modules_of(place: PoolPart, model: nn.Module, flops: Mapping[str, int]) -> Iterator[tuple[str, float]]:
-    """The called modules that a place lies in, and the shares of their matrices that it takes."""
+    """Yield the called modules that a part of a pool lies in, and the shares of their matrices that it takes."""
     if place.path in flops:
         yield place.path, 1.0
         return

@@ -27,7 +27,7 @@ def output_change(
     batch: Batch,
     context: AbstractContextManager[Any],
 ) -> float:
-    """Relative change of a module's output by an ablation: ‖y′ − y‖ / ‖y‖ over a probe batch.
+    """Measure the relative change of a module's output by an ablation: ‖y′ − y‖ / ‖y‖ over a batch.
 
     Parameters
     ----------
@@ -95,7 +95,7 @@ def record_outputs(
     run: Callable[[nn.Module, Batch], Any],
     batch: Batch,
 ) -> dict[str, list[Tensor]]:
-    """Copies of all floating tensors that some modules return in one run, on the CPU, in single precision or better."""
+    """Copy all floating tensors that some modules return in one run to the CPU, in single precision or better."""
     outputs: dict[str, list[Tensor]] = {path: [] for path in modules}
     with ExitStack() as stack:
         for path, module in modules.items():
@@ -112,7 +112,7 @@ def record_outputs(
 
 
 def relative_change(before: list[Tensor], after: list[Tensor]) -> float:
-    """‖after − before‖ / ‖before‖ over all tensors together; equal values that are not finite are left out."""
+    """Return ‖after − before‖ / ‖before‖ over all tensors together; equal values that are not finite are left out."""
     change = norm = 0.0
     for old, new in zip(before, after, strict=True):
         squares = _squares(new - old), _squares(old)
@@ -132,7 +132,7 @@ def _squares(values: Tensor) -> float:
 
 
 def no_op_reason(ran: bool, report: Any) -> str:
-    """Likely reason for an output that did not change."""
+    """Name the likely reason why an output did not change."""
     if not ran:
         return (
             "the module did not run on this batch, or runs without a call, inside a fused kernel. "

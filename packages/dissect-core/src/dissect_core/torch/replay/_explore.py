@@ -59,7 +59,7 @@ class Explorer:
         return result
 
     def kept(self, needed: Collection[int]) -> dict[int, Any]:
-        """Copies of the results that are needed, as far as they are there and unchanged; all others are let go."""
+        """Copy the results that are needed, as far as they are there and unchanged; drop all others."""
         found: dict[int, Any] = {}
         for index in list(self._results):
             result, before = self._results.pop(

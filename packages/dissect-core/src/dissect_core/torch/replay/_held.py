@@ -1,4 +1,7 @@
-"""What calls are given and modules hold, before and after a call: one that changes any of it does more than return."""
+"""The arguments of calls and what modules hold, noted before a call and compared after it.
+
+A call that changes any of this does more than return, and no recorded result can stand in for it.
+"""
 
 import random
 import types
@@ -34,7 +37,7 @@ Marks = list[tuple[Any, Any]]
 
 
 class Given:
-    """What a call is given, as it was when the call began.
+    """The arguments of a call, as they were when it began.
 
     Attributes
     ----------
@@ -79,7 +82,7 @@ class Given:
             self.unknown = self.unknown or f"a {type(value).__name__}"
 
     def is_changed(self) -> bool:
-        """Whether a tensor or container of it is not as it was."""
+        """Return whether a tensor or container of it is not as it was."""
         if any(before != version(tensor) for before, tensor in zip(self.versions, self.tensors, strict=True)):
             return True
         return any(
@@ -88,7 +91,7 @@ class Given:
         )
 
     def holds(self, result: Any) -> bool:
-        """Whether a container in a result is one of those given."""
+        """Return whether a container in a result is one of those given."""
         return any(
             isinstance(part, (list, dict)) and id(part) in self._containers for part in parts_in(result)
         )
@@ -103,7 +106,7 @@ def _alike(one: list[Any], other: list[Any]) -> bool:
 
 
 def has_hooks(module: nn.Module) -> bool:
-    """Whether somebody wants to be told of a module's calls: what stands in for one around it would not tell."""
+    """Return whether a module has hooks: they would not be called if a call around it were answered from the record."""
     of_all = torch.nn.modules.module
     return bool(
         module._forward_hooks
@@ -114,7 +117,7 @@ def has_hooks(module: nn.Module) -> bool:
 
 
 def held(module: nn.Module) -> Marks:
-    """What a module itself holds, without looking into objects."""
+    """List what a module itself holds, without looking into objects."""
     values = [(name, value) for name, value in vars(module).items() if name != "forward"]
     values += list(module._buffers.items())
     return [(value, (name, _stamp(value))) for name, value in values]
@@ -127,7 +130,7 @@ def _stamp(value: Any) -> Any:
 
 
 def held_deeply(module: nn.Module) -> Marks:
-    """All that a module's code and hooks can reach, but for other modules: attributes, closures, globals."""
+    """List all that a module's code and hooks can reach, but for other modules: attributes, closures, globals."""
     marks: Marks = []
     if isinstance(module, torch.jit.ScriptModule):
         return marks  # no Python is in it
@@ -157,7 +160,7 @@ def held_deeply(module: nn.Module) -> Marks:
 
 
 def _look_into(value: Any) -> tuple[Any, Iterable[Any]]:
-    """What tells whether an object was changed, and what it leads to."""
+    """Return what shows whether an object was changed, and the objects that it leads to."""
     if isinstance(value, Tensor):
         return version(value), ()
     if isinstance(value, np.ndarray):
@@ -189,7 +192,7 @@ def _look_into(value: Any) -> tuple[Any, Iterable[Any]]:
 
 
 def _known(items: list[Any]) -> list[Any]:
-    """Scalars by value, all else by which object it is."""
+    """Describe scalars by value, all else by which object it is."""
     return [item if is_scalar(item) else id(item) for item in items]
 
 
@@ -216,7 +219,7 @@ def _names(code: types.CodeType) -> set[str]:
 
 
 def same_marks(before: Marks, after: Marks) -> bool:
-    """Whether nothing that is held was changed."""
+    """Return whether nothing that is held was changed."""
     return len(before) == len(after) and all(
         a[0] is b[0] and _equal(a[1], b[1]) for a, b in zip(before, after, strict=True)
     )
@@ -227,7 +230,7 @@ def _equal(one: Any, other: Any) -> bool:
 
 
 def drawn_by_torch() -> bytes:
-    """State of torch's own generator on the CPU."""
+    """Return the state of torch's own generator on the CPU."""
     with torch._C._DisableFuncTorch():  # inside its transforms no tensor has memory to read
         return torch.default_generator.get_state().numpy().tobytes()
 
@@ -238,7 +241,7 @@ def _drawn_by(generator: np.random.RandomState) -> Any:
 
 
 def chance() -> Any:
-    """State of torch's generators, of NumPy's and of Python's."""
+    """Return the state of torch's generators, of NumPy's and of Python's."""
     found = [drawn_by_torch(), _drawn_by(_GLOBAL), random.getstate()]
     if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]  # torch's
         found += [state.numpy().tobytes() for state in torch.cuda.get_rng_state_all()]

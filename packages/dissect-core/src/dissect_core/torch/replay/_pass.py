@@ -48,33 +48,33 @@ class BatchPass(Generic[Batch, Output]):
         session.counts.peak_bytes = max(session.counts.peak_bytes, held)
 
     def moment(self, variant: Variant) -> int:
-        """Boundary of the baseline's pass up to which a variant's pass is the same; 0 where that is not known."""
+        """Return the boundary of the baseline's pass up to which a variant's pass is the same; 0 if it is not known."""
         return self.record.moment(variant)
 
     def player(self, variant: Variant) -> "Player":
-        """What answers module calls for a variant: good for one pass."""
+        """Return what answers module calls for a variant: good for one pass."""
         moment = self._moments.get(variant.id)
         return self.player_until(self.moment(variant) if moment is None else moment)
 
     def player_until(self, moment: int) -> "Player":
-        """What answers module calls until a moment: good for one pass."""
+        """Return what answers module calls until a moment: good for one pass."""
         return Player(self.trace, self.record.results, self.record.proven(moment), moment)
 
     def run(self, variant: Variant, reference: Reference | None = None) -> Output:
-        """What the model gives with the variant applied."""
+        """Return what the model gives with the variant applied."""
         return self.run_with_report(variant, reference)[0]
 
     def run_with_report(
         self, variant: Variant, reference: Reference | None = None
     ) -> tuple[Output, VariantReport]:
-        """What the model gives with the variant applied, and what that changed."""
+        """Return what the model gives with the variant applied, and what that changed."""
         self.forget_before(variant)
         with applied(self.model, variant, reference) as report:
             output = self.attempt(variant, self.once)
         return output, report
 
     def attempt(self, variant: Variant, run: Callable[["Player | None"], Result]) -> Result:
-        """Run something with what answers module calls for a variant, and without it if the pass diverges."""
+        """Run something with answers from the record for a variant, and again without them if the pass diverges."""
         counts = self._session.counts
         counts.passes += 1
         player = self.player(variant) if self._session.off is None else None
@@ -98,12 +98,12 @@ class BatchPass(Generic[Batch, Output]):
         return result
 
     def run_in_full(self, variant: Variant, reference: Reference | None = None) -> Output:
-        """The same without replay, to check it."""
+        """Return the same without replay, to check it."""
         with applied(self.model, variant, reference):
             return self.once(None)
 
     def first_difference(self, variant: Variant, reference: Reference | None = None) -> str | None:
-        """The first module that gives something else when a variant is replayed than in a full pass; None if none."""
+        """Find the first module that gives something else in a replayed pass than in a full one; None if none does."""
         given: list[list[tuple[str, Any]]] = []
         for player in (None, self.player(variant)):
             with applied(self.model, variant, reference):
@@ -122,7 +122,7 @@ class BatchPass(Generic[Batch, Output]):
         return next((path for (path, one), (_, other) in pairs if one != other), None)
 
     def _given(self, player: Player | None) -> list[tuple[str, Any]]:
-        """Digests of what the modules that really run give in a pass, in the order in which they end."""
+        """Take digests of what the modules that really run give in a pass, in the order in which they end."""
         found: list[tuple[str, Any]] = []
 
         def around(path: str, module: nn.Module, forward: Callable[..., Any], args: Any, kwargs: Any) -> Any:

@@ -1,4 +1,4 @@
-"""What stands around every module's forward: recording a baseline, and answering from the record."""
+"""Callables that stand around every module's forward: one records a baseline, one answers from the record."""
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field

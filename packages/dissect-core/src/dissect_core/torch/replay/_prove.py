@@ -84,7 +84,7 @@ class Follower:
         return result
 
     def _is_other(self, index: int, result: Any) -> bool:
-        """Whether a call gave something else than in the baseline, as far as that is on record."""
+        """Return whether a call gave something else than in the baseline, as far as that is on record."""
         if (known := self._calls[index].digest) is not None:
             return digest(result) != known
         return index in self._results and not same(result, self._results[index])
@@ -135,12 +135,12 @@ class Prover:
         self.passes = 0
 
     def plain(self) -> Any:
-        """What a pass gives with nothing around it."""
+        """Return what a pass gives with nothing around any forward."""
         self.passes += 1
         return self._plainly()
 
     def unseen(self, parameters: Mapping[str, Tensor]) -> list[str]:
-        """Names of parameters that are used before their first use was seen, or though none was."""
+        """Return the names of parameters that are used before the first use that was seen, or though none was."""
         # Zeros too, the commonest ablation: a decision may be the same with other garbage.
         if not parameters or all(self.differs((), parameters, zeros) is None for zeros in (False, True)):
             return []
@@ -151,7 +151,7 @@ class Prover:
         return [name for half in halves for name in self.unseen({one: parameters[one] for one in half})]
 
     def spoil(self) -> None:
-        """Leave garbage wherever a pass keeps something: its own result does not matter, nor whether it has one."""
+        """Run a pass with garbage in the weights, so that whatever the model keeps from a pass is garbage, too."""
         smallest: dict[int, Tensor] = {}
         for module in self._model.modules():
             own = [p for p in module.parameters(recurse=False) if p.is_floating_point() and p.numel()]
@@ -166,7 +166,7 @@ class Prover:
         parameters: Mapping[str, Tensor] | None = None,
         zeros: bool = False,
     ) -> str | None:
-        """Where a pass gives something else when some calls are answered from the record; None if nowhere.
+        """Find where a pass gives something else when some calls are answered from the record; None if nowhere.
 
         With garbage, or zeros, in some parameters until their first use was seen.
         """
@@ -185,7 +185,7 @@ class Prover:
             return self._compared(Follower(self._trace, self._results, answered, at_boundary))
 
     def culprit(self, answered: Collection[int]) -> int:
-        """The first of some calls without which what comes before it can be answered; found by halving."""
+        """Find, by halving, the first of some calls that may not be answered, though all before it may."""
         calls = sorted(answered)
         good, bad = 0, len(calls)  # as many of them may, and may not, be answered
         while bad - good > 1:
@@ -201,7 +201,7 @@ class Prover:
     def _garbled(
         self, tensors: Collection[Tensor], zeros: bool = False
     ) -> Iterator[Callable[[Tensor], None]]:
-        """Garbage in parameters, without a trace of it if the model itself puts others in their place."""
+        """Put garbage in parameters, and leave none of it if the model itself puts other parameters in their place."""
         plain = (one for one in self._model.modules() if not isinstance(one, torch.jit.ScriptModule))
         held = [(module._parameters, dict(module._parameters)) for module in plain]
         try:

@@ -42,7 +42,7 @@ class PrefixReplay(Generic[Batch, Output]):
     embedding's) count; operators in C++ that it cannot see are taken to use a module's parameters as soon as the
     module is called. A call is never answered from the record if it is given or returns anything but tensors and
     numbers in plain containers, changes what it is given, keeps something in its module, draws random numbers, ends
-    in an exception, or if somebody else's hooks are inside of it.
+    in an exception, or if it has hooks of others inside.
 
     As Python, NumPy, C++ and threads can do more than such rules see, the record is tried out on the first batch, and
     on each that goes another way through the model: with garbage in parameters until their first use, and with the
@@ -84,12 +84,12 @@ class PrefixReplay(Generic[Batch, Output]):
 
     @property
     def counts(self) -> ReplayCounts:
-        """What replay saved so far."""
+        """Return what replay saved so far."""
         return self._session.counts
 
     @property
     def is_random(self) -> bool:
-        """Whether two passes over the same batch, with nothing changed, gave different results."""
+        """Return whether two passes over the same batch, with nothing changed, gave different results."""
         return self._session.is_random
 
     @contextmanager

@@ -36,7 +36,7 @@ class EffectPass(EffectProbe[Any]):
     def run_with_effect(
         self, variant: Variant, reference: Reference | None = None
     ) -> tuple[Any, VariantEffect]:
-        """What the model gives with the variant applied, and what that changed."""
+        """Return what the model gives with the variant applied, and what that changed."""
 
         def passed(player: Player | None) -> VariantEffect:
             self._playing = player
@@ -58,7 +58,7 @@ class EffectPass(EffectProbe[Any]):
             self._playing, self._output = playing, output
 
     def _calls(self) -> dict[str, int]:
-        """Modules that return tensors, by the order in which they first do; from the trace, no pass is needed."""
+        """Number the modules that return tensors, in the order in which they first do; the trace tells it."""
         giving = [call for call in self._one.trace.calls if call.has_floats]
         ended = sorted(giving, key=lambda call: call.leave)
         order: dict[str, int] = {}
@@ -76,7 +76,7 @@ def replayed_effects(
     variants: Sequence[Variant],
     reference_of: Callable[[Variant], Reference | None] = lambda _variant: None,
 ) -> dict[str, VariantEffect]:
-    """What variants change in the outputs of what they ablate, on the batch of a pass.
+    """Measure what variants change in the outputs of what they ablate, on the batch of a pass.
 
     The same numbers as `dissect_core.torch.EffectProbe` gives, for two passes in full and the replayed ones.
 

@@ -1,4 +1,4 @@
-"""What the batches of one replay share: the model, what was saved so far, and what stands around its forwards."""
+"""The state that the batches of one replay share: the model, and what is known of it by now."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -20,7 +20,7 @@ Output = TypeVar("Output")
 
 @dataclass
 class ReplayCounts:
-    """What replay saved so far.
+    """Counts of what replay saved so far.
 
     Attributes
     ----------
@@ -45,7 +45,7 @@ class ReplayCounts:
 
 
 class Begin(NamedTuple):
-    """Where a variant's pass may become another one than the baseline's.
+    """Where a variant's pass may part from the baseline's.
 
     Attributes
     ----------
@@ -61,7 +61,7 @@ class Begin(NamedTuple):
 
 @dataclass(eq=False)
 class Session(Generic[Batch, Output]):
-    """What the batches of one replay share.
+    """The state that the batches of one replay share.
 
     Attributes
     ----------
@@ -129,7 +129,7 @@ class Session(Generic[Batch, Output]):
             self._watch.enter_context(every_forward(self._watched, self.around))
 
     def around(self) -> Around | None:
-        """What stands around every module's forward at the moment: in the thread whose pass it is, and in no other.
+        """Return what stands around every forward at the moment, in the thread whose pass it is; None in any other.
 
         Another one may call the model's modules meanwhile, as a reader of images does that uses its preprocessor.
         """
@@ -151,7 +151,7 @@ class Session(Generic[Batch, Output]):
         self._marks = {path: held_deeply(one) for path, one in modules if path not in self.impure}
 
     def has_new_state(self) -> bool:
-        """Whether a module holds something else than was noted, for the first time: earlier batches did not show that.
+        """Return whether a module holds something else than was noted, which earlier batches did not show.
 
         Each module is looked into once: what is changed outside of all calls would else be new on every batch. Trials
         of every batch's record watch over the rest.
@@ -167,7 +167,7 @@ class Session(Generic[Batch, Output]):
         return bool(new)
 
     def begins(self, variant: Variant) -> Begin:
-        """Where a variant's pass may become another one than the baseline's, worked out once: its units take time."""
+        """Return where a variant's pass may part from the baseline's; found once, since drawing units takes time."""
         if variant not in self._begins:
             parameters = tuple(edit.parameter for edit in variant.edits())
             calls = [(path, "enter") for path in variant.bypassed()]

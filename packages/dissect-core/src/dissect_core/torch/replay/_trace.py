@@ -75,15 +75,15 @@ class Trace:
     flops: list[int] = field(default_factory=lambda: [0])
 
     def seconds_after(self, moment: int) -> float:
-        """Time from a boundary to the last one; on an accelerator, which works on by itself, a rough guess."""
+        """Return the seconds from a boundary to the last one; on an accelerator, which works on, a rough guess."""
         return self.times[-1] - self.times[min(moment, len(self.times) - 1)]
 
     def flops_before(self, moment: int) -> int:
-        """Operations from the beginning to a boundary."""
+        """Return the operations from the beginning to a boundary."""
         return self.flops[min(moment, len(self.flops) - 1)]
 
     def flops_by_module(self) -> dict[str, int]:
-        """Operations in all calls of each module."""
+        """Return the operations in all calls of each module."""
         found: dict[str, int] = {}
         for call in self.calls:
             spent = self.flops_before(call.leave) - self.flops_before(call.enter)
@@ -91,7 +91,7 @@ class Trace:
         return found
 
     def outermost(self, moment: int) -> list[int]:
-        """Indices of the outermost calls that ended by a moment and can be stood in for."""
+        """Return the indices of the outermost calls that ended by a moment and can be answered from a record."""
         found, i = [], 0
         while i < len(self.calls) and self.calls[i].enter < moment:
             call = self.calls[i]
@@ -103,7 +103,7 @@ class Trace:
         return found
 
     def first_call(self, path: str) -> Call | None:
-        """The first call of a module."""
+        """Return the first call of a module."""
         return next((call for call in self.calls if call.path == path), None)
 
 
@@ -148,7 +148,7 @@ class Tracer:
         self._digested: tuple[list[tuple[Tensor, int | None]] | None, tuple[Any, ...]] = (None, ())
 
     def uses(self) -> TorchFunctionMode:
-        """A mode that notes the first use of each parameter by any function of torch."""
+        """Return a mode that notes the first use of each parameter by any function of torch."""
         return _Uses(self)
 
     def call(self, path: str, module: nn.Module, forward: Callable[..., Any], args: Any, kwargs: Any) -> Any:
@@ -217,7 +217,7 @@ class Tracer:
         return chance() if self._thorough else drawn_by_torch()
 
     def _look_back(self, index: int, path: str, module: nn.Module, state: Marks, drawn: Any) -> None:
-        """A call that does more than return cannot be left out, nor can those around it."""
+        """Mark a call that does more than return, and those around it: none of them can be left out."""
         if not same_marks(state, self._state(module)):
             self._impure.setdefault(path, f"{path or 'the model'} keeps something from its call")
         if drawn != self._chance():
@@ -251,7 +251,7 @@ class Tracer:
         return None
 
     def _digest(self, result: Any) -> tuple[Any, ...]:
-        """Of the last result again, where it is handed on as it is by one module after another."""
+        """Return the digest of a result: that of the last one again, if modules hand the same tensors on unchanged."""
         now = [(t, version(t) if is_plain_tensor(t) else None) for t in tensors_in(result)]
         before, found = self._digested
         if (

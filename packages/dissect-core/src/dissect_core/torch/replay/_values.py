@@ -1,4 +1,4 @@
-"""What modules take and give, as far as it can be recorded and compared: tensors in plain containers."""
+"""Results of modules, as far as they can be recorded and compared: tensors in plain containers."""
 
 import enum
 from collections import OrderedDict
@@ -27,12 +27,12 @@ class UnplainError(Exception):
 
 
 def is_scalar(value: Any) -> bool:
-    """Whether a value never changes: a number, a string, a shape, a member of an enumeration."""
+    """Return whether a value can never change: a number, a string, a shape, a member of an enumeration."""
     return type(value) in _SCALARS or isinstance(value, (enum.Enum, np.generic))
 
 
 def is_plain_tensor(tensor: Tensor) -> bool:
-    """Whether a copy of a tensor can take its place: strided memory of its own type, and nothing attached to it."""
+    """Return whether a copy of a tensor can take its place: strided, of torch's own type, nothing attached."""
     return (
         type(tensor) is Tensor
         and not torch._C._functorch.is_functorch_wrapped_tensor(tensor)
@@ -47,7 +47,7 @@ def is_plain_tensor(tensor: Tensor) -> bool:
 
 
 def is_plain(value: Any) -> bool:
-    """Whether `copied` can copy it."""
+    """Return whether `copied` can copy a value."""
     if isinstance(value, Tensor):
         return is_plain_tensor(value)
     if isinstance(value, tuple) and (type(value) is tuple or hasattr(value, "_fields")):
@@ -60,7 +60,7 @@ def is_plain(value: Any) -> bool:
 
 
 def copied(value: Any, memo: dict[int, Any] | None = None) -> Any:
-    """Copy of a structure with every tensor and container copied; what occurs twice is the same twice in the copy.
+    """Copy a structure with every tensor and container in it; what occurs twice is the same twice in the copy.
 
     Raises
     ------
@@ -71,7 +71,7 @@ def copied(value: Any, memo: dict[int, Any] | None = None) -> Any:
 
 
 def skeleton(value: Any) -> Any:
-    """Copy of a structure's containers that holds the same tensors: what their owner puts in later is not in it."""
+    """Copy a structure's containers, with the same tensors in them; what their owner puts in later is missing."""
     return _rebuilt(value, lambda tensor: tensor, {})
 
 
@@ -113,7 +113,7 @@ def _clone(tensor: Tensor) -> Tensor:
 
 
 def _is_copyable(tensor: Tensor) -> bool:
-    """Whether no two elements share a place in memory, but for those of expanded dimensions."""
+    """Return whether no two elements lie at the same address, but for those of expanded dimensions."""
     reach = 1
     dims = sorted((step, n) for step, n in zip(tensor.stride(), tensor.size(), strict=True) if n > 1 and step)
     for step, n in dims:
@@ -124,7 +124,7 @@ def _is_copyable(tensor: Tensor) -> bool:
 
 
 def storage(tensor: Tensor) -> int:
-    """Address of the memory that a tensor is a view of, 0 where it has none of its own."""
+    """Return the address of the memory that a tensor is a view of; 0 if it has none of its own."""
     if torch._C._functorch.is_functorch_wrapped_tensor(tensor) or tensor.layout != torch.strided:
         return 0
     try:
@@ -134,7 +134,7 @@ def storage(tensor: Tensor) -> int:
 
 
 def partly_shared(tensors: Iterable[Tensor]) -> set[int]:
-    """Addresses of memory that tensors are views of, as `storage` gives them, which lies partly in another's.
+    """Return the addresses, as `storage` gives them, of tensors whose memory overlaps that of another one in part.
 
     Arrays of NumPy that are parts of one another are such: each seems to begin memory of its own.
     """
@@ -150,14 +150,14 @@ def partly_shared(tensors: Iterable[Tensor]) -> set[int]:
 
 
 def version(tensor: Tensor) -> int | None:
-    """Number that changes whenever a tensor is changed in place; None where torch keeps none."""
+    """Return a number that changes whenever a tensor is changed in place; None if torch keeps none for it."""
     if torch._C._functorch.is_functorch_wrapped_tensor(tensor) or tensor.is_inference():
         return None
     return tensor._version
 
 
 def n_bytes(value: Any) -> int:
-    """Memory that the tensors of a structure take."""
+    """Return the memory that the tensors of a structure take."""
     return sum(tensor.numel() * tensor.element_size() for tensor in tensors_in(value))
 
 
@@ -166,7 +166,7 @@ SAMPLED = 2**18
 
 
 def digest(value: Any) -> tuple[Any, ...]:
-    """What tells a structure's tensors from others: their shapes, types and a checksum of their bits.
+    """Return what tells a structure's tensors from others: their shapes, types and a checksum of their bits.
 
     Of large tensors it reads a part: a difference elsewhere shows in what is computed from them.
     """
@@ -189,7 +189,7 @@ def _bits(tensor: Tensor) -> Tensor:
 
 
 def same(one: Any, other: Any) -> bool:
-    """Whether two results are the same, bit for bit; objects are compared by what they hold."""
+    """Compare two results bit for bit; objects are compared by what they hold."""
     return _same(one, other, set())
 
 
@@ -228,13 +228,13 @@ def _same(one: Any, other: Any, seen: set[tuple[int, int]]) -> bool:
 
 
 def slots_of(kind: type) -> tuple[str, ...]:
-    """Names of the attributes that a class itself declares as slots."""
+    """Return the names of the attributes that a class itself declares as slots."""
     slots = vars(kind).get("__slots__", ())
     return (slots,) if isinstance(slots, str) else tuple(slots)
 
 
 def _name(value: Any) -> tuple[str, str]:
-    """Of a value's type; a class that a function makes is another one each time."""
+    """Return the name of a value's type: a class that a function makes is another object each time."""
     return type(value).__module__, type(value).__qualname__
 
 
@@ -249,7 +249,7 @@ def _same_tensors(one: Tensor, other: Tensor) -> bool:
 
 
 def _parts(tensor: Tensor) -> list[Tensor]:
-    """Contiguous tensors with memory of their own that hold what a tensor of any kind does."""
+    """Return contiguous tensors that together hold what a tensor of any kind does."""
     tensor = tensor.detach()
     if tensor.is_nested:
         return [part for each in tensor.unbind() for part in _parts(each)]

@@ -64,7 +64,7 @@ def _wrapper(
 
 
 def compiled_part(model: nn.Module) -> str | None:
-    """Say which part of a model was made by `torch.compile`, as a reason; None if there is none."""
+    """Return which part of a model was made by `torch.compile`, as a reason; None if there is none."""
     for path, module in model.named_modules():
         forward = getattr(module, "forward", None)
         if (

@@ -50,7 +50,7 @@ class Cut:
 
     @property
     def path(self) -> str:
-        """Path of the block."""
+        """Return the path of the block."""
         return self.group.path
 
 
@@ -187,7 +187,7 @@ def apply_cut(model: nn.Module, cut: Cut) -> Iterator[tuple[nn.Module, nn.Module
 
 
 def _kept(cut: Cut) -> Mapping[str, tuple[int, NDArray[np.int64]]]:
-    """For each parameter the axis along which units lie, and the indices that stay."""
+    """Return for each parameter the axis along which units lie, and the indices that stay."""
     removed: dict[str, tuple[int, NDArray[np.bool_]]] = {}
     for where in cut.group.slices:
         before = removed.get(where.parameter, (where.axis, False))[1]

@@ -82,7 +82,7 @@ def known_unread(model: nn.Module, paths: Iterable[str]) -> tuple[str, ...]:
 
 
 def leave_out_unread(model: nn.Module, path: str) -> None:
-    """Let a linear layer whose result nobody needs give no features at all."""
+    """Let a linear layer whose result is not read give no features at all."""
     around, _, name = path.rpartition(".")
     linear = model.get_submodule(path)
     if not isinstance(linear, StandIn):  # of a layer that the model holds twice it has gone already

@@ -1,4 +1,4 @@
-"""What a variant removes from a model for good, and whether it can be removed."""
+"""The parts that a variant removes for good, and the check that they can be removed."""
 
 from torch import nn
 
@@ -38,7 +38,7 @@ def require_removable(variant: Variant) -> None:
 def removals_of(
     model: nn.Module, variant: Variant, *, verified: bool
 ) -> tuple[dict[str, Answer | None], list[Cut]]:
-    """What stands in for blocks that go whole, and what is cut out of others.
+    """Work out what stands in for blocks that go whole, and what is cut out of others.
 
     Parameters
     ----------

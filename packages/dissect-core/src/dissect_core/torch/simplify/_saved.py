@@ -1,40 +1,43 @@
 """Smaller models in a folder: their weights, and what to take out of a model of the same build before these fit."""
 
 import copy
-import hashlib
 import inspect
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any, Literal, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from pydantic import ValidationError
 from torch import Tensor, nn
 
 from ...anatomy import UnitGroup, UnitSlice, unit_kind
-from ...errors import CheckpointError, CheckpointNotFoundError, DissectError, LayoutError
-from ...storage.files import open_regular, own_folder, write_whole
+from ...errors import CheckpointError, DissectError, LayoutError
+from ...storage import own_folder, write_bytes_whole
 from ...text import cut as shortened
 from ...text import visible
 from ..activations import module_at
 from ..anatomy import attention_layouts, components_of
 from ..checkpoints import load_safetensors, save_safetensors
 from ._cuts import CUTTERS, Cut, require_cuttable
+from ._description import (
+    DESCRIPTION,
+    FORMAT,
+    WEIGHTS,
+    CutSaid,
+    Description,
+    SliceSaid,
+    StandInSaid,
+    WeightsSaid,
+    first_fault,
+    read_description,
+    weights_at,
+)
 from ._reduce import Reduction, reduced
 from ._simplify import Simplified
 from ._stand_ins import Answer
 
-DESCRIPTION = "simplified.json"
-WEIGHTS = "model.safetensors"
-_FORMAT: Literal["dissect_core.simplified/1"] = "dissect_core.simplified/1"
-_LONGEST_DESCRIPTION = 2**26
-_MOST_RESULTS = 100
-"""Results of one call of a module: a tuple of so many is made at each call of its stand-in."""
 _MOST_NAMED = 3
-
-_Count = Annotated[int, Field(ge=0, lt=2**53)]
-_Path = Annotated[str, Field(max_length=2**12)]
 
 
 class HasModel(Protocol):
@@ -44,55 +47,6 @@ class HasModel(Protocol):
 
 
 Whole = TypeVar("Whole", bound="nn.Module | HasModel")
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
-
-
-class _StandInSaid(_Strict):
-    arguments: Annotated[list[_Path], Field(max_length=_MOST_RESULTS)]
-    width: _Count | None
-    n_more: Annotated[int, Field(ge=0, le=_MOST_RESULTS)] | None
-
-
-class _SliceSaid(_Strict):
-    parameter: _Path
-    axis: Annotated[int, Field(ge=0, le=8)]
-    start: _Count
-    width: Annotated[int, Field(ge=1, lt=2**53)]
-
-
-class _CutSaid(_Strict):
-    path: _Path
-    unit: Literal["head", "neuron"]
-    n_units: _Count
-    removed: list[_Count]
-    slices: list[_SliceSaid]
-
-
-class _WeightsSaid(_Strict):
-    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
-    n_bytes: _Count
-
-
-class _Said(_Strict):
-    """What a folder says of the model in it."""
-
-    format: Literal["dissect_core.simplified/1"]
-    made_with: dict[str, str]
-    variant: str
-    removed: dict[_Path, list[_Count]]
-    n_parameters_before: _Count
-    n_parameters_after: _Count
-    flops_before: _Count | None
-    flops_after: _Count | None
-    largest_difference: float | None
-    stand_ins: dict[_Path, _StandInSaid]
-    unread: list[_Path]
-    cuts: list[_CutSaid]
-    weights: _WeightsSaid
-    record: dict[str, JsonValue]
 
 
 def save_simplified(
@@ -138,8 +92,8 @@ def save_simplified(
         raise CheckpointError(f"{folder} must be empty or new, but holds files. Give another folder.")
     reduction = simplified.reduction
     try:
-        said = _Said(
-            format=_FORMAT,
+        said = Description(
+            format=FORMAT,
             made_with={name: version(name) for name in ("dissect-core", "torch")},
             variant=simplified.variant,
             removed={path: list(units) for path, units in simplified.removed.items()},
@@ -151,18 +105,18 @@ def save_simplified(
             stand_ins={path: _answer_said(answer) for path, answer in reduction.stand_ins.items()},
             unread=list(reduction.unread),
             cuts=[_cut_said(cut) for cut in reduction.cuts],
-            weights=_WeightsSaid(sha256="0" * 64, n_bytes=0),
+            weights=WeightsSaid(sha256="0" * 64, n_bytes=0),
             record=dict(record or {}),
         )
     except ValidationError as error:
         raise CheckpointError(
-            f"`record` must be plain data with text as keys, as JSON has it: {_first_fault(error)}. Convert it."
+            f"`record` must be plain data with text as keys, as JSON has it: {first_fault(error)}. Convert it."
         ) from error
     # The description goes last and names the weights by their checksum: a kill in between is seen when they are read.
     save_safetensors(simplified.model.state_dict(), folder / WEIGHTS)
-    said.weights = _weights_at(folder)
+    said.weights = weights_at(folder)
     content = said.model_dump_json(indent=2).encode() + b"\n"
-    write_whole(folder / DESCRIPTION, lambda file: file.write(content))
+    write_bytes_whole(folder / DESCRIPTION, content, CheckpointError)
 
 
 def describe_simplified(folder: str | Path) -> dict[str, Any]:
@@ -187,7 +141,7 @@ def describe_simplified(folder: str | Path) -> dict[str, Any]:
     --------
     See `load_simplified`.
     """
-    return _read_said(Path(folder)).model_dump()
+    return read_description(Path(folder)).model_dump()
 
 
 def load_simplified(model: Whole, folder: str | Path) -> Whole:
@@ -240,9 +194,9 @@ def load_simplified(model: Whole, folder: str | Path) -> Whole:
     ({'': [1]}, {'found by': 'me'})
     """
     folder = Path(folder)
-    said = _read_said(folder)
+    said = read_description(folder)
     module = model if isinstance(model, nn.Module) else model.model
-    if _weights_at(folder) != said.weights:
+    if weights_at(folder) != said.weights:
         raise CheckpointError(
             f"{folder / WEIGHTS} is not the file that {DESCRIPTION} beside it describes: its content has changed, or "
             "writing was interrupted. Save or copy the folder again."
@@ -257,7 +211,7 @@ def load_simplified(model: Whole, folder: str | Path) -> Whole:
 
 
 def _smaller(
-    module: nn.Module, said: _Said, weights: Mapping[str, Tensor], folder: Path, owner: Any
+    module: nn.Module, said: Description, weights: Mapping[str, Tensor], folder: Path, owner: Any
 ) -> nn.Module:
     """Reduce a model in place, and put the weights in."""
     try:
@@ -278,7 +232,7 @@ def _smaller(
     return small
 
 
-def _reduction(module: nn.Module, said: _Said) -> Reduction:
+def _reduction(module: nn.Module, said: Description) -> Reduction:
     """Turn what a folder says into changes of this model, each checked against it."""
     stand_ins = {path: _answer(module_at(module, path), path, one) for path, one in said.stand_ins.items()}
     for path in said.unread:
@@ -309,14 +263,14 @@ def _reduction(module: nn.Module, said: _Said) -> Reduction:
     return Reduction(stand_ins, tuple(said.unread), tuple(cuts))
 
 
-def _slice(said: _SliceSaid, parameters: Mapping[str, tuple[int, ...]]) -> UnitSlice:
+def _slice(said: SliceSaid, parameters: Mapping[str, tuple[int, ...]]) -> UnitSlice:
     shape = parameters.get(said.parameter)
     if shape is None:
         raise LayoutError(f"{said.parameter!r} is none of its parameters.")
     return UnitSlice(said.parameter, shape, said.axis, said.start, said.width)
 
 
-def _answer(module: nn.Module, path: str, said: _StandInSaid) -> Answer:
+def _answer(module: nn.Module, path: str, said: StandInSaid) -> Answer:
     """Check that a module could return so: an argument of its own, or zeros as wide as one of its parameters."""
     known = inspect.signature(module.forward).parameters
     keywords = any(parameter.kind is parameter.VAR_KEYWORD for parameter in known.values())
@@ -329,19 +283,19 @@ def _answer(module: nn.Module, path: str, said: _StandInSaid) -> Answer:
     return Answer(tuple(said.arguments), said.width, said.n_more)
 
 
-def _answer_said(answer: Answer) -> _StandInSaid:
-    return _StandInSaid(arguments=list(answer.arguments), width=answer.width, n_more=answer.n_more)
+def _answer_said(answer: Answer) -> StandInSaid:
+    return StandInSaid(arguments=list(answer.arguments), width=answer.width, n_more=answer.n_more)
 
 
-def _cut_said(cut: Cut) -> _CutSaid:
+def _cut_said(cut: Cut) -> CutSaid:
     unit: Literal["head", "neuron"] = "head" if cut.layout is not None else "neuron"
-    return _CutSaid(
+    return CutSaid(
         path=cut.path,
         unit=unit,
         n_units=cut.group.n_units,
         removed=np.flatnonzero(cut.removed).tolist(),
         slices=[
-            _SliceSaid(parameter=s.parameter, axis=s.axis, start=s.start, width=s.width)
+            SliceSaid(parameter=s.parameter, axis=s.axis, start=s.start, width=s.width)
             for s in cut.group.slices
         ],
     )
@@ -379,44 +333,3 @@ def _require_fresh(detector: Any) -> None:
             f"The detector, a {type(detector).__name__}, keeps the anatomy of the whole model, though its model is the "
             "smaller one now. Open it anew, and load the smaller model before anything else."
         )
-
-
-def _read_said(folder: Path) -> _Said:
-    path = folder / DESCRIPTION
-    try:
-        with open_regular(path) as file:
-            content = file.read(_LONGEST_DESCRIPTION + 1)
-    except FileNotFoundError as error:
-        raise CheckpointNotFoundError(
-            f"{path} does not exist. Give a folder that `save_simplified` or `deep-dissect simplify --out` wrote."
-        ) from error
-    except (OSError, ValueError) as error:  # a path that no system can have is a ValueError
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise CheckpointError(f"{path} cannot be read: {reason}.") from error
-    if len(content) > _LONGEST_DESCRIPTION:
-        raise CheckpointError(f"{path} is damaged: it is longer than any description. Copy the folder again.")
-    try:
-        return _Said.model_validate_json(content)
-    except ValidationError as error:
-        raise CheckpointError(f"{path} is damaged: {_first_fault(error)}. Copy the folder again.") from error
-
-
-def _weights_at(folder: Path) -> _WeightsSaid:
-    """Size and checksum of the file of weights."""
-    digest, n_bytes = hashlib.sha256(), 0
-    try:
-        with open_regular(folder / WEIGHTS) as file:
-            while block := file.read(2**20):
-                digest.update(block)
-                n_bytes += len(block)
-    except FileNotFoundError as error:
-        raise CheckpointNotFoundError(f"{folder / WEIGHTS} does not exist. Copy the folder again.") from error
-    except OSError as error:
-        raise CheckpointError(f"{folder / WEIGHTS} cannot be read: {error.strerror or error}.") from error
-    return _WeightsSaid(sha256=digest.hexdigest(), n_bytes=n_bytes)
-
-
-def _first_fault(error: ValidationError) -> str:
-    fault = error.errors(include_url=False, include_input=False)[0]
-    where = ".".join(str(part) for part in fault["loc"])
-    return shortened(visible(f"`{where}`: {fault['msg']}" if where else fault["msg"]))

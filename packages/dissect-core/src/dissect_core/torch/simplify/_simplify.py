@@ -67,7 +67,7 @@ class Simplified:
 
     @property
     def share_of_parameters(self) -> float:
-        """Share of the parameters that is left, in [0, 1]."""
+        """Return the share of the parameters that is left, in [0, 1]."""
         return self.n_parameters_after / self.n_parameters_before if self.n_parameters_before else 1.0
 
 
@@ -181,7 +181,7 @@ def _size(model: nn.Module) -> int:
 
 
 def _reduction(model: nn.Module, answers: Mapping[str, Answer | None], cuts: Sequence[Cut]) -> Reduction:
-    """All that is to be done to a model, once every answer is known."""
+    """Collect all that is to be done to a model; refuse it if an answer is not known."""
     known = {path: answer for path, answer in answers.items() if answer is not None}
     for path in answers.keys() - known.keys():
         raise InterventionError(
@@ -197,7 +197,7 @@ def _expected(
     answers: Mapping[str, Answer | None],
     probe: Callable[[nn.Module], Any],
 ) -> tuple[list[Tensor], dict[str, Answer | None]]:
-    """Outputs of the ablated model, and on the way what each of its blocks that are left out returned."""
+    """Run the ablated model; return its outputs, and what each of its blocks that are left out returned."""
     witnesses = {
         path: Witness(path, model.get_submodule(path), "layer" in variant.pool.kind.blocks)
         for path, answer in answers.items()

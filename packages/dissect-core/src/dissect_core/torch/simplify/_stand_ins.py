@@ -22,7 +22,7 @@ _RESIDUAL = "identity"
 
 @dataclass(frozen=True)
 class Answer:
-    """What a module returns when it is left out.
+    """The result of a module that is left out.
 
     Attributes
     ----------
@@ -40,7 +40,7 @@ class Answer:
 
 
 class StandIn(nn.Module):
-    """Stands where a layer or sublayer was. What a container reads off that module, numbers and flags, is still there.
+    """Stands where a layer or sublayer was, with the numbers and flags that others read from that module.
 
     Examples
     --------
@@ -59,7 +59,7 @@ class StandIn(nn.Module):
         self.train(module.training)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
-        """The argument that the module would pass through, or zeros of its shape."""
+        """Return the argument that the module would pass through, or zeros of its shape."""
         given = given_arguments(self._names, args, kwargs)
         if self._answer.arguments:
             tensor = next(given[name] for name in self._answer.arguments if given.get(name) is not None)
@@ -70,13 +70,13 @@ class StandIn(nn.Module):
         return tensor if self._answer.n_more is None else (tensor, *[None] * self._answer.n_more)
 
     def extra_repr(self) -> str:
-        """Say what was here."""
+        """Return a description of what was here."""
         returns = " or ".join(self._answer.arguments) or "zeros"
         return f"instead of {self._stood_for}: returns {returns}"
 
 
 def _facts(module: nn.Module) -> SimpleNamespace:
-    """Numbers and flags of a module and of those in it; parameters are None.
+    """Collect the numbers and flags of a module and of those in it; parameters are None.
 
     ``TransformerEncoder`` for instance reads ``layers[0].self_attn.batch_first``.
     """
@@ -89,17 +89,17 @@ def _facts(module: nn.Module) -> SimpleNamespace:
 
 
 def given_arguments(names: tuple[str, ...], args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
-    """Arguments of a call by name."""
+    """Return the arguments of a call by name."""
     return dict(zip(names, args, strict=False)) | kwargs
 
 
 def stream_name(names: tuple[str, ...], given: dict[str, Any]) -> str:
-    """Name of the argument that carries the stream of features: the first one, as in `bypassed`."""
+    """Return the name of the argument that carries the stream of features: the first one, as in `bypassed`."""
     return next((name for name in (*names[:1], "query", "hidden_states", "x") if name in given), "")
 
 
 def known_answer(path: str, module: nn.Module, layer: bool) -> Answer | None:
-    """What a module returns when it is left out, as far as that can be told without running the model.
+    """Work out what a module returns when it is left out, as far as possible without running the model.
 
     Torch's own modules are known. Another sublayer is tried, as a copy, on a small random input; None where it
     needs more than that, or is a layer.
@@ -129,7 +129,7 @@ def known_answer(path: str, module: nn.Module, layer: bool) -> Answer | None:
 def seen_answers(
     path: str, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any, layer: bool
 ) -> tuple[Answer, ...]:
-    """All that a module may have returned in one call while it was left out, the likeliest first.
+    """List all that a module may have returned in one call while it was left out, the likeliest first.
 
     One call can leave open what it was: DETR's decoder starts from a stream of zeros.
 
@@ -183,7 +183,7 @@ class Witness:
         self.answers: tuple[Answer, ...] | None = None
 
     def __call__(self, forward: Forward, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Run a call and learn from it."""
+        """Run a call, and drop the answers that it rules out."""
         output = forward(*args, **kwargs)
         seen = seen_answers(self.path, self.module, args, kwargs, output, self.layer)
         self.answers = seen if self.answers is None else tuple(a for a in self.answers if a in seen)

@@ -16,7 +16,7 @@ from ..activations import without_fast_path
 
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode, no gradients and no fused transformer layers; every module's mode is restored."""
+    """Set evaluation mode, without gradients and fused transformer layers; every module's mode is restored."""
     modes = [(module, module.training) for module in model.modules()]
     model.eval()
     try:
@@ -28,12 +28,12 @@ def evaluating(model: nn.Module) -> Iterator[None]:
 
 
 def floating_values(output: Any) -> list[Tensor]:
-    """Copies of all floating tensors and arrays in a nested output, in order."""
+    """Copy all floating tensors and arrays in a nested output, in order."""
     return [tensor.detach().to("cpu", copy=True) for tensor in _floating(output)]
 
 
 def require_values(values: Sequence[Tensor]) -> None:
-    """Refuse to compare nothing.
+    """Refuse an output without a value to compare.
 
     Raises
     ------
@@ -64,13 +64,13 @@ def _floating(output: Any) -> Iterator[Tensor]:
 
 
 def rounding(model: nn.Module, outputs: Sequence[Tensor]) -> float:
-    """Relative difference that rounding may make: the square root of the coarsest type's epsilon."""
+    """Return the relative difference that rounding may make: the square root of the coarsest type's epsilon."""
     types = {x.dtype for x in (*model.parameters(), *outputs) if x.is_floating_point()}
     return math.sqrt(max(torch.finfo(dtype).eps for dtype in types))
 
 
 def largest_difference(expected: Sequence[Tensor], found: Sequence[Tensor], tolerance: float) -> float:
-    """Largest absolute difference between outputs of the ablated and of the smaller model.
+    """Return the largest absolute difference between outputs of the ablated and of the smaller model.
 
     Raises
     ------

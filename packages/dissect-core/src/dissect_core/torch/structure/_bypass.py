@@ -122,7 +122,7 @@ def _through(path: str, module: nn.Module) -> Any:
 
 
 def projection_of(path: str, module: nn.Module) -> nn.Module:
-    """The module whose output is what a sublayer contributes."""
+    """Find the module whose output is what a sublayer contributes."""
     if isinstance(module, (nn.Linear, nn.MultiheadAttention)):
         return module
     layouts = attention_layouts(module)
@@ -145,7 +145,7 @@ def projection_of(path: str, module: nn.Module) -> nn.Module:
 
 @contextmanager
 def silent(module: nn.Module) -> Iterator[None]:
-    """Zeros in the place of a module's output; of an attention's output and weights, the first."""
+    """Put zeros in the place of a module's output; of a tuple (attention with its weights), of the first entry."""
 
     def zeros(_module: nn.Module, _args: Any, output: Any) -> Any:
         if isinstance(output, tuple):
@@ -183,5 +183,5 @@ def _residual_only(path: str, module: nn.Module) -> Any:
 
 
 def same_values(a: Tensor, b: Tensor) -> bool:
-    """Whether two tensors of one shape hold the same, NaN included."""
+    """Return whether two tensors of one shape hold the same values, NaN included."""
     return a.dtype == b.dtype and torch.allclose(a, b, rtol=0, atol=0, equal_nan=True)

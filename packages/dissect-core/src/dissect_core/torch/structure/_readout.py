@@ -118,7 +118,7 @@ def read_out(model: nn.Module, path: str) -> Iterator[None]:
 
 
 class _Call:
-    """What the layers gave in one call of a decoder, and what its other modules made of that.
+    """Results of the layers in one call of a decoder, and what its other modules made of them.
 
     Parameters
     ----------
@@ -142,7 +142,7 @@ class _Call:
         self.given: list[list[Tensor]] = [[] for _ in range(self._n_layers)]
 
     def after_layer(self, index: int) -> Any:
-        """A hook that notes what a layer returned."""
+        """Return a hook that notes what a layer returned."""
 
         def note(_module: nn.Module, _args: Any, output: Any) -> None:
             self.order.append(index)

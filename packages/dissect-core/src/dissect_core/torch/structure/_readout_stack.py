@@ -17,7 +17,7 @@ class _Stack(NamedTuple):
 
 
 class Stacks:
-    """What of a decoder's output goes layer by layer.
+    """Finds what in a decoder's output goes layer by layer.
 
     Results of layers are recognised by their values. What comes with them, such as reference boxes, is recognised by
     having the layout of these: as many layers, or one entry more for what went into the first, and the same images and
@@ -40,11 +40,11 @@ class Stacks:
 
     @property
     def found(self) -> bool:
-        """Whether the results of all layers are there."""
+        """Return whether the results of all layers are there."""
         return bool(self._stacks)
 
     def ending_with(self, layer: int) -> Any:
-        """The output as it would be if this layer were the decoder's last."""
+        """Return the output as it would be if this layer were the decoder's last."""
         n = len(self._given)
         for part in parts_in(self._output):
             self._recognise_beside(part)
@@ -115,7 +115,7 @@ class Stacks:
 
 
 def _rest(tensor: Tensor, axis: int) -> tuple[int, ...]:
-    """Sizes beside those of the layers and the features."""
+    """Return the sizes of all axes but those of the layers and the features."""
     return tuple(size for i, size in enumerate(tensor.shape[:-1]) if i != axis)
 
 
@@ -133,7 +133,7 @@ def _is_any(entry: Tensor, given: Sequence[Tensor]) -> bool:
 
 
 def _equal(entry: Tensor, given: Tensor) -> bool:
-    """Whether two tensors hold the same, NaN included, as far as images and queries may have changed places."""
+    """Return whether two tensors hold the same values, NaN included; images and queries may have changed axes."""
     if entry.is_floating_point() != given.is_floating_point():
         return False
     ways = [given, given.transpose(0, 1)] if given.ndim > 2 else [given]

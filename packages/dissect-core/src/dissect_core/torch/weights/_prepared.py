@@ -55,7 +55,7 @@ class Prepared:
         self._patches = patches
 
     def _is_stale(self) -> bool:
-        """Whether something that the new values follow from is not what it was."""
+        """Return whether anything has changed from which the new values were worked out."""
         parameters = named_parameters(self._model, self._names)
         return any(
             patch.tensor is not parameters[patch.name]
@@ -211,7 +211,7 @@ def prepared(
 
 
 def named_parameters(model: nn.Module, names: Sequence[str]) -> dict[str, Tensor]:
-    """Parameters by any of their names, found without a walk over the whole model.
+    """Find parameters by any of their names, without a walk over the whole model.
 
     Raises
     ------

@@ -70,7 +70,7 @@ class Patch:
         return read(self.tensor, self.places)
 
     def change(self) -> ComponentChange:
-        """Say how many values the patch covers and how many it changes."""
+        """Count the values that the patch covers, and those that it changes."""
         # What replaces is finite, so a NaN is always changed; for a mask there may be some beside it, too.
         differ = self.new != self.old
         if is_mask(self.places):
@@ -114,7 +114,7 @@ def make_patch(edit: JoinedEdit, tensor: Tensor, seed: int, variant: str) -> Pat
 
 
 def _values(edit: JoinedEdit, tensor: Tensor, old: Tensor, seed: int, variant: str) -> NDArray[Any]:
-    """New values, in C order; one for all where the intervention looks at nothing but itself.
+    """Work out the new values, in C order; a single one where the intervention depends on nothing else.
 
     The whole tensor is read only where the intervention depends on it: cost follows what is masked.
     """
@@ -129,7 +129,7 @@ def _values(edit: JoinedEdit, tensor: Tensor, old: Tensor, seed: int, variant: s
 
 
 def as_numpy(tensor: Tensor) -> NDArray[Any]:
-    """Values of a tensor as an array, in single precision where NumPy has no such type (bfloat16, float8)."""
+    """Return a tensor's values as an array, in single precision where NumPy lacks the type (bfloat16, float8)."""
     values = tensor.detach().cpu().resolve_conj().resolve_neg()
     if values.dtype.is_floating_point and values.dtype not in _NUMPY_FLOATS:
         values = values.float()
@@ -138,7 +138,7 @@ def as_numpy(tensor: Tensor) -> NDArray[Any]:
 
 
 def positions_of(mask: Mask) -> Positions:
-    """Where a mask is True: a box where that is one (a component, a head, a row), a mask, or few places."""
+    """Return where a mask is True: as a box if it is one (a component, a head, a row), a mask, or a list."""
     n = int(np.count_nonzero(mask))
     if n == mask.size:
         return ()
@@ -154,7 +154,7 @@ def positions_of(mask: Mask) -> Positions:
 
 
 def is_mask(places: Positions) -> TypeGuard[Tensor]:
-    """Whether places are a bool for each value."""
+    """Return whether positions are given as a bool for each value."""
     return isinstance(places, Tensor) and places.dtype == torch.bool
 
 
@@ -189,7 +189,7 @@ def write(tensor: Tensor, places: Positions, values: Tensor) -> None:
 
 
 def same_bits(a: Tensor, b: Tensor) -> bool:
-    """Whether two tensors are equal bit for bit: `torch.equal` holds 0 and -0 equal, and no NaN equal to itself."""
+    """Compare two tensors bit for bit: to `torch.equal`, 0 and -0 are equal, and NaN does not equal itself."""
     if a.dtype != b.dtype or a.shape != b.shape or a.device != b.device:
         return False
     bits = _BITS.get(a.element_size())
