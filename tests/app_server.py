@@ -117,5 +117,5 @@ if __name__ == "__main__":
     from dissect_widgets.app._server import App
 
     given, most, seconds = sys.argv[1:]
-    told = App.told(Path(given), 0, open_browser=False, kernels=int(most), idle=float(seconds))
+    told = App.config_of(Path(given), 0, open_browser=False, kernels=int(most), idle=float(seconds))
     App.launch_instance(argv=[], config=told, say=lambda text: print(text, flush=True))

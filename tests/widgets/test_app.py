@@ -80,7 +80,7 @@ def test_its_notebook_opens_the_study(folder: Path, tmp_path: Path, monkeypatch:
     for study, text in ((str(folder), "15 variants"), ("", "No detector is open")):
         monkeypatch.setenv(app.STUDY, study)
         names: dict[str, Any] = {}
-        exec(source.replace("\nopened()", "\nworkbench = opened()"), names)
+        exec(source.replace("\nopen_workbench()", "\nworkbench = open_workbench()"), names)
         assert text in names["workbench"].snapshot()
         names["workbench"].close()
     assert Path.cwd() == tmp_path, (
@@ -97,7 +97,7 @@ def test_a_kernel_says_while_it_runs_a_study(
     monkeypatch.setenv(app.FOLDER, str(tmp_path))
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv(app.STUDY, raising=False)
-    workbench = app.opened(
+    workbench = app.open_workbench(
         detector=SlowToy(),
         study=toy_spec(),
         images=split.images,

@@ -105,7 +105,7 @@ def test_it_opens_and_everything_can_be_chosen(panel: QueryPanel) -> None:
     assert "must be one of 15 names, got" in panel.status.value
     assert model.variant == CHANNEL
     panel.threshold.value = 1.0
-    assert "No query scores so much" in panel.picture.value
+    assert "No query reaches this score" in panel.picture.value
     assert "Queries 0 to 0 of 0 (6 in all)" in panel.status.value
 
 

@@ -214,7 +214,7 @@ def test_a_study_that_is_not_valid_cannot_be_run(
     panel.start.click()
     assert panel.model.wait(60) == "done", panel.model.details
     study.set(("seed",), 9)
-    assert "this is of what it was before" in panel.status.value
+    assert "this run is of the earlier one" in panel.status.value
     panel.start.click()
     assert panel.model.wait(60) == "failed"
     assert "StudyChangedError" in panel.model.error

@@ -1,4 +1,4 @@
-"""Everything that dissect_widgets raises on purpose descends from one error."""
+"""Errors of dissect_widgets; all of them inherit from `DissectWidgetsError`."""
 
 from traitlets import TraitError
 
@@ -24,7 +24,7 @@ class TreeError(DissectWidgetsError, ValueError):
 
 
 class UnknownNameError(DissectWidgetsError, UnknownComponentError, TraitError):
-    """A name or glob that a panel was given belongs to no component, or block, of its model.
+    """A name that a panel was given is none of those that are there: of a component, a block, a variant, a metric.
 
     It is a `TraitError` too, so that a refused value leaves the trait as it was.
     """
@@ -43,8 +43,8 @@ class RunStateError(DissectWidgetsError, RuntimeError):
 
 
 class RunInputError(DissectWidgetsError, ValueError):
-    """What a run is to work on is incomplete, or does not fit together."""
+    """The inputs of a run (images, truth, folder, detector) are incomplete."""
 
 
 class MissingAppError(DissectWidgetsError, MissingDependencyError):
-    """What serves the app is not installed."""
+    """Voila, which serves the app, is not installed."""

@@ -1,5 +1,5 @@
 """The workbench as an app in the browser, served by Voila on this machine alone."""
 
-from ._serve import AT_WORK, FOLDER, NOTEBOOK, STUDY, opened, serve
+from ._serve import AT_WORK, FOLDER, NOTEBOOK, STUDY, open_workbench, serve
 
-__all__ = ["AT_WORK", "FOLDER", "NOTEBOOK", "STUDY", "opened", "serve"]
+__all__ = ["AT_WORK", "FOLDER", "NOTEBOOK", "STUDY", "open_workbench", "serve"]

@@ -1,4 +1,4 @@
-"""Who may talk to the app: the browser that was given its address, and nobody else on the machine or in the network.
+"""Access to the app: only for the browser that was given its address, for nobody else on the machine or in the network.
 
 The address that is printed carries a token. It is taken at one place, the door, which gives the browser a cookie and
 sends it on to the app, below a path that is drawn anew each time: browsers show a cookie to every server on this
@@ -19,13 +19,13 @@ from typing import Any, TypeVar
 from jupyter_server.auth.identity import IdentityProvider, User
 from tornado.web import RequestHandler
 
-__all__ = ["Door", "Key", "Owner", "Refusal", "guarded", "is_here"]
+__all__ = ["Door", "Key", "Owner", "Refusal", "guard", "is_here"]
 
 Handler = TypeVar("Handler", bound=RequestHandler)
 
 
 class Key:
-    """What opens an app, drawn anew for each.
+    """Token and path of an app, drawn anew at each start.
 
     Attributes
     ----------
@@ -41,40 +41,40 @@ class Key:
         self.token, self.path = secrets.token_hex(24), f"/{secrets.token_urlsafe(12)}/"
 
     def is_known(self, handler: RequestHandler) -> bool:
-        """Whether a request comes from a browser that has come through the door."""
+        """Return whether a request comes from a browser that has come through the door."""
         return bool(handler.get_signed_cookie(self.cookie))
 
     def opens(self, token: str) -> bool:
-        """Whether it is the token."""
+        """Return whether this is the token."""
         return hmac.compare_digest(token.encode(), self.token.encode())
 
 
 class Refusal(RequestHandler):
-    """Answers whatever is no address of the app."""
+    """Refuses every address that is none of the app's."""
 
     def initialize(self, key: Key) -> None:
         """Take the key."""
         self.key = key
 
     def prepare(self) -> None:
-        """Refuse."""
+        """Refuse the request."""
         refuse(self)
 
 
 class Door(RequestHandler):
-    """Lets in who has the token."""
+    """Lets in a browser that has the token."""
 
     def initialize(self, key: Key) -> None:
         """Take the key."""
         self.key = key
 
     def prepare(self) -> None:
-        """Refuse other names of this machine, as those that a web page has rebound to it."""
+        """Refuse other names of this machine, such as one that a web page has rebound to it."""
         if not is_here(self.request.host):
             refuse(self)
 
     def get(self) -> None:
-        """Send the browser on, with a cookie for what is there."""
+        """Send the browser on to the app, with a cookie that opens it."""
         if not self.key.opens(self.get_query_argument("token", "")):
             refuse(self)
             return
@@ -93,13 +93,13 @@ class Owner(IdentityProvider):
     logout_available = False
 
     def get_user(self, handler: RequestHandler) -> User | None:
-        """The owner of the app, or nobody."""
+        """Return the owner of the app, or None."""
         key: Key = handler.settings["deep_dissect_key"]
         return User("owner") if key.is_known(handler) else None
 
 
-def guarded(handler: type[Handler]) -> type[Handler]:
-    """A handler that refuses all requests but those of a browser that has come through the door."""
+def guard(handler: type[Handler]) -> type[Handler]:
+    """Make a handler that refuses all requests but those of a browser that has come through the door."""
 
     async def prepare(self: Any) -> None:
         if not is_here(self.request.host) or not self.settings["deep_dissect_key"].is_known(self):
@@ -123,7 +123,7 @@ def guarded(handler: type[Handler]) -> type[Handler]:
 
 
 def refuse(handler: RequestHandler) -> None:
-    """Answer with 403 and a line."""
+    """Answer with status 403 and a line of text."""
     handler.set_status(403)
     handler.set_header("Content-Type", "text/plain; charset=utf-8")
     handler.set_header("X-Content-Type-Options", "nosniff")
@@ -131,7 +131,7 @@ def refuse(handler: RequestHandler) -> None:
 
 
 def is_here(host: str) -> bool:
-    """Whether a Host header is of this machine itself, on whatever port: a tunnel may end on another one.
+    """Return whether a Host header names this machine itself, on whatever port: a tunnel may end on another one.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""The app's kernels: one for each open page, not more than the machine can hold, and none that nobody looks at."""
+"""The app's kernels: one for each open page, up to a limit; those of closed pages are ended."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ class Kernels(AsyncMappingKernelManager):
         self._left: list[str] = []  # by pages that were closed, the first one first
 
     def is_at_work(self, kernel_id: str) -> bool:
-        """Whether a kernel runs a study."""
+        """Return whether a kernel runs a study."""
         return self._mark(kernel_id).exists()
 
     async def start_kernel(  # type: ignore[override]  # as in the class that it extends
         self, *, kernel_id: str | None = None, **kwargs: Any
     ) -> str:
-        """Start a kernel, in the place of one that was left if there are as many as there may be.
+        """Start a kernel; if there are as many as there may be, end one whose page was closed.
 
         Raises
         ------

@@ -75,7 +75,7 @@ def serve(
     if place is not None:
         os.environ[STUDY] = str(place if is_remote(place) else place.resolve())
     # In this process: whatever ends it also ends the server, and the server its kernels.
-    settings = app.told(NOTEBOOK, port, open_browser=open_browser, kernels=pages, idle=idle)
+    settings = app.config_of(NOTEBOOK, port, open_browser=open_browser, kernels=pages, idle=idle)
     app.launch_instance(argv=[], config=settings, say=say)
     return 0
 
@@ -94,7 +94,7 @@ def _voila() -> Any:
 
 
 def _require_free(port: int) -> None:
-    """Before Voila goes on to the next port, where nobody was told to look."""
+    """Refuse a port that is in use: Voila would go on to the next one, which no user was told."""
     with socket.socket() as probe:
         if probe.connect_ex(("127.0.0.1", port)) == 0:
             raise DissectWidgetsError(
@@ -103,8 +103,8 @@ def _require_free(port: int) -> None:
             )
 
 
-def opened(**options: Any) -> Workbench:
-    """The workbench, with the study that the environment names, and with further options of its own."""
+def open_workbench(**options: Any) -> Workbench:
+    """Open the workbench of a page, with the study that the environment names."""
     if folder := os.environ.get(FOLDER):
         os.chdir(folder)
     # IPython looks for modules where it stands, before all that are installed. What lies there may be a stranger's.

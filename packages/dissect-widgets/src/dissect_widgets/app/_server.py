@@ -1,4 +1,4 @@
-"""Voila, behind a door."""
+"""Voila with one page, behind the access control of the app."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from voila.static_file_handler import TemplateStaticFileHandler
 from voila.tornado.handler import TornadoVoilaHandler
 
 from ..errors import DissectWidgetsError
-from ._door import Door, Key, Owner, Refusal, guarded
+from ._door import Door, Key, Owner, Refusal, guard
 from ._kernels import Kernels
 
 __all__ = ["App"]
@@ -35,7 +35,7 @@ LONGEST_SOCKET = 100  # bytes of the name of a Unix socket: 103 on a Mac, 107 on
 
 
 class Page(TornadoVoilaHandler):  # type: ignore[misc]  # voila is not typed
-    """The workbench."""
+    """Shows the workbench."""
 
     async def get(self, path: str | None = None) -> None:
         """Open a page, with a kernel of its own."""
@@ -50,7 +50,7 @@ class Shutdown(VoilaShutdownKernelHandler):  # type: ignore[misc]
     """Ends the kernel of a page that was closed."""
 
     async def post(self, kernel_id: str) -> None:
-        """End it, unless it runs a study: it is ended some time after that."""
+        """End the kernel; if it runs a study, only some time after that."""
         if self.kernel_manager.is_at_work(kernel_id):
             self.set_status(204)
             self.finish()
@@ -59,10 +59,10 @@ class Shutdown(VoilaShutdownKernelHandler):  # type: ignore[misc]
 
 
 class TemplateFiles(TemplateStaticFileHandler):  # type: ignore[misc]
-    """Files of the page's template."""
+    """Serves files of the page's template."""
 
     def parse_url_path(self, path: str) -> str:
-        """Find no file by an address that has not the parts of one, where Voila would fail."""
+        """Answer 404 to an address that lacks a part, where Voila would fail."""
         parts = path.split("/")
         if len(parts) < 3 or parts[1] != "static" or ".." in parts:
             raise HTTPError(404)
@@ -84,8 +84,8 @@ class App(Voila):  # type: ignore[misc]
     say = Callable(print, help="Takes a line for people.")
 
     @classmethod
-    def told(cls, notebook: Path, port: int, *, open_browser: bool, kernels: int, idle: float) -> Config:
-        """What Voila is told: in no word of a command line, which others on the machine can read.
+    def config_of(cls, notebook: Path, port: int, *, open_browser: bool, kernels: int, idle: float) -> Config:
+        """Return the settings of Voila; they are in no command line, which others on the machine can read.
 
         Parameters
         ----------
@@ -126,7 +126,7 @@ class App(Voila):  # type: ignore[misc]
 
     @property
     def address(self) -> str:
-        """Where the app is, with the token."""
+        """Return the address of the app, with the token."""
         return f"http://{self.ip}:{self.port}/?token={self.key.token}"
 
     def initialize(self, argv: list[str] | None = None) -> None:
@@ -139,7 +139,7 @@ class App(Voila):  # type: ignore[misc]
             signal.signal(hangup, self._handle_signal_stop)
 
     def init_settings(self) -> dict[str, Any]:
-        """Refuse foreign names of this machine, and keep what goes to and from kernels to its owner."""
+        """Refuse foreign names of this machine, and let its owner alone exchange messages with kernels."""
         longest = Path(self.connection_dir) / f"kernel-{'0' * 36}-ipc-5"
         if os.name == "posix" and len(os.fsencode(longest)) <= LONGEST_SOCKET:
             # In a folder of the owner's. Ports of this machine can be listened to by all who use it.
@@ -159,7 +159,7 @@ class App(Voila):  # type: ignore[misc]
     def init_handlers(self) -> list[Any]:
         """Put a guard before each of Voila's handlers, and a door beside them."""
         handlers = [
-            (rule[0], guarded(OWN.get(rule[1], rule[1])), *rule[2:]) for rule in super().init_handlers()
+            (rule[0], guard(OWN.get(rule[1], rule[1])), *rule[2:]) for rule in super().init_handlers()
         ]
         return [("/", Door, {"key": self.key}), *handlers]
 
@@ -191,7 +191,7 @@ class App(Voila):  # type: ignore[misc]
             self.stop()
 
     def launch_browser(self) -> None:
-        """Open the address in the browser, by a file of the owner's: command lines can be read by others."""
+        """Open the address in the browser, through a file that only the owner can read, unlike command lines."""
         try:
             browser = webbrowser.get(self.browser or None)
         except webbrowser.Error as error:

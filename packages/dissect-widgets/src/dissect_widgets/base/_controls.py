@@ -33,7 +33,7 @@ class Looks:
         self._rows: dict[int, Layout] = {}
 
     def row(self, depth: int) -> Layout:
-        """Layout of a row: it wraps where the page is narrow.
+        """Return the layout of a row, which wraps where the page is narrow.
 
         Parameters
         ----------
@@ -52,12 +52,12 @@ class Looks:
         return self._rows[depth]
 
     def close(self) -> None:
-        """Close all of them, once no widget uses them any more."""
+        """Close all layouts and styles, once no widget uses them any more."""
         for look in self.all():
             look.close()
 
     def all(self) -> tuple[Widget, ...]:
-        """Every layout and style that widgets share."""
+        """Return every layout and style that widgets share."""
         return self.button, self.checkbox, self.html, self.control, self.text, *self._rows.values()
 
     def make_button(self, description: str = "") -> Button:

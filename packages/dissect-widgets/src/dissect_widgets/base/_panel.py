@@ -90,7 +90,7 @@ class Panel(VBox):  # type: ignore[misc]  # ipywidgets has no types
 
     @contextmanager
     def _quietly(self) -> Iterator[None]:
-        """Set controls within the block without taking that for an entry of the user's."""
+        """Within the block, let controls change without being taken for entries of the user."""
         self._is_refreshing = True
         try:
             yield

@@ -6,7 +6,7 @@ from dissect_core.text import visible
 
 
 def html_text(text: str) -> str:
-    """Text that an HTML page shows as it is: made visible, then escaped.
+    """Return text as HTML: invisible characters made visible, then everything escaped.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ def html_text(text: str) -> str:
 
 
 def counted(n: int, noun: str) -> str:
-    """Number and noun, the noun in the plural where there is not exactly one.
+    """Return a number and its noun, in the plural unless the number is 1.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ def counted(n: int, noun: str) -> str:
 
 
 def status_html(text: str) -> str:
-    """HTML of a line that screen readers announce when it changes.
+    """Return a line as HTML that screen readers announce when it changes.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ def status_html(text: str) -> str:
 
 
 def problem_html(error: str, details: str) -> str:
-    """HTML of what made a job fail: type and message, and the traceback folded away.
+    """Return an error as HTML: type and message, and the traceback folded away.
 
     Parameters
     ----------

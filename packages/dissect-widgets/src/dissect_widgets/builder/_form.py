@@ -62,7 +62,7 @@ class FormField(NamedTuple):
 
     @property
     def label(self) -> str:
-        """Its name for people."""
+        """Return its name for people."""
         last = self.path[-1] if self.path else "study"
         if isinstance(last, int):
             return f"{str(self.path[-2]).removesuffix('s')} {last + 1}"
@@ -70,7 +70,7 @@ class FormField(NamedTuple):
 
     @property
     def shape(self) -> tuple[Any, ...]:
-        """Equal for forms that need the same widgets."""
+        """Return a key that is equal for forms that need the same widgets."""
         own = (
             self.path,
             self.kind,
@@ -80,14 +80,14 @@ class FormField(NamedTuple):
         return (*own, tuple(field.shape for field in self.fields))
 
     def walk(self) -> Iterator[FormField]:
-        """The field and everything in it."""
+        """Give the field, then everything in it."""
         yield self
         for field in self.fields:
             yield from field.walk()
 
 
 def form_of(reader: SchemaReader, draft: Mapping[str, Any]) -> FormField:
-    """Fields for a draft.
+    """Return the fields of a draft.
 
     Parameters
     ----------
@@ -162,7 +162,7 @@ def _kind(reader: SchemaReader, plain: Schema, is_union: bool) -> FieldKind:
 
 
 def _words(reader: SchemaReader, plain: Schema, kind: FieldKind) -> str:
-    """What a field is for, and its bounds, those of a list's values included."""
+    """Return what a field is for, and its bounds; of a list, the bounds of its values."""
     # The schema of an object begins with its class's docstring; its first paragraph is for people.
     said = str(plain.get("description", "")).partition("\n\n")[0].replace("\n", " ")
     bounded = reader.items(plain) if kind in ("texts", "numbers") else plain
@@ -176,7 +176,7 @@ def _words(reader: SchemaReader, plain: Schema, kind: FieldKind) -> str:
 
 
 def value_text(field: FormField, value: Any) -> str:
-    """Text of a value.
+    """Return a value as text.
 
     Parameters
     ----------
@@ -207,7 +207,7 @@ def value_text(field: FormField, value: Any) -> str:
 
 
 def text_value(field: FormField, text: str) -> Any:
-    """Value of a text; None, which leaves the field out, for an empty one.
+    """Return the value of a text; of an empty one None, which leaves the field out.
 
     Parameters
     ----------

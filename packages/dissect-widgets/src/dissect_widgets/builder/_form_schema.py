@@ -51,7 +51,7 @@ class SchemaReader:
         self._defs = schema.get("$defs", {})
 
     def resolved(self, schema: Schema) -> Schema:
-        """The schema that a reference means, with what is said beside the reference, and without null."""
+        """Return the schema that a reference names, with the keys beside the reference, and without null."""
         if "$ref" in schema:
             found = self._defs[schema["$ref"].rpartition("/")[2]]
             return self.resolved({**found, **{k: v for k, v in schema.items() if k != "$ref"}})
@@ -63,15 +63,15 @@ class SchemaReader:
         return schema
 
     def is_optional(self, schema: Schema) -> bool:
-        """Whether null is allowed."""
+        """Return whether null is allowed."""
         return any(each.get("type") == "null" for each in schema.get("anyOf", ()))
 
     def items(self, schema: Schema) -> Schema:
-        """Schema of a list's items; empty for anything else."""
+        """Return the schema of a list's items; empty for anything else."""
         return self.resolved(self.resolved(schema).get("items", {}))
 
     def members(self, schema: Schema) -> list[UnionMember]:
-        """Members of a union of objects, in order; none for anything else."""
+        """Return the members of a union of objects, in order; none for anything else."""
         schema = self.resolved(schema)
         if "oneOf" not in schema:
             return []
@@ -84,7 +84,7 @@ class SchemaReader:
         return found
 
     def member_of(self, schema: Schema, value: Any) -> UnionMember | None:
-        """The member of a union that a value is, by its tags; None if it is none of them."""
+        """Return the member of a union that fits a value, by its tags; None if none fits."""
         if not isinstance(value, Mapping):
             return None
         fits = [
@@ -116,7 +116,7 @@ class SchemaReader:
         }
 
     def blank(self, schema: Schema) -> Any:
-        """What a new value begins with: the required fields, the first of what can be chosen, empty lists."""
+        """Return a new value: its required fields, the first of each choice, empty lists."""
         plain = self.resolved(schema)
         if members := self.members(plain):
             return dict(self._blank_fields(members[0]))
@@ -128,7 +128,7 @@ class SchemaReader:
         return plain.get("enum", [""])[0]
 
     def changed_to(self, member: UnionMember, value: Any) -> dict[str, Any]:
-        """A value as another member of its union: what both have is kept."""
+        """Return a value as another member of its union; fields that both have are kept."""
         kept = value if isinstance(value, Mapping) else {}
         own = dict(self._blank_fields(member))
         properties = member.schema.get("properties", {})

@@ -1,4 +1,4 @@
-"""State of the study builder: a draft, what is wrong with it, and the spec that it is once nothing is. No widgets."""
+"""State of the study builder: a draft, its problems, and its spec once there are none. No widgets in here."""
 
 from __future__ import annotations
 
@@ -77,11 +77,11 @@ class SpecModel(PanelModel):
         self.load(source)
 
     def form(self) -> FormField:
-        """Fields for the draft as it is now."""
+        """Return the fields of the draft as it is now."""
         return form_of(self.reader, self.draft)
 
     def field(self, path: FieldPath) -> FormField:
-        """One of the form's fields.
+        """Return one of the form's fields.
 
         Raises
         ------
@@ -98,7 +98,7 @@ class SpecModel(PanelModel):
         return fields[path]
 
     def value(self, path: FieldPath) -> Any:
-        """What the draft has at a path; None if nothing."""
+        """Return the value that the draft has at a path; None if it has none."""
         value: Any = self.draft
         try:
             for key in path:
@@ -108,7 +108,7 @@ class SpecModel(PanelModel):
         return value
 
     def set(self, path: FieldPath, value: Any) -> None:
-        """Put a value at a field, of any type: what does not fit becomes one of the `problems`.
+        """Set a field to a value of any type; one that does not fit becomes one of the `problems`.
 
         Parameters
         ----------
@@ -134,7 +134,7 @@ class SpecModel(PanelModel):
             self._replace(draft)
 
     def choose(self, path: FieldPath, label: str) -> None:
-        """Make a field that can be one of several kinds of object one of them; what both have is kept.
+        """Choose the kind of object that a field holds; fields that the old and the new kind share are kept.
 
         Parameters
         ----------
@@ -157,7 +157,7 @@ class SpecModel(PanelModel):
             self.set(path, self.reader.changed_to(members[label], self.value(path)))
 
     def add(self, path: FieldPath) -> None:
-        """Add an item to a list, or the optional group at a path, with what it must have left to fill in."""
+        """Add an item to a list, or the optional group at a path; its required fields are left to fill in."""
         with self.lock:
             field = self.field(path)
             schema = self._schema(path)
@@ -183,14 +183,14 @@ class SpecModel(PanelModel):
                 self.set(path, None)
 
     def add_targets(self, names: Iterable[str], ablation: int = 0) -> None:
-        """Add components, blocks or roles to what an ablation aims at; those that it has already are left."""
+        """Add components, blocks or roles to an ablation's target, each once."""
         path: FieldPath = ("ablations", ablation, "target", "components")
         with self.lock:
             has = list(self.value(path) or [])
             self.set(path, [*has, *(name for name in names if name not in has)])
 
     def add_ablation_of(self, names: Iterable[str]) -> None:
-        """Add an ablation of random shares of components' weights; it takes the place of one that aims at nothing."""
+        """Add an ablation of random shares of components' weights; one without a target is replaced."""
         with self.lock:
             others = [
                 one
@@ -221,7 +221,7 @@ class SpecModel(PanelModel):
             self._replace(self.reader.normal(self.reader.root, deepcopy(content)))
 
     def load_yaml(self, text: str) -> None:
-        """Replace the draft by a text; a study that is not valid yet is taken, with its problems.
+        """Replace the draft by a text; it need not be a valid study yet.
 
         Raises
         ------
@@ -239,7 +239,7 @@ class SpecModel(PanelModel):
 
     @property
     def yaml(self) -> str:
-        """The draft as YAML; without what has its default, once it is valid."""
+        """Return the draft as YAML; once it is valid, without fields that have their default."""
         if self.spec is not None:
             return spec_to_yaml(self.spec)
         import yaml
@@ -265,13 +265,13 @@ class SpecModel(PanelModel):
         return path
 
     def preview(self) -> PlanPreview | None:
-        """What the study would run on the model; None while it is not valid, or no anatomy is known."""
+        """Return what the study would run on the model; None while it is not valid, or no anatomy is known."""
         if self.spec is None or self.anatomy is None:
             return None
         return preview(self.spec, self.anatomy)
 
     def _replace(self, draft: dict[str, Any]) -> None:
-        """Take a draft, with what follows from it, in one step for those who observe."""
+        """Set draft, spec and problems in one step, as observers see it."""
         checked = check_spec(draft)
         with self.hold_trait_notifications():
             self.draft = draft
@@ -279,7 +279,7 @@ class SpecModel(PanelModel):
             self.problems = () if isinstance(checked, StudySpec) else checked
 
     def _schema(self, path: FieldPath) -> Mapping[str, Any]:
-        """Schema of what lies at a path of the draft."""
+        """Return the schema of the value at a path of the draft."""
         schema: Mapping[str, Any] = self.reader.root
         for i, key in enumerate(path):
             plain = self.reader.resolved(schema)
@@ -291,7 +291,7 @@ class SpecModel(PanelModel):
         return schema
 
     def _new_ablation(self, number: int) -> dict[str, Any]:
-        """An ablation to begin with: a share of attention heads, its components left to choose."""
+        """Return an ablation to begin with: a share of attention heads, its components left to choose."""
         return {
             "name": f"ablation {number}",
             "target": {"unit": "head", "components": []},

@@ -24,7 +24,7 @@ ROWS_SHOWN = 100
 
 
 class StudyBuilder(ModelPanel):
-    """Panel in which a study is written, field by field or as YAML; `model.spec` is the study once it is valid.
+    """Panel to write a study in, field by field or as YAML; `model.spec` is the study once it is valid.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ class StudyBuilder(ModelPanel):
         self._assemble(self.status, self.form, self.plan, self.text, line(self.apply, self.path, self.save))
 
     def row(self, *path: str | int) -> Any:
-        """The row of a field, with its `control` and `note`; of a group, with `member`, `add` and `remove`.
+        """Return the row of a field, with its `control` and `note`; of a group, with `member`, `add` and `remove`.
 
         Raises
         ------
@@ -140,7 +140,7 @@ class StudyBuilder(ModelPanel):
             close_all(row, self._looks.all())
 
     def _wrong(self, form: FormField, preview: PlanPreview | None) -> dict[FieldPath, list[str]]:
-        """Problems by the field that they are shown at: the deepest one on their way."""
+        """Return problems by the path of the field that shows them: the deepest one that holds the faulty value."""
         paths = {field.path for field in form.walk()}
         problems: list[tuple[FieldPath, str]] = [(each.path, each.message) for each in self.model.problems]
         for number, ablation in enumerate(preview.ablations if preview else ()):
@@ -212,5 +212,5 @@ def _plan_html(preview: PlanPreview) -> str:
 
 
 def _lines(text: str) -> str:
-    """Text of several lines that an HTML page shows as it is."""
+    """Return text of several lines as HTML, line by line."""
     return "\n".join(html_text(line) for line in text.splitlines())

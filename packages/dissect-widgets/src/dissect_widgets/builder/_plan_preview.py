@@ -1,4 +1,4 @@
-"""What a study would run on a model, before anything runs."""
+"""The plan of a study on a model, as far as a form can show it at once."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PLANNED_AT_ONCE = 2000
 
 
 class PlannedAblation(NamedTuple):
-    """What one ablation of a study comes to.
+    """Number of variants of one ablation, or why it has none.
 
     Attributes
     ----------
@@ -31,7 +31,7 @@ class PlannedAblation(NamedTuple):
 
 
 class PlanPreview(NamedTuple):
-    """What a study would run.
+    """The variants that a study would run.
 
     Attributes
     ----------
@@ -51,12 +51,12 @@ class PlanPreview(NamedTuple):
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """What keeps the study from being run on this model."""
+        """Return what keeps the study from being run on this model."""
         return tuple(each.problem for each in self.ablations if each.problem)
 
     @property
     def n_variants(self) -> int:
-        """How many variants run, the baseline included; at most so many where they are not listed."""
+        """Return how many variants run, the baseline included; where they are not listed, an upper bound."""
         return len(self.rows) or 1 + sum(each.n_variants for each in self.ablations)
 
 

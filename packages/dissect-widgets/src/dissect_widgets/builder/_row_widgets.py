@@ -151,7 +151,7 @@ def _options(field: FormField) -> tuple[str, ...]:
 
 
 def _note(field: FormField, problems: Sequence[str]) -> str:
-    """What a field is for, and what is wrong: said in words, not by colour alone."""
+    """Return what a field is for, and what is wrong with it, in words and not by colour alone."""
     default = (
         f" Default: {html_text(str(field.default))}." if field.kind == "choice" and field.default else ""
     )

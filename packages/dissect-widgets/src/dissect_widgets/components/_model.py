@@ -1,4 +1,4 @@
-"""State of the component browser: what is selected, sought and open. No widgets in here."""
+"""State of the component browser: selection, search, and open blocks. No widgets in here."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -24,7 +24,7 @@ HISTOGRAMS = 6
 
 
 class BrowserModel(SelectionModel):
-    """What the component browser shows: components that are selected, sought and open.
+    """State of the component browser: selection, search, and open blocks.
 
     Works without a notebook; `ComponentBrowser` shows it.
 
@@ -46,7 +46,7 @@ class BrowserModel(SelectionModel):
     theme : {"light", "dark"}
         The page that figures are drawn for, a trait.
     view : TreeView
-        What is sought and open, a trait.
+        Search and open blocks, a trait.
 
     Raises
     ------
@@ -67,7 +67,7 @@ class BrowserModel(SelectionModel):
     ('encoder.0.weight',)
     """
 
-    view = Instance(TreeView, help="What is sought and open.")
+    view = Instance(TreeView, help="Search and open blocks.")
 
     shows_weights = Bool(False, help="Whether histograms are drawn.")
     theme = OneOf(THEMES, "light")
@@ -197,16 +197,16 @@ class BrowserModel(SelectionModel):
 
     @property
     def expanded(self) -> frozenset[str]:
-        """Paths of the blocks that are open now."""
+        """Return the paths of the blocks that are open now."""
         return self.view.expanded_in_search if self.view.search else self.view.expanded
 
     @property
     def shown_tree(self) -> ComponentNode:
-        """The whole tree, or what the search found of it."""
+        """Return the whole tree, or the part that the search found."""
         return self._search(self.view.search).tree
 
     def rows(self) -> tuple[tuple[TreeRow, ...], int]:
-        """Rows to show, and how many further ones there are.
+        """Return the rows to show, and how many further ones there are.
 
         Returns
         -------

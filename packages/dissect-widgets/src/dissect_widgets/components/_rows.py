@@ -1,4 +1,4 @@
-"""Which rows of a tree are to be seen. Pure: no widgets in here."""
+"""Which rows of a tree are shown. Pure: no widgets in here."""
 
 from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
@@ -17,14 +17,14 @@ RowKind: TypeAlias = Literal["block", "component", "more"]
 
 @dataclass(frozen=True)
 class TreeView:
-    """What of a tree is to be seen. Replaced whole with each change, so that observers are told.
+    """Which part of a tree is shown. Each change replaces it as a whole, so that observers are notified.
 
     Attributes
     ----------
     search : str
-        Text or glob that is sought, ``""`` for none.
+        Text or glob to search for, ``""`` for none.
     expanded : frozenset of str
-        Paths of the blocks that are open while nothing is sought.
+        Paths of the blocks that are open outside of a search.
     expanded_in_search : frozenset of str
         Paths of the blocks that are open during the search.
     shown : mapping of str to int
@@ -63,14 +63,14 @@ class TreeRow:
 
     @property
     def key(self) -> tuple[RowKind, str]:
-        """Kind and path, which no other row of the same tree has."""
+        """Return kind and path, which no other row of the same tree has."""
         return self.kind, self.node.path
 
 
 def visible_rows(
     tree: ComponentNode, expanded: AbstractSet[str], shown: Mapping[str, int], page_size: int
 ) -> tuple[TreeRow, ...]:
-    """Rows of a tree in the order in which they are shown.
+    """Return the rows of a tree in the order in which they are shown.
 
     Parameters
     ----------

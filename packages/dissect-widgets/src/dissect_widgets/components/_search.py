@@ -12,7 +12,7 @@ from ._tree import ComponentNode, make_node
 
 @dataclass(frozen=True)
 class SearchHit:
-    """What a search found.
+    """Part of a tree that a search found.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What the component browser says of its state, as plain text and as HTML. No widgets in here."""
+"""The state of the component browser as plain text and as HTML. No widgets in here."""
 
 from collections.abc import Sequence
 
@@ -15,7 +15,7 @@ _WRAP = 'style="overflow-wrap:anywhere"'
 
 
 def shape_text(component: Component) -> str:
-    """Shape of a component in words.
+    """Return the shape of a component in words.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ def shape_text(component: Component) -> str:
 
 
 def component_text(component: Component) -> str:
-    """What a row says about a component, beside its name; not escaped.
+    """Describe a component, for the row that has its name; not escaped.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ def component_text(component: Component) -> str:
 
 
 def block_text(node: ComponentNode, n_selected: int) -> str:
-    """What a row says about a block, beside its name.
+    """Describe a block, for the row that has its name.
 
     Parameters
     ----------
@@ -170,7 +170,7 @@ def selection_html(names: Sequence[str], *, limit: int | None = _NAMES_LISTED) -
 
 
 def snapshot_html(model: BrowserModel) -> str:
-    """Show a browser's state as plain HTML that lives without a kernel and without widgets.
+    """Return a browser's state as plain HTML, which needs no kernel and no widgets.
 
     Parameters
     ----------

@@ -63,7 +63,7 @@ class ComponentNode:
             yield from child.walk()
 
     def components(self) -> tuple[Component, ...]:
-        """All components here and below.
+        """Return all components here and below.
 
         Returns
         -------
@@ -101,7 +101,7 @@ def name_parts(name: str) -> tuple[str, ...]:
 
 
 def block_paths(name: str) -> tuple[str, ...]:
-    """Paths of the blocks that a component of this name lies in, the outermost first.
+    """Return the paths of the blocks that a component of this name lies in, the outermost first.
 
     Parameters
     ----------
@@ -209,7 +209,7 @@ def component_tree(components: Iterable[Component]) -> ComponentNode:
 
 
 def block_level(tree: ComponentNode) -> frozenset[str]:
-    """Paths of the nodes to open so that a model's blocks are seen, and nothing inside them.
+    """Return the paths of the nodes to open so that a model's blocks are seen, and nothing inside them.
 
     Blocks are numbered nodes that hold something, such as the layers of an encoder. Every list of blocks is
     opened unless it lies in a block itself; so is a chain of only children below the root.

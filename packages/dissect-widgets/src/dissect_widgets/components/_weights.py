@@ -23,7 +23,7 @@ _BLUE = "#0072B2"
 
 
 def weights_of(detector: object) -> Weights | None:
-    """How to read a detector's weights, where it is a torch model: nothing is copied before it is asked for.
+    """Return a function that reads a detector's weights, if it has a torch model; it copies only what it is asked for.
 
     Parameters
     ----------
@@ -92,6 +92,6 @@ def _told(name: str, flat: NDArray[np.float64], finite: NDArray[np.float64]) -> 
 
 
 def _short(name: str, length: int = 34) -> str:
-    """The end of a name, which tells it from its neighbours."""
+    """Return the end of a name, which tells it from its neighbours."""
     shown = visible(name)
     return shown if len(shown) <= length else f"…{shown[-length + 1 :]}"

@@ -36,7 +36,7 @@ class DetectorModel(WorkerModel):
     trust : bool
         Trait: whether the user lets it run code, as `open_detector` says. Another name, or other options, take it back.
     question : str
-        Trait: what it asks for that only the user can allow, with `trust`; empty if nothing.
+        Trait: what it needs that only the user can allow, by `trust`; empty if nothing.
     state : {"closed", "opening", "open", "failed"}
         Trait.
     detector : Detector or None
@@ -88,13 +88,13 @@ class DetectorModel(WorkerModel):
 
     @property
     def problem(self) -> str | None:
-        """Why the detector of this name cannot be opened here; None if nothing is known."""
+        """Return why the detector of this name cannot be opened here; None if nothing is known."""
         one = self.installed.get(self.name)
         return one.problem if one else None
 
     @observe("name", "options")
     def _on_other(self, _: Mapping[str, Any]) -> None:
-        """What was allowed to one detector is not allowed to the next."""
+        """Withdraw the permission to run code: it was given to another detector."""
         self.trust, self.question = False, ""
 
     def _work(self, spec: DetectorSpec, trust: bool) -> None:
@@ -111,7 +111,7 @@ class DetectorModel(WorkerModel):
 
 
 def fit_text(detector: object) -> str:
-    """Say how much of its checkpoint fitted, of a detector that tells it; else nothing.
+    """Return how much of its checkpoint fitted, as the detector says it; empty if it does not.
 
     >>> fit_text(object())
     ''

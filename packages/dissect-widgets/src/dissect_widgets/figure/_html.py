@@ -19,7 +19,7 @@ _ROW = "border-bottom:1px solid #80808040"
 def figure_html(
     figure: Any, caption: str, table: str = "", *, dpi: int = 96, kind: Literal["png", "jpeg"] = "png"
 ) -> str:
-    """A figure as an image with alternative text, its caption, and its data folded away.
+    """Return a figure as an image with alternative text, its caption, and its data folded away.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ def figure_html(
 
 
 def table_html(head: Sequence[str], rows: Iterable[Sequence[str]], caption: str) -> str:
-    """A table whose first column names its rows; all texts are escaped.
+    """Return a table as HTML; its first column names the rows, and all texts are escaped.
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ def table_html(head: Sequence[str], rows: Iterable[Sequence[str]], caption: str)
 
 
 def named_figure_html(named: NamedFigure, *, dpi: int = 96) -> str:
-    """A figure with its caption, and its numbers folded away."""
+    """Return a figure as HTML, with its caption, and its numbers folded away."""
     head, rows = named.data
     # A name of its own for each table: they are landmarks of the page.
     cells = [[number_text(cell) for cell in row] for row in rows]
@@ -102,7 +102,7 @@ def named_figure_html(named: NamedFigure, *, dpi: int = 96) -> str:
 
 
 def number_text(value: object, *, signed: bool = False) -> str:
-    """A cell's text: three decimals, a dash for what is undefined.
+    """Return the text of a cell: three decimals, a dash for an undefined value.
 
     Examples
     --------

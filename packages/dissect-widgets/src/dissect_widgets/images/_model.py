@@ -1,4 +1,4 @@
-"""State of the image browser: which image of a study is seen, and how. No widgets in here."""
+"""State of the image browser: which image of a study is shown, and how. No widgets in here."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ ORDERS = {
 CROPS = {"whole": "whole image", "boxes": "around the boxes"}
 EVERY_CLASS = ""
 GREY_AT_MOST = 4096.0
-"""Size in pixels of what stands in for an image that is not shown."""
+"""Largest size, in pixels, of the grey picture in place of an image that is not shown."""
 MARGIN = 0.15
-"""Of the size of what is cropped to, on each side."""
+"""Added on each side of a crop, as a share of its size."""
 
 
 class ListedImage(NamedTuple):
@@ -123,7 +123,7 @@ class ImagesModel(StudyModel):
         self._truth = {image: self._detections.truth_on(image) for image in self._boxes_of(self.baseline)}
 
     def listed(self) -> list[ListedImage]:
-        """All images that were run, in the order asked for; a class that was chosen is the only one that counts."""
+        """Return all images that were run, in the chosen order; if a class is chosen, only that one counts."""
         key = self.variant, self.category, self.threshold, self.order
         if self._listed is None or self._listed[0] != key:
             self._listed = key, self._sorted()
@@ -164,12 +164,12 @@ class ImagesModel(StudyModel):
 
     @property
     def shown(self) -> ListedImage:
-        """The image that is shown."""
+        """Return the image that is shown."""
         listed = self.listed()
         return listed[min(max(0, self.place), len(listed) - 1)]
 
     def boxes(self, image: int) -> tuple[ImageBoxes, ImageBoxes, ImageBoxes]:
-        """Truth, baseline and ablated detections of an image at the threshold, of the chosen class or all."""
+        """Return truth, baseline and ablated detections of an image at the threshold, of the chosen class or all."""
         parts = (
             self._truth[image],
             self._boxes_of(self.baseline)[image].above(self.threshold),
@@ -182,7 +182,7 @@ class ImagesModel(StudyModel):
         return kept[0], kept[1], kept[2]
 
     def pairs(self, image: int) -> list[MatchedBoxes]:
-        """Each true box with the detections that `dissect_eval.match_image` matches to it, by box alone."""
+        """Return each true box with the detections that `dissect_eval.match_image` matches to it, by box alone."""
         truth, *others = self.boxes(image)
         matched: list[dict[int, tuple[str, float]]] = []
         for found in others:
@@ -196,7 +196,7 @@ class ImagesModel(StudyModel):
         ]
 
     def figure(self) -> Any:
-        """Truth, baseline and ablated side by side; on grey where the image cannot be read."""
+        """Draw truth, baseline and ablated detections side by side; on grey if the image cannot be read."""
         image = self.shown.image
         parts = self.boxes(image)
         pixels = self._pixels()
@@ -215,7 +215,7 @@ class ImagesModel(StudyModel):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What is not shown as it was found, of the baseline and of the variant, and weights that were missing."""
+        """Return what to know beside the picture: missing weights, classes and boxes that are left out."""
         missing = missing_weights(self.study)
         said = [f"Warning: {missing}."] if missing else []
         if self._unscored:
@@ -233,12 +233,12 @@ class ImagesModel(StudyModel):
 
     @property
     def why_grey(self) -> str:
-        """Why boxes are drawn on grey and not on the image, for people; empty where the image is shown."""
+        """Return why boxes are drawn on grey and not on the image; empty if the image is shown."""
         pixels = self._pixels()
         return pixels if isinstance(pixels, str) else ""
 
     def _pixels(self) -> NDArray[np.uint8] | str:
-        """The shown image, or why it cannot be shown."""
+        """Return the shown image, or why it cannot be shown."""
         folder = Path(self.images).expanduser() if self.images else None
         key = self.images, self.shown.file_name
         if self._last is None or self._last[0] != key:

@@ -1,4 +1,4 @@
-"""State of the query panel: where object queries look, and what an ablation does to them. No widgets in here."""
+"""State of the query panel: boxes of object queries, and how an ablation moves them. No widgets in here."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ SORTS: dict[str, str] = {
 
 
 class QueriesModel(StudyModel):
-    """Object queries of a study's detector, as they are looked at; `QueryPanel` shows it.
+    """State of the query panel: works without a notebook; `QueryPanel` shows it.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ class QueriesModel(StudyModel):
 
     @property
     def changes(self) -> QueryChanges:
-        """What the variant changes, of the queries that count at the threshold, in the order asked for."""
+        """Return what the variant changes in each query that counts at the threshold, in the chosen order."""
         key = self.variant, self.threshold, self.sort
         if self._changes is None or self._changes[0] != key:
             self._changes = key, self._sorted()
@@ -90,11 +90,11 @@ class QueriesModel(StudyModel):
 
     @property
     def n_queries(self) -> int:
-        """How many queries gave a box in the baseline."""
+        """Return how many queries gave a box in the baseline."""
         return len(self._boxes_of(self.baseline).numbers)
 
     def n_pages(self) -> int:
-        """Pages of the queries, at least one."""
+        """Return the number of pages, at least one."""
         return max(1, -(-len(self.changes.queries) // PAGE))
 
     def step(self, by: int) -> None:
@@ -103,13 +103,13 @@ class QueriesModel(StudyModel):
             self.page = min(max(0, self.page + by), self.n_pages() - 1)
 
     def shown(self) -> QueryChanges:
-        """The queries of the page."""
+        """Return the queries of the page."""
         changes = self.changes
         page = min(max(0, self.page), max(0, -(-len(changes.queries) // PAGE) - 1))
         return changes.at(slice(page * PAGE, (page + 1) * PAGE))
 
     def figure(self) -> NamedFigure | None:
-        """The picture of the page; of the displacement, of all queries. None where no query counts."""
+        """Draw the queries of the page, or the displacement of all of them; None if no query counts."""
         changes = self.changes if self.show == "displacement" else self.shown()
         if not len(changes.queries):
             return None

@@ -66,7 +66,7 @@ class QueryPanel(ModelPanel):
         page = min(max(0, model.page), n_pages - 1)
         self.previous.disabled, self.next.disabled = page == 0, page == n_pages - 1
         drawn = model.figure()
-        nothing = f"<p>{html_text('No query scores so much in any image.')}</p>"
+        nothing = f"<p>{html_text('No query reaches this score in any image.')}</p>"
         self.picture.value = named_figure_html(drawn, dpi=80) if drawn else nothing
         self.table.value = self._table(page, n)
         self.status.value = status_html(self._status(page, n))

@@ -1,4 +1,4 @@
-"""State of the results explorer: what of a study's numbers is to be seen. No widgets in here."""
+"""State of the results explorer: which of a study's numbers are shown. No widgets in here."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ SHOWS = ("difference", "ablated", "baseline")
 
 
 class ResultsModel(PanelModel):
-    """Numbers of a study, as they are looked at: works without a notebook; `ResultsExplorer` shows it.
+    """State of the results explorer: works without a notebook; `ResultsExplorer` shows it.
 
     Parameters
     ----------
@@ -53,11 +53,11 @@ class ResultsModel(PanelModel):
     search, sort, descending, page : str, str, bool, int
         Traits of the table: part of a variant's row, the column that orders it, and its page from 0 on.
     variant, category : str
-        Traits: what was chosen to be looked at in images; empty if nothing.
+        Traits: variant and class that were chosen, to see their images; empty if none.
     theme : {"light", "dark"}
         Trait: the page that figures are drawn for.
     outdated : str
-        Trait: why this is not of the study at hand, set by who knows both; empty if it is.
+        Trait: why the results are not of the study at hand, set by whoever knows both; empty if they are.
 
     Raises
     ------
@@ -97,12 +97,12 @@ class ResultsModel(PanelModel):
 
     @property
     def title(self) -> str:
-        """The metric's name for people."""
+        """Return the metric's name for people."""
         return title_of(self.metric)
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """Why what is shown is not the last word: weights missing, a baseline at chance, some images, another study."""
+        """Return warnings: weights that were missing, a baseline at chance, a part of the images, another study."""
         done, wanted = self.tables.batches
         part = (
             f"Of a run that was stopped: {done:,} of {wanted:,} batches of images are finished, and "
@@ -119,13 +119,13 @@ class ResultsModel(PanelModel):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What must not be passed over when the numbers are read, as the study's tables have it."""
+        """Return the notes of the study's tables, which must be read with the numbers."""
         done, wanted = self.tables.batches
         said = [str(text) for text in self.tables.about.get("notes") or ()]
         return tuple(said[1:] if done < wanted and said and "not complete" in said[0] else said)
 
     def figures(self) -> list[plots.NamedFigure]:
-        """Pictures of the current view; of classes, those of a variant that is chosen in detail too."""
+        """Return the pictures of the current view; of classes, also those of the chosen variant."""
         drawn = self._figures(self.view)
         if self.view != "classes" or not self.variant:
             return drawn
@@ -144,21 +144,21 @@ class ResultsModel(PanelModel):
             self.variant, self.category = variant, category or ""
 
     def columns(self) -> tuple[str, ...]:
-        """Columns of the table for the current metric."""
+        """Return the columns of the table for the current metric."""
         metric = self.metric
         wanted = ("id", "ablation", "kind", "intervention", "dose", "n_units", "output_change", "flops_saved")
         numbers = (metric, *(f"{metric}_{end}" for end in ("difference", "low", "high", "p")))
         return tuple(name for name in (*wanted, *numbers, "no_op") if name in self.tables.summary[0])
 
     def rows(self) -> list[dict[str, Any]]:
-        """All rows of the table that the search leaves, in order; what is undefined comes last."""
+        """Return all rows of the table that the search leaves, in order; undefined values come last."""
         found = [row for row in self.tables.summary if matches(row, self.search)]
         defined = [row for row in found if is_defined(row[self.sort])]
         undefined = [row for row in found if not is_defined(row[self.sort])]
         return [*sorted(defined, key=itemgetter(self.sort), reverse=self.descending), *undefined]
 
     def n_pages(self) -> int:
-        """Pages of the table, at least one."""
+        """Return the number of pages of the table, at least one."""
         return max(1, -(-len(self.rows()) // PAGE))
 
     def export(self, path: Path | str) -> Path:

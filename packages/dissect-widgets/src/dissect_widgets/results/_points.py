@@ -76,7 +76,7 @@ class PointList(Panel):
             self._show_chosen()
 
     def _show_chosen(self) -> None:
-        """Images that are shown are those of what is chosen."""
+        """Show the images of the chosen point, if images are shown."""
         model = self.model
         if self.images is not None and model.variant:
             images = self.images.model

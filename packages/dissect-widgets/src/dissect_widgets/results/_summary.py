@@ -1,4 +1,4 @@
-"""Rows of a study's summary: what can be chosen of a picture, and how a table is searched and sorted."""
+"""Rows of a study's summary: as points of a picture, and searched and sorted as a table."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def plot_points(
     groups: Mapping[str, Sequence[str]],
     cells: Mapping[tuple[str, str], float],
 ) -> list[PlotPoint]:
-    """Points or cells of a view, the largest loss first; undefined ones are not among them.
+    """Return the points or cells of a view, the largest loss first, without undefined ones.
 
     Parameters
     ----------
@@ -87,17 +87,17 @@ def _is_single(row: SummaryRow) -> bool:
 
 
 def is_number(value: object) -> bool:
-    """Whether a cell holds a finite number."""
+    """Return whether a cell holds a finite number."""
     return isinstance(value, (int, float)) and math.isfinite(value)
 
 
 def is_defined(value: object) -> bool:
-    """Whether a cell holds something that can be sorted by."""
+    """Return whether a cell holds a value that can be sorted."""
     return isinstance(value, str) or is_number(value)
 
 
 def matches(row: SummaryRow, pattern: str) -> bool:
-    """Whether all words of a search stand somewhere in a row's texts, whatever their case.
+    """Return whether all words of a search are somewhere in a row's texts, in upper or lower case.
 
     Examples
     --------

@@ -40,7 +40,7 @@ class RunInputsModel(PanelModel):
     trust : bool
         Trait: whether the user lets the study join the cluster that it names; another question takes it back.
     question : str
-        Trait: what the study asks for that only the user can allow, with `trust`; empty if nothing.
+        Trait: what the study needs that only the user can allow, by `trust`; empty if nothing.
     problems : tuple of (str, str)
         Trait: name of a field, and what is wrong with it.
 
@@ -92,7 +92,7 @@ class RunInputsModel(PanelModel):
         return run(spec, watch, stop, say)
 
     def _ask(self, spec: StudySpec) -> None:
-        """Ask what the study needs; what was allowed to one cluster is not allowed to the next."""
+        """Ask for what the study needs; permission for one cluster is none for the next."""
         try:
             agreed_execution(spec.execution)
         except UntrustedError as error:

@@ -1,4 +1,4 @@
-"""The form of a run: images, truth, folder, and how large a bite to take at a time."""
+"""The form of a run: images, truth, folder and sizes, with problems beside their fields."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _NUMBERS = {
 
 
 class RunInputsForm(ModelPanel):
-    """Panel in which is said what a study runs over, with what is wrong beside each field.
+    """Form for what a study runs over, with problems beside their fields.
 
     Parameters
     ----------

@@ -81,23 +81,23 @@ class RunModel(WorkerModel):
 
     @property
     def is_active(self) -> bool:
-        """Whether a run is at work here."""
+        """Return whether a run is at work here."""
         return self.state in ("running", "cancelling") and not self.attached
 
     @property
     def obstacle(self) -> str:
-        """What keeps the study from being run: the first of its problems, or `missing`; empty if nothing does."""
+        """Return what keeps the study from being run: its first problem, or `missing`; empty if nothing does."""
         if self.study.spec is None:
             return f"The study must be valid to be run: {self.study.problems[0]}."
         return str(self.missing)
 
     @property
     def can_start(self) -> bool:
-        """Whether nothing keeps the study from being run, and nothing is running."""
+        """Return whether the study can be run, and nothing is running."""
         return not self.obstacle and self.state not in ("running", "cancelling")
 
     def start(self) -> None:
-        """Begin the study, or go on with it where its folder holds a part of it; returns at once.
+        """Begin the study, or go on with it if its folder holds a part of it; returns at once.
 
         Raises
         ------

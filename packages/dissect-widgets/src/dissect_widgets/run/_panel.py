@@ -114,7 +114,7 @@ class RunPanel(ModelPanel):
         folder = f" Folder: {visible(model.folder)}." if model.folder else ""
         stale = ""
         if model.spec is not None and model.state in ("done", "cancelled") and model.study.spec != model.spec:
-            stale = " The study was changed since: this is of what it was before."
+            stale = " The study was changed since: this run is of the earlier one."
         return f"{text}{told}{folder}{stale}{self._said}"
 
     def _progress(self) -> str:
@@ -147,7 +147,7 @@ class RunPanel(ModelPanel):
 
 
 def duration_text(seconds: float) -> str:
-    """A duration for people.
+    """Return a duration in words.
 
     Examples
     --------

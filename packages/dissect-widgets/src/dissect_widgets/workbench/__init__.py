@@ -1,4 +1,4 @@
-"""All panels in one: from a detector to what its parts are worth."""
+"""All panels in one, connected."""
 
 from ._panel import STEPS, Workbench
 

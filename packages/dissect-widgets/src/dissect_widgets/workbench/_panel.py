@@ -1,4 +1,4 @@
-"""All panels in one: from a detector to what its parts are worth."""
+"""All panels in one, connected."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ STEPS = {
 
 
 def stored_spec(folder: Path) -> StudySpec:
-    """The study that a folder holds.
+    """Return the specification of the study in a folder.
 
     Raises
     ------
@@ -132,7 +132,7 @@ class Workbench(Panel):
         self._assemble(
             line(*self.buttons.values()), line(self.folder, self.open_folder), self.status, self.place
         )
-        if folder and study is None:  # what was run is what one goes on from
+        if folder and study is None:  # the builder begins with the study of the folder
             with suppress(StudyFolderError):
                 self.spec.load(stored_spec(location_of(folder)))
         self._on_detector()
@@ -172,7 +172,7 @@ class Workbench(Panel):
         self.show("results")
 
     def snapshot(self) -> str:
-        """Show what the shown panel shows as plain HTML."""
+        """Return what the shown panel shows as plain HTML."""
         panel: Any = self.panels.get(self.step)
         steps = " · ".join(f"<strong>{STEPS[s]}</strong>" if s == self.step else STEPS[s] for s in STEPS)
         return f"<p>{steps}</p>{self.status.value if panel is None else panel.snapshot()}"
@@ -232,14 +232,14 @@ class Workbench(Panel):
         self.spec.anatomy = detector.anatomy if detector is not None else None
 
     def _tell_outdated(self, _: Mapping[str, Any] | None = None) -> None:
-        """Say of the results whether they are of the study that is written at the moment."""
+        """Set `outdated` of the results if they are of another study than the one in the builder."""
         results, now = self._results, self.spec.spec
         if results is None:
             return
         try:
             before = stored_spec(self._folder())
         except StudyFolderError:
-            before = None  # the tables were moved without their study
+            before = None  # the folder holds tables alone
         told = differences(_whole(before), _whole(now)) if before and now else []
         results.outdated = (
             f"Of another study than the one that is written here: {listed(told)}. Run it to see what it gives."
@@ -248,7 +248,7 @@ class Workbench(Panel):
         )
 
     def _on_chosen(self, _: Mapping[str, Any] | None = None) -> None:
-        """What was chosen in the results is what the images show."""
+        """Show in the images what was chosen in the results."""
         if self._results is None or self._images is None or not self._results.variant:
             return
         self._images.look_at(self._results.variant, self._results.category)
@@ -263,5 +263,5 @@ class Workbench(Panel):
 
 
 def _whole(spec: StudySpec) -> dict[str, Any]:
-    """A spec as plain data, its detector included: that may be another one than the study's."""
+    """Return a spec as plain data, its detector included."""
     return spec.model_dump(mode="json", exclude={"execution"})

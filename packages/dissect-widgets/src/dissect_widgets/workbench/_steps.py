@@ -1,4 +1,4 @@
-"""Two steps of the workbench that are made of several panels: the model, and the run."""
+"""Two steps of the workbench that are made of several panels: the detector with its components, and the run."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class ModelStep(Panel):
 
 
 class RunStep(Panel):
-    """What to run over, and the run."""
+    """The form for what to run over, and the run."""
 
     def __init__(self, inputs: RunInputsModel, run: RunModel) -> None:
         super().__init__()
