@@ -19,9 +19,16 @@ from matplotlib.testing.compare import compare_images
 
 from dissect_core.store import Study
 from dissect_eval import Detections, GroundTruth, confusion_matrix, error_types, precision_recall_curve
+from dissect_eval.plots import (
+    confusion_heatmap,
+    error_type_bars,
+    per_class_bars,
+    precision_recall,
+    value_heatmap,
+)
 from dissect_widgets import ImagesModel, QueriesModel, ResultsModel
 from dissect_widgets.components import weight_histograms
-from dissect_widgets.figure import plots
+from dissect_widgets.figure.plots import Theme, themed
 from toy_detector import QueryDetector
 from toy_split import Split, write_study
 
@@ -87,11 +94,11 @@ def made_up() -> tuple[GroundTruth, Detections]:
     )
 
 
-def heads(theme: plots.Theme) -> Callable[[Path], Figure]:
+def heads(theme: Theme) -> Callable[[Path], Figure]:
     def draw(_: Path) -> Figure:
         values = np.array([[-0.21, 0.02, np.nan, -0.05], [0.0, -0.4, -0.1, 0.01]])
-        with plots.themed(theme):
-            return plots.value_heatmap(
+        with themed(theme):
+            return value_heatmap(
                 values, ["layer 0", "layer 1"], [f"head {i}" for i in range(4)], value_label="change of AP50"
             )
 
@@ -112,10 +119,10 @@ PICTURES: dict[str, Callable[[Path], Figure]] = {
     "displacement": queries(show="displacement"),
     "heads": heads("light"),
     "heads-dark": heads("dark"),
-    "precision-recall": lambda _: plots.precision_recall({"made up": precision_recall_curve(*made_up())}),
-    "confusion": lambda _: plots.confusion_heatmap(confusion_matrix(*made_up())),
-    "error-types": lambda _: plots.error_type_bars({"made up": error_types(*made_up())}),
-    "per-class": lambda _: plots.per_class_bars(
+    "precision-recall": lambda _: precision_recall({"made up": precision_recall_curve(*made_up())}),
+    "confusion": lambda _: confusion_heatmap(confusion_matrix(*made_up())),
+    "error-types": lambda _: error_type_bars({"made up": error_types(*made_up())}),
+    "per-class": lambda _: per_class_bars(
         {"baseline": {"cup": 0.9, "plate": 0.7}, "ablated": {"cup": 0.4, "plate": 0.65}}, metric_label="AP50"
     ),
     "weights": lambda _: (

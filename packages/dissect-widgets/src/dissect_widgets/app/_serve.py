@@ -54,7 +54,6 @@ def serve(
     Returns
     -------
     int
-        0.
 
     Raises
     ------
@@ -75,8 +74,8 @@ def serve(
     if place is not None:
         os.environ[STUDY] = str(place if is_remote(place) else place.resolve())
     # In this process: whatever ends it also ends the server, and the server its kernels.
-    settings = app.config_of(NOTEBOOK, port, open_browser=open_browser, kernels=pages, idle=idle)
-    app.launch_instance(argv=[], config=settings, say=say)
+    config = app.config_of(NOTEBOOK, port, open_browser=open_browser, kernels=pages, idle=idle)
+    app.launch_instance(argv=[], config=config, say=say)
     return 0
 
 

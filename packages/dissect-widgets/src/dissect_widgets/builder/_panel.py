@@ -17,7 +17,7 @@ from ..figure import table_html
 from ._form import FieldPath, FormField
 from ._model import SpecModel
 from ._plan_preview import PlanPreview
-from ._row_widgets import GroupRow, LeafRow
+from ._row_widgets import FieldRow, GroupRow, LeafRow
 
 ROWS_SHOWN = 100
 """Variants that the plan lists."""
@@ -66,7 +66,7 @@ class StudyBuilder(ModelPanel):
         anatomy: Anatomy | None = None,
     ) -> None:
         super().__init__(source if isinstance(source, SpecModel) else SpecModel(source, anatomy=anatomy))
-        self._rows: dict[Any, LeafRow | GroupRow] = {}
+        self._rows: dict[Any, FieldRow] = {}
         self._shape: Any = None
         self.status, self.plan = HTML(), HTML()
         self.form = VBox()
@@ -78,7 +78,7 @@ class StudyBuilder(ModelPanel):
         self.save = self._looks.make_button("Save the YAML")
         self.apply.on_click(self._on_apply)
         self.save.on_click(self._on_save)
-        self._undo.append(self._unobserve_rows)
+        self._undo.append(self._stop_rows)
         self._assemble(self.status, self.form, self.plan, self.text, line(self.apply, self.path, self.save))
 
     def row(self, *path: str | int) -> Any:
@@ -100,9 +100,9 @@ class StudyBuilder(ModelPanel):
         shown = f"{self.status.value}<pre>{_lines(self.model.yaml)}</pre>{self.plan.value}"
         return f'<section aria-label="A study">{shown}</section>'
 
-    def _unobserve_rows(self) -> None:
+    def _stop_rows(self) -> None:
         for row in self._rows.values():
-            _unobserve(row)
+            row.stop()
 
     def _show(self) -> None:
         model = self.model
@@ -128,15 +128,12 @@ class StudyBuilder(ModelPanel):
                 kind = GroupRow if field.kind in ("group", "items") else LeafRow
                 kept[key] = kind(field, self._looks, self._on_change)
         for key, field in fields.items():
-            row = kept[key]
-            if isinstance(row, GroupRow):
-                row.inner.children = tuple(kept[_key(inner)] for inner in field.fields)
+            kept[key].hold([kept[_key(inner)] for inner in field.fields])
         self._rows = kept
         self.form.children = (kept[_key(form)],)
         for row in gone:
-            _unobserve(row)
-            if isinstance(row, GroupRow):
-                row.inner.children = ()
+            row.stop()
+            row.hold(())
             close_all(row, self._looks.all())
 
     def _wrong(self, form: FormField, preview: PlanPreview | None) -> dict[FieldPath, list[str]]:
@@ -165,14 +162,15 @@ class StudyBuilder(ModelPanel):
 
     def _on_change(self, what: str, field: FormField, value: Any) -> None:
         self._said = ""
-        if what == "set":
-            self.model.set(field.path, value)
-        elif what == "choose":
-            self.model.choose(field.path, value)
-        elif what == "add":
-            self.model.add(field.path)
-        else:
-            self.model.remove(field.path)
+        match what:
+            case "set":
+                self.model.set(field.path, value)
+            case "choose":
+                self.model.choose(field.path, value)
+            case "add":
+                self.model.add(field.path)
+            case _:
+                self.model.remove(field.path)
 
     def _on_apply(self, _: Button) -> None:
         text = self.text.value
@@ -185,12 +183,6 @@ class StudyBuilder(ModelPanel):
 
 def _key(field: FormField) -> Any:
     return field.path, field.kind, field.options, field.required, field.has_value and field.kind == "group"
-
-
-def _unobserve(row: LeafRow | GroupRow) -> None:
-    control = row.control if isinstance(row, LeafRow) else row.member
-    if control is not None:
-        control.unobserve_all()
 
 
 def _plan_html(preview: PlanPreview) -> str:

@@ -17,42 +17,76 @@ DEFAULT = "(default)"
 WIDTH = "36rem"
 
 
-class LeafRow(VBox):  # type: ignore[misc]  # ipywidgets has no types
-    """A field that holds one value or a list of them.
+class FieldRow(VBox):  # type: ignore[misc]  # ipywidgets has no types
+    """A field of the form, with what it is for and what is wrong with it.
 
     Attributes
     ----------
     field : FormField
-    control : Text, Textarea, Dropdown or Checkbox
     note : HTML
         What the field is for, and what is wrong with it.
     """
 
     def __init__(self, field: FormField, looks: Looks, change: Change) -> None:
         self.field, self._change, self._is_refreshing = field, change, False
-        self.control = self._control(looks)
         self.note = HTML(layout=looks.text)
-        super().__init__((self.control, self.note), layout=looks.text)
-        self.control.observe(self._on_value, "value")
+        super().__init__(self._parts(looks), layout=looks.text)
 
     def refresh(self, field: FormField, value: Any, problems: Sequence[str]) -> None:
-        """Show a value and its problems."""
+        """Show a field's state and its problems, without taking that for an entry of the user."""
         self.field = field
         self._is_refreshing = True
         try:
-            if field.kind == "flag":
-                self.control.value = bool(field.default if value is None else value)
-            elif field.kind == "choice":
-                options = _options(field)
-                # A value that is no option is shown all the same: it is one of the problems.
-                given = DEFAULT if value is None else str(value)
-                self.control.options = options if given in options else (*options, given)
-                self.control.value = given
-            else:
-                self.control.value = value_text(field, value)
+            self._show(value)
             self.note.value = _note(field, problems)
         finally:
             self._is_refreshing = False
+
+    def hold(self, rows: Sequence[FieldRow]) -> None:
+        """Show the rows of the fields within this one."""
+
+    def stop(self) -> None:
+        """Stop observing what the user enters."""
+        raise NotImplementedError
+
+    def _parts(self, looks: Looks) -> tuple[Any, ...]:
+        raise NotImplementedError
+
+    def _show(self, value: Any) -> None:
+        raise NotImplementedError
+
+
+class LeafRow(FieldRow):
+    """A field that holds one value or a list of them.
+
+    Attributes
+    ----------
+    control : Text, Textarea, Dropdown or Checkbox
+    """
+
+    control: Any
+
+    def stop(self) -> None:
+        """Stop observing the control."""
+        self.control.unobserve_all()
+
+    def _parts(self, looks: Looks) -> tuple[Any, ...]:
+        self.control = self._control(looks)
+        self.control.observe(self._on_value, "value")
+        return self.control, self.note
+
+    def _show(self, value: Any) -> None:
+        field = self.field
+        if field.kind == "flag":
+            self.control.value = bool(field.default if value is None else value)
+        elif field.kind == "choice":
+            options = _options(field)
+            # A value that is no option is shown all the same: it is one of the problems.
+            given = DEFAULT if value is None else str(value)
+            self.control.options = options if given in options else (*options, given)
+            self.control.value = given
+        else:
+            self.control.value = value_text(field, value)
 
     def _control(self, looks: Looks) -> Any:
         field = self.field
@@ -79,13 +113,12 @@ class LeafRow(VBox):  # type: ignore[misc]  # ipywidgets has no types
         self._change("set", self.field, new)
 
 
-class GroupRow(VBox):  # type: ignore[misc]  # ipywidgets has no types
+class GroupRow(FieldRow):
     """A group of fields, or a list of such groups, with buttons to add and to remove.
 
     Attributes
     ----------
-    field : FormField
-    head, note : HTML
+    head : HTML
     member : Dropdown or None
         Which of several kinds of object it is, where there are any.
     add, remove : Button or None
@@ -93,17 +126,28 @@ class GroupRow(VBox):  # type: ignore[misc]  # ipywidgets has no types
         Its fields.
     """
 
-    def __init__(self, field: FormField, looks: Looks, change: Change) -> None:
-        self.field, self._change, self._is_refreshing = field, change, False
-        self.head, self.note = HTML(layout=looks.text), HTML(layout=looks.text)
-        self.member: Dropdown | None = None
+    member: Dropdown | None = None
+    add: Button | None = None
+    remove: Button | None = None
+
+    def hold(self, rows: Sequence[FieldRow]) -> None:
+        """Show the rows of the fields within this one."""
+        self.inner.children = tuple(rows)
+
+    def stop(self) -> None:
+        """Stop observing which member is chosen."""
+        if self.member is not None:
+            self.member.unobserve_all()
+
+    def _parts(self, looks: Looks) -> tuple[Any, ...]:
+        field = self.field
+        self.head = HTML(layout=looks.text)
         if field.options:
             self.member = Dropdown(description=_CHOICE.get(str(field.path[-1]), "kind"), layout=looks.control)
             self.member.style.description_width = "initial"
             self.member.observe(self._on_member, "value")
         of_list = bool(field.path) and isinstance(field.path[-1], int)
         optional = field.kind == "group" and not field.required and field.default is None
-        self.add = self.remove = None
         if field.kind == "items" or (optional and not field.has_value):
             noun = field.label.removesuffix("s") if field.kind == "items" else field.label
             self.add = self._button(looks, f"Add {noun}")
@@ -113,22 +157,16 @@ class GroupRow(VBox):  # type: ignore[misc]  # ipywidgets has no types
         self.inner = VBox(layout=Layout(padding=inset, max_width="100%"))
         controls = [each for each in (self.member, self.add, self.remove) if each is not None]
         bar = HBox(controls, layout=looks.row(0))
-        super().__init__((self.head, bar, self.note, self.inner), layout=looks.text)
+        return self.head, bar, self.note, self.inner
 
-    def refresh(self, field: FormField, _value: Any, problems: Sequence[str]) -> None:
-        """Show which member it is, and its problems."""
-        self.field = field
-        self._is_refreshing = True
-        try:
-            level = min(6, 3 + sum(isinstance(key, str) for key in field.path))
-            self.head.value = f"<h{level} style='margin:.5em 0 0'>{html_text(field.label)}</h{level}>"
-            self.note.value = _note(field, problems)
-            if self.member is not None:
-                chosen = field.chosen or "(not said)"
-                self.member.options = field.options if field.chosen else (chosen, *field.options)
-                self.member.value = chosen
-        finally:
-            self._is_refreshing = False
+    def _show(self, value: Any) -> None:
+        field = self.field
+        level = min(6, 3 + sum(isinstance(key, str) for key in field.path))
+        self.head.value = f"<h{level} style='margin:.5em 0 0'>{html_text(field.label)}</h{level}>"
+        if self.member is not None:
+            chosen = field.chosen or "(not said)"
+            self.member.options = field.options if field.chosen else (chosen, *field.options)
+            self.member.value = chosen
 
     def _button(self, looks: Looks, text: str) -> Button:
         button = looks.make_button(text)

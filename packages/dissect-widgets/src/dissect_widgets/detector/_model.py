@@ -11,7 +11,6 @@ from traitlets import Bool, Dict, Unicode, observe
 from dissect_core import UntrustedError
 from dissect_core.detectors import Detector, InstalledDetector, available_detectors, open_detector
 from dissect_core.spec import DetectorSpec
-from dissect_core.text import visible
 
 from ..base import OneOf, WorkerModel
 from ..errors import RunStateError
@@ -108,13 +107,3 @@ class DetectorModel(WorkerModel):
         else:
             with self.lock, self.hold_trait_notifications():
                 self.detector, self.state = opened, "open"
-
-
-def fit_text(detector: object) -> str:
-    """Return how much of its checkpoint fitted, as the detector says it; empty if it does not.
-
-    >>> fit_text(object())
-    ''
-    """
-    describe = getattr(getattr(detector, "fit", None), "describe", None)
-    return visible(str(describe())) if callable(describe) else ""

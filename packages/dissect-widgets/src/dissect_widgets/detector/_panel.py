@@ -7,13 +7,14 @@ from typing import Any
 
 from ipywidgets import HTML, Button, Dropdown, HBox, Textarea
 
+from deep_dissect.pipeline import loaded
 from dissect_core import SpecError
 from dissect_core.detectors import Detector
 from dissect_core.spec import DetectorSpec, parse_spec
 from dissect_core.text import visible
 
 from ..base import ModelPanel, TrustQuestion, counted, labelled, problem_html, status_html
-from ._model import DetectorModel, fit_text
+from ._model import DetectorModel
 
 
 class DetectorPanel(ModelPanel):
@@ -93,7 +94,7 @@ class DetectorPanel(ModelPanel):
         if model.state == "opening":
             return f"Opening {model.name} …"
         if model.state == "open":
-            told = fit_text(model.detector)
+            told = loaded(model.detector)
             anatomy, names = model.detector.anatomy, model.detector.class_names
             return (
                 f"{type(model.detector).__name__} is open: {counted(len(anatomy.components), 'component')}, "

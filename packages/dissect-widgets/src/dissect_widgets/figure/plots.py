@@ -8,24 +8,13 @@ from contextlib import contextmanager
 from threading import RLock
 from typing import Any, Literal, TypeAlias
 
-from dissect_eval.plots import (
-    Curve,
-    confusion_heatmap,
-    dose_response,
-    dose_response_grid,
-    error_type_bars,
-    figure_bytes,
-    per_class_bars,
-    precision_recall,
-    value_heatmap,
-)
+from dissect_eval.plots import figure_bytes
 from dissect_eval.study import (
     NamedFigure,
     class_bars,
     class_map,
     dose_curves,
     error_bars,
-    figures,
     head_maps,
     worst_variants,
 )
@@ -34,24 +23,15 @@ from ..base import THEMES
 from ..errors import UnknownNameError
 
 __all__ = [
-    "Curve",
     "NamedFigure",
     "Theme",
     "class_bars",
     "class_map",
-    "confusion_heatmap",
     "dose_curves",
-    "dose_response",
-    "dose_response_grid",
     "error_bars",
-    "error_type_bars",
     "figure_bytes",
-    "figures",
     "head_maps",
-    "per_class_bars",
-    "precision_recall",
     "themed",
-    "value_heatmap",
     "worst_variants",
 ]
 
@@ -77,6 +57,7 @@ def themed(theme: Theme) -> Iterator[None]:
 
     Examples
     --------
+    >>> from dissect_eval.plots import value_heatmap
     >>> with themed("dark"):
     ...     figure = value_heatmap([[0.1]], ["layer 0"], ["head 0"], value_label="AP")
     >>> figure.get_facecolor()[0] < 0.2
