@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from dissect_core import AblationReport, Anatomy, Component, ComponentChange, edit_arrays
+from dissect_core import AblationReport, Anatomy, Component, edit_arrays
+from dissect_core.edits import ComponentChange
 from dissect_core.plan import Variant
 from faulty_detectors import fault
 from toy_detector import ToyDetector

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from dissect_core import Component, multihead_layout
-from dissect_core.anatomy import Anatomy, Block, feed_forward_group, query_group
+from dissect_core import Component
+from dissect_core.anatomy import Anatomy, Block, feed_forward_group, multihead_layout, query_group
 from dissect_core.plan import Variant, plan
 from dissect_core.spec import load_spec
 

@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from dissect_core import Anatomy, Block, Component, channel_group, edit_arrays
+from dissect_core import Anatomy, Block, Component, edit_arrays
+from dissect_core.anatomy import channel_group
 from dissect_core.detectors import BaseDetector, ImageDetections
 from dissect_core.edits import AblationReport
 from dissect_core.plan import Variant

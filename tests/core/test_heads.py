@@ -5,17 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dissect_core import (
-    AttentionLayout,
-    HeadSlice,
-    LayoutError,
-    UnitError,
-    deformable_layout,
-    head_masks,
-    head_width,
-    multihead_layout,
-    separate_layout,
-)
+from dissect_core import AttentionLayout, LayoutError, UnitError, head_masks
+from dissect_core.anatomy import HeadSlice, deformable_layout, head_width, multihead_layout, separate_layout
 
 sizes = st.tuples(st.integers(1, 6), st.integers(1, 5))  # heads, width of a head
 layouts = st.one_of(

@@ -19,10 +19,10 @@ from dissect_core import (
     Shuffle,
     Zero,
     intervene,
-    replacement_values,
     row_mask,
     variant_rng,
 )
+from dissect_core.edits import replacement_values
 
 finite = st.floats(-1e6, 1e6, width=32)
 pairs = array_shapes(max_dims=3, max_side=5).flatmap(

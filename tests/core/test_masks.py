@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from dissect_core import (
     MaskError,
     UnitError,
-    check_mask,
     column_mask,
     dose,
     element_mask,
@@ -18,6 +17,7 @@ from dissect_core import (
     unit_count,
     unit_mask,
 )
+from dissect_core.edits import check_mask
 
 shapes = st.lists(st.integers(1, 6), min_size=1, max_size=4).map(tuple)
 

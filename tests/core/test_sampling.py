@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dissect_core import DoseError, fraction_to_count, sample_units, variant_rng
+from dissect_core import DoseError, sample_units, variant_rng
+from dissect_core.edits import fraction_to_count
 
 fractions = st.floats(0, 1)
 

@@ -19,8 +19,8 @@ from dissect_core import (
     SpecError,
     UnknownComponentError,
     Zero,
-    query_group,
 )
+from dissect_core.anatomy import query_group
 from dissect_core.plan import plan
 from dissect_core.spec import StudySpec, load_spec, spec_schema, spec_to_yaml
 from plans import HEADS_OF_ALL, QUERIES, anatomy, planned

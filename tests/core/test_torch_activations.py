@@ -9,14 +9,9 @@ from hypothesis import strategies as st
 torch = pytest.importorskip("torch")
 nn, F = torch.nn, torch.nn.functional
 
-from dissect_core import (  # noqa: E402
-    ActivationSite,
-    Zero,
-    ZeroActivation,
-    group_edits,
-    head_masks,
-)
+from dissect_core import ActivationSite, Zero, ZeroActivation, head_masks  # noqa: E402
 from dissect_core.anatomy import channel_group, feed_forward_group  # noqa: E402
+from dissect_core.edits import group_edits  # noqa: E402
 from dissect_core.torch import (  # noqa: E402
     ablated,
     attention_layouts,

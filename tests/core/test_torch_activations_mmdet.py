@@ -5,15 +5,9 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("mmdet", reason="mmdet is not installed")
 
-from dissect_core import (  # noqa: E402
-    ActivationSite,
-    MeanActivation,
-    Zero,
-    ZeroActivation,
-    group_edits,
-    head_masks,
-)
+from dissect_core import ActivationSite, MeanActivation, Zero, ZeroActivation, head_masks  # noqa: E402
 from dissect_core.anatomy import feed_forward_group  # noqa: E402
+from dissect_core.edits import group_edits  # noqa: E402
 from dissect_core.torch import ablated, attention_layouts, edited, gather_reference, intervened  # noqa: E402
 from mmdet_layers import BLOCKS, layer  # noqa: E402
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from dissect_core import group_edits
+from dissect_core.edits import group_edits
 from dissect_core.plan import plan, weight_norms
 from dissect_core.spec import load_spec
 from dissect_core.torch import ablated, anatomy_of

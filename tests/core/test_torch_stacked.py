@@ -9,7 +9,8 @@ import pytest
 torch = pytest.importorskip("torch")
 nn = torch.nn
 
-from dissect_core import ActivationSite, LayoutError, ZeroActivation, head_masks, stacked_layout  # noqa: E402
+from dissect_core import ActivationSite, LayoutError, ZeroActivation, head_masks  # noqa: E402
+from dissect_core.anatomy import stacked_layout  # noqa: E402
 from dissect_core.torch import ablated, anatomy_of, attention_layouts, intervened  # noqa: E402
 
 CLOSE = {"rtol": 1e-12, "atol": 1e-12}

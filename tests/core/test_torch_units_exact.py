@@ -11,12 +11,9 @@ from hypothesis import strategies as st
 torch = pytest.importorskip("torch")
 nn = torch.nn
 
-from dissect_core import (  # noqa: E402
-    Scale,
-    UnitGroup,
-    Zero,
-    group_edits,
-)
+from dissect_core import Scale, Zero  # noqa: E402
+from dissect_core.anatomy import UnitGroup  # noqa: E402
+from dissect_core.edits import group_edits  # noqa: E402
 from dissect_core.torch import anatomy_of, edited  # noqa: E402
 
 CLOSE = {"rtol": 1e-12, "atol": 1e-12}  # everything here is in double precision

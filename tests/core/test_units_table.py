@@ -11,7 +11,7 @@ from typing import Any, get_args
 import numpy as np
 import pytest
 
-from dissect_core import ActivationUnit, Unit, UnitError, unit_count, unit_mask
+from dissect_core import Unit, UnitError, unit_count, unit_mask
 from dissect_core.anatomy import (
     UNITS,
     BlockKind,
@@ -26,6 +26,7 @@ from dissect_core.anatomy import (
     shape_units,
     unit_kind,
 )
+from dissect_core.edits import ActivationUnit
 from dissect_core.plan._resolve import FINDERS
 from dissect_core.spec import RankSelection, Target
 
@@ -140,7 +141,6 @@ EXCEPTIONS: dict[str, str] = {
     "dissect_core/torch/activations/_sites.py": "what rows point to: how the activation of each unit is found",
     "dissect_core/torch/simplify/_cuts.py": "what rows point to: how each unit is cut out",
     "dissect_core/detectors/_checks_refusals.py": "one example of each unit, to try a detector with",
-    "dissect_mmdet/demo/_study.py": "masks of the demo, which asks nothing of a plan",
     "dissect_eval/study/figures/_values.py": "knows no sibling; a test above holds it to the table",
 }
 

@@ -9,11 +9,8 @@ from typing import Any
 import pytest
 import torch
 
-from dissect_core import (
-    Anatomy,
-    Zero,
-    group_edits,
-)
+from dissect_core import Anatomy, Zero
+from dissect_core.edits import group_edits
 from dissect_core.torch import anatomy_of
 from dissect_mmdet import MMDetDetector
 from dissect_mmdet.ops import enable_mmcv_ops

@@ -10,11 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from dissect_core import (
-    UnitGroup,
-    Zero,
-    group_edits,
-)
+from dissect_core import Zero
+from dissect_core.anatomy import UnitGroup
+from dissect_core.edits import group_edits
 from dissect_core.torch import anatomy_of, edited
 from dissect_mmdet.ops import enable_mmcv_ops
 

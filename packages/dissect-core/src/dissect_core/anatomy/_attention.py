@@ -80,7 +80,7 @@ class AttentionLayout:
 
     Examples
     --------
-    >>> from dissect_core import multihead_layout
+    >>> from dissect_core.anatomy import multihead_layout
     >>> layout = multihead_layout(8, 2, prefix="self_attn.")
     >>> layout.parameters
     ('self_attn.in_proj_weight', 'self_attn.in_proj_bias', 'self_attn.out_proj.weight')

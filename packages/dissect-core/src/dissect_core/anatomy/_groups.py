@@ -166,7 +166,7 @@ def head_masks(
 
     Examples
     --------
-    >>> from dissect_core import multihead_layout
+    >>> from dissect_core.anatomy import multihead_layout
     >>> layout = multihead_layout(4, 2)
     >>> head_masks(layout, 1)["out_proj.weight"].astype(int)
     array([[0, 0, 1, 1],

@@ -38,7 +38,7 @@ def unknown(subject: Subject) -> str:
 @check(
     "mask of another shape",
     "A mask of another shape than its component's is refused with a DissectError that names the component.",
-    "Check with `dissect_core.check_mask(name, mask, shape)` before anything is changed.",
+    "Check with `dissect_core.edits.check_mask(name, mask, shape)` before anything is changed.",
     needs=("undone",),
 )
 def other_shape(subject: Subject) -> str:

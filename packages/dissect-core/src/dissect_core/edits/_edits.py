@@ -53,7 +53,8 @@ def group_edits(group: UnitGroup, units: Indices, intervention: Intervention) ->
 
     Examples
     --------
-    >>> from dissect_core import Zero, feed_forward_group
+    >>> from dissect_core import Zero
+    >>> from dissect_core.anatomy import feed_forward_group
     >>> group = feed_forward_group("ffn", ("ffn.0.weight", (4, 2)), "ffn.0.bias", ("ffn.2.weight", (2, 4)))
     >>> [(edit.parameter, int(edit.mask.sum())) for edit in group_edits(group, [1], Zero())]
     [('ffn.0.weight', 2), ('ffn.0.bias', 1), ('ffn.2.weight', 2)]
