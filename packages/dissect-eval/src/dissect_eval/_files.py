@@ -1,4 +1,4 @@
-"""Reading files that others wrote: without waiting for a writer, and JSON only if each key is given once."""
+"""Read files that others wrote: without waiting for a writer, and JSON only if each key is given once."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ __all__ = ["aligned_ciou", "aligned_diou", "pairwise_ciou", "pairwise_diou"]
 
 
 def _distance(a: Boxes, b: Boxes) -> Boxes:
-    """Squared distance of centres over the squared diagonal of the hull; 0 where the hull is a point."""
+    """Return the squared distance of centres over the squared diagonal of the hull; 0 where the hull is a point."""
     centres = (a[..., :2] + a[..., 2:]) / 2 - (b[..., :2] + b[..., 2:]) / 2
     hull = np.maximum(a[..., 2:], b[..., 2:]) - np.minimum(a[..., :2], b[..., :2])
     # The ratio is squared, not its parts: squares of very small boxes would vanish.
@@ -25,7 +25,7 @@ def _distance(a: Boxes, b: Boxes) -> Boxes:
 
 
 def _shape_difference(a: Boxes, b: Boxes) -> Boxes:
-    """Difference of the angles of both diagonals, squared and scaled to [0, 1]; 0 where a box is a point."""
+    """Return the difference of both diagonals' angles, squared and scaled to [0, 1]; 0 where a box is a point."""
     sizes = [boxes[..., 2:] - boxes[..., :2] for boxes in (a, b)]
     angle_a, angle_b = (np.arctan2(size[..., 0], size[..., 1]) for size in sizes)
     shaped_a, shaped_b = ((size > 0).any(axis=-1) for size in sizes)
@@ -34,19 +34,19 @@ def _shape_difference(a: Boxes, b: Boxes) -> Boxes:
 
 
 def diou_of(a: Boxes, b: Boxes) -> Boxes:
-    """DIoU of checked boxes whose leading axes broadcast."""
+    """Return the DIoU of checked boxes whose leading axes broadcast."""
     return iou_of(a, b) - _distance(a, b)
 
 
 def ciou_of(a: Boxes, b: Boxes) -> Boxes:
-    """CIoU of checked boxes whose leading axes broadcast."""
+    """Return the CIoU of checked boxes whose leading axes broadcast."""
     iou, v = iou_of(a, b), _shape_difference(a, b)
     alpha = capped_ratio(v, 1 - iou + v)
     return iou - _distance(a, b) - alpha * v
 
 
 def pairwise_diou(boxes_a: ArrayLike, boxes_b: ArrayLike) -> Boxes:
-    """Distance IoU of every box in one set with every box in another.
+    """Return the distance IoU of every box in one set with every box in another.
 
     DIoU = IoU - (d / c)², where d is the distance of the centres and c the diagonal of the smallest
     axis-aligned box that encloses the pair.
@@ -87,7 +87,7 @@ def pairwise_diou(boxes_a: ArrayLike, boxes_b: ArrayLike) -> Boxes:
 
 
 def aligned_diou(boxes_a: ArrayLike, boxes_b: ArrayLike) -> Boxes:
-    """Distance IoU of row i of one set with row i of another.
+    """Return the distance IoU of row i of one set with row i of another.
 
     Parameters
     ----------
@@ -117,7 +117,7 @@ def aligned_diou(boxes_a: ArrayLike, boxes_b: ArrayLike) -> Boxes:
 
 
 def pairwise_ciou(boxes_a: ArrayLike, boxes_b: ArrayLike) -> Boxes:
-    """Complete IoU of every box in one set with every box in another.
+    """Return the complete IoU of every box in one set with every box in another.
 
     CIoU = DIoU - α v, where v = 4/π² (arctan(w_b / h_b) - arctan(w_a / h_a))² compares the aspect ratios and
     α = v / (1 - IoU + v).
@@ -161,7 +161,7 @@ def pairwise_ciou(boxes_a: ArrayLike, boxes_b: ArrayLike) -> Boxes:
 
 
 def aligned_ciou(boxes_a: ArrayLike, boxes_b: ArrayLike) -> Boxes:
-    """Complete IoU of row i of one set with row i of another.
+    """Return the complete IoU of row i of one set with row i of another.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Box layouts: what counts as a box, and conversion between xyxy, xywh and cxcywh.
+"""Formats of boxes: which rows are boxes, and conversion between xyxy, xywh and cxcywh.
 
 One rule for degenerate boxes, in a run, in metrics and in panels:
 
@@ -37,16 +37,16 @@ MAX_COORDINATE = 1e150
 """Largest magnitude accepted: beyond it an area no longer fits a float64 and IoU would become NaN."""
 
 
-def _rows(boxes: ArrayLike, name: str, layout: str) -> Boxes:
+def _rows(boxes: ArrayLike, name: str, columns: str) -> Boxes:
     try:
         array = np.asarray(boxes, dtype=np.float64)
     except (TypeError, ValueError) as exc:
-        raise BoxError(f"`{name}` must be numbers of shape (n, 4), rows of {layout}; {exc}.") from exc
+        raise BoxError(f"`{name}` must be numbers of shape (n, 4), rows of {columns}; {exc}.") from exc
     if array.shape == (0,):
         return array.reshape(0, 4)
     if array.ndim != 2 or array.shape[1] != 4:
         raise BoxError(
-            f"`{name}` must have shape (n, 4), rows of {layout}, got {array.shape}. "
+            f"`{name}` must have shape (n, 4), rows of {columns}, got {array.shape}. "
             "A single box is one row: [[...]]."
         )
     return array
@@ -95,14 +95,14 @@ def check_aligned(boxes_a: ArrayLike, boxes_b: ArrayLike) -> tuple[Boxes, Boxes]
     return a, b
 
 
-def _check_sized(boxes: ArrayLike, name: str, layout: str) -> Boxes:
-    array = _rows(boxes, name, layout)
+def _check_sized(boxes: ArrayLike, name: str, columns: str) -> Boxes:
+    array = _rows(boxes, name, columns)
     good = (np.abs(array) <= MAX_COORDINATE).all(axis=1) & (array[:, 2:] >= 0).all(axis=1)
     if not good.all():
         row = int(np.argmin(good))
         raise BoxError(
             f"`{name}` row {row} must be finite with width and height >= 0, got {array[row].tolist()}. "
-            f"Rows are {layout}."
+            f"Rows are {columns}."
         )
     return array
 
@@ -160,7 +160,7 @@ def xyxy_to_xywh(boxes: ArrayLike) -> Boxes:
 
 
 def cxcywh_to_xyxy(boxes: ArrayLike) -> Boxes:
-    """Convert rows ``x_centre, y_centre, width, height`` (DETR's layout) to corners, in the same unit.
+    """Convert rows ``x_centre, y_centre, width, height`` (DETR's format) to corners, in the same unit.
 
     Parameters
     ----------
@@ -187,7 +187,7 @@ def cxcywh_to_xyxy(boxes: ArrayLike) -> Boxes:
 
 
 def xyxy_to_cxcywh(boxes: ArrayLike) -> Boxes:
-    """Convert corners to rows ``x_centre, y_centre, width, height`` (DETR's layout), in the same unit.
+    """Convert corners to rows ``x_centre, y_centre, width, height`` (DETR's format), in the same unit.
 
     Parameters
     ----------

@@ -34,20 +34,20 @@ def capped_ratio(part: Boxes, whole: Boxes) -> Boxes:
 
 
 def iou_of(a: Boxes, b: Boxes) -> Boxes:
-    """IoU of checked boxes whose leading axes broadcast."""
+    """Return the IoU of checked boxes whose leading axes broadcast."""
     inter = intersection_of(a, b)
     return capped_ratio(inter, area_of(a) + area_of(b) - inter)
 
 
 def ioa_of(a: Boxes, b: Boxes) -> Boxes:
-    """Intersection over the area of `b`, for checked boxes whose leading axes broadcast."""
+    """Return the intersection over the area of `b`, for checked boxes whose leading axes broadcast."""
     return capped_ratio(
         intersection_of(a, b), np.broadcast_to(area_of(b), np.broadcast_shapes(a.shape, b.shape)[:-1])
     )
 
 
 def giou_of(a: Boxes, b: Boxes) -> Boxes:
-    """GIoU of checked boxes whose leading axes broadcast."""
+    """Return the GIoU of checked boxes whose leading axes broadcast."""
     inter = intersection_of(a, b)
     union = area_of(a) + area_of(b) - inter
     hull = (np.maximum(a[..., 2], b[..., 2]) - np.minimum(a[..., 0], b[..., 0])) * (
@@ -58,7 +58,7 @@ def giou_of(a: Boxes, b: Boxes) -> Boxes:
 
 
 def pairwise_iou(boxes_a: ArrayLike, boxes_b: ArrayLike) -> Boxes:
-    """Intersection over union of every box in one set with every box in another.
+    """Return the intersection over union of every box in one set with every box in another.
 
     Parameters
     ----------
@@ -91,7 +91,7 @@ def pairwise_iou(boxes_a: ArrayLike, boxes_b: ArrayLike) -> Boxes:
 
 
 def aligned_iou(boxes_a: ArrayLike, boxes_b: ArrayLike) -> Boxes:
-    """Intersection over union of row i of one set with row i of another.
+    """Return the intersection over union of row i of one set with row i of another.
 
     Parameters
     ----------
@@ -117,7 +117,7 @@ def aligned_iou(boxes_a: ArrayLike, boxes_b: ArrayLike) -> Boxes:
 
 
 def pairwise_ioa(boxes_a: ArrayLike, boxes_b: ArrayLike) -> Boxes:
-    """Intersection of every pair over the area of the box in `boxes_b`.
+    """Return the intersection of every pair over the area of the box in `boxes_b`.
 
     This is COCO's overlap of a crowd region (`boxes_a`) with a detection (`boxes_b`): 1 for a detection
     that lies inside the region, however small it is.
@@ -153,7 +153,7 @@ def pairwise_ioa(boxes_a: ArrayLike, boxes_b: ArrayLike) -> Boxes:
 
 
 def aligned_ioa(boxes_a: ArrayLike, boxes_b: ArrayLike) -> Boxes:
-    """Intersection of row i of both sets over the area of the box in `boxes_b`.
+    """Return the intersection of row i of both sets over the area of the box in `boxes_b`.
 
     Parameters
     ----------
@@ -179,7 +179,7 @@ def aligned_ioa(boxes_a: ArrayLike, boxes_b: ArrayLike) -> Boxes:
 
 
 def pairwise_giou(boxes_a: ArrayLike, boxes_b: ArrayLike) -> Boxes:
-    """Generalised IoU of every box in one set with every box in another.
+    """Return the generalised IoU of every box in one set with every box in another.
 
     GIoU = IoU - (hull - union) / hull, where hull is the area of the
     smallest axis-aligned box that encloses the pair.
@@ -223,7 +223,7 @@ def pairwise_giou(boxes_a: ArrayLike, boxes_b: ArrayLike) -> Boxes:
 
 
 def aligned_giou(boxes_a: ArrayLike, boxes_b: ArrayLike) -> Boxes:
-    """Generalised IoU of row i of one set with row i of another.
+    """Return the generalised IoU of row i of one set with row i of another.
 
     Parameters
     ----------

@@ -20,7 +20,7 @@ __all__ = ["Backend", "CocoAP", "TieBreak", "coco_ap"]
 Backend = Literal["numpy", "pycocotools"]
 
 GROUPS_COUNTED_AT_ONCE = 10_000_000
-"""Pairs of image and category for which a table is made, found or not."""
+"""Most pairs of image and category that are counted in one table of all of them."""
 NAMES = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl")
 
 
@@ -78,7 +78,7 @@ def coco_ap(
     tie_break: TieBreak = "canonical",
     backend: Backend = "numpy",
 ) -> CocoAP:
-    """COCO box AP and AR of a split.
+    """Compute COCO's box AP and AR of a split.
 
     Parameters
     ----------

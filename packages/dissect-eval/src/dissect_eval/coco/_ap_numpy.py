@@ -51,7 +51,7 @@ def match_split(
     thresholds: NDArray[np.float64] = IOU_THRESHOLDS,
     ranking: Ranking | None = None,
 ) -> MatchedSplit:
-    """Order, if that is not done yet, and match a split as COCO does."""
+    """Match a split as COCO does, in the order of `ranking` if that is given."""
     index = index_of(truth, tie_break)
     everything = rank(index, aligned, tie_break) if ranking is None else ranking
     ranking = kept(everything, everything.place < MAX_DETECTIONS)
@@ -150,6 +150,6 @@ def _hits(split: MatchedSplit, area: int, cut: int) -> Iterator[tuple[int, Ints,
 
 
 def _mean(values: NDArray[np.float64]) -> float:
-    """Mean over what is defined; NaN if nothing is."""
+    """Return the mean over what is defined; NaN if nothing is."""
     defined = values[~np.isnan(values)]
     return float(defined.mean()) if len(defined) else float("nan")

@@ -65,7 +65,7 @@ class TruthIndex:
         return self.group // max(len(self.categories), 1)
 
     def category_of(self, category_ids: Ints) -> Ints:
-        """Index of each category id; by a table, which is several times faster than a search, if ids are small."""
+        """Return the index of each category id, for small ids by a table: several times faster than a search."""
         if not len(self.categories) or self.categories[0] < 0 or self.categories[-1] > MAX_TABLE:
             return np.searchsorted(self.categories, category_ids)
         table = np.zeros(int(self.categories[-1]) + 1, dtype=np.int64)

@@ -29,7 +29,7 @@ PAIRS_AT_ONCE = 2_000_000
 
 @dataclass(frozen=True, eq=False)
 class CocoMatches:
-    """What became of the C detections that reach an IoU of .5 with truth of their category.
+    """Results for the C detections that reach an IoU of .5 with truth of their category.
 
     Attributes
     ----------
@@ -126,7 +126,7 @@ def overlapping_pairs(
 
 
 def _overlap(index: TruthIndex, ranking: Ranking, truth: Ints, detection: Ints) -> NDArray[np.float64]:
-    """IoU of pairs; over the detection's own area where the truth is a crowd. Operation by operation ``bbIou``."""
+    """Return the IoU of pairs, over the detection's area where the truth is a crowd: ``bbIou``, step by step."""
     a, b = index.corners, ranking.corners
     width = np.minimum(a[2][truth], b[2][detection]) - np.maximum(a[0][truth], b[0][detection])
     height = np.minimum(a[3][truth], b[3][detection]) - np.maximum(a[1][truth], b[1][detection])

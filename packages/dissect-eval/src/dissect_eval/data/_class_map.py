@@ -1,4 +1,4 @@
-"""Files that say which category of a truth a detector's class is scored as."""
+"""Class maps: files that name, for each class of a detector, the category of the truth it is scored as."""
 
 from __future__ import annotations
 

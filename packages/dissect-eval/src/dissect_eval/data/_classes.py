@@ -1,4 +1,4 @@
-"""A truth and a detector that share only some classes: what is scored, and what is left out on both sides."""
+"""Match the classes of a detector with the categories of a truth, and leave out what only one side has."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NAMED_AT_MOST = 12
 
 @dataclass(frozen=True, eq=False)
 class ClassMatch:
-    """Which category of a truth each class of a detector is scored as.
+    """The category of a truth that each class of a detector is scored as.
 
     Attributes
     ----------
@@ -44,7 +44,7 @@ class ClassMatch:
 
     @property
     def is_partial(self) -> bool:
-        """Whether anything is left out."""
+        """True if anything is left out."""
         return bool(self.unscored_classes or self.unscored_categories)
 
     def detections(self, found: Sequence[Any], image_ids: Iterable[int]) -> Detections:
@@ -167,7 +167,7 @@ def match_classes(
 def _checked(
     class_map: Mapping[str, str | None], class_names: Sequence[str], by_name: Mapping[str, int]
 ) -> dict[str, str | None]:
-    """The map itself, after a look whether both sides have its names."""
+    """Return the map itself, if both sides have its names."""
     if not isinstance(class_map, Mapping):
         raise CategoryError(
             f"`class_map` must be a mapping from names of the detector to names of the truth, got {quoted(class_map)}. "

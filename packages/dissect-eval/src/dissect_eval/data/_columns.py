@@ -1,4 +1,4 @@
-"""The columns of ground truth and of detections, by name: what readers return, and the two classes are made of."""
+"""The columns of ground truth and of detections, by name: readers return them, and the two classes hold them."""
 
 from __future__ import annotations
 

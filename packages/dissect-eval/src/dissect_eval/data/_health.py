@@ -35,15 +35,15 @@ SILENT_SHARE = 1 / 3
 """Share of images with truth but without a detection from which the split is in doubt."""
 
 MIN_TRUTH = 20
-"""Fewer boxes say nothing on whether detections fit."""
+"""Fewer boxes do not show whether detections fit."""
 
 MIN_IMAGES = 10
-"""Of fewer images any share may be silent."""
+"""With fewer images any share may be silent."""
 
 
 @dataclass(frozen=True)
 class TruthHealth:
-    """What `GroundTruth.health` counted.
+    """Counts of `GroundTruth.health`.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""Between a detector's contiguous labels and a data set's category ids, through the class names."""
+"""Translate between a detector's contiguous labels and a data set's category ids, by the class names."""
 
 from __future__ import annotations
 

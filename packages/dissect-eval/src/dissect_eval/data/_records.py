@@ -1,4 +1,4 @@
-"""From JSON records to checked columns: exact coercion, and errors that name the record.
+"""Turn JSON records into checked columns: conversion that loses nothing, and errors that name the record.
 
 Each column has a fast path over the whole list; only when that fails are records looked at one by one.
 """
@@ -33,7 +33,7 @@ __all__ = [
 ]
 
 CATEGORY_NAME_AT_MOST = 1000
-"""Characters: what is longer is no name, and stands in each row of a study's tables."""
+"""Characters of a category's name at most: it is in every row of a study's tables."""
 
 GUESSES_AMONG = 2000
 """Known names that a misspelt one is compared with."""
@@ -146,7 +146,7 @@ def flags(
 
 
 def is_text(value: object) -> bool:
-    """Whether it is a text that a file can hold: halves of characters, which JSON can name, are none."""
+    """Return whether it is a text that a file can hold: half of a character, which JSON can name, is none."""
     if not isinstance(value, str):
         return False
     try:

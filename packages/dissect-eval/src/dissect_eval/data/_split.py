@@ -1,4 +1,4 @@
-"""Do these detections belong to this ground truth? Signs that they come from another data split."""
+"""Look for signs that detections come from another data split than the ground truth."""
 
 from __future__ import annotations
 

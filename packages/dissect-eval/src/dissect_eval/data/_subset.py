@@ -1,4 +1,4 @@
-"""Choices of a part of ground truth or of detections: by image, by category, by size."""
+"""Choose a part of ground truth or of detections: by image, by category, by size."""
 
 from __future__ import annotations
 

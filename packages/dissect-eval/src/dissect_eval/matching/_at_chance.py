@@ -1,4 +1,4 @@
-"""Whether detections are better than chance at all: what is no better cannot lose anything."""
+"""Test whether detections are better than chance at all: what is no better has nothing to lose."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ Ints = NDArray[np.int64]
 DRAWS = 20
 """Draws of each kind: detections at chance stay below the best of them nineteen times of twenty."""
 MARGIN = 0.005
-"""How far above the best draw a pooled AP50 must lie."""
+"""Least distance of a pooled AP50 above that of the best draw."""
 BOXES_AT_MOST = 0.1
-"""Boxes that reach this much are not called chance: where all images are alike, boxes of another image fit too."""
+"""Boxes with this pooled AP are not called chance: where all images are alike, boxes of another image fit too."""
 CLASSES_AT_MOST = 0.25
 """Share of the pooled AP50 of boxes from which on classes are not called chance: where most objects are of one."""
 IMAGES_AT_MOST = 500
@@ -32,7 +32,7 @@ IOU = 0.5
 
 @dataclass(frozen=True)
 class ChanceVerdict:
-    """Whether detections are better than chance.
+    """The finding whether detections are better than chance.
 
     Attributes
     ----------
@@ -165,7 +165,7 @@ def better_than_chance(truth: GroundTruth, detections: Detections, seed: int = 0
 
 
 def _best(found: Detections) -> Ints:
-    """Rows of the best-scoring boxes of each image, as many as COCO's AP counts."""
+    """Return the rows of the best-scoring boxes of each image, as many as COCO's AP counts."""
     image = found.image_index
     ranked = np.lexsort((-found.scores, image))
     place = np.arange(len(image)) - found.image_splits[image[ranked]]
@@ -190,23 +190,23 @@ class _Objects:
         self._count = np.bincount(image, minlength=truth.n_images)
 
     def pooled_ap(self, image: Ints, boxes: Floats, order: Ints, category: Ints | None = None) -> float:
-        """AP at an IoU of 0.5, of all classes at once.
+        """Return the AP at an IoU of 0.5, with all classes taken as one.
 
         Each box belongs to the object that it covers best; of the boxes of an object the first in `order` is right.
         """
         n_pairs = self._count[image]
         box = np.repeat(np.arange(len(boxes)), n_pairs)
         within = np.arange(len(box)) - np.repeat(np.cumsum(n_pairs) - n_pairs, n_pairs)
-        target = self._first[image[box]] + within
+        truth = self._first[image[box]] + within
         if category is not None:
-            same = self.category[target] == category[box]
-            box, target = box[same], target[same]
-        iou = aligned_iou(boxes[box], self.boxes[target])
+            same = self.category[truth] == category[box]
+            box, truth = box[same], truth[same]
+        iou = aligned_iou(boxes[box], self.boxes[truth])
         best = np.full(len(boxes), IOU)
         np.maximum.at(best, box, iou)
         covers = iou >= best[box]
         owner = np.full(len(boxes), -1)
-        owner[box[covers]] = target[covers]
+        owner[box[covers]] = truth[covers]
         ranked = owner[order]
         hits = np.zeros(len(boxes), dtype=np.bool_)
         objects, firsts = np.unique(ranked, return_index=True)

@@ -1,4 +1,4 @@
-"""What boxes drawn at random reach: the floor under every number."""
+"""Metrics of boxes drawn at random: the floor under every number."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which category is taken for which: a confusion matrix of detection, with background."""
+"""The confusion matrix of detection: which category is taken for which, background included."""
 
 from __future__ import annotations
 

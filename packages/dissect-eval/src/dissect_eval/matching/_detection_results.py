@@ -1,4 +1,4 @@
-"""What `detection` mode gives: scores, per category, by size, and the counts behind them."""
+"""Results of `detection` mode: scores, overall, per category and by size, and the counts behind them."""
 
 from __future__ import annotations
 

@@ -78,7 +78,7 @@ def paired_labels_f1(
     labels: ArrayLike | None = None,
     undefined: float = float("nan"),
 ) -> PairedF1:
-    """F1 of predicted against true labels, per class (one-vs-rest) and weighted by true count.
+    """Compute the F1 of predicted against true labels, per class (one-vs-rest) and weighted by true count.
 
     Parameters
     ----------

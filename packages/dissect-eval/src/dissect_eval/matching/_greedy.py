@@ -21,7 +21,7 @@ TOLERANCE = 1e-10
 
 @dataclass(frozen=True, eq=False)
 class GreedyMatches:
-    """What became of every box of a split at one IoU threshold and score cut.
+    """Results for every box of a split at one IoU threshold and score cut.
 
     Attributes
     ----------

@@ -118,7 +118,7 @@ def match_pairs(truth: GroundTruth, detections: Detections) -> MatchedPairs:
 
 
 def pairs_of_aligned(truth: GroundTruth, aligned: Detections) -> MatchedPairs:
-    """As `match_pairs`, for detections that are aligned already."""
+    """Return what `match_pairs` does, for detections that are aligned already."""
     t, d = truth.image_splits.tolist(), aligned.image_splits.tolist()
     images = np.flatnonzero((np.diff(t) > 0) & (np.diff(d) > 0))
     true, found = _Coordinates(truth.boxes), _Coordinates(aligned.boxes)
@@ -151,7 +151,7 @@ class _Coordinates:
 
 
 def _giou_of_image(true: _Coordinates, t0: int, t1: int, found: _Coordinates, d0: int, d1: int) -> Boxes:
-    """GIoU of all pairs of an image, the same operations as `_giou` on half as many temporary arrays.
+    """Return the GIoU of all pairs of an image: the same operations as `giou_of`, with half as many temporary arrays.
 
     Most images are small: what counts is the number of NumPy calls.
     """

@@ -1,4 +1,4 @@
-"""Pairs of truth and detection that overlap, whatever their categories, and taking them one-to-one."""
+"""Find pairs of truth and detection that overlap, whatever their categories, and choose one-to-one among them."""
 
 from __future__ import annotations
 

@@ -164,7 +164,7 @@ def dose_response_grid(
 
 
 def _wrapped(name: str, width: int) -> str:
-    """A panel's title in lines that end before the next panel's begin."""
+    """Break a panel's title into lines as wide as the panel."""
     return textwrap.fill(drawn(name, 4 * width), width, break_long_words=True, max_lines=4, placeholder=" …")
 
 

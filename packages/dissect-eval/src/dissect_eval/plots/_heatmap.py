@@ -167,7 +167,7 @@ def _name_cells(axes: Axes, rows: Sequence[str], columns: Sequence[str]) -> None
 def _norm(
     values: NDArray[np.float64], diverging: bool, limits: tuple[float, float] | None, scale: str
 ) -> Normalize:
-    """How values become shares of the colours."""
+    """Return the scale that turns values into colours."""
     from matplotlib.colors import FuncNorm, Normalize
 
     if scale not in ("linear", "sqrt"):
@@ -222,7 +222,7 @@ def _number(axes: Axes, values: NDArray[np.float64], hatched: NDArray[np.bool_],
 
 
 def _set_ticks(bar: Any, norm: Normalize, diverging: bool) -> None:
-    """Marks at even steps of the colours, by their values."""
+    """Set marks at even steps of the colours, named by their values."""
     steps = np.linspace(0, 1, 9 if diverging else 5)
     ticks = np.asarray(norm.inverse(steps), dtype=np.float64)
     bar.set_ticks(ticks, labels=[f"{tick:.2g}".replace("-", "\N{MINUS SIGN}") for tick in ticks])

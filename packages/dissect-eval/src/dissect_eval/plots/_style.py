@@ -1,4 +1,4 @@
-"""What all plots share: colours safe for colour-blind eyes, a figure without pyplot, and its bytes."""
+"""Parts that all plots share: colours safe for colour-blind eyes, a figure without pyplot, and its bytes."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def legend_below(figure: Figure, handles: Sequence[Any], labels: Sequence[str], 
 
 
 def is_dark() -> bool:
-    """Whether figures are drawn for a dark page at the moment, by matplotlib's own settings."""
+    """Return whether figures are now drawn for a dark page, by matplotlib's own settings."""
     import matplotlib as mpl
     from matplotlib.colors import to_rgb
 
@@ -131,7 +131,7 @@ def is_dark() -> bool:
 
 
 def reference_color() -> str:
-    """Colour of lines that mark a baseline or chance level."""
+    """Return the colour of lines that mark a baseline or chance level."""
     return "#AAAAAA" if is_dark() else "#555555"
 
 

@@ -20,12 +20,12 @@ LEGEND_AT_MOST = 60
 
 
 def drawn(name: str, most: int = NAME_AT_MOST) -> str:
-    """A name for a figure: visible, and shortened in its middle."""
+    """Return a name for a figure: visible, and shortened in its middle."""
     return cut(visible(str(name)), most)
 
 
 def drawn_all(names: Sequence[str], most: int = NAME_AT_MOST, *, legend: bool = False) -> list[str]:
-    """Names for a figure, numbered where different ones would look the same.
+    """Return names for a figure, numbered where different ones would look the same.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Variants beside their baseline: measured one by one, wherever that is done, and put into one table."""
+"""Measure variants beside their baseline one by one, wherever that is done, and put them into one table."""
 
 from __future__ import annotations
 
@@ -66,12 +66,12 @@ class Beside:
         self.keys = tuple(ordered(self._whole.whole, settings))
 
     def of_baseline(self, *, keep: bool = False) -> Measured:
-        """The baseline's own numbers: it differs from itself in nothing, and has no p-value."""
+        """Return the baseline's own numbers: all differences are 0, and there are no p-values."""
         measured = self._measured(self._whole, self._n_baseline, keep=keep)
         return measured._replace(p_value=np.full(len(self.keys), np.nan))
 
     def of(self, detections: Detections, *, keep: bool = False, tested: bool = True) -> Measured:
-        """Numbers of a variant: with `keep` those on each resample, too; of one that is not tested a coarse p-value."""
+        """Measure a variant: with `keep` on each resample, too; if it is not `tested`, with coarse p-values only."""
         found = resampled(self._truth, detections, self._settings, self._how)
         measured = self._measured(found, detections.n_boxes, keep=keep)
         if self._further is None or not tested:
@@ -99,7 +99,7 @@ def variant_table(
     correction: Correction,
     controls: Collection[str] = (),
 ) -> VariantTable:
-    """The table of all variants, by name, with p-values corrected for the number of those that are no controls."""
+    """Return the table of all variants, by name, with p-values corrected for the variants that are no controls."""
     keys = measured[baseline].keys
     p = np.stack([one.p_value for one in measured.values()])
     p[[name in controls for name in measured]] = (

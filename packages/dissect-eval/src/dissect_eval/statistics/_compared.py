@@ -74,7 +74,7 @@ def compared(
 
 
 def stacked(keys: Sequence[Key], baseline: Resampled, variant: Resampled | None, name: str) -> Floats:
-    """Values of the metrics on the resamples, or their differences, shape (K, R)."""
+    """Return the values of the metrics on the resamples, or their differences, shape (K, R)."""
     values = np.stack([getattr(baseline, name)[key] for key in keys])
     return values if variant is None else np.stack([getattr(variant, name)[key] for key in keys]) - values
 

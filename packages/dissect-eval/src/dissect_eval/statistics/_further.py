@@ -18,14 +18,14 @@ from ._statistics import statistics_of
 __all__ = ["Further"]
 
 STREAM = 1
-"""Of the random numbers: other resamples than those that the intervals are from."""
+"""Number of the random stream: other resamples than those of the intervals."""
 LEVEL = 0.05
-"""A p-value above is no finding, however finely it is measured."""
+"""P-values above this are no finding, and are not measured more finely."""
 BEYOND = 2.0
-"""What is so many times as far from 0 as the farthest replicate is from it, no further one will reach: of a normal
-distribution and a thousand replicates one in 10^10 would."""
+"""A difference this many times as far from 0 as its farthest replicate is from it is not measured more finely: of a
+normal distribution and a thousand replicates one further replicate in 10^10 would reach 0."""
 ENOUGH = 50
-"""So many replicates that are as far tell a p-value to a seventh of its size."""
+"""With so many replicates as far away, a p-value is known to a seventh of its size."""
 
 
 class Further:
@@ -50,7 +50,7 @@ class Further:
     def p_values(
         self, keys: Sequence[Key], detections: Detections, differences: Floats, replicates: Floats, p: Floats
     ) -> Floats:
-        """P-values of a variant, with those that are small and over all categories measured finely.
+        """Return the p-values of a variant: small ones over all categories come from further resamples.
 
         Parameters
         ----------

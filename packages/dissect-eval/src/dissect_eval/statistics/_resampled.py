@@ -82,7 +82,7 @@ def ordered(keys: dict[Key, float], settings: MetricSettings) -> list[Key]:
 
 
 def measured_on(statistics: Sequence[Statistic], blocks: Any) -> Values:
-    """Values of the metrics on blocks of resamples, one after the other."""
+    """Return the values of the metrics on all resamples, which come in blocks."""
     found: dict[Key, list[Floats]] = {}
     for weights in blocks:
         for statistic in statistics:

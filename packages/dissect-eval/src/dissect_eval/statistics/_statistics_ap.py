@@ -92,7 +92,7 @@ def _add(values: Values, name: str, per_class: Floats, categories: list[int]) ->
 
 
 def _cut(name: str) -> int:
-    """Detections per image and category: AR10 takes ten."""
+    """Return how many detections of each image and category a metric takes: AR10 takes ten."""
     return int(name[2:]) if name[2:].isdigit() else MAX_DETECTIONS
 
 
@@ -203,7 +203,7 @@ class _Curves:
 
 
 def _average(found: Floats, counted: Floats, n_truth: Floats) -> Floats:
-    """Mean precision at the 101 recalls, shape (R,), from TP and TP + FP at each true positive, shape (n, R)."""
+    """Return mean precision at the 101 recalls, shape (R,), from TP and TP + FP at each true positive, shape (n, R)."""
     precision = np.divide(found, counted, out=np.zeros_like(found), where=counted > 0)
     best = np.maximum.accumulate(precision[::-1], axis=0)[::-1]
     recall = found / np.maximum(n_truth, 1)

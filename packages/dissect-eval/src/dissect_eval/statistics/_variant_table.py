@@ -1,4 +1,4 @@
-"""The table of many variants: typed rows, and ways out to dicts, CSV and pandas."""
+"""The table of many variants: typed rows, which become dicts, CSV or pandas."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class VariantRow:
 
 @dataclass(frozen=True)
 class VariantTable(Sequence[VariantRow]):
-    """Rows of `evaluate_variants`: a sequence, with ways out.
+    """Rows of `evaluate_variants`: a sequence, which becomes dicts, CSV or pandas.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""Which error every detection makes, and which truth is missed: TIDE's types, as arrays."""
+"""Assign to each detection the error it makes, and find the missed truth: TIDE's types, as arrays."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ HIT, EXCUSED, CLS, LOC, BOTH, DUPE, BKG = range(7)
 
 @dataclass(frozen=True, eq=False)
 class Assignment:
-    """What became of D detections, ordered by category and falling score, and of N true boxes.
+    """Results for D detections, ordered by category and falling score, and for N true boxes.
 
     Attributes
     ----------

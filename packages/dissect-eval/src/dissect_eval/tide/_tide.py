@@ -1,4 +1,4 @@
-"""What a detector's average precision is lost to: the error types of TIDE."""
+"""Measure what a detector's average precision is lost to: the error types of TIDE."""
 
 from __future__ import annotations
 
@@ -191,7 +191,7 @@ def _mean(values: NDArray[np.float64]) -> float:
 
 
 def _gain(before: float, after: float) -> float:
-    """AP gained by a fix; NaN where nothing is found before or after: 0 would say that the errors cost nothing."""
+    """Return the AP gained by a fix; NaN where nothing is found before or after: 0 would deny what errors cost."""
     return float("nan") if before == 0 and not after > 0 else after - before
 
 

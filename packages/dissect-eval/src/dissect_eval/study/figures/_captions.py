@@ -1,4 +1,4 @@
-"""Sentences of captions, from what was drawn: how many images and draws, and what intervals are of."""
+"""Sentences of captions: how many images and draws are behind a picture, and what its intervals mean."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ __all__ = [
 
 
 def measured_on(tables: StudyTables) -> str:
-    """Images, objects and seed behind every number of a study, as far as its tables name them.
+    """Say of how many images and objects, and of which seed, the numbers of a study are, as far as its tables tell.
 
     Examples
     --------
@@ -44,7 +44,7 @@ def measured_on(tables: StudyTables) -> str:
 
 
 def draws_text(groups: Iterable[Group]) -> str:
-    """How many variants stand behind a value of each of some groups.
+    """Say how many variants are behind the value of a group.
 
     Examples
     --------
@@ -64,24 +64,24 @@ def draws_text(groups: Iterable[Group]) -> str:
 
 
 def confidence_of(tables: StudyTables) -> float:
-    """Confidence of the study's intervals, in (0, 1)."""
+    """Return the confidence of the study's intervals, in (0, 1)."""
     return float(tables.about["settings"].get("confidence", 0.95))
 
 
 def resamples(tables: StudyTables) -> str:
-    """Number of resamples of the images, for people; empty where it is not known."""
+    """Say how many resamples of the images there are; nothing where it is not known."""
     number = tables.about["settings"].get("n_replicates")
     return "" if number is None else f", {counted(number, 'resample')}"
 
 
 def noise_of_detector(tables: StudyTables, metric: str) -> float:
-    """By how much the metric differs between passes with nothing removed; 0 for a deterministic detector."""
+    """Return by how much the metric differs between passes with nothing removed; 0 for a deterministic detector."""
     noise = tables.summary[0].get(f"{metric}_noise", 0.0)
     return noise if noise is not None and math.isfinite(noise) else 0.0
 
 
 def noise_text(tables: StudyTables, metric: str) -> str:
-    """That the detector is not deterministic, and how much that is; empty for one that is."""
+    """Say by how much a detector that is not deterministic differs from itself; nothing for one that is."""
     noise = noise_of_detector(tables, metric)
     if not noise:
         return ""
@@ -92,7 +92,7 @@ def noise_text(tables: StudyTables, metric: str) -> str:
 
 
 def why_no_intervals(tables: StudyTables) -> str:
-    """Why there are no intervals, as a sentence."""
+    """Say why there are no intervals."""
     if tables.about.get("n_images") == 1:
         return "No intervals: resamples of a single image are all the same."
     if tables.about["settings"].get("n_replicates"):
@@ -101,7 +101,7 @@ def why_no_intervals(tables: StudyTables) -> str:
 
 
 def counted(number: int, what: str) -> str:
-    """A number with what it counts.
+    """Return a number with what it counts.
 
     Examples
     --------
@@ -112,7 +112,7 @@ def counted(number: int, what: str) -> str:
 
 
 def span(counts: NDArray[np.int64]) -> str:
-    """Least and most of some numbers of images.
+    """Return the least and the most of some numbers of images, as a text.
 
     Examples
     --------
@@ -124,5 +124,5 @@ def span(counts: NDArray[np.int64]) -> str:
 
 
 def joined(sentences: Sequence[str]) -> str:
-    """Sentences as one text; empty ones are left out."""
+    """Return sentences as one text, without empty ones."""
     return " ".join(filter(None, sentences))

@@ -24,7 +24,7 @@ ABLATIONS_AT_MOST = 4
 
 
 def class_bars(tables: StudyTables, metric: str, variant: str) -> Iterator[NamedFigure]:
-    """What one variant leaves of each class beside the baseline, the classes that lose most first."""
+    """Draw a metric of each class, of the baseline and of one variant; the classes that lose most come first."""
     before, after = (
         {
             category: value
@@ -65,7 +65,7 @@ class _Errors(NamedTuple):
 
 
 def error_bars(tables: StudyTables, metric: str) -> Iterator[NamedFigure]:
-    """Error types of the baseline, and of the worst variant of each ablation, with its random controls."""
+    """Draw the error types of the baseline, and of the worst variant of each ablation with its random controls."""
     rows = tables.summary
     foreground = float(tables.about["settings"].get("iou_threshold", 0.5))
     errors = {row["variant"]: _Errors(foreground, _BACKGROUND, _changes(row)) for row in tables.errors}
@@ -118,14 +118,14 @@ def error_bars(tables: StudyTables, metric: str) -> Iterator[NamedFigure]:
 
 
 def _changes(row: Row) -> dict[str, float]:
-    """What mending each type gives; tables of older versions have 0 where nothing is found, which is undefined."""
+    """Return the AP that mending each type gives; undefined where nothing is found (older tables have 0 there)."""
     found: dict[str, float] = {kind: row.get(f"d_{kind}", math.nan) for kind in KINDS}
     nothing = row.get("ap") == 0
     return {kind: math.nan if nothing and not change > 0 else change for kind, change in found.items()}
 
 
 def _mean_of(errors: list[_Errors]) -> _Errors:
-    """Mean of each type, over those where it is defined."""
+    """Return the mean of each type, over the rows where it is defined."""
     means = {}
     for kind in KINDS:
         known = [one.delta_ap[kind] for one in errors if math.isfinite(one.delta_ap[kind])]
@@ -134,7 +134,7 @@ def _mean_of(errors: list[_Errors]) -> _Errors:
 
 
 def _unused(name: str, names: Mapping[str, Any]) -> str:
-    """The name, with a number behind it where another has it already."""
+    """Return the name, with a number behind it if it is taken."""
     number = 2
     wanted = name
     while name in names:

@@ -60,7 +60,7 @@ def figures(tables: StudyTables, metric: str = DEFAULT_METRIC) -> Iterator[Named
 
 
 def dose_curves(tables: StudyTables, metric: str) -> Iterator[NamedFigure]:
-    """A metric against the dose, a panel for each ablation that has several doses, or for each of its blocks."""
+    """Draw a metric against the dose: a panel for each ablation with several doses, or for each of its blocks."""
     baseline = tables.summary[0][metric]
     swept = _swept(tables)
     if not swept:
@@ -124,7 +124,7 @@ def _swept(tables: StudyTables) -> dict[tuple[str, str], list[Group]]:
 
 
 def _behind_points(swept: Mapping[tuple[str, str], Sequence[Group]]) -> str:
-    """How many draws a point is of, curve by curve where they differ."""
+    """Say of how many draws a point is the mean, curve by curve where they differ."""
     by_text: dict[str, list[str]] = {}
     for (question, label), groups in swept.items():
         name = question if label == "ablated" else f"{question}, {label}"
@@ -136,7 +136,7 @@ def _behind_points(swept: Mapping[tuple[str, str], Sequence[Group]]) -> str:
 
 
 def _curves(names: Sequence[str]) -> str:
-    """Names of curves, or how many there are of them."""
+    """Return the names of curves, or how many there are."""
     if len(names) <= CURVES_NAMED:
         return "; ".join(names)
     controls = sum(name.endswith("random control") for name in names)
@@ -149,7 +149,7 @@ def _curves(names: Sequence[str]) -> str:
 
 
 def _spread(swept: Mapping[tuple[str, str], Sequence[Group]], sure: str) -> str:
-    """What small marks and bands are, as far as there are any."""
+    """Say what small marks and bands mean, as far as there are any."""
     drawn = [len(group.rows) for groups in swept.values() for group in groups if group.are_draws]
     most = max(drawn, default=0)
     if most < 2:
@@ -162,7 +162,7 @@ def _spread(swept: Mapping[tuple[str, str], Sequence[Group]], sure: str) -> str:
 
 
 def _numbers(curve: Curve) -> list[tuple[object, ...]]:
-    """Dose, mean, interval and number of draws of each point."""
+    """Return the dose, mean, interval and number of draws of each point."""
     columns = [
         np.asarray(each, dtype=float).tolist() for each in (curve.doses, curve.values, curve.low, curve.high)
     ]
@@ -171,7 +171,7 @@ def _numbers(curve: Curve) -> list[tuple[object, ...]]:
 
 
 def _curve(groups: Sequence[Group], metric: str, baseline: float, confidence: float) -> Curve:
-    """Means over draws from dose 0, the baseline, on; with a band where there are draws enough, or nothing to draw."""
+    """Return the means over draws, from the baseline at dose 0 on; with a band if draws suffice, or none are random."""
     most = max(len(group.rows) for group in groups)
     least, greatest = (-1.0, 1.0) if metric in SIGNED else (0.0, 1.0)
     points = [] if groups[0].dose == 0 else [(0.0, baseline, baseline, baseline, [math.nan] * most)]

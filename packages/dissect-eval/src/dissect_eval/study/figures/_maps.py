@@ -33,7 +33,7 @@ FILE_NAME_AT_MOST = 150
 
 
 def head_maps(tables: StudyTables, metric: str, *, show: Show = "difference") -> Iterator[NamedFigure]:
-    """One map of blocks by units for each ablation that takes out single heads, levels or points.
+    """Draw a map of blocks by units for each ablation that removes single heads, levels or points.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ def head_maps(tables: StudyTables, metric: str, *, show: Show = "difference") ->
 
 
 def class_map(tables: StudyTables, metric: str, *, show: Show = "difference") -> Iterator[NamedFigure]:
-    """What each class has or loses: by ablation and dose, and variant by variant where an ablation has many.
+    """Draw what each class has or loses: by ablation and dose, and variant by variant where an ablation has many.
 
     Parameters
     ----------
@@ -95,7 +95,7 @@ def _drawn(
     text: str,
     data: FigureData,
 ) -> NamedFigure:
-    """A map with a caption that says of it what is so."""
+    """Draw a map, with a caption made for what is in it."""
     is_change, known = show == "difference", bool(np.isfinite(one.values).any())
     sure = f"{confidence_of(tables):.0%}".replace("%", " %")
     within = ", or within noise" if noise_of_detector(tables, metric) else ""
@@ -136,7 +136,7 @@ def _drawn(
 
 
 def _hatching(tables: StudyTables, one: ValueMap, sure: str, within: str) -> str:
-    """What hatched cells are, if there are any."""
+    """Say what hatched cells mean, if there are any."""
     if not one.has_intervals:
         return why_no_intervals(tables)
     if not one.unsure.any():
@@ -153,7 +153,7 @@ def _table(one: ValueMap) -> tuple[tuple[object, ...], ...]:
 
 
 def file_name(name: str) -> str:
-    """A name as that of a file.
+    """Return a name as one of a file.
 
     >>> file_name("units-encoder heads: zero")
     'units-encoder-heads-zero'

@@ -37,12 +37,12 @@ class NamedFigure(NamedTuple):
 
 
 def title_of(metric: str) -> str:
-    """A metric's name for people."""
+    """Return a metric's name for people."""
     return TITLES.get(metric, metric)
 
 
 def with_no_ops(name: str, rows: Sequence[Mapping[str, Any]]) -> str:
-    """A name of some variants, with how many of them changed nothing.
+    """Return a name of some variants, with how many of them changed nothing.
 
     Examples
     --------

@@ -76,7 +76,7 @@ _Lookup: TypeAlias = Callable[[Row], tuple[float, float, float]]
 
 
 def map_limits(tables: StudyTables, metric: str, show: Show) -> tuple[float, float]:
-    """Ends of the one colour scale of all maps of a study and metric: of changes, or of what is left and was there."""
+    """Return the ends of the one colour scale that all maps of a study and metric share, for changes or for values."""
     shows: tuple[Show, ...] = ("difference",) if show == "difference" else ("ablated", "baseline")
     maps = [
         one.values for each in shows for make in (unit_maps, class_maps) for one in make(tables, metric, each)
@@ -89,7 +89,7 @@ def map_limits(tables: StudyTables, metric: str, show: Show) -> tuple[float, flo
 
 
 def unit_maps(tables: StudyTables, metric: str, show: Show) -> list[ValueMap]:
-    """A map of blocks by units for each ablation that takes out single heads, levels or points."""
+    """Return a map of blocks by units for each ablation that removes single heads, levels or points."""
     summary = tables.summary
     lookup = partial(_of_summary, summary[0], metric, show)
     found: dict[tuple[str, str], dict[tuple[str, int], Row]] = {}
@@ -128,7 +128,7 @@ def unit_maps(tables: StudyTables, metric: str, show: Show) -> list[ValueMap]:
 
 
 def class_maps(tables: StudyTables, metric: str, show: Show) -> list[ValueMap]:
-    """A map of doses by classes, and one of single variants by classes for each ablation that makes many of them."""
+    """Return a map of doses by classes, and for each ablation with many variants one of variants by classes."""
     column = {"difference": "difference", "ablated": "value", "baseline": "baseline"}[show]
     values = class_values(tables, metric, column)
     every = list(dict.fromkeys(category for _, category in values))
@@ -187,7 +187,7 @@ def class_maps(tables: StudyTables, metric: str, show: Show) -> list[ValueMap]:
 def class_values(
     tables: StudyTables, metric: str, column: str = "difference"
 ) -> dict[tuple[str, str], float]:
-    """A column of the classes' table for one metric, by variant and class; empty if there is no such column."""
+    """Return a column of the classes' table for one metric, by variant and class; empty if there is no such column."""
     import pyarrow.compute as pc
 
     if column not in tables.per_class.column_names:
@@ -198,7 +198,7 @@ def class_values(
 
 
 def _is_beside_its_own(groups: Sequence[Group], i: int) -> bool:
-    """Whether the group in front of the i-th is what it is a control of."""
+    """Return whether the i-th group is the control of the group before it."""
     keys = [(group.question, group.intervention, group.dose) for group in groups[max(0, i - 1) : i + 1]]
     return len(keys) == 2 and keys[0] == keys[1]
 
@@ -255,14 +255,14 @@ def _of_summary(baseline: Row, metric: str, show: Show, row: Row) -> tuple[float
 
 
 def _above_noise(change: float, low: float, high: float, noise: float | None) -> tuple[float, float]:
-    """An interval, which includes 0 where the change is within what the detector differs by of itself."""
+    """Return the interval, widened to include 0 where the change is within the detector's own noise."""
     if noise is not None and abs(change) <= noise:
         return min(low, 0.0), max(high, 0.0)
     return low, high
 
 
 def _cell(rows: Iterable[Row], lookup: _Lookup, confidence: float) -> _Cell:
-    """Mean over variants. Its interval over images is at most as wide as the mean of theirs: they share the images."""
+    """Return the mean over variants; they share images, so its interval is at most as wide as the mean of theirs."""
     known = [numbers for numbers in map(lookup, rows) if math.isfinite(numbers[0])]
     if not known:
         return _Cell()
@@ -276,7 +276,7 @@ def _cell(rows: Iterable[Row], lookup: _Lookup, confidence: float) -> _Cell:
 
 
 def _worst(rows: Sequence[Row], metric: str) -> list[Row]:
-    """The variants that lose most, in the study's order."""
+    """Return the variants that lose most, in the study's order."""
     if len(rows) <= UNITS_AT_MOST:
         return list(rows)
 
@@ -288,7 +288,7 @@ def _worst(rows: Sequence[Row], metric: str) -> list[Row]:
 
 
 def _label(row: Row) -> str:
-    """What one of many variants removes: its id without what all of them share."""
+    """Return what one of many variants removes: its id without the ablation's name."""
     name = str(row["id"])
     for selection in ("/each/", "/only/", "/pairs/"):
         if selection in name:

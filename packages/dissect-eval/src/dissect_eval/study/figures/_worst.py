@@ -145,7 +145,7 @@ def _caption(
 
 
 def _which(changes: NDArray[np.float64], n_known: int, metric: str) -> str:
-    """Which variants are shown: those that lose most, as far as they lose anything."""
+    """Say which variants are shown: those that lose most, as far as they lose anything."""
     shown, losing = len(changes), int((changes < 0).sum())
     if shown == n_known:
         which = (

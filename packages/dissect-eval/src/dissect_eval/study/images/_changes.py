@@ -1,4 +1,4 @@
-"""What a variant changes image by image: objects that are lost or found, and false alarms."""
+"""Changes that a variant makes image by image: objects that are lost or found, and false alarms."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class ImageHits:
-    """How well the objects of many images are found, whatever the score threshold will be.
+    """Hits and false alarms of many images, for any score threshold.
 
     Attributes
     ----------
@@ -44,14 +44,14 @@ class ImageHits:
     box_hits: NDArray[np.bool_]
 
     def found(self, threshold: float, label: int | None = None) -> NDArray[np.int64]:
-        """Objects that are found in each image at a score threshold, of one class or all."""
+        """Count the objects that are found in each image at a score threshold, of one class or all."""
         kept = self.object_score >= threshold
         if label is not None:
             kept &= self.object_label == label
         return np.bincount(self.object_image[kept], minlength=self.n_images)
 
     def false_alarms(self, threshold: float, label: int | None = None) -> NDArray[np.int64]:
-        """Detections that lie on no object of their class, in each image."""
+        """Count the detections of each image that lie on no object of their class."""
         kept = (self.box_score >= threshold) & ~self.box_hits
         if label is not None:
             kept &= self.box_label == label
@@ -61,7 +61,7 @@ class ImageHits:
 def lost_objects(
     before: ImageHits, after: ImageHits, threshold: float, label: int | None = None
 ) -> NDArray[np.int64]:
-    """Objects of each image that are found before and not after, of one class or all.
+    """Count the objects of each image that are found before and not after, of one class or all.
 
     Others that are found anew do not make up for them.
 
@@ -125,7 +125,7 @@ def image_hits(
 
 
 def _joined(images: Iterable[ImageBoxes]) -> tuple[Floats, NDArray[np.int64], Floats]:
-    """Boxes, labels and scores of all images, one after the other."""
+    """Return the boxes, labels and scores of all images, one after the other."""
     nothing = ImageBoxes(np.zeros((0, 4)), np.zeros(0, dtype=np.int64), np.zeros(0))
     boxes, labels, scores = zip(nothing, *images, strict=True)
     return np.concatenate(boxes), np.concatenate(labels), np.concatenate(scores)
@@ -134,7 +134,7 @@ def _joined(images: Iterable[ImageBoxes]) -> tuple[Floats, NDArray[np.int64], Fl
 def _pairs(
     rows: NDArray[np.int64], columns: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Every pair of a row and a column that have the same two keys, shapes (2, N) and (2, M)."""
+    """Return every pair of a row and a column that have the same two keys, shapes (2, N) and (2, M)."""
     n = int(max(rows[1].max(initial=0), columns[1].max(initial=0))) + 2  # labels begin with -1
     row_key, column_key = (each[0] * n + each[1] + 1 for each in (rows, columns))
     order = np.argsort(column_key, kind="stable")

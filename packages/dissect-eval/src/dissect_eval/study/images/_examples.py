@@ -101,7 +101,7 @@ def _example(
     boxes: tuple[Mapping[int, ImageBoxes], ...],
     hits: tuple[ImageHits, ImageHits],
 ) -> Example:
-    """The image on which a variant loses most objects, of those that can be read."""
+    """Return the readable image on which a variant loses most objects."""
     threshold, iou = results.settings.score_threshold, results.settings.iou_threshold
     truth, whole, ablated = boxes
     before, after = hits
@@ -142,7 +142,7 @@ def _example(
 
 
 def _worst(rows: Sequence[Mapping[str, Any]], metric: str) -> list[Mapping[str, Any]]:
-    """The worst variant of each ablation that leaves something, the worst first."""
+    """Return the worst variant of each ablation that leaves something, the worst first."""
     worst: dict[str, Mapping[str, Any]] = {}
     for row in rows[1:]:
         loss = row[f"{metric}_difference"]

@@ -1,4 +1,4 @@
-"""Where labels of boxes go: beside their box where they cover no object, else into the margin."""
+"""Find places for the labels of boxes: beside the box where they cover no object, else in the margin."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def label_places(
 
 
 def _beside(box: Floats, w: float, h: float) -> Iterator[tuple[float, float]]:
-    """Corners of a label around a box, the usual ones first."""
+    """Yield places of a label around a box, the usual ones first."""
     left, top, right, bottom = box.tolist()
     across = left, right - w, (left + right - w) / 2
     for y in (top - h - GAP, bottom + GAP):
@@ -96,14 +96,14 @@ def _beside(box: Floats, w: float, h: float) -> Iterator[tuple[float, float]]:
 
 
 def _covers(label: Floats, others: Floats) -> bool:
-    """Whether a label lies on any of some rectangles."""
+    """Return whether a label lies on any of some rectangles."""
     low = np.maximum(label[:2], others[:, :2])
     high = np.minimum(label[2:], others[:, 2:])
     return bool((low < high).all(axis=1).any())
 
 
 def _free_slot(taken: Sequence[tuple[float, float]], wanted: float, h: float, height: float) -> float | None:
-    """Nearest place of the margin that is free, from its top; None if there is none."""
+    """Return the nearest free place in the margin, counted from its top; None if there is none."""
     ends = [0.0, height - h, *(end + GAP for _, end in taken), *(start - h - GAP for start, _ in taken)]
     tried = sorted([min(max(0.0, wanted), height - h), *ends], key=lambda y: (abs(y - wanted), y))
     for y in tried:

@@ -1,4 +1,4 @@
-"""Which images of a study may be shown: those below its own folder, and those of a folder that the user names.
+"""Find the images of a study that may be shown: those below its own folder, and those in a folder the user names.
 
 A study's folder says where its images lay and what they are called. Whoever sent it could name any picture of the
 reader's machine, and have it embedded in a report that is passed on.
@@ -22,12 +22,12 @@ from ..stored import StoredStudy
 __all__ = ["Pictures", "pictures_of", "read_pixels"]
 
 FORMATS = ("AVIF", "BMP", "DIB", "GIF", "JPEG", "JPEG2000", "MPO", "PNG", "PPM", "TIFF", "WEBP")
-"""What is decoded: formats of images, and none of those for which Pillow starts another program (EPS)."""
+"""Formats that are decoded: not those for which Pillow starts another program (EPS)."""
 
 
 @dataclass(frozen=True)
 class Pictures:
-    """Where images of a study are taken from to be shown; made by `pictures_of`.
+    """The folder from which images of a study are shown; made by `pictures_of`.
 
     Attributes
     ----------
@@ -67,7 +67,7 @@ class Pictures:
 
 
 def pictures_of(study: StoredStudy, images: Path | None = None) -> Pictures:
-    """Where images of a study may be taken from to be shown: the folder that the user names, or below the study's own.
+    """Return where images of a study may be read for pictures: the user's folder, or one below the study's own.
 
     Parameters
     ----------
@@ -91,7 +91,7 @@ def pictures_of(study: StoredStudy, images: Path | None = None) -> Pictures:
 
 
 def _is_below(path: Path, home: Path) -> bool:
-    """Whether a path, links followed, lies below a folder."""
+    """Return whether a path, with links followed, lies below a folder."""
     try:
         return path.resolve().is_relative_to(home)
     except (OSError, RuntimeError, ValueError):  # a ring of links, or an impossible name

@@ -1,4 +1,4 @@
-"""Where each object query of a detector looks, and what an ablation does to it, over the images of a stored study."""
+"""Object queries over the images of a stored study: where each one looks, and what an ablation does to it."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ class QueryBoxes(NamedTuple):
     sizes: NDArray[np.float64]
 
     def of(self, query: int) -> QueryBoxes:
-        """Those of one query."""
+        """Return the boxes of one query."""
         return self.where(self.queries == query)
 
     def where(self, kept: NDArray[np.bool_]) -> QueryBoxes:
-        """Some of them."""
+        """Return some of the boxes."""
         return QueryBoxes(
             self.images[kept], self.queries[kept], self.boxes[kept], self.scores[kept], self.sizes[kept]
         )
@@ -80,7 +80,7 @@ class QueryChanges(NamedTuple):
     score_changes: NDArray[np.float64]
 
     def at(self, rows: NDArray[np.int64] | slice) -> QueryChanges:
-        """Some of the rows, in any order."""
+        """Return some of the rows, in any order."""
         return QueryChanges(
             self.queries[rows],
             self.n_images[rows],
@@ -93,7 +93,7 @@ class QueryChanges(NamedTuple):
 
 
 def query_boxes(found: StudyDetections, variant: str) -> QueryBoxes:
-    """Boxes of the object queries of one variant.
+    """Return the boxes of the object queries of one variant.
 
     Parameters
     ----------

@@ -28,7 +28,7 @@ _KINDS = (
 
 
 def query_map(boxes: QueryBoxes, queries: Sequence[int], *, columns: int = 5, what: str = "") -> NamedFigure:
-    """Centres of the boxes of some queries, a small square for each query, as figure 7 of the DETR paper has them.
+    """Draw the centres of the boxes of some queries, a small square for each, as in figure 7 of the DETR paper.
 
     Parameters
     ----------
@@ -107,7 +107,7 @@ def query_map(boxes: QueryBoxes, queries: Sequence[int], *, columns: int = 5, wh
 
 
 def displacement_map(changes: QueryChanges, *, what: str = "the ablation", name_most: int = 5) -> NamedFigure:
-    """Where the centre of each query's boxes is moved, mean over images.
+    """Draw where the centre of each query's boxes moves, as a mean over images.
 
     Parameters
     ----------

@@ -181,7 +181,7 @@ class _Panel(NamedTuple):
 
 @cache
 def _text_size(text: str) -> tuple[float, float]:
-    """Width and height of a label in points, with its frame."""
+    """Return the width and height of a label in points, with its frame."""
     from matplotlib.font_manager import FontProperties
     from matplotlib.textpath import text_to_path
 
@@ -193,7 +193,7 @@ def _text_size(text: str) -> tuple[float, float]:
 
 
 def _lost(shown: Sequence[ImageBoxes], iou_threshold: float) -> NDArray[np.bool_]:
-    """Which true boxes the second panel finds and the last does not."""
+    """Return which true boxes the second panel finds and the last does not."""
     if len(shown) < 3:
         return np.zeros(len(shown[0].boxes), dtype=np.bool_)
     before, after = (_matched(shown[0], found, iou_threshold) for found in (shown[1], shown[-1]))
@@ -202,7 +202,7 @@ def _lost(shown: Sequence[ImageBoxes], iou_threshold: float) -> NDArray[np.bool_
 
 
 def _matched(boxes: ImageBoxes, others: ImageBoxes, iou_threshold: float) -> NDArray[np.bool_]:
-    """Which boxes have another of their class on them."""
+    """Return which boxes overlap another one of their class."""
     if not len(boxes.boxes) or not len(others.boxes):
         return np.zeros(len(boxes.boxes), dtype=np.bool_)
     on = pairwise_iou(boxes.boxes, others.boxes) >= iou_threshold
@@ -211,7 +211,7 @@ def _matched(boxes: ImageBoxes, others: ImageBoxes, iou_threshold: float) -> NDA
 
 
 def _kinds(matched: NDArray[np.bool_], lost: NDArray[np.bool_], *, is_truth: bool) -> list[str]:
-    """How each box is drawn: a key of `LINES`."""
+    """Return how each box is drawn: a key of `LINES`."""
     if not is_truth:
         return ["hit" if one else "false" for one in matched.tolist()]
     return ["lost" if gone else "hit" if one else "missed" for one, gone in zip(matched, lost, strict=True)]

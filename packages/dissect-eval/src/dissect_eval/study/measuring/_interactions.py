@@ -1,4 +1,4 @@
-"""What pairs of units cost beyond the sum of what each costs alone: does one stand in for the other?"""
+"""Interactions: what a pair of units costs beyond the sum of both alone, which shows if one stands in for the other."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["Interactions", "singles_of_pairs"]
 
 
 def singles_of_pairs(study: StoredStudy) -> dict[str, tuple[str, str]]:
-    """Ids of both variants that remove one unit of a pair each, by that of the pair; none in older studies."""
+    """Return by the id of each pair the ids of the two variants that remove one of its units; none in older studies."""
     if "singles" not in study.plan.column_names:
         return {}
     columns = (study.plan.column(name).to_pylist() for name in ("id", "singles"))
@@ -23,7 +23,7 @@ def singles_of_pairs(study: StoredStudy) -> dict[str, tuple[str, str]]:
 
 
 class Interactions:
-    """Gathers what pairs and their singles are worth on the same resamples, and forgets it when it has served.
+    """Gathers the numbers of pairs and their singles on the same resamples, and forgets them when a pair is done.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ class Interactions:
         return {self._baseline, *alone, *self._pairs} if self._pairs else set()
 
     def in_order(self, variants: Sequence[str]) -> list[str]:
-        """The variants with pairs last, so that few of them wait for their singles."""
+        """Return the variants with pairs last, so that few of them wait for their singles."""
         return sorted(variants, key=lambda one: one in self._pairs)
 
     def add(self, variant: str, measured: Measured) -> Measured:
@@ -62,7 +62,7 @@ class Interactions:
         return measured._replace(replicates=None)
 
     def rows(self) -> list[dict[str, Any]]:
-        """A row for each pair: of each metric what is lost without both, without either, and beyond the sum of these.
+        """Return a row for each pair: what each metric loses without both units, without either, and beyond the sum.
 
         `{metric}_loss`, `{metric}_loss_first` and `{metric}_loss_second` are the baseline's value less the variant's;
         `{metric}_beyond` is the first less the other two, with its paired interval in `{metric}_beyond_low` and

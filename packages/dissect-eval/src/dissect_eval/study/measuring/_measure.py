@@ -1,4 +1,4 @@
-"""Measuring a whole study: every metric of every variant, with what it lost against the baseline."""
+"""Measure a whole study: every metric of every variant, with what it lost against the baseline."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The noise of a detector that is not deterministic: what its metrics vary by while nothing is removed."""
+"""The noise of a detector that is not deterministic: how far its metrics vary while nothing is removed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["above_noise", "noise_note", "noise_of"]
 
 
 def noise_of(table: VariantTable, kinds: Mapping[str, str]) -> dict[Key, float]:
-    """Range of each metric over all passes of the whole detector; empty for a deterministic one.
+    """Return the range of each metric over all passes of the whole detector; empty for a deterministic one.
 
     With the eleven passes that a study makes, two further passes differ by more than this range in about one case of
     twenty, if the metric is normally distributed.
@@ -42,7 +42,7 @@ def noise_of(table: VariantTable, kinds: Mapping[str, str]) -> dict[Key, float]:
 
 
 def above_noise(table: VariantTable, noise: Mapping[Key, float]) -> VariantTable:
-    """The same table without claims that do not rise above the noise: their corrected p-values are 1."""
+    """Return the table with corrected p-values of 1 where a difference does not rise above the noise."""
     return VariantTable(tuple(_judged(table, noise)), table.settings) if noise else table
 
 

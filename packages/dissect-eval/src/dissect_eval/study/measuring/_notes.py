@@ -13,7 +13,7 @@ from ._settings import ALPHA, Settings
 __all__ = ["box_notes", "class_notes", "significance_notes"]
 
 FEASIBLE = 1_000_000
-"""More resamples than these are no advice."""
+"""More resamples than this are not advised."""
 _SAID = {
     "n_not_finite": "with NaN or infinity (left out)",
     "n_negative": "with an inverted box (max < min: false positives)",

@@ -1,4 +1,4 @@
-"""Everything that is measured of one variant of a study."""
+"""Measure one variant of a study."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class OneVariant(NamedTuple):
 
 
 def _bits(found: StoredDetections) -> tuple[bytes, ...]:
-    """Everything that was stored of a variant's detections, also what is not finite."""
+    """Return all that was stored of a variant's detections as bytes, also what is not finite."""
     columns = (found.images, found.counts, found.boxes, found.scores, found.labels)
     return tuple(np.ascontiguousarray(column).tobytes() for column in columns)
 

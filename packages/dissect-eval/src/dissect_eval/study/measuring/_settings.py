@@ -1,4 +1,4 @@
-"""How a study is measured."""
+"""Settings of a study's measurement."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ STUDY_METRICS = (
 """Metrics of a study unless others are asked for; all there are is `dissect_eval.METRICS`."""
 
 DEFAULT_METRIC = "AP"
-"""What tables, pictures, comparisons and `simplify` are about unless another metric is asked for: COCO's own."""
+"""Metric of tables, pictures, comparisons and `simplify` unless another is asked for: COCO's own."""
 
 ALPHA = 0.05
-"""What is found is said to be so at this level."""
+"""Level of significance of everything that is said to be found."""
 RESOLUTION = 0.01
-"""Corrected p-values can fall below this, so that those of clear losses do not all lie at the level itself."""
+"""Corrected p-values can fall below this, so that clear losses do not all have the p-value of the level itself."""
 REPLICATES = 1000
 MOST_REPLICATES = 20_000
-"""Drawn at most without being asked: a thousand variants' worth on many images."""
+"""Most resamples that are drawn without being asked for: enough for a thousand variants on many images."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How a study is measured.
+    """Settings of a study's measurement.
 
     Attributes
     ----------
@@ -77,7 +77,7 @@ class Settings:
     n_for_p: int | None = None
 
     def of_study(self, n_tests: int, n_images: int) -> Settings:
-        """Settings with the numbers of resamples that a study of so many tested variants and images needs.
+        """Return settings with as many resamples as a study of so many tested variants and images needs.
 
         Examples
         --------
@@ -94,7 +94,7 @@ class Settings:
 
     @property
     def statistics(self) -> MetricSettings:
-        """What the metrics need to know.
+        """Settings of the metrics.
 
         Raises
         ------
@@ -110,7 +110,7 @@ class Settings:
 
     @property
     def resampling(self) -> Resampling:
-        """How images are resampled.
+        """Settings of the resampling.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""Doing one thing for each of many variants: here, or in processes beside this one."""
+"""Do the same work for each of many variants: in this process, or in several."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ _given: list[Callable[[], Work]] = []
 
 
 def here(opening: Callable[[], Work], variants: Sequence[str]) -> Iterator[tuple[str, Any]]:
-    """One after the other, in this process."""
+    """Measure one variant after the other, in this process."""
     work = opening()
     for variant in variants:
         yield variant, work(variant)
 
 
 def in_processes(n: int) -> Spread:
-    """In processes of this machine, each on one thread.
+    """Return how to measure variants in several processes of this machine, each on one thread.
 
     Each holds the truth, the baseline's resamples and one variant's detections: on 118,000 images 0.7 GB and more. They
     are started anew, not forked, so a script calls this below ``if __name__ == "__main__":``.
@@ -95,7 +95,7 @@ def in_processes(n: int) -> Spread:
 
 @contextmanager
 def _starting() -> Iterator[None]:
-    """Have processes started that import nothing from the folder where they stand, which may be a stranger's.
+    """Let processes start that import nothing from the current folder, which may be a stranger's.
 
     What asks to end comes to this process afterwards, and to those that are started meanwhile once they have begun: a
     Python that is just starting would answer Ctrl-C with a traceback.
@@ -130,7 +130,7 @@ def _ending() -> set[signal.Signals]:
 
 
 def _begin(opening: Callable[[], Work]) -> None:
-    """A process ends without a word on Ctrl-C, and does not compete with its siblings for cores."""
+    """Prepare a process: it ends silently on Ctrl-C, and does not compete with its siblings for cores."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _ending())
@@ -144,5 +144,5 @@ def _do(variant: str) -> Any:
 
 @cache
 def _work() -> Work:
-    """What was opened in this process: at the first variant, so that an error of it is told as one of that."""
+    """Return what is open in this process; it opens at the first variant, so that its errors are that variant's."""
     return _given[0]()

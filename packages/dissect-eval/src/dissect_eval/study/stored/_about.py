@@ -1,4 +1,4 @@
-"""What stands at the head of a study's tables: with what they were measured, and checksums of all of them."""
+"""The head of a study's tables: what they were measured with, and checksums of all of them."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def read_about(path: Path) -> dict[str, Any]:
 
 
 def content_of(path: Path) -> bytes:
-    """All bytes of a file; of a study in an object store the path is one of universal-pathlib."""
+    """Return all bytes of a file; in an object store its path is one of universal-pathlib."""
     return read_regular(path) if isinstance(path, Path) else path.read_bytes()
 
 

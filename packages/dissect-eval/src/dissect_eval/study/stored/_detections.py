@@ -26,7 +26,7 @@ _PARTS = ("images", "annotations", "categories")
 
 
 def truth_file(annotations: Path, truth: GroundTruth) -> bytes:
-    """What a study keeps of its truth, for `files` of `dissect_core.engine.run`; with `truth`, `run` keeps it.
+    """Return what a study keeps of its truth, for `files` of `dissect_core.engine.run`; with `truth`, `run` keeps it.
 
     Parameters
     ----------
@@ -56,13 +56,13 @@ class ImageBoxes(NamedTuple):
     scores: NDArray[np.float64]
 
     def above(self, threshold: float) -> ImageBoxes:
-        """Those that score at least so much."""
+        """Return the boxes with at least this score."""
         kept = self.scores >= threshold
         return ImageBoxes(self.boxes[kept], self.labels[kept], self.scores[kept])
 
 
 class FlatDetections(NamedTuple):
-    """What a variant found in M images: N detections, one image after the other.
+    """Detections of a variant in M images: N of them, one image after the other.
 
     Attributes
     ----------
@@ -99,18 +99,18 @@ class FlatDetections(NamedTuple):
     n_unscored: int = 0
 
     def split(self, *columns: NDArray[Any]) -> tuple[list[NDArray[Any]], ...]:
-        """Columns image by image."""
+        """Return columns split by image."""
         ends = np.cumsum(self.counts)[:-1]
         return tuple(np.split(column, ends) for column in columns)
 
     def on_images(self) -> dict[int, ImageBoxes]:
-        """The same by the image's number in the study."""
+        """Return the boxes of each image, by its number in the study."""
         parts = self.split(self.boxes, self.labels, self.scores)
         return dict(zip(self.ran.tolist(), map(ImageBoxes, *parts), strict=True))
 
 
 class _Part(NamedTuple):
-    """What a variant found in some of a study's images; a `StoredDetections`."""
+    """Detections of a variant in some of a study's images; a `StoredDetections`."""
 
     images: NDArray[np.int64]
     counts: NDArray[np.int64]
@@ -228,7 +228,7 @@ class StudyDetections:
         return sizes
 
     def stored(self, variant: str) -> StoredDetections:
-        """All that is stored of a variant, on the images that this is about; a run may go on meanwhile."""
+        """Read all that is stored of a variant on these images, though a run may go on meanwhile."""
         found: StoredDetections = self.study.found(variant)
         if self._seen is None or np.array_equal(found.images, self._seen):
             return found
@@ -245,7 +245,7 @@ class StudyDetections:
         )
 
     def of(self, variant: str, stored: StoredDetections | None = None) -> tuple[Detections, int]:
-        """Detections of a variant, `stored` if they were read already, and how many were left out as not finite."""
+        """Return a variant's detections, and how many were not finite and left out; `stored` if it is read already."""
         flat = self.flat(variant, stored)
         boxes = list(zip(*flat.split(flat.boxes, flat.scores, flat.labels), strict=True))
         ids = self._ids[flat.ran].tolist()
@@ -255,13 +255,13 @@ class StudyDetections:
         return replace(found, n_negative=flat.n_negative), flat.n_dropped
 
     def on_images(self, variant: str) -> dict[int, ImageBoxes]:
-        """What a variant found, by the image's number in the study; without boxes that are not finite."""
+        """Return what a variant found, by the image's number in the study, without boxes that are not finite."""
         return self.flat(variant).on_images()
 
     def flat(
         self, variant: str, stored: StoredDetections | None = None, *, every_class: bool = False
     ) -> FlatDetections:
-        """All detections of a variant in one array each: without those that are not finite, inverted ones as points.
+        """Return all detections of a variant as columns: without those that are not finite, inverted ones as points.
 
         Those of classes that are not scored are left out, too, unless `every_class` is asked for: their label is -1.
         """
@@ -284,7 +284,7 @@ class StudyDetections:
         )
 
     def _labels_of(self, found: StoredDetections) -> NDArray[np.int64]:
-        """Labels as they are told."""
+        """Return labels as indices into `class_names`."""
         if self._label is None:
             return found.labels
         if len(found.labels) and not 0 <= found.labels.min() <= found.labels.max() < len(self._label):
@@ -294,7 +294,7 @@ class StudyDetections:
         return self._label[found.labels]
 
     def truth_on(self, image: int) -> ImageBoxes:
-        """The true boxes of an image, by its number in the study."""
+        """Return the true boxes of an image, by its number in the study."""
         at = int(np.searchsorted(self.truth.image_ids, self._ids[image]))
         part = slice(*self.truth.image_splits[at : at + 2])
         boxes = self.truth.boxes[part]
@@ -344,7 +344,7 @@ def _require_images(truth: GroundTruth, study: StoredStudy, ran: Collection[int]
 
 
 def _is_one_file(name: str, other: str) -> bool:
-    """Whether two names can be one file's: the end of each other's path, or one is not told.
+    """Return whether two names may be one file's: one path ends with the other, or one is not known.
 
     >>> _is_one_file("val/1.png", "1.png"), _is_one_file("val/1.png", "train/1.png"), _is_one_file("1.png", "")
     (True, False, True)
@@ -355,7 +355,7 @@ def _is_one_file(name: str, other: str) -> bool:
 
 
 def kept_truth(study: StoredStudy) -> GroundTruth:
-    """The truth that was kept with a study.
+    """Return the truth that was kept with a study.
 
     Raises
     ------

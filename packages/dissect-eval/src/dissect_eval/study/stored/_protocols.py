@@ -1,4 +1,4 @@
-"""What a stored study has to offer to be measured; `dissect_core.store.Study` does."""
+"""Protocols of a stored study that can be measured, such as `dissect_core.store.Study`."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class StoredImage(Protocol):
 
 
 class StoredDetections(Protocol):
-    """What one variant found in M images, one image after the other."""
+    """Detections of one variant in M images, one image after the other."""
 
     @property
     def images(self) -> NDArray[np.int64]:
@@ -62,7 +62,7 @@ class StoredDetections(Protocol):
 
 
 class StoredStudy(Protocol):
-    """A study's folder, as far as its numbers go."""
+    """A study's folder, as far as measuring needs it."""
 
     @property
     def path(self) -> Path:
@@ -71,7 +71,7 @@ class StoredStudy(Protocol):
 
     @property
     def spec(self) -> Any:
-        """What was asked, with a `name`."""
+        """The spec, with a `name`."""
         ...
 
     @property
@@ -101,7 +101,7 @@ class StoredStudy(Protocol):
 
     @property
     def environment(self) -> Mapping[str, Any]:
-        """With what it was run."""
+        """Versions, settings and fingerprints that it was run with."""
         ...
 
     @property
@@ -111,32 +111,32 @@ class StoredStudy(Protocol):
 
     @property
     def scoring(self) -> Mapping[str, Any]:
-        """What of `common_classes` and `class_map` it was begun with; see `dissect_eval.match_classes`."""
+        """The `common_classes` and `class_map` that it was begun with; see `dissect_eval.match_classes`."""
         ...
 
     @property
     def turns_by_exif(self) -> bool:
-        """Whether the detector saw images turned as their files say."""
+        """True if the detector saw images turned as their files say."""
         ...
 
     def read_file(self, name: str) -> bytes | None:
-        """Content of a file that is kept with it, as it was written; None if there is none."""
+        """Return the content of a file that is kept with the study, as it was written; None if there is none."""
         ...
 
     def progress(self) -> tuple[int, int]:
-        """How many batches are finished, and how many there are."""
+        """Return how many batches are finished, and how many there are."""
         ...
 
     def bad_images(self) -> list[int]:
-        """Numbers of the images that were skipped: not to be read, of another size, or the detector stops there."""
+        """Return the numbers of skipped images: they cannot be read, have another size, or stop the detector."""
         ...
 
     def found(self, variant: str) -> Any:
-        """What one variant found: a `StoredDetections`."""
+        """Return what one variant found: a `StoredDetections`."""
         ...
 
     def table(self, variants: Sequence[str] | None = None, columns: Sequence[str] | None = None) -> Any:
-        """An Arrow table with a row for each variant and image."""
+        """Return an Arrow table with a row for each variant and image."""
         ...
 
 
@@ -150,5 +150,5 @@ class _NoBar:
 
 
 def no_bar(_total: int, _unit: str, _description: str) -> AbstractContextManager[_NoBar]:
-    """No progress bar."""
+    """Return a progress bar that shows nothing."""
     return nullcontext(_NoBar())

@@ -1,4 +1,4 @@
-"""Which classes of a study are scored: as it was begun, as is asked for, or as it was measured before."""
+"""Choose the classes of a study that are scored: as when it began, as asked for now, or as measured before."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["scoring_of"]
 def scoring_of(
     study: StoredStudy, common_classes: bool = False, class_map: Mapping[str, str | None] | None = None
 ) -> dict[str, Any]:
-    """Arguments of `match_classes` that a study is scored with; empty where all classes are.
+    """Return the arguments of `match_classes` that a study is scored with; empty where all classes are scored.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ def scoring_of(
 
 
 def _measured_before(study: StoredStudy) -> dict[str, Any]:
-    """As its tables were made: pictures and later tables keep to that."""
+    """Return what its tables were made with: pictures and later tables keep to that."""
     path = study.path / ABOUT
     if not path.is_file():
         return {}

@@ -1,4 +1,4 @@
-"""What a study's tables must be, before anything is drawn of them: whoever made them may have written anything."""
+"""Check a study's tables before anything is drawn from them: whoever wrote them may have written anything."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _TEXTS = (
 _TEXTS_OR_NONE = ("space", "control_of", "undefined", "missing_weights", "baseline_at_chance")
 _BYTES_AT_MOST = 2**29
 _BYTES_OF_A_TABLE, _BYTES_OF_A_BYTE = 2**24, 2**10
-"""Of any table, and beside that of each byte of its file: many times what numbers are compressed to."""
+"""Most bytes of any table, and those added for each byte of its file: far more than compressed numbers need."""
 
 
 def require_columns(table: pa.Table) -> None:
@@ -134,7 +134,7 @@ def _is_number(kind: pa.DataType) -> bool:
 
 
 def _is_places(kind: pa.DataType) -> bool:
-    """Whether a type is that of lists of a path and units each, as far as values were there to tell."""
+    """Return whether a type is that of lists of a path and its units, as far as values were there to tell."""
     import pyarrow as pa
 
     units = pa.list_(pa.int64())

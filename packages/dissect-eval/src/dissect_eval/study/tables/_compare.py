@@ -15,7 +15,7 @@ from ._rows import summary_rows
 
 @dataclass(frozen=True)
 class Comparison:
-    """What two studies say of the same variants, or of the same questions asked of two detectors.
+    """Two studies of the same variants, or of the same questions asked of two detectors.
 
     Attributes
     ----------
@@ -87,7 +87,7 @@ def _ablated(rows: list[dict[str, Any]]) -> set[str]:
 
 
 def _why_same(first: StudyResults, second: StudyResults) -> str:
-    """Why two studies are one, for people: the same folder, or the same spec, detector, images and numbers."""
+    """Say why two studies are one: the same folder, or the same spec, detector, images and numbers."""
     a, b = first.study, second.study
     if a.path == b.path or _resolved(a.path) == _resolved(b.path):
         return f"A and B are one study, {a.path}, compared with itself: every difference is 0."
@@ -112,7 +112,7 @@ def _resolved(path: object) -> object:
 
 
 def _grouped(rows: list[dict[str, Any]], by: str, metrics: tuple[str, ...]) -> dict[str, Mapping[str, Any]]:
-    """Mean change of each metric by name."""
+    """Return the mean change of each metric by name."""
     groups: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
         if row["kind"] != "ablation":

@@ -80,7 +80,7 @@ def groups_of(summary: Sequence[Row], selections: Mapping[str, str]) -> list[Gro
 
 
 def variant_groups(rows: Sequence[Row]) -> dict[str, list[str]]:
-    """Ids of the variants of each ablation, block, intervention and dose, by a name for people, without controls."""
+    """Return the ids of the variants of each ablation, block, intervention and dose, by a name; no controls."""
     several = len({row["intervention"] for row in rows[1:]}) > 1
     units = {row["id"]: row["unit"] for row in rows[1:]}
     groups: dict[str, list[str]] = {}
@@ -93,7 +93,7 @@ def variant_groups(rows: Sequence[Row]) -> dict[str, list[str]]:
 
 
 def controls_of(rows: Iterable[Row]) -> dict[str, list[Row]]:
-    """Rows of the random controls of each variant, by its id."""
+    """Return the rows of each variant's random controls, by the variant's id."""
     found: dict[str, list[Row]] = {}
     for row in rows:
         if row["kind"] == "control" and row.get("control_of"):
@@ -102,7 +102,7 @@ def controls_of(rows: Iterable[Row]) -> dict[str, list[Row]]:
 
 
 def is_single(row: Row) -> bool:
-    """Whether a variant removes one unit of one place."""
+    """Return whether a variant removes a single unit of a single component."""
     places = row.get("removed") or []
     return len(places) == 1 and len(places[0]["units"]) == 1
 
@@ -112,7 +112,7 @@ def _question(ablation: str, block: str) -> str:
 
 
 def _block(row: Row, units: Mapping[str, str]) -> str:
-    """The block that a variant is of, if its ablation takes each apart: ids name it before the unit."""
+    """Return the block of a variant whose ablation takes each block apart: ids name the block before the unit."""
     unit = units.get(row.get("control_of") or row["id"], row["unit"])  # controls may be of single weights
     first, *others = str(row["id"]).removeprefix(f"{row['ablation']}/").split("/")
     return first if others and others[0] == unit else ""

@@ -1,4 +1,4 @@
-"""What was measured of a study, as rows of its tables."""
+"""Lay out the numbers of a study as rows of its tables."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ __all__ = ["StudyTables"]
 
 SUMMARY, PER_CLASS, ERRORS, REPEATS = "summary", "per_class", "errors", "repeats"
 INTERACTIONS = "interactions"
-"""Of studies with pairs alone."""
+"""A table that only studies with pairs have."""
 READINGS, SECONDS_BETWEEN_READINGS = 5, 0.2
 _NEEDED = {
     SUMMARY: ("id", "ablation", "kind", "unit", "intervention", "dose", "removed"),
@@ -187,7 +187,7 @@ class StudyTables:
         return str(self.about.get("missing_weights", ""))
 
     def files(self) -> dict[str, bytes]:
-        """Content of each file by name: all tables as CSV and Parquet, and `summary.json` with the settings."""
+        """Return the content of each file by name: tables as CSV and Parquet, and `summary.json` with the settings."""
         pa = pyarrow()
         tables = {
             SUMMARY: pa.Table.from_pylist(self.summary),
