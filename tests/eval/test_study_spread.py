@@ -47,7 +47,7 @@ def test_errors_come_through() -> None:
 
 
 def test_a_process_that_dies_is_told() -> None:
-    with pytest.raises(StudyDataError, match="died, as one does that is out of memory"):
+    with pytest.raises(StudyDataError, match="ended early, as it does when memory is full"):
         list(in_processes(2)(partial(os._exit, 9), ["1", "2"]))
 
 

@@ -3,6 +3,7 @@
 from ._beside import Beside, Measured, variant_table
 from ._bootstrap import BootstrapResult, bootstrap
 from ._intervals import (
+    Correction,
     RepeatSummary,
     adjust_p_values,
     least_p_value,
@@ -20,6 +21,7 @@ __all__ = [
     "METRICS",
     "Beside",
     "BootstrapResult",
+    "Correction",
     "DetectionCounts",
     "Evaluation",
     "Floats",

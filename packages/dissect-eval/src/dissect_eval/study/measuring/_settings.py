@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
-from ...statistics import MetricSettings, Resampling, replicates_needed
+from ...statistics import Correction, MetricSettings, Resampling, replicates_needed
 
 __all__ = ["ALPHA", "DEFAULT_METRIC", "REPLICATES", "STUDY_METRICS", "Settings"]
 
@@ -70,7 +69,7 @@ class Settings:
     confidence: float = 0.95
     score_threshold: float = 0.3
     iou_threshold: float = 0.5
-    correction: Any = "holm"
+    correction: Correction = "holm"
     seed: int = 0
     common_classes: bool = False
     class_map: Mapping[str, str | None] | None = None

@@ -229,7 +229,7 @@ class StudyDetections:
 
     def stored(self, variant: str) -> StoredDetections:
         """Read all that is stored of a variant on these images, though a run may go on meanwhile."""
-        found: StoredDetections = self.study.found(variant)
+        found = self.study.found(variant)
         if self._seen is None or np.array_equal(found.images, self._seen):
             return found
         kept = np.isin(found.images, self._seen)

@@ -131,8 +131,8 @@ class StoredStudy(Protocol):
         """Return the numbers of skipped images: they cannot be read, have another size, or stop the detector."""
         ...
 
-    def found(self, variant: str) -> Any:
-        """Return what one variant found: a `StoredDetections`."""
+    def found(self, variant: str) -> StoredDetections:
+        """Return what one variant found."""
         ...
 
     def table(self, variants: Sequence[str] | None = None, columns: Sequence[str] | None = None) -> Any:
