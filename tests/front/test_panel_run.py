@@ -39,7 +39,7 @@ def test_tables_and_report_of_a_panel_are_those_of_the_command(
     spec.write_text(SPEC)
     images, annotations = demo_data
     data = ["-i", images, "--annotations", annotations, "--batch-size", 2, "--replicates", 30]
-    status, _, err = call(capsys, "run", spec, *data, "-o", tmp_path / "command")
+    status, _, err = call(capsys, "run", spec, *data, "--out", tmp_path / "command")
     assert status == 0, err
     bench = Workbench(study=spec, images=images, annotations=annotations, out=tmp_path / "panel")
     bench.detector.open()
