@@ -46,7 +46,7 @@ def state_dict_of(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def state_dict_place(checkpoint: Mapping[str, Any]) -> tuple[str, ...]:
-    """Keys under which a checkpoint's state dict lies; none if it is a state dict itself.
+    """Return the keys under which a checkpoint's state dict lies; none if it is a state dict itself.
 
     Raises
     ------
@@ -72,13 +72,13 @@ def state_dict_place(checkpoint: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def other_places(checkpoint: Mapping[str, Any]) -> list[str]:
-    """Further weights in a checkpoint beside those that `state_dict_of` takes, as dotted keys."""
+    """List the weights in a checkpoint beside those that `state_dict_of` takes, as dotted keys."""
     taken = state_dict_place(checkpoint)
     return [".".join(place) for place in _places(checkpoint) if taken and place != taken]
 
 
 def chosen_state(checkpoint: Mapping[str, Any], prefix: str) -> tuple[tuple[str, ...], str, dict[str, Any]]:
-    """Weights that a prefix chooses: entries whose names begin with it, or those under such keys of the checkpoint.
+    """Choose weights by a prefix: entries whose names begin with it, or those under such keys of the checkpoint.
 
     Parameters
     ----------
@@ -125,7 +125,7 @@ def chosen_state(checkpoint: Mapping[str, Any], prefix: str) -> tuple[tuple[str,
 def put_state(
     checkpoint: Mapping[str, Any], place: tuple[str, ...], state: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """A checkpoint like the given one, with another state dict at a place of it."""
+    """Return a checkpoint like the given one, with another state dict under some keys."""
     if not place:
         return dict(state)
     inner = checkpoint.get(place[0])
@@ -155,7 +155,7 @@ def _found(checkpoint: Mapping[str, Any], place: tuple[str, ...]) -> Mapping[str
 
 
 def _places(checkpoint: Mapping[str, Any], above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    """Keys under which names are mapped to tensors, in the checkpoint's order."""
+    """Yield the keys under which names are mapped to tensors, in the checkpoint's order."""
     for key, value in checkpoint.items():
         if not isinstance(key, str) or not isinstance(value, Mapping) or key in _NOT_WEIGHTS or key == "meta":
             continue
@@ -167,7 +167,7 @@ def _places(checkpoint: Mapping[str, Any], above: tuple[str, ...] = ()) -> Itera
 
 
 def _wrong(state: Mapping[str, Any]) -> list[Any]:
-    """Entries that no state dict holds."""
+    """List the names of entries that no state dict holds."""
     return [
         name
         for name, value in state.items()

@@ -61,12 +61,12 @@ def read_pickle(file: BinaryIO, allow: Sequence[Allowed] = ()) -> Any:
 
 
 def known_names(allow: Sequence[Allowed]) -> set[str]:
-    """All that a file may name."""
+    """Return all names that a file may use."""
     return {*harmless_names(Budget(0))[0], *(name for name, _ in map(_named, allow))}
 
 
 def names_of(file: BinaryIO) -> Iterator[str]:
-    """All names in a file of `torch.save`, until it breaks off or is damaged."""
+    """Yield all names in a file of `torch.save`, until it breaks off or is damaged."""
     stream = Bounded(file)
     if zipfile.is_zipfile(file):
         with open_archive(file) as archive:
@@ -184,7 +184,7 @@ def _named(item: Allowed) -> tuple[str, Callable[..., Any]]:
 
 
 def _folder(archive: zipfile.ZipFile) -> str:
-    """Name of the folder in an archive that holds all of it: that of the file when it was written."""
+    """Return the name of the folder in an archive that holds all of it: that of the file when it was written."""
     folders = [name.removesuffix("/data.pkl") for name in archive.namelist() if name.endswith("/data.pkl")]
     if len(folders) != 1:
         raise zipfile.BadZipFile("it holds no data.pkl, or several")
@@ -210,7 +210,7 @@ def _typed(vector: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
 
 
 def _part(vector: torch.Tensor, view: Any) -> torch.Tensor:
-    """Part of some memory, which torch below 0.4 kept as a view with a key, an offset and a size."""
+    """Return a part of some memory: torch below 0.4 kept it as a view with a key, an offset and a size."""
     if type(view) is not tuple or len(view) != 3 or not all(type(n) is int and n >= 0 for n in view[1:]):
         raise pickle.UnpicklingError("a view of memory must have a key, an offset and a size")
     _, offset, size = view

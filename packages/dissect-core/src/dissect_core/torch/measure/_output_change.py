@@ -9,7 +9,6 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from ...edits import AblationReport, ActivationReport
 from ...errors import InterventionError
 from ..activations import floats_in, module_at, without_fast_path
 
@@ -138,11 +137,11 @@ def no_op_reason(ran: bool, report: Any) -> str:
             "the module did not run on this batch, or runs without a call, inside a fused kernel. "
             "Probe a module that is called."
         )
-    if isinstance(report, (AblationReport, ActivationReport)):
-        if report.masked == 0:
-            return "the masks select no value. Choose units, or a dose above 0."
-        if report.is_no_op:
-            return "every masked value had its new value already; weights that are zero stay zero."
+    # Of an ablation that counts what it does: not every context manager gives a report.
+    if getattr(report, "masked", None) == 0:
+        return "the masks select no value. Choose units, or a dose above 0."
+    if getattr(report, "is_no_op", False):
+        return "every masked value had its new value already; weights that are zero stay zero."
     return (
         "what was ablated does not reach it. The module may run before the ablated part, or the units may be "
         "dead: silent on this batch, or read by nothing. Probe the ablated module itself, or another batch."

@@ -1,4 +1,4 @@
-"""The first pass of all: what variants will need of it is not known yet, and recorded all the same."""
+"""The recorder of the first pass, which keeps results before it is known which of them variants will need."""
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field

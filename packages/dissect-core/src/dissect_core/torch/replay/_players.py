@@ -72,13 +72,16 @@ class Player:
         """Answer a call, or run it."""
         index = self._next
         if index >= len(self._calls) or self._calls[index].enter >= self._moment:
-            self._next = len(self._calls)  # from here on nothing is known
+            # From here on the variant's pass may go another way. That is for good, even if this module raises and the
+            # model catches it: no call after it can be compared with one of the baseline.
+            self._next = len(self._calls)
             return forward(*args, **kwargs)
         call = self._calls[index]
         if call.path != path:
             self.diverged = True
             raise DivergedError(path)
         if index in self._answered:
+            # The calls inside of this one do not happen: the next is the first that begins after its end.
             self._next = call.behind
             self.met += 1
             self.replayed += 1

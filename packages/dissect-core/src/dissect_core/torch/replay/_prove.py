@@ -141,7 +141,7 @@ class Prover:
 
     def unseen(self, parameters: Mapping[str, Tensor]) -> list[str]:
         """Return the names of parameters that are used before the first use that was seen, or though none was."""
-        # Zeros too, the commonest ablation: a decision may be the same with other garbage.
+        # Zeros too, the commonest ablation: a decision of the model (any weight above 0?) may be the same with garbage.
         if not parameters or all(self.differs((), parameters, zeros) is None for zeros in (False, True)):
             return []
         if len(parameters) == 1:

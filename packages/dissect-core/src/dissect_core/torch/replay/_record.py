@@ -75,7 +75,7 @@ class Record(Generic[Batch, Output]):
         if session.off is None:
             self._try_out()
         if session.off is None and session.in_full:
-            session.off = "that is asked for"
+            session.off = "`in_full` was asked for"
         if session.off is not None:
             session.stop_watching()
             self.results = {}

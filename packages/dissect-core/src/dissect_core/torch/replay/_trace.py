@@ -161,7 +161,7 @@ class Tracer:
         try:
             result = forward(*args, **kwargs)
         except BaseException:
-            # Maybe the model itself catches it: what is open around this call goes on.
+            # An early exit, if the model itself catches it: this call gave nothing to record, those around it go on.
             self._leave(index)
             self._doubt(index, "ends in an exception")
             self._look_back(index, path, module, state, drawn)
@@ -199,6 +199,7 @@ class Tracer:
         return index
 
     def _cross(self) -> None:
+        """Count a boundary: the beginning or the end of a call, the only moments that a pass is divided by."""
         self._boundary += 1
         self.trace.times.append(time.perf_counter())
         self.trace.flops.append(self._counted())
@@ -227,19 +228,24 @@ class Tracer:
                 self._doubt(i, reason)
 
     def _doubt(self, index: int, reason: str) -> None:
+        """Note why a call cannot be answered from a record; the first reason stays."""
         self.trace.calls[index].why_not = self.trace.calls[index].why_not or reason
 
     def _why_not(self, given: Given, result: Any) -> str | None:
+        """Return why a call's result cannot stand in for it, as far as this call shows; None if it can."""
         if not is_plain(result):
             return "returns what cannot be copied"
         if given.unknown is not None:
             return f"is given {given.unknown}, whose changes are not seen"
+        # In inference mode tensors keep no versions, and without these no change in place is seen.
         if None in given.versions or any(tensor.is_inference() for tensor in tensors_in(result)):
             return "runs in inference mode"
         if given.is_changed():
             return "changes what it is given"
         if given.holds(result):
             return "returns what it is given, or a parameter"
+        # A copy has memory of its own. Where a result shares it with the arguments, a parameter or another result, what
+        # is later done to one in place shows in the other, and would not between copies.
         addresses = {storage(tensor) for tensor in given.tensors} | self._held
         made: dict[int, Tensor] = {}
         for tensor in tensors_in(result):

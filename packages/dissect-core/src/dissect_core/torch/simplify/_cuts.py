@@ -57,7 +57,7 @@ class Cut:
 def head_cut(
     group: UnitGroup, units: NDArray[np.int64], layout: AttentionLayout | None, *, weights: bool
 ) -> Cut:
-    """Heads to cut: queries and keys go too, whatever part the group names.
+    """Describe the heads to cut: queries and keys go too, whatever part the group names.
 
     Whether the group's part removes heads matters only where it names `weights`.
 
@@ -86,7 +86,7 @@ def head_cut(
 
 
 def neuron_cut(group: UnitGroup, units: NDArray[np.int64]) -> Cut:
-    """Neurons to cut; all of them may go, and leave the second layer's bias."""
+    """Describe the neurons to cut; all of them may go, which leaves the second layer's bias."""
     return Cut(group, _chosen(units, group.n_units))
 
 
