@@ -26,12 +26,13 @@ from typing import Any, NamedTuple
 
 import psutil
 
-from dissect_core.engine import Listener, RunOptions, StopRequest, no_bar, run
+from dissect_core.engine import Listener, RunOptions, StopRequest, run
 from dissect_core.engine._task import Caller
 from dissect_core.engine.ray._crew import Crew
 from dissect_core.engine.ray._engine import _shards
 from dissect_core.engine.ray._tracker import Tracker
 from dissect_core.engine.ray._worker import Step, WorkerPlace
+from dissect_core.progress import no_bar
 from dissect_core.spec import Execution, LocalExecution, RayExecution, load_spec
 from dissect_core.store import ImageRef, StudyFolder
 from dissect_core.store._holder import Holder

@@ -29,8 +29,9 @@ from study import Case
 from cluster import start_ray
 from cluster_simulation import simulated
 from dissect_core.detectors import ImageDetections
-from dissect_core.engine import Listener, PassDone, RunOptions, no_bar, run
+from dissect_core.engine import Listener, PassDone, RunOptions, run
 from dissect_core.engine.ray import Cluster, Costs, Workload, forecast
+from dissect_core.progress import no_bar
 from dissect_core.spec import DetectorSpec, RayExecution
 from dissect_core.store import Row, Study
 from dissect_core.store._rows import rows_to_table

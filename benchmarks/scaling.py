@@ -18,7 +18,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from dissect_core.engine import Listener, RunOptions, no_bar, run
+from dissect_core.engine import Listener, RunOptions, run
+from dissect_core.progress import no_bar
 from dissect_core.spec import load_spec
 from dissect_eval import GroundTruth
 from dissect_mmdet import image_paths, open_mmdet

@@ -38,8 +38,9 @@ from _old_way import PASSES
 
 from deep_dissect.report import Settings, measure, write_results
 from deep_dissect.studies import study_path
-from dissect_core.engine import Listener, RunOptions, no_bar, run
+from dissect_core.engine import Listener, RunOptions, run
 from dissect_core.plan import Variant, plan
+from dissect_core.progress import no_bar
 from dissect_core.spec import StudySpec, load_spec
 from dissect_core.store import Study
 from dissect_core.torch import edit_state

@@ -15,7 +15,8 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from dissect_core.detectors import ImageDetections
-from dissect_core.engine import Listener, RunOptions, no_bar, run
+from dissect_core.engine import Listener, RunOptions, run
+from dissect_core.progress import no_bar
 from dissect_core.spec import DetectorSpec, StudySpec, load_spec, spec_to_yaml
 from dissect_core.store import Study
 from dissect_core.store._facts import fingerprint

@@ -7,11 +7,12 @@ import pytest
 pytest.importorskip("pyarrow")
 
 import studies
-from dissect_core.engine import Listener, PassDone, StopRequest, no_bar
+from dissect_core.engine import Listener, PassDone, StopRequest
 from dissect_core.engine._task import Caller
 from dissect_core.engine.ray._queue import Shard
 from dissect_core.engine.ray._tracker import Tracker
 from dissect_core.engine.ray._worker import Step
+from dissect_core.progress import no_bar
 from dissect_core.store import StudyFolder
 from dissect_core.store._holder import Holder
 from dissect_core.store._shards import write_shard

@@ -40,6 +40,22 @@ def test_names_are_imported_when_they_are_used() -> None:
     assert "dissect_core.errors" in loaded
 
 
+@pytest.mark.parametrize(
+    ("module", "unwanted"),
+    [
+        ("dissect_core.store", {"numpy", "pyarrow", "pydantic"}),
+        ("dissect_core.store._study", {"torch", "pydantic", "dissect_core.spec", "dissect_core.detectors"}),
+        ("dissect_core.engine", {"numpy", "pyarrow", "pydantic", "torch"}),
+        ("dissect_core.engine._run", {"torch", "ray"}),
+    ],
+)
+def test_a_study_is_read_and_run_without_what_it_does_not_need(module: str, unwanted: set[str]) -> None:
+    pytest.importorskip("pyarrow")
+    loaded = run(f"import sys, {module}\nprint(*sys.modules)").split()
+    assert module in loaded
+    assert not unwanted & set(loaded)
+
+
 @pytest.mark.parametrize("package", [dissect_core, dissect_core.detectors])
 def test_every_public_name_is_there(package: Any) -> None:
     assert set(package.__all__) <= set(dir(package))

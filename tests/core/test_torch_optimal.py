@@ -167,7 +167,7 @@ def test_a_joint_fit_is_no_worse_than_separate_ones() -> None:
     for site, unit in zip(alone, (0, 5), strict=True):
         separately = fit_optimal(model, batches, squared, site, reference, **LONG)
         values[unit] = constants_of(separately, site)[unit]
-    slots = {alone[0].place: [replace(joint.at(alone[0])[0], optimal=torch.from_numpy(values))]}
+    slots = {alone[0].key: [replace(joint.at(alone[0])[0], optimal=torch.from_numpy(values))]}
     with torch.no_grad(), intervened(model, alone, OptimalActivation(), replace(joint, slots=slots)):
         separate = float(squared(model, batches[0]))
     assert joint.fit is not None

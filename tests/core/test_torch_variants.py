@@ -282,7 +282,7 @@ def test_one_pass_serves_all_variants(model: Any, anatomy: Any) -> None:
     }
     variants = plan(load_spec(spec), anatomy)
     sites = reference_sites(variants)
-    assert len(sites) == len({site.place for site in sites}) == 2 + 5 + 1 + 3
+    assert len(sites) == len({site.key for site in sites}) == 2 + 5 + 1 + 3
     assert all(site.indices is None for site in sites)
     passes = []
     gather_reference(model, IMAGES, lambda model, images: passes.append(run(model, images)), sites)

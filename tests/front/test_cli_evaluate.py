@@ -15,7 +15,7 @@ import dissect_mmdet
 from deep_dissect.cli import main
 from dissect_mmdet import load_config, load_mmdet_checkpoint
 from dissect_mmdet.demo import demo_files
-from dissect_mmdet.detector._models import available_device
+from dissect_mmdet.detector import available_device
 from dissect_mmdet.errors import ConfigError, DeviceError
 from helpers import DemoData
 

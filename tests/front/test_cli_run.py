@@ -15,7 +15,8 @@ import pytest
 from commands import call, install_adapter
 from deep_dissect.cli import main
 from dissect_core.detectors import DetectorRequest
-from dissect_core.engine import Listener, RunOptions, StopRequest, no_bar, run
+from dissect_core.engine import Listener, RunOptions, StopRequest, run
+from dissect_core.progress import no_bar
 from dissect_core.spec import DetectorSpec, load_spec
 from dissect_core.store import Study
 from dissect_eval import Detections, GroundTruth, coco_ap

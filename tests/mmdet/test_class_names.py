@@ -13,7 +13,7 @@ import torch
 from commands import call
 from dissect_mmdet import CheckpointFitError, ConfigError, load_config, load_mmdet_checkpoint, open_mmdet
 from dissect_mmdet.demo import demo_files
-from dissect_mmdet.weights._class_names import class_names_of
+from dissect_mmdet.weights import class_names_of
 from helpers import DemoData
 
 SHAPES = ("circle", "square", "triangle", "star", "ring", "cross")

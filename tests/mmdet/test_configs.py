@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from dissect_mmdet import config_of_checkpoint, load_config
-from dissect_mmdet.configs._config import literal_assignments
+from dissect_mmdet.configs._literals import literal_assignments
 from dissect_mmdet.demo import demo_files
 
 

@@ -16,7 +16,7 @@ from dissect_core.engine._fingerprint import detector_facts as describe
 from dissect_core.spec import DetectorSpec
 from dissect_mmdet import open_mmdet
 from dissect_mmdet.demo import DEMO_DETECTORS, demo_files
-from dissect_mmdet.detector._facts import detector_facts
+from dissect_mmdet.detector import detector_facts
 
 
 @pytest.mark.parametrize("name", DEMO_DETECTORS)

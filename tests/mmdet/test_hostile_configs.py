@@ -21,7 +21,7 @@ from dissect_mmdet import ConfigError, build_model, config_of_checkpoint, open_m
 from dissect_mmdet.configs._plain import is_plain  # noqa: E402
 from dissect_mmdet.configs._registry import closed_registries, registered  # noqa: E402
 from dissect_mmdet.demo import demo_files  # noqa: E402
-from dissect_mmdet.detector._pipeline import TestPipeline  # noqa: E402
+from dissect_mmdet.detector import TestPipeline  # noqa: E402
 
 PLACES: dict[str, tuple[tuple[str | int, ...], Any]] = {
     "model": (("model",), THING),
@@ -279,7 +279,7 @@ def test_custom_imports_admit_a_package(
 
 def test_modules_find_mmdetection_ready(tmp_path: Path) -> None:
     (tmp_path / "module_of_mine.py").write_text("from mmdet.models.detectors import DETR\n")
-    program = "from dissect_mmdet.configs._imports import import_modules; import_modules(['module_of_mine'])"
+    program = "from dissect_mmdet.configs import import_modules; import_modules(['module_of_mine'])"
     paths = os.pathsep.join([str(tmp_path), *sys.path])
     subprocess.run([sys.executable, "-c", program], env={**os.environ, "PYTHONPATH": paths}, check=True)
 

@@ -12,8 +12,8 @@ import torch
 import zoo
 from dissect_eval import GroundTruth
 from dissect_mmdet import DissectMMDetError, require_mmdet
+from dissect_mmdet.detector import TestPipeline
 from dissect_mmdet.detector._loss import batches_with_truth, training_loss
-from dissect_mmdet.detector._pipeline import TestPipeline
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::UserWarning", "ignore::DeprecationWarning", "ignore::FutureWarning"

@@ -15,13 +15,14 @@ from mmengine.dataset import Compose
 from PIL import Image
 
 from dissect_core import BadImageError
-from dissect_core.engine import Listener, no_bar, run
+from dissect_core.engine import Listener, run
+from dissect_core.progress import no_bar
 from dissect_core.spec import load_spec
 from dissect_core.store import ImageRef
 from dissect_eval import GroundTruth
 from dissect_eval.study import read_pixels
 from dissect_mmdet import ConfigError, ImageError, MMDetDetector
-from dissect_mmdet.detector._pipeline import TestPipeline
+from dissect_mmdet.detector import TestPipeline
 from mmdet_loaders import LoadAnnotations, LoadImageFromFile, LoadMoreAnnotations, PackDetInputs, Resize
 
 

@@ -7,8 +7,9 @@ import pytest
 import torch
 
 import zoo
-from dissect_core.engine import Listener, RunOptions, no_bar, run
+from dissect_core.engine import Listener, RunOptions, run
 from dissect_core.plan import plan
+from dissect_core.progress import no_bar
 from dissect_core.spec import load_spec
 from dissect_core.store import Study
 from dissect_mmdet import MMDetDetector, open_mmdet

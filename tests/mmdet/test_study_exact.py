@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from dissect_core.engine import Listener, RunOptions, no_bar, run
+from dissect_core.engine import Listener, RunOptions, run
+from dissect_core.progress import no_bar
 from dissect_core.spec import load_spec
 from dissect_core.store import Study
 from dissect_eval import GroundTruth

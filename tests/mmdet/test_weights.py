@@ -295,8 +295,7 @@ class TiedHeads(torch.nn.Module):
 
 
 def put(weights: Mapping[str, Any], **options: Any) -> tuple[TiedHeads, Any]:
-    from dissect_mmdet.weights._loading import put_weights
-    from dissect_mmdet.weights._weights import find_weights
+    from dissect_mmdet.weights import find_weights, put_weights
 
     model = TiedHeads()
     found = find_weights({"state_dict": dict(weights)}, model.state_dict())

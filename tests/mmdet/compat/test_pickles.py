@@ -18,9 +18,8 @@ import pytest
 import torch
 
 from dissect_mmdet import PickleRefusedError
-from dissect_mmdet.detector._samples import Naming, naming_of, truth_and_detections
 from dissect_mmdet.errors import DissectMMDetError, SamplesNotFoundError
-from dissect_mmdet.weights._pickles import Record, load_samples
+from dissect_mmdet.samples import Naming, Record, load_samples, naming_of, truth_and_detections
 from hostile_pickles import HOSTILE, Code, build, call, value, whole
 
 TRUTH = ([[0, 0, 10, 10], [5, 5, 50, 60]], [1, 90])
@@ -121,7 +120,7 @@ def test_reading_needs_no_mmdetection(make_sample: Callable[..., Any], tmp_path:
     code = (
         "import sys\n"
         "for name in ('mmdet', 'mmcv', 'mmengine'): sys.modules[name] = None\n"
-        "from dissect_mmdet.weights._pickles import load_samples\n"
+        "from dissect_mmdet.samples import load_samples\n"
         f"print(load_samples({str(path)!r})[0].get('gt_instances').get('labels').tolist())\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

@@ -17,7 +17,7 @@ from dissect_core.plan import Chosen, Variant
 from dissect_core.torch import simplify
 from dissect_eval import Detections, GroundTruth, bootstrap, evaluate_variants
 from dissect_eval.study import DEFAULT_METRIC
-from dissect_mmdet.detector._detector import MMDetDetector
+from dissect_mmdet.detector import MMDetDetector
 
 TIMED_PASSES = 5
 LEAST_IMAGES = 10

@@ -12,7 +12,7 @@ _WILDCARDS = "*?[]"
 
 
 def near_matches(name: str, names: Iterable[str], *, n: int = 5) -> tuple[str, ...]:
-    """Names that a misspelt or incomplete name may have meant, the likeliest first.
+    """Return names that a misspelt or incomplete name may have meant, the likeliest first.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ def _mended(wanted: str, known: Iterable[str]) -> str:
 
 
 def unknown_component(name: str, names: Iterable[str], *, what: str = "component") -> UnknownComponentError:
-    """Error for a name or pattern that matches none of the names, with near matches in its message.
+    """Return the error for a name or pattern that matches none of the names; its message gives near matches.
 
     Parameters
     ----------

@@ -6,16 +6,14 @@ name is imported when it is first used: torch takes seconds, in which the comman
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from dissect_core.lazy import names_when_used
 
 if TYPE_CHECKING:
     from ._runtime import require_mmdet
-    from .configs._config import config_of_checkpoint, load_config
-    from .detector._detector import ImageDetections, MMDetDetector
-    from .detector._images import image_paths, read_image
-    from .detector._models import build_model
-    from .detector._open import open_mmdet
+    from .configs import config_of_checkpoint, load_config
+    from .detector import ImageDetections, MMDetDetector, build_model, image_paths, open_mmdet, read_image
     from .errors import (
         CheckpointFitError,
         ConfigError,
@@ -26,8 +24,7 @@ if TYPE_CHECKING:
         MissingOperatorError,
         PickleRefusedError,
     )
-    from .weights._checkpoints import allowed_types, load_mmdet_checkpoint
-    from .weights._fit import Fit, compare_state
+    from .weights import Fit, allowed_types, compare_state, load_mmdet_checkpoint
 
 __all__ = [
     "CheckpointFitError",
@@ -53,36 +50,16 @@ __all__ = [
     "require_mmdet",
 ]
 
-_WHERE = {
-    "CheckpointFitError": "errors",
-    "ConfigError": "errors",
-    "DeviceError": "errors",
-    "DissectMMDetError": "errors",
-    "Fit": "weights._fit",
-    "ImageDetections": "detector._detector",
-    "ImageError": "errors",
-    "MMDetDetector": "detector._detector",
-    "MissingDependencyError": "errors",
-    "MissingOperatorError": "errors",
-    "PickleRefusedError": "errors",
-    "allowed_types": "weights._checkpoints",
-    "build_model": "detector._models",
-    "compare_state": "weights._fit",
-    "config_of_checkpoint": "configs._config",
-    "image_paths": "detector._images",
-    "load_config": "configs._config",
-    "load_mmdet_checkpoint": "weights._checkpoints",
-    "open_mmdet": "detector._open",
-    "read_image": "detector._images",
-    "require_mmdet": "_runtime",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _WHERE:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_WHERE[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = names_when_used(
+    __name__,
+    {
+        "_runtime": "require_mmdet",
+        "configs": "config_of_checkpoint load_config",
+        "detector": "ImageDetections MMDetDetector build_model image_paths open_mmdet read_image",
+        "errors": (
+            "CheckpointFitError ConfigError DeviceError DissectMMDetError ImageError MissingDependencyError "
+            "MissingOperatorError PickleRefusedError"
+        ),
+        "weights": "Fit allowed_types compare_state load_mmdet_checkpoint",
+    },
+)

@@ -15,15 +15,17 @@ from dissect_core.torch import save_checkpoint
 from dissect_core.torch.checkpoints import with_state
 
 from .bundled import real_checkpoint
-from .configs._imports import import_modules
-from .detector._detector import MMDetDetector
-from .detector._open import fitted_model, resolve_config
+from .configs import import_modules
+from .detector import MMDetDetector, fitted_model, resolve_config
 from .errors import ConfigError
-from .weights._checkpoints import load_mmdet_checkpoint
-from .weights._fit import Fit
-from .weights._fit_rules import require_finite
-from .weights._loading import share_tied
-from .weights._weights import FoundWeights, find_weights
+from .weights import (
+    Fit,
+    FoundWeights,
+    find_weights,
+    load_mmdet_checkpoint,
+    require_finite,
+    share_tied,
+)
 
 __all__ = ["MMDetCheckpoint", "MMDetTools"]
 
@@ -147,7 +149,7 @@ class MMDetTools(AdapterTools):
 
     def read_predictions(self, path: Path | str) -> list[Any]:
         """Return the samples of a file of predictions, without letting it run code."""
-        from .weights._pickles import load_samples
+        from .samples import load_samples
 
         return list(load_samples(path))
 

@@ -12,7 +12,7 @@ import typer
 from rich.box import SIMPLE_HEAD
 from rich.table import Column, Table
 
-from dissect_core.engine import tqdm_bar
+from dissect_core.progress import tqdm_bar
 from dissect_core.storage import check_output, is_remote, write_text_whole
 from dissect_core.store import Study
 from dissect_core.text import cut

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from dissect_core import BadImageError, StudyError
-from dissect_core.engine import tqdm_bar
+from dissect_core.progress import tqdm_bar
 from dissect_core.spec import RayExecution
 from dissect_core.storage import location_of
 from dissect_core.store import Study as StoredStudy

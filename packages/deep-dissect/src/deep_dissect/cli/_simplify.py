@@ -13,8 +13,9 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Column, Table
 
 from dissect_core import StudyChangedError
-from dissect_core.engine import tqdm_bar, weights_sha256
+from dissect_core.engine import weights_sha256
 from dissect_core.plan import Variant
+from dissect_core.progress import tqdm_bar
 from dissect_core.storage import check_output, write_text_whole
 from dissect_core.store import Study
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from dissect_mmdet import CheckpointFitError, ImageError, MMDetDetector, load_config, open_mmdet
-from dissect_mmdet.detector._models import use_registries
+from dissect_mmdet.detector import use_registries
 
 MIN_MATCH = 0.9
 """Share of entries that must match."""

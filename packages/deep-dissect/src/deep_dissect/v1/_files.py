@@ -8,7 +8,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from dissect_mmdet.detector._pipeline import require_pixels
+from dissect_mmdet.detector import require_pixels
 from dissect_mmdet.errors import ImageError, ImageNotFoundError
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from dissect_mmdet.detector._samples import annotations_by_image, read_annotations
+from dissect_mmdet.samples import annotations_by_image, read_annotations
 
 from ._files import opened_image
 

@@ -10,14 +10,14 @@ import torch
 from tqdm import tqdm
 
 from dissect_mmdet import ImageError
-from dissect_mmdet.detector._samples import (
+from dissect_mmdet.errors import AnnotationError
+from dissect_mmdet.samples import (
     Naming,
     annotations_by_image,
     read_annotations,
     set_naming,
     set_truth,
 )
-from dissect_mmdet.errors import AnnotationError
 
 from . import _lazy
 from ._detectors import inference_detector, init_detector, open_detector, predict_one

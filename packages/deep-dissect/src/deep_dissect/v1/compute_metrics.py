@@ -17,9 +17,8 @@ from scipy.optimize import linear_sum_assignment
 
 from dissect_core.storage import write_bytes_whole
 from dissect_eval import match_pairs, paired_labels_f1
-from dissect_mmdet.detector._samples import Naming, naming_of, truth_and_detections
 from dissect_mmdet.errors import DissectMMDetError, FolderNotFoundError
-from dissect_mmdet.weights._pickles import load_samples
+from dissect_mmdet.samples import Naming, load_samples, naming_of, truth_and_detections
 
 from . import _lazy
 from ._constants import CLASSES_DETR, CLASSES_MMDET, class_mapping

@@ -15,8 +15,8 @@ from PIL import Image
 
 from dissect_core.torch import state_dict_of
 from dissect_mmdet import load_mmdet_checkpoint
-from dissect_mmdet.detector._samples import read_annotations
 from dissect_mmdet.errors import AnnotationError
+from dissect_mmdet.samples import read_annotations
 
 from ._files import opened_image
 from ._random import set_seed

@@ -182,7 +182,7 @@ class Anatomy:
         return tuple(sorted(of_blocks | {c.role for c in self.components if c.role}))
 
     def component(self, name: str) -> Component:
-        """The component of this name or alias."""
+        """Return the component of this name or alias."""
         for component in self.components:
             if name == component.name or name in component.aliases:
                 return component
@@ -191,7 +191,7 @@ class Anatomy:
     def select_blocks(
         self, patterns: str | Iterable[str], kinds: Sequence[BlockKind] | None = None
     ) -> tuple[Block, ...]:
-        """Blocks by role, exact path or glob over paths, in the model's order, each one once.
+        """Return blocks chosen by role, exact path or glob over paths, in the model's order, each one once.
 
         Parameters
         ----------

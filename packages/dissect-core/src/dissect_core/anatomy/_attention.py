@@ -125,7 +125,7 @@ class AttentionLayout:
 
 
 def head_width(dims: int, n_heads: int) -> int:
-    """Width of one head: `dims` shared out over the heads.
+    """Return the width of one head: `dims` shared out over the heads.
 
     Raises
     ------
@@ -152,7 +152,7 @@ def multihead_layout(
     value_dims: int | None = None,
     bias_kv: bool = False,
 ) -> AttentionLayout:
-    """Layout of `torch.nn.MultiheadAttention`, with its parameter names.
+    """Return the layout of `torch.nn.MultiheadAttention`, with its parameter names.
 
     Parameters
     ----------
@@ -229,7 +229,7 @@ def separate_layout(
     prefix: str = "",
     bias: bool = True,
 ) -> AttentionLayout:
-    """Layout of a block with a linear layer, E to E, for each projection.
+    """Return the layout of a block with a linear layer, E to E, for each projection.
 
     Parameters
     ----------
@@ -284,7 +284,7 @@ def stacked_layout(
     prefix: str = "",
     bias: bool = True,
 ) -> AttentionLayout:
-    """Layout of a block with one linear layer, E to 3·E, for queries, keys and values, as in ViT and Swin.
+    """Return the layout of a block with one linear layer, E to 3·E, for all three projections, as in ViT and Swin.
 
     Parameters
     ----------
@@ -339,7 +339,7 @@ def deformable_layout(
     value_dims: int | None = None,
     bias: bool = True,
 ) -> AttentionLayout:
-    """Layout of multi-scale deformable attention, named as in Deformable DETR and MMCV.
+    """Return the layout of multi-scale deformable attention, named as in Deformable DETR and MMCV.
 
     The query part of a head is what decides where it looks: its rows of ``sampling_offsets`` and of
     ``attention_weights``, ordered by head, level and point (offsets x before y).

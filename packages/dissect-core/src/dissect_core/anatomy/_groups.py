@@ -48,12 +48,12 @@ class UnitSlice:
     step: int = 0
 
     def end(self, n_units: int) -> int:
-        """Index behind the last one of so many units."""
+        """Return the index behind the last one of so many units."""
         last = self.start + (self.repeats - 1) * self.period + (n_units - 1) * (self.step or self.width)
         return last + self.width if n_units else self.start
 
     def mask(self, chosen: Mask) -> Mask:
-        """Mask of the chosen units, given as a bool for each unit."""
+        """Return the mask of the chosen units, given as a bool for each unit."""
         along = np.zeros(self.shape[self.axis], dtype=np.bool_)
         begins = self.start + np.flatnonzero(chosen) * (self.step or self.width)
         within = np.arange(self.width) + np.arange(self.repeats)[:, None] * self.period
@@ -114,7 +114,7 @@ class UnitGroup:
 
 
 def head_group(path: str, layout: AttentionLayout, part: HeadPart | Literal["all"] = "output") -> UnitGroup:
-    """The heads of an attention block; see `dissect_core.head_masks` for the parts."""
+    """Return the heads of an attention block as a group; see `dissect_core.head_masks` for the parts."""
     if part != "all" and part not in layout.parts:
         raise UnitError(
             f"`part` must be one that {layout.kind} attention has ({', '.join(layout.parts)}) or 'all', "
@@ -131,7 +131,7 @@ def head_group(path: str, layout: AttentionLayout, part: HeadPart | Literal["all
 def head_masks(
     layout: AttentionLayout, heads: int | Iterable[int], part: HeadPart | Literal["all"] = "output"
 ) -> dict[str, Mask]:
-    """Masks of some heads of an attention block.
+    """Return masks of some heads of an attention block.
 
     Parameters
     ----------
@@ -201,7 +201,7 @@ def _heads(heads: int | Iterable[int], n_heads: int) -> Sequence[int]:
 def feed_forward_group(
     path: str, first: tuple[str, tuple[int, ...]], first_bias: str | None, second: tuple[str, tuple[int, ...]]
 ) -> UnitGroup:
-    """The hidden neurons of a feed-forward block: rows of the first linear layer, columns of the second.
+    """Return the hidden neurons of a feed-forward block: rows of the first linear layer, columns of the second.
 
     `first` and `second` are names and shapes of the two weights, (hidden, in) and (out, hidden), and `first_bias` is
     the name of the first layer's bias, if it has one. The second layer's bias belongs to no neuron and stays.
@@ -214,7 +214,7 @@ def feed_forward_group(
 
 
 def channel_group(path: str, parameters: Sequence[tuple[str, tuple[int, ...]]]) -> UnitGroup:
-    """The output channels of a convolution: index 0 of each parameter given.
+    """Return the output channels of a convolution as a group: index 0 of each parameter given.
 
     Parameters
     ----------
@@ -242,7 +242,7 @@ def channel_group(path: str, parameters: Sequence[tuple[str, tuple[int, ...]]]) 
 def query_group(
     path: str, parameters: Sequence[tuple[str, tuple[int, ...]]], rows: range | None = None
 ) -> UnitGroup:
-    """Object queries: rows of the query embedding, and of whatever else has a row for each query.
+    """Return object queries as a group: rows of the query embedding, and of all else that has a row for each query.
 
     Parameters
     ----------
@@ -266,7 +266,7 @@ def query_group(
 
 
 def sampling_groups(path: str, layout: AttentionLayout) -> tuple[UnitGroup, UnitGroup]:
-    """The feature levels and the sampling points of a deformable block, each over all heads.
+    """Return the feature levels and the sampling points of a deformable block, each over all heads.
 
     ``attention_weights`` has a row for each head, level and point in this order, ``sampling_offsets`` two.
     Zero rows would leave a point its share of the softmax; removal sets its logit to -10,000 instead, and the

@@ -19,7 +19,7 @@ from ._discovery import (
     with_whole_paths,
 )
 from ._protocol import ChangeReport, Detector, ImageDetections, LossDetector, TorchDetector, model_of, offered
-from ._report import CheckResult, ConformanceReport, Status
+from ._result import CheckResult, ConformanceReport, Status
 from ._tools import AdapterTools, DetectorContents, WritableCheckpoint, adapter_tools
 from .trust import DetectorRequest, harmless_options
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from ._report import CheckResult
+from ._result import CheckResult
 from ._subject import Subject
 
 __all__ = ["BrokenRuleError", "Check", "DeclaredDeviation", "check", "require", "run_checks"]

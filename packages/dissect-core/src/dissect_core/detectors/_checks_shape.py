@@ -2,7 +2,7 @@
 
 from ..anatomy import Anatomy
 from ._check import BrokenRuleError, Check, check, require
-from ._members import missing_members, wrong_signatures
+from ._protocol import missing_members, wrong_signatures
 from ._subject import Subject
 
 __all__ = ["CHECKS"]

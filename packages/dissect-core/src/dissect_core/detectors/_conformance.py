@@ -6,7 +6,7 @@ from typing import Any
 
 from . import _checks_ablation, _checks_detections, _checks_images, _checks_refusals, _checks_shape
 from ._check import Check, run_checks
-from ._report import ConformanceReport
+from ._result import ConformanceReport
 from ._subject import Subject
 
 __all__ = ["check_detector", "detector_checks"]

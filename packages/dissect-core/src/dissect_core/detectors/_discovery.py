@@ -11,9 +11,8 @@ from typing import Any, cast
 from ..errors import DetectorOptionError, DetectorUnavailableError, UnknownDataError, UnknownDetectorError
 from ..names import near_matches
 from ..spec import DetectorSpec
-from ._members import missing_members
 from ._options import check_names, check_types, parameters_of, read_value, whole_path
-from ._protocol import Detector
+from ._protocol import Detector, missing_members
 from .trust import DetectorRequest, agreed_options
 
 __all__ = [

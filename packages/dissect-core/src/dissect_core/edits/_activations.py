@@ -79,7 +79,7 @@ class ActivationSite:
             raise UnitError(f"`indices` must be distinct and 0 or more, got {indices}. Count units from 0.")
 
     @property
-    def place(self) -> tuple[str, str, str | None]:
+    def key(self) -> tuple[str, str, str | None]:
         """Key of the activation, whatever units of it are chosen."""
         return self.path, self.unit, self.argument
 
@@ -116,7 +116,7 @@ class ZeroActivation(_ActivationSpec):
 
 
 class MeanActivation(_ActivationSpec):
-    """Put the activation's mean over a reference set there: what is typical stays, what tells images apart goes.
+    """Put the activation's mean over a reference set there: what all images share stays, what differs goes.
 
     Examples
     --------
@@ -199,7 +199,7 @@ def intervention_label(intervention: Intervention | ActivationIntervention, spac
 
 @dataclass(frozen=True)
 class SiteActivity:
-    """What an intervention did at one site.
+    """Counts of what an intervention replaced at one site.
 
     Attributes
     ----------
@@ -253,5 +253,5 @@ class ActivationReport:
 
     @property
     def is_no_op(self) -> bool:
-        """Return whether every activation was left as it was, so that the results say nothing about robustness."""
+        """Whether every activation was left as it was, so that the results say nothing about robustness."""
         return self.changed == 0

@@ -12,7 +12,7 @@ from ..errors import DoseError, SeedError
 
 
 def variant_rng(seed: int, variant_id: str) -> np.random.Generator:
-    """Random generator of one variant of a study.
+    """Return the random generator of one variant of a study.
 
     The stream depends on the study seed and the variant's stable id and on nothing else: not on the other
     variants, the order in which they run, the platform, or ``PYTHONHASHSEED``.

@@ -164,7 +164,7 @@ class JoinedEdit:
     intervention: Intervention
 
     def rng(self, seed: int, variant: str) -> np.random.Generator | None:
-        """Stream of this array, where the intervention is random: it does not depend on other edits."""
+        """Return the stream of this array, where the intervention is random: it does not depend on other edits."""
         return variant_rng(seed, f"{variant}/{self.name}") if self.intervention.kind in RANDOM else None
 
 
@@ -211,7 +211,7 @@ def joined_edits(
 
 
 def merged_report(changes: Iterable[ComponentChange]) -> AblationReport:
-    """Report with one entry for each component, whatever the number of its interventions."""
+    """Return a report with one entry for each component, whatever the number of its interventions."""
     merged: dict[str, ComponentChange] = {}
     for new in changes:
         old = merged.get(new.name, ComponentChange(new.name, new.size, 0, 0))
@@ -286,7 +286,7 @@ def edit_arrays(
 
 
 def array_identity(array: NDArray[Any]) -> Hashable:
-    """Key that two arrays share exactly if they are the same view of the same memory."""
+    """Return a key that two arrays share exactly if they are the same view of the same memory."""
     if array.size == 0:
         return id(array)
     return array.__array_interface__["data"][0], array.dtype.str, array.shape, array.strides

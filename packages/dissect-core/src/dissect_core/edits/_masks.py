@@ -13,7 +13,7 @@ from ..errors import MaskError
 def unit_mask(
     shape: Sequence[int], unit: Unit, indices: Indices, *, segments_per_row: int | None = None
 ) -> Mask:
-    """Mask of the chosen units, whatever the unit.
+    """Return the mask of the chosen units, whatever the unit.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ def unit_mask(
 
 
 def element_mask(shape: Sequence[int], indices: Indices) -> Mask:
-    """Mask of single values, counted in C order (last dimension fastest).
+    """Return the mask of single values, counted in C order (last dimension fastest).
 
     Parameters, errors and result are those of `unit_mask` for the unit ``"element"``.
 
@@ -65,7 +65,7 @@ def element_mask(shape: Sequence[int], indices: Indices) -> Mask:
 
 
 def row_mask(shape: Sequence[int], indices: Indices) -> Mask:
-    """Mask of rows: row *i* is ``array[i]``, in one or more dimensions.
+    """Return the mask of rows: row *i* is ``array[i]``, in one or more dimensions.
 
     Parameters, errors and result are those of `unit_mask` for the unit ``"row"``. A row of a linear layer's
     weight is one output feature, a row of a convolution's weight one output channel, a row of a query
@@ -82,7 +82,7 @@ def row_mask(shape: Sequence[int], indices: Indices) -> Mask:
 
 
 def column_mask(shape: Sequence[int], indices: Indices) -> Mask:
-    """Mask of columns: column *j* is ``array[:, j]``, in two or more dimensions.
+    """Return the mask of columns: column *j* is ``array[:, j]``, in two or more dimensions.
 
     Parameters, errors and result are those of `unit_mask` for the unit ``"column"``. A column of a linear
     layer's weight reads one input feature.
@@ -97,7 +97,7 @@ def column_mask(shape: Sequence[int], indices: Indices) -> Mask:
 
 
 def segment_mask(shape: Sequence[int], indices: Indices, segments_per_row: int) -> Mask:
-    """Mask of row segments, the unit that Deep Dissect 1.0 ablates.
+    """Return the mask of row segments, the unit that Deep Dissect 1.0 ablates.
 
     With *n* segments per row and the width ``columns // n``, segment *s* is row ``s // n``, columns from
     ``width * (s % n)`` onward. A segment is a piece of one row and not an attention head: for these see
@@ -116,7 +116,7 @@ def segment_mask(shape: Sequence[int], indices: Indices, segments_per_row: int) 
 
 
 def dose(mask: Mask) -> float:
-    """Share of a component's values that a mask ablates.
+    """Return the share of a component's values that a mask ablates.
 
     Parameters
     ----------

@@ -15,7 +15,7 @@ from ._masks import check_mask
 def replacement_values(
     array: NDArray[Any], mask: Mask, intervention: Intervention, *, rng: np.random.Generator | None = None
 ) -> NDArray[Any]:
-    """Values that an intervention puts in the place of the masked ones.
+    """Return the values that an intervention puts in the place of the masked ones.
 
     Parameters
     ----------
@@ -113,7 +113,7 @@ def _mean(wide: NDArray[Any], over: Literal["component", "row", "column"]) -> ND
 def intervene(
     array: NDArray[Any], mask: Mask, intervention: Intervention, *, rng: np.random.Generator | None = None
 ) -> NDArray[Any]:
-    """Copy an array with its masked values replaced.
+    """Return a copy of an array with its masked values replaced.
 
     Parameters and errors are those of `replacement_values`.
 

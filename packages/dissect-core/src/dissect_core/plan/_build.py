@@ -106,18 +106,18 @@ class _Merged:
                 self.variants[key] = variant
 
     def known_as(self, variant: Variant) -> str:
-        """Id of the variant that stands for a given one."""
+        """Return the id of the variant that stands for a given one."""
         return self.variants[_key(variant)].id if variant.n_units else self._baseline.id
 
     def all(self) -> Iterator[Variant]:
-        """The baseline and the variants, each with the ids of those that were merged into it."""
+        """Yield the baseline and the variants, each with the ids of those that were merged into it."""
         yield replace(self._baseline, merged=tuple(self._others.get(None, ())))
         for key, variant in self.variants.items():
             yield replace(variant, merged=tuple(self._others[key])) if key in self._others else variant
 
 
 def _with_singles(asked: Sequence[tuple[Ablation, Variant]]) -> Iterator[Variant]:
-    """The variants asked for, each pair with the ids of its single units, which are added where they are missing."""
+    """Yield the variants asked for; before each pair the single units that are missing, whose ids it gets."""
     if not any(_is_pair(ablation) for ablation, _ in asked):
         yield from (variant for _, variant in asked)
         return
@@ -145,7 +145,7 @@ def _is_pair(ablation: Ablation) -> bool:
 
 
 def _single(pair: Variant, unit: int) -> Variant:
-    """The variant that removes one unit of a pair, with the id that `select.by: each` would give it."""
+    """Return the variant that removes one unit of a pair, with the id that `select.by: each` would give it."""
     draw = Chosen((unit,))
     name = unit_names(pair.pool)
     both = "+".join(name(each) for each in pair.units().tolist())
@@ -172,7 +172,7 @@ def _guard(spec: StudySpec, anatomy: Anatomy) -> None:
 
 
 def n_variants(ablation: Ablation, anatomy: Anatomy) -> int:
-    """How many variants an ablation asks for at most: with controls and the singles of pairs, duplicates not merged."""
+    """Return how many variants an ablation asks for at most: with controls and the single units of pairs."""
     return len(ablation.interventions) * sum(
         n_choices(ablation, pool) * (1 + n_controls(ablation, pool, anatomy))
         for pool in _pools(ablation, anatomy)
@@ -187,7 +187,7 @@ def _pools(ablation: Ablation, anatomy: Anatomy) -> list[Pool]:
 
 
 def _key(variant: Variant) -> Any:
-    """Equal for variants that remove the very same."""
+    """Return a key that variants share which remove the very same."""
     pool, draw = variant.pool, variant.draw
     if isinstance(draw, Drawn) and draw.count == pool.n_units:
         draw = Whole(tuple(range(len(pool.parts))))
@@ -230,6 +230,6 @@ def _n_parameters(pool: Pool, counts: Sequence[int] | None, n_units: int) -> int
 
 
 def _label(ablation: Ablation, number: int) -> str:
-    """Kind of an intervention, with its number where the kind does not tell it from the others."""
+    """Return the kind of an intervention, with its number if another one has the same kind."""
     kinds = [intervention_label(item, "-") for item in ablation.interventions]
     return kinds[number] if kinds.count(kinds[number]) == 1 else f"{kinds[number]}-{number}"

@@ -27,14 +27,14 @@ RemovedSet: TypeAlias = frozenset[tuple[str, bytes]]
 
 
 def units_of(variant: Variant) -> RemovedSet:
-    """Units that a variant removes, by the parts in which they lie: equal in a pool of one part and of many."""
+    """Return the units that a variant removes, by part: the same from a pool of one part as from one of many."""
     pool = variant.pool
     by_part = pool.by_part(variant.units())
     return frozenset((f"{pool.unit} {part.key}", units.tobytes()) for part, units in by_part)
 
 
 def weights_of(variant: Variant, anatomy: Anatomy) -> RemovedSet:
-    """Single weights that a variant removes, by parameter: of a layer that is bypassed, all of its own."""
+    """Return the single weights that a variant removes, by parameter; a bypassed layer removes all of its own."""
     masks: dict[str, list[Mask]] = {}
     for edit in variant.pool.edits(variant.units(), Zero()):
         masks.setdefault(edit.parameter, []).append(edit.mask)
@@ -46,7 +46,7 @@ def weights_of(variant: Variant, anatomy: Anatomy) -> RemovedSet:
 
 
 def n_controls(ablation: Ablation, pool: Pool, anatomy: Anatomy) -> int:
-    """How many controls each variant of an ablation may have, before any is drawn."""
+    """Return how many controls each variant of an ablation may have, before any is drawn."""
     control = ablation.control
     if control is None:
         return 0
@@ -56,7 +56,7 @@ def n_controls(ablation: Ablation, pool: Pool, anatomy: Anatomy) -> int:
 
 
 class Controls:
-    """Draws the controls of a plan, and notes where there can be none.
+    """The controls of a plan: draws them, and notes where there can be none.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ class Controls:
         self.notes: list[str] = []
 
     def of(self, ablation: Ablation, structured: Sequence[tuple[Variant, str]]) -> Iterator[Variant]:
-        """Controls of an ablation's variants, each given with the id by which the plan knows it.
+        """Yield the controls of an ablation's variants, each given with the id by which the plan knows it.
 
         Raises
         ------
@@ -152,7 +152,7 @@ class Controls:
     def _apart(
         self, control: Variant, taken: set[RemovedSet], drawn: set[RemovedSet], *, by_weights: bool
     ) -> Variant:
-        """The control, drawn again until its set is none of those that are taken; its set is taken then."""
+        """Return the control, drawn again until its set is not among those taken; its set is taken then."""
         stream, one = control.id, control
         for again in count_from(1):
             found = weights_of(one, self._anatomy) if by_weights else units_of(one)
@@ -167,7 +167,7 @@ class Controls:
         return weights_of(variant, self._anatomy) if by_weights else units_of(variant)
 
     def _taken(self, pool: Pool, count: int, *, by_weights: bool) -> set[RemovedSet]:
-        """Sets of the plan's variants that could be drawn from a pool."""
+        """Return the sets of the plan's variants that could be drawn from a pool."""
         key = by_weights, count, pool.key
         if key not in self._known:
             sets = self._all_sets(count, by_weights=by_weights)
@@ -180,7 +180,7 @@ class Controls:
         return {one for one in sets if all(name in known for name, _ in one)}
 
     def _all_sets(self, count: int, *, by_weights: bool) -> set[RemovedSet]:
-        """What the plan's variants of this size remove."""
+        """Return the sets that the plan's variants of this size remove."""
         key = by_weights, count
         if key not in self._sets:
             sizes = [(v, v.n_parameters if by_weights else v.n_units) for v in self._variants]
@@ -195,7 +195,7 @@ class Controls:
 
 
 def _is_random_already(ablation: Ablation, pool: Pool, anatomy: Anatomy) -> bool:
-    """Whether an ablation's own variants are drawn as its controls would be."""
+    """Return whether an ablation's own variants are drawn as its controls would be."""
     control = ablation.control
     if control is None or not isinstance(ablation.select, FractionSelection | CountSelection):
         return False
@@ -203,7 +203,7 @@ def _is_random_already(ablation: Ablation, pool: Pool, anatomy: Anatomy) -> bool
 
 
 def _pool_and_count(variant: Variant, control: Control, anatomy: Anatomy) -> tuple[Pool, int]:
-    """From what to draw, and how much."""
+    """Return the pool to draw from, and how many units to draw."""
     if control.match == "units":
         return variant.pool, variant.n_units
     if not variant.n_parameters:
@@ -215,7 +215,7 @@ def _pool_and_count(variant: Variant, control: Control, anatomy: Anatomy) -> tup
 
 
 def _weights(pool: Pool, control: Control, anatomy: Anatomy) -> Pool:
-    """Single weights of the parameters that the pool touches, or of all."""
+    """Return the single weights of the parameters that the pool touches, or of all."""
     touched = {s.parameter for part in pool.parts if part.group for s in part.group.slices}
     touched |= {c.name for part in pool.parts for c in part.components}
     blocks = [part.path for part in pool.parts if not part.group and not part.components]
@@ -230,5 +230,5 @@ def _weights(pool: Pool, control: Control, anatomy: Anatomy) -> Pool:
 
 
 def _log_sets(n: int, k: int) -> float:
-    """Logarithm of the number of sets of k among n."""
+    """Return the logarithm of the number of sets of k among n."""
     return lgamma(n + 1) - lgamma(k + 1) - lgamma(n - k + 1)

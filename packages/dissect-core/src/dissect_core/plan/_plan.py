@@ -56,7 +56,7 @@ class PlanRow:
 
 @dataclass(frozen=True)
 class PlanCost:
-    """What it takes to run a plan; printed, a sentence.
+    """The cost of running a plan; it prints as a sentence.
 
     Attributes
     ----------
@@ -197,14 +197,14 @@ class Plan(Sequence[Variant]):
 
     @property
     def cost(self) -> PlanCost:
-        """What it takes to run the plan."""
+        """How many passes the plan takes, and how many units they remove."""
         kinds = [variant.kind for variant in self._variants]
         units = sum(variant.n_units for variant in self._variants)
         return PlanCost(len(self), units, kinds.count("control"), kinds.count("again"))
 
     @cached_property
     def rows(self) -> tuple[PlanRow, ...]:
-        """What each variant masks, in units, parameters, and shares of them."""
+        """The variants as rows: units, parameters, and shares of them."""
         return tuple(_row(variant, self._model_parameters) for variant in self._variants)
 
     def table(self) -> "pa.Table":

@@ -137,7 +137,7 @@ FINDERS: Mapping[str, Callable[[Target, Anatomy], list[PoolPart]]] = {
 
 
 def _biases_of(component: Component, anatomy: Anatomy) -> tuple[Component, ...]:
-    """``x.bias`` beside ``x.weight``, ``in_proj_bias`` beside ``in_proj_weight``."""
+    """Return ``x.bias`` beside ``x.weight``, ``in_proj_bias`` beside ``in_proj_weight``."""
     if not component.name.endswith("weight"):
         return ()
     name = component.name.removesuffix("weight") + "bias"
@@ -165,7 +165,7 @@ def _parts_with_rows(target: Target, anatomy: Anatomy) -> list[PoolPart]:
 
 
 def _decoder_layers(target: Target, blocks: Sequence[Block], anatomy: Anatomy) -> tuple[Block, ...]:
-    """Those of the layers that can be read out: a decoder's, of one stack, from one of them to the last."""
+    """Return the layers that can be read out: of one stack of a decoder, from one of them to the last."""
     asked = ", ".join(target.components)
     found = tuple(block for block in blocks if "decoder.layer" in block.roles)
     every = [block for block in anatomy.blocks if block.kind == "layer" and "decoder.layer" in block.roles]
@@ -207,7 +207,7 @@ def _require_modules(parts: Sequence[PoolPart], anatomy: Anatomy) -> None:
 
 
 def _output_projection(block: Block, anatomy: Anatomy) -> tuple[Component, ...]:
-    """Weight and bias of a sublayer's last linear layer; empty where it has more than one of them."""
+    """Return weight and bias of a sublayer's last linear layer; nothing where it has more than one of them."""
     names = [
         s.parameter
         for path, layout in anatomy.attention.items()

@@ -19,7 +19,7 @@ Floats = NDArray[np.float64]
 
 
 def scores_needed(spec: StudySpec) -> tuple[str, ...]:
-    """Names of the scores that a study selects by."""
+    """Return the names of the scores that a study selects by."""
     names = (getattr(ablation.select, "score", None) for ablation in spec.ablations)
     return tuple(sorted({name for name in names if name is not None}))
 
@@ -54,7 +54,7 @@ def reference_images(spec: StudySpec, n_images: int) -> NDArray[np.int64]:
 def weight_norms(
     spec: StudySpec, anatomy: Anatomy, arrays: Mapping[str, NDArray[Any]]
 ) -> dict[tuple[str, str], Floats]:
-    """L2 norm of the weights of every unit that a study ranks by ``weight_norm``.
+    """Return the L2 norm of the weights of every unit that a study ranks by ``weight_norm``.
 
     Parameters
     ----------

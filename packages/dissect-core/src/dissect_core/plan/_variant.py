@@ -124,7 +124,7 @@ class Variant:
         return self.n_units / self.pool.n_units if self.pool.n_units else 0.0
 
     def units(self) -> NDArray[np.int64]:
-        """Units removed, ascending, as numbers of the pool, shape (n_units,)."""
+        """Return the units removed, ascending, as numbers of the pool, shape (n_units,)."""
         match self.draw:
             case Chosen():
                 return np.array(sorted(self.draw.units), dtype=np.int64)
@@ -144,28 +144,28 @@ class Variant:
         return "activation" if is_activation(self.intervention) else "weight"
 
     def edits(self) -> tuple[Edit, ...]:
-        """What to change in the model's parameters; nothing where it acts elsewhere."""
+        """Return what to change in the model's parameters; nothing where the variant acts elsewhere."""
         if self.space != "weight":
             return ()
         return self.pool.edits(self.units(), self.intervention)  # type: ignore[arg-type]  # the space says so
 
     def sites(self) -> tuple[ActivationSite, ...]:
-        """Where to step into the model's activations; nothing where it acts elsewhere."""
+        """Return where to replace the model's activations; nothing where the variant acts elsewhere."""
         return self.pool.sites(self.units()) if self.space == "activation" else ()
 
     def bypassed(self) -> tuple[str, ...]:
-        """Paths of layers and sublayers that are bypassed."""
+        """Return the paths of layers and sublayers that are bypassed."""
         return self.pool.bypassed(self.units())
 
     def readout(self) -> str | None:
-        """Path of the decoder layer whose predictions are read, if not those of the last."""
+        """Return the path of the decoder layer whose predictions are read, or None if those of the last."""
         if self.pool.kind.acts_by != "readout":
             return None
         n_left = len(self.pool.parts) - self.n_units
         return self.pool.parts[n_left - 1].path
 
     def as_edits(self) -> tuple[Edit, ...]:
-        """Edits of parameters that do the same as the variant, whatever space it acts in.
+        """Return edits of parameters that do the same as the variant, whatever space it acts in.
 
         Zero activations of heads, neurons and channels are zero weights, and a bypassed sublayer is one whose
         output projection is zero.
@@ -198,12 +198,12 @@ class Variant:
 
 
 def baseline(seed: int) -> Variant:
-    """The whole model."""
+    """Return the variant that changes nothing."""
     return Variant("baseline", "baseline", Pool("component", ()), Chosen(()), 0, 0, "baseline", seed=seed)
 
 
 def baseline_again(seed: int, times: int) -> list[Variant]:
-    """The whole model some more times: of one that is not deterministic, how much its numbers vary by themselves."""
+    """Return further runs of the baseline: how much the numbers of a random detector vary by themselves."""
     return [
         replace(baseline(seed), id=f"baseline/again/{i + 1}", kind="again", repeat=i) for i in range(times)
     ]
@@ -224,7 +224,7 @@ def count_by_part(pool: Pool, draw: Draw) -> Sequence[int] | None:
 def apply(
     arrays: Mapping[str, Any], variant: Variant, *, edit: Editor = edit_arrays
 ) -> tuple[dict[str, Any], AblationReport]:
-    """Apply a variant to a mapping of parameters, into a new one; `dissect_core.torch.apply` takes tensors too.
+    """Apply a variant to a mapping of parameters, into a new one, without a model.
 
     Parameters
     ----------

@@ -11,13 +11,13 @@ MOST = 10_000
 
 
 class LocalExecution(Spec):
-    """In this process, one batch after the other."""
+    """Run in this process, one batch after the other."""
 
     engine: Literal["local"] = Field(default="local", description="What runs the study.")
 
 
 class RayExecution(Spec):
-    """By workers of a Ray cluster, each with a detector of its own; a worker takes one shard of images at a time."""
+    """Run on workers of a Ray cluster, each with a detector of its own and one shard of images at a time."""
 
     engine: Literal["ray"] = Field(description="What runs the study.")
     address: str | None = Field(

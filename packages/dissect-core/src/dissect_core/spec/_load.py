@@ -69,7 +69,7 @@ def spec_to_yaml(spec: StudySpec) -> str:
 
 
 def _pruned(value: Any) -> Any:
-    """Plain data without what has its default, but with what says which member of a union it is."""
+    """Return plain data without fields at their default, except those that name a member of a union."""
     if isinstance(value, BaseModel):
         fields = type(value).model_fields
         needed = {n for n in fields if n in (*TAGS, "space") or getattr(value, n) != fields[n].get_default()}
@@ -79,7 +79,7 @@ def _pruned(value: Any) -> Any:
 
 
 def spec_schema() -> dict[str, Any]:
-    """JSON Schema of the format, for editors that check while one types."""
+    """Return the JSON Schema of the format, with which editors check a file while it is typed."""
     schema = StudySpec.model_json_schema()
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
@@ -147,7 +147,7 @@ def parse_spec(text: str, kind: str = ".yaml", where: str = "The spec") -> Any:
 
 
 def check_spec(content: Mapping[str, Any]) -> StudySpec | tuple[Problem, ...]:
-    """Validate the content of a spec, and say what is wrong field by field: what forms and editors need.
+    """Validate the content of a spec, and list its problems field by field, as forms and editors need them.
 
     Parameters
     ----------

@@ -15,7 +15,7 @@ TAGS = ("unit", "by", "kind", "engine")
 
 
 class Problem(NamedTuple):
-    """What is wrong with one field of a spec.
+    """A problem with one field of a spec.
 
     Attributes
     ----------
@@ -36,7 +36,7 @@ class Problem(NamedTuple):
 
 
 def find_problems(error: ValidationError, content: Mapping[str, Any]) -> tuple[Problem, ...]:
-    """One for each problem, in the order of the fields."""
+    """Return one problem for each error of pydantic, in the order of the fields."""
     problems = error.errors(include_url=False)
     # A list whose items are all wrong is also called too short.
     places = [problem["loc"] for problem in problems]
@@ -52,7 +52,7 @@ def find_problems(error: ValidationError, content: Mapping[str, Any]) -> tuple[P
 
 
 def plain_rule(message: str) -> str:
-    """A rule that pydantic tells, in words that go on from the name of what breaks it.
+    """Turn a rule in pydantic's words into words that follow the name of the field that breaks it.
 
     Examples
     --------
@@ -65,7 +65,7 @@ def plain_rule(message: str) -> str:
 
 
 def _describe(problem: Any) -> str:
-    """Say what and how: ``must be within 0 and 1, got 5. For 5 % write 0.05.``."""
+    """Return a sentence such as ``must be within 0 and 1, got 5. For 5 % write 0.05.``."""
     kind, given = problem["type"], problem["input"]
     last = str(problem["loc"][-1])[:NAME_AT_MOST] if problem["loc"] else ""
     message = plain_rule(str(problem["msg"]))
@@ -106,7 +106,7 @@ def _describe(problem: Any) -> str:
 
 
 def _path(problem: Any, content: Mapping[str, Any]) -> tuple[str | int, ...]:
-    """Path in the file, without the tags that pydantic adds for the members of a union."""
+    """Return the path in the file, without the tags that pydantic adds for the members of a union."""
     path: tuple[str | int, ...] = ()
     value: Any = content
     tagged: Any = None
@@ -129,7 +129,7 @@ def _path(problem: Any, content: Mapping[str, Any]) -> tuple[str | int, ...]:
 
 
 def _fields() -> list[str]:
-    """Names of all fields of the format."""
+    """Return the names of all fields of the format."""
     schema = StudySpec.model_json_schema()
     return sorted(
         {name for model in (schema, *schema["$defs"].values()) for name in model.get("properties", {})}

@@ -52,7 +52,7 @@ class PlainSelection(Spec):
 
 
 class CumulativeSelection(Spec):
-    """More and more places, one after the other, all their units each time: progressive layers."""
+    """First one part of the pool, then two, and so on, all their units each time: layer after layer."""
 
     by: Literal["cumulative"] = Field(description="How units are selected.")
     order: Literal["forwards", "backwards"] = Field(
@@ -90,7 +90,7 @@ Selection: TypeAlias = Annotated[
 
 
 class Control(Spec):
-    """Random sets as large as each structured one: what the mere amount removed does."""
+    """Random sets as large as each chosen one: they show what removing that much does by itself."""
 
     match: Literal["units", "parameters"] = Field(
         default="units", description="Draw as many units of the same kind, or as many single weights."

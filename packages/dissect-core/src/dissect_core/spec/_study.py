@@ -119,7 +119,7 @@ class DetectorSpec(Spec):
 
 
 class ReferenceSpec(Spec):
-    """The images over which activations are averaged, units scored by gradients, and optimal constants fitted."""
+    """Images over which activations are averaged, units are scored by gradients, and optimal constants are fitted."""
 
     images: int = Field(
         default=32, ge=1, description="How many of the study's images, drawn once with its seed."
@@ -165,7 +165,7 @@ class StudySpec(Spec):
 
     @property
     def identity(self) -> dict[str, Any]:
-        """All of it that must stay the same when a study goes on, as plain data.
+        """The fields that must not change when a study is continued, as plain data.
 
         Neither where it is computed, nor where its detector lies: which one that is, its own facts tell.
         """

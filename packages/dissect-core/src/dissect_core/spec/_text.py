@@ -11,7 +11,7 @@ _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]:]')
 
 
 def yaml_content(text: str, where: str) -> Any:
-    """What a YAML text holds; nothing in it runs code.
+    """Return the content of a YAML text; nothing in it runs code.
 
     Raises
     ------
@@ -42,7 +42,7 @@ def yaml_content(text: str, where: str) -> Any:
 
 
 def json_content(text: str, where: str) -> Any:
-    """What a JSON text holds.
+    """Return the content of a JSON text.
 
     Raises
     ------

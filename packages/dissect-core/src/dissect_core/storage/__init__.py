@@ -2,8 +2,6 @@
 
 from .files import (
     append_whole,
-    check_output,
-    claim_folder,
     open_regular,
     own_folder,
     read_regular,
@@ -15,6 +13,7 @@ from .files import (
     write_whole,
 )
 from .locations import is_remote, location_of
+from .outputs import check_output, claim_folder
 
 __all__ = [
     "append_whole",

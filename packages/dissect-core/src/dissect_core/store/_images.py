@@ -46,7 +46,7 @@ def image_digests(paths: Sequence[Path], bar: MakeBar) -> list[str]:
 
     Examples
     --------
-    >>> from dissect_core.engine import no_bar
+    >>> from dissect_core.progress import no_bar
     >>> image_digests([Path("no-such-file.png")], no_bar)
     ['']
     """

@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from dissect_core.text import quoted
 
 from ..errors import ConfigError
-
-if TYPE_CHECKING:
-    from ._plain import Place
+from ._paths import ConfigPath
 
 FILES = {
     "teacher_config": "a config file, which is a program",
@@ -59,12 +57,12 @@ def drop_backends(node: Any) -> None:
         drop_backends(child)
 
 
-def require_arguments(place: Place, source: str) -> None:
+def require_arguments(at: ConfigPath, source: str) -> None:
     """Refuse an argument that a config may not have that came with a file.
 
     Parameters
     ----------
-    place : Place
+    at : ConfigPath
         A value of a part without what is dropped.
     source : str
         Where the config is from, for messages.
@@ -72,44 +70,44 @@ def require_arguments(place: Place, source: str) -> None:
     Raises
     ------
     ConfigError
-        Naming the place, the rule and the remedy.
+        Naming the path, the rule and the remedy.
     """
-    if isinstance(place.value, str):
-        fault = _fault_of_text(place)
-    elif isinstance(place.value, (int, float)):
-        fault = _fault_of_number(place)
+    if isinstance(at.value, str):
+        fault = _fault_of_text(at)
+    elif isinstance(at.value, (int, float)):
+        fault = _fault_of_number(at)
     else:
         return
     if fault:
         raise ConfigError(
-            f"{source} was refused: `{place.path}` is {quoted(place.value)}, {fault}. Nothing was read or run. If you "
+            f"{source} was refused: `{at.path}` is {quoted(at.value)}, {fault}. Nothing was read or run. If you "
             "trust the file, say --trust; or give the config as a Python file with --config."
         )
 
 
-def _fault_of_text(place: Place) -> str:
-    text: str = place.value
-    if place.key in FILES:
-        return f"which names {FILES[place.key]}"
-    expected = FIXED.get(place.key, ())
-    kind = str(place.owner.get("type")).rpartition(".")[2]
-    if place.key == "name" and kind == "BertModel":
+def _fault_of_text(at: ConfigPath) -> str:
+    text: str = at.value
+    if at.key in FILES:
+        return f"which names {FILES[at.key]}"
+    expected = FIXED.get(at.key, ())
+    kind = str(at.owner.get("type")).rpartition(".")[2]
+    if at.key == "name" and kind == "BertModel":
         expected = LANGUAGE_MODELS
     if expected and text not in expected:
         return f"which must be {' or '.join(expected)} in a config that comes with a file"
     if kind == "Detectron2Wrapper":
         return "which Detectron2 would look up in its own way"
-    if text in LANGUAGE_MODELS and place.key in ("name", *FIXED) and Path(text).exists():
+    if text in LANGUAGE_MODELS and at.key in ("name", *FIXED) and Path(text).exists():
         return "which lies in this folder, and would be read from there"
     if "/" in text or "\\" in text:
         return "which names a file or an address"
     return ""
 
 
-def _fault_of_number(place: Place) -> str:
-    value, key = place.value, str(place.key)
+def _fault_of_number(at: ConfigPath) -> str:
+    value, key = at.value, str(at.key)
     largest: float = LARGEST_FLOAT if isinstance(value, float) else LARGEST
-    if place.path.startswith("test_") or ".data_preprocessor." in place.path:
+    if at.path.startswith("test_") or ".data_preprocessor." in at.path:
         largest = next((bound for part, bound in LARGEST_PARTS.items() if part in key), LARGEST_PX)
     if isinstance(value, float) and not math.isfinite(value):
         return "which must be finite"

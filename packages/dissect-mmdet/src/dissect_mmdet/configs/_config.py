@@ -13,7 +13,6 @@ from dissect_core.storage.files import open_regular
 
 from .._runtime import require_mmdet
 from ..errors import ConfigError, ConfigNotFoundError, said
-from ._imports import import_modules
 from ._literals import literal_assignments
 
 OWN_MODULES = frozenset({"dissect_mmdet.demo.narrow_dino"})
@@ -167,3 +166,38 @@ def _plain_file(path: Path, custom_imports: Sequence[str]) -> Any:
         f"{source} {what}. If you trust it and them, say --trust; or give the whole config, as MMEngine's "
         "`Config.dump` writes it."
     )
+
+
+def import_modules(modules: Sequence[str]) -> None:
+    """Import modules that register classes for a config to name.
+
+    Raises
+    ------
+    ConfigError
+        If one of them is not there, or fails.
+
+    Examples
+    --------
+    >>> import_modules(["json"])
+    >>> import_modules(["no_such_module"])
+    Traceback (most recent call last):
+    dissect_mmdet.errors.ConfigError: the module 'no_such_module' of `custom_imports` (--custom-imports) cannot be ...
+    """
+    if isinstance(modules, str) or not all(isinstance(module, str) for module in modules):
+        raise ConfigError(
+            f"`custom_imports` (--custom-imports) must be a sequence of names of modules, got {modules!r}."
+        )
+    if modules:
+        require_mmdet()  # whose operators they may ask for
+    for module in modules:
+        _import(module)
+
+
+def _import(module: str) -> None:
+    try:
+        importlib.import_module(module)
+    except Exception as error:  # a module runs code of its own: anything can come out of it
+        raise ConfigError(
+            f"the module {module!r} of `custom_imports` (--custom-imports) cannot be imported: "
+            f"{type(error).__name__}: {' '.join(str(error).split())}. Install it, or put its folder on PYTHONPATH."
+        ) from error

@@ -6,17 +6,17 @@ To be imported once MMEngine is known to be there.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, NamedTuple
+from typing import Any
 
 from mmengine.config import Config
 
-from dissect_core.text import cut, quoted, visible
+from dissect_core.text import quoted
 
 from ..errors import ConfigError, said
 from ._arguments import drop_backends, drop_initial_weights, require_arguments
-from ._datasets import dataset_with
+from ._paths import ConfigPath, config_paths, dataset_with
 from ._registry import OWN_SCOPES, admitted_names, closed_registries, is_admitted
 
 DEEPEST, MOST = 64, 1_000_000
@@ -33,26 +33,6 @@ class PlainConfig(Config):  # type: ignore[misc]  # MMEngine has no types
 
     What is built from it is built with `closed_registries`. Made by `plain_config`.
     """
-
-
-class Place(NamedTuple):
-    """A value of a config, and where it is.
-
-    Attributes
-    ----------
-    path : str
-        For messages: ``model.backbone.type``.
-    owner : mapping
-        The nearest mapping around it.
-    key : object
-        Under which it, or the list that it is in, lies there.
-    value : object
-    """
-
-    path: str
-    owner: Mapping[Any, Any]
-    key: Any
-    value: Any
 
 
 def plain_config(values: Any, source: str, packages: Sequence[str] = ()) -> PlainConfig:
@@ -83,19 +63,17 @@ def plain_config(values: Any, source: str, packages: Sequence[str] = ()) -> Plai
     names = admitted_names(packages)
     scopes = {*OWN_SCOPES, *(package.partition(".")[0] for package in packages)}
     for where, part in _built_of(values).items():
-        for number, place in enumerate(_places(part, where)):
+        for number, at in enumerate(config_paths(part, where)):
             if number > MOST_IN_PIPELINE and where == PIPELINE:
                 raise ConfigError(
                     f"{source} was refused: `{PIPELINE}` holds over {MOST_IN_PIPELINE:,} values, which would take "
                     "hours. If you trust the file, say --trust; or give the config as a Python file with --config."
                 )
-            if place.key == "_scope_" and not (isinstance(place.value, str) and place.value in scopes):
-                raise _refused(source, place, "an unknown scope, whose package would be imported")
-            if place.key in NAMES and not (
-                isinstance(place.value, str) and is_admitted(place.value, names, packages)
-            ):
-                raise _refused(source, place, "which MMDetection does not register")
-            require_arguments(place, source)
+            if at.key == "_scope_" and not (isinstance(at.value, str) and at.value in scopes):
+                raise _refused(source, at, "an unknown scope, whose package would be imported")
+            if at.key in NAMES and not (isinstance(at.value, str) and is_admitted(at.value, names, packages)):
+                raise _refused(source, at, "which MMDetection does not register")
+            require_arguments(at, source)
     try:
         return PlainConfig({name: value for name, value in values.items() if name != "custom_imports"})
     except Exception as error:  # of names that MMEngine keeps for itself
@@ -103,7 +81,7 @@ def plain_config(values: Any, source: str, packages: Sequence[str] = ()) -> Plai
 
 
 def is_plain(config: Any) -> bool:
-    """Whether a config came as plain values, and is not a program of the user's own."""
+    """Return whether a config came as plain values, and is not a program of the user's own."""
     return isinstance(config, PlainConfig)
 
 
@@ -113,7 +91,7 @@ def closed_for(config: Any) -> AbstractContextManager[None]:
 
 
 def _built_of(values: dict[str, Any]) -> dict[str, Any]:
-    """Copies of the parts of a config that are built, by their places in it, without the files that are left out."""
+    """Return copies of the parts of a config that are built, by their paths, without the files that are left out."""
     parts = {"model": values["model"]}
     dataset = dataset_with(values, "pipeline")
     if dataset is not None:
@@ -151,22 +129,9 @@ def _require_plain(values: Any, source: str) -> None:
             raise ConfigError(f"{source} must hold numbers and texts, got {quoted(value)}.")
 
 
-def _places(
-    value: Any, path: str, owner: Mapping[Any, Any] | None = None, key: Any = None
-) -> Iterator[Place]:
-    """Every value of a config's part, the whole first."""
-    yield Place(path, owner or {}, key, value)
-    if isinstance(value, Mapping):
-        for name, inner in value.items():
-            yield from _places(inner, f"{path}.{cut(visible(str(name)), 50)}", value, name)
-    elif isinstance(value, (list, tuple, set)):
-        for number, inner in enumerate(value):
-            yield from _places(inner, f"{path}[{number}]", owner, key)
-
-
-def _refused(source: str, place: Place, what: str) -> ConfigError:
+def _refused(source: str, at: ConfigPath, what: str) -> ConfigError:
     return ConfigError(
-        f"{source} was refused: `{place.path}` is {quoted(place.value)}, {what}. Nothing was imported or run. If you "
+        f"{source} was refused: `{at.path}` is {quoted(at.value)}, {what}. Nothing was imported or run. If you "
         "trust the file, say --trust; for classes of a package of your own, --custom-imports MODULE; or give the "
         "config as a Python file with --config."
     )

@@ -10,10 +10,10 @@ from unittest.mock import patch
 from dissect_core.storage import write_text_whole
 from dissect_core.torch import save_checkpoint
 
-from ..bundled import demo_files
-from ..configs._config import load_config
+from ..configs import load_config
 from ..errors import DissectMMDetError
-from ..weights._checkpoints import load_mmdet_checkpoint
+from ..weights import load_mmdet_checkpoint
+from ._bundled import demo_files
 from ._data import Progress, write_split
 
 SPLIT_SIZES = {"train": 12_000, "val": 300, "test": 500}

@@ -1,1 +1,42 @@
-"""A live MMDetection model as a detector: opened, run, ablated, with its losses and queries."""
+"""A live MMDetection model: opened, run over images as its config says, ablated, and its training loss."""
+
+from typing import TYPE_CHECKING
+
+from dissect_core.lazy import names_when_used
+
+if TYPE_CHECKING:
+    from ._detector import ImageDetections, MMDetDetector
+    from ._facts import detector_facts
+    from ._images import image_paths, read_image
+    from ._models import available_device, build_model, use_registries
+    from ._open import fitted_model, open_mmdet, resolve_config
+    from ._pipeline import TestPipeline, require_pixels
+
+__all__ = [
+    "ImageDetections",
+    "MMDetDetector",
+    "TestPipeline",
+    "available_device",
+    "build_model",
+    "detector_facts",
+    "fitted_model",
+    "image_paths",
+    "open_mmdet",
+    "read_image",
+    "require_pixels",
+    "resolve_config",
+    "use_registries",
+]
+
+# The rule of roles lies here, too, and is asked about models of any kind: it needs none of these.
+__getattr__, __dir__ = names_when_used(
+    __name__,
+    {
+        "_detector": "ImageDetections MMDetDetector",
+        "_facts": "detector_facts",
+        "_images": "image_paths read_image",
+        "_models": "available_device build_model use_registries",
+        "_open": "fitted_model open_mmdet resolve_config",
+        "_pipeline": "TestPipeline require_pixels",
+    },
+)

@@ -36,7 +36,7 @@ from dissect_core.torch import (
 from dissect_eval import GroundTruth
 
 from ..errors import ImageError
-from ..weights._fit import Fit
+from ..weights import Fit
 from ._facts import detector_facts, former_facts
 from ._loss import batches_with_truth, training_loss
 from ._models import use_registries

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any
 
-from ..configs._datasets import dataset_with
+from ..configs import dataset_with
 
 PACKAGES = (
     "dissect-mmdet",

@@ -16,8 +16,8 @@ from torch import Tensor
 from dissect_eval import GroundTruth, match_classes
 
 from ..errors import AnnotationError, ConfigError, DissectMMDetError, ImageError
+from ._models import fixed_chance
 from ._pipeline import TestPipeline
-from ._random import fixed_chance
 
 Batch = dict[str, Any]
 SEED = 0

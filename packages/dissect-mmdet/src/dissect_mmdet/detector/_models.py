@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import copy
-from contextlib import nullcontext
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any, cast
 
+import numpy as np
 import torch
 
 from dissect_core import DissectError
 
 from .._runtime import require_mmdet
-from ..configs._arguments import drop_initial_weights
-from ..configs._budget import building_budget
+from ..configs import building_budget, drop_initial_weights
 from ..errors import ConfigError, DeviceError, said
 
 
@@ -50,7 +52,7 @@ def build_model(config: Any, *, source: str = "the config", n_bytes: int = 0) ->
     from mmdet.registry import MODELS
     from mmengine.model import BaseModel, revert_sync_batchnorm
 
-    from ..configs._plain import closed_for, is_plain
+    from ..configs import closed_for, is_plain  # which need MMEngine
 
     model_config = copy.deepcopy(config.model)
     drop_initial_weights(model_config)
@@ -93,3 +95,22 @@ def _why_not(name: str, error: Exception) -> str:
             "(https://pytorch.org/get-started/locally), or use 'cpu'."
         )
     return f"{reason}. Use 'cpu', or 'cuda' with a CUDA GPU."
+
+
+@contextmanager
+def fixed_chance(device: torch.device, seed: int) -> Iterator[None]:
+    """Seed the generators that MMDetection draws from, and put their states back."""
+    on_cuda = device.type == "cuda"
+    numpy_state, python_state = np.random.get_state(), random.getstate()  # noqa: NPY002  # MMDetection's samplers
+    with torch.random.fork_rng(devices=[device] if on_cuda else []):
+        torch.default_generator.manual_seed(seed)
+        if on_cuda:
+            with torch.cuda.device(device):
+                torch.cuda.manual_seed(seed)
+        np.random.seed(seed)  # noqa: NPY002
+        random.seed(seed)
+        try:
+            yield
+        finally:
+            np.random.set_state(numpy_state)  # noqa: NPY002
+            random.setstate(python_state)

@@ -13,17 +13,20 @@ from dissect_core.detectors import harmless_options
 
 from .._runtime import require_mmdet
 from ..bundled import real_checkpoint
-from ..configs._config import STORED, checked_config, config_of_checkpoint, load_config
-from ..configs._imports import import_modules
+from ..configs import STORED, checked_config, config_of_checkpoint, import_modules, load_config
 from ..errors import ConfigError
-from ..weights._checkpoints import load_mmdet_checkpoint
-from ..weights._class_names import class_names_of, unused_names
-from ..weights._fit import SEED, Fit
-from ..weights._loading import put_weights
-from ..weights._weights import FoundWeights, find_weights
+from ..weights import (
+    SEED,
+    Fit,
+    FoundWeights,
+    class_names_of,
+    find_weights,
+    load_mmdet_checkpoint,
+    put_weights,
+    unused_names,
+)
 from ._detector import MMDetDetector
-from ._models import available_device, build_model
-from ._random import fixed_chance
+from ._models import available_device, build_model, fixed_chance
 
 
 @harmless_options("checkpoint", "device", "allow_missing", "weights_prefix", "classes")

@@ -19,8 +19,7 @@ from numpy.typing import NDArray
 from dissect_core.storage.files import open_regular
 from dissect_core.text import quoted
 
-from ..configs._arguments import drop_backends
-from ..configs._datasets import dataset_with
+from ..configs import dataset_with, drop_backends
 from ..errors import ConfigError, ImageError, ImageNotFoundError, said
 from ._models import use_registries
 
@@ -64,7 +63,7 @@ class TestPipeline:
     __test__ = False  # pytest looks at the name
 
     def __init__(self, config: Any, class_names: Sequence[str] = ()) -> None:
-        from ..configs._plain import closed_for, is_plain
+        from ..configs import closed_for, is_plain  # which need MMEngine
 
         dataset = _dataset_of(config)
         steps = copy.deepcopy(_listed(dataset["pipeline"]))

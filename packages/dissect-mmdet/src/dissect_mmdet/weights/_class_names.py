@@ -12,7 +12,7 @@ import torch
 from dissect_core.storage.files import read_regular
 from dissect_core.text import cut, quoted, visible
 
-from ..configs._datasets import dataset_with, wrapped_datasets
+from ..configs import dataset_with, wrapped_datasets
 from ..errors import CheckpointFitError, ConfigError, said
 
 NAMED_AT_MOST = 3
@@ -94,7 +94,7 @@ def unused_names(checkpoint: dict[str, Any], names: Sequence[str]) -> str:
 
 def _told(checkpoint: dict[str, Any], config: Any, source: str, config_is_given: bool) -> Iterator[_Told]:
     """What is said of the classes, the one to go by first."""
-    from ..configs._plain import is_plain
+    from ..configs import is_plain
 
     dataset = dataset_with(config, "metainfo") or (wrapped_datasets(config) or [{}])[-1]
     of_config = _entry(dataset.get("metainfo"), "classes")
@@ -184,7 +184,7 @@ def _classes_of_kind(kind: Any, config: Any) -> Any:
     """Classes of a kind of data set that MMDetection knows, or the user's own config may import."""
     from mmdet.registry import DATASETS
 
-    from ..configs._plain import closed_for
+    from ..configs import closed_for
 
     if isinstance(kind, str):
         try:

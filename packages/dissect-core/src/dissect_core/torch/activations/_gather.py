@@ -60,7 +60,7 @@ def gather_reference(
     >>> reference.at(site)[0].mean.shape, reference.n_images
     (torch.Size([3]), 8)
     """
-    points = {site.place: tap_point(model, site) for site in sites}
+    points = {site.key: tap_point(model, site) for site in sites}
     gathered: dict[tuple[str, str, str | None], list[Slot]] = {key: [] for key in points}
     met = dict.fromkeys(points, 0)
 

@@ -126,7 +126,7 @@ def fit_optimal(
     slots = dict(reference.slots)
     found = iter(best_shifts)
     for constant in constants:
-        slots[constant.point.site.place] = [
+        slots[constant.point.site.key] = [
             replace(slot, optimal=constant.value(i, next(found)).masked_fill(~constant.fitted[i], math.nan))
             for i, slot in enumerate(constant.slots)
         ]
@@ -148,10 +148,10 @@ def _merged(sites: Sequence[ActivationSite]) -> list[ActivationSite]:
     """Merge the sites at the same activation into one, with the units of all."""
     merged: dict[object, ActivationSite] = {}
     for site in sites:
-        seen = merged.setdefault(site.place, site)
+        seen = merged.setdefault(site.key, site)
         whole = seen.indices is None or site.indices is None
         units = None if whole else tuple(dict.fromkeys((*(seen.indices or ()), *(site.indices or ()))))
-        merged[site.place] = replace(seen, indices=units)
+        merged[site.key] = replace(seen, indices=units)
     return list(merged.values())
 
 

@@ -133,13 +133,13 @@ class Reference:
         InterventionError
             If the reference was gathered without it.
         """
-        if site.place not in self.slots:
+        if site.key not in self.slots:
             known = ", ".join(f"{unit} of {path!r}" for path, unit, _ in self.slots) or "nothing"
             raise InterventionError(
                 f"`reference` must hold the activation of every site, got none for {site}; it holds {known}. "
                 "Add the site to those of `gather_reference`."
             )
-        return self.slots[site.place]
+        return self.slots[site.key]
 
     @property
     def n_images(self) -> int:
@@ -166,4 +166,4 @@ def require_fit(fit: OptimalFit | None, sites: Sequence[ActivationSite]) -> None
 
 def _keys(sites: Iterable[ActivationSite]) -> set[object]:
     """Return keys of sites that do not depend on the order of their indices."""
-    return {(s.place, None if s.indices is None else frozenset(s.indices), s.batch_axis) for s in sites}
+    return {(s.key, None if s.indices is None else frozenset(s.indices), s.batch_axis) for s in sites}

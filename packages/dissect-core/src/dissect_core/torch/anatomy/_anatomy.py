@@ -9,9 +9,9 @@ from ...anatomy import Anatomy, Block, Component
 from ._attention import attention_layouts
 from ._components import components_of
 from ._queries_read import only_read
-from ._recognise import Found, attention_blocks, feed_forward_blocks, layers, owner, parent, upwards
+from ._recognise import Recognised, attention_blocks, feed_forward_blocks, layers, owner, parent, upwards
 from ._recognise_units import convolutions, norms, queries
-from ._role_rules import PLACES, RoleRule, said_roles
+from ._role_rules import REGIONS, RoleRule, said_roles
 
 
 def anatomy_of(
@@ -32,7 +32,7 @@ def anatomy_of(
     In a layer the first attention block is self-attention and any further one cross-attention, unless names say
     otherwise. A stack of layers with cross-attention is a decoder, one with self-attention only an encoder.
     ``backbone``, ``neck`` and ``head`` follow from the conventional names of a model's attributes. A block bears
-    the role with its place and the one without: ``decoder.self_attn`` and ``self_attn``.
+    the role with its region and the one without: ``decoder.self_attn`` and ``self_attn``.
 
     Parameters
     ----------
@@ -75,22 +75,24 @@ def anatomy_of(
     blocks = list(attention_blocks(modules, layouts))
     blocks += feed_forward_blocks(modules, names, {owner(block.path, modules) for block in blocks})
     stacked = layers(modules, blocks)
-    places, owners = _places(modules, stacked, blocks, said)
-    blocks += [Found(path, "layer", "layer") for path in stacked]
+    regions, owners = _regions(modules, stacked, blocks, said)
+    blocks += [Recognised(path, "layer", "layer") for path in stacked]
     blocks += convolutions(modules, names)
     blocks += norms(modules)
     blocks += queries(modules, names, {path for path, given in said.items() if "query_embedding" in given})
     known = {block.path for block in blocks}
-    blocks += [Found(path, "module", "") for path in dict.fromkeys((*said, *owners)) if path not in known]
+    blocks += [
+        Recognised(path, "module", "") for path in dict.fromkeys((*said, *owners)) if path not in known
+    ]
 
     parameters = dict(model.named_parameters(remove_duplicate=False))
     order = {path: i for i, path in enumerate(modules)}
 
-    def described(found: Found) -> Block:
-        place = next((places[path] for path in upwards(found.path) if path in places), None)
+    def described(found: Recognised) -> Block:
+        region = next((regions[path] for path in upwards(found.path) if path in regions), None)
         own = [found.word] if found.word else [owners[found.path]] if found.path in owners else []
-        if place and found.word and found.word != "query_embedding":
-            own.insert(0, f"{place}.{found.word}")
+        if region and found.word and found.word != "query_embedding":
+            own.insert(0, f"{region}.{found.word}")
         index = next((stacked[path] for path in upwards(found.path) if path in stacked), None)
         parts = [p for part in found.parts or (found.path,) for p in _values(part, model, parameters)]
         roles = tuple(dict.fromkeys((*said.get(found.path, ()), *own)))
@@ -114,21 +116,21 @@ def anatomy_of(
     )
 
 
-def _places(
+def _regions(
     modules: Mapping[str, nn.Module],
     stacked: Mapping[str, int],
-    blocks: Sequence[Found],
+    blocks: Sequence[Recognised],
     said: Mapping[str, tuple[str, ...]],
 ) -> tuple[dict[str, str], dict[str, str]]:
-    """Where modules stand that are said to, and stacks of layers; and the modules that own a stack."""
-    places = {path: role for path, roles in said.items() for role in roles if role in PLACES}
+    """Return the region that each named module and each stack of layers is, and the modules that own a stack."""
+    regions = {path: role for path, roles in said.items() for role in roles if role in REGIONS}
     words: dict[str, set[str]] = {}
     for block in blocks:
         if (path := owner(block.path, modules)) in stacked:
             words.setdefault(parent(path), set()).add(block.word)
     kinds: dict[str, str] = {}
     for stack, found in words.items():
-        around = next((places[path] for path in upwards(stack) if path in places), "")
+        around = next((regions[path] for path in upwards(stack) if path in regions), "")
         seen = "decoder" if "cross_attn" in found else "encoder" if "self_attn" in found else ""
         # A stack in a backbone is part of it; in a neck or head it is an encoder or decoder of its own.
         kinds[stack] = around if around in ("backbone", "encoder", "decoder") else seen
@@ -138,9 +140,9 @@ def _places(
     owners = {
         path: kind
         for path, (kind, *others) in ((path, sorted(found)) for path, found in owned.items())
-        if path and path not in places and kind in ("encoder", "decoder") and not others
+        if path and path not in regions and kind in ("encoder", "decoder") and not others
     }
-    return {**places, **{stack: kind for stack, kind in kinds.items() if kind}, **owners}, owners
+    return {**regions, **{stack: kind for stack, kind in kinds.items() if kind}, **owners}, owners
 
 
 def _values(path: str, model: nn.Module, parameters: Mapping[str, nn.Parameter]) -> Iterator[nn.Parameter]:
@@ -151,7 +153,7 @@ def _values(path: str, model: nn.Module, parameters: Mapping[str, nn.Parameter])
 
 
 def _role(component: Component, bearing: Mapping[str, str]) -> str | None:
-    """The most specific role around a parameter, under the first of its names that has one."""
+    """Return the most specific role around a parameter, under the first of its names that has one."""
     for name in (component.name, *component.aliases):
         for path in upwards(name):
             if path in bearing:

@@ -47,7 +47,7 @@ def components_of(model: nn.Module) -> tuple[Component, ...]:
 
 
 def _heads_around(name: str, heads: dict[str, int]) -> list[int]:
-    """Numbers of heads of the blocks that a parameter lies in, the innermost first."""
+    """Return the numbers of heads of the blocks that a parameter lies in, the innermost first."""
     parts = name.split(".")
     blocks = (".".join(parts[:i]) for i in range(len(parts) - 1, -1, -1))
     return [heads[block] for block in blocks if block in heads]

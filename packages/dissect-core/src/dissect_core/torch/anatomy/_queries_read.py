@@ -13,7 +13,7 @@ from ._rows_read import rows_read
 def only_read(
     model: nn.Module, groups: Sequence[UnitGroup], run: Callable[[], object] | None
 ) -> tuple[tuple[UnitGroup, ...], tuple[str, ...]]:
-    """Leave of query groups what a pass reads, and say of which rows it reads nothing.
+    """Keep of groups of queries the rows that a pass reads, and note which rows it does not read.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ def only_read(
 
 
 def _narrowed(group: UnitGroup, read: Sequence[NDArray[np.bool_] | None]) -> tuple[UnitGroup, str]:
-    """The group with only the rows that are read in one of its parameters, and what there is to say of the others."""
+    """Return the group with only the rows that are read in one of its parameters, and a note on the others."""
     seen = [rows for rows in read if rows is not None]
     if not seen:
         return group, (

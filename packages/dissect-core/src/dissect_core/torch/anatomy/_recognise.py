@@ -13,7 +13,7 @@ _PAIRS = (("linear1", "linear2"), ("fc1", "fc2"))
 
 
 @dataclass(frozen=True)
-class Found:
+class Recognised:
     """A block as recognised, before it is known where in the model it stands.
 
     Attributes
@@ -39,8 +39,8 @@ class Found:
 
 def attention_blocks(
     modules: Mapping[str, nn.Module], layouts: Mapping[str, AttentionLayout]
-) -> Iterator[Found]:
-    """Attention blocks: the outermost module around each layout that has no other parameters.
+) -> Iterator[Recognised]:
+    """Yield attention blocks: the outermost module around each layout that has no other parameters.
 
     MMCV for instance wraps `torch.nn.MultiheadAttention` in a module that adds the residual.
     """
@@ -54,7 +54,7 @@ def attention_blocks(
         # Without a bias nothing can silence a sampling point.
         weighs = any(name.endswith("attention_weights.bias") for name in layout.parameters)
         groups = sampling_groups(inner, layout) if weighs else ()
-        yield Found(path, "attention", words[path], groups=groups)
+        yield Recognised(path, "attention", words[path], groups=groups)
 
 
 def _outermost(path: str, modules: Mapping[str, nn.Module]) -> str:
@@ -70,7 +70,7 @@ def _outermost(path: str, modules: Mapping[str, nn.Module]) -> str:
 
 
 def _self_or_cross(around: str, paths: list[str]) -> Iterator[tuple[str, str]]:
-    """By name where it says so; else the first attention block of a layer is self-attention, others cross."""
+    """Tell by name where it says so; else a layer's first attention block is self-attention, others cross."""
     names = {path: path.removeprefix(around).lower() for path in paths}
     said = {
         path: "cross_attn" if "cross" in name or "encoder_attn" in name else "self_attn"
@@ -85,8 +85,8 @@ def _self_or_cross(around: str, paths: list[str]) -> Iterator[tuple[str, str]]:
 
 def feed_forward_blocks(
     modules: Mapping[str, nn.Module], names: Mapping[str, str], attention: set[str]
-) -> Iterator[Found]:
-    """Feed-forward blocks: two linear layers with an activation between, as wide at the end as at the start.
+) -> Iterator[Recognised]:
+    """Yield feed-forward blocks: linear layer, activation, linear layer, as wide at the end as at the start.
 
     `attention` holds the owners of attention blocks. A block beside one may be as narrow inside as outside;
     elsewhere that would be a prediction head just as well.
@@ -115,7 +115,7 @@ def feed_forward_blocks(
                 (names[joined(second, "weight")], (out, hidden)),
             )
             inside.add(block)
-            yield Found(block, "ffn", "ffn", (first, second) if block == second else (), (group,))
+            yield Recognised(block, "ffn", "ffn", (first, second) if block == second else (), (group,))
             break
 
 
@@ -124,7 +124,7 @@ _NONE: _Linears = ("", "", "")
 
 
 def _chain(path: str, module: nn.Module) -> _Linears:
-    """A module that is linear layer, activation, linear layer, through nested `Sequential`s too."""
+    """Return the linear layers of a module that is linear, activation, linear, through nested `Sequential`s too."""
     if isinstance(module, (nn.ModuleList, nn.ModuleDict)):
         return _NONE  # who knows in which order it is called
     leaves = [(name, m) for name, m in _leaves(path, module) if not _passes_on(m)]
@@ -141,7 +141,7 @@ def _chain(path: str, module: nn.Module) -> _Linears:
 
 
 def _pair(path: str, module: nn.Module) -> _Linears:
-    """The two linear layers that a module calls by name, with any activation between.
+    """Return the two linear layers that a module calls by name, with any activation between.
 
     They are the module where it holds no other parameters. In a layer that keeps them beside its attention, the
     block's path is the second one's: what that gives is what the block gives.
@@ -168,8 +168,8 @@ def _passes_on(module: nn.Module) -> bool:
     return isinstance(module, nn.Identity) or "drop" in type(module).__name__.lower()
 
 
-def layers(modules: Mapping[str, nn.Module], blocks: list[Found]) -> dict[str, int]:
-    """Layers by path, each with its index: members of a list that hold attention or feed-forward blocks.
+def layers(modules: Mapping[str, nn.Module], blocks: list[Recognised]) -> dict[str, int]:
+    """Return layers by path, each with its index: members of a list that hold attention or feed-forward blocks.
 
     What lies in between are containers only; so the attention block inside another block makes no layer.
     """
@@ -183,17 +183,17 @@ def layers(modules: Mapping[str, nn.Module], blocks: list[Found]) -> dict[str, i
 
 
 def joined(path: str, name: str) -> str:
-    """Path of a child; the model's own path is empty."""
+    """Return the path of a child; the model's own path is empty."""
     return f"{path}.{name}" if path else name
 
 
 def parent(path: str) -> str:
-    """Path of the module that directly holds another one, or a parameter."""
+    """Return the path of the module that directly holds another one, or a parameter."""
     return path.rpartition(".")[0]
 
 
 def upwards(path: str) -> Iterator[str]:
-    """A path, its parent's and so on; the last one is the model's own."""
+    """Yield a path, its parent's and so on; the last one is the model's own."""
     while path:
         yield path
         path = parent(path)
@@ -201,7 +201,7 @@ def upwards(path: str) -> Iterator[str]:
 
 
 def owner(path: str, modules: Mapping[str, nn.Module]) -> str:
-    """Path of the nearest module around another one that does more than hold others; else the model's own."""
+    """Return the path of the nearest module around another one that is no mere container; else the model's own."""
     around = parent(path)
     while around and isinstance(modules.get(around), CONTAINERS):
         around = parent(around)

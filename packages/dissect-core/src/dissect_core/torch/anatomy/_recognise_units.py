@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from torch import Tensor, nn
 
 from ...anatomy import UnitGroup, channel_group, query_group
-from ._recognise import Found, joined, parent
+from ._recognise import Recognised, joined, parent
 
 _QUERIES = re.compile(
     r"quer(y|ies)\w*(embed|feat|pos)|^(object_|query_)?(queries|tokens)$|^(tgt|refpoint)_embed", re.IGNORECASE
@@ -14,8 +14,8 @@ _QUERIES = re.compile(
 _BESIDE = re.compile(r"^(reference_?point|refpoint|anchor)", re.IGNORECASE)
 
 
-def convolutions(modules: Mapping[str, nn.Module], names: Mapping[str, str]) -> Iterator[Found]:
-    """Convolutions, their channels where these can be removed exactly.
+def convolutions(modules: Mapping[str, nn.Module], names: Mapping[str, str]) -> Iterator[Recognised]:
+    """Yield convolutions, with their channels where these can be removed exactly.
 
     With a norm behind, the channels are the norm's scales and shifts: a norm over groups or layers mixes the
     channels, so that silencing one in the convolution would change others. Without, they are rows of the weight
@@ -30,13 +30,13 @@ def convolutions(modules: Mapping[str, nn.Module], names: Mapping[str, str]) -> 
             if owned and tuple(owned) not in seen:
                 seen.add(tuple(owned))
                 groups = (channel_group(here, list(owned.items())),)
-            yield Found(here, "conv", "conv", groups=groups)
+            yield Recognised(here, "conv", "conv", groups=groups)
 
 
 def _channels(
     path: str, module: nn.Module, conv: str, norm: str | None, names: Mapping[str, str]
 ) -> dict[str, tuple[int, ...]]:
-    """Parameters with a place for each channel, by name; none where a channel cannot be removed."""
+    """Return parameters with a value for each channel, by name; none where a channel cannot be removed."""
     owned = {}
     child = getattr(module, norm or conv)
     for kind in ("weight", "bias"):
@@ -50,7 +50,7 @@ def _channels(
 
 
 def _with_norms(module: nn.Module) -> list[tuple[str, str | None]]:
-    """Convolutions directly in a module, each with the norm behind it.
+    """Return the convolutions directly in a module, each with the norm behind it.
 
     That is the order of definition: of convolutions and then norms that follow each other, the last belong together.
     """
@@ -80,7 +80,7 @@ def _with_norms(module: nn.Module) -> list[tuple[str, str | None]]:
 
 
 def _is_conv(module: nn.Module) -> bool:
-    """A convolution, deformable ones too. Transposed ones hold their output channels elsewhere."""
+    """Return whether a module is a convolution, or a deformable one, but no transposed one."""
     weight = getattr(module, "weight", None)
     return (
         isinstance(weight, nn.Parameter)
@@ -91,7 +91,7 @@ def _is_conv(module: nn.Module) -> bool:
 
 
 def is_norm(module: nn.Module) -> bool:
-    """A norm: of torch, or named one, with a scale for each channel (which may be a buffer)."""
+    """Return whether a module is a norm: of torch, or named one, with a scale (or a buffer) for each channel."""
     if isinstance(module, (nn.modules.batchnorm._NormBase, nn.GroupNorm, nn.LayerNorm)):
         return True
     weight = getattr(module, "weight", None)
@@ -107,17 +107,17 @@ def _width(module: nn.Module) -> int | None:
     return width if isinstance(width, int) else None
 
 
-def norms(modules: Mapping[str, nn.Module]) -> Iterator[Found]:
-    """Norms that have parameters."""
+def norms(modules: Mapping[str, nn.Module]) -> Iterator[Recognised]:
+    """Yield norms that have parameters."""
     for path, module in modules.items():
         if is_norm(module) and next(module.parameters(recurse=False), None) is not None:
-            yield Found(path, "norm", "norm")
+            yield Recognised(path, "norm", "norm")
 
 
 def queries(
     modules: Mapping[str, nn.Module], names: Mapping[str, str], said: Collection[str]
-) -> Iterator[Found]:
-    """Object queries: embeddings and parameters that are named so, with a row for each query.
+) -> Iterator[Recognised]:
+    """Yield object queries: embeddings and parameters that are named so, with a row for each query.
 
     Those of one module with equally many rows are one set of queries; embeddings of their reference points belong to
     it. `said` holds paths that a rule calls queries.
@@ -135,13 +135,13 @@ def queries(
     for members in sets.values():
         group = query_group(members[0][0], [(name, shape) for _, name, shape in members])
         for i, (path, _, _) in enumerate(members):
-            yield Found(path, "module", "query_embedding", groups=() if i else (group,))
+            yield Recognised(path, "module", "query_embedding", groups=() if i else (group,))
 
 
 def _tables(
     modules: Mapping[str, nn.Module], names: Mapping[str, str]
 ) -> Iterator[tuple[str, str, tuple[int, ...]]]:
-    """Embeddings and matrices held directly by a module: path, name of the parameter, shape."""
+    """Yield embeddings and matrices held directly by a module: path, name of the parameter, shape."""
     for path, module in modules.items():
         if isinstance(module, nn.Embedding):
             name = names.get(joined(path, "weight"))

@@ -10,7 +10,7 @@ from torch import nn
 RULES = "dissect.roles"
 """Entry point group in which a package offers its `RoleRule`."""
 
-PLACES = ("backbone", "neck", "head", "encoder", "decoder")
+REGIONS = ("backbone", "neck", "head", "encoder", "decoder")
 """Roles that blocks inside inherit as a prefix: the norms in a backbone are ``backbone.norm``."""
 
 _TOP = {
@@ -28,7 +28,7 @@ _TOP = {
 
 
 class RoleRule(Protocol):
-    """What says the roles of a module that its structure does not show.
+    """A rule that gives roles to modules whose structure does not show them.
 
     `anatomy_of` calls it with the path of every module and the module. It gives roles from specific to
     general, or none. A block bears them before those that its structure gives; any other module that gets one
@@ -49,12 +49,12 @@ class RoleRule(Protocol):
     """
 
     def __call__(self, path: str, module: nn.Module, /) -> Iterable[str]:
-        """Roles of one module, from specific to general."""
+        """Return the roles of one module, from specific to general."""
         ...
 
 
 def said_roles(modules: Mapping[str, nn.Module], rules: Iterable[RoleRule]) -> dict[str, tuple[str, ...]]:
-    """Roles of modules by name or rule, each role of a module once; the model itself has none."""
+    """Return the roles of modules by name or rule, each role of a module once; the model itself has none."""
     said: dict[str, list[str]] = {}
     for rule in rules:
         for path, module in modules.items():
@@ -70,7 +70,7 @@ def said_roles(modules: Mapping[str, nn.Module], rules: Iterable[RoleRule]) -> d
 
 
 def _said_by(entry: EntryPoint, modules: Mapping[str, nn.Module]) -> dict[str, list[str]]:
-    """Roles that an installed rule gives; one that is broken must not keep others from working."""
+    """Return the roles that an installed rule gives; a broken rule must not keep others from working."""
     try:
         rule: RoleRule = entry.load()
         return {path: list(rule(path, module)) for path, module in modules.items() if path}

@@ -93,7 +93,7 @@ class _Reader(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        """Run an operation, and see what it does with rows."""
+        """Run an operation, and follow what it does with rows."""
         kwargs = kwargs or {}
         followed = [one for one in tree_leaves((args, kwargs)) if isinstance(one, Tensor) and self._has(one)]
         output = func(*args, **kwargs)
@@ -129,7 +129,7 @@ class _Reader(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's
         followed: list[Tensor],
         made: Tensor,
     ) -> Tensor | None:
-        """The row of each value that an operation makes; None where it computes with several of them."""
+        """Return the row of each value that an operation makes; None where it computes with several of them."""
         if any(one.dtype.itemsize != self._sizes[_memory(one)] for one in followed):
             return None
         if name in _MOVES:
@@ -166,7 +166,7 @@ class _Reader(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's
         return _memory(tensor) in self._maps and tensor.numel() > 0
 
     def _rows(self, value: Any) -> Any:
-        """The row of each value of a tensor; anything else as it is."""
+        """Return the row of each value of a tensor; anything else as it is."""
         if not isinstance(value, Tensor):
             return value
         if not self._has(value):
@@ -191,7 +191,7 @@ class _Reader(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's
 
 
 def _memory(tensor: Tensor) -> int:
-    """The address of a tensor's memory; 0 where it has none that could be followed."""
+    """Return the address of a tensor's memory; 0 where it has none that could be followed."""
     try:
         return tensor.untyped_storage().data_ptr()
     except (NotImplementedError, RuntimeError):
@@ -199,7 +199,7 @@ def _memory(tensor: Tensor) -> int:
 
 
 def _counts_up(numbers: Any) -> bool:
-    """Whether numbers are 0, 1, 2 and so on, in any order and as often as it may be."""
+    """Return whether numbers are 0, 1, 2 and so on, in any order and each as often as it may be."""
     if not isinstance(numbers, Tensor) or not numbers.numel():
         return False
     found = set(numbers.reshape(-1).tolist())

@@ -16,7 +16,7 @@ from dissect_core.storage.files import read_regular
 from dissect_eval import Detections, GroundTruth, xywh_to_xyxy
 
 from ..errors import AnnotationError, AnnotationsNotFoundError, PickleRefusedError
-from ..weights._pickles import Record
+from ._reading import Record
 
 Annotation = Mapping[str, Any]
 CLASS_NAMES_FIELD = "class_names"

@@ -1,0 +1,24 @@
+"""Detection samples of MMDetection: read without running code, given their truth, and taken apart for evaluation."""
+
+from ._reading import Record, load_samples
+from ._samples import (
+    Naming,
+    annotations_by_image,
+    naming_of,
+    read_annotations,
+    set_naming,
+    set_truth,
+    truth_and_detections,
+)
+
+__all__ = [
+    "Naming",
+    "Record",
+    "annotations_by_image",
+    "load_samples",
+    "naming_of",
+    "read_annotations",
+    "set_naming",
+    "set_truth",
+    "truth_and_detections",
+]
