@@ -53,7 +53,7 @@ def say_beside_bars(text: str) -> None:
 
 
 def tqdm_bar(total: int, unit: str, label: str = "") -> tqdm[Any]:
-    """A tqdm bar: a widget in a notebook, else on standard error, a line now and then where that is no terminal."""
+    """Make a tqdm bar: a widget in a notebook, else on standard error; in a log, a line every 15 seconds."""
     from tqdm.auto import tqdm
 
     interval = 0.1 if sys.stderr.isatty() else SECONDS_BETWEEN_LINES_OF_A_LOG
@@ -116,7 +116,7 @@ def no_bar(_total: int, _unit: str, _label: str) -> AbstractContextManager[Bar]:
 
 
 def counted(items: Iterable[Any], bar: MakeBar, total: int, unit: str, label: str) -> Iterator[Any]:
-    """Items, with a bar that goes on with each."""
+    """Yield items, and move a bar on with each."""
     with bar(total, unit, label) as shown:
         for item in items:
             yield item

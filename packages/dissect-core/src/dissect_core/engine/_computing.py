@@ -11,7 +11,7 @@ from ._options import Precision
 
 
 def in_precision(detector: Detector, precision: Precision) -> AbstractContextManager[Any]:
-    """A block in which a torch model computes in a precision, by `torch.autocast`; enter it for each pass anew.
+    """Return a block in which a torch model computes in a precision by `torch.autocast`; enter it for each pass anew.
 
     Raises
     ------

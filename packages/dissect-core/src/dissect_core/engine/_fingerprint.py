@@ -246,7 +246,7 @@ def weights_sha256(model: Any) -> str:
 
 
 def _kept(truth: Any, refs: Sequence[ImageRef], files: Mapping[str, bytes]) -> KeptTruth | None:
-    """The truth to keep: that of `truth`, else the file that the caller gives."""
+    """Return the truth to keep: that of `truth`, else the file that the caller gives."""
     given = files.get(_file_names.TRUTH)
     if truth is None:
         return None if given is None else KeptTruth.read(given)
@@ -261,7 +261,7 @@ def _kept(truth: Any, refs: Sequence[ImageRef], files: Mapping[str, bytes]) -> K
 
 
 def _image_folder(paths: Sequence[Path], refs: Sequence[ImageRef]) -> str:
-    """The folder from which the file names lead to the images, for reports that show some; else that of all of them."""
+    """Return the folder from which file names lead to the images, for reports; else one that holds all images."""
     whole = [path.absolute() for path in paths]
     roots = {_root(path, Path(ref.file_name).parts) for path, ref in zip(whole, refs, strict=True)}
     (root,) = roots if len(roots) == 1 else (None,)
@@ -269,5 +269,5 @@ def _image_folder(paths: Sequence[Path], refs: Sequence[ImageRef]) -> str:
 
 
 def _root(path: Path, name: Sequence[str]) -> Path | None:
-    """A path without the name at its end; None if it ends otherwise."""
+    """Return a path without the name at its end; None if it ends otherwise."""
     return path.parents[len(name) - 1] if name and path.parts[-len(name) :] == tuple(name) else None

@@ -69,7 +69,7 @@ class BatchWork:
         return rows
 
     def _without_bad(self, images: Sequence[int], stopped: Exception) -> Loaded:
-        """The batch without images at which the whole detector stops; the error itself if it stops at none."""
+        """Load the batch without images at which the whole detector stops; raise the error if it stops at none."""
         bad = tuple((i, fault) for i in images if (fault := self._fault(i)) is not None)
         if not bad:
             raise stopped  # a variant's, or of all images together
@@ -96,12 +96,12 @@ class BatchWork:
 
 
 def _is_of_the_device(error: Exception) -> bool:
-    """Whether the accelerator failed: out of memory, or with an error that stays until the process ends."""
+    """Return whether the accelerator failed: out of memory, or with an error that stays until the process ends."""
     return _is_out_of_memory(error) or type(error).__name__ == "AcceleratorError"
 
 
 def _is_out_of_memory(error: Exception) -> bool:
-    """Whether an accelerator's memory is used up; torch is not imported for detectors that need none."""
+    """Return whether an accelerator's memory is used up, without importing torch for detectors that need none."""
     return type(error).__name__ == "OutOfMemoryError"
 
 

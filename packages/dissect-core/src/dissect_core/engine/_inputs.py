@@ -1,4 +1,4 @@
-"""What a study needs before its first image: its variants, and activations of reference images."""
+"""Inputs of a study beside its images: its plan, and activations of reference images."""
 
 import hashlib
 from collections.abc import Iterator, Sequence
@@ -31,7 +31,7 @@ def planned(
     bar: MakeBar,
     class_map: ClassMap | None = None,
 ) -> Plan:
-    """Every variant of a study, with scores by the model's weights and by gradients on its reference images.
+    """Plan a study, with scores by the model's weights and by gradients on its reference images.
 
     Raises
     ------
@@ -138,7 +138,7 @@ class ReferenceActivations:
         self._gathered: Any = None
 
     def __call__(self, variant: Variant) -> Any:
-        """What a variant needs: None, the activations, or these with constants fitted for its units."""
+        """Return what a variant needs: None, the activations, or these with constants fitted for its units."""
         if variant.space != "activation" or variant.intervention.kind == "zero":
             return None
         if variant.intervention.kind != "optimal":
@@ -208,7 +208,7 @@ class ReferenceActivations:
 def _with_truth(
     losing: LossDetector, images: Sequence[Path], truth: Any, class_map: ClassMap | None
 ) -> Iterator[Any]:
-    """Batches with truth, whose names are the detector's unless a map says others."""
+    """Return batches with truth, whose names are the detector's unless a map says others."""
     if class_map is None:
         return losing.prepare_with_truth(images, truth)
     return losing.prepare_with_truth(images, truth, class_map=class_map)

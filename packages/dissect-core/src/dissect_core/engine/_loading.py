@@ -37,7 +37,7 @@ class Loaded:
 
 
 def annotated_sizes(truth: Any, image_ids: Sequence[int]) -> list[tuple[float, float]] | None:
-    """Width and height of images as their truth has them; NaN for one without, None for a truth without sizes.
+    """Return width and height of images as annotated; NaN for one without, None for a truth without sizes.
 
     Examples
     --------
@@ -97,7 +97,7 @@ class Files:
         return Loaded(tuple(good), self._batch(detector, good) if good else None, bad)
 
     def usable(self, detector: Detector, images: Sequence[int]) -> list[int]:
-        """Those of some images that the detector can be run on, if bad ones are skipped; else all of them.
+        """Return those images that the detector can be run on, if bad ones are skipped; else all of them.
 
         Raises
         ------
@@ -117,7 +117,7 @@ class Files:
 
     @contextmanager
     def named(self, detector: Detector, images: Sequence[int]) -> Iterator[list[Path]]:
-        """Files of images for a block that runs the detector on all of them; its error names the one to blame.
+        """Yield image files to a block that runs the detector on all of them; an error then names the image to blame.
 
         Raises
         ------
@@ -136,7 +136,7 @@ class Files:
             raise
 
     def fault(self, detector: Detector, image: int, *, run: bool = False) -> str | None:
-        """What is wrong with an image by itself, also for the detector's pass over it; None if nothing is."""
+        """Say what is wrong with an image by itself, with `run` also in the detector's pass; None if nothing is."""
         try:
             batch = self._batch(detector, [image])
             if run:
@@ -151,13 +151,13 @@ class Files:
         return None
 
     def told(self, image: int, fault: str) -> str:
-        """The message of an error about an image."""
+        """Return the message of an error about an image."""
         name = str(self.paths[image])
         where = "" if name in fault else f"The detector stops at the image {name}: "
         return f"{where}{fault.rstrip('.')}. Mend or replace it{_OR_SKIP}"
 
     def names(self, error: Exception, image: int) -> bool:
-        """Whether an error says of an image what is wrong."""
+        """Return whether an error names an image."""
         return str(self.paths[image]) in str(error)
 
     def _batch(self, detector: Detector, images: Sequence[int]) -> Any:
@@ -187,7 +187,7 @@ class Files:
 def loaded_ahead(
     detector: Detector, files: Files, batches: Sequence[Sequence[int]], ahead: int = 2
 ) -> Generator[Loaded, None, None]:
-    """Batches in order, some of them read in a thread while the detector is busy with the ones before.
+    """Yield batches in order, some of them read in a thread while the detector is busy with the ones before.
 
     Decoding and resizing release Python's lock, so that a thread keeps up without copying batches between processes.
     """

@@ -1,4 +1,15 @@
-"""The net under a study: on its first batch the baseline is run twice, and some variants in full beside replay."""
+"""The net under a study: on its first batch the baseline is run twice, and some variants in full beside replay.
+
+Prefix replay is exact as long as it sees all that a model does. Two things could break a study without an error, and
+both show on the first batch of each process, where a few more passes cost little:
+
+- A detector that gives other detections each time: every loss would be chance. So the baseline is run a second time,
+  in full, and must give the same bits (`require_steady`).
+- A use of a parameter that replay does not see, in a forward that goes around torch's calls: the variant would return
+  the recorded baseline, and look robust. So up to eight variants are run in full as well, and must give the same bits
+  (`require_same`). The faulty ones look like the baseline, so that six of the eight are variants that do; the other two
+  are spread over the order of variants, for faults of another kind.
+"""
 
 import warnings
 from collections.abc import Callable, Sequence
@@ -15,15 +26,13 @@ from ._loading import Files
 from ._options import Precision
 
 BASELINE_AGAIN = 10
-"""How often the baseline is run again of a detector that gives something else each time."""
+"""How many more times the baseline is run if the detector gives other detections each time."""
 UNCHANGED, OTHERS = 6, 2
-"""Of the first batch, how many variants are run in full that detect what the baseline does, and how many others."""
+"""How many variants are run in full on the first batch: those that detect the same as the baseline, and others."""
 
 
 class Net:
-    """Chooses variants of a first batch to run in full: those above all that seem to change nothing.
-
-    Where replay misses that something is used, the variant is the baseline: it looks robust, and is not.
+    """Chooses the variants that are run in full on a first batch: mainly those that seem to change nothing.
 
     Parameters
     ----------
@@ -35,14 +44,16 @@ class Net:
     def __init__(self, baseline: Sequence[ImageDetections], n_variants: int) -> None:
         self._baseline = baseline
         self._unchanged = UNCHANGED
+        # At a third and at two thirds of the variants, in the order in which they are run: the latest first use first.
         self._others = {(i + 1) * n_variants // (OTHERS + 1) for i in range(OTHERS)}
         self._number = -1
 
     def wants(self, variant: Variant, found: Sequence[ImageDetections]) -> bool:
-        """Whether a variant is to be run in full too, told of each in the order in which they are run."""
+        """Return whether a variant is to be run in full too; called for each in the order in which they are run."""
         self._number += 1
         if self._number in self._others:
             return True
+        # The baseline itself removes nothing, and equals itself by definition: it proves nothing.
         if not variant.n_units or not self._unchanged or first_difference(found, self._baseline):
             return False
         self._unchanged -= 1
@@ -54,17 +65,17 @@ class RandomDetectorWarning(UserWarning):
 
 
 def is_again(variant: str) -> bool:
-    """Whether an id is that of the baseline once more."""
+    """Return whether an id is that of a further run of the baseline."""
     return variant.startswith("baseline/again/")
 
 
 def measures_noise(variants: Sequence[Variant]) -> bool:
-    """Whether the baseline is run again and again, as the detector gives something else each time."""
+    """Return whether the baseline is run several times, as the detector gives other detections each time."""
     return any(variant.kind == "again" for variant in variants)
 
 
 def noise_is_measured(times: int) -> str:
-    """A note for people on what a detector that is not deterministic costs."""
+    """Return a note for people on what a detector that is not deterministic costs."""
     return (
         f"the detector gives something else each time: everything is run in full, and the baseline {times + 1} times, "
         "which shows its noise."
@@ -74,7 +85,7 @@ def noise_is_measured(times: int) -> str:
 def repeats_of_baseline(
     detector: Detector, files: Files, precision: Precision, allow_random: bool | None, seed: int
 ) -> list[Variant]:
-    """The baseline again, for a detector that is not deterministic; nothing for one that is.
+    """Return further runs of the baseline for a detector that is not deterministic; none for one that is.
 
     Parameters
     ----------

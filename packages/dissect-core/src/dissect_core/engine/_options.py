@@ -115,7 +115,7 @@ class RunOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class Listener:
-    """What a run tells while it works, and how to stop it.
+    """Takes what a run tells while it works, and can stop it.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""All variants of a study on one batch: replayed from the baseline where the detector is a torch model."""
+"""Passes of all variants over one batch: replayed from the baseline where the detector is a torch model."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
@@ -97,7 +97,7 @@ class PlainPasses(Passes):
                 yield Outcome(variant, found, masked, changed)
 
     def _as_replayed(self) -> AbstractContextManager[None]:
-        """Without torch's fused layers, which replay cannot use: they differ from its plain ones in the last bits."""
+        """Switch off torch's fused layers, which replay cannot use: their last bits differ from plain ones."""
         if model_of(self.detector) is None:
             return nullcontext()
         from ..torch.activations import without_fast_path
@@ -208,12 +208,12 @@ class _Guess:
         self.left_out: float = left_out / max(1, trace.flops[-1] * len(moments))
 
     def is_good(self) -> bool:
-        """Whether enough is known, now that one more variant was run."""
+        """Note that one more variant was run, and return whether enough is known now."""
         self._n_seen += 1
         return sum(self._expected[: self._n_seen]) >= 0.1 * sum(self._expected)
 
     def of_a_batch(self, spent: float) -> float:
-        """Seconds that a batch takes, given those that went into the variants until now."""
+        """Return the seconds that a batch takes, given those that went into the variants until now."""
         expected = sum(self._expected[: self._n_seen])
         whole = self._baseline + sum(self._expected)
         return whole * spent / expected if expected else whole

@@ -1,4 +1,4 @@
-"""Running a study: images outside, variants inside, and nothing lost."""
+"""Running a study: for each batch of images all variants, and what is finished is kept."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -57,22 +57,22 @@ def run(
     options : RunOptions, optional
         How it is run.
     truth : StudyTruth, optional
-        Ground truth of the images, a `dissect_eval.GroundTruth`; of further images it may be, too, which count nowhere
-        then. It is kept in the folder, where `dissect_eval.study.measure` finds it. The detector's `prepare_with_truth`
-        gets it for scores by gradients and optimal constants.
+        Ground truth of the images, a `dissect_eval.GroundTruth`; further images in it are left out. It is kept in the
+        folder, where `dissect_eval.study.measure` finds it. The detector's `prepare_with_truth` gets it for scores by
+        gradients and optimal constants.
     refs : sequence of ImageRef, optional
-        How the annotation file names and numbers the images. Left out, the truth tells: the image whose file name is at
-        the end of the path. Without a truth, file names and 0, 1, ...
+        Names and ids of the images in the annotation file. Left out, each path is the image of the truth whose file
+        name is at its end; without a truth, names are those of the files, and ids 0, 1, ...
     execution : LocalExecution or RayExecution, optional
-        What computes it; as the spec says, if left out, which may not name a cluster by its address then. It may be
+        What computes it. Left out, as the spec says, which must not name the address of a cluster then. It may be
         another one each time: the results are the same.
     facts : mapping, optional
-        What else must stay the same if the study goes on, as plain data: spec, detector, images, truth and versions of
-        libraries are on record anyway.
+        Further plain data that must stay the same if the study goes on. Spec, detector, images, truth, options that
+        change numbers, and versions of libraries are always on record.
     files : mapping of str to bytes, optional
         Further files to keep in the folder.
     listener : Listener, optional
-        What is told while it runs, and how to stop it. Left out, a bar on standard error.
+        Is told how the run goes on, and can stop it. Left out, a progress bar on standard error.
 
     Returns
     -------
@@ -149,7 +149,7 @@ def run(
 
 
 def _is_complete(place: Path) -> bool:
-    """Whether a finished study is there."""
+    """Return whether a finished study is there."""
     try:
         return Study.open(place).is_complete
     except StudyError:  # none, or one that cannot be read: the run says so

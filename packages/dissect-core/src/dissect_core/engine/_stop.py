@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and SIGHUP, which let the batch at hand end."""
+"""Stopping a run after the batch at hand: by request, or by Ctrl-C, SIGTERM and SIGHUP."""
 
 import signal
 import threading
@@ -10,7 +10,7 @@ from ..ending import ENDING, HANGUP, leave_terminal
 
 
 class StopRequest:
-    """A wish, from any thread, that a run stops."""
+    """Asks a run to stop, from any thread."""
 
     def __init__(self) -> None:
         self._event = threading.Event()
@@ -24,12 +24,12 @@ class StopRequest:
 
     @property
     def asked(self) -> bool:
-        """Whether somebody has."""
+        """True once somebody has asked."""
         return self._event.is_set()
 
     @property
     def is_urgent(self) -> bool:
-        """Whether somebody has asked again: what would still be done with a run's finished part is to be left out."""
+        """True once somebody has asked again: nothing more is to be done with the finished part of the run."""
         return self._again.is_set()
 
 
@@ -66,7 +66,7 @@ def stop_on_interrupt(request: StopRequest, say: Callable[[str], object]) -> Ite
 
 
 def _is_ours_to_take(number: int, handler: object) -> bool:
-    """Not what another language handles; nor what was ignored, but for Ctrl-C: any shell's background ignores it."""
+    """Return whether a signal may be handled: not if other code in C does, nor if it is ignored, but for Ctrl-C."""
     return handler is not None and (handler != signal.SIG_IGN or number == signal.SIGINT)
 
 

@@ -63,7 +63,7 @@ class Task:
         folder.require_files(digests, done, used)
 
     def passes(self, detector: Detector) -> Passes:
-        """How this detector's variants are run."""
+        """Return how the variants of a detector are run."""
         how = self.options
         if how.replay and model_of(detector) is not None:
             return ReplayedPasses(
@@ -74,7 +74,7 @@ class Task:
     def references(
         self, detector: Detector, variants: Sequence[Variant], truth: Any, record: Record, bar: MakeBar
     ) -> ReferenceActivations:
-        """Activations that its variants need, kept in a folder."""
+        """Return the activations that its variants need, kept in a folder."""
         return ReferenceActivations(
             self.spec, detector, variants, self.files, truth, record, bar, self.options.class_map
         )
@@ -104,7 +104,7 @@ class Task:
         return found
 
     def _begun(self) -> tuple[str, ...] | None:
-        """Ids of the variants of the study that is there already; None if there is none that can be read."""
+        """Return the ids of the variants of the study that is there already; None if none can be read."""
         try:
             return Study.open(self.out).variants
         except StudyError:

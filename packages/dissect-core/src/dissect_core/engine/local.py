@@ -60,7 +60,7 @@ def run_here(
 
 
 def estimate(seconds: float, share: float, n_batches: int, n_variants: int, n_workers: int = 1) -> str:
-    """What a run will take, for people.
+    """Say for people how long a run will take.
 
     Examples
     --------

@@ -50,7 +50,7 @@ class Bounded:
         return content
 
     def seekable(self) -> bool:
-        """Whether one can move in it: `zipfile` asks."""
+        """Return True: `zipfile` asks whether it can move in the file."""
         return True
 
 

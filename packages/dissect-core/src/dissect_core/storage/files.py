@@ -301,7 +301,7 @@ _WHY = {
 
 
 def why_refused(cause: OSError) -> str:
-    """Why the disk refuses to write, for people, with the remedy; without a full stop.
+    """Say for people why the disk refuses to write, with the remedy; without a full stop.
 
     Examples
     --------

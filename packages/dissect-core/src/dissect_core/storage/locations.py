@@ -82,13 +82,13 @@ def _object_store(url: str) -> Path:
 
 
 def is_remote(place: Any) -> bool:
-    """Whether a place lies in an object store."""
+    """Return whether a location lies in an object store."""
     return not isinstance(place, (str, Path)) and hasattr(place, "protocol")
 
 
 @contextmanager
 def reached(place: Path, error: type[DissectError] = StudyError) -> Iterator[None]:
-    """A block in which an object store that cannot be reached is an error that says what to look at."""
+    """Turn failures to reach an object store in a block into an error that says what to look at."""
     try:
         yield
     except Exception as cause:

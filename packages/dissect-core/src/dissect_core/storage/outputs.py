@@ -1,4 +1,4 @@
-"""Places for results: checked before long work, and never such that somebody else's files are lost."""
+"""Files and folders for results: checked before long work, so that nothing of somebody else's is lost by it."""
 
 from collections.abc import Iterable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What makes two studies two, in the words of whoever runs them: which images, which classes, which boxes."""
+"""Differences between two studies, in the words of their users: other images, classes, boxes."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -99,7 +99,7 @@ def changes_of_format_1(
 
 
 def _recorded(before: Any, now: Any) -> Any:
-    """Of facts those that were recorded before, too."""
+    """Return those facts of a study that an earlier one recorded, too."""
     if not isinstance(before, Mapping) or not isinstance(now, Mapping):
         return now
     return {name: _recorded(before[name], now[name]) for name in now if name in before}
@@ -209,7 +209,7 @@ def of_truths(before: Behind, now: Behind) -> list[str]:
 
 
 def _kinds(pairs: Sequence[tuple[Sequence[tuple[Any, ...]], Sequence[tuple[Any, ...]]]]) -> str:
-    """Which values of boxes differ, where the same boxes are listed in the same order."""
+    """Name the values of boxes that differ, where the same boxes are listed in the same order."""
     if any(len(one) != len(other) for one, other in pairs):
         return "values"
     rows = [(a, b) for one, other in pairs for a, b in zip(one, other, strict=True)]
@@ -241,7 +241,7 @@ def _of_categories(before: Sequence[Mapping[str, Any]], now: Sequence[Mapping[st
 
 
 def _boxes(annotations: Sequence[Mapping[str, Any]], images: set[int]) -> dict[int, list[tuple[Any, ...]]]:
-    """What counts of each box, by image; what a file leaves out as its reader has it."""
+    """Return the values of each box that count, by image; what a file leaves out is filled in as its reader does."""
     found: dict[int, list[tuple[Any, ...]]] = {number: [] for number in images}
     for one in annotations:
         number = int(one["image_id"])
@@ -283,7 +283,7 @@ def of_plans(
 
 
 def _plain(value: Any) -> Any:
-    """A value as JSON and as Arrow give it back."""
+    """Return a value as JSON and Arrow give it back: tuples become lists."""
     if isinstance(value, Mapping):
         return {key: _plain(item) for key, item in value.items()}
     return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value

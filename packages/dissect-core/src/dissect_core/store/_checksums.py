@@ -1,4 +1,4 @@
-"""Checksums of what tables hold: of the decoded values, so that nothing between them and their file goes unseen."""
+"""Checksums of the values in tables, taken after decoding: so damage anywhere between memory and file is seen."""
 
 import hashlib
 import json
@@ -13,7 +13,7 @@ MARK = b"dissect_core.sha256"
 
 
 def column_sha256(column: pa.ChunkedArray) -> str:
-    """SHA-256 of a column of numbers, or of lists of numbers: its values, how many each row has, and what is null.
+    """Return the SHA-256 of a column of numbers or lists of numbers: values, lengths of the lists, and nulls.
 
     Examples
     --------

@@ -52,7 +52,7 @@ class Content(NamedTuple):
         return {_file_names.SPEC, _file_names.PLAN, _file_names.IMAGES, _file_names.ENVIRONMENT, *self.files}
 
     def encoded(self) -> dict[str, bytes]:
-        """Content of every file by name, but for the record of them."""
+        """Return the content of every file by name, but for `environment.json`, which records them."""
         # Where it is computed is no part of what a study is.
         spec = self.spec.model_copy(update={"execution": LocalExecution()})
         return {

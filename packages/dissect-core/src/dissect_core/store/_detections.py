@@ -97,7 +97,7 @@ class DetectionFiles:
         return Chunks(len(self.batches), self.shard_batches)
 
     def done(self, *, look: bool = True) -> list[bool]:
-        """Whether each batch is finished.
+        """Return for each batch whether it is finished.
 
         Parameters
         ----------
@@ -113,7 +113,7 @@ class DetectionFiles:
         return self._listed(ShardFile.look if look else None)
 
     def _listed(self, look: Callable[[ShardFile], None] | None) -> list[bool]:
-        """Which batches are finished, each file looked at; a run that is at work may join parts meanwhile."""
+        """Return which batches are finished, after a look at each file; a running study may join parts meanwhile."""
         for left in reversed(range(LISTINGS)):
             files = self.files()
             try:
@@ -143,7 +143,7 @@ class DetectionFiles:
         read_table(self._record, _file_names.IMAGES, (), self.n_images)
 
     def files(self) -> list[tuple[ShardFile, range]]:
-        """Every file of detections with its batches, by number; parts of a shard that is there do not count.
+        """Return every file of detections with its batches, in order; parts of a shard that is there do not count.
 
         Raises
         ------
@@ -161,7 +161,7 @@ class DetectionFiles:
         ]
 
     def _batches_of(self, name: str) -> range | None:
-        """Batches of a file by its name; None for what is no file of detections."""
+        """Return the batches of a file by its name; None if it is no file of detections."""
         numbers = _file_names.numbers_of(name)
         if numbers is None:
             return None
@@ -249,18 +249,18 @@ class DetectionFiles:
         return self._done(batches for _, batches in self.files())
 
     def _in_parts(self) -> set[int]:
-        """Numbers of the shards of which there are parts."""
+        """Return the numbers of the shards that have parts."""
         with reached(self.folder):
             names = [path.name for path in self.folder.glob("part-*.parquet")]
         return {numbers[0] for name in names if (numbers := _file_names.numbers_of(name)) is not None}
 
     def left_of(self, number: int) -> list[int]:
-        """Batches of a shard that are not finished."""
+        """Return the batches of a shard that are not finished."""
         done = self._listed(None)
         return [batch for batch in self.shards[number] if not done[batch]]
 
     def span(self, batches: Sequence[int]) -> tuple[int, int]:
-        """Numbers of the first and the last image of some batches, which ascend."""
+        """Return the numbers of the first and the last image of some batches, which ascend."""
         return self.batches[batches[0]].start, self.batches[batches[-1]].stop - 1
 
     def _shard(self, number: int) -> Path:

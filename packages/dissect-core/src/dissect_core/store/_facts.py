@@ -1,4 +1,4 @@
-"""What must be the same whenever a study goes on: compared by name, so that a refusal can say what differs."""
+"""Facts that must be the same whenever a study goes on, compared by name: a refusal says what differs."""
 
 import hashlib
 import json
@@ -26,7 +26,7 @@ SHOWN = 100
 
 
 def versions(more: Sequence[str] = ()) -> dict[str, str]:
-    """Versions of Python and of installed distributions; those that are not installed are left out."""
+    """Return the versions of Python and of installed distributions; others are left out."""
     installed = {name: _version(name) for name in (*DISTRIBUTIONS, *more)}
     python = ".".join(platform.python_version_tuple()[:2])
     return {"python": python, **{name: found for name, found in installed.items() if found is not None}}
@@ -40,7 +40,7 @@ def _version(name: str) -> str | None:
 
 
 def incidental() -> dict[str, Any]:
-    """Facts that may differ between the runs of a study, for the record."""
+    """Return facts that may differ between the runs of a study, for the record."""
     return {
         "host": socket.gethostname(),
         "platform": platform.platform(),
@@ -50,7 +50,7 @@ def incidental() -> dict[str, Any]:
 
 
 def fingerprint(facts: Mapping[str, Any]) -> str:
-    """SHA-256 of facts, whatever their order.
+    """Return the SHA-256 of facts, whatever their order.
 
     Examples
     --------
@@ -68,7 +68,7 @@ def known_facts(
     batch_size: int,
     shard_batches: int,
 ) -> dict[str, Any]:
-    """What must stay the same when a study goes on, as far as it is known without its plan."""
+    """Return the facts that must stay the same when a study goes on, as far as they are known without its plan."""
     listed = {"images": [list(image) for image in images]}
     known = {
         **facts,
@@ -112,7 +112,7 @@ def differences(before: Any, now: Any, name: str = "") -> list[str]:
 
 
 def _is_checksum(value: Any) -> bool:
-    """Whether a value says nothing to people."""
+    """Return whether a value is a checksum, which people cannot compare."""
     return isinstance(value, str) and re.fullmatch("[0-9a-f]{32,}", value) is not None
 
 

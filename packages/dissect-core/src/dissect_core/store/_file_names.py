@@ -17,17 +17,17 @@ DAMAGED = ".damaged"
 
 
 def shard_name(number: int) -> str:
-    """File of a shard, below the folder of detections."""
+    """Return the name of a shard's file in the folder of detections."""
     return f"shard-{number:05d}.parquet"
 
 
 def part_name(number: int, batch: int) -> str:
-    """File of one batch of a shard that is not complete."""
+    """Return the name of the file with one batch of a shard that is not complete."""
     return f"part-{number:05d}-{batch:05d}.parquet"
 
 
 def numbers_of(name: str) -> tuple[int, int | None] | None:
-    """Number of the shard that a file is of, and of the batch where it is a part; None for any other name.
+    """Return the number of a file's shard, and of its batch if it is a part; None for any other name.
 
     Examples
     --------

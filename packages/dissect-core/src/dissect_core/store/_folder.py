@@ -122,7 +122,7 @@ class StudyFolder:
     def _created_remotely(
         cls, path: Path, content: Content, former: Mapping[str, Any], repair: bool
     ) -> "StudyFolder":
-        """In an object store, which moves no folders: file by file, under the lease that keeps others out."""
+        """Make a study in an object store, which moves no folders: file by file, while a lease keeps others out."""
         mark = path / _file_names.ENVIRONMENT
         with reached(path):
             if not mark.exists():
@@ -156,7 +156,7 @@ class StudyFolder:
                 self._mend(name, content)
 
     def _faults(self, content: Content, repair: bool) -> list[str]:
-        """Names of files that are to be written anew.
+        """Return the names of files that are to be written anew.
 
         Raises
         ------
@@ -235,7 +235,7 @@ class StudyFolder:
             )
 
     def _behind(self) -> Behind:
-        """What is behind its facts."""
+        """Return images, truth and plan, which the facts hold as numbers and checksums only."""
         images = read_table(
             self.record, _file_names.IMAGES, ImageRef._fields, self.detections.n_images
         ).to_pylist()
@@ -289,7 +289,7 @@ class StudyFolder:
 
     @property
     def threads(self) -> int | None:
-        """With how many threads torch computes in this study; None where that is not on record."""
+        """Number of threads that torch computes with in this study; None where that is not on record."""
         return self.record.threads
 
     @contextmanager

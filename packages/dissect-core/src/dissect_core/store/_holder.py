@@ -1,4 +1,4 @@
-"""Who runs a study, and how far it says it is: for messages, and for `status` from elsewhere."""
+"""The run that holds a study, and its progress: for messages, and for `status` in another process."""
 
 import os
 import socket
@@ -36,7 +36,7 @@ class Holder:
     _since: str = field(default_factory=lambda: time.strftime("%Y-%m-%d %H:%M:%S %z"))
 
     def told(self) -> dict[str, Any]:
-        """What stands in the folder."""
+        """Return what the run writes about itself in the folder."""
         return {
             "host": socket.gethostname(),
             "pid": os.getpid(),
@@ -71,7 +71,7 @@ def every(seconds: float, do: Callable[[], object], name: str) -> Iterator[None]
 
 
 def say_who(told: Mapping[str, Any] | None) -> str:
-    """Who holds a folder, for people.
+    """Say for people who holds a folder.
 
     Examples
     --------

@@ -36,13 +36,13 @@ class ImageRef(NamedTuple):
 
 
 def images_table(images: Sequence[ImageRef], digests: Sequence[str]) -> pa.Table:
-    """A row for each image, with the checksum of its file where that is known."""
+    """Return a table with a row for each image, with the checksum of its file where that is known."""
     table = pa.Table.from_pylist([image._asdict() for image in images])
     return table.append_column("sha256", pa.array(list(digests), pa.string())) if digests else table
 
 
 def image_digests(paths: Sequence[Path], bar: MakeBar) -> list[str]:
-    """SHA-256 of each file's bytes, which takes a second for each 1 to 2 GB where they are at hand; see `UNREAD`.
+    """Return the SHA-256 of each file; a second for each 1 to 2 GB on a local disk. See `UNREAD`.
 
     Examples
     --------

@@ -1,9 +1,14 @@
 """One run at a time in an object store, which has no locks: a lease that its holder renews.
 
-The one primitive is making an object on condition that there is none of its name. Leases are numbered objects; who
-made the highest one holds the study, renews it every few seconds by counting up, and marks it when done. A lease that
-is not marked and does not count any more, for longer than a holder may be silent, belongs to a run that was killed:
-whoever makes the next number takes over. No clock is compared with another machine's.
+An object store offers one operation to build on: make an object unless there is one of its name. So a lease is an
+object with a number in its name, and whoever made the highest number holds the study.
+
+- The holder counts `beat` up in its lease every few seconds, and writes `released` into it when it ends in order.
+- Whoever comes while a lease is not released watches it. If `beat` changes, the holder is alive: the newcomer is
+  refused. If it stays the same for `SECONDS_OF_SILENCE`, the holder was killed: the newcomer makes the next number.
+- A holder that was only slow finds a higher number at its next beat, and stops: it is `is_lost`.
+
+Only this process's own clock is used, for how long a lease stays unchanged: clocks of two machines may differ.
 """
 
 import json
@@ -41,7 +46,7 @@ def leased(folder: Path, holder: Holder, say: Callable[[str], object]) -> Iterat
 
 
 def newest(folder: Path) -> tuple[int, dict[str, Any]] | None:
-    """Number and content of the lease that counts; None if the study has never been run.
+    """Return number and content of the lease that counts; None if the study has never been run.
 
     Raises
     ------
@@ -67,11 +72,16 @@ def _acquired(
         if found is not None and not found[1].get("released"):
             _wait_for_silence(folder, found, say)
         number = 1 + (found[0] if found else 0)
+        # Of all that try this number at once, the store lets one succeed. The others start over with its lease.
         if not create(folder / NAME.format(number), _encoded(holder.told())):
-            continue  # another one was faster: look at its lease
-        if _numbers(folder)[-1] != number:  # and a still newer one is there: ours never counted
+            continue
+        # The look at the leases and the making of ours are two steps. Between them another run may have taken the
+        # number that we saw free, ended, and had its lease removed by a third one with a still higher number. Then our
+        # lease, which has a lower number than the one that counts, has never held anything: take it back.
+        if _numbers(folder)[-1] != number:
             _forget(folder, number)
             continue
+        # From here on this run is the holder. Leases before it say nothing any more.
         for older in _numbers(folder)[:-1]:
             _forget(folder, older)
         return number, None if found is None or found[1].get("released") else found[1]
@@ -91,7 +101,7 @@ def _wait_for_silence(folder: Path, found: tuple[int, dict[str, Any]], say: Call
         now = newest(folder)
         if now is None or now[1].get("released") or now[0] != found[0]:
             return
-        if now[1].get("beat") != found[1].get("beat"):
+        if now[1].get("beat") != found[1].get("beat"):  # alive
             raise StudyLockedError(
                 f"The study {folder} is being run by {say_who(now[1])}. Wait until it ends, stop it, or give another "
                 "folder."
@@ -118,7 +128,7 @@ def _beat(folder: Path, number: int, holder: Holder) -> None:
 
 
 def _numbers(folder: Path) -> list[int]:
-    """Numbers of the leases that are there, ascending."""
+    """Return the numbers of the leases that are there, ascending."""
     with reached(folder):
         names = [path.name for path in folder.glob("run-*.lock")]
     return sorted(int(name[4:-5]) for name in names if name[4:-5].isdigit())

@@ -99,7 +99,7 @@ def _told(folder: Path) -> dict[str, Any] | None:
 
 
 def at_work(folder: Path) -> dict[str, Any] | None:
-    """What the run tells that is at work in a folder, of this or of another process; None if there is none.
+    """Return what the run in a folder tells of itself, whatever process it is; None if there is none.
 
     In an object store this is judged by when a lease was renewed last, against this machine's clock.
     """
@@ -134,5 +134,5 @@ def _age(folder: Path, number: int) -> float:
 
 
 def holder_of(folder: Path) -> str:
-    """Who holds a folder, for people."""
+    """Say for people who holds a folder."""
     return say_who(_told(folder))

@@ -1,4 +1,4 @@
-"""What happened in a study's runs, as lines of JSON."""
+"""The log of a study: events of its runs, as lines of JSON."""
 
 import json
 import os
@@ -67,7 +67,7 @@ class Log:
 
 
 def read_log(folder: Path) -> list[dict[str, Any]]:
-    """All entries, in order; lines that a kill has torn are left out, and what is no entry.
+    """Return all entries in order; lines that a kill has torn, and what is no entry, are left out.
 
     Of a log beyond all measure only its end is read.
     """
@@ -91,7 +91,7 @@ def read_log(folder: Path) -> list[dict[str, Any]]:
 
 
 def is_said_finished(folder: Path) -> bool:
-    """Whether a run has finished the study and could say so."""
+    """Return whether the log says that a run has finished the study."""
     return any(entry["event"] == "finished" for entry in read_log(folder))
 
 

@@ -1,4 +1,4 @@
-"""What the pages of a Parquet file say of themselves, beside what its footer says of them.
+"""The headers of a Parquet file's pages, compared with its footer before anything is decoded.
 
 Arrow allocates by the headers of pages, and the footer that was checked before may understate them: five kilobytes
 became six gigabytes. So a reader asks here first. Headers are Thrift's compact protocol, one between any two pages; see
@@ -26,7 +26,7 @@ _VALUE_BYTES = 16
 
 
 def decoded_size(source: Any, about: pq.FileMetaData, groups: range, names: list[str] | None = None) -> int:
-    """Bytes that row groups take at most when they are decoded, once their pages are known to be as the footer says.
+    """Return how many bytes row groups take at most when decoded, after a check of their pages against the footer.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ def decoded_size(source: Any, about: pq.FileMetaData, groups: range, names: list
 
 
 def _chunk_size(source: Any, column: pq.ColumnChunkMetaData) -> int:
-    """Bytes that a column of one row group takes at most, by the headers of its pages."""
+    """Return how many bytes a column of one row group takes at most, by the headers of its pages."""
     if not column.num_values:  # Arrow reads nothing then
         return 0
     if column.physical_type not in _TYPES:
@@ -93,7 +93,7 @@ def _chunk_size(source: Any, column: pq.ColumnChunkMetaData) -> int:
 
 
 def _longest(content: bytes, n_full: int, n: int, compression: str) -> int:
-    """Bytes of the longest text in a dictionary."""
+    """Return the bytes of the longest text in a dictionary."""
     if compression != "UNCOMPRESSED":
         try:
             content = pa.decompress(content, n_full, compression.lower(), asbytes=True)
@@ -109,7 +109,7 @@ def _longest(content: bytes, n_full: int, n: int, compression: str) -> int:
 
 
 def _count(fields: Mapping[int, Any], field: int) -> int:
-    """A field of a header that must be there, and no less than nothing."""
+    """Return a field of a header that must be there and not negative."""
     value = fields.get(field)
     if type(value) is not int or value < 0:
         raise ValueError("a header of its pages is damaged")

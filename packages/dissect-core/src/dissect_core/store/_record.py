@@ -1,4 +1,4 @@
-"""What is on record of a study's folder, in `environment.json`: its facts, and checksums of its files and of itself."""
+"""The record of a study's folder, `environment.json`: its facts, and checksums of its files and of itself."""
 
 import hashlib
 import warnings
@@ -79,22 +79,22 @@ class Record:
 
     @cached_property
     def frozen(self) -> dict[str, Any]:
-        """What must be the same whenever the study goes on."""
+        """Facts that must stay the same whenever the study goes on."""
         return dict(self.content["frozen"])
 
     @property
     def is_checked(self) -> bool:
-        """Whether its files have checksums."""
+        """True if its files have checksums."""
         return int(self.content["frozen"]["format"]) >= FIRST_CHECKED
 
     @property
     def is_finished(self) -> bool:
-        """Whether a run has found all its shards there."""
+        """True if a run has found all its shards there."""
         return self.is_checked and self.content.get(_FINISHED) is True
 
     @property
     def threads(self) -> int | None:
-        """With how many threads torch computes in this study; None where that is not on record."""
+        """Number of threads that torch computes with in this study; None where that is not on record."""
         threads = self.content.get("incidental", {}).get("threads")
         return threads if _is_count(threads, 1) else None
 
@@ -104,13 +104,13 @@ class Record:
         return list(self.content.get(_FILES, {})) if self.is_checked else []
 
     def has(self, name: str) -> bool:
-        """Whether a file is there and on record; one that is not on record was left by a run that was killed."""
+        """Return whether a file is there and on record; one that is not on record was left by a killed run."""
         with reached(self.folder):
             there = (self.folder / name).exists()
         return there and (not self.is_checked or name in Record.read(self.folder).names)
 
     def read_file(self, name: str) -> bytes | None:
-        """Content of a file, which is what was written; None if there is none of it.
+        """Return the content of a file, checked against its checksum; None if there is no such file.
 
         Raises
         ------
@@ -126,7 +126,7 @@ class Record:
         return content[0] if self._is_there(name, take) else None
 
     def file(self, name: str) -> Path | None:
-        """Place of a file, once it is known to hold what was written; see `read_file`."""
+        """Return the path of a file, once its content is checked; None if there is no such file. See `read_file`."""
         return self.folder / name if self._is_there(name, _sha256) else None
 
     def _is_there(self, name: str, digest_of: Any) -> bool:
@@ -206,7 +206,7 @@ class Record:
 
 
 def read_table(record: Record, name: str, columns: tuple[str, ...], n_rows: int) -> pa.Table:
-    """A small table of a study, as it was written.
+    """Read a small table of a study.
 
     Raises
     ------
@@ -220,7 +220,7 @@ def read_table(record: Record, name: str, columns: tuple[str, ...], n_rows: int)
 
 
 def _sealed(content: Mapping[str, Any]) -> dict[str, Any]:
-    """A record with the checksum of all that it says."""
+    """Return a record with the checksum of everything in it."""
     rest = {name: value for name, value in content.items() if name != _SEAL}
     return {**rest, _SEAL: fingerprint(rest)}
 
@@ -242,7 +242,7 @@ def _is_count(value: Any, least: int) -> bool:
 
 
 def _wrong_fact(content: Mapping[str, Any], frozen: Mapping[str, Any]) -> str:
-    """What of a record cannot be: all that is used of it without another look; empty if nothing."""
+    """Say what in a record cannot be, of all that is used without another check; empty if nothing."""
     images, detector, scoring = (frozen.get(name) for name in ("images", "detector", "scoring"))
     counts = {
         "`variants`": (frozen.get("variants"), 1),
@@ -278,7 +278,7 @@ def _is_scoring(scoring: Any) -> bool:
 
 
 def _is_kept(item: tuple[str, Any]) -> bool:
-    """Whether a name stays in the folder, and has one checksum, or two while it is written anew."""
+    """Return whether a name stays in the folder, and has one checksum, or two while its file is written anew."""
     name, digests = item
     parts = name.split("/")
     is_name = all(part not in ("", ".", "..") for part in parts) and "\\" not in name

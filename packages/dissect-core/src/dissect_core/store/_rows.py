@@ -72,7 +72,7 @@ def rows_to_table(rows: Iterable[Row]) -> pa.Table:
 
 
 def _queries(found: list[ImageDetections], counts: NDArray[np.int64]) -> pa.Array:
-    """Object queries of detections; null for images whose detector has none."""
+    """Return the object queries of detections; null for images whose detector has none."""
     parts = [one.queries for one in found]
     known = np.array([part is not None for part in parts])
     values = _lists("queries", [part for part in parts if part is not None], counts * known, np.int32)
@@ -96,7 +96,7 @@ def _lists(name: str, parts: list[NDArray[Any]], counts: NDArray[np.int64], dtyp
 
 
 def flat(column: pa.ChunkedArray, dtype: type) -> tuple[NDArray[Any], NDArray[np.int64]]:
-    """Values of a column of lists in one array, and how many each row has."""
+    """Return the values of a column of lists in one array, and how many each row has."""
     whole = column.combine_chunks()
     if isinstance(whole, pa.ChunkedArray):  # an empty one keeps its chunks
         whole = pa.concat_arrays(whole.chunks) if whole.num_chunks else pa.array([], whole.type)
@@ -105,5 +105,5 @@ def flat(column: pa.ChunkedArray, dtype: type) -> tuple[NDArray[Any], NDArray[np
 
 
 def is_finite(found: ImageDetections) -> bool:
-    """Whether all numbers of an image's detections are finite."""
+    """Return whether all numbers of an image's detections are finite."""
     return bool(np.isfinite(found.boxes).all() and np.isfinite(found.scores).all())

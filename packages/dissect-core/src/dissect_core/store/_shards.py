@@ -62,14 +62,14 @@ def write_shard(path: Path, table: pa.Table, fingerprint: str) -> None:
 
 
 def _group_size(table: pa.Table) -> int:
-    """Rows of a group: those of some whole variants, so that one variant lies in one group of each shard."""
+    """Return the rows of a group: those of some whole variants, so that a variant lies in one group of each shard."""
     n_variants = len(table.column("variant").unique()) if table.num_rows else 1
     each: int = max(1, table.num_rows // max(1, n_variants))
     return each * max(1, ROWS_OF_A_GROUP // each)
 
 
 def in_parallel(checks: Sequence[Callable[[], T]], at_once: bool) -> list[T]:
-    """Results of checks, many at a time where each waits for an object store."""
+    """Return the results of checks, done many at a time where each waits for an object store."""
     if not at_once:
         return [check() for check in checks]
     with ThreadPoolExecutor(REQUESTS_AT_ONCE) as pool:
@@ -131,7 +131,7 @@ class ShardFile:
         return pa.concat_tables(list(self._groups(variants, columns)))
 
     def _groups(self, variants: Sequence[int] | None, columns: Sequence[str] | None) -> Iterator[pa.Table]:
-        """What is asked for, row group by row group."""
+        """Read the variants and columns asked for, row group by row group."""
         wanted = None if variants is None else set(variants)
         with self._opened() as (file, source):
             kept, start, n = kept_checksums(file.schema_arrow.metadata or {}), 0, len(self.images)
@@ -154,7 +154,7 @@ class ShardFile:
         rows: range,
         columns: Sequence[str] | None,
     ) -> pa.Table:
-        """A row group, if its rows are those that it must have."""
+        """Read a row group, and check that its rows are those that it must have."""
         wanted = SCHEMA.names if columns is None else dict.fromkeys(["variant", "image", *columns])
         names = [name for name in wanted if name in file.schema_arrow.names]
         self._require_pages(file.metadata, source, number, names)
@@ -173,7 +173,7 @@ class ShardFile:
     def _chosen(
         self, table: pa.Table, variants: Sequence[int] | None, columns: Sequence[str] | None
     ) -> pa.Table:
-        """Of a row group what is asked for, by the columns of today."""
+        """Select the variants and columns asked for, with columns that older files lack filled in."""
         names = SCHEMA.names if columns is None else list(dict.fromkeys(["variant", *columns]))
         if "queries" in names and "queries" not in table.column_names:
             nothing = pa.nulls(table.num_rows, SCHEMA.field("queries").type)
@@ -185,7 +185,7 @@ class ShardFile:
 
     @contextmanager
     def _opened(self) -> Iterator[tuple[pq.ParquetFile, pa.NativeFile]]:
-        """The file, if its footer is that of this shard: nothing is allocated by what it says before."""
+        """Open the file, once its footer is that of this shard: nothing is allocated by what the file says before."""
         try:
             with _small_files.parquet_file(self.path) as (file, source):
                 self._require_footer(file, source)
@@ -240,5 +240,5 @@ class ShardFile:
 
 
 def _stored_size(group: pq.RowGroupMetaData) -> int:
-    """Bytes of a row group in its file."""
+    """Return the bytes of a row group in its file."""
     return sum(group.column(i).total_compressed_size for i in range(group.num_columns))

@@ -31,7 +31,7 @@ _PLACES = pa.list_(pa.struct([("path", pa.string()), ("units", pa.list_(pa.int64
 
 
 def _known(name: str, kind: pa.DataType) -> pa.Field:
-    """A column of which every row says something."""
+    """Return a column in which every row has a value."""
     return pa.field(name, kind, nullable=False)
 
 
@@ -67,7 +67,7 @@ COLUMNS: dict[str, pa.Schema] = {
 
 
 def read_small(path: Path) -> bytes:
-    """All of a file that is small in any study.
+    """Read all of a file that is small in any study.
 
     Raises
     ------
@@ -106,7 +106,7 @@ def read_json(path: Path) -> Any:
 
 
 def parse_json(content: bytes) -> Any:
-    """Plain data from JSON, in which no name is given twice.
+    """Read plain data from JSON, in which no name is given twice.
 
     Raises
     ------
@@ -145,14 +145,14 @@ def parquet_file(path: Path) -> Iterator[tuple[pq.ParquetFile, pa.NativeFile]]:
 
 
 def encode_table(table: pa.Table) -> bytes:
-    """A small table as the content of its file."""
+    """Return the content of the file of a small table."""
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink, compression="zstd")
     return bytes(sink.getvalue())
 
 
 def decode_table(content: bytes, path: Path, columns: tuple[str, ...], n_rows: int | None = None) -> pa.Table:
-    """A small table from the content of its file, which must have some columns.
+    """Read a small table from the content of its file, which must have some columns.
 
     Raises
     ------
@@ -186,7 +186,7 @@ def _require_size(about: pq.FileMetaData, n_rows: int | None, source: pa.NativeF
 
 
 def damaged(path: Path, reason: object) -> StudyError:
-    """The error for a file that is not what was written."""
+    """Return the error for a file whose content is not what was written."""
     text = " ".join(str(reason).split()).rstrip(".")[:200] or type(reason).__name__
     return StudyError(
         f"{path} is damaged: {text}. Restore it, or run the study again with `repair` (--repair)."
@@ -245,7 +245,7 @@ def require_types(table: pa.Table, expected: pa.Schema) -> None:
 
 
 def _is_of(kind: pa.DataType, wanted: pa.DataType) -> bool:
-    """Whether a type is the one that is wanted, as far as values were there to tell."""
+    """Return whether a type is the one that is wanted, as far as there were values to tell."""
     if pa.types.is_list(kind) and pa.types.is_list(wanted):
         return _is_of(kind.value_type, wanted.value_type)
     if pa.types.is_integer(kind) and pa.types.is_floating(wanted):  # all of them whole

@@ -71,7 +71,7 @@ class VariantDetections(NamedTuple):
     queries: NDArray[np.int64] | None = None
 
     def by_image(self) -> dict[int, ImageDetections]:
-        """The detections of each image, by its number."""
+        """Return the detections of each image, by its number."""
         ends = np.cumsum(self.counts)
         spans = [
             slice(end - count, end) for end, count in zip(ends.tolist(), self.counts.tolist(), strict=True)
@@ -102,7 +102,7 @@ class Study:
         self.path, self.facts, self._record = path, record.frozen, record
 
     def __getstate__(self) -> dict[str, Any]:
-        """For another process: by its place, which is as good from any folder, and without what was read from it."""
+        """Return what another process needs: an absolute path, and nothing of what was read."""
         path = self.path if is_remote(self.path) else self.path.absolute()
         return {"path": path, "facts": self.facts, "_record": replace(self._record, folder=path)}
 
@@ -173,7 +173,7 @@ class Study:
 
     @property
     def image_folder(self) -> Path | None:
-        """Where the images lay when the study was begun; None where that is not known any more."""
+        """Folder where the images lay when the study was begun; None where that is not known any more."""
         noted = self.environment.get("incidental")
         folder = noted.get("image_folder") if isinstance(noted, dict) else None
         try:
@@ -183,24 +183,24 @@ class Study:
 
     @property
     def scoring(self) -> dict[str, Any]:
-        """What of `common_classes` and `class_map` it was begun with: which classes are scored."""
+        """The options `common_classes` and `class_map` that it was begun with: which classes are scored."""
         return dict(self.facts.get("scoring", {}))
 
     @property
     def turns_by_exif(self) -> bool:
-        """Whether the detector saw images turned as their files say (the EXIF tag of cameras); true if not known."""
+        """True if the detector saw images turned as their EXIF tag says, or if that is not known."""
         noted = self.environment.get("incidental")
         return not isinstance(noted, dict) or noted.get("turns_by_exif") is not False
 
     @cached_property
     def effects(self) -> pa.Table | None:
-        """What each variant changed in the outputs of what it ablates, on the first batch; None where not measured."""
+        """Change of the outputs of what each variant ablates, on the first batch; None where not measured."""
         content = self._record.read_file(_file_names.EFFECTS)
         path, columns = self.path / _file_names.EFFECTS, ("id", "output_change", "no_op", "flops_saved")
         return None if content is None else _small_files.decode_table(content, path, columns)
 
     def read_file(self, name: str) -> bytes | None:
-        """Content of a file that is kept with it, such as the truth; None if there is none.
+        """Return the content of a file that is kept with it, such as the truth; None if there is none.
 
         Parameters
         ----------
@@ -215,33 +215,33 @@ class Study:
         return self._record.read_file(name)
 
     def progress(self) -> tuple[int, int]:
-        """How many batches are finished, and how many there are."""
+        """Return how many batches are finished, and how many there are."""
         done = DetectionFiles(Record.read(self.path)).done(look=not is_remote(self.path))
         return sum(done), len(done)
 
     @property
     def is_complete(self) -> bool:
-        """Whether all batches are finished."""
+        """True if all batches are finished."""
         done, wanted = self.progress()
         return done == wanted
 
     @property
     def held_by(self) -> str | None:
-        """Who runs it at the moment, for people; None if nobody does."""
+        """The process that runs it at the moment, for people; None if there is none."""
         running = self.running
         return None if running is None else say_who(running)
 
     @property
     def running(self) -> dict[str, Any] | None:
-        """What the run tells that is at work at the moment, as plain data: `host`, `pid`, `since` and `news`."""
+        """`host`, `pid`, `since` and `news` of the run that is at work at the moment; None if there is none."""
         return at_work(self.path)
 
     def log(self) -> list[dict[str, Any]]:
-        """What happened in its runs, in order: `time`, `event` and more of each."""
+        """Return the events of its runs in order: `time`, `event` and more of each."""
         return read_log(self.path)
 
     def failures(self) -> list[dict[str, Any]]:
-        """Shards that the last run has given up, each with its `shard`, `images` and `error`."""
+        """Return the shards that the last run has given up, each with its `shard`, `images` and `error`."""
         found: list[dict[str, Any]] = []
         for entry in self.log():
             if entry["event"] in ("started", "resumed"):
@@ -251,7 +251,7 @@ class Study:
         return found
 
     def found(self, variant: str) -> VariantDetections:
-        """What one variant found in all images that are finished.
+        """Return what one variant detected in all images that are finished.
 
         Raises
         ------
@@ -280,7 +280,7 @@ class Study:
         )
 
     def table(self, variants: Sequence[str] | None = None, columns: Sequence[str] | None = None) -> pa.Table:
-        """Rows by variant and image, of all finished batches; `to_pandas` and polars' `from_arrow` take it on.
+        """Return rows by variant and image, of all finished batches, for `to_pandas` or polars' `from_arrow`.
 
         Parameters
         ----------
@@ -309,13 +309,13 @@ class Study:
         return whole.sort_by(keys)
 
     def bad_images(self) -> list[int]:
-        """Numbers of the images that were skipped: not to be read, of another size, or the detector stops there."""
+        """Return the numbers of skipped images: unreadable, of another size, or the detector stops there."""
         table = self.table([self.variants[0]], ["image", "status"])
         bad = table.column("status").to_numpy() == STATUSES.index("bad image")
         return table.column("image").to_numpy()[bad].tolist()  # type: ignore[no-any-return]  # int, by the schema
 
     def _files(self) -> list[ShardFile]:
-        """Every shard, and the parts of those that are not there: a kill may leave both."""
+        """Return every shard, and the parts of those that are not there: a kill may leave both."""
         record = Record.read(self.path)
         files = DetectionFiles(record)
         found = files.files()
@@ -338,7 +338,7 @@ class Study:
             raise StudyError(f"The study {self.path} has no variant {variant!r}.{hint}") from None
 
     def _table(self, name: str, columns: tuple[str, ...], n_rows: int, key: str) -> pa.Table:
-        """One of its small tables, of so many rows that a key tells apart."""
+        """Read one of its small tables, of so many rows that a key tells apart."""
         table = read_table(self._record, name, columns, n_rows)
         keys = table.column(key)
         if keys.null_count or pc.count_distinct(keys).as_py() != n_rows:
@@ -349,7 +349,7 @@ class Study:
 
 
 def _is_failure(entry: Mapping[str, Any]) -> bool:
-    """Whether a line of the log says which shard has failed, as `Tracker` writes it."""
+    """Return whether a line of the log names a shard that has failed, as `Tracker` writes it."""
     images = entry.get("images")
     return (
         isinstance(entry.get("shard"), int)

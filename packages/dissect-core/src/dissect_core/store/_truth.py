@@ -1,4 +1,4 @@
-"""The truth that a study keeps: it says which image is which, and what the detections will be measured against."""
+"""The truth that a study keeps: it names the images, and the detections are measured against it."""
 
 import json
 from collections import Counter
@@ -31,7 +31,7 @@ class StudyTruth(Protocol):
         ...
 
     def to_coco(self) -> Mapping[str, Any]:
-        """All of it as the content of a COCO instances file: plain data, and the same for the same truth."""
+        """Return all of it as the content of a COCO instances file: plain data, and the same for the same truth."""
         ...
 
 
@@ -99,7 +99,7 @@ class KeptTruth(NamedTuple):
 
 
 def coco_parts(content: bytes) -> dict[str, Any] | None:
-    """Images, annotations and categories of a COCO instances file; None if it is none."""
+    """Return images, annotations and categories of a COCO instances file; None if it is none."""
     try:
         parsed = json.loads(content)
         parts = {name: parsed[name] for name in PARTS}
@@ -109,7 +109,7 @@ def coco_parts(content: bytes) -> dict[str, Any] | None:
 
 
 def require_truth(truth: Any) -> StudyTruth:
-    """The truth itself, if it can be kept.
+    """Return the truth itself, if it can be kept.
 
     Raises
     ------
@@ -131,7 +131,7 @@ def require_truth(truth: Any) -> StudyTruth:
 
 
 def refs_by_truth(paths: Sequence[Path], truth: StudyTruth) -> list[ImageRef]:
-    """Which image of the truth each file is: that with the longest name at the end of the file's path.
+    """Find the image of the truth for each file: that with the longest name at the end of the file's path.
 
     Raises
     ------
@@ -165,7 +165,7 @@ def refs_by_truth(paths: Sequence[Path], truth: StudyTruth) -> list[ImageRef]:
 
 
 def _ends(path: Path) -> Iterable[str]:
-    """A path as it may be named: whole, then from each of its folders on."""
+    """Yield the names that a path may go by: the whole path, then from each of its folders on."""
     yield path.as_posix()
     for start in range(len(path.parts)):
         yield "/".join(path.parts[start:])

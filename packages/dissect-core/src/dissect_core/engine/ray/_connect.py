@@ -18,7 +18,7 @@ SECONDS_TO_CONNECT = 10.0
 
 @contextmanager
 def connected(execution: RayExecution, say: Callable[[str], object] = lambda _text: None) -> Iterator[Any]:
-    """A block in which Ray can be used; a program that uses it already keeps its own.
+    """Join or start Ray for the length of a block; a program that uses Ray already keeps its own.
 
     Yields
     ------
@@ -87,7 +87,7 @@ def _own_answer_to_sigterm() -> Iterator[None]:
 
 
 def ray_module() -> Any:
-    """Ray, or an error that says how to install it."""
+    """Import Ray, or raise an error that says how to install it."""
     try:
         import ray
     except ModuleNotFoundError as error:
@@ -129,7 +129,7 @@ def _last_cluster() -> str:
 
 
 def capacity(ray: Any, execution: RayExecution) -> int:
-    """How many workers the cluster can hold as it is now."""
+    """Return how many workers the cluster can hold as it is now."""
     has = ray.cluster_resources()
     rooms = [int(has.get("CPU", 0.0) / execution.cpus_per_worker)]
     if execution.gpus_per_worker:
@@ -138,7 +138,7 @@ def capacity(ray: Any, execution: RayExecution) -> int:
 
 
 def wanted(execution: RayExecution) -> str:
-    """What a worker needs, for people."""
+    """Say for people what a worker needs."""
     gpus = f" and {execution.gpus_per_worker:g} GPU" if execution.gpus_per_worker else ""
     return f"{execution.cpus_per_worker:g} CPU{gpus}"
 
@@ -154,7 +154,7 @@ def _require_room(ray: Any, execution: RayExecution, *, may_grow: bool) -> None:
 
 
 def ready(ray: Any, waiting: list[Any], n: int, timeout: float) -> list[Any]:
-    """Which of some calls have something to give, once there are `n` of them or some seconds are over."""
+    """Return the calls that have a result, once there are `n` of them or some seconds are over."""
     try:
         found, _ = ray.wait(waiting, num_returns=n, timeout=timeout, fetch_local=False)
     except SystemError as error:  # Ray's way to pass on what a signal's handler raised
@@ -172,6 +172,6 @@ def result(ray: Any, call: Any) -> Any:
 
 
 def cause_of(error: Any) -> BaseException:
-    """What a worker raised."""
+    """Return the error that a worker raised."""
     cause = getattr(error, "cause", None)
     return cause if isinstance(cause, BaseException) else error

@@ -1,4 +1,4 @@
-"""What a study will cost on a cluster: hours, storage and network, from measured times of its stages."""
+"""Forecast of what a study costs on a cluster: hours, storage and network, from measured times of its stages."""
 
 import math
 from typing import NamedTuple
@@ -125,7 +125,7 @@ class Forecast(NamedTuple):
 
 
 def shard_seconds(work: Workload, costs: Costs, images: int | None = None) -> float:
-    """Seconds that a worker takes for one shard, with what Ray adds.
+    """Return the seconds that a worker takes for one shard, with what Ray adds.
 
     Images of a batch are read while the detector is busy with the batch before: the slower of both counts, and the
     first batch of a shard waits for its images.
@@ -140,7 +140,7 @@ def shard_seconds(work: Workload, costs: Costs, images: int | None = None) -> fl
 
 
 def parts_factor(work: Workload) -> float:
-    """How often a detection is written: once, or as a part of its shard and again with it."""
+    """Return how often a detection is written: once, or as a part of its shard and again with the shard."""
     return 1.0 if work.shard_images <= work.batch_size else 2.0
 
 
@@ -206,7 +206,7 @@ def forecast(work: Workload, costs: Costs, cluster: Cluster) -> Forecast:
 
 
 def measuring_seconds(work: Workload, costs: Costs, cluster: Cluster) -> float:
-    """Seconds until all variants are measured: a core takes one at a time, after the baseline, which each needs."""
+    """Return the seconds until all variants are measured: one at a time on each core, the baseline before them."""
     variants = work.variants + 1
     rounds = math.ceil(variants / min(variants, cluster.workers * cluster.cores_per_worker))
     return (1 + rounds) * work.images * costs.measure

@@ -189,7 +189,7 @@ class Crew:
         self.on_step(member.shard, self._ray.get(one))
 
     def _raised(self, member: Member, error: BaseException) -> None:
-        """A worker is well, and what it was to do is not."""
+        """Handle an error that a worker raised: the worker is well, its task is not."""
         if member.shard is None:
             self._refusals.append(error)
             self._retired += 1
@@ -200,7 +200,7 @@ class Crew:
         self._failed(member, shard, f"{type(error).__name__}: {' '.join(str(error).split())}")
 
     def _lost(self, member: Member, error: Any) -> None:
-        """A worker is gone: killed, crashed, out of memory, or with its node."""
+        """Handle a worker that is gone: killed, crashed, out of memory, or with its node."""
         shard = member.shard
         self._dismiss(member)
         if shard is None:
@@ -245,7 +245,7 @@ class Crew:
         self._ray.kill(member.actor, no_restart=True)
 
     def _first_there(self) -> Member:
-        """The first worker that has found room and opened the detector, or failed to."""
+        """Wait for the first worker that has found room and opened the detector, or failed to."""
         said, begun = False, time.monotonic()
         while True:
             self.fill()

@@ -85,7 +85,7 @@ def run_on_cluster(
 
 
 def _begun(place: Path) -> StudyFolder | None:
-    """The study's folder, if there is one already."""
+    """Open the study's folder, if there is one already."""
     with reached(place):
         return StudyFolder(place) if (place / _file_names.ENVIRONMENT).is_file() else None
 
@@ -131,7 +131,7 @@ def _run(
 
 
 def _shards(folder: StudyFolder, done: Sequence[bool]) -> Iterator[Shard]:
-    """What is left to do, shard by shard, worked out when its turn comes."""
+    """Yield what is left to do, shard by shard, worked out when its turn comes."""
     for number, batches in enumerate(folder.detections.shards):
         left = [batch for batch in batches if not done[batch]]
         if left:
@@ -141,7 +141,7 @@ def _shards(folder: StudyFolder, done: Sequence[bool]) -> Iterator[Shard]:
 def _hiring(
     ray: Any, detector: Detector | DetectorSpec | DetectorRequest, execution: RayExecution
 ) -> Callable[[], Any]:
-    """How to start a worker; the detector is handed to Ray once, for all of them."""
+    """Return a function that starts a worker; the detector is handed to Ray once, for all of them."""
     try:
         given = ray.put(detector)
     except Exception as error:  # whatever refuses to be copied
@@ -165,7 +165,7 @@ def _threads(execution: RayExecution) -> int:
 
 
 def _told(failed: Sequence[Shard], folder: StudyFolder) -> str:
-    """What was given up, for people."""
+    """Say for people what was given up."""
     lines = []
     for shard in failed[:5]:
         first, last = folder.detections.span(shard.batches)

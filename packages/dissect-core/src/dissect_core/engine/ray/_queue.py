@@ -1,4 +1,4 @@
-"""Shards and the workers that have them; and which shard is next: new ones in order, and those that failed."""
+"""Shards, the workers that have them, and the queue of shards: new ones in order, and those that failed."""
 
 from collections.abc import Callable, Iterator, Set
 from dataclasses import dataclass, field
@@ -59,11 +59,11 @@ class Queue:
 
     @property
     def is_empty(self) -> bool:
-        """Whether no shard is left to be handed out."""
+        """True if no shard is left to be handed out."""
         return self._following is None and not self._retries
 
     def next_for(self, worker: int, ready: Set[int]) -> Shard | None:
-        """The shard that a worker gets: one that failed elsewhere, else the next one.
+        """Return the shard that a worker gets: one that failed elsewhere, else the next one.
 
         A shard comes back to a worker that failed at it only if all who are ready have.
         """
@@ -113,6 +113,6 @@ class Queue:
 
 
 def _is_to_blame(shard: Shard, alive: Set[str]) -> bool:
-    """Whether enough of its faults are its own, and not those of nodes that were lost."""
+    """Return whether enough of a shard's faults are its own, and not those of nodes that were lost."""
     own = sum(node in alive for node, _ in shard.faults)
     return own >= ATTEMPTS or len(shard.faults) >= ATTEMPTS**2

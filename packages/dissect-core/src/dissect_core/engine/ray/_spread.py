@@ -1,4 +1,4 @@
-"""One thing for each of many variants, on the CPU cores of a cluster: measuring what a study has detected."""
+"""Work for each of many variants on the CPU cores of a cluster, such as measuring a study."""
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache

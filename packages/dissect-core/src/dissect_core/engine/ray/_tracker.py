@@ -1,4 +1,4 @@
-"""How far a study is that many workers run: one bar, one log, one set of numbers."""
+"""Progress of a study that many workers run: one bar, one log, one set of numbers."""
 
 from collections.abc import Callable
 from typing import Any
@@ -55,7 +55,7 @@ class Tracker:
         self.stages: dict[str, float] = {}
 
     def step(self, shard: Shard, step: Step) -> None:
-        """A worker tells how far it is with a shard."""
+        """Note how far a worker is with a shard."""
         at_hand = self._open.get(shard.number, 0)
         passes = step.passes
         if step.batch is not None:
@@ -70,7 +70,7 @@ class Tracker:
         self._advance(passes, step.variant)
 
     def end(self, shard: Shard, is_finished: bool) -> None:
-        """A shard has left its worker; of one that failed, what the folder does not hold has to be run again."""
+        """Note that a shard has left its worker; if it failed, batches that the folder does not hold are run again."""
         at_hand = self._open.pop(shard.number, 0)
         if is_finished:
             return
@@ -84,7 +84,7 @@ class Tracker:
             self._folder.detections.join(shard.number)
 
     def give_up(self, shard: Shard) -> None:
-        """A shard has failed for the last time."""
+        """Note that a shard has failed for the last time."""
         self.failed.append(shard)
         self._folder.log(
             "shard failed",

@@ -1,4 +1,4 @@
-"""What runs on a node of a cluster: one detector, loaded once, and one shard of images at a time."""
+"""A worker on a node of a cluster: one detector, loaded once, and one shard of images at a time."""
 
 import os
 import socket
@@ -59,7 +59,7 @@ class WorkerPlace(NamedTuple):
 
 @dataclass(frozen=True)
 class Job:
-    """What every worker of a study is told.
+    """The work that all workers of a study share.
 
     Attributes
     ----------
@@ -84,7 +84,7 @@ class Job:
 
     @property
     def seconds_between_steps(self) -> float:
-        """How often each worker tells how far it is."""
+        """Seconds between two reports of a worker."""
         return max(SECONDS_BETWEEN_STEPS, self.n_workers / STEPS_A_SECOND)
 
 
