@@ -33,9 +33,11 @@ from hostile.work import (
     read_predictions,
     read_reference,
     read_samples,
+    read_simplified,
     read_spec,
     read_truth,
     run_again,
+    small_model,
     tables,
 )
 
@@ -84,6 +86,22 @@ def write_reference(folder: Path) -> None:
     batches = [torch.rand(3, 4)]
     reference = gather_reference(model, batches, lambda m, b: m(b), sites, keep=True)
     save_reference(reference, folder / "reference.npz")
+
+
+def write_simplified(folder: Path) -> None:
+    """Take two heads out of a small model for good, and write what is left."""
+    from dissect_core.plan import plan
+    from dissect_core.spec import load_spec
+    from dissect_core.torch import anatomy_of, save_simplified, simplify
+
+    model = small_model()
+    heads = {
+        "name": "heads",
+        "target": {"unit": "head", "components": "*"},
+        "select": {"by": "indices", "indices": [0, 3]},
+    }
+    variant = plan(load_spec({"name": "two heads", "ablations": [heads]}), anatomy_of(model))[1]
+    save_simplified(simplify(model, variant), folder, record={"measured": {"AP": 0.5}})
 
 
 def study(folder: Path) -> None:
@@ -258,6 +276,15 @@ def readers() -> list[Reader]:
             guarded(read_reference),
             any_of(damaged, in_archive),
             5,
+        ),
+        Reader("smaller model", "simplified.json", write_simplified, guarded(read_simplified), json_file, 6),
+        Reader(
+            "smaller model: weights",
+            "model.safetensors",
+            write_simplified,
+            guarded(read_simplified),
+            any_of(damaged, header),
+            2,
         ),
         Reader(
             "study: shard", shard, study, guarded(numbers), any_of(damaged, damaged, table), 14, equal=True

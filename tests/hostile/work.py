@@ -160,6 +160,23 @@ def read_reference() -> None:
     load_reference("reference.npz")
 
 
+def small_model() -> Any:
+    """Build a model, of which `seeds.write_simplified` writes a smaller one."""
+    from torch import nn
+
+    layer = nn.TransformerEncoderLayer(8, 4, 16, batch_first=True)
+    return nn.TransformerEncoder(layer, 2, enable_nested_tensor=False).eval()
+
+
+def read_simplified() -> None:
+    """Load a smaller model into a fresh one, and run it."""
+    import torch
+
+    from dissect_core.torch import load_simplified
+
+    load_simplified(small_model(), ".")(torch.zeros(1, 3, 8))
+
+
 def open_checkpoint() -> None:
     """Open a checkpoint by the config in it, and look into it as a study does."""
     from dissect_mmdet import open_mmdet
