@@ -30,6 +30,8 @@ CACHE = "DEEP_DISSECT_CACHE"
 """Environment variable that names another folder for scenes than the user's folder for caches."""
 N_SCENES = 200
 SPLIT = "test"
+LONGEST_S = 600
+"""Seconds to wait for another process that draws them, which takes a few."""
 _CHECKSUMS = "checksums.json"
 
 
@@ -126,31 +128,43 @@ def _checksum(path: Path) -> str:
 
 
 def _write(folder: Path) -> None:
-    """Draw the scenes beside their place, then move each file there that is missing or differs.
+    """Draw the scenes, unless another process does so: then wait until it has."""
+    from filelock import FileLock
 
-    Whoever reads or writes the same folder meanwhile sees each file whole, with the same content.
-    """
-    remedy = f"Remove it, or let the environment variable {CACHE} name another folder."
+    remedy = f"the environment variable {CACHE} name another folder."
     if folder.is_symlink():
-        raise DissectMMDetError(f"the folder of the demo scenes {folder} is a link. {remedy}")
+        raise DissectMMDetError(
+            f"the folder of the demo scenes {folder} is a link. Remove it, or let {remedy}"
+        )
     try:
-        claim_folder(folder, "the folder of the demo scenes", DissectMMDetError)
-        for part in (folder / SPLIT, folder / "annotations"):
-            own_folder(part, DissectMMDetError)
-        with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as name:
-            beside = Path(name)
-            write_split(beside, SPLIT, N_SCENES)
-            checksums = {name: _checksum(beside / name) for name in _names()}
-            for name, checksum in checksums.items():
-                if not _holds(folder / name, checksum):
-                    (beside / name).replace(folder / name)
-        write_text_whole(folder / _CHECKSUMS, json.dumps(checksums), DissectMMDetError)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder.with_name(f".{folder.name}.lock"), timeout=LONGEST_S):
+            if not _is_whole(folder):
+                _mend(folder)
     except OSError as error:
         raise DissectMMDetError(
-            f"the demo scenes cannot be written to {folder}: {why_refused(error)}. {remedy}"
+            f"the demo scenes cannot be written to {folder}: {why_refused(error)}. Let {remedy}"
         ) from error
     except DissectMMDetError as error:
-        raise DissectMMDetError(f"{error} {remedy}") from error
+        raise DissectMMDetError(f"{error} Let {remedy}") from error
+
+
+def _mend(folder: Path) -> None:
+    """Draw the scenes beside their place, then move each file there that is missing or differs.
+
+    Whoever reads the folder meanwhile sees each file whole. The checksums come last: without them it is drawn again.
+    """
+    claim_folder(folder, "the folder of the demo scenes", DissectMMDetError)
+    for part in (folder / SPLIT, folder / "annotations"):
+        own_folder(part, DissectMMDetError)
+    with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as name:
+        beside = Path(name)
+        write_split(beside, SPLIT, N_SCENES)
+        checksums = {name: _checksum(beside / name) for name in _names()}
+        for name, checksum in checksums.items():
+            if not _holds(folder / name, checksum):
+                (beside / name).replace(folder / name)
+    write_text_whole(folder / _CHECKSUMS, json.dumps(checksums), DissectMMDetError)
 
 
 def _holds(path: Path, checksum: str) -> bool:
