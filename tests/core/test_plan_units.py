@@ -99,7 +99,9 @@ def test_sublayers_are_attention_and_ffn() -> None:
 
 def test_places_apart() -> None:
     target = {"unit": "neuron", "components": "ffn", "pool": False, "expect": 3}
-    with pytest.raises(PlanError, match=r"must select 4 places \(`expect`\), got 3: encoder.layers.0.ffn"):
+    with pytest.raises(
+        PlanError, match=r"must select 4 components or blocks \(`expect`\), got 3: encoder.layers.0.ffn"
+    ):
         planned({**target, "expect": 4}, {"by": "all"})
     variants = planned(target, {"by": "fraction", "fractions": 0.5})
     assert [v.n_units for v in variants] == [HIDDEN // 2] * 3

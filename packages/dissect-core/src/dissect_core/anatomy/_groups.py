@@ -1,6 +1,6 @@
 """Units that lie in several parameters at once: heads, neurons, channels, queries, levels and points.
 
-A group names all units of one kind in one place of a model, and says where each lies. Removing a unit then is
+A group names all units of one kind in one block of a model, and says where each lies. Removing a unit then is
 a handful of edits: masks of parameters, each with what takes the masked values' place.
 """
 
@@ -64,7 +64,7 @@ class UnitSlice:
 
 @dataclass(frozen=True)
 class UnitGroup:
-    """All units of one kind in one place of a model.
+    """All units of one kind in one block of a model, or in one embedding.
 
     Attributes
     ----------

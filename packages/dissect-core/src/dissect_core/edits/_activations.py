@@ -1,4 +1,4 @@
-"""Interventions on activations, and the places where they act, as plain data: planned without torch.
+"""Interventions on activations, and the sites where they act, as plain data: planned without torch.
 
 `dissect_core.torch.intervened` carries them out on a live model.
 """

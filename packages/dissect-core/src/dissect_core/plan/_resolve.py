@@ -47,8 +47,8 @@ def pool_of(target: Target, anatomy: Anatomy, space: Space = "weight") -> Pool:
     if target.expect is not None and len(parts) != target.expect:
         listed = ", ".join(part.path for part in parts[:8])
         raise PlanError(
-            f"{', '.join(target.components)} must select {target.expect} places (`expect`), got {len(parts)}: {listed}"
-            f"{', ...' if len(parts) > 8 else ''}. Correct the pattern or `expect`."
+            f"{', '.join(target.components)} must select {target.expect} components or blocks (`expect`), got "
+            f"{len(parts)}: {listed}{', ...' if len(parts) > 8 else ''}. Correct the pattern or `expect`."
         )
     return Pool(target.unit, tuple(parts), _segments_per_row(target))
 

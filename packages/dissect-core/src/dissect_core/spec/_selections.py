@@ -42,7 +42,9 @@ class IndexSelection(Spec):
     """Given units, removed together."""
 
     by: Literal["indices"] = Field(description="How units are selected.")
-    indices: Counts = Field(description="Units of the pool, from 0, in the order of the selected places.")
+    indices: Counts = Field(
+        description="Units of the pool, from 0, in the order of the selected components or blocks."
+    )
 
 
 class PlainSelection(Spec):
@@ -56,7 +58,8 @@ class CumulativeSelection(Spec):
 
     by: Literal["cumulative"] = Field(description="How units are selected.")
     order: Literal["forwards", "backwards"] = Field(
-        default="forwards", description="Begin with the first place in the model's order, or with the last."
+        default="forwards",
+        description="Begin with the first component or block in the model's order, or with the last.",
     )
 
 
@@ -97,12 +100,14 @@ class Control(Spec):
     )
     source: Literal["component", "anywhere"] = Field(
         default="component",
-        description="Draw from the target's own places, or from anywhere in the model (single weights only).",
+        description="Draw from the target's own components, or from anywhere in the model (single weights only).",
     )
     repeats: int = Field(default=1, ge=1, description="Random sets for each variant.")
 
     @model_validator(mode="after")
     def _anywhere_counts_weights(self) -> "Control":
         if self.source == "anywhere" and self.match == "units":
-            raise ValueError("`source: anywhere` needs `match: parameters`: units differ from place to place")
+            raise ValueError(
+                "`source: anywhere` needs `match: parameters`: units differ from component to component"
+            )
         return self

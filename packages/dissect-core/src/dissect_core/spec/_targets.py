@@ -19,7 +19,8 @@ class _Target(Spec):
     )
     pool: bool = Field(
         default=True,
-        description="Draw from the units of all selected places together; false makes variants for each place apart.",
+        description="Draw from the units of all that is selected together; false makes variants for each component or "
+        "block apart.",
     )
 
 
