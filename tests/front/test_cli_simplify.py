@@ -170,3 +170,55 @@ def test_what_cannot_be_done_is_one_line(
     status, _, err = call(capsys, "simplify", folder / "out", *words)
     assert status == 2
     assert said in err
+
+
+def test_the_smaller_detector_is_written_and_opened_again(folder: Path, tmp_path: Path) -> None:
+    import numpy as np
+
+    import deep_dissect as dd
+    from dissect_core import CheckpointError
+    from dissect_core.torch import describe_simplified
+
+    said: list[str] = []
+    small = tmp_path / "small"
+    slimmed = dd.simplify(
+        folder / "out", "heads", "demo:detr", max_loss=0.03, batch_size=5, out=small, say=said.append
+    )
+    assert any(line.startswith("chosen on 12 of the study's 24 images") for line in said)
+    assert sorted(path.name for path in small.iterdir()) == [
+        "README.md",
+        "model.safetensors",
+        "simplified.json",
+    ]
+    assert slimmed.n_parameters_after < slimmed.n_parameters_before
+    assert slimmed.n_bytes_after < slimmed.n_bytes_before
+    images = sorted((folder / "data/test").glob("*.png"))[:3]
+    again = dd.open_simplified(small)
+    for one, other in zip(again.predict(images), slimmed.detector.predict(images), strict=True):
+        np.testing.assert_array_equal(one.boxes, other.boxes)
+        np.testing.assert_array_equal(one.scores, other.scores)
+    text = (small / "README.md").read_text(encoding="utf-8")
+    assert 'detector = dd.open_simplified(".")' in text
+    for name in ("parameters", "bytes of weights", "GFLOP a pass", "ms a pass", "AP, held-out images"):
+        assert f"| {name} | " in text
+    record = describe_simplified(small)["record"]
+    assert record["saved"]["n_bytes_after"] == slimmed.n_bytes_after
+    assert record["study"] == "decoder heads"
+    with pytest.raises(CheckpointError, match="must be empty or new"):
+        dd.simplify(folder / "out", "heads", "demo:detr", max_loss=0.03, out=small, say=said.append)
+    with pytest.raises(CheckpointError, match="does not fit the model"):
+        dd.open_simplified(small, "demo:dino")
+
+
+def test_what_cannot_be_simplified_is_said(folder: Path, tmp_path: Path) -> None:
+    import deep_dissect as dd
+    from dissect_core import StudyChangedError, StudyError
+
+    with pytest.raises(dd.FrontDoorError, match="`metric` must be one of AP"):
+        dd.simplify(folder / "out", "heads", "demo:detr", metric="mAP")
+    with pytest.raises(dd.FrontDoorError, match="`detector` must be given"):
+        dd.simplify(folder / "out", "heads")
+    with pytest.raises(StudyChangedError, match="of another detector"):
+        dd.simplify(folder / "out", "heads", "demo:deformable_detr")
+    with pytest.raises(StudyError, match="There is no ablation 'head'"):
+        dd.simplify(folder / "out", "head", "demo:detr")

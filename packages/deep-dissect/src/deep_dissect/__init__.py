@@ -24,6 +24,7 @@ from . import v1
 from .v1._lazy import LazyModule
 
 if TYPE_CHECKING:
+    from ._simplify import Slimmed, open_simplified, simplify
     from .data import CocoSplit
     from .errors import ERRORS, FrontDoorError
     from .pipeline import (
@@ -55,6 +56,7 @@ __all__ = [
     "Plan",
     "Results",
     "RunOptions",
+    "Slimmed",
     "Study",
     "StudySpec",
     "available_detectors",
@@ -62,9 +64,11 @@ __all__ = [
     "latex_table",
     "load_spec",
     "open_detector",
+    "open_simplified",
     "plan",
     "run_study",
     "shipped_studies",
+    "simplify",
     "write_report",
     *v1.__all__,
 ]
@@ -72,6 +76,7 @@ __all__ = [
 _get, __dir__ = names_when_used(
     __name__,
     {
+        "_simplify": "Slimmed open_simplified simplify",
         "data": "CocoSplit",
         "errors": "ERRORS FrontDoorError",
         "pipeline": "Detector Listener Plan RunOptions StudySpec available_detectors load_spec open_detector plan "

@@ -34,6 +34,7 @@ __all__ = [
     "RunOptions",
     "StudySpec",
     "available_detectors",
+    "detector_of",
     "load_spec",
     "loaded",
     "open_detector",
@@ -193,7 +194,7 @@ def run_study(
     """
     spec, options, listener = spec_of(study), _options(options, further), listener or Listener()
     execution = execution or agreed_execution(spec.execution, trust=trust)
-    given = _given(spec, detector, trust=trust)
+    given = detector_of(spec, detector, trust=trust)
     if options.on_bad_image == "fail":
         data.require_images()
     opened = _opened(given, execution)
@@ -264,7 +265,7 @@ def _options(options: RunOptions | None, further: Mapping[str, Any]) -> RunOptio
     return replace(options, **further) if options is not None else RunOptions(**further)
 
 
-def _given(
+def detector_of(
     spec: StudySpec, detector: Detector | DetectorSpec | DetectorRequest | str | None, *, trust: bool
 ) -> Detector | DetectorRequest:
     """Return an open detector, or how to open the one that is asked for or that the study names."""

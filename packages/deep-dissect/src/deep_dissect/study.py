@@ -39,6 +39,22 @@ class Study(StoredStudy):
     """
 
     @classmethod
+    def open(cls, path: Path | str) -> Study:
+        """Open a study's folder. Nothing in it runs code, whoever made it.
+
+        Parameters
+        ----------
+        path : path
+            A folder, or a URL like ``s3://bucket/study``.
+
+        Raises
+        ------
+        StudyError
+            If it is no study, damaged, or of a newer format.
+        """
+        return cls.of(super().open(path))
+
+    @classmethod
     def of(cls, stored: StoredStudy) -> Study:
         """Return the study that a folder of `dissect_core` holds."""
         return stored if isinstance(stored, Study) else cls(stored.path, stored._record)

@@ -10,14 +10,15 @@ from typing import Any
 from dissect_core import Mask, near_matches
 from dissect_core.torch import ablate_state, save_checkpoint, state_dict_of
 from dissect_core.torch.checkpoints import put_state, state_dict_place
-from dissect_mmdet.errors import UnknownKeyError
+
+from ._mmdet import mmdet
 
 
 def component_shape(checkpoint: Mapping[str, Any], component: str) -> tuple[int, ...]:
     """Shape of a component, or an `UnknownKeyError` that lists all there are."""
     state = state_dict_of(checkpoint)
     if component not in state:
-        raise UnknownKeyError(unknown_component(component, state))
+        raise mmdet.UnknownKeyError(unknown_component(component, state))
     return tuple(state[component].shape)
 
 

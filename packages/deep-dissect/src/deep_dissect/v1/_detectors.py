@@ -8,24 +8,23 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from dissect_mmdet import CheckpointFitError, ImageError, MMDetDetector, load_config, open_mmdet
-from dissect_mmdet.detector import use_registries
+from ._mmdet import mmdet
 
 MIN_MATCH = 0.9
 """Share of entries that must match."""
 
 
-def open_detector(config: Path | str | Any, checkpoint: Path | str, device: str) -> MMDetDetector:
+def open_detector(config: Path | str | Any, checkpoint: Path | str, device: str) -> Any:
     """Open a detector, printing what MMEngine prints when it loads a checkpoint.
 
     As in version 1.0 a few entries may be missing: they are printed. Random numbers stand in for them, here those of a
     fixed seed, and a warning says so. What is mostly another model's, or of another shape, is refused.
     """
     print(f"Loads checkpoint by local backend from path: {checkpoint}")
-    detector = open_mmdet(config=config, checkpoint=checkpoint, device=device, allow_missing=True)
+    detector = mmdet.open_mmdet(config=config, checkpoint=checkpoint, device=device, allow_missing=True)
     fit = detector.fit
     if fit.reshaped or fit.share < MIN_MATCH:
-        raise CheckpointFitError(
+        raise mmdet.CheckpointFitError(
             f"checkpoint {checkpoint} does not fit config {config}: {fit.problems()}. Give the config that the "
             "checkpoint was trained with."
         )
@@ -69,11 +68,11 @@ def init_detector(
     torch.nn.Module
         In evaluation mode, with ``cfg`` and ``dataset_meta``, for `inference_detector`.
     """
-    read = load_config(config) if isinstance(config, (str, Path)) else config
+    read = mmdet.load_config(config) if isinstance(config, (str, Path)) else config
     if cfg_options is not None:
         read.merge_from_dict(cfg_options)
     if checkpoint is None:
-        use_registries()
+        mmdet.use_registries()
         from mmdet.apis import init_detector as without_checkpoint
 
         return without_checkpoint(read, None, palette, device)
@@ -85,13 +84,13 @@ def init_detector(
 
 def inference_detector(model: Any, imgs: Any, *arguments: Any, **options: Any) -> Any:
     """Run a detector over images by MMDetection's function of this name, which takes the same arguments."""
-    use_registries()
+    mmdet.use_registries()
     from mmdet.apis import inference_detector as of_mmdet
 
     return of_mmdet(model, imgs, *arguments, **options)
 
 
-def predict_one(detector: MMDetDetector, path: Path | str) -> Any:
+def predict_one(detector: Any, path: Path | str) -> Any:
     """Run a detector on one image, for its detection sample."""
     (batch,) = detector.prepare([path])
     (sample,) = detector.predict_samples(batch)
@@ -105,5 +104,5 @@ def image_files(content: Sequence[str] | str, folder: Path | str) -> list[Path]:
     else:
         names = list(content)
     if not names:
-        raise ImageError(f"no images: {content!r} names none.")
+        raise mmdet.ImageError(f"no images: {content!r} names none.")
     return [Path(folder) / name for name in names]

@@ -8,18 +8,17 @@ from pathlib import Path
 
 from PIL import Image
 
-from dissect_mmdet.detector import require_pixels
-from dissect_mmdet.errors import ImageError, ImageNotFoundError
+from ._mmdet import mmdet
 
 
 @contextmanager
 def opened_image(path: Path | str) -> Iterator[Image.Image]:
     """Open an image for the length of a ``with`` block; what is wrong with it is an `ImageError`."""
-    require_pixels(path)
+    mmdet.require_pixels(path)
     try:
         with Image.open(path) as image:
             yield image
     except FileNotFoundError as error:
-        raise ImageNotFoundError(f"image {path}: no such file.") from error
+        raise mmdet.ImageNotFoundError(f"image {path}: no such file.") from error
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise ImageError(f"image {path} cannot be decoded: {error}") from error
+        raise mmdet.ImageError(f"image {path} cannot be decoded: {error}") from error

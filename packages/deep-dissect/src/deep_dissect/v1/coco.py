@@ -11,9 +11,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from dissect_mmdet.samples import annotations_by_image, read_annotations
-
 from ._files import opened_image
+from ._mmdet import mmdet
 
 __all__ = ["CocoVal", "build", "build_dataset"]
 
@@ -45,7 +44,7 @@ class CocoVal:
     def __init__(self, folder: Path, content: Mapping[str, Any], *, masks: bool = False) -> None:
         self._folder = folder
         self._names = {image["id"]: image["file_name"] for image in content["images"]}
-        self._annotations = annotations_by_image(content["annotations"])
+        self._annotations = mmdet.annotations_by_image(content["annotations"])
         self._masks = masks
         self.ids: list[int] = sorted(self._names)
 
@@ -95,7 +94,7 @@ def build(image_set: str, args: Any) -> CocoVal:
             f"`image_set` must be 'val', got {image_set!r}: images are only prepared for evaluation."
         )
     root = Path(args.coco_path)
-    content = read_annotations(root / "annotations" / "instances_val2017.json")
+    content = mmdet.read_annotations(root / "annotations" / "instances_val2017.json")
     return CocoVal(root / "val2017", content, masks=bool(args.masks))
 
 

@@ -14,9 +14,9 @@ import torch
 
 from dissect_core import DoseError, Mask, UnitError, element_mask, segment_mask, unit_count, unit_mask
 from dissect_core.torch import state_dict_of
-from dissect_mmdet import load_mmdet_checkpoint
 
 from ._checkpoints import component_shape, make_folder, unknown_component, write_ablated
+from ._mmdet import mmdet
 from ._random import permutation, sample, set_seed
 from .utility import get_model_state_dict_and_keys
 
@@ -86,7 +86,7 @@ def compute_single_wise_ablations_percentage(
     ['model_query_embedding.weight_single_wise_10_0.pth', 'whole.pth']
     """
     percentage = _percentage(ablation_percentage)
-    checkpoint = load_mmdet_checkpoint(PATH_CHECKPOINT_FILE)
+    checkpoint = mmdet.load_mmdet_checkpoint(PATH_CHECKPOINT_FILE)
     shape = component_shape(checkpoint, ablation_component)
     numel = unit_count(shape, "element")
     count = int(numel * percentage / 100)
@@ -146,7 +146,7 @@ def compute_attention_head_detr_ablations_percentage(
     all.
     """
     percentage = _percentage(ablation_percentage)
-    checkpoint = load_mmdet_checkpoint(PATH_CHECKPOINT_FILE)
+    checkpoint = mmdet.load_mmdet_checkpoint(PATH_CHECKPOINT_FILE)
     components = [ablation_component_template.replace(LAYER, str(layer)) for layer in layers_to_ablate]
     if not components:
         raise UnitError(
@@ -184,7 +184,7 @@ def compute_component_wise_complete_ablations(
     put before the name as it is: end it with ``/``. Only this one tensor changes: a weight's bias is a component of its
     own.
     """
-    checkpoint = load_mmdet_checkpoint(PATH_CHECKPOINT_FILE)
+    checkpoint = mmdet.load_mmdet_checkpoint(PATH_CHECKPOINT_FILE)
     masks = {ablation_component: _whole(component_shape(checkpoint, ablation_component))}
     make_folder(PATH_SAVE_DIR)
     write_ablated(checkpoint, masks, f"{PATH_SAVE_DIR}model_{ablation_component}_component_wise.pth")
@@ -218,7 +218,7 @@ def compute_progressive_component_ablations(
     layer before the first one missing. Where not even layer 0 has the component, nothing is written, as in version 1.0;
     a warning says so.
     """
-    checkpoint = load_mmdet_checkpoint(PATH_CHECKPOINT_FILE)
+    checkpoint = mmdet.load_mmdet_checkpoint(PATH_CHECKPOINT_FILE)
     state = state_dict_of(checkpoint)
     make_folder(PATH_SAVE_DIR)
     masks: dict[str, Mask] = {}

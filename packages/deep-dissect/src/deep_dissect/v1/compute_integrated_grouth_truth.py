@@ -9,18 +9,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from tqdm import tqdm
 
-from dissect_mmdet import ImageError
-from dissect_mmdet.errors import AnnotationError
-from dissect_mmdet.samples import (
-    Naming,
-    annotations_by_image,
-    read_annotations,
-    set_naming,
-    set_truth,
-)
-
 from . import _lazy
 from ._detectors import inference_detector, init_detector, open_detector, predict_one
+from ._mmdet import mmdet
 from .utility import load_annotations, parse_image_id_from_path
 
 if TYPE_CHECKING:
@@ -65,7 +56,9 @@ def integrate_ground_truth(det_data_sample: Any, annotations: Mapping[str, Any],
     dissect_eval.BoxError
         If a box is not finite or has a negative size.
     """
-    return set_truth(det_data_sample, [a for a in annotations["annotations"] if a["image_id"] == img_id])
+    return mmdet.set_truth(
+        det_data_sample, [a for a in annotations["annotations"] if a["image_id"] == img_id]
+    )
 
 
 def run_inference_and_integrate_ground_truth(
@@ -105,25 +98,25 @@ def run_inference_and_integrate_ground_truth(
     dissect_mmdet.DissectMMDetError, dissect_core.CheckpointError
         If config and checkpoint cannot be read or do not belong together.
     """
-    content = read_annotations(PATH_ANNOTATIONS)
+    content = mmdet.read_annotations(PATH_ANNOTATIONS)
     image_ids = _image_ids(content, full_paths, PATH_ANNOTATIONS)
-    truth = annotations_by_image(content["annotations"])
+    truth = mmdet.annotations_by_image(content["annotations"])
     detector = open_detector(PATH_CONFIG_FILE, PATH_CHECKPOINT_FILE, device)
     samples = []
     for path, image_id in zip(tqdm(full_paths), image_ids, strict=True):
         sample = predict_one(detector, path)
         sample.set_metainfo({"img_id": image_id})
-        samples.append(set_truth(sample, truth.get(image_id, [])))
+        samples.append(mmdet.set_truth(sample, truth.get(image_id, [])))
     categories = {category["id"]: category["name"] for category in content.get("categories", [])}
     if categories:
-        set_naming(samples, Naming(detector.class_names, categories))
+        mmdet.set_naming(samples, mmdet.Naming(detector.class_names, categories))
     return samples
 
 
 def _image_ids(content: Mapping[str, Any], paths: Sequence[Path | str], source: Path | str) -> list[int]:
     """COCO's id of each image, after a look whether file and images belong together."""
     if not paths:
-        raise ImageError("no images: `full_paths` is empty. Has the glob pattern matched nothing?")
+        raise mmdet.ImageError("no images: `full_paths` is empty. Has the glob pattern matched nothing?")
     images = content["images"]
     by_name = {Path(str(image.get("file_name"))).name: image["id"] for image in images}
     found = [by_name.get(Path(path).name) for path in paths]
@@ -132,7 +125,7 @@ def _image_ids(content: Mapping[str, Any], paths: Sequence[Path | str], source: 
         for path, number in zip(paths, found, strict=True)
     ]
     if images and not {image["id"] for image in images} & set(image_ids):
-        raise AnnotationError(
+        raise mmdet.AnnotationError(
             f"annotations {source}: knows none of the {len(paths)} images, the first is {paths[0]}. "
             "Is it the annotation file of another split?"
         )

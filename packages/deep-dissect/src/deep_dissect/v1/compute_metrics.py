@@ -17,11 +17,10 @@ from scipy.optimize import linear_sum_assignment
 
 from dissect_core.storage import write_bytes_whole
 from dissect_eval import match_pairs, paired_labels_f1
-from dissect_mmdet.errors import DissectMMDetError, FolderNotFoundError
-from dissect_mmdet.samples import Naming, load_samples, naming_of, truth_and_detections
 
 from . import _lazy
 from ._constants import CLASSES_DETR, CLASSES_MMDET, class_mapping
+from ._mmdet import mmdet
 
 __all__ = [
     "CLASSES_DETR",
@@ -39,7 +38,7 @@ __all__ = [
     "pickle",
 ]
 
-COCO = Naming(CLASSES_MMDET, {i: name for i, name in enumerate(CLASSES_DETR) if name != "N/A"})
+COCO_NAMES = {i: name for i, name in enumerate(CLASSES_DETR) if name != "N/A"}
 
 
 class _Result(NamedTuple):
@@ -215,9 +214,9 @@ def _save_each(
 @functools.lru_cache(maxsize=16)
 def _score(path: Path, modified_ns: int, size: int) -> _Result:
     """Score a file once for all four functions; a file that has changed is another one."""
-    samples = load_samples(path)
-    naming = naming_of(samples, COCO)
-    truth, detections = truth_and_detections(samples, naming)
+    samples = mmdet.load_samples(path)
+    naming = mmdet.naming_of(samples, mmdet.Naming(CLASSES_MMDET, COCO_NAMES))
+    truth, detections = mmdet.truth_and_detections(samples, naming)
     aligned = detections.aligned_to(truth)
     pairs = match_pairs(truth, aligned)
     true, predicted = truth.category_ids[pairs.truth_index], aligned.category_ids[pairs.detection_index]
@@ -240,5 +239,5 @@ def _score(path: Path, modified_ns: int, size: int) -> _Result:
 def _write_json(path: Path, value: Mapping[str, float]) -> None:
     """Write a file whole or not at all."""
     if not path.parent.is_dir():
-        raise FolderNotFoundError(f"`output_path`: there is no folder {path.parent}. Make it first.")
-    write_bytes_whole(path, json.dumps(value).encode(), DissectMMDetError)
+        raise mmdet.FolderNotFoundError(f"`output_path`: there is no folder {path.parent}. Make it first.")
+    write_bytes_whole(path, json.dumps(value).encode(), mmdet.DissectMMDetError)

@@ -14,11 +14,9 @@ import torch
 import tqdm
 from PIL import Image
 
-from dissect_mmdet import MMDetDetector
-from dissect_mmdet.errors import ConfigError
-
 from . import _lazy
 from ._detectors import image_files, inference_detector, init_detector, open_detector, predict_one
+from ._mmdet import mmdet
 from ._random import set_seed
 from .utility import get_dataset, load_annotations, parse_image_id_from_path
 
@@ -177,12 +175,12 @@ def compute_mmdet_results_unsorted(
 
 
 @contextmanager
-def _last_outputs(detector: MMDetDetector) -> Iterator[dict[str, torch.Tensor]]:
+def _last_outputs(detector: Any) -> Iterator[dict[str, torch.Tensor]]:
     """Record what the layers of the head last gave, for the length of a ``with`` block."""
     head = getattr(detector.model, "bbox_head", None)
     lacking = [name for name in HEAD_LAYERS if not hasattr(head, name)]
     if lacking:
-        raise ConfigError(
+        raise mmdet.ConfigError(
             f"a {type(detector.model).__name__} has no bbox_head.{lacking[0]}: raw outputs by query "
             "can be had from DETR, Conditional DETR and DAB-DETR."
         )

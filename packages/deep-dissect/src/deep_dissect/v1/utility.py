@@ -14,11 +14,9 @@ import torch
 from PIL import Image
 
 from dissect_core.torch import state_dict_of
-from dissect_mmdet import load_mmdet_checkpoint
-from dissect_mmdet.errors import AnnotationError
-from dissect_mmdet.samples import read_annotations
 
 from ._files import opened_image
+from ._mmdet import mmdet
 from ._random import set_seed
 from .coco import CocoVal, build, build_dataset
 
@@ -61,7 +59,7 @@ def get_model_state_dict_and_keys(PATH_CHECKPOINT_FILE: Path | str) -> tuple[dic
     dissect_core.CheckpointError
         If the file is missing, damaged, or holds more than a checkpoint needs.
     """
-    state = state_dict_of(load_mmdet_checkpoint(PATH_CHECKPOINT_FILE))
+    state = state_dict_of(mmdet.load_mmdet_checkpoint(PATH_CHECKPOINT_FILE))
     return state, list(state)
 
 
@@ -84,7 +82,8 @@ def load_annotations(annotation_path: Path | str) -> dict[str, Any]:
         If the file is not JSON, or lacks a list of images or of annotations; `AnnotationsNotFoundError`, a
         ``FileNotFoundError``, if it is not there.
     """
-    return read_annotations(annotation_path)
+    content: dict[str, Any] = mmdet.read_annotations(annotation_path)
+    return content
 
 
 def parse_image_id_from_path(img_path: Path | str) -> int:
@@ -102,7 +101,9 @@ def parse_image_id_from_path(img_path: Path | str) -> int:
     """
     stem = Path(img_path).stem
     if not (stem.isascii() and stem.isdigit()):
-        raise AnnotationError(f"image {img_path}: the name must be COCO's image id, like 000000000139.jpg.")
+        raise mmdet.AnnotationError(
+            f"image {img_path}: the name must be COCO's image id, like 000000000139.jpg."
+        )
     return int(stem)
 
 

@@ -115,6 +115,17 @@ class MMDetDetector(BaseDetector):
         """Copies for other processes: a model's classes can be imported once MMDetection has been made ready there."""
         return _unpacked, (pickle.dumps((self.model, self.config, self.class_names, self.fit)),)
 
+    def with_model(self, model: torch.nn.Module) -> MMDetDetector:
+        """Return the same detector with another model, such as a simplified one."""
+        return MMDetDetector(model, self.config, self.class_names, self.fit)
+
+    def raw_outputs(self, batch: Batch) -> Any:
+        """Return every number that the model's heads give, before any selection."""
+        with torch.no_grad():
+            model: Any = self.model
+            given = model.data_preprocessor(_copy(batch), False)
+            return model(given["inputs"], given["data_samples"], mode="tensor")
+
     @property
     def facts(self) -> dict[str, Any]:
         """What must stay the same for a study to go on, beside the weights: config and versions, as plain data.
