@@ -13,7 +13,7 @@ ALLOWED: dict[str, set[str]] = {
     "dissect_core": set(),
     "dissect_eval": set(),
     "dissect_mmdet": {"dissect_core", "dissect_eval"},
-    "deep_dissect": {"dissect_core", "dissect_eval", "dissect_mmdet"},
+    "deep_dissect": {"dissect_core", "dissect_eval"},
     "dissect_widgets": {"dissect_core", "dissect_eval", "deep_dissect"},
 }
 
@@ -21,6 +21,17 @@ UNLOADED: dict[str, set[str]] = {
     "dissect_core": {"torch", "mmdet", "mmengine", "mmcv", "ipywidgets", "matplotlib", "dissect_eval"},
     "dissect_eval": {"torch", "mmdet", "mmengine", "ipywidgets", "matplotlib", "pycocotools", "dissect_core"},
     "dissect_mmdet": {"mmdet", "mmengine", "mmcv", "cv2", "ipywidgets", "matplotlib"},
+    "deep_dissect": {
+        "torch",
+        "mmdet",
+        "mmengine",
+        "mmcv",
+        "numpy",
+        "pyarrow",
+        "matplotlib",
+        "dissect_mmdet",
+        "typer",
+    },
     "dissect_widgets": {"torch", "mmdet", "mmengine", "mmcv", "dissect_mmdet"},
 }
 
