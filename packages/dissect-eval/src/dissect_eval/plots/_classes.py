@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..errors import SettingError
 from ._style import HATCHES, legend_below, line_style, new_figure, tidy
 from ._text import LEGEND_AT_MOST, as_text, drawn, drawn_all
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 __all__ = ["per_class_bars"]
@@ -70,8 +72,8 @@ def per_class_bars(
     places = np.arange(len(classes))
     labels = drawn_all(list(values), LEGEND_AT_MOST, legend=True)
     for i, (label, series) in enumerate(values.items()):
-        numbers = np.array([series.get(name, np.nan) for name in classes], dtype=np.float64)
         at = places - 0.4 + (i + 0.5) * height
+        numbers = np.array([series.get(name, np.nan) for name in classes], dtype=np.float64)
         axes.barh(
             at,
             np.nan_to_num(numbers, nan=0.0),
@@ -85,20 +87,7 @@ def per_class_bars(
         for y in at[np.isnan(numbers)]:
             axes.annotate("n/a", (0, y), xytext=(3, 0), textcoords="offset points", va="center", fontsize=7)
         ranges = (intervals or {}).get(label, {})
-        low, high = np.array([ranges.get(name, (np.nan, np.nan)) for name in classes], dtype=np.float64).T
-        if np.isfinite(low + high).any():
-            # Dark lines with a light rim show on every colour and hatch.
-            for color, width in (("white", 3.0), ("#222222", 1.2)):
-                axes.errorbar(
-                    (low + high) / 2,
-                    at,
-                    xerr=(high - low) / 2,
-                    fmt="none",
-                    ecolor=color,
-                    elinewidth=width,
-                    capsize=min(3.0, 10 * height),
-                    capthick=width,
-                )
+        _draw_intervals(axes, at, height, [ranges.get(name, (np.nan, np.nan)) for name in classes])
     axes.set_yticks(places, drawn_all(classes))
     axes.invert_yaxis()
     axes.set_xlabel(drawn(metric_label))
@@ -108,6 +97,25 @@ def per_class_bars(
     if title:
         axes.set_title(drawn(title))
     return as_text(figure)
+
+
+def _draw_intervals(axes: Axes, at: ArrayLike, height: float, ranges: Sequence[tuple[float, float]]) -> None:
+    """Draw the intervals of a series over its bars, as far as they are defined."""
+    low, high = np.array(ranges, dtype=np.float64).T
+    if not np.isfinite(low + high).any():
+        return
+    # Dark lines with a light rim show on every colour and hatch.
+    for color, width in (("white", 3.0), ("#222222", 1.2)):
+        axes.errorbar(
+            (low + high) / 2,
+            at,
+            xerr=(high - low) / 2,
+            fmt="none",
+            ecolor=color,
+            elinewidth=width,
+            capsize=min(3.0, 10 * height),
+            capthick=width,
+        )
 
 
 def _check_intervals(

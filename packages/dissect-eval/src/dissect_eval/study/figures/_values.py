@@ -71,6 +71,8 @@ class _Cell(NamedTuple):
     has_interval: bool = False
 
 
+_Maker: TypeAlias = Callable[..., ValueMap]
+"""Makes a map of classes from its title, rows, groups, and what is cut."""
 _Lookup: TypeAlias = Callable[[Row], tuple[float, float, float]]
 """Value of a variant with its interval."""
 
@@ -147,23 +149,9 @@ def class_maps(tables: StudyTables, metric: str, show: Show) -> list[ValueMap]:
         for group in groups
         if not group.are_draws and len(group.rows) > 1
     }
-    names = every[:CLASSES_AT_MOST]
-    make = partial(_class_map, tables, names, len(every), (values, *ends))
+    make = partial(_class_map, tables, every[:CLASSES_AT_MOST], len(every), (values, *ends))
     doses = [group for group in groups if (group.ablation, group.intervention) not in many]
-    maps = []
-    if doses:
-        shown = doses[:ROWS_AT_MOST]
-        cut = f"{len(shown)} of {len(doses):,} doses" if len(shown) < len(doses) else ""
-        rows = [
-            (
-                CONTROL
-                if group.kind == "control" and _is_beside_its_own(shown, i)
-                else with_no_ops(group.name, group.rows),
-                group.rows,
-            )
-            for i, group in enumerate(shown)
-        ]
-        maps.append(make("", rows, shown, cut))
+    maps = [_map_of_doses(make, doses)] if doses else []
     beside = controls_of(tables.summary) if show == "difference" else {}
     for key in dict.fromkeys(key for key in ((g.ablation, g.intervention) for g in groups) if key in many):
         members = [
@@ -172,16 +160,42 @@ def class_maps(tables: StudyTables, metric: str, show: Show) -> list[ValueMap]:
             if (group.ablation, group.intervention) == key and group.kind == "ablation"
             for row in group.rows
         ]
-        chosen = _worst(members, metric)
-        most = f"The {len(chosen)} of {len(members):,} variants that lose most."
-        listed: list[tuple[str, Sequence[Row]]] = []
-        for row in chosen:
-            listed.append((with_no_ops(_label(row), [row]), [row]))
-            if beside.get(row["id"]):
-                listed.append((CONTROL, beside[row["id"]]))
-        made = make(_title(*key, many), listed, [], "")
-        maps.append(made._replace(cut=f"{made.cut} {most}".strip()) if len(chosen) < len(members) else made)
+        maps.append(_map_of_variants(make, _title(*key, many), members, _worst(members, metric), beside))
     return maps
+
+
+def _map_of_doses(make: _Maker, doses: Sequence[Group]) -> ValueMap:
+    """Return a map with a row for each ablation and dose, as many as there is room for."""
+    shown = doses[:ROWS_AT_MOST]
+    cut = f"{len(shown)} of {len(doses):,} doses" if len(shown) < len(doses) else ""
+    rows = [
+        (
+            CONTROL
+            if group.kind == "control" and _is_beside_its_own(shown, i)
+            else with_no_ops(group.name, group.rows),
+            group.rows,
+        )
+        for i, group in enumerate(shown)
+    ]
+    return make("", rows, shown, cut)
+
+
+def _map_of_variants(
+    make: _Maker,
+    title: str,
+    members: Sequence[Row],
+    chosen: Sequence[Row],
+    beside: Mapping[str, Sequence[Row]],
+) -> ValueMap:
+    """Return a map with a row for each chosen variant of an ablation, and one for its controls below it."""
+    rows: list[tuple[str, Sequence[Row]]] = []
+    for row in chosen:
+        rows.append((with_no_ops(_label(row), [row]), [row]))
+        if beside.get(row["id"]):
+            rows.append((CONTROL, beside[row["id"]]))
+    made = make(title, rows, [], "")
+    most = f"The {len(chosen)} of {len(members):,} variants that lose most."
+    return made._replace(cut=f"{made.cut} {most}".strip()) if len(chosen) < len(members) else made
 
 
 def class_values(
