@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from torch import nn
 
-from ...anatomy import Anatomy, Block, Component
+from ...anatomy import Anatomy, AttentionLayout, Block, Component
 from ._attention import attention_layouts
 from ._components import components_of
 from ._queries_read import only_read
@@ -69,51 +69,80 @@ def anatomy_of(
     """
     components = components_of(model)
     layouts = attention_layouts(model)
-    names = {name: c.name for c in components for name in (c.name, *c.aliases)}
-    modules = dict(model.named_modules())
-    said = said_roles(modules, roles)
-    blocks = list(attention_blocks(modules, layouts))
-    blocks += feed_forward_blocks(modules, names, {owner(block.path, modules) for block in blocks})
-    stacked = layers(modules, blocks)
-    regions, owners = _regions(modules, stacked, blocks, said)
-    blocks += [Recognised(path, "layer", "layer") for path in stacked]
-    blocks += convolutions(modules, names)
-    blocks += norms(modules)
-    blocks += queries(modules, names, {path for path, given in said.items() if "query_embedding" in given})
-    known = {block.path for block in blocks}
-    blocks += [
-        Recognised(path, "module", "") for path in dict.fromkeys((*said, *owners)) if path not in known
-    ]
-
-    parameters = dict(model.named_parameters(remove_duplicate=False))
-    order = {path: i for i, path in enumerate(modules)}
-
-    def described(found: Recognised) -> Block:
-        region = next((regions[path] for path in upwards(found.path) if path in regions), None)
-        own = [found.word] if found.word else [owners[found.path]] if found.path in owners else []
-        if region and found.word and found.word != "query_embedding":
-            own.insert(0, f"{region}.{found.word}")
-        index = next((stacked[path] for path in upwards(found.path) if path in stacked), None)
-        parts = [p for part in found.parts or (found.path,) for p in _values(part, model, parameters)]
-        roles = tuple(dict.fromkeys((*said.get(found.path, ()), *own)))
-        return Block(found.path, found.kind, roles, index, sum(p.numel() for p in parts))
-
-    blocks.sort(key=lambda found: order.get(found.path, order.get(parent(found.path), 0)))
-    described_blocks = [described(found) for found in blocks]
+    found = _Blocks(model, components, layouts, said_roles(dict(model.named_modules()), roles))
+    blocks = [found.described(block) for block in found.blocks]
     bearing = {
         part: block.roles[0]
-        for found, block in zip(blocks, described_blocks, strict=True)
-        for part in found.parts or (found.path,)
+        for recognised, block in zip(found.blocks, blocks, strict=True)
+        for part in recognised.parts or (recognised.path,)
         if block.roles
     }
-    groups, notes = only_read(model, [group for found in blocks for group in found.groups], run)
-    return Anatomy(
-        tuple(replace(c, role=_role(c, bearing)) for c in components),
-        tuple(described_blocks),
-        layouts,
-        groups,
-        notes,
-    )
+    groups, notes = only_read(model, [group for block in found.blocks for group in block.groups], run)
+    with_roles = tuple(replace(component, role=_role(component, bearing)) for component in components)
+    return Anatomy(with_roles, tuple(blocks), layouts, groups, notes)
+
+
+class _Blocks:
+    """The blocks of a model as recognised, in the model's order.
+
+    They are found in steps, each of which builds on the ones before: layers are what holds attention and feed-forward
+    blocks, and the kinds of these say whether a stack of layers is an encoder or a decoder.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+    components : sequence of Component
+    layouts : mapping of str to AttentionLayout
+    said : mapping of str to tuple of str
+        Roles that names and rules give to modules.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        components: Sequence[Component],
+        layouts: Mapping[str, AttentionLayout],
+        said: Mapping[str, tuple[str, ...]],
+    ) -> None:
+        self._model, self._said = model, said
+        self._parameters = dict(model.named_parameters(remove_duplicate=False))
+        modules = dict(model.named_modules())
+        names = {name: c.name for c in components for name in (c.name, *c.aliases)}
+        blocks = list(attention_blocks(modules, layouts))
+        blocks += feed_forward_blocks(modules, names, {owner(block.path, modules) for block in blocks})
+        self._stacked = layers(modules, blocks)
+        self._regions, self._owners = _regions(modules, self._stacked, blocks, said)
+        blocks += [Recognised(path, "layer", "layer") for path in self._stacked]
+        blocks += convolutions(modules, names)
+        blocks += norms(modules)
+        blocks += queries(
+            modules, names, {path for path, given in said.items() if "query_embedding" in given}
+        )
+        known = {block.path for block in blocks}
+        named = dict.fromkeys((*said, *self._owners))
+        blocks += [Recognised(path, "module", "") for path in named if path not in known]
+        order = {path: i for i, path in enumerate(modules)}
+        self.blocks = sorted(
+            blocks, key=lambda block: order.get(block.path, order.get(parent(block.path), 0))
+        )
+
+    def described(self, found: Recognised) -> Block:
+        """Return a block with its roles, its layer, and the size of its parameters."""
+        around = list(upwards(found.path))
+        region = next((self._regions[path] for path in around if path in self._regions), None)
+        own = [found.word] if found.word else [self._owners[found.path]] if found.path in self._owners else []
+        if region and found.word and found.word != "query_embedding":
+            own.insert(0, f"{region}.{found.word}")
+        index = next((self._stacked[path] for path in around if path in self._stacked), None)
+        values = [p for part in found.parts or (found.path,) for p in self._values(part)]
+        roles = tuple(dict.fromkeys((*self._said.get(found.path, ()), *own)))
+        return Block(found.path, found.kind, roles, index, sum(value.numel() for value in values))
+
+    def _values(self, path: str) -> Iterator[nn.Parameter]:
+        if path in self._parameters:
+            yield self._parameters[path]
+        else:
+            yield from self._model.get_submodule(path).parameters()
 
 
 def _regions(
@@ -143,13 +172,6 @@ def _regions(
         if path and path not in regions and kind in ("encoder", "decoder") and not others
     }
     return {**regions, **{stack: kind for stack, kind in kinds.items() if kind}, **owners}, owners
-
-
-def _values(path: str, model: nn.Module, parameters: Mapping[str, nn.Parameter]) -> Iterator[nn.Parameter]:
-    if path in parameters:
-        yield parameters[path]
-    else:
-        yield from model.get_submodule(path).parameters()
 
 
 def _role(component: Component, bearing: Mapping[str, str]) -> str | None:

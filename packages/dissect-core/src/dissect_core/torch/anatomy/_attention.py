@@ -121,6 +121,10 @@ _RECOGNISERS: tuple[Callable[[nn.Module, str], AttentionLayout | None], ...] = (
     _separate,
     _stacked,
 )
+"""From a module and the prefix of its parameters to its layout, or None; the first that gives one counts.
+
+A new kind of attention block is one more function here, and a layout (`dissect_core.anatomy`) if none fits it.
+"""
 
 
 def _linears(module: nn.Module, names: tuple[str, ...]) -> dict[str, nn.Linear]:
