@@ -6,6 +6,9 @@ import os
 import secrets
 import signal
 import threading
+from collections.abc import Iterator
+
+import pytest
 
 collect_ignore = ["hostile_mark.py"]  # which leaves a file wherever it is imported
 
@@ -29,3 +32,11 @@ def pytest_configure() -> None:
     ):
         if signal.getsignal(number) == signal.SIG_IGN:
             signal.signal(number, handler)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_caches(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep bundled scenes out of the user's folder for caches."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DEEP_DISSECT_CACHE", str(tmp_path_factory.getbasetemp() / "caches"))
+        yield

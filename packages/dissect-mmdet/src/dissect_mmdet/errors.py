@@ -72,7 +72,7 @@ class DeviceError(DissectMMDetError, ValueError):
 
 
 def said(error: BaseException) -> str:
-    r"""What another package's error says, as one line for a message of ours.
+    r"""Return another package's error as one line for a message of ours.
 
     >>> said(ValueError("a\nb"))
     'ValueError: a b'

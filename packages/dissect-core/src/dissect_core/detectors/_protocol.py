@@ -48,9 +48,9 @@ class ChangeReport(Protocol):
 class Detector(Protocol):
     """A trained detector whose parts can be removed for a while: all that a study needs.
 
-    Nothing is to be inherited. `check_detector` tells whether an object keeps what is promised here; `isinstance`
-    only looks for the names. A package offers its detector as an entry point of the group ``dissect.detectors``:
-    a function with keyword arguments that gives one.
+    Nothing need be inherited; `BaseDetector` adds what people want at a prompt. `check_detector` tells whether an
+    object keeps what is promised here; `isinstance` only looks for the names. A package offers its detector as an
+    entry point of the group ``dissect.detectors``: a function with keyword arguments that gives one.
 
     A detector that can run the same batch alone and beside others with the same result, up to rounding, need not
     say so. One that cannot, because images are padded to a common size for instance, says

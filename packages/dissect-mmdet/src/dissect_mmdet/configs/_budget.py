@@ -125,12 +125,12 @@ class _Budget(TorchFunctionMode):
 
 
 def _largest_of(given: list[Any]) -> int:
-    """Of how many values a tensor might be that is made of these tensors and numbers: of broadcasting, or repeating."""
+    """Return how many values a tensor may get that is made of these by broadcasting or repeating."""
     return math.prod(value.numel() if isinstance(value, torch.Tensor) else max(1, value) for value in given)
 
 
 def _n_asked(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> int:
-    """Bytes of the tensors that a call would make: on the device "meta", they have a size and no memory."""
+    """Return bytes of the tensors that a call would make: on the device "meta", they have a size and no memory."""
     plain = {name: value for name, value in kwargs.items() if name not in ("generator", "pin_memory")}
     if func in _FACTORIES:
         plain["device"] = "meta"
@@ -147,7 +147,7 @@ def _without_memory(value: Any) -> Any:
 
 
 def _n_new(made: Any, given: list[Any]) -> int:
-    """Bytes of tensors that a call has made, which are no views of those that it was given."""
+    """Return bytes of tensors that a call has made, which are no views of those that it was given."""
     tensors = [value for value in tree_leaves(made) if isinstance(value, torch.Tensor)]
     if not tensors:
         return 0

@@ -60,7 +60,7 @@ def load_config(path: Path | str, *, trust: bool = False, custom_imports: Sequen
 
 
 def checked_config(config: Any, source: str) -> Any:
-    """The config itself if it describes a detector, else a `ConfigError` that names `source`."""
+    """Return the config itself if it describes a detector, else a `ConfigError` that names `source`."""
     if "model" not in config:
         raise ConfigError(f"{source} has no `model`: is it the config of a detector?")
     return config
@@ -69,7 +69,7 @@ def checked_config(config: Any, source: str) -> Any:
 def config_of_checkpoint(
     checkpoint: dict[str, Any], *, trust: bool = False, custom_imports: Sequence[str] = ()
 ) -> Any | None:
-    """The config that MMEngine keeps inside a checkpoint, when it can be read without running code.
+    """Return the config that MMEngine keeps inside a checkpoint, when it can be read without running code.
 
     MMEngine writes it as Python text made of literals and ``dict(...)`` calls. The text is parsed, never
     executed; anything beyond literals makes the answer None.
@@ -119,7 +119,7 @@ def config_of_checkpoint(
 
 
 def _program(path: Path) -> Any:
-    """What MMEngine makes of a config file: it runs it."""
+    """Return what MMEngine makes of a config file, which it runs."""
     from mmengine.config import Config
 
     try:
@@ -139,7 +139,7 @@ def _program(path: Path) -> Any:
 
 
 def _plain_file(path: Path, custom_imports: Sequence[str]) -> Any:
-    """The values of a JSON or YAML file, as a config."""
+    """Return the values of a JSON or YAML file, as a config."""
     from ._plain import plain_config
 
     source = f"config {path}"

@@ -27,7 +27,7 @@ _TOKEN = re.compile(
 
 
 def literal_assignments(text: str) -> dict[str, Any] | None:
-    r"""The values of a Python text that is nothing but ``name = literal`` lines, or None.
+    r"""Return the values of a Python text that is nothing but ``name = literal`` lines, or None.
 
     Literals are numbers, text, ``None``, ``True``, ``False``, lists, tuples, sets, dicts, ``dict(name=literal)`` and
     ``dict({key: literal})``.
@@ -72,7 +72,7 @@ class _Reader:
         return values
 
     def _next(self) -> str:
-        """The token to come; empty at the end. Inside of brackets, lines do not end."""
+        """Return the next token; empty at the end. Inside of brackets, lines do not end."""
         while self._depth and self._at < len(self._tokens) and self._tokens[self._at] == "\n":
             self._at += 1
         return self._tokens[self._at] if self._at < len(self._tokens) else ""
@@ -189,7 +189,7 @@ def _tokens(text: str) -> list[str]:
 
 
 def _scalar(token: str) -> Any:
-    """A number or text."""
+    """Read a number or a text."""
     if token[-1:] not in ("'", '"') and not token[:1].isdigit() and not token.startswith("."):
         raise ValueError(f"{token!r} is no literal")
     if token[0] in "'\"" and "\\" not in token and token[1:2] != token[0]:

@@ -31,7 +31,7 @@ _n_inside = 0
 
 
 def admitted_names(packages: Sequence[str] = ()) -> frozenset[str]:
-    """Names of everything that models and pipelines may be built from, with and without the scope of its registry.
+    """Return names of all that models and pipelines may be built from, with and without the scope of its registry.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ def admitted_names(packages: Sequence[str] = ()) -> frozenset[str]:
 
 
 def is_admitted(name: str, names: frozenset[str], packages: Sequence[str] = ()) -> bool:
-    """Whether a config may name this: one of `names`, or by its module what is registered and of these packages."""
+    """Return whether a config may name this: one of `names`, or by its module a registered class of these packages."""
     if name in names:
         return True
     allowed = OWN_PACKAGES | {package.partition(".")[0] for package in packages}
@@ -67,7 +67,7 @@ def is_admitted(name: str, names: frozenset[str], packages: Sequence[str] = ()) 
 
 
 def registered(name: str) -> Any | None:
-    """What a dotted name stands for (``mmdet.models.detectors.DETR``), if a registry holds it; nothing is imported.
+    """Return the class of a dotted name (``mmdet.models.detectors.DETR``) if a registry holds it; nothing is imported.
 
     Configs in pure Python are stored with such names.
     """
@@ -133,7 +133,7 @@ def _leave() -> None:
 
 
 def _registries() -> Iterator[Any]:
-    """The registries of models and pipelines, with those of other packages below them."""
+    """Yield the registries of models and pipelines, with those of other packages below them."""
     import mmengine.registry
 
     waiting = [getattr(mmengine.registry, name) for name in BUILT]
@@ -144,5 +144,5 @@ def _registries() -> Iterator[Any]:
 
 
 def _package_of(held: Any) -> str:
-    """The package that a class or function is from."""
+    """Return the package that a class or function is from."""
     return str(getattr(held, "__module__", None) or "").partition(".")[0]

@@ -54,7 +54,7 @@ class Scene:
 
 
 def _upsample(grid: NDArray[np.float64], height: int, width: int) -> NDArray[np.float64]:
-    """Bilinear enlargement of a small (rows, columns, 3) grid to (height, width, 3)."""
+    """Return bilinear enlargement of a small (rows, columns, 3) grid to (height, width, 3)."""
     y = np.linspace(0, grid.shape[0] - 1, height)
     x = np.linspace(0, grid.shape[1] - 1, width)
     y0 = np.minimum(y.astype(int), grid.shape[0] - 2)
@@ -66,7 +66,7 @@ def _upsample(grid: NDArray[np.float64], height: int, width: int) -> NDArray[np.
 
 
 def _background(rng: np.random.Generator) -> NDArray[np.float64]:
-    """Value noise at three scales, in colour, around a random mean colour."""
+    """Draw value noise at three scales, in colour, around a random mean colour."""
     canvas: NDArray[np.float64] = np.full((HEIGHT, WIDTH, 3), rng.uniform(50, 205, 3))
     for rows, columns, amplitude in ((3, 4, 45.0), (7, 9, 25.0), (25, 33, 14.0)):
         canvas += _upsample(rng.uniform(-amplitude, amplitude, (rows, columns, 3)), HEIGHT, WIDTH)
@@ -74,7 +74,7 @@ def _background(rng: np.random.Generator) -> NDArray[np.float64]:
 
 
 def _colour(rng: np.random.Generator, behind: NDArray[np.float64]) -> NDArray[np.float64]:
-    """A colour that stands out from what is behind it (mean colour, shape (3,))."""
+    """Return a colour that stands out from what is behind it (mean colour, shape (3,))."""
     while True:
         colour = rng.uniform(0, 255, 3)
         if np.abs(colour - behind).max() >= MIN_CONTRAST:
@@ -102,7 +102,7 @@ def _paint(
 
 
 def _place(rng: np.random.Generator, size: float) -> tuple[tuple[float, float], tuple[float, float]]:
-    """Centre and half extents of a shape of about `size` pixels that stays inside the image."""
+    """Return centre and half extents of a shape of about `size` pixels that stays inside the image."""
     aspect = np.exp(rng.uniform(-0.25, 0.25))
     half = (size * aspect / 2, size / aspect / 2)
     margin = min(max(half), HEIGHT / 2 - 1)
@@ -110,7 +110,7 @@ def _place(rng: np.random.Generator, size: float) -> tuple[tuple[float, float], 
 
 
 def _box(pixels: NDArray[np.bool_]) -> tuple[float, float, float, float]:
-    """The tight x, y, width, height of the True pixels."""
+    """Return the tight x, y, width, height of the True pixels."""
     columns, rows = np.flatnonzero(pixels.any(axis=0)), np.flatnonzero(pixels.any(axis=1))
     x, y = float(columns[0]), float(rows[0])
     return x, y, float(columns[-1]) + 1 - x, float(rows[-1]) + 1 - y
@@ -198,13 +198,13 @@ def draw_scene(split: str, number: int, seed: int = 0) -> Scene:
 
 
 def image_ids(split: str, count: int, seed: int = 0) -> NDArray[np.int64]:
-    """COCO-like image numbers: rising, with random gaps, disjoint between the splits."""
+    """Return COCO-like image numbers: rising, with random gaps, disjoint between the splits."""
     rng = np.random.Generator(np.random.PCG64([seed, SPLITS[split], 2**32 - 1]))
     return FIRST_IMAGE_ID[split] + np.cumsum(rng.integers(1, 300, count))
 
 
 def coco_annotations(scenes: list[Scene], ids: NDArray[np.int64], split: str) -> dict[str, Any]:
-    """The annotation file of a split, as a COCO ``instances`` dictionary."""
+    """Return the annotation file of a split, as a COCO ``instances`` dictionary."""
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     for scene, image_id in zip(scenes, ids.tolist(), strict=True):
@@ -231,5 +231,5 @@ def coco_annotations(scenes: list[Scene], ids: NDArray[np.int64], split: str) ->
 
 
 def file_name(image_id: int) -> str:
-    """The COCO-like name of an image file: its number in twelve digits."""
+    """Return the COCO-like name of an image file: its number in twelve digits."""
     return f"{image_id:012d}.png"

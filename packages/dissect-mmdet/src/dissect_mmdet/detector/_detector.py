@@ -62,13 +62,13 @@ class Processed(NamedTuple):
     version: int
 
     def fits(self, model: torch.nn.Module) -> bool:
-        """Whether it is as it was made, and where the model is."""
+        """Return whether it is unchanged, and on the model's device."""
         parameter = next(model.parameters(), self.inputs)
         return self.inputs._version == self.version and self.inputs.device == parameter.device
 
 
 def _copy(batch: Batch) -> Batch:
-    """A batch with samples of its own."""
+    """Return a batch with samples of its own."""
     return {"inputs": batch["inputs"], "data_samples": [one.clone() for one in batch["data_samples"]]}
 
 
@@ -112,7 +112,7 @@ class MMDetDetector(BaseDetector):
         self._anatomy: Anatomy | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Copies for other processes: a model's classes can be imported once MMDetection has been made ready there."""
+        """Return how to unpickle it: a model's classes can be imported once MMDetection is ready in that process."""
         return _unpacked, (pickle.dumps((self.model, self.config, self.class_names, self.fit)),)
 
     def with_model(self, model: torch.nn.Module) -> MMDetDetector:
@@ -238,12 +238,12 @@ class MMDetDetector(BaseDetector):
             yield {**batch, "processed": processed, "paths": paths}
 
     def image_sizes(self, batch: Batch) -> list[tuple[int, int] | None]:
-        """Width and height of each image of a batch as the config's loader read it; None where that is not told."""
+        """Return width and height of each image as the config's loader read it; None where that is not told."""
         shapes = [sample.get("ori_shape") for sample in batch["data_samples"]]
         return [None if shape is None else (int(shape[1]), int(shape[0])) for shape in shapes]
 
     def _processed(self, batch: Batch) -> Processed | None:
-        """What the model's preprocessor makes of a batch: the same for every variant, as it has no parameters."""
+        """Return what the model's preprocessor makes of a batch: the same for each variant, as it has no parameters."""
         from mmengine.model import BaseModel
 
         if getattr(type(self.model), "test_step", None) is not BaseModel.test_step:
@@ -369,7 +369,7 @@ class MMDetDetector(BaseDetector):
         return samples
 
     def predict_batches(self, batches: Iterable[Batch]) -> list[ImageDetections]:
-        """The detections of prepared batches, one entry for each image."""
+        """Return the detections of prepared batches, one entry for each image."""
         return [found for batch in batches for found in self.predict_batch(batch)]
 
     def _test_pipeline(self) -> TestPipeline:
@@ -379,7 +379,7 @@ class MMDetDetector(BaseDetector):
 
 
 def _detections(found: Sequence[Any]) -> list[ImageDetections]:
-    """Detections of a batch's images, fetched from the device in one go: each transfer waits for all of its work."""
+    """Return detections of a batch's images, fetched from the device at once: each transfer waits for all its work."""
     told = all(FIELD in one for one in found)
     names = ("scores", "labels", *([FIELD] if told else []))
     columns = [

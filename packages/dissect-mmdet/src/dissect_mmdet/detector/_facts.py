@@ -22,7 +22,7 @@ PACKAGES = (
 
 
 def detector_facts(config: Any) -> dict[str, Any]:
-    """Checksums of what a config says of the model and of its test pipeline, and versions of what runs it.
+    """Return checksums of what a config says of the model and of its test pipeline, and versions of what runs it.
 
     The rest of a config says how the model was trained, and where files lie: the same detector has the same facts,
     whether its config comes from a file or out of its checkpoint.
@@ -38,7 +38,7 @@ def detector_facts(config: Any) -> dict[str, Any]:
 
 
 def former_facts(config: Any) -> dict[str, Any]:
-    """Checksum of a whole config, as it was on record in the first format of studies."""
+    """Return checksum of a whole config, as it was on record in the first format of studies."""
     content = json.dumps(config.to_dict(), sort_keys=True, default=str)
     return {"config_sha256": sha256(content.encode()).hexdigest()}
 
@@ -49,13 +49,13 @@ def _digest(part: Any) -> str:
 
 
 def _named(value: Any) -> str:
-    """Classes and functions, of configs in pure Python, by their names: in others a registry holds these."""
+    """Return classes and functions, of configs in pure Python, by their names: in others a registry holds these."""
     name = getattr(value, "__qualname__", None)
     return str(value) if name is None else str(name)
 
 
 def _without_initial_weights(part: Any) -> Any:
-    """A part of a config without ``init_cfg``: the checkpoint brings all weights."""
+    """Return a part of a config without ``init_cfg``: the checkpoint brings all weights."""
     if isinstance(part, Mapping):
         return {str(key): _without_initial_weights(value) for key, value in part.items() if key != "init_cfg"}
     return [_without_initial_weights(item) for item in part] if isinstance(part, (list, tuple)) else part

@@ -48,7 +48,7 @@ def read_image(path: Path | str) -> NDArray[np.uint8]:
 
 
 def image_paths(folder: Path, file_names: Sequence[str]) -> list[Path]:
-    """The files of an annotation file's images, checked to be there before any work starts.
+    """Return the files of an annotation file's images, checked to be there before any work starts.
 
     Raises
     ------

@@ -97,7 +97,7 @@ def batches_with_truth(
 def _labels(
     truth: GroundTruth, class_names: Sequence[str], class_map: Mapping[str, str | None] | None
 ) -> dict[int, int]:
-    """The detector's label of each category that is a class."""
+    """Return the detector's label of each category that is a class."""
     if class_map is None and not set(class_names) & set(truth.category_names.values()):
         raise AnnotationError(
             f"the detector's classes ({', '.join(class_names[:3])}, …) and the truth's categories "
@@ -120,7 +120,7 @@ def _labels(
 
 
 def _places_in_truth(images: Sequence[Path | str], truth: GroundTruth) -> list[int]:
-    """Index of each image in the truth, by the longest end of its path that is a file name there."""
+    """Return index of each image in the truth, by the longest end of its path that is a file name there."""
     listed: dict[str, int] = {}
     repeated: set[str] = set()
     for place, name in enumerate(truth.file_names):
@@ -155,7 +155,7 @@ def _require_size(path: Path | str, read: tuple[int, int], annotated: NDArray[np
 def _truth_fields(
     truth: GroundTruth, place: int, labels: Mapping[int, int], size: tuple[int, int]
 ) -> dict[str, Any]:
-    """What MMDetection's loading of annotations would put into a pipeline's results."""
+    """Return what MMDetection's loading of annotations would put into a pipeline's results."""
     from mmdet.structures.bbox import HorizontalBoxes
 
     rows = slice(truth.image_splits[place], truth.image_splits[place + 1])
@@ -229,7 +229,7 @@ def training_loss(model: Any, batch: Batch, seed: int = SEED) -> Tensor:
 
 @contextmanager
 def _loss_mode(model: Any) -> Iterator[None]:
-    """Evaluation mode, but for the flags by which a detector chooses what its loss needs."""
+    """Set evaluation mode, but for the flags by which a detector chooses what its loss needs."""
     before = [(module, module.training, set(module._modules)) for module in model.modules()]
     choosing = [model, getattr(model, "decoder", None)]
     choosing += [module for module, *_ in before if callable(getattr(module, "loss", None))]

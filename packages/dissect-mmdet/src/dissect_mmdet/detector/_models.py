@@ -75,7 +75,7 @@ def build_model(config: Any, *, source: str = "the config", n_bytes: int = 0) ->
 
 
 def available_device(name: str) -> torch.device:
-    """The device of this name, if it is there: torch would say so only after the checkpoint is read."""
+    """Return the device of this name, if it is there: torch would say so only after the checkpoint is read."""
     try:
         device = torch.device(name)
         torch.empty(0, device=device)
@@ -85,7 +85,7 @@ def available_device(name: str) -> torch.device:
 
 
 def _why_not(name: str, error: Exception) -> str:
-    """What keeps torch from using a device, and the remedy."""
+    """Return what keeps torch from using a device, and the remedy."""
     reason = str(error).splitlines()[0].partition(". ")[0].rstrip(".")
     if reason.startswith(("Expected one of", "Invalid device string")):  # torch lists twenty kinds of devices
         return "torch knows no such device. Use 'cpu', 'cuda', or 'cuda:1' for the second GPU."

@@ -122,7 +122,7 @@ def resolve_config(
     trust: bool = False,
     custom_imports: Sequence[str] = (),
 ) -> tuple[Any | None, str]:
-    """The config given, else the one inside a checkpoint, and where it came from, for messages."""
+    """Return the config given, else the one inside a checkpoint, and where it came from, for messages."""
     if config is None:
         return config_of_checkpoint(loaded, trust=trust, custom_imports=custom_imports), STORED
     if isinstance(config, (str, Path)):
@@ -139,7 +139,7 @@ def fitted_model(
     allow_missing: bool = False,
     weights_prefix: str = "",
 ) -> tuple[Any, Fit, FoundWeights]:
-    """A model with a checkpoint's weights, how they fitted, and where they are in it; or `CheckpointFitError`."""
+    """Return a model with a checkpoint's weights, how they fitted, and where they are in the file."""
     with fixed_chance(
         torch.device("cpu"), SEED
     ):  # whatever is random in it is the same each time, and nothing outside

@@ -189,7 +189,7 @@ class TestPipeline:
 
 
 def _dataset_of(config: Any) -> Any:
-    """The config's description of its test data, the first of several, with a pipeline."""
+    """Return the config's description of its test data, the first of several, with a pipeline."""
     use_registries()
     dataset = dataset_with(config, "pipeline")
     if dataset is None:
@@ -234,7 +234,7 @@ def _kind(step: Any) -> str:
 
 
 def _without_annotations(steps: Iterable[Any]) -> list[Any]:
-    """Steps without those that load truth, also inside of others; these are not even made: they may need more."""
+    """Return steps without those that load truth, also inside of others: these may need packages to be made."""
     kept: list[Any] = []
     for step in steps:
         if isinstance(step, (list, tuple)):  # a choice between sequences of steps
@@ -286,7 +286,7 @@ def _require_files(step: Step) -> None:
 
 
 def _run(step: Step, results: Results, path: Path | str) -> Results:
-    """What a step makes of an image, or an error that names the image."""
+    """Return what a step makes of an image, or an error that names the image."""
     if "img" not in results:
         require_pixels(path)
     try:
@@ -302,7 +302,7 @@ def _run(step: Step, results: Results, path: Path | str) -> Results:
 
 
 def _why_not(step: Step, path: Path | str, is_read: bool, error: Exception | None) -> str:
-    """What is wrong with an image, at which step of the pipeline."""
+    """Return what is wrong with an image, at which step of the pipeline."""
     import cv2
 
     name, file = type(step).__name__, Path(path)
@@ -360,7 +360,7 @@ def _require_bounded(step: Step, results: Any, largest: int | None) -> None:
 
 
 def _generators() -> bytes:
-    """States of the generators that steps usually draw from."""
+    """Return states of the generators that steps usually draw from."""
     import torch
 
     states = np.random.get_state(), random.getstate(), torch.get_rng_state().numpy()  # noqa: NPY002  # steps use it
@@ -368,7 +368,7 @@ def _generators() -> bytes:
 
 
 def _packed(results: Any) -> dict[str, Any]:
-    """The results themselves if a model takes them."""
+    """Return the results themselves if a model takes them."""
     import torch
 
     found = results if isinstance(results, dict) else {}

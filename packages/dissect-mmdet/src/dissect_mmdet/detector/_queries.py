@@ -53,7 +53,7 @@ def queries_told(model: torch.nn.Module) -> Iterator[None]:
 
 
 def _queries(head: Any, cls_score: torch.Tensor, scores: torch.Tensor) -> torch.Tensor | None:
-    """Query of each detection, shape (n,); None where the head does not sort as DETR's and Deformable DETR's do."""
+    """Return the query of each detection, shape (n,); None where the head sorts otherwise than those of DETRs."""
     if head.loss_cls.use_sigmoid:
         found, index = cls_score.sigmoid().view(-1).topk(len(scores))
         queries = index // cls_score.shape[-1]

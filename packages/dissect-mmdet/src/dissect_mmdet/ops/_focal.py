@@ -11,7 +11,7 @@ _TINY = torch.finfo(torch.float32).tiny  # below this the reference does not tak
 def sigmoid_focal_loss(
     logits: Tensor, labels: Tensor, weight: Tensor | None = None, gamma: float = 2.0, alpha: float = 0.25
 ) -> Tensor:
-    """Focal loss of each class score, not reduced.
+    """Compute the focal loss of each class score, not reduced.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ def sigmoid_focal_loss_gradient(
 
 
 def _shares(logits: Tensor, labels: Tensor, weight: Tensor | None, alpha: float) -> tuple[Tensor, Tensor]:
-    """Which elements are positives, and the weight of each element."""
+    """Return which elements are positives, and the weight of each element."""
     classes = logits.shape[1]
     positive = labels[:, None] == torch.arange(classes, device=logits.device)
     share = torch.where(positive, alpha, 1 - alpha).to(logits.dtype)

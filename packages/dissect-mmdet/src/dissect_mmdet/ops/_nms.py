@@ -9,7 +9,7 @@ from ._suppression import owners
 
 
 def nms(boxes: Tensor, scores: Tensor, iou_threshold: float, offset: int = 0) -> Tensor:
-    """Greedy non-maximum suppression.
+    """Suppress all boxes but local maxima, greedily.
 
     A box is dropped if its IoU with a better box that was kept is above `iou_threshold`.
 
@@ -54,7 +54,7 @@ def nms(boxes: Tensor, scores: Tensor, iou_threshold: float, offset: int = 0) ->
 def batched_nms(
     boxes: Tensor, scores: Tensor, labels: Tensor, iou_threshold: float, offset: int = 0
 ) -> Tensor:
-    """Greedy non-maximum suppression inside each class (or image, or level), all in one call.
+    """Suppress boxes greedily inside each class (or image, or level), all in one call.
 
     Unlike the customary trick of shifting each class by a large offset, no coordinate is changed, so nothing
     is lost to rounding.
@@ -83,7 +83,7 @@ def batched_nms(
 
 
 def nms_match(dets: Tensor, iou_threshold: float) -> list[list[int]]:
-    """Greedy suppression that also says which boxes each kept box stands for.
+    """Suppress boxes greedily, and say which boxes each kept box stands for.
 
     Parameters
     ----------

@@ -30,7 +30,7 @@ def roi_align_max(
     sampling_ratio: int = 0,
     aligned: bool = True,
 ) -> tuple[Tensor, Samples]:
-    """RoIAlign with maximum pooling, and where the maxima are.
+    """Run RoIAlign with maximum pooling, and say where the maxima are.
 
     Parameters are those of `roi_align`.
 
@@ -75,7 +75,7 @@ def roi_align_max(
 
 
 def _best_samples(table: Tensor, y: Taps, x: Taps, image: Tensor, width: int) -> tuple[Tensor, Tensor]:
-    """Maximum of each bin and channel, and the number of its sample: shape (R, bins, C)."""
+    """Return maximum of each bin and channel, and the number of its sample: shape (R, bins, C)."""
     regions, channels = image.numel(), table.shape[1]
     bins = y.cells.shape[1] * x.cells.shape[1]
     best = table.new_full((regions * bins, channels), _EMPTY)

@@ -30,7 +30,7 @@ def softnms(
     method: int,
     offset: int,
 ) -> Tensor:
-    """Soft-NMS; fills the first rows of `dets`."""
+    """Run soft-NMS and fill the first rows of `dets`."""
     kept, indices = soft_nms(boxes, scores, iou_threshold, sigma, min_score, method, offset)
     dets[: len(kept)] = kept.to(dets)
     return indices.to(boxes.device)
@@ -49,7 +49,7 @@ def roi_align_forward(
     pool_mode: int,
     aligned: bool,
 ) -> None:
-    """RoIAlign; pool mode 0 is max, 1 is avg."""
+    """Run RoIAlign; pool mode 0 is max, 1 is avg."""
     size = (aligned_height, aligned_width)
     if pool_mode == 0:
         pooled, samples = roi_align_max(input, rois, size, spatial_scale, sampling_ratio, aligned)
@@ -73,7 +73,7 @@ def roi_align_backward(
     pool_mode: int,
     aligned: bool,
 ) -> None:
-    """Gradient of RoIAlign, added to `grad_input`."""
+    """Add the gradient of RoIAlign to `grad_input`."""
     if pool_mode == 0:
         scatter_samples(grad_output, rois, argmax_y, argmax_x, grad_input)
         return
@@ -95,7 +95,7 @@ def roi_pool_forward(
     pooled_width: int,
     spatial_scale: float,
 ) -> None:
-    """RoIPool."""
+    """Run RoIPool."""
     pooled, where = roi_pool(input, rois, (pooled_height, pooled_width), spatial_scale)
     output.copy_(pooled)
     argmax.copy_(where)
@@ -110,7 +110,7 @@ def roi_pool_backward(
     pooled_width: int,
     spatial_scale: float,
 ) -> None:
-    """Gradient of RoIPool, added to `grad_input`."""
+    """Add the gradient of RoIPool to `grad_input`."""
     _, channels, height, width = grad_input.shape
     plane = rois[:, 0].long()[:, None] * channels + torch.arange(channels, device=rois.device)
     cell = plane[:, :, None, None] * (height * width) + argmax
@@ -126,7 +126,7 @@ def ms_deform_attn_forward(
     attention_weights: Tensor,
     im2col_step: int,
 ) -> Tensor:
-    """Multi-scale deformable attention; the step that CUDA works in has no meaning here."""
+    """Run multi-scale deformable attention; the step that CUDA works in has no meaning here."""
     return ms_deform_attn(
         value, value_spatial_shapes, value_level_start_index, sampling_locations, attention_weights
     )
@@ -144,7 +144,7 @@ def ms_deform_attn_backward(
     grad_attn_weight: Tensor,
     im2col_step: int,
 ) -> None:
-    """Gradients of multi-scale deformable attention, added to the last tensors."""
+    """Add the gradients of multi-scale deformable attention to the last tensors."""
 
     def attend(value: Tensor, locations: Tensor, weights: Tensor) -> Tensor:
         return ms_deform_attn(value, value_spatial_shapes, value_level_start_index, locations, weights)
@@ -156,12 +156,12 @@ def ms_deform_attn_backward(
 def sigmoid_focal_loss_forward(
     input: Tensor, target: Tensor, weight: Tensor, output: Tensor, gamma: float, alpha: float
 ) -> None:
-    """Sigmoid focal loss."""
+    """Compute the sigmoid focal loss."""
     output.copy_(sigmoid_focal_loss(input, target, weight, gamma, alpha))
 
 
 def sigmoid_focal_loss_backward(
     input: Tensor, target: Tensor, weight: Tensor, grad_input: Tensor, gamma: float, alpha: float
 ) -> None:
-    """Gradient of the sigmoid focal loss."""
+    """Compute the gradient of the sigmoid focal loss."""
     grad_input.copy_(sigmoid_focal_loss_gradient(input, target, weight, gamma, alpha))

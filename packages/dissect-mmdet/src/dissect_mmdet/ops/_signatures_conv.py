@@ -29,7 +29,7 @@ def deform_conv_forward(
     deformable_group: int,
     im2col_step: int,
 ) -> None:
-    """Deformable convolution."""
+    """Run deformable convolution."""
     if offset.shape[2:] != output.shape[2:]:
         raise RuntimeError(
             f"deform_conv: the offsets must be given for each of {_size(output)} output cells, got {_size(offset)}."
@@ -58,7 +58,7 @@ def deform_conv_backward_input(
     deformable_group: int,
     im2col_step: int,
 ) -> None:
-    """Gradients of deformable convolution for input and offsets."""
+    """Compute the gradients of deformable convolution for input and offsets."""
     geometry = ((dH, dW), (padH, padW), (dilationH, dilationW), group, deformable_group)
 
     def convolve(features: Tensor, moved: Tensor) -> Tensor:
@@ -87,7 +87,7 @@ def deform_conv_backward_parameters(
     scale: float,
     im2col_step: int,
 ) -> None:
-    """Gradient of deformable convolution for the kernel."""
+    """Compute the gradient of deformable convolution for the kernel."""
     geometry = ((dH, dW), (padH, padW), (dilationH, dilationW), group, deformable_group)
 
     def convolve(kernel: Tensor) -> Tensor:
@@ -117,7 +117,7 @@ def modulated_deform_conv_forward(
     deformable_group: int,
     with_bias: bool,
 ) -> None:
-    """Modulated deformable convolution."""
+    """Run modulated deformable convolution."""
     geometry = ((stride_h, stride_w), (pad_h, pad_w), (dilation_h, dilation_w), group, deformable_group)
     shift = bias if with_bias else None
     moved, factor = _as_read(offset, output), _as_read(mask, output)
@@ -150,7 +150,7 @@ def modulated_deform_conv_backward(
     deformable_group: int,
     with_bias: bool,
 ) -> None:
-    """Gradients of modulated deformable convolution, added to the ``grad_`` tensors."""
+    """Add the gradients of modulated deformable convolution to the ``grad_`` tensors."""
     geometry = ((stride_h, stride_w), (pad_h, pad_w), (dilation_h, dilation_w), group, deformable_group)
 
     def convolve(features: Tensor, moved: Tensor, factor: Tensor, kernel: Tensor) -> Tensor:
@@ -164,7 +164,7 @@ def modulated_deform_conv_backward(
 
 
 def _as_read(given: Tensor, output: Tensor) -> Tensor:
-    """What mmcv's modulated convolution reads of offsets or masks that were made for another size than its output.
+    """Return what mmcv's modulated convolution reads of offsets or masks of another size than its output.
 
     It looks at no size but its input's: of each image it takes the values from the first on, as if they were laid out
     for the output. DyHead trains and runs with that, where it gives a coarse level the offsets of a finer one.

@@ -19,7 +19,7 @@ def soft_nms(
     method: int = _LINEAR,
     offset: int = 0,
 ) -> tuple[Tensor, Tensor]:
-    """Soft non-maximum suppression, on the CPU.
+    """Run soft non-maximum suppression, on the CPU.
 
     Parameters
     ----------
@@ -91,7 +91,7 @@ def soft_nms(
 
 
 def _best(score: NDArray[np.float32]) -> int:
-    """First position of the highest score; a NaN in front wins, other NaN never do."""
+    """Return first position of the highest score; a NaN in front wins, other NaN never do."""
     if np.isnan(score[0]):
         return 0
     return int(np.argmax(score == np.fmax.reduce(score)))

@@ -97,7 +97,7 @@ class TorchOperators(ModuleType):
 
 
 def _find_mmcv() -> ModuleSpec:
-    """Where mmcv is installed, found without importing it."""
+    """Return where mmcv is installed, without importing it."""
     spec = importlib.util.find_spec("mmcv")
     if spec is None:
         raise MissingDependencyError(
@@ -118,7 +118,7 @@ def _explain(name: str) -> str:
 
 
 def _operators() -> dict[str, Callable[..., Any]]:
-    """Everything the stand-in offers, by mmcv's names."""
+    """Return everything the stand-in offers, by mmcv's names."""
     found: dict[str, Callable[..., Any]] = {"nms": nms, "nms_match": nms_match}
     for module in (_signatures, _signatures_conv):
         found |= {

@@ -33,7 +33,7 @@ _ACCELERATOR = _Sizes(block=1024, tile=1 << 40)
 def owners(
     boxes: Tensor, iou_threshold: float, offset: int, inclusive: bool, labels: Tensor | None = None
 ) -> Tensor:
-    """For each box, the kept box that suppressed it.
+    """Return for each box, the kept box that suppressed it.
 
     Parameters
     ----------
@@ -117,7 +117,7 @@ def _spatial_order(geometry: Tensor, tile: int) -> Tensor:
 
 
 def _resolve(hits: Tensor) -> Tensor:
-    """Which of a block's boxes survive, given which boxes overlap which later ones."""
+    """Return which of a block's boxes survive, given which boxes overlap which later ones."""
     kept = torch.ones(hits.shape[1], dtype=torch.bool, device=hits.device)
     while True:
         # After i rounds the first i boxes are final, so this ends, and in practice after a few rounds.
@@ -128,7 +128,7 @@ def _resolve(hits: Tensor) -> Tensor:
 
 
 def _first(hits: Tensor) -> Tensor:
-    """Row of the first True in each column; 0 where there is none."""
+    """Return row of the first True in each column; 0 where there is none."""
     return hits.to(torch.uint8).argmax(0)
 
 
@@ -154,7 +154,7 @@ class _Test(NamedTuple):
         return iou >= self.threshold if self.inclusive else iou > self.threshold
 
     def reach(self, heads: Tensor, later: Tensor, tile: int) -> Tensor:
-        """Which heads could touch any box of each tile of later boxes: bool, shape (tiles, heads)."""
+        """Return which heads could touch any box of each tile of later boxes: bool, shape (tiles, heads)."""
         count = later.shape[1]
         tile = max(1, min(tile, count))
         tiles = -(-count // tile)

@@ -70,7 +70,7 @@ def read_annotations(path: Path | str) -> dict[str, Any]:
 
 
 def annotations_by_image(annotations: Iterable[Annotation]) -> dict[int, list[Annotation]]:
-    """Annotations of each image id, in the order of the file.
+    """Return annotations of each image id, in the order of the file.
 
     Examples
     --------
@@ -141,7 +141,7 @@ def naming_of(samples: Sequence[Record], default: Naming) -> Naming:
 
 
 def truth_and_detections(samples: Sequence[Record], naming: Naming) -> tuple[GroundTruth, Detections]:
-    """Both sides of the samples, with categories numbered as in ``naming.names``.
+    """Return both sides of the samples, with categories numbered as in ``naming.names``.
 
     A category id without a name becomes ``len(naming.names)``, a label without one ``len(naming.names) + 1``.
 
@@ -199,7 +199,7 @@ def truth_and_detections(samples: Sequence[Record], naming: Naming) -> tuple[Gro
 
 
 def _predicted(instances: object, n_classes: int) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """Boxes, scores and labels of an image; the label `n_classes` stands for all that have no name."""
+    """Return boxes, scores and labels of an image; the label `n_classes` stands for all that have no name."""
     boxes, labels = _rows(instances)
     scores = _array(instances, "scores", np.float64)
     if scores.shape != labels.shape:
@@ -208,7 +208,7 @@ def _predicted(instances: object, n_classes: int) -> tuple[NDArray[Any], NDArray
 
 
 def _rows(instances: object) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Boxes and labels of a sample's instances."""
+    """Return boxes and labels of a sample's instances."""
     boxes, labels = _array(instances, "bboxes", np.float64), _array(instances, "labels", np.int64)
     if labels.ndim != 1:
         raise _odd("labels", "a row of numbers", labels)

@@ -52,7 +52,7 @@ def load_mmdet_checkpoint(path: Path | str, *, trust: bool = False) -> dict[str,
 
 
 def _is_safetensors(path: Path) -> bool:
-    """Whether a file is in the safetensors format, by its ending or its first bytes: a length, then a JSON object."""
+    """Return whether a file is safetensors, by its ending or its first bytes: a length, then a JSON object."""
     if path.suffix == ".safetensors":
         return True
     try:
@@ -64,7 +64,7 @@ def _is_safetensors(path: Path) -> bool:
 
 
 def allowed_types() -> list[Any]:
-    """What official checkpoints hold beside tensors, arrays and plain data: MMEngine's history of logged scalars.
+    """Return the types that official checkpoints hold beside plain data: MMEngine's history of logged scalars.
 
     Returns
     -------

@@ -36,7 +36,7 @@ def class_names_of(
     config_is_given: bool = False,
     classes: Sequence[str] | str | None = None,
 ) -> tuple[str, ...]:
-    """Names of a detector's classes, as many as the model distinguishes.
+    """Return names of a detector's classes, as many as the model distinguishes.
 
     Whoever is asked for beats what a file says of itself: `classes`, then a config that was given, then the checkpoint,
     the config inside of it, the kind of data set in the config, and COCO's 80.
@@ -76,7 +76,7 @@ def class_names_of(
 
 
 def unused_names(checkpoint: dict[str, Any], names: Sequence[str]) -> str:
-    """What should be known if a checkpoint names its classes otherwise than they were asked for; else empty.
+    """Return what should be known if a checkpoint names its classes otherwise than they were asked for; else empty.
 
     >>> unused_names({"meta": {"classes": ("cat", "dog")}}, ("dog", "cat"))
     'the checkpoint itself names the same classes in another order (cat, dog)'
@@ -93,7 +93,7 @@ def unused_names(checkpoint: dict[str, Any], names: Sequence[str]) -> str:
 
 
 def _told(checkpoint: dict[str, Any], config: Any, source: str, config_is_given: bool) -> Iterator[_Told]:
-    """What is said of the classes, the one to go by first."""
+    """Yield names of the classes from each source that has any, the decisive one first."""
     from ..configs import is_plain
 
     dataset = dataset_with(config, "metainfo") or (wrapped_datasets(config) or [{}])[-1]
@@ -118,7 +118,7 @@ def _told(checkpoint: dict[str, Any], config: Any, source: str, config_is_given:
 
 
 def _lines(names: str) -> str | list[str]:
-    """Lines of the file that a config of the user's own may name in the place of classes, as MMEngine reads it."""
+    """Return the lines of a file that a config of the user's own names as its classes, as MMEngine reads it."""
     path = Path(names)
     try:
         if not path.is_file():
@@ -139,7 +139,7 @@ def _of_checkpoint(checkpoint: dict[str, Any]) -> Any:
 
 
 def _checked(names: Any, source: str) -> _Told:
-    """Names as a tuple; a text is one name, never its letters."""
+    """Return names as a tuple; a text is one name, never its letters."""
     if isinstance(names, str):
         names = [names]
     if not isinstance(names, (list, tuple)):
@@ -169,7 +169,7 @@ def _shown(names: Sequence[str]) -> str:
 
 
 def _entry(node: Any, key: str) -> Any:
-    """An entry of a mapping by its name in either case; None where there is none, or an empty one."""
+    """Return an entry of a mapping by its name in either case; None where there is none, or an empty one."""
     if not isinstance(node, dict):
         return None
     named = (value for name, value in node.items() if isinstance(name, str) and name.lower() == key)
@@ -181,7 +181,7 @@ def _is_empty(value: Any) -> bool:
 
 
 def _classes_of_kind(kind: Any, config: Any) -> Any:
-    """Classes of a kind of data set that MMDetection knows, or the user's own config may import."""
+    """Return classes of a kind of data set that MMDetection knows, or the user's own config may import."""
     from mmdet.registry import DATASETS
 
     from ..configs import closed_for
@@ -196,7 +196,7 @@ def _classes_of_kind(kind: Any, config: Any) -> Any:
 
 
 def _n_classes(model: torch.nn.Module) -> int | None:
-    """How many classes a model distinguishes; None where its parts do not tell."""
+    """Return how many classes a model distinguishes; None where its parts do not tell."""
     for path in ("bbox_head", "roi_head.bbox_head"):
         head: Any = model
         for part in path.split("."):

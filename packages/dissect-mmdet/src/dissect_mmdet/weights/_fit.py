@@ -75,7 +75,7 @@ class Fit:
         return not (self.missing or self.reshaped or self.belonging)
 
     def describe(self) -> str:
-        """What was loaded and how much of it fitted, as one line."""
+        """Return what was loaded and how much of it fitted, as one line."""
         loaded = self.n_model - len(self.missing) - len(self.reshaped)
         parts = [
             f"{loaded:,} of the model's {self.n_model:,} entries loaded, "
@@ -112,7 +112,7 @@ class Fit:
         return f"weights: {'; '.join(parts)}"
 
     def record(self) -> dict[str, Any]:
-        """What does not fit, as plain data for a study's facts."""
+        """Return what does not fit, as plain data for a study's facts."""
         return {
             "note": self.warning,
             "seed": SEED,
@@ -124,7 +124,7 @@ class Fit:
         }
 
     def problems(self) -> str:
-        """What keeps the checkpoint from being this model's, with the first names."""
+        """Return what keeps the checkpoint from being this model's, with the first names."""
         parts = []
         n_lacking = len(self.missing) + len(self.reshaped)
         if n_lacking:
@@ -147,7 +147,7 @@ class Fit:
         return "; ".join(parts)
 
     def _said_unexpected(self) -> str:
-        """What of the checkpoint is not used, by the parts that it belongs to."""
+        """Return what of the checkpoint is not used, by the parts that it belongs to."""
         parts = [
             f"{entries(count)} `{prefix}`, a copy of the model's" for prefix, count in self.copies.items()
         ]
@@ -197,7 +197,7 @@ def compare_state(model_state: Mapping[str, Any], weights: Mapping[str, Any]) ->
 
 
 def named(names: Sequence[str]) -> str:
-    """The first of some names, and how many more there are.
+    """Return the first of some names, and how many more there are.
 
     >>> named(["a", "b", "c", "d", "e", "f", "g"])
     'a, b, c, d, e and 2 more'
@@ -207,7 +207,7 @@ def named(names: Sequence[str]) -> str:
 
 
 def entries(count: int) -> str:
-    """So many entries.
+    """Return a number of entries in words.
 
     >>> entries(1), entries(1200)
     ('1 entry', '1,200 entries')
@@ -216,7 +216,7 @@ def entries(count: int) -> str:
 
 
 def percent(part: int, whole: int) -> str:
-    """A share in percent; 0 and 100 stand for none and all of it alone.
+    """Return a share in percent; 0 and 100 stand for none and all of it alone.
 
     >>> percent(999_999, 1_000_000), percent(1, 1_000_000), percent(1, 3)
     ('> 99.9 %', '< 0.1 %', '33.3 %')
@@ -228,7 +228,7 @@ def percent(part: int, whole: int) -> str:
 
 
 def shape(sizes: Sequence[int]) -> str:
-    """A shape for people.
+    """Return a shape for people.
 
     >>> shape((81, 1024)), shape(())
     ('81 × 1024', 'scalar')
@@ -237,6 +237,6 @@ def shape(sizes: Sequence[int]) -> str:
 
 
 def _part(name: str) -> str:
-    """The part of a detector that an entry belongs to: two names deep where detectors nest their heads."""
+    """Return the part of a detector that an entry belongs to: two names deep where detectors nest their heads."""
     parts = name.split(".")
     return ".".join(parts[: 2 if parts[0] in ("roi_head", "backbone", "bbox_head") and len(parts) > 2 else 1])

@@ -16,7 +16,7 @@ MANY = 3
 
 
 def likely_reason(fit: Fit, model: torch.nn.Module, weights: Iterable[str]) -> str:
-    """What probably sets the checkpoint apart from the model; empty if nothing comes to mind.
+    """Return what probably sets the checkpoint apart from the model; empty if nothing comes to mind.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ def likely_reason(fit: Fit, model: torch.nn.Module, weights: Iterable[str]) -> s
 
 
 def _other_classes(fit: Fit, model: torch.nn.Module) -> str:
-    """Numbers of classes on both sides, from the rows of a classifier."""
+    """Return numbers of classes on both sides, from the rows of a classifier."""
     for name, (there, here) in fit.shapes.items():
         if not _CLASSES.search(name) or not there or not here or there[1:] != here[1:]:
             continue
@@ -59,7 +59,7 @@ def _other_classes(fit: Fit, model: torch.nn.Module) -> str:
 
 
 def _head_of(model: torch.nn.Module, name: str) -> Any:
-    """The innermost module on the way to an entry that knows its number of classes."""
+    """Return the innermost module on the way to an entry that knows its number of classes."""
     head: Any = None
     module: Any = model
     for part in name.split(".")[:-1]:
@@ -72,7 +72,7 @@ def _head_of(model: torch.nn.Module, name: str) -> Any:
 
 
 def _other_depth(fit: Fit, model: torch.nn.Module, weights: Iterable[str]) -> str:
-    """A list of layers that is longer on one side."""
+    """Return a list of layers that is longer on one side."""
     lengths: dict[str, list[int]] = {}
     for side, names in enumerate((weights, model.state_dict())):
         for name in names:
@@ -87,7 +87,7 @@ def _other_depth(fit: Fit, model: torch.nn.Module, weights: Iterable[str]) -> st
 
 
 def _stacks(name: str) -> list[tuple[str, int]]:
-    """Lists that an entry lies in, with its place in each."""
+    """Return lists that an entry lies in, with its place in each."""
     parts = name.split(".")
     return [(".".join(parts[:i]), int(part)) for i, part in enumerate(parts) if i and part.isdigit()]
 
@@ -100,7 +100,7 @@ def _other_queries(fit: Fit) -> str:
 
 
 def _whole_part(names: Iterable[str], model: torch.nn.Module) -> str:
-    """The part of the model that consists of just these entries; counters of batches apart."""
+    """Return the part of the model that consists of just these entries; counters of batches apart."""
     missing = [name.split(".")[:-1] for name in names]
     shared = []
     for parts in zip(*missing, strict=False):

@@ -121,7 +121,7 @@ def share_tied(own: Mapping[str, Any], state: dict[str, Any]) -> None:
 def _load(
     model: torch.nn.Module, state: Mapping[str, Any], checkpoint: str, source: str
 ) -> tuple[list[str], list[str]]:
-    """Names that torch finds missing, and those that it has no use for."""
+    """Return names that torch finds missing, and those that it has no use for."""
     silent = logging.root.manager.disable
     logging.disable(
         logging.INFO
@@ -139,7 +139,7 @@ def _load(
 
 
 def _tied(own: Mapping[str, Any]) -> dict[str, str]:
-    """The first name of each entry whose memory another entry has, too."""
+    """Return the first name of each entry whose memory another entry has, too."""
     first: dict[tuple[Any, ...], str] = {}
     out = {}
     for name, value in own.items():
@@ -169,7 +169,7 @@ def _sizes(own: Mapping[str, Any]) -> dict[str, int]:
 
 
 def _sorted_out(fit: Fit, model: torch.nn.Module, unexpected: list[str]) -> Fit:
-    """What the model has no place for: further copies, parts of training, and what it should have had."""
+    """Return what the model has no place for: further copies, parts of training, and what it should have had."""
     own, buffers = model.state_dict(), dict(model.named_buffers())
     flat = {f"ema_{name.replace('.', '_')}" for name in own}
     copies = Counter[str]()
@@ -199,14 +199,14 @@ def _sorted_out(fit: Fit, model: torch.nn.Module, unexpected: list[str]) -> Fit:
 
 
 def _is_not_for_boxes(parts: list[str]) -> bool:
-    """Whether an entry lies in a part that a detector needs in training, or for masks, and not for its boxes."""
+    """Return whether an entry lies in a part that a detector needs in training, or for masks, and not for its boxes."""
     top, *inner = parts
     in_head = top.endswith("_head") and any(part.startswith(_NOT_FOR_BOXES) for part in inner)
     return in_head or top in _ONLY_IN_TRAINING
 
 
 def _notes(found: FoundWeights, model: torch.nn.Module) -> tuple[str, ...]:
-    """What else should be known: further weights in the file, fewer digits than the model's, another normalisation."""
+    """Return notes for people: further weights in the file, fewer digits than the model's, another normalisation."""
     notes = []
     if found.note:
         notes.append(found.note)
@@ -240,7 +240,7 @@ def _notes(found: FoundWeights, model: torch.nn.Module) -> tuple[str, ...]:
 
 
 def _alike(state: Mapping[str, Any], own: Mapping[str, Any]) -> list[str]:
-    """Lists of layers that have weights of their own in the model, and the same numbers in the checkpoint."""
+    """Return lists of layers that have weights of their own in the model, and the same numbers in the checkpoint."""
     groups: dict[tuple[str, str], list[str]] = {}
     for name, here in own.items():
         if not isinstance(here, Tensor) or here.ndim < 2 or not isinstance(state.get(name), Tensor):
