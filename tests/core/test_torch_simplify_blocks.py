@@ -114,7 +114,8 @@ def test_what_a_block_returns_is_seen(identity: bool) -> None:
     assert block(X, X + 1, identity=X + 2).equal(X + 2)
     assert "instead of Residual: returns identity or query" in repr(small.model)
     with pytest.raises(
-        InterventionError, match=r"What 'blocks.\d', a Residual, returns .* Give `run` and `batch`"
+        InterventionError,
+        match=r"`run` and `batch` must be given to leave out 'blocks.\d', a Residual: .* Give both",
     ):
         simplify(model, variant)
 

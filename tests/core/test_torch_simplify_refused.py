@@ -47,7 +47,13 @@ def test_what_cannot_be_removed() -> None:
     refused(UnitError, "got zeros in its query or key", "head", {0}, part="query")
     refused(UnitError, r"left in 'layers.1.self_attn', got all 4 .* `unit: sublayer`", "head", {4, 5, 6, 7})
     refused(InterventionError, "must be given together", "head", {0}, run=run)
-    refused(InterventionError, "What 'layers.0', a Layer, returns", "layer", {0}, on=shaken(Stack(Layer())))
+    refused(
+        InterventionError,
+        "to leave out 'layers.0', a Layer: what it returns",
+        "layer",
+        {0},
+        on=shaken(Stack(Layer())),
+    )
     refused(
         InterventionError,
         "computes with its number of heads in a forward of its own.*Give `run`",

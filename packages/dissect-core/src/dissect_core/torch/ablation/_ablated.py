@@ -206,5 +206,5 @@ def reference_sites(variants: Sequence[Variant]) -> tuple[ActivationSite, ...]:
     needing = (v for v in variants if v.space == "activation" and v.intervention.kind != "zero")
     # Variants share their pools: units are not drawn for this.
     pools = {id(variant.pool): variant.pool for variant in needing}
-    places = {(place.path, pool.unit): None for pool in pools.values() for place in pool.parts}
-    return tuple(ActivationSite(path, unit) for path, unit in places)  # type: ignore[arg-type]  # as planned
+    sites = {(part.path, pool.unit): None for pool in pools.values() for part in pool.parts}
+    return tuple(ActivationSite(path, unit) for path, unit in sites)  # type: ignore[arg-type]  # as planned

@@ -64,13 +64,13 @@ def gradient_scores(
     Returns
     -------
     dict of (score, path) to ndarray of float64, shape (n_units,)
-        For each place of each ranked target, to be passed to `dissect_core.plan.plan` as `scores`; in units of the
+        For each part of each ranked target, to be passed to `dissect_core.plan.plan` as `scores`; in units of the
         loss, but ``head_importance``, which has none.
 
     Raises
     ------
     PlanError
-        If a score is not defined for the units that it is asked for, two ablations give one place different units, or
+        If a score is not defined for the units that it is asked for, two ablations give one part different units, or
         `anatomy` is of another model.
     InterventionError
         If `batches` is empty, a loss is no finite scalar with a graph, a gradient is not finite, or a head is never
@@ -102,10 +102,10 @@ def gradient_scores(
         return {}
     parameters = _parameters(model, weights)
     gates = {
-        path: Gates(tap_point(model, ActivationSite(path, "head")), np.zeros(place.n_units))
-        for path, place in heads.items()
+        path: Gates(tap_point(model, ActivationSite(path, "head")), np.zeros(part.n_units))
+        for path, part in heads.items()
     }
-    totals = {path: np.zeros(place.n_units) for path, (_, place) in weights.items()}
+    totals = {path: np.zeros(part.n_units) for path, (_, part) in weights.items()}
     n_batches = 0
     with ExitStack() as stack:
         stack.enter_context(left_as_found(model))
@@ -128,8 +128,8 @@ def gradient_scores(
                 name: (parameter.detach().cpu().double() * gradient).abs().numpy()
                 for (name, parameter), gradient in zip(parameters.items(), found, strict=False)
             }
-            for path, (pool, place) in weights.items():
-                totals[path] += unit_sums(pool, place, arrays, lambda values: values)
+            for path, (pool, part) in weights.items():
+                totals[path] += unit_sums(pool, part, arrays, lambda values: values)
     if not n_batches:
         raise InterventionError("`batches` must hold at least one batch to score units, got none.")
     check_ran(n_batches, [gate.point.site for gate in gates.values() if not gate.n_images])
@@ -148,21 +148,21 @@ def _wanted(
         if score not in ("weight_gradient", "head_importance"):
             continue
         pool = ablation_pool(ablation, anatomy)
-        for place in pool.parts:
+        for part in pool.parts:
             if score == "head_importance" and score in pool.kind.scores:
-                heads[place.path] = place
-            elif score == "weight_gradient" and (place.group or place.components):
-                first, seen = weights.setdefault(place.path, (pool, place))
-                same = (first.unit, first.segments_per_row, seen) == (pool.unit, pool.segments_per_row, place)
+                heads[part.path] = part
+            elif score == "weight_gradient" and (part.group or part.components):
+                first, seen = weights.setdefault(part.path, (pool, part))
+                same = (first.unit, first.segments_per_row, seen) == (pool.unit, pool.segments_per_row, part)
                 if not same:
                     raise PlanError(
-                        f"{ablation.name}: {place.path!r} must have the same units wherever it is ranked by "
+                        f"{ablation.name}: {part.path!r} must have the same units wherever it is ranked by "
                         f"{score!r} in a study, got {first.kind.plural} and {pool.kind.plural}, or other parts of "
                         "them. Make two studies of it."
                     )
             else:
                 raise PlanError(
-                    f"{ablation.name}: {score!r} is not defined for the unit {pool.unit!r} of {place.path!r}. Rank "
+                    f"{ablation.name}: {score!r} is not defined for the unit {pool.unit!r} of {part.path!r}. Rank "
                     "units that own weights, heads for 'head_importance', or select in another way."
                 )
     return weights, heads
@@ -172,9 +172,9 @@ def _parameters(model: nn.Module, weights: dict[str, tuple[Pool, PoolPart]]) -> 
     """Find the parameters that the units own, by name."""
     known = dict(model.named_parameters(remove_duplicate=False))
     names: dict[str, None] = {}
-    for _, place in weights.values():
-        names |= dict.fromkeys(s.parameter for s in (place.group.slices if place.group else ()))
-        names |= dict.fromkeys(component.name for component in place.components)
+    for _, part in weights.values():
+        names |= dict.fromkeys(s.parameter for s in (part.group.slices if part.group else ()))
+        names |= dict.fromkeys(component.name for component in part.components)
     for name in names:
         if name not in known:
             raise PlanError(

@@ -160,11 +160,11 @@ class EffectProbe(Generic[Batch]):
     def _last_of_parts(self, variant: Variant) -> list[str]:
         """List, for each part of the pool, the one that is called last of the modules whose parameters are edited."""
         found = []
-        for place, _ in variant.pool.by_part(variant.units()):
-            slices = place.group.slices if place.group else ()
-            names = [s.parameter for s in slices] or [c.name for c in place.components]
+        for part, _ in variant.pool.by_part(variant.units()):
+            slices = part.group.slices if part.group else ()
+            names = [s.parameter for s in slices] or [c.name for c in part.components]
             # Logits of levels and points go to -10,000: what their block gives tells how much that is, not they.
-            names += [name for name, _ in place.group.exhausted] if place.group else []
+            names += [name for name, _ in part.group.exhausted] if part.group else []
             owners = [self._called(name.rpartition(".")[0]) for name in names]
             found.append(max(owners, key=lambda path: self._order.get(path, 0)))
         return found

@@ -96,23 +96,21 @@ def flops_saved(variant: Variant, model: nn.Module, flops: Mapping[str, int], to
     if saved_by_unit == "unknown" or not total:
         return None
     saved: dict[str, float] = {}
-    for place, units in variant.pool.by_part(variant.units()):
-        for path, share in _modules_of(place, model, flops):
-            saved[path] = min(1.0, saved.get(path, 0.0) + share * len(units) / place.n_units)
+    for part, units in variant.pool.by_part(variant.units()):
+        for path, share in _modules_of(part, model, flops):
+            saved[path] = min(1.0, saved.get(path, 0.0) + share * len(units) / part.n_units)
     whole = tuple(f"{path}." for path, share in saved.items() if share == 1)
     # What lies in a module that goes whole is counted with it.
     parts = (flops.get(path, 0) * share for path, share in saved.items() if not path.startswith(whole))
     return min(1.0, sum(parts) / total)
 
 
-def _modules_of(place: PoolPart, model: nn.Module, flops: Mapping[str, int]) -> Iterator[tuple[str, float]]:
+def _modules_of(part: PoolPart, model: nn.Module, flops: Mapping[str, int]) -> Iterator[tuple[str, float]]:
     """Yield the called modules that a part of a pool lies in, and the shares of their matrices that it takes."""
-    if place.path in flops:
-        yield place.path, 1.0
+    if part.path in flops:
+        yield part.path, 1.0
         return
-    for name in (
-        [s.parameter for s in place.group.slices] if place.group else [c.name for c in place.components]
-    ):
+    for name in [s.parameter for s in part.group.slices] if part.group else [c.name for c in part.components]:
         owner = name.rpartition(".")[0]
         around = owner.rpartition(".")[0]
         if owner not in flops and isinstance(model.get_submodule(around), nn.MultiheadAttention):

@@ -16,7 +16,7 @@ garbage in parameters in the same passes; what it does not stand is looked into 
 
 import warnings
 from collections import deque
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from operator import itemgetter
 from typing import Any
@@ -25,7 +25,7 @@ import torch
 from torch import Tensor, nn
 
 from ._players import DivergedError
-from ._trace import NEVER, Trace
+from ._trace import NEVER, Call, Trace
 from ._values import copied, digest, same, storage
 from ._wrapping import Around
 
@@ -228,6 +228,43 @@ class Prover:
                 return True, self._once(around)
             except (Exception, DivergedError):
                 return False, None
+
+
+def few_sets(sets: Sequence[frozenset[int]], calls: Sequence[Call]) -> list[frozenset[int]]:
+    """Choose few sets of calls to answer, that still show it if any call depends on an earlier one out of sight.
+
+    Such a dependence shows only in a pass in which the earlier call is answered and the later one runs. To try each
+    pair would take a pass for each. Instead the calls are numbered in binary: of two numbers, the smaller has a 0 and the
+    larger a 1 in the highest digit in which they differ. So one set for each digit, of the calls with a 0 there, has
+    every pair apart at least once: as many passes as the number of calls has digits.
+
+    Parameters
+    ----------
+    sets : sequence of frozenset of int
+        Sets of calls that variants will have answered, the largest first.
+    calls : sequence of Call
+        Of the trace.
+
+    Examples
+    --------
+    >>> calls = [Call("a", 1, 2, 1), Call("b", 3, 4, 2), Call("c", 5, 6, 3), Call("d", 7, 8, 4)]
+    >>> sets = [frozenset({0, 1, 2, 3}), frozenset({0, 1, 2}), frozenset({0, 1}), frozenset({0})]
+    >>> [sorted(one) for one in few_sets(sets, calls)]
+    [[0, 1, 2, 3], [1, 3], [0, 3], [0, 1, 2]]
+    """
+    numbered = sorted(set().union(*sets))
+    digits = len(numbered).bit_length()
+    if len(sets) <= digits:
+        return list(sets)
+    chosen = [
+        {call for number, call in enumerate(numbered, 1) if not number >> digit & 1}
+        for digit in range(digits)
+    ]
+    # A call that is answered leaves out the calls inside of it: where one of these is to run, it has to run itself.
+    behind = {call: calls[call].behind for call in numbered}
+    return [sets[0]] + [
+        frozenset(c for c in one if all(i in one for i in numbered if c < i < behind[c])) for one in chosen
+    ]
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from ..weights import named_parameters
 from ._explore import Explorer
 from ._held import chance
 from ._players import Recorder
-from ._prove import Prover
+from ._prove import Prover, few_sets
 from ._session import Session
 from ._trace import NEVER, Trace, Tracer
 from ._values import partly_shared, same, storage
@@ -207,32 +207,11 @@ class Record(Generic[Batch, Output]):
     def _holds(self) -> bool:
         """Try the record of a batch that went a known way, quickly: what a module keeps may depend on the image."""
         prover = self._prover()
-        held = all(prover.differs(one, self._parameters) is None for one in self._quick_sets())
+        held = all(
+            prover.differs(one, self._parameters) is None for one in few_sets(self._sets(), self.trace.calls)
+        )
         self._session.counts.checks += prover.passes
         return held
-
-    def _quick_sets(self) -> list[frozenset[int]]:
-        """Choose few sets of calls to answer, that still show it if any call depends on an earlier one out of sight.
-
-        Such a dependence shows only in a pass in which the earlier call is answered and the later one runs. To try each
-        pair would take a pass for each. Instead the calls are numbered in binary: of two numbers, the smaller has a 0
-        and the larger a 1 in the highest digit in which they differ. So one set for each digit, of the calls with a 0
-        there, has every pair apart at least once: as many passes as the number of calls has digits.
-        """
-        sets = self._sets()
-        calls = sorted(set().union(*sets))
-        digits = len(calls).bit_length()
-        if len(sets) <= digits:
-            return sets
-        chosen = [
-            {call for number, call in enumerate(calls, 1) if not number >> digit & 1}
-            for digit in range(digits)
-        ]
-        # A call that is answered leaves out the calls inside of it: where one of these is to run, it has to run itself.
-        behind = {call: self.trace.calls[call].behind for call in calls}
-        return sets[:1] + [
-            frozenset(c for c in one if all(i in one for i in calls if c < i < behind[c])) for one in chosen
-        ]
 
     def _sets(self) -> list[frozenset[int]]:
         """Return the sets of calls that variants will have answered, the largest (of the latest moment) first."""

@@ -66,10 +66,10 @@ def removals_of(
         return {path: known_answer(path, module_at(model, path), layer) for path in variant.bypassed()}, []
     layouts = attention_layouts(model) if unit.lies_in == "attention" else {}
     cuts = []
-    for place, units in variant.pool.by_part(variant.units()):
-        group = place.group
+    for part, units in variant.pool.by_part(variant.units()):
+        group = part.group
         if group is None:  # a plan gives heads and neurons one
-            raise UnitError(f"{place.path!r} must have a group of {unit.plural}, got none. Plan it.")
-        cuts.append(CUTTERS[unit.name](group, units, layouts.get(place.path), variant.space == "weight"))
+            raise UnitError(f"{part.path!r} must have a group of {unit.plural}, got none. Plan it.")
+        cuts.append(CUTTERS[unit.name](group, units, layouts.get(part.path), variant.space == "weight"))
     require_cuttable(model, cuts, verified)
     return {}, cuts

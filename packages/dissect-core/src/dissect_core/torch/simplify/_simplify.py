@@ -185,8 +185,8 @@ def _reduction(model: nn.Module, answers: Mapping[str, Answer | None], cuts: Seq
     known = {path: answer for path, answer in answers.items() if answer is not None}
     for path in answers.keys() - known.keys():
         raise InterventionError(
-            f"What {path!r}, a {type(model.get_submodule(path)).__name__}, returns when it is left out can only be "
-            "seen when it runs. Give `run` and `batch`."
+            f"`run` and `batch` must be given to leave out {path!r}, a {type(model.get_submodule(path)).__name__}: "
+            "what it returns then shows only when it runs. Give both."
         )
     return Reduction(known, known_unread(model, known), tuple(cuts))
 
