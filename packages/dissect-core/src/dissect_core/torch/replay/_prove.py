@@ -234,9 +234,9 @@ def few_sets(sets: Sequence[frozenset[int]], calls: Sequence[Call]) -> list[froz
     """Choose few sets of calls to answer, that still show it if any call depends on an earlier one out of sight.
 
     Such a dependence shows only in a pass in which the earlier call is answered and the later one runs. To try each
-    pair would take a pass for each. Instead the calls are numbered in binary: of two numbers, the smaller has a 0 and the
-    larger a 1 in the highest digit in which they differ. So one set for each digit, of the calls with a 0 there, has
-    every pair apart at least once: as many passes as the number of calls has digits.
+    pair would take a pass for each. Instead the calls are numbered in binary: of two numbers, the smaller has a 0 and
+    the larger a 1 in the highest digit in which they differ. So one set for each digit, of the calls with a 0 there,
+    has every pair apart at least once: as many passes as the number of calls has digits.
 
     Parameters
     ----------
