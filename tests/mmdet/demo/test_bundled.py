@@ -12,7 +12,7 @@ import pytest
 
 from dissect_core.detectors import bundled_data, bundled_detector, open_detector
 from dissect_mmdet import DissectMMDetError
-from dissect_mmdet.bundled import DEMO_DETECTORS, demo_files, scenes
+from dissect_mmdet.bundled import DEMO_DETECTORS, demo_files, real_checkpoint, scenes
 from dissect_mmdet.demo import write_split
 
 
@@ -59,6 +59,15 @@ def test_a_bundled_detector_is_the_same_however_it_is_named() -> None:
     facts = [one.facts for one in opened]  # type: ignore[attr-defined]
     assert facts[0] == facts[1] == facts[2]
     assert len({one.class_names for one in opened}) == 1
+
+
+def test_a_name_that_is_not_there_gives_near_matches() -> None:
+    with pytest.raises(ValueError, match=r"`name` must be one of detr, .*, got 'dinno'\. Near matches: dino"):
+        demo_files("dinno")
+    with pytest.raises(
+        DissectMMDetError, match=r"the checkpoint demo:dinno must be .* Near matches: demo:dino"
+    ):
+        real_checkpoint("demo:dinno")
 
 
 def test_naming_one_loads_neither_torch_nor_mmdetection() -> None:

@@ -11,7 +11,7 @@ from dissect_core.names import near_matches
 from dissect_core.spec import DetectorSpec
 
 from .demo import DEMO_DETECTORS, demo_files, scenes
-from .errors import DissectMMDetError
+from .errors import UnknownDemoError
 
 __all__ = ["deformable_detr", "detr", "dino", "real_checkpoint", "scenes"]
 
@@ -24,7 +24,7 @@ def real_checkpoint(path: Path | str) -> Path:
 
     Raises
     ------
-    DissectMMDetError
+    UnknownDemoError
         If no bundled detector has the name.
 
     Examples
@@ -38,7 +38,7 @@ def real_checkpoint(path: Path | str) -> Path:
     if name not in DEMO_DETECTORS:
         known = [f"{BUNDLED}{known}" for known in DEMO_DETECTORS]
         near = near_matches(str(path), known)
-        raise DissectMMDetError(
+        raise UnknownDemoError(
             f"the checkpoint {path} must be one of the bundled ones, {', '.join(known)}, or a file."
             + (f" Near matches: {', '.join(near)}." if near else "")
         )

@@ -51,6 +51,10 @@ class UnknownKeyError(DissectMMDetError, KeyError, ValueError):
     __str__ = Exception.__str__  # a KeyError shows the repr of its message
 
 
+class UnknownDemoError(DissectMMDetError, ValueError):
+    """No bundled detector has the name; near matches and those that there are, are named."""
+
+
 class AnnotationError(DissectMMDetError, ValueError):
     """An annotation file cannot be read, or it and the images or labels do not belong together."""
 

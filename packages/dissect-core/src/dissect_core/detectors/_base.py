@@ -25,7 +25,7 @@ __all__ = ["BaseDetector"]
 
 
 class BaseDetector(ABC):
-    """What an adapter may inherit: it satisfies `Detector`, and adds what people want at a prompt.
+    """A base class for the detectors of adapters: it satisfies `Detector`, and adds what people want at a prompt.
 
     A subclass sets `class_names`, and defines `anatomy`, `prepare`, `predict_batch` and `apply_variant`. It gets
     `predict`, which takes paths, arrays and Pillow images, one or many; `ablated`, which also takes units by name; and

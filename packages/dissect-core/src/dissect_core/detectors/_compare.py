@@ -19,7 +19,7 @@ def copied(found: Sequence[ImageDetections]) -> list[ImageDetections]:
 
 
 def identical(first: Sequence[ImageDetections], second: Sequence[ImageDetections]) -> bool:
-    """Whether two lists of detections are the same bit for bit, order and types included."""
+    """Return whether two lists of detections are the same bit for bit, order and types included."""
     return difference(first, second) is None
 
 
@@ -57,7 +57,7 @@ def difference(first: Sequence[ImageDetections], second: Sequence[ImageDetection
 
 
 def deviation(first: ImageDetections, second: ImageDetections) -> tuple[int, float, float]:
-    """How far two sets of detections of one image are apart, whatever their order.
+    """Return how far two sets of detections of one image are apart, whatever their order.
 
     Returns
     -------
@@ -88,7 +88,7 @@ def deviation(first: ImageDetections, second: ImageDetections) -> tuple[int, flo
 
 
 def dissimilarity(first: ImageDetections, second: ImageDetections) -> float:
-    """How little two sets of detections are alike, from 0 to 3: the mean over both of the way to the nearest other.
+    """Return the distance of two sets of detections, 0 to 3: the mean, over both, of the way to the nearest other.
 
     Unlike `deviation` it is symmetric and forgiving: it tells detections of one image from those of another.
 

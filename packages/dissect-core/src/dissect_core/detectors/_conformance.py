@@ -21,7 +21,7 @@ _CHECKS: tuple[Check, ...] = (
 
 
 def detector_checks() -> dict[str, str]:
-    """What `check_detector` asks of a detector: each check's name and its rule.
+    """Return what `check_detector` asks of a detector: each check's name and its rule.
 
     Examples
     --------

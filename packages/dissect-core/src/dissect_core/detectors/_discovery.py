@@ -407,7 +407,7 @@ def _installed(name: str, entries: list[EntryPoint]) -> InstalledDetector:
 
 
 def _problem(entry: EntryPoint, distribution: str) -> str | None:
-    """What is wrong with an entry point, as far as that shows without importing anything."""
+    """Return what is wrong with an entry point, as far as that shows without importing anything."""
     match = EntryPoint.pattern.match(entry.value)
     if match is None:
         return f"{distribution} offers {entry.value!r}, which is not of the form 'module:function'. Reinstall it."

@@ -142,5 +142,5 @@ def _plain(text: str) -> Any:
 
 
 def _is_text(value: str) -> bool:
-    """Whether it holds nothing that no file's name can hold: a NUL, or half of a character."""
+    """Return whether a text can be written to a file: it holds no NUL, and no half of a character."""
     return "\0" not in value and value.encode(errors="ignore").decode() == value

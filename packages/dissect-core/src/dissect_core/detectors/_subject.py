@@ -76,7 +76,7 @@ class Subject:
         return [self.alone[i] for i in self.few]
 
     def is_intact(self) -> bool:
-        """Whether the detector still gives what it gave at first."""
+        """Return whether the detector still gives what it gave at first."""
         try:
             return not self.few or identical(self.detect_few(), self.expected)
         except Exception:
@@ -93,7 +93,7 @@ class Subject:
             return Probe(variant, report.masked, report.changed, report.is_no_op, found)
 
     def largest(self) -> list[Component]:
-        """The largest components that hold floating-point values, in the anatomy's order."""
+        """Return the largest components that hold floating-point values, in the anatomy's order."""
         floating = [c for c in self.detector.anatomy.components if "float" in c.dtype and c.n_parameters]
         sizes = np.array([c.n_parameters for c in floating], dtype=np.int64)
         chosen = np.argsort(-sizes, kind="stable")[: self.n_components]
@@ -118,7 +118,7 @@ def variants_on(
 
 
 def baseline_of(anatomy: Anatomy) -> Variant:
-    """The variant that changes nothing."""
+    """Return the variant that changes nothing."""
     target = {"unit": "component", "components": anatomy.components[0].name}
     ablation = {"name": "conformance", "target": target, "select": {"by": "all"}}
     plain = Anatomy((replace(anatomy.components[0], role=None),))
@@ -126,7 +126,7 @@ def baseline_of(anatomy: Anatomy) -> Variant:
 
 
 def offered(anatomy: Anatomy, unit: str, **more: Any) -> list[Variant]:
-    """The first unit of a kind as a variant, if the anatomy has such units."""
+    """Return the first unit of a kind as a variant, if the anatomy has such units."""
     try:
         return variants_on(
             anatomy, {"unit": unit, "components": "*"}, {"by": "indices", "indices": [0]}, **more

@@ -97,7 +97,7 @@ def harmless_options(*names: str) -> Callable[[_Opener], _Opener]:
 
 
 def agreed_options(opener: Callable[..., object], request: DetectorRequest) -> dict[str, Any]:
-    """What a detector is opened with: the user's options, and of a file's those that he agrees to.
+    """Return the options to open a detector with: the user's own, and those of a file that the user agrees to.
 
     Parameters
     ----------
@@ -126,7 +126,7 @@ def agreed_options(opener: Callable[..., object], request: DetectorRequest) -> d
 
 
 def agreed_execution(named: Execution, *, trust: bool = False) -> Execution:
-    """What a study's file says of where it is computed, if the user agrees to join a cluster that it names.
+    """Return where a study's file says that it is computed, if the user agrees to join a cluster that it names.
 
     Whoever leads a Ray cluster can run code on every machine that joins it. ``auto``, and a cluster that the user's
     own environment names, are his.
@@ -190,7 +190,7 @@ def _is_harmless(opener: Callable[..., object], name: str, value: Any) -> bool:
 
 
 def _is_default(value: Any, default: Any) -> bool:
-    """Whether an option is as if it were left out: an empty list in a file stands for an empty tuple."""
+    """Return whether an option is as if it were left out: an empty list in a file stands for an empty tuple."""
     if isinstance(value, (list, tuple)) and isinstance(default, (list, tuple)):
         return not value and not default
     return type(value) is type(default) and isinstance(value, _PLAIN) and value == default

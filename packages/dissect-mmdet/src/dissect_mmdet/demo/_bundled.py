@@ -11,9 +11,10 @@ from typing import NamedTuple
 
 from platformdirs import user_cache_path
 
+from dissect_core.names import near_matches
 from dissect_core.storage import claim_folder, own_folder, read_regular, why_refused, write_text_whole
 
-from ..errors import DissectMMDetError
+from ..errors import DissectMMDetError, UnknownDemoError
 from ._data import FORMAT_VERSION, write_split
 from ._scenes import file_name, image_ids
 
@@ -57,8 +58,8 @@ def demo_files(name: str) -> DemoFiles:
 
     Raises
     ------
-    ValueError
-        If there is no such detector.
+    UnknownDemoError
+        If there is no such detector; near matches are named.
 
     Examples
     --------
@@ -66,7 +67,11 @@ def demo_files(name: str) -> DemoFiles:
     'dino.py'
     """
     if name not in DEMO_DETECTORS:
-        raise ValueError(f"name must be one of {', '.join(DEMO_DETECTORS)}, got {name!r}")
+        near = near_matches(name, DEMO_DETECTORS)
+        raise UnknownDemoError(
+            f"`name` must be one of {', '.join(DEMO_DETECTORS)}, got {name!r}."
+            + (f" Near matches: {', '.join(near)}." if near else "")
+        )
     return DemoFiles(_FOLDER / "configs" / f"{name}.py", _FOLDER / "weights" / f"{name}.pth")
 
 
