@@ -7,7 +7,7 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deep_dissect.report._tex import _LATEX, tex_text
+from deep_dissect.report._latex import _LATEX, tex_text
 from dissect_core.text import visible
 
 WRITTEN = {written: character for character, written in _LATEX.items()}

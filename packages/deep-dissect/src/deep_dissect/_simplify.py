@@ -34,7 +34,17 @@ from .errors import FrontDoorError
 from .pipeline import detector_of
 from .study import Study
 
-__all__ = ["Part", "Slimmed", "halves", "open_simplified", "removable", "simplify", "slim", "write_slimmed"]
+__all__ = [
+    "Part",
+    "Slimmed",
+    "halves",
+    "open_simplified",
+    "removable",
+    "require_new_folder",
+    "simplify",
+    "slim",
+    "write_slimmed",
+]
 
 TIMED_PASSES = 5
 LEAST_IMAGES = 10
@@ -245,6 +255,8 @@ def simplify(
     0.93
     """
     known = Study.open(study) if isinstance(study, (str, Path)) else study
+    if out is not None:
+        require_new_folder(Path(out), "`out`")
     if metric not in METRICS:
         raise FrontDoorError(f"`metric` must be one of {', '.join(METRICS)}, got {metric!r}.")
     given = detector_of(known.spec, detector, trust=trust)
@@ -297,7 +309,12 @@ def simplify(
 
 
 def write_slimmed(
-    slimmed: Slimmed, folder: Path, study: Study, request: DetectorRequest | None = None
+    slimmed: Slimmed,
+    folder: Path,
+    study: Study,
+    request: DetectorRequest | None = None,
+    *,
+    force: bool = False,
 ) -> None:
     """Write a smaller model to a folder: its weights, what was taken out, what that saves, and how to load it.
 
@@ -310,6 +327,8 @@ def write_slimmed(
         The study by which it was chosen.
     request : DetectorRequest, optional
         How the whole detector was opened, which `open_simplified` does again.
+    force : bool
+        Replace a smaller model that is there.
     """
     detector = None
     if request is not None:
@@ -318,7 +337,7 @@ def write_slimmed(
     record = {"study": study.spec.name, "detector": detector, "saved": slimmed.saved()}
     if (missing := study.facts["detector"].get("missing_weights")) is not None:
         record["missing_weights"] = missing
-    save_simplified(slimmed.whole, folder, record=record)
+    save_simplified(slimmed.whole, folder, record=record, overwrite=force)
     text = _README.format(
         study=visible(study.spec.name),
         opening="" if detector is not None else ", dd.open_detector(...)",
@@ -331,6 +350,27 @@ def write_slimmed(
         ),
     )
     write_text_whole(folder / "README.md", text)
+
+
+def require_new_folder(folder: Path, named: str, *, force: bool = False) -> None:
+    """Refuse a folder that holds something, before hours of work; with `force` only one without a smaller model.
+
+    Raises
+    ------
+    FrontDoorError
+    """
+    if folder.exists() and not folder.is_dir():
+        raise FrontDoorError(f"{named} must be a new or empty folder, got the file {folder}.")
+    if not folder.is_dir() or not any(folder.iterdir()):
+        return
+    if not force:
+        raise FrontDoorError(
+            f"{named} must be a new or empty folder, but {folder} holds files. Choose another one."
+        )
+    if not (folder / "simplified.json").is_file():
+        raise FrontDoorError(
+            f"{named} must be a folder of a smaller model to replace it, but {folder} holds others."
+        )
 
 
 def open_simplified(folder: Path | str, detector: Any = None, *, trust: bool = False) -> Any:

@@ -24,8 +24,8 @@ from dissect_eval.study import (
     with_no_ops,
 )
 
-from ._report import FORMATS, counted_variants, latex_table, say_nothing, write_report
-from ._write import write_results
+from ._latex import latex_table
+from ._report import FORMATS, counted_variants, say_nothing, write_report, write_results
 
 __all__ = [
     "DEFAULT_METRIC",

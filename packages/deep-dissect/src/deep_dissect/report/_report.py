@@ -30,7 +30,6 @@ from dissect_eval.study import (
 )
 
 from ._head import head_of
-from ._tex import tex_text
 
 REPORT = "report.html"
 FORMATS = ("png", "svg", "pdf")
@@ -109,12 +108,35 @@ def write_report(
         spec=spec_to_yaml(results.study.spec),
         # Without what differs from run to run, such as when it was begun.
         environment=json.dumps(results.study.environment.get("frozen", {}), indent=2, ensure_ascii=False),
-        number=_number,
+        number=number,
         signed=_signed,
         percent=_percent,
     )
     write_bytes_whole(folder / REPORT, page.encode())
     return folder / REPORT
+
+
+def write_results(results: StudyResults, folder: Path | None = None) -> list[Path]:
+    """Write all tables, each whole or not at all.
+
+    Parameters
+    ----------
+    results : StudyResults
+    folder : Path, optional
+        The study's own, if left out.
+
+    Returns
+    -------
+    list of Path
+        `summary`, `per_class`, `errors`, `repeats` and, of a study with pairs, `interactions` as CSV and Parquet, and
+        `summary.json` with the settings.
+    """
+    folder = folder or results.study.path
+    written = []
+    for name, content in StudyTables.of(results).files().items():
+        write_bytes_whole(folder / name, content)
+        written.append(folder / name)
+    return written
 
 
 def counted_variants(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -130,41 +152,6 @@ def say_nothing(still: Sequence[Mapping[str, Any]]) -> str:
         return f"1 variant says nothing about robustness, {still[0]['id']}: {still[0]['no_op']}"
     return (
         f"{len(still):,} variants say nothing about robustness, such as {still[0]['id']}: {still[0]['no_op']}"
-    )
-
-
-def latex_table(results: StudyResults, metrics: tuple[str, ...] = ("AP", "AP50", "f1")) -> str:
-    """A table for a paper: mean and standard deviation of each metric over the variants of each dose, ``n`` of them.
-
-    These are random draws, or single units where each is removed alone.
-
-    Needs the package booktabs.
-    """
-    cells: dict[tuple[Any, ...], dict[str, str]] = {}
-    still: dict[tuple[Any, ...], int] = {}
-    for row in results.repeats():
-        key = (row["ablation"], row["kind"], row["intervention"], row["dose"])
-        spread = "" if math.isnan(row["standard_deviation"]) else f" $\\pm$ {row['standard_deviation']:.3f}"
-        still[key] = int(row["n_no_op"])
-        cells.setdefault(key, {"n": str(row["variants"])})[row["metric"]] = f"{_number(row['mean'])}{spread}"
-    wanted = [name for name in metrics if name in results.settings.metrics]
-    head = " & ".join(["ablation", "intervention", "dose", "$n$", *(tex_text(title_of(m)) for m in wanted)])
-    lines = [r"\begin{tabular}{llrr" + "r" * len(wanted) + "}", r"\toprule", head + r" \\", r"\midrule"]
-    for (ablation, kind, intervention, dose), values in cells.items():
-        name = ablation + (" (control)" if kind == "control" else "")
-        if n_still := still[ablation, kind, intervention, dose]:
-            name += f" ({n_still} changed nothing)"
-        what = "" if kind == "baseline" else intervention
-        share = "" if kind == "baseline" else f"{100 * dose:.3g}\\,\\%"
-        lines.append(
-            " & ".join(
-                [tex_text(cut(name)), tex_text(cut(what)), share, values["n"], *(values[m] for m in wanted)]
-            )
-            + r" \\"
-        )
-    remarks = [text for text in (results.missing_weights, results.better_than_chance.text) if text]
-    return "\n".join(
-        [*(f"% {visible(text)}" for text in remarks), *lines, r"\bottomrule", r"\end{tabular}", ""]
     )
 
 
@@ -199,7 +186,8 @@ def _is_number(value: float | None) -> bool:
     return value is not None and math.isfinite(value)
 
 
-def _number(value: float | None) -> str:
+def number(value: float | None) -> str:
+    """Return three decimals; a dash for what is undefined."""
     return "–" if value is None or not math.isfinite(value) else f"{value:.3f}"
 
 
