@@ -1,4 +1,4 @@
-"""What a check is, and how a list of them is run."""
+"""Checks of a detector, and how a list of them is run."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -87,7 +87,7 @@ def _result(one: Check, subject: Subject, before: dict[str, CheckResult]) -> Che
 
 
 def _described(error: Exception) -> str:
-    """Type, message and innermost place of an exception."""
+    """Return type, message and innermost place of an exception."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next

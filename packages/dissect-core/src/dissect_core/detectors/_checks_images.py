@@ -89,7 +89,7 @@ def order(subject: Subject) -> str:
 
 
 def _require_order(found: list[ImageDetections], alone: list[ImageDetections], size: int) -> None:
-    """Each image's detections must be more like its own, seen alone, than like those of any other."""
+    """See that each image's detections are more like its own, seen alone, than like those of any other."""
     for i, here in enumerate(found):
         own = dissimilarity(here, alone[i])
         nearest = min(range(len(alone)), key=lambda j: dissimilarity(here, alone[j]))

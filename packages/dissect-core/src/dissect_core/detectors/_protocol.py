@@ -40,7 +40,7 @@ class ChangeReport(Protocol):
 
     @property
     def is_no_op(self) -> bool:
-        """Whether the detector is left as it was, so that its results say nothing about robustness."""
+        """True if the detector is left as it was, so that its results say nothing about robustness."""
         ...
 
 
@@ -148,7 +148,7 @@ class LossDetector(Detector, Protocol):
         *,
         class_map: Mapping[str, str | None] | None = None,
     ) -> Iterator[Any]:
-        """Like `prepare`, with the true boxes and labels of each image in the batch.
+        """Read images like `prepare`, with the true boxes and labels of each image in the batch.
 
         `class_map` gives the truth's names for names of the detector where these differ. It is passed only if a study
         has one.
@@ -156,7 +156,7 @@ class LossDetector(Detector, Protocol):
         ...
 
     def loss(self, batch: Any, /) -> Any:
-        """The training loss on a batch of `prepare_with_truth`: a scalar with a gradient, the same every time."""
+        """Return the training loss on a batch of `prepare_with_truth`: a scalar with a gradient, always the same."""
         ...
 
 
@@ -207,7 +207,7 @@ MEMBERS = ("class_names", "anatomy", *METHODS)
 
 
 def missing_members(detector: object) -> list[str]:
-    """Members that an object lacks, in the order of the protocol.
+    """Return the members that an object lacks, in the order of the protocol.
 
     Examples
     --------
@@ -224,7 +224,7 @@ def missing_members(detector: object) -> list[str]:
 
 
 def wrong_signatures(detector: object) -> list[str]:
-    """Methods that cannot be called as the protocol calls them, each with the reason."""
+    """Return the methods that cannot be called as the protocol calls them, each with the reason."""
     wrong = []
     for name, (args, kwargs) in METHODS.items():
         method = getattr(detector, name)

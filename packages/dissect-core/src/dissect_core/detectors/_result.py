@@ -1,4 +1,4 @@
-"""What came of the checks of a detector, for people and for test suites."""
+"""The result of the checks of a detector, for people and for test suites."""
 
 import textwrap
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ _WIDTH = 118
 
 @dataclass(frozen=True)
 class CheckResult:
-    """What came of one check.
+    """The result of one check.
 
     Attributes
     ----------
@@ -91,7 +91,7 @@ class ConformanceReport:
 
     @property
     def ok(self) -> bool:
-        """Whether no check failed (then none was skipped either)."""
+        """True if no check failed (then none was skipped either)."""
         return not self.failures
 
     def raise_for_failures(self) -> None:

@@ -83,7 +83,7 @@ class Subject:
             return False
 
     def visible(self) -> list[Probe]:
-        """Probes that changed detections."""
+        """Return the probes that changed detections."""
         return [probe for probe in self.probes if not identical(probe.found, self.expected)]
 
     def probe(self, variant: Variant) -> Probe:
@@ -101,7 +101,7 @@ class Subject:
 
 
 def component_variants(components: Sequence[Component], **more: Any) -> list[Variant]:
-    """A variant for each component, with all its values replaced; by zero, unless `more` says otherwise."""
+    """Return a variant for each component with all its values replaced: by zero, unless `more` says otherwise."""
     target = {"unit": "component", "components": [c.name for c in components]}
     # Without roles and blocks a name can only mean the component.
     plain = Anatomy(tuple(replace(component, role=None) for component in components))
@@ -111,7 +111,7 @@ def component_variants(components: Sequence[Component], **more: Any) -> list[Var
 def variants_on(
     anatomy: Anatomy, target: dict[str, Any], select: dict[str, Any], **more: Any
 ) -> list[Variant]:
-    """Variants of one ablation on an anatomy, without the baseline."""
+    """Return the variants of one ablation on an anatomy, without the baseline."""
     ablation = {"name": "conformance", "target": target, "select": select, **more}
     spec = {"name": "conformance", "max_variants": 10**6, "ablations": [ablation]}
     return plan(load_spec(spec), anatomy)[1:]

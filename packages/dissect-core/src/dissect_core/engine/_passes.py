@@ -21,7 +21,7 @@ References = Callable[[Variant], Any]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a variant gave on a batch.
+    """The result of a variant on a batch.
 
     Attributes
     ----------
@@ -40,7 +40,7 @@ class Outcome:
 
 @dataclass
 class Passes(ABC):
-    """How variants are run on a batch.
+    """A way to run variants on a batch.
 
     Attributes
     ----------
@@ -188,7 +188,7 @@ class ReplayedPasses(Passes):
 
 
 class _Guess:
-    """How long a batch takes: by what the baseline's pass took from each place on, put right by the first variants.
+    """Estimates how long a batch takes: from the times of the baseline's pass and of the first variants.
 
     That pass is the first of all, and slow.
 

@@ -9,9 +9,8 @@ from ..progress import PassDone, Stopwatch, no_bar
 from ..store import _file_names
 from ..store._folder import StudyFolder
 from ..store._log import is_said_finished
-from ._batches import BatchDone, run_batches
+from ._batches import BatchDone, BatchWork, run_batches
 from ._fingerprint import Described
-from ._images import BatchWork
 from ._task import Caller, Task
 
 

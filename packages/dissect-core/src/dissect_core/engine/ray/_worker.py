@@ -16,10 +16,9 @@ from ...spec import DetectorSpec
 from ...store import _file_names
 from ...store._facts import differences, listed
 from ...store._folder import StudyFolder
-from .._batches import BatchDone, run_batches
+from .._batches import BatchDone, BatchWork, run_batches
 from .._computing import compute_with
 from .._fingerprint import Described, run_facts
-from .._images import BatchWork
 from .._task import Task
 from ._connect import ray_module
 
