@@ -20,7 +20,7 @@ _VIRAMA = 9
 
 
 def visible(text: str) -> str:
-    r"""Text in which every character can be seen.
+    r"""Return a text in which every character can be seen.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ def visible(text: str) -> str:
 
 
 def _shapes(text: str, at: int) -> bool:
-    """Whether a character is a joiner that shows, as it gives the characters beside it another shape."""
+    """Return whether a character is a joiner that shows, as it gives the characters beside it another shape."""
     mark, before, after = text[at], text[at - 1 : at] if at else "", text[at + 1 : at + 2]
     if mark not in _JOINERS or not before:
         return False
@@ -67,7 +67,7 @@ def _is_symbol(character: str) -> bool:
 
 
 def _has_form(character: str, form: str) -> bool:
-    """Whether an Arabic letter has such a form beside its own."""
+    """Return whether an Arabic letter has such a form beside its own."""
     try:
         return bool(unicodedata.lookup(f"{unicodedata.name(character)} {form} FORM"))
     except (KeyError, TypeError, ValueError):
@@ -75,7 +75,7 @@ def _has_form(character: str, form: str) -> bool:
 
 
 def cut(text: str, most: int = NAME_AT_MOST) -> str:
-    """Text of a limited length: what is longer loses its middle, and keeps both ends.
+    """Shorten a text to a limited length: a longer one loses its middle, and keeps both ends.
 
     Parameters
     ----------
@@ -100,7 +100,7 @@ def cut(text: str, most: int = NAME_AT_MOST) -> str:
 
 
 def quoted(value: object) -> str:
-    r"""A value for a message: as Python writes it, visible and cut.
+    r"""Return a value for a message: as Python writes it, visible and cut.
 
     Parameters
     ----------
