@@ -67,6 +67,13 @@ def test_studies_are_names_files_mappings_specs_and_plans(split: Split, tmp_path
         dd.plan("layer_knokout", detector)
 
 
+def test_a_plan_of_something_else_is_refused(split: Split, tmp_path: Path) -> None:
+    whole = dd.plan(studies.toy_spec(), ToyDetector())
+    with pytest.raises(dd.ERRORS, match="plan"):
+        run(split, tmp_path / "out", dd.Plan(whole.spec, whole[:-1]))
+    assert not (tmp_path / "out").exists()
+
+
 def test_scores_by_gradients_need_data() -> None:
     content = {
         "name": "best",

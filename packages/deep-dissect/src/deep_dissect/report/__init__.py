@@ -1,4 +1,4 @@
-"""What a study found out: its metrics and tables (`dissect_eval.study`), and its report."""
+"""The report of a study: one page, tables as files, and a table for papers; with the names of `dissect_eval.study`."""
 
 from dissect_eval.study import (
     DEFAULT_METRIC,

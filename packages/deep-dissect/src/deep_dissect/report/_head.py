@@ -1,4 +1,4 @@
-"""What a report is of, for its head: detector, weights, data, interventions, seeds, precision and versions."""
+"""The head of a report: detector, weights, data, interventions, seeds, precision and versions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NOT_ON_RECORD = "not on record"
 
 
 def head_of(results: StudyResults) -> list[tuple[str, str]]:
-    """Say what was measured with what.
+    """Return what was measured with what, for the head of a report.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ def head_of(results: StudyResults) -> list[tuple[str, str]]:
     Returns
     -------
     list of (str, str)
-        What it is and what it is called, without anything that differs from run to run.
+        A term and its text, without anything that differs from run to run.
     """
     environment = results.study.environment
     frozen, noted = (_mapping(environment.get(name)) for name in ("frozen", "incidental"))
@@ -67,7 +67,7 @@ def _data(results: StudyResults, frozen: Mapping[str, Any], noted: Mapping[str, 
 
 
 def _ablations(results: StudyResults) -> Iterator[str]:
-    """What each ablation removes and what takes its place, and how many variants and controls there are of it."""
+    """Yield for each ablation what it removes, what takes its place, and the number of its variants and controls."""
     kinds = Counter((row["ablation"], row["kind"]) for row in results.variants)
     asked = getattr(results.study.spec, "ablations", ())
     for one in asked:
@@ -85,7 +85,7 @@ def _ablations(results: StudyResults) -> Iterator[str]:
 
 
 def _kind(intervention: Any) -> str:
-    """An intervention's kind with its settings, and where it acts if that is on activations."""
+    """Return an intervention's kind with its settings, and where it acts if that is on activations."""
     more = intervention.model_dump(exclude_defaults=True) if hasattr(intervention, "model_dump") else {}
     settings = ", ".join(f"{name} {value}" for name, value in more.items() if name not in ("kind", "space"))
     where = "activation " if getattr(intervention, "space", "weight") == "activation" else ""
@@ -126,5 +126,5 @@ def _words(name: str) -> str:
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:
-    """Facts of older studies, and of other detectors, need not be there."""
+    """Return a mapping of facts, empty where an older study or another detector has none."""
     return value if isinstance(value, Mapping) else {}

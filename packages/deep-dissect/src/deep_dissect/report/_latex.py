@@ -41,7 +41,7 @@ _LATEX = {
 
 
 def latex_table(results: StudyResults, metrics: tuple[str, ...] = ("AP", "AP50", "f1")) -> str:
-    """A table for a paper: mean and standard deviation of each metric over the variants of each dose, ``n`` of them.
+    """Return a table for a paper: mean and standard deviation of each metric over the ``n`` variants of each dose.
 
     These are random draws, or single units where each is removed alone.
 
@@ -76,7 +76,7 @@ def latex_table(results: StudyResults, metrics: tuple[str, ...] = ("AP", "AP50",
 
 
 def tex_text(text: str) -> str:
-    r"""A text for LaTeX in which no character is a command, begins an argument, or is joined with its neighbour.
+    r"""Return a text for LaTeX in which no character is a command, begins an argument, or is joined with its neighbour.
 
     Parameters
     ----------

@@ -140,14 +140,14 @@ def write_results(results: StudyResults, folder: Path | None = None) -> list[Pat
 
 
 def counted_variants(rows: Sequence[Mapping[str, Any]]) -> str:
-    """How many variants some rows are of, the baseline once; how often it was run again is said apart."""
+    """Return how many variants there are; further runs of the baseline are counted apart."""
     again = sum(row["kind"] == "again" for row in rows)
     text = counted(len(rows) - again, "variant")
     return f"{text} and the baseline {counted(again, 'time')} more" if again else text
 
 
 def say_nothing(still: Sequence[Mapping[str, Any]]) -> str:
-    """That the variants of some rows say nothing about robustness, and why the first of them does not."""
+    """Return a sentence on variants that changed nothing: how many, and why of the first."""
     if len(still) == 1:
         return f"1 variant says nothing about robustness, {still[0]['id']}: {still[0]['no_op']}"
     return (
@@ -156,7 +156,7 @@ def say_nothing(still: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _shown(value: Any) -> Any:
-    """A value on the page: every character visible, of texts of several lines in each of them."""
+    """Return a value as the page shows it: every character of a text visible, line by line."""
     return "\n".join(map(visible, value.split("\n"))) if type(value) is str else value
 
 
@@ -192,7 +192,7 @@ def number(value: float | None) -> str:
 
 
 def _pairs(results: StudyResults, metric: str) -> list[dict[str, Any]]:
-    """Pairs that cost most beyond the sum of their singles, or most less than it, the largest number first."""
+    """Return the pairs whose loss differs most from the sum of both single losses, the largest first."""
     known = [row for row in results.interactions if math.isfinite(row[f"{metric}_beyond"])]
     farthest = sorted(known, key=lambda row: -abs(row[f"{metric}_beyond"]))[:PAIRS_AT_MOST]
     return sorted(farthest, key=lambda row: -row[f"{metric}_beyond"])
@@ -205,7 +205,7 @@ def _beyond(row: Mapping[str, Any], metric: str) -> str:
 
 
 def _signed(row: Mapping[str, Any], metric: str) -> str:
-    """Difference of a metric with its interval, for people."""
+    """Return the difference of a metric with its interval, as text."""
     difference, low, high = (row[f"{metric}_{end}"] for end in ("difference", "low", "high"))
     if not math.isfinite(difference):
         return "–"
