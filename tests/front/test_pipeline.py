@@ -67,6 +67,21 @@ def test_studies_are_names_files_mappings_specs_and_plans(split: Split, tmp_path
         dd.plan("layer_knokout", detector)
 
 
+def test_a_folder_of_a_shipped_studys_name_is_no_study(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from deep_dissect.demo import demo_spec
+    from deep_dissect.pipeline import spec_of
+
+    monkeypatch.chdir(tmp_path)
+    for name in ("demo", "layer_knockout"):
+        (tmp_path / name).mkdir()
+    assert spec_of("layer_knockout").name == "Knock out layers and sublayers"
+    assert demo_spec(repeats=3).ablations[0].select.by == "fraction"
+    (tmp_path / "mine.yaml").write_text(json.dumps(studies.SPEC))
+    assert spec_of("mine.yaml").name == "toy"
+
+
 def test_a_plan_of_something_else_is_refused(split: Split, tmp_path: Path) -> None:
     whole = dd.plan(studies.toy_spec(), ToyDetector())
     with pytest.raises(dd.ERRORS, match="plan"):

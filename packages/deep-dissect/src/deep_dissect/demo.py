@@ -24,8 +24,9 @@ from dissect_eval.plots import Curve, dose_response_grid, figure_bytes
 
 from .data import CocoSplit
 from .errors import FrontDoorError
-from .pipeline import Listener, RunOptions, StudySpec, load_spec, run_study, spec_of
+from .pipeline import Listener, RunOptions, StudySpec, load_spec, run_study
 from .results import Results
+from .studies import shipped_studies
 from .study import Study
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def demo_spec(repeats: int = 2, seed: int = 0) -> StudySpec:
     >>> [ablation.select.repeats for ablation in demo_spec(repeats=3).ablations]
     [3, 3, 3, 3]
     """
-    content = spec_of("demo").model_dump(mode="json")
+    content = load_spec(shipped_studies()["demo"]).model_dump(mode="json")
     content["seed"] = seed
     for ablation in content["ablations"]:
         ablation["select"]["repeats"] = repeats

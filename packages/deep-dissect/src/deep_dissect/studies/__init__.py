@@ -47,7 +47,9 @@ def study_path(study: str | Path) -> Path:
     """
     path = Path(study)
     shipped = shipped_studies()
-    if path.exists():
+    if path.exists() and not (
+        path.is_dir() and str(study) in shipped
+    ):  # the study `demo`, beside a folder `demo`
         return path
     if str(study) in shipped:
         return shipped[str(study)]
