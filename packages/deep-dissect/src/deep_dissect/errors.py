@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from dissect_core import DissectError
-from dissect_eval.errors import EvalError
+from typing import Any
+
+from dissect_core.errors import DissectError
 
 __all__ = ["ERRORS", "FrontDoorError", "ImageFilesError"]
 
-ERRORS: tuple[type[Exception], ...] = (DissectError, EvalError)
+ERRORS: tuple[type[Exception], ...]
 """Roots of everything that Deep Dissect raises on purpose: ``except deep_dissect.ERRORS`` catches all of it."""
+
+
+def __getattr__(name: str) -> Any:
+    if name != "ERRORS":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from dissect_eval.errors import (
+        EvalError,  # takes half a second, and commands that read a folder do without
+    )
+
+    return (DissectError, EvalError)
 
 
 class FrontDoorError(DissectError, ValueError):

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 SECONDS_BETWEEN_LINES_OF_A_LOG = 15.0
 LABEL_AT_MOST = 60
+LOG_COLUMNS = 100
 
 
 class Bar(Protocol):
@@ -53,18 +54,38 @@ def say_beside_bars(text: str) -> None:
 
 
 def tqdm_bar(total: int, unit: str, label: str = "") -> tqdm[Any]:
-    """Make a tqdm bar: a widget in a notebook, else on standard error; in a log, a line every 15 seconds."""
-    from tqdm.auto import tqdm
+    """Make a tqdm bar: a widget in a notebook, else on standard error.
 
-    interval = 0.1 if sys.stderr.isatty() else SECONDS_BETWEEN_LINES_OF_A_LOG
+    Where that is no terminal but a log, a line is written now and then, and none for work that is done before.
+    """
+    from tqdm.auto import tqdm
+    from tqdm.autonotebook import tqdm as shown
+
+    is_log = not sys.stderr.isatty() and shown.__module__ != "tqdm.notebook"
+    interval = SECONDS_BETWEEN_LINES_OF_A_LOG if is_log else 0.1
     return tqdm(
         total=total,
         unit=unit,
         desc=cut(visible(label), LABEL_AT_MOST) or None,
         mininterval=interval,
-        dynamic_ncols=True,
+        maxinterval=max(interval, 10),
+        delay=interval if is_log else 0,
+        file=_Lines() if is_log else None,
+        ncols=LOG_COLUMNS if is_log else None,
+        dynamic_ncols=not is_log,
         leave=False,
     )
+
+
+class _Lines:
+    """Standard error as a log: a state of a bar becomes a line, and what would wipe one off becomes nothing."""
+
+    def write(self, text: str) -> None:
+        if line := text.strip():
+            sys.stderr.write(f"{line}\n")
+
+    def flush(self) -> None:
+        sys.stderr.flush()
 
 
 class Stopwatch:

@@ -9,6 +9,7 @@ import typer
 from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
+from rich.tree import Tree
 
 from dissect_core.text import cut, visible
 
@@ -50,8 +51,8 @@ def lines_of(text: str) -> Text:
     return Text("\n".join(map(visible, text.split("\n"))))
 
 
-def print_whole(table: Table) -> None:
-    """Print a table on standard output, wider than the screen rather than with names and numbers cut off."""
+def print_whole(table: Table | Tree) -> None:
+    """Print a table or tree on standard output, wider than the screen rather than with names and numbers cut off."""
     console = Console()
     needed = Measurement.get(console, console.options.update(max_width=100_000), table).maximum
     Console(width=max(console.width, needed)).print(table)

@@ -10,7 +10,7 @@ import typer
 
 from dissect_core.progress import counted, tqdm_bar
 
-from ._console import Console
+from ._console import Console, print_whole
 from ._options import DeviceOption, SeedOption
 
 INTERRUPTED = 130
@@ -68,7 +68,7 @@ def demo(
             raise typer.Exit(INTERRUPTED)
         folder = study.image_folder
         found[name] = study.measure(replicates=REPLICATES, bar=tqdm_bar)
-    console.print(demo_table(found))
+    print_whole(demo_table(found))
     written = write_demo(found, out)
     console.print(f"Wrote {', '.join(map(str, written))}; the images are in {folder}", markup=False)
 

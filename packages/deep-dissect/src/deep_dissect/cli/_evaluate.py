@@ -123,12 +123,12 @@ def _detected(
     predict = getattr(
         detector, "predict_named", detector.predict_batch
     )  # names the image at which a model stops
-    measure = getattr(detector, "image_sizes", lambda batch: [None] * len(found))
+    measure = getattr(detector, "image_sizes", None)
     with tqdm_bar(len(images), "image") as bar:
         for batch in detector.prepare(images, batch_size):
             now = predict(batch)
             found += now
-            sizes += measure(batch)
+            sizes += [None] * len(now) if measure is None else measure(batch)
             bar.update(len(now))
     return found, sizes
 

@@ -54,7 +54,7 @@ def inspect(
     console = Console(highlight=False, soft_wrap=True)
     if contents.warning:
         console.print(f"warning: {contents.warning}")
-    console.print(_tree(name.replace("\\", "/").rpartition("/")[2], contents.anatomy, depth))
+    print_whole(_tree(name.replace("\\", "/").rpartition("/")[2], contents.anatomy, depth))
     if not match and contents.anatomy.roles:
         print_whole(_roles(contents.anatomy))
     if not match and contents.anatomy.groups:

@@ -161,7 +161,7 @@ def _print_every_letter() -> None:
 @contextmanager
 def _warnings_in_a_line(errors: Console) -> Iterator[None]:
     """Print warnings as errors are: what is wrong; where that was noticed only of those that are not our own."""
-    before = warnings.showwarning
+    before, told = warnings.showwarning, set[str]()
 
     def shown(
         message: Warning | str, category: type[Warning], filename: str, lineno: int, *_: Any, **__: Any
@@ -171,7 +171,10 @@ def _warnings_in_a_line(errors: Console) -> Iterator[None]:
             if category.__module__.startswith("dissect_")
             else f" ({category.__name__}, {filename}:{lineno})"
         )
-        errors.print(f"warning: {one_line(message)}{where}")
+        line = f"warning: {one_line(message)}{where}"
+        if line not in told:  # libraries that reset Python's own record of it would tell it for every batch
+            told.add(line)
+            errors.print(line)
 
     warnings.showwarning = shown
     try:

@@ -14,6 +14,9 @@ from rich.table import Column, Table
 from ..studies import shipped_studies
 from ._console import Console, echo
 
+LEAST_COLUMNS = 72
+"""On a narrower screen, names of studies would be cut off."""
+
 
 def schema(
     out: Annotated[Path | None, typer.Option("--out", help="Write it to this file.")] = None,
@@ -37,7 +40,7 @@ def studies() -> None:
     table = Table(Column("study", no_wrap=True), "asks", box=SIMPLE_HEAD)
     for name, path in shipped.items():
         table.add_row(name, question_of(path))
-    Console().print(table)
+    Console(width=max(Console().width, LEAST_COLUMNS)).print(table)
     echo(f"Their files, to copy and change, are in {next(iter(shipped.values())).parent}")
 
 

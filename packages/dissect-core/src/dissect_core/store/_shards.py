@@ -17,7 +17,7 @@ from ..storage.files import write_whole
 from ..storage.locations import is_remote
 from . import _small_files
 from ._checksums import MARK as CHECKSUMS
-from ._checksums import group_checksums, kept_checksums, require_checksums
+from ._checksums import group_checksums, kept_checksums, numbers_of, require_checksums
 from ._pages import decoded_size
 from ._rows import SCHEMA
 
@@ -166,7 +166,8 @@ class ShardFile:
             ("variant", expected // len(self.images)),
             ("image", self.images.start + expected % len(self.images)),
         ):
-            if not np.array_equal(table.column(name).to_numpy(), numbers):
+            column = table.column(name).combine_chunks()
+            if column.null_count or not np.array_equal(numbers_of(column), numbers):
                 raise ValueError(f"its rows are not those of the study's variants and images (`{name}`)")
         return table
 
@@ -181,7 +182,10 @@ class ShardFile:
         table = table.select(names).replace_schema_metadata()
         if variants is None:
             return table
-        return table.filter(pc.is_in(table.column("variant"), pa.array(list(variants), pa.int32())))
+        # Of a buffer, as `pa.array` imports pandas where that is installed, for which `status` would wait.
+        numbers = pa.py_buffer(np.array(list(variants), dtype=np.int32))
+        wanted = pa.Array.from_buffers(pa.int32(), len(variants), [None, numbers])
+        return table.filter(pc.is_in(table.column("variant"), wanted))
 
     @contextmanager
     def _opened(self) -> Iterator[tuple[pq.ParquetFile, pa.NativeFile]]:

@@ -311,8 +311,10 @@ class Study:
     def bad_images(self) -> list[int]:
         """Return the numbers of skipped images: unreadable, of another size, or the detector stops there."""
         table = self.table([self.variants[0]], ["image", "status"])
-        bad = table.column("status").to_numpy() == STATUSES.index("bad image")
-        return table.column("image").to_numpy()[bad].tolist()  # type: ignore[no-any-return]  # int, by the schema
+        # As lists: `to_numpy` imports pandas where that is installed, for which `status` would wait.
+        images, statuses = (table.column(name).to_pylist() for name in ("image", "status"))
+        bad = STATUSES.index("bad image")
+        return [image for image, status in zip(images, statuses, strict=True) if status == bad]
 
     def _files(self) -> list[ShardFile]:
         """Return every shard, and the parts of those that are not there: a kill may leave both."""

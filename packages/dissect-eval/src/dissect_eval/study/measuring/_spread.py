@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -135,6 +136,8 @@ def _begin(opening: Callable[[], Work]) -> None:
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _ending())
     threadpool_limits(1)
+    for category in (DeprecationWarning, FutureWarning, RuntimeWarning):  # libraries', told where work began
+        warnings.simplefilter("ignore", category)
     _given.append(opening)
 
 
