@@ -1,8 +1,7 @@
 """The crew, with workers that fail in any way and at any time: nothing is forgotten, nothing goes on for ever."""
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from dissect_core import ClusterError
 from dissect_core.engine.ray._crew import Crew

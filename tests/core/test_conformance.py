@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from dissect_core import DissectError
 from dissect_core.detectors import ConformanceReport, ImageDetections, check_detector, detector_checks

@@ -2,8 +2,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from dissect_core import AttentionLayout, LayoutError, UnitError, head_masks
 from dissect_core.anatomy import HeadSlice, deformable_layout, head_width, multihead_layout, separate_layout

@@ -2,8 +2,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from dissect_core import DoseError, sample_units, variant_rng
 from dissect_core.edits import fraction_to_count

@@ -11,8 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from hypothesis.extra.numpy import arrays
 
 pa = pytest.importorskip("pyarrow")
@@ -21,8 +20,13 @@ import pyarrow.parquet as pq  # noqa: E402
 import studies  # noqa: E402
 from dissect_core import StudyChangedError, StudyError  # noqa: E402
 from dissect_core.detectors import ImageDetections  # noqa: E402
-from dissect_core.store import ImageRef, Row, Study, StudyFolder  # noqa: E402
-from dissect_core.store import _shards as shards  # noqa: E402
+from dissect_core.store import (  # noqa: E402
+    ImageRef,
+    Row,
+    Study,
+    StudyFolder,
+    _shards as shards,
+)
 from dissect_core.store._rows import rows_to_table  # noqa: E402
 from toy_detector import ToyDetector  # noqa: E402
 

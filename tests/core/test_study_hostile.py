@@ -5,16 +5,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 pa = pytest.importorskip("pyarrow")
 import pyarrow.parquet as pq  # noqa: E402
 
 import studies  # noqa: E402
 from dissect_core import DissectError  # noqa: E402
-from dissect_core.store import Study, StudyFolder  # noqa: E402
-from dissect_core.store import _shards as shards  # noqa: E402
+from dissect_core.store import (  # noqa: E402
+    Study,
+    StudyFolder,
+    _shards as shards,
+)
 
 
 @pytest.fixture(scope="module")

@@ -19,8 +19,10 @@ from dissect_core.detectors import ImageDetections  # noqa: E402
 from dissect_core.engine import RandomDetectorWarning  # noqa: E402
 from dissect_core.spec import load_spec  # noqa: E402
 from dissect_core.store import Study  # noqa: E402
-from dissect_core.torch.replay import ReplayWarning  # noqa: E402
-from dissect_core.torch.replay import _prove as proof  # noqa: E402
+from dissect_core.torch.replay import (  # noqa: E402
+    ReplayWarning,
+    _prove as proof,
+)
 from toy_detector import ToyDetector, write_scenes  # noqa: E402
 
 ROWS = load_spec(

@@ -11,8 +11,10 @@ torch = pytest.importorskip("torch")
 nn = torch.nn
 
 from dissect_core import CheckpointError, PlanError, UnknownComponentError  # noqa: E402
-from dissect_core.plan import apply as plain_apply  # noqa: E402
-from dissect_core.plan import plan  # noqa: E402
+from dissect_core.plan import (  # noqa: E402
+    apply as plain_apply,
+    plan,
+)
 from dissect_core.spec import load_spec  # noqa: E402
 from dissect_core.torch import (  # noqa: E402
     ablated,

@@ -4,8 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from dissect_eval import Detections, GroundTruth, better_than_chance, evaluate
 from dissect_eval.matching import ChanceVerdict

@@ -6,8 +6,14 @@ import math
 import numpy as np
 import pytest
 
-from dissect_eval import Detections, GroundTruth, chance_level, match_pairs, matched_metrics
-from dissect_eval import SettingError as BadSetting
+from dissect_eval import (
+    Detections,
+    GroundTruth,
+    SettingError as BadSetting,
+    chance_level,
+    match_pairs,
+    matched_metrics,
+)
 
 SETS = ["cocoapi_fakebbox100", "medical_waste", "padilla_review"]
 

@@ -8,8 +8,7 @@ import io
 import warnings
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 import dissect_core.text
 from dissect_eval import _text

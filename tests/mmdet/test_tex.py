@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from deep_dissect.report._latex import _LATEX, tex_text
 from dissect_core.text import visible

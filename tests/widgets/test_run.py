@@ -38,8 +38,7 @@ from dissect_widgets import (
     StudyFolderError,
     StudyRunner,
 )
-from dissect_widgets.run import Runner
-from dissect_widgets.run import _model as run_model
+from dissect_widgets.run import Runner, _model as run_model
 from toy_detector import ToyDetector
 from toy_split import Split
 

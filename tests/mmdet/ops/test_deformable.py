@@ -73,8 +73,10 @@ def test_attention_equals_mmcv_s_own_torch_version() -> None:
     from dissect_mmdet.ops import enable_mmcv_ops
 
     enable_mmcv_ops()
-    from mmcv.ops.multi_scale_deform_attn import MultiScaleDeformableAttnFunction
-    from mmcv.ops.multi_scale_deform_attn import multi_scale_deformable_attn_pytorch as theirs
+    from mmcv.ops.multi_scale_deform_attn import (
+        MultiScaleDeformableAttnFunction,
+        multi_scale_deformable_attn_pytorch as theirs,
+    )
 
     theirs = getattr(theirs, "__wrapped__", theirs)
     inputs = [tensor.requires_grad_() for tensor in attention_inputs(2)]

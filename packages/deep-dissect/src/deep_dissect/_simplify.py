@@ -23,9 +23,13 @@ from dissect_core.progress import MakeBar, no_bar
 from dissect_core.spec import DetectorSpec
 from dissect_core.storage import write_text_whole
 from dissect_core.text import visible
-from dissect_core.torch import Simplified, load_simplified, save_simplified
-from dissect_core.torch import describe_simplified as describe
-from dissect_core.torch import simplify as simplify_model
+from dissect_core.torch import (
+    Simplified,
+    describe_simplified as describe,
+    load_simplified,
+    save_simplified,
+    simplify as simplify_model,
+)
 from dissect_eval import METRICS, Detections, GroundTruth, bootstrap, evaluate_variants
 from dissect_eval.study import DEFAULT_METRIC, StudyDetections
 

@@ -16,11 +16,11 @@ from dissect_eval.study import (
     Settings,
     StudyResults,
     StudyTables,
+    compare as compared,
     figures,
     frame,
     measure,
 )
-from dissect_eval.study import compare as compared
 
 from .errors import FrontDoorError
 from .report import latex_table, write_report, write_results

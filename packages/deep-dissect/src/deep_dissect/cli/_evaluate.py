@@ -17,8 +17,7 @@ from dissect_core.detectors import ImageDetections, open_detector
 from dissect_core.progress import tqdm_bar
 from dissect_core.storage import check_output, write_text_whole
 from dissect_core.text import cut
-from dissect_eval import Evaluation, GroundTruth, SplitWarning, match_classes
-from dissect_eval import evaluate as score
+from dissect_eval import Evaluation, GroundTruth, SplitWarning, evaluate as score, match_classes
 
 from ..data import CocoSplit
 from ._console import Console, lines_of, print_whole

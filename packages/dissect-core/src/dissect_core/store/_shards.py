@@ -16,8 +16,7 @@ from ..errors import StudyError
 from ..storage.files import write_whole
 from ..storage.locations import is_remote
 from . import _small_files
-from ._checksums import MARK as CHECKSUMS
-from ._checksums import group_checksums, kept_checksums, numbers_of, require_checksums
+from ._checksums import MARK as CHECKSUMS, group_checksums, kept_checksums, numbers_of, require_checksums
 from ._pages import decoded_size
 from ._rows import SCHEMA
 

@@ -11,17 +11,16 @@ from ._dose_curve import Curve
 from ._doses import dose_response, dose_response_grid
 from ._errors import error_type_bars
 from ._heatmap import value_heatmap
-from ._style import OKABE_ITO as OKABE_ITO
-from ._style import figure_bytes
-from ._style import is_dark as is_dark
-from ._style import legend_below as legend_below
-from ._style import new_figure as new_figure
-from ._style import reference_color as reference_color
-from ._style import tidy as tidy
-from ._text import as_text as as_text
-from ._text import drawn as drawn
-from ._text import drawn_all as drawn_all
-from ._text import drawn_quietly as drawn_quietly
+from ._style import (
+    OKABE_ITO as OKABE_ITO,
+    figure_bytes,
+    is_dark as is_dark,
+    legend_below as legend_below,
+    new_figure as new_figure,
+    reference_color as reference_color,
+    tidy as tidy,
+)
+from ._text import as_text as as_text, drawn as drawn, drawn_all as drawn_all, drawn_quietly as drawn_quietly
 
 __all__ = [
     "Curve",

@@ -111,8 +111,7 @@ def _pooled(matrix: ConfusionMatrix, max_classes: int) -> tuple[Ints, list[str]]
 
 def _draw(figure: Figure, values: NDArray[np.float64], names: list[str], normalize: Normalize | None) -> Axes:
     from matplotlib import colormaps
-    from matplotlib.colors import Normalize as Linear
-    from matplotlib.colors import PowerNorm
+    from matplotlib.colors import Normalize as Linear, PowerNorm
 
     n = len(values)
     axes = figure.subplots()

@@ -1,44 +1,18 @@
 """Intervals, p-values and tables over resampled images, for one or many variants."""
 
-from ._beside import Beside, Measured, variant_table
-from ._bootstrap import BootstrapResult, bootstrap
+from ._beside import Beside as Beside, Measured as Measured, variant_table as variant_table
+from ._bootstrap import BootstrapResult as BootstrapResult, bootstrap as bootstrap
 from ._intervals import (
-    Correction,
-    RepeatSummary,
-    adjust_p_values,
-    least_p_value,
-    percentile_intervals,
-    replicates_needed,
-    summarize_repeats,
+    Correction as Correction,
+    RepeatSummary as RepeatSummary,
+    adjust_p_values as adjust_p_values,
+    least_p_value as least_p_value,
+    percentile_intervals as percentile_intervals,
+    replicates_needed as replicates_needed,
+    summarize_repeats as summarize_repeats,
 )
-from ._metrics import METRICS, Floats, Key, MetricSettings
-from ._resampled import Resampling
-from ._summary import DetectionCounts, Evaluation, evaluate
-from ._variant_table import VariantRow, VariantTable
-from ._variants import evaluate_variants
-
-__all__ = [
-    "METRICS",
-    "Beside",
-    "BootstrapResult",
-    "Correction",
-    "DetectionCounts",
-    "Evaluation",
-    "Floats",
-    "Key",
-    "Measured",
-    "MetricSettings",
-    "RepeatSummary",
-    "Resampling",
-    "VariantRow",
-    "VariantTable",
-    "adjust_p_values",
-    "bootstrap",
-    "evaluate",
-    "evaluate_variants",
-    "least_p_value",
-    "percentile_intervals",
-    "replicates_needed",
-    "summarize_repeats",
-    "variant_table",
-]
+from ._metrics import METRICS as METRICS, Floats as Floats, Key as Key, MetricSettings as MetricSettings
+from ._resampled import Resampling as Resampling
+from ._summary import DetectionCounts as DetectionCounts, Evaluation as Evaluation, evaluate as evaluate
+from ._variant_table import VariantRow as VariantRow, VariantTable as VariantTable
+from ._variants import evaluate_variants as evaluate_variants

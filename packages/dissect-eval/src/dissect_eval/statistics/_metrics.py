@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from .._arrays import Ints
-from ..coco import NAMES as AP_NAMES
-from ..coco import TieBreak
+from ..coco import NAMES as AP_NAMES, TieBreak
 from ..errors import SettingError
 
 __all__ = [

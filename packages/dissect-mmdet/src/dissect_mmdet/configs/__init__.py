@@ -4,28 +4,20 @@ from typing import TYPE_CHECKING
 
 from dissect_core.lazy import names_when_used
 
-from ._arguments import drop_backends, drop_initial_weights
-from ._config import STORED, checked_config, config_of_checkpoint, import_modules, load_config
-from ._paths import dataset_with, wrapped_datasets
+from ._arguments import drop_backends as drop_backends, drop_initial_weights as drop_initial_weights
+from ._config import (
+    STORED as STORED,
+    checked_config as checked_config,
+    config_of_checkpoint as config_of_checkpoint,
+    import_modules as import_modules,
+    load_config as load_config,
+)
+from ._paths import dataset_with as dataset_with, wrapped_datasets as wrapped_datasets
 
 if TYPE_CHECKING:
-    from ._budget import building_budget
-    from ._plain import closed_for, is_plain
+    from ._budget import building_budget as building_budget
+    from ._plain import closed_for as closed_for, is_plain as is_plain
 
-__all__ = [
-    "STORED",
-    "building_budget",
-    "checked_config",
-    "closed_for",
-    "config_of_checkpoint",
-    "dataset_with",
-    "drop_backends",
-    "drop_initial_weights",
-    "import_modules",
-    "is_plain",
-    "load_config",
-    "wrapped_datasets",
-]
 
 # These need torch, and MMEngine, which `require_mmdet` makes ready first.
 __getattr__, __dir__ = names_when_used(

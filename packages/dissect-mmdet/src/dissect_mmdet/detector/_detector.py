@@ -22,8 +22,10 @@ from dissect_core import (
     Intervention,
     Mask,
 )
-from dissect_core.detectors import BaseDetector
-from dissect_core.detectors import ImageDetections as ImageDetections  # imported from here by the rest
+from dissect_core.detectors import (
+    BaseDetector,
+    ImageDetections as ImageDetections,  # imported from here by the rest
+)
 from dissect_core.plan import Variant
 from dissect_core.torch import (
     Reference,

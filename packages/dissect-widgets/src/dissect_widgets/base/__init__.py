@@ -1,30 +1,27 @@
 """What all panels share: the bases of panels and of their models, controls, looks, and safe texts."""
 
-from ._controls import Looks, choice_box, close_all, labelled, line, share_box, variant_box
-from ._model import THEMES, OneOf, PanelModel, Share, StudyModel, WorkerModel
-from ._panel import ModelPanel, Panel
-from ._question import TrustQuestion
-from ._text import counted, html_text, problem_html, status_html
-
-__all__ = [
-    "THEMES",
-    "Looks",
-    "ModelPanel",
-    "OneOf",
-    "Panel",
-    "PanelModel",
-    "Share",
-    "StudyModel",
-    "TrustQuestion",
-    "WorkerModel",
-    "choice_box",
-    "close_all",
-    "counted",
-    "html_text",
-    "labelled",
-    "line",
-    "problem_html",
-    "share_box",
-    "status_html",
-    "variant_box",
-]
+from ._controls import (
+    Looks as Looks,
+    choice_box as choice_box,
+    close_all as close_all,
+    labelled as labelled,
+    line as line,
+    share_box as share_box,
+    variant_box as variant_box,
+)
+from ._model import (
+    THEMES as THEMES,
+    OneOf as OneOf,
+    PanelModel as PanelModel,
+    Share as Share,
+    StudyModel as StudyModel,
+    WorkerModel as WorkerModel,
+)
+from ._panel import ModelPanel as ModelPanel, Panel as Panel
+from ._question import TrustQuestion as TrustQuestion
+from ._text import (
+    counted as counted,
+    html_text as html_text,
+    problem_html as problem_html,
+    status_html as status_html,
+)

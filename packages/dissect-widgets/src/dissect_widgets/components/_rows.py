@@ -1,7 +1,6 @@
 """Which rows of a tree are shown. Pure: no widgets in here."""
 
-from collections.abc import Iterator, Mapping
-from collections.abc import Set as AbstractSet
+from collections.abc import Iterator, Mapping, Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 

@@ -1,6 +1,4 @@
 """The detector panel: what is installed, and opening one."""
 
-from ._model import DetectorModel
-from ._panel import DetectorPanel
-
-__all__ = ["DetectorModel", "DetectorPanel"]
+from ._model import DetectorModel as DetectorModel
+from ._panel import DetectorPanel as DetectorPanel

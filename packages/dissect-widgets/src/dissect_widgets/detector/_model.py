@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from traitlets import Any as AnyTrait
-from traitlets import Bool, Dict, Unicode, observe
+from traitlets import Any as AnyTrait, Bool, Dict, Unicode, observe
 
 from dissect_core import UntrustedError
 from dissect_core.detectors import Detector, InstalledDetector, available_detectors, open_detector

@@ -1,6 +1,4 @@
 """The image browser: truth, baseline and ablated detections side by side."""
 
-from ._model import ImagesModel
-from ._panel import ImageBrowser
-
-__all__ = ["ImageBrowser", "ImagesModel"]
+from ._model import ImagesModel as ImagesModel
+from ._panel import ImageBrowser as ImageBrowser

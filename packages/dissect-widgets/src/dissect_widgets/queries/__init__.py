@@ -1,6 +1,4 @@
 """The query panel: where each object query's boxes are, and where an ablation moves them."""
 
-from ._model import QueriesModel
-from ._panel import QueryPanel
-
-__all__ = ["QueriesModel", "QueryPanel"]
+from ._model import QueriesModel as QueriesModel
+from ._panel import QueryPanel as QueryPanel

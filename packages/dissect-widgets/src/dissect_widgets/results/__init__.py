@@ -1,6 +1,4 @@
 """The results explorer: a study's pictures and tables."""
 
-from ._model import ResultsModel
-from ._panel import ResultsExplorer
-
-__all__ = ["ResultsExplorer", "ResultsModel"]
+from ._model import ResultsModel as ResultsModel
+from ._panel import ResultsExplorer as ResultsExplorer

@@ -1,17 +1,7 @@
 """The run panel: begins a study, shows how far it is, stops it, and says how it ended."""
 
-from ._inputs import RunInputsModel
-from ._inputs_panel import RunInputsForm
-from ._model import RunModel
-from ._panel import RunPanel
-from ._runner import Runner, RunOutcome, StudyRunner
-
-__all__ = [
-    "RunInputsForm",
-    "RunInputsModel",
-    "RunModel",
-    "RunOutcome",
-    "RunPanel",
-    "Runner",
-    "StudyRunner",
-]
+from ._inputs import RunInputsModel as RunInputsModel
+from ._inputs_panel import RunInputsForm as RunInputsForm
+from ._model import RunModel as RunModel
+from ._panel import RunPanel as RunPanel
+from ._runner import Runner as Runner, RunOutcome as RunOutcome, StudyRunner as StudyRunner

@@ -1,5 +1,3 @@
 """All panels in one, connected."""
 
-from ._panel import STEPS, Workbench
-
-__all__ = ["STEPS", "Workbench"]
+from ._panel import STEPS as STEPS, Workbench as Workbench

@@ -1,5 +1,9 @@
 """Ablation of a live model, by masks or by a variant of any kind: on weights, on activations, or of its structure."""
 
-from ._ablated import StructureReport, VariantReport, ablated, applied, reference_sites
-
-__all__ = ["StructureReport", "VariantReport", "ablated", "applied", "reference_sites"]
+from ._ablated import (
+    StructureReport as StructureReport,
+    VariantReport as VariantReport,
+    ablated as ablated,
+    applied as applied,
+    reference_sites as reference_sites,
+)

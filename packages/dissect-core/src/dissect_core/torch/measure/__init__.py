@@ -1,15 +1,5 @@
 """Measurements of an ablation: operations it saves, and the relative change of outputs."""
 
-from ._effects import EffectProbe, VariantEffect
-from ._flops import FlopMeter, flops_saved, operations
-from ._output_change import NoOpWarning, output_change
-
-__all__ = [
-    "EffectProbe",
-    "FlopMeter",
-    "NoOpWarning",
-    "VariantEffect",
-    "flops_saved",
-    "operations",
-    "output_change",
-]
+from ._effects import EffectProbe as EffectProbe, VariantEffect as VariantEffect
+from ._flops import FlopMeter as FlopMeter, flops_saved as flops_saved, operations as operations
+from ._output_change import NoOpWarning as NoOpWarning, output_change as output_change

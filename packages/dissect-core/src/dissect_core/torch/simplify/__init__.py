@@ -1,16 +1,10 @@
 """Removing parts of a model for good: a smaller model with the same outputs, and its files."""
 
-from ._saved import describe_simplified, load_simplified, save_simplified
-from ._simplify import Simplified, simplify
-from ._slim import SlimAttention
-from ._stand_ins import StandIn
-
-__all__ = [
-    "Simplified",
-    "SlimAttention",
-    "StandIn",
-    "describe_simplified",
-    "load_simplified",
-    "save_simplified",
-    "simplify",
-]
+from ._saved import (
+    describe_simplified as describe_simplified,
+    load_simplified as load_simplified,
+    save_simplified as save_simplified,
+)
+from ._simplify import Simplified as Simplified, simplify as simplify
+from ._slim import SlimAttention as SlimAttention
+from ._stand_ins import StandIn as StandIn

@@ -14,8 +14,7 @@ from torch import Tensor, nn
 from ...anatomy import UnitGroup, UnitSlice, unit_kind
 from ...errors import CheckpointError, DissectError, LayoutError
 from ...storage import own_folder, write_bytes_whole
-from ...text import cut as shortened
-from ...text import visible
+from ...text import cut as shortened, visible
 from ..activations import module_at
 from ..anatomy import attention_layouts, components_of
 from ..checkpoints import load_safetensors, save_safetensors

@@ -8,8 +8,7 @@ from torch import Tensor
 
 from ...anatomy import Mask
 from ...edits import AblationReport, Edit, Intervention, Zero, edit_arrays, joined_edits, merged_report
-from ...plan import Variant
-from ...plan import apply as apply_variant
+from ...plan import Variant, apply as apply_variant
 from ..anatomy import identity
 from ._tensors import make_patch
 

@@ -1,18 +1,6 @@
 """Measuring every variant of a study: settings, where variants are measured, notes on what numbers can show."""
 
-from ._measure import measure
-from ._results import StudyResults, missing_weights
-from ._settings import DEFAULT_METRIC, REPLICATES, Settings
-from ._spread import Spread, here, in_processes
-
-__all__ = [
-    "DEFAULT_METRIC",
-    "REPLICATES",
-    "Settings",
-    "Spread",
-    "StudyResults",
-    "here",
-    "in_processes",
-    "measure",
-    "missing_weights",
-]
+from ._measure import measure as measure
+from ._results import StudyResults as StudyResults, missing_weights as missing_weights
+from ._settings import DEFAULT_METRIC as DEFAULT_METRIC, REPLICATES as REPLICATES, Settings as Settings
+from ._spread import Spread as Spread, here as here, in_processes as in_processes
