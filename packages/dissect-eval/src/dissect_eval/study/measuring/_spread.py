@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -94,6 +95,11 @@ def in_processes(n: int) -> Spread:
     return spread
 
 
+if sys.platform != "win32":
+    _ENDING = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+    """Signals that ask a process to end."""
+
+
 @contextmanager
 def _starting() -> Iterator[None]:
     """Let processes start that import nothing from the current folder, which may be a stranger's.
@@ -102,10 +108,10 @@ def _starting() -> Iterator[None]:
     Python that is just starting would answer Ctrl-C with a traceback.
     """
     with _named("PYTHONSAFEPATH", "1"):
-        if not hasattr(signal, "pthread_sigmask"):  # Windows
+        if sys.platform == "win32":  # has no masks of signals
             yield
             return
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, _ending())
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
         try:
             yield
         finally:
@@ -126,15 +132,11 @@ def _named(name: str, value: str) -> Iterator[None]:
             os.environ[name] = before
 
 
-def _ending() -> set[signal.Signals]:
-    return {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
-
-
 def _begin(opening: Callable[[], Work]) -> None:
     """Prepare a process: it ends silently on Ctrl-C, and does not compete with its siblings for cores."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    if hasattr(signal, "pthread_sigmask"):
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _ending())
+    if sys.platform != "win32":
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
     threadpool_limits(1)
     for category in (DeprecationWarning, FutureWarning, RuntimeWarning):  # libraries', told where work began
         warnings.simplefilter("ignore", category)
