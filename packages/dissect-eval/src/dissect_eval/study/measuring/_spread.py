@@ -108,14 +108,14 @@ def _starting() -> Iterator[None]:
     Python that is just starting would answer Ctrl-C with a traceback.
     """
     with _named("PYTHONSAFEPATH", "1"):
-        if sys.platform == "win32":  # has no masks of signals
+        if sys.platform != "win32":  # which has no masks of signals
+            before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+            try:
+                yield
+            finally:
+                signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        else:
             yield
-            return
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
-        try:
-            yield
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager
