@@ -15,7 +15,7 @@ PAGE = ROOT / "docs" / "rooms.md"
 ORDER = ("deep_dissect", "dissect_core", "dissect_eval", "dissect_mmdet", "dissect_widgets")
 HEAD = """# Rooms
 
-Every folder of the packages, with what it says of itself (`python tools/rooms.py` writes this page). Imports go one way:
+Every folder of the packages, in its own words (`python tools/rooms.py` writes this page). Imports go one way:
 `dissect_core` and `dissect_eval` know no sibling, adapters take from these two, the front door takes from these two and
 finds adapters by entry point, and panels take from the front door. Inside a package no two rooms import each other.
 """
