@@ -40,11 +40,10 @@ demo: $(STAMP)
 
 test: lint typecheck unit wheels
 
-# After each edit, in less than a minute: tests that load neither MMDetection nor a browser and take no longer than a
-# second or two, in `tests/conftest.py`; types of what has changed.
+# After each edit, in less than a minute: what `tests/quick.py` does not leave out. No browser, no packaging, no MMDetection.
 quick: $(STAMP)
 	$(BIN)/ruff check .
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --maxprocesses 8 --dist worksteal --quick tests/core tests/eval tests/front tests/contracts
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --maxprocesses 8 --dist worksteal --quick tests/core tests/eval tests/contracts -m "not packaging and not slow"
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

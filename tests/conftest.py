@@ -7,13 +7,26 @@ import secrets
 import signal
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+
+from quick import LONG
 
 collect_ignore = ["hostile_mark.py"]  # which leaves a file wherever it is imported
 
 # Set where the run begins: workers inherit it.
 os.environ.setdefault("DISSECT_RANDOM_SEED", str(secrets.randbelow(2**31)))
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Take ``--quick``, which `make quick` gives."""
+    parser.addoption("--quick", action="store_true", help="leave out files of tests that take long")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out files that take long, with ``--quick``."""
+    return True if config.getoption("--quick") and collection_path.stem in LONG else None
 
 
 def pytest_report_header() -> str:

@@ -6,6 +6,8 @@ from typing import Any
 
 import yaml
 
+from quick import LONG
+
 ROOT = Path(__file__).parents[2]
 WORKFLOW: dict[str, Any] = yaml.safe_load(
     (ROOT / ".github" / "workflows" / "test.yml").read_text(encoding="utf-8")
@@ -44,3 +46,12 @@ def test_systems_and_pythons() -> None:
     assert matrix["python"] == ["3.10", "3.11", "3.12", "3.13"]
     for project in ROOT.glob("packages/*/pyproject.toml"):
         assert 'requires-python = ">=3.10"' in project.read_text(encoding="utf-8")
+
+
+def test_what_quick_leaves_out_is_there() -> None:
+    stems = {
+        file.stem
+        for folder in ("core", "eval", "contracts")
+        for file in (ROOT / "tests" / folder).glob("*.py")
+    }
+    assert stems >= LONG

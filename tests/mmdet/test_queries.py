@@ -187,9 +187,9 @@ def test_of_group_queries_those_of_one_group_are_offered(
         ablated = list(detector.predict(demo_data.paths[:1]))
     assert not np.array_equal(ablated[0].boxes, intact[0].boxes)
 
-    from deep_dissect.cli import _plan, main
+    from deep_dissect.cli import main
 
-    monkeypatch.setattr(_plan, "open_detector", lambda *_args, **_more: detector)
+    monkeypatch.setattr("dissect_core.detectors.open_detector", lambda *_args, **_more: detector)
     with pytest.raises(SystemExit):
         main(["plan", "paper_protocol", "--demo", "detr"])
     assert f"note: {told}" in " ".join(capsys.readouterr().out.split())
