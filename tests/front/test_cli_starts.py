@@ -118,7 +118,11 @@ def test_any_adapter_is_looked_into(
             "min_aera=3",
         ): "has no option 'min_aera'. Near matches of 'min_aera': min_area. Its options are: min_area.",
         ("-o", "min_area=large"): "takes for its option 'min_area' int, got 'large'.",
-        ("-o", "min_area"): "-o must be KEY=VALUE, such as device=cuda:0, got 'min_area'.",
+        (
+            "-o",
+            "min_area",
+        ): "-o must be KEY=VALUE, such as device=cuda:0, got 'min_area'. Files and folders that a "
+        "command writes are named by --out.",
         ("-o", "min_area=1", "-o", "min_area=2"): "-o must name each option once, got 'min_area' twice.",
         ("--allow-missing",): "has no option 'allow_missing'. Its options are: min_area.",
     }
@@ -130,3 +134,22 @@ def test_any_adapter_is_looked_into(
     assert "No detector is called 'tyo'. Near matches: 'toy'." in err
     status, _, err = said("ablate", "component", "30", "*", "--out", "out", "--adapter", "toy")
     assert (status, "The adapter 'toy' cannot write checkpoints" in err) == (2, True), err
+
+
+def test_no_command_has_options_that_typer_adds() -> None:
+    from deep_dissect.cli._commands import COMMANDS, _imported
+
+    for name in COMMANDS:
+        flags = {flag for option in _imported(name).params for flag in option.opts}
+        assert not {"--install-completion", "--show-completion"} & flags
+
+
+@pytest.mark.parametrize("words", [["schema"], ["export-coco", "study"], ["demo"]], ids=" ".join)
+def test_what_was_short_for_out_says_so(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    from deep_dissect.cli import main
+
+    with pytest.raises(SystemExit) as ended:
+        main([*words, "-o", "written"])
+    _, err = capsys.readouterr()
+    assert (ended.value.code, err.count("\n")) == (2, 1)
+    assert "No such option: -o; what a command writes is named by --out" in err

@@ -165,6 +165,23 @@ def test_what_the_user_allows_runs(here: Path, capsys: pytest.CaptureFixture[str
     assert (code, (here / "ran").exists()) == (0, False), "another detector asks for nothing"
 
 
+def test_an_option_of_the_adapter_is_the_user_s_word_as_its_flag_is(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spec = write(here / "s.yaml", {**program(here), "trust": True})
+    code, _, err = call(capsys, "plan", spec, "-o", "checkpoint=demo:detr")
+    assert (code, (here / "ran").exists()) == (0, False), f"{err}: another detector asks for nothing"
+    code, _, err = call(capsys, "plan", write(here / "s.yaml", program(here)), "-o", "device=cpu")
+    assert (code, (here / "ran").exists()) == (2, False)
+    assert "say --trust (`trust=True`) if you trust whoever made it" in err
+    evil = pickled(here)["checkpoint"]
+    code, _, err = call(capsys, "plan", "layer_knockout", "-o", f"checkpoint={evil}")
+    assert (code, (here / "ran").exists()) == (2, False)
+    assert ".mkdir, which no checkpoint needs" in err
+    call(capsys, "plan", "layer_knockout", "-o", f"checkpoint={evil}", "-o", "trust=true")
+    assert (here / "ran").exists()
+
+
 def test_a_checkpoint_that_a_study_names_is_read_without_a_question(
     finished: Path, here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

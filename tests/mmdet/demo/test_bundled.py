@@ -102,6 +102,9 @@ def test_damaged_scenes_are_mended(cache: Path, drawn: Path) -> None:
     scenes()
     assert contents(cache) == contents(drawn)
     assert not third.is_symlink()
+    (cache / "checksums.json").write_text("[" * 100_000)  # deeper than Python reads
+    scenes()
+    assert contents(cache) == contents(drawn)
     (cache / "checksums.json").write_text("[")  # as after a kill before the end
     os.mkfifo(cache / "fifo")
     first.unlink()

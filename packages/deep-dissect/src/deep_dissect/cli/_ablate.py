@@ -33,6 +33,7 @@ app = typer.Typer(
     help="Write ablated checkpoints: single units, attention heads, whole components, layers one after another.\n\n"
     "The original file is never changed. Each file written records in meta['deep_dissect'] what was removed.",
     no_args_is_help=True,
+    add_completion=False,
 )
 
 OutOption = Annotated[

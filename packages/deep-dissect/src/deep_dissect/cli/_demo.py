@@ -21,6 +21,7 @@ app = typer.Typer(
     "variant on generated images, and writes a table, two figures, the raw numbers, and a report of each detector. "
     "Interrupted, the same command goes on where it was.",
     invoke_without_command=True,
+    add_completion=False,
 )
 
 DetectorsOption = Annotated[

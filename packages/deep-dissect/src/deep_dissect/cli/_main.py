@@ -198,6 +198,8 @@ def _usage_error(error: Any, words: Sequence[str], errors: Console) -> int:
         text += f", got {given!r}"
     if "No such command" in text and context is not None:
         text += f"; there are {', '.join(context.command.list_commands(context))}"
+    if "No such option: -o" in text:  # which was short for --out
+        text += "; what a command writes is named by --out"
     help_of = context.command_path if context is not None else "deep-dissect"
     errors.print(f"error: {one_line(text)} (see '{help_of} --help')")
     return USAGE_ERROR

@@ -172,14 +172,14 @@ class Opening:
             named = None
         else:
             adapter = self.adapter or self._adapter_of(named)
-            if named is not None and (named.adapter != adapter or self.source or "checkpoint" in own):
-                named = None  # another detector than the study's
-        if named is None and bundled is None and not (own or self.adapter or self.source):
+        if named is None and bundled is None and not (own or self.adapter or self.source or self.option):
             raise _missing(spec)
         names = option_names(adapter)
         if self.source is not None:
             self._put(own, {names[0]: str(self.source)}, "the first argument")
         self._put(own, self._read(adapter), "-o")
+        if named is not None and (named.adapter != adapter or self.source or "checkpoint" in own):
+            named = None  # another detector than the study's
         asked = named or DetectorSpec(adapter=adapter)
         if device and "device" in names and "device" not in {**asked.options, **own}:
             own["device"] = device
@@ -232,7 +232,10 @@ class Opening:
         for text in self.option or ():
             name, equals, value = text.partition("=")
             if not name or not equals:
-                raise FrontDoorError(f"-o must be KEY=VALUE, such as device=cuda:0, got {text!r}.")
+                raise FrontDoorError(
+                    f"-o must be KEY=VALUE, such as device=cuda:0, got {text!r}. Files and folders that a command "
+                    "writes are named by --out."
+                )
             if name in texts:
                 raise FrontDoorError(f"-o must name each option once, got {name!r} twice.")
             texts[name.replace("-", "_")] = value

@@ -124,7 +124,7 @@ def _is_whole(folder: Path) -> bool:
     try:
         checksums = json.loads(read_regular(folder / _CHECKSUMS))
         return all(_checksum(folder / name) == checksums[name] for name in _names())
-    except (OSError, ValueError, LookupError, TypeError):  # missing or damaged
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):  # missing or damaged
         return False
 
 
