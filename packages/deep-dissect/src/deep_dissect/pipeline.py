@@ -19,6 +19,7 @@ from dissect_core.engine import Listener, RunOptions, plan_study, run
 from dissect_core.plan import Plan, scores_needed
 from dissect_core.progress import Bar, no_bar
 from dissect_core.spec import DetectorSpec, Execution, RayExecution, StudySpec, load_spec
+from dissect_core.storage import location_of
 from dissect_core.text import visible
 from dissect_eval import match_classes
 
@@ -212,7 +213,7 @@ def run_study(
         study if isinstance(study, Plan) else spec,
         runs,
         data.images,
-        out if isinstance(out, str) else Path(out),
+        location_of(out),
         options,
         truth=data.truth,
         refs=data.refs,

@@ -8,7 +8,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dissect_core.storage.files import own_folder
+from dissect_core.storage import is_remote, location_of, own_folder
 from dissect_core.text import cut
 from dissect_eval.study import (
     DEFAULT_METRIC,
@@ -302,7 +302,9 @@ def _results(given: Study | Results | Path | str, metric: str) -> Results:
         return given
     from .study import Study
 
-    study = Study.open(given) if isinstance(given, (str, Path)) else given
+    study = (
+        given if isinstance(given, Study) else Study.open(given)
+    )  # a path, or the location of an object store
     return Results(measure(study, settings=Settings(n_replicates=0, metrics=(metric,))))
 
 
@@ -310,8 +312,10 @@ def _made(folder: Path | str | None) -> Path | None:
     """Return the folder that files go to, made if it is not there; None for the study's own."""
     if folder is None:
         return None
-    own_folder(Path(folder))
-    return Path(folder)
+    location = location_of(folder)
+    if not is_remote(location):  # an object store has no folders
+        own_folder(location)
+    return location
 
 
 def _number(value: Any, *, signed: bool = False) -> str:
