@@ -11,9 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 
-PACKAGES = ("dissect_core", "dissect_eval", "dissect_mmdet")
-"""Packages whose files import one another in no circle."""
-WITH_ROOMS = (*PACKAGES, "dissect_widgets")
+PACKAGES = ("deep_dissect", "dissect_core", "dissect_eval", "dissect_mmdet", "dissect_widgets")
 
 Graph = dict[str, set[str]]
 
@@ -104,7 +102,7 @@ def test_no_files_import_one_another_in_a_circle(package: str) -> None:
     assert not circle_in(imports_of(modules))
 
 
-@pytest.mark.parametrize("package", WITH_ROOMS)
+@pytest.mark.parametrize("package", PACKAGES)
 def test_no_rooms_import_one_another_in_a_circle(package: str) -> None:
     modules = modules_of(source_of(package), package)
     graph = graph_of_rooms(modules, imports_of(modules))

@@ -89,4 +89,4 @@ def test_studies_are_compared_by_folder_study_or_results(results: dd.Results) ->
     assert found.same
     assert (found.table["AP_change"].abs() == 0).all()
     assert repr(found).splitlines()[0].startswith("A: toy, baseline AP ")
-    assert results.study.compare(str(results.study.path)).rows == found.rows
+    assert dd.compare(results.study, str(results.study.path)).rows == found.rows

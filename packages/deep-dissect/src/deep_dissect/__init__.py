@@ -25,6 +25,7 @@ from .v1._lazy import LazyModule
 
 if TYPE_CHECKING:
     from ._simplify import Slimmed, open_simplified, simplify
+    from .comparison import Comparison, compare
     from .data import CocoSplit
     from .errors import ERRORS, FrontDoorError
     from .pipeline import (
@@ -40,9 +41,8 @@ if TYPE_CHECKING:
         run_study,
     )
     from .report import latex_table, write_report
-    from .results import Comparison, Results, compare
     from .studies import shipped_studies
-    from .study import Study
+    from .study import Results, Study
 
 __version__ = "0.1.0"
 
@@ -82,9 +82,9 @@ _get, __dir__ = names_when_used(
         "pipeline": "Detector Listener Plan RunOptions StudySpec available_detectors load_spec open_detector plan "
         "run_study",
         "report": "latex_table write_report",
-        "results": "Comparison Results compare",
+        "comparison": "Comparison compare",
         "studies": "shipped_studies",
-        "study": "Study",
+        "study": "Results Study",
     },
 )
 

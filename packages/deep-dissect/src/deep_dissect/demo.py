@@ -25,9 +25,8 @@ from dissect_eval.plots import Curve, dose_response_grid, figure_bytes
 from .data import CocoSplit
 from .errors import FrontDoorError
 from .pipeline import Listener, RunOptions, StudySpec, load_spec, run_study
-from .results import Results
 from .studies import shipped_studies
-from .study import Study
+from .study import Results, Study
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -1,20 +1,42 @@
-"""A study's folder: what was detected, and the way to its numbers, report and pictures."""
+"""A study's folder, and what it found out: detections, numbers as data frames, pictures and pages."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection
+from functools import cached_property
+from html import escape
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dissect_core.progress import MakeBar, no_bar
+from dissect_core.storage import is_remote, location_of, own_folder
 from dissect_core.store import Study as StoredStudy
+from dissect_core.text import cut
 from dissect_eval import GroundTruth
-from dissect_eval.study import DEFAULT_METRIC, Settings, Spread, counted, in_processes, measure
+from dissect_eval.study import (
+    DEFAULT_METRIC,
+    NamedFigure,
+    Settings,
+    Spread,
+    StudyResults,
+    StudyTables,
+    counted,
+    figures,
+    in_processes,
+    measure,
+)
 
 from .errors import FrontDoorError
-from .results import Comparison, Results, compare
+from .report import latex_table, write_report, write_results
 
-__all__ = ["Study"]
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["Results", "Study"]
+
+WORST = 5
+"""Variants that lose most are named, in the text of results."""
 
 _SETTINGS = tuple(name for name in Settings.__dataclass_fields__ if name != "n_replicates")
 
@@ -135,12 +157,207 @@ class Study(StoredStudy):
         results.write()
         return results.report(**options)
 
-    def compare(self, other: Study | Results | Path | str, metric: str = DEFAULT_METRIC) -> Comparison:
-        """Compare what this study and another one lost, each against its own baseline; see `compare`."""
-        return compare(self, other, metric)
-
     def __repr__(self) -> str:
         done, wanted = self.progress()
         state = "complete" if done == wanted else f"{done:,} of {wanted:,} batches"
         size = f"{counted(len(self.variants), 'variant')} on {counted(len(self.images), 'image')}"
         return f"<Study {self.spec.name!r} in {self.path}: {size}, {state}>"
+
+
+class Results:
+    """What a study found out; made by `Study.measure`.
+
+    Tables are data frames: pandas' where it is installed, else Arrow's.
+
+    Parameters
+    ----------
+    measured : StudyResults
+        From `dissect_eval.study.measure`.
+
+    Attributes
+    ----------
+    measured : StudyResults
+        The same, with the truth, the settings and every number as Python objects.
+    """
+
+    def __init__(self, measured: StudyResults) -> None:
+        self.measured = measured
+
+    @property
+    def study(self) -> Study:
+        """The study that was measured."""
+        return Study.of(self.measured.study)  # type: ignore[arg-type]  # measured of a folder
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Names of the metrics."""
+        return self.tables.metrics
+
+    @cached_property
+    def tables(self) -> StudyTables:
+        """The same numbers as rows, and as the files that `write` writes."""
+        return StudyTables.of(self.measured)
+
+    @property
+    def summary(self) -> Any:
+        """A row for each variant: what it removes, and each metric with its difference from the baseline."""
+        return self.tables.frame("summary")
+
+    @property
+    def per_class(self) -> Any:
+        """A row for each variant, class and metric."""
+        return self.tables.frame("per_class")
+
+    @property
+    def errors(self) -> Any:
+        """A row for each variant: TIDE's error types."""
+        return self.tables.frame("errors")
+
+    @property
+    def repeats(self) -> Any:
+        """A row for each dose and metric: mean and spread over its variants."""
+        return self.tables.frame("repeats")
+
+    @property
+    def doses(self) -> Any:
+        """Dose–response: a row for each target, dose and metric, the baseline as dose 0."""
+        return self.tables.frame("doses")
+
+    @property
+    def interactions(self) -> Any:
+        """A row for each pair of units: what both cost beyond the sum of what each costs alone; often empty."""
+        return self.tables.frame("interactions")
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences that must be read with the numbers."""
+        found = self.measured
+        said = (found.missing_weights, found.better_than_chance.text, *found.notes)
+        return tuple(text for text in said if text)
+
+    def figures(self, metric: str = DEFAULT_METRIC) -> list[NamedFigure]:
+        """Draw every picture of the report, each with its name, caption and numbers.
+
+        Parameters
+        ----------
+        metric : str
+        """
+        self._require(metric)
+        return list(figures(self.tables, metric))
+
+    def plot(self, metric: str = DEFAULT_METRIC, name: str | None = None) -> Figure:
+        """Draw one picture: dose–response curves where the study has doses, else the variants that lose most.
+
+        Parameters
+        ----------
+        metric : str
+        name : str, optional
+            Name of another picture of `figures`.
+
+        Raises
+        ------
+        FrontDoorError
+            If the study has no such picture, or no such metric.
+        """
+        self._require(metric)
+        known = []
+        for drawn in figures(self.tables, metric):
+            if name is None or drawn.name == name:
+                return drawn.figure
+            known.append(drawn.name)
+        if name is None:
+            raise FrontDoorError(f"The study {self.measured.name!r} has nothing to draw: it has no ablation.")
+        raise FrontDoorError(f"`name` must be one of {', '.join(known)}, got {name!r}.")
+
+    def report(
+        self,
+        folder: Path | str | None = None,
+        *,
+        images: Path | str | None = None,
+        metric: str = DEFAULT_METRIC,
+        formats: tuple[str, ...] = (),
+    ) -> Path:
+        """Write ``report.html``, one page that needs no network, and return its path.
+
+        Parameters
+        ----------
+        folder : path, optional
+            The study's own, if left out.
+        images : path, optional
+            Folder of the images, for examples. Left out, they are shown only from below the study's folder.
+        metric : str
+            What the pictures show.
+        formats : tuple of str
+            Also write each picture to ``figures/`` as ``png``, ``svg`` or ``pdf``.
+        """
+        return write_report(
+            self.measured,
+            _made(folder),
+            images=None if images is None else Path(images),
+            metric=metric,
+            formats=formats,
+        )
+
+    def write(self, folder: Path | str | None = None) -> list[Path]:
+        """Write all tables as CSV and Parquet, and ``summary.json`` with the settings, each whole or not at all.
+
+        Parameters
+        ----------
+        folder : path, optional
+            The study's own, if left out.
+        """
+        return write_results(self.measured, _made(folder))
+
+    def latex(self, metrics: tuple[str, ...] = ("AP", "AP50", "f1")) -> str:
+        """Return the table of doses for a paper; it needs the LaTeX package booktabs."""
+        return latex_table(self.measured, metrics)
+
+    def _require(self, metric: str) -> None:
+        if metric not in self.metrics:
+            raise FrontDoorError(f"`metric` must be one of {', '.join(self.metrics)}, got {metric!r}.")
+
+    def _lines(self) -> list[str]:
+        """Return the most important numbers, as lines of text."""
+        metric = DEFAULT_METRIC if DEFAULT_METRIC in self.metrics else self.metrics[0]
+        baseline, *rows = self.tables.summary
+        truth = self.measured.truth
+        lines = [
+            f"{cut(self.measured.name)}: {len(rows):,} variants and the baseline, {truth.n_images:,} images, "
+            f"{truth.n_boxes:,} objects",
+            f"baseline {metric} {number_text(baseline[metric])}",
+        ]
+        known = [
+            row
+            for row in rows
+            if row["kind"] == "ablation" and not row["no_op"] and math.isfinite(row[f"{metric}_difference"])
+        ]
+        worst = sorted(known, key=lambda row: row[f"{metric}_difference"])[:WORST]
+        if worst and not self.measured.better_than_chance.text:
+            lines.append(f"largest losses of {metric}:")
+            lines += [f"  {row[f'{metric}_difference']:+.3f}  {cut(str(row['id']))}" for row in worst]
+        return lines + [f"note: {text}" for text in self.notes]
+
+    def __repr__(self) -> str:
+        return "\n".join(self._lines())
+
+    def _repr_html_(self) -> str:
+        head, *lines = self._lines()
+        rest = "<br>".join(escape(line) for line in lines)
+        return f"<div><b>{escape(head)}</b><br>{rest}</div>"
+
+
+def _made(folder: Path | str | None) -> Path | None:
+    """Return the folder that files go to, made if it is not there; None for the study's own."""
+    if folder is None:
+        return None
+    location = location_of(folder)
+    if not is_remote(location):  # an object store has no folders
+        own_folder(location)
+    return location
+
+
+def number_text(value: Any, *, signed: bool = False) -> str:
+    """Return three decimals; a dash for what is undefined."""
+    if value is None or not math.isfinite(value):
+        return "–"
+    return f"{value:+.3f}" if signed else f"{value:.3f}"

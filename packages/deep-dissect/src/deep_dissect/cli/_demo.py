@@ -51,7 +51,7 @@ def demo(
     if context.invoked_subcommand is not None:
         return
     from ..demo import DETECTORS, REPLICATES, demo_table, run_demo, title_of, write_demo
-    from ..results import Results
+    from ..study import Results
 
     console = Console(highlight=False)
     names = list(dict.fromkeys(detector or DETECTORS))

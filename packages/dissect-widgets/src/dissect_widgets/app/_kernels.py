@@ -11,7 +11,7 @@ from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelMana
 from tornado.web import HTTPError
 from traitlets import Integer
 
-from ._serve import AT_WORK
+from ._variables import AT_WORK
 
 __all__ = ["Kernels"]
 

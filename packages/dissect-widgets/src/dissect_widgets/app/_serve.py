@@ -14,17 +14,11 @@ from dissect_core.storage.locations import is_remote, location_of
 
 from ..errors import DissectWidgetsError, MissingAppError, StudyFolderError
 from ..workbench import Workbench
+from ._variables import AT_WORK, FOLDER, STUDY
 
 NOTEBOOK = Path(__file__).with_name("workbench.ipynb")
 PAGES = 4
 IDLE_S = 600.0
-
-STUDY = "DEEP_DISSECT_STUDY"
-"""Environment variable that tells the notebook which study to open."""
-FOLDER = "DEEP_DISSECT_FOLDER"
-"""Environment variable: what relative names are relative to."""
-AT_WORK = "DEEP_DISSECT_AT_WORK"
-"""Environment variable: a file that is there while the kernel runs a study."""
 
 
 def serve(
