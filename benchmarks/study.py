@@ -36,7 +36,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 from _old_way import PASSES
 
-from deep_dissect.report import Settings, measure, write_results
+from deep_dissect.report import write_results
 from deep_dissect.studies import study_path
 from dissect_core.engine import Listener, RunOptions, run
 from dissect_core.plan import Variant, plan
@@ -45,6 +45,7 @@ from dissect_core.spec import StudySpec, load_spec
 from dissect_core.store import Study
 from dissect_core.torch import edit_state
 from dissect_eval import GroundTruth
+from dissect_eval.study import Settings, measure
 from dissect_mmdet import open_mmdet
 
 FULL = ["DETR", "Deformable DETR", "DINO"]

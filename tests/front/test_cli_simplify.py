@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from commands import call
-from deep_dissect._simplify import halves
 from deep_dissect.cli import main
-from deep_dissect.report import Settings, StudyDetections, measure
+from deep_dissect.smaller import halves
 from dissect_core.plan import plan
 from dissect_core.spec import load_spec
 from dissect_core.store import Study
 from dissect_eval import Detections, GroundTruth, StudyDataError, bootstrap, coco_ap
+from dissect_eval.study import Settings, StudyDetections, measure
 from dissect_mmdet import image_paths, open_mmdet
 from dissect_mmdet.demo import demo_files, write_split
 

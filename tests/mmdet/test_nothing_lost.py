@@ -12,20 +12,20 @@ import pytest
 
 import toy_split
 from commands import call
-from deep_dissect.report import (
-    Settings,
-    StudyResults,
-    compare,
-    latex_table,
-    measure,
-    summary_rows,
-    write_report,
-    write_results,
-)
+from deep_dissect.report import latex_table, write_report, write_results
 from dissect_core.detectors import ImageDetections
 from dissect_core.engine import RandomDetectorWarning
 from dissect_core.store import Study
-from dissect_eval.study import StudyTables, dose_curves, figures
+from dissect_eval.study import (
+    Settings,
+    StudyResults,
+    StudyTables,
+    compare,
+    dose_curves,
+    figures,
+    measure,
+    summary_rows,
+)
 from toy_detector import ToyDetector
 
 FAST = Settings(n_replicates=50)

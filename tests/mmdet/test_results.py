@@ -14,22 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import studies
-from deep_dissect.report import (
-    TRUTH,
-    Settings,
-    StudyTables,
-    compare,
-    examples,
-    figures,
-    in_processes,
-    kept_truth,
-    latex_table,
-    measure,
-    summary_rows,
-    truth_file,
-    write_report,
-    write_results,
-)
+from deep_dissect.report import latex_table, write_report, write_results
 from dissect_core import StudyError
 from dissect_core.detectors import ImageDetections
 from dissect_core.spec import load_spec
@@ -44,6 +29,19 @@ from dissect_eval import (
     error_types,
 )
 from dissect_eval.errors import StudyDataError
+from dissect_eval.study import (
+    TRUTH,
+    Settings,
+    StudyTables,
+    compare,
+    examples,
+    figures,
+    in_processes,
+    kept_truth,
+    measure,
+    summary_rows,
+    truth_file,
+)
 from toy_detector import ToyDetector, write_scenes
 
 N = 12

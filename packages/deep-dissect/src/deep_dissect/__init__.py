@@ -24,7 +24,6 @@ from . import v1
 from .v1._lazy import LazyModule
 
 if TYPE_CHECKING:
-    from ._simplify import Slimmed, open_simplified, simplify
     from .comparison import Comparison, compare
     from .data import CocoSplit
     from .errors import ERRORS, FrontDoorError
@@ -41,6 +40,7 @@ if TYPE_CHECKING:
         run_study,
     )
     from .report import latex_table, write_report
+    from .smaller import Slimmed, open_simplified, simplify
     from .studies import shipped_studies
     from .study import Results, Study
 
@@ -76,7 +76,7 @@ __all__ = [
 _get, __dir__ = names_when_used(
     __name__,
     {
-        "_simplify": "Slimmed open_simplified simplify",
+        "smaller": "Slimmed open_simplified simplify",
         "data": "CocoSplit",
         "errors": "ERRORS FrontDoorError",
         "pipeline": "Detector Listener Plan RunOptions StudySpec available_detectors load_spec open_detector plan "

@@ -10,9 +10,9 @@ from pydantic import ValidationError
 
 from dissect_core.detectors.trust import agreed_execution
 from dissect_core.spec import Execution, LocalExecution, RayExecution, StudySpec, plain_rule
+from dissect_eval.study import Spread, in_processes
 
 from ..errors import FrontDoorError
-from ..report import Spread, in_processes
 
 EngineOption = Annotated[
     str | None,

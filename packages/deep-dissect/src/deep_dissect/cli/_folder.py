@@ -17,22 +17,19 @@ from dissect_core.storage import check_output, is_remote, write_text_whole
 from dissect_core.store import Study
 from dissect_core.text import cut
 from dissect_eval import GroundTruth
-from dissect_eval.study import counted
-
-from ..errors import FrontDoorError
-from ..report import (
+from dissect_eval.study import (
     DEFAULT_METRIC,
-    FORMATS,
     Settings,
     StudyDetections,
     StudyResults,
     compare,
+    counted,
     in_processes,
-    latex_table,
     measure,
-    write_report,
-    write_results,
 )
+
+from ..errors import FrontDoorError
+from ..report import FORMATS, latex_table, write_report, write_results
 from ._console import Console, echo, print_whole
 from ._loaded import say_missing
 from ._options import (

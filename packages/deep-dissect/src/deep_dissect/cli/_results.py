@@ -10,9 +10,9 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Column, Table
 
 from dissect_core.text import cut
-from dissect_eval.study import counted, widened
+from dissect_eval.study import DEFAULT_METRIC, StudyResults, counted, summary_rows, widened, with_no_ops
 
-from ..report import DEFAULT_METRIC, StudyResults, counted_variants, say_nothing, summary_rows, with_no_ops
+from ..report import counted_variants, say_nothing
 from ._console import Console, lines_of, print_whole
 
 SHOWN = (DEFAULT_METRIC, "AP50", "f1", "matched_giou")

@@ -16,10 +16,10 @@ from dissect_core.spec import RayExecution
 from dissect_core.storage import location_of
 from dissect_core.store import Study as StoredStudy
 from dissect_core.text import file_name, visible
+from dissect_eval.study import Spread
 
 from ..errors import ImageFilesError
 from ..pipeline import Listener, RunOptions, run_study, spec_of
-from ..report import Spread
 from ..study import Study
 from ._console import Console
 from ._execution import (

@@ -11,10 +11,10 @@ from rich.table import Column, Table
 
 from dissect_core.progress import tqdm_bar
 from dissect_eval import METRICS
+from dissect_eval.study import DEFAULT_METRIC
 
-from .._simplify import Slimmed, require_new_folder, simplify, write_slimmed
 from ..errors import FrontDoorError
-from ..report import DEFAULT_METRIC
+from ..smaller import Slimmed, require_new_folder, simplify, write_slimmed
 from ..study import Study
 from ._console import Console, print_whole
 from ._loaded import say_loaded, say_missing

@@ -1,58 +1,12 @@
-"""The report of a study: one page, tables as files, and a table for papers; with the names of `dissect_eval.study`."""
-
-from dissect_eval.study import (
-    DEFAULT_METRIC,
-    TRUTH,
-    Comparison,
-    Example,
-    NamedFigure,
-    Settings,
-    Spread,
-    StudyDetections,
-    StudyResults,
-    StudyTables,
-    class_table,
-    compare,
-    error_rows,
-    examples,
-    figures,
-    in_processes,
-    kept_truth,
-    measure,
-    summary_rows,
-    truth_file,
-    with_no_ops,
-)
+"""The report of a study: one page, tables as files, and a table for papers."""
 
 from ._latex import latex_table
-from ._report import FORMATS, counted_variants, say_nothing, write_report, write_results
+from ._report import (
+    FORMATS,
+    counted_variants as counted_variants,
+    say_nothing as say_nothing,
+    write_report,
+    write_results,
+)
 
-__all__ = [
-    "DEFAULT_METRIC",
-    "FORMATS",
-    "TRUTH",
-    "Comparison",
-    "Example",
-    "NamedFigure",
-    "Settings",
-    "Spread",
-    "StudyDetections",
-    "StudyResults",
-    "StudyTables",
-    "class_table",
-    "compare",
-    "counted_variants",
-    "error_rows",
-    "examples",
-    "figures",
-    "in_processes",
-    "kept_truth",
-    "latex_table",
-    "measure",
-    "say_nothing",
-    "summary_rows",
-    "truth_file",
-    "with_no_ops",
-    "write_report",
-    "write_results",
-]
+__all__ = ["FORMATS", "latex_table", "write_report", "write_results"]

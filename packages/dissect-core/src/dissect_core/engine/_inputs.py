@@ -4,12 +4,12 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..detectors import Detector, LossDetector, model_of
+from ..detectors import Detector, LossDetector, model_of, offered
 from ..errors import StudyError
 from ..plan import Plan, Variant, plan, reference_images, scores_needed, weight_norms
 from ..progress import MakeBar, counted, no_bar
@@ -225,11 +225,11 @@ def _model(detector: Detector, purpose: str) -> Any:
 
 
 def _losing(detector: Detector, truth: Any, purpose: str) -> LossDetector:
-    if not isinstance(detector, LossDetector):
+    if offered(detector, "loss") is None or offered(detector, "prepare_with_truth") is None:
         raise StudyError(
             f"The detector must have a loss for {purpose}, but {type(detector).__name__} has no `prepare_with_truth` "
             "and `loss`. Leave these ablations out, or select by weight_norm."
         )
     if truth is None:
         raise StudyError(f"`truth` must be given for {purpose}, got None. Pass the images' ground truth.")
-    return detector
+    return cast("LossDetector", detector)

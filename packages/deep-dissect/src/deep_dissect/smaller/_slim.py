@@ -1,7 +1,4 @@
-"""Taking out for good what a study found to be redundant: as much as can go before a metric falls too far.
-
-Chosen on one half of the images and measured on the other: what was chosen as it cost little here costs more there.
-"""
+"""Choosing what a detector can do without, taking it out, and measuring what that saves and costs."""
 
 from __future__ import annotations
 
@@ -9,46 +6,16 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, fields, replace
-from functools import partial
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from dissect_core import StudyChangedError, StudyError, sample_units, variant_rng
-from dissect_core.detectors import DetectorRequest, open_detector
-from dissect_core.engine import plan_study, weights_sha256
+from dissect_core import StudyError, sample_units, variant_rng
+from dissect_core.detectors import offered
 from dissect_core.plan import Chosen, Variant
-from dissect_core.progress import MakeBar, no_bar
-from dissect_core.spec import DetectorSpec
-from dissect_core.storage import write_text_whole
-from dissect_core.text import visible
-from dissect_core.torch import (
-    Simplified,
-    describe_simplified as describe,
-    load_simplified,
-    save_simplified,
-    simplify as simplify_model,
-)
-from dissect_eval import METRICS, Detections, GroundTruth, bootstrap, evaluate_variants
-from dissect_eval.study import DEFAULT_METRIC, StudyDetections
-
-from .data import CocoSplit
-from .errors import FrontDoorError
-from .pipeline import detector_of
-from .study import Study
-
-__all__ = [
-    "Part",
-    "Slimmed",
-    "halves",
-    "open_simplified",
-    "removable",
-    "require_new_folder",
-    "simplify",
-    "slim",
-    "write_slimmed",
-]
+from dissect_core.torch import Simplified, simplify as simplify_model
+from dissect_eval import Detections, GroundTruth, bootstrap, evaluate_variants
+from dissect_eval.study import DEFAULT_METRIC
 
 TIMED_PASSES = 5
 LEAST_IMAGES = 10
@@ -192,261 +159,6 @@ def removable(variants: Sequence[Variant], ablation: str) -> list[Variant]:
     return single
 
 
-def simplify(
-    study: Study | Path | str,
-    ablation: str,
-    detector: Any = None,
-    *,
-    metric: str = DEFAULT_METRIC,
-    max_loss: float = 0.01,
-    images: Path | str | None = None,
-    batch_size: int = 1,
-    jobs: int = 1,
-    out: Path | str | None = None,
-    trust: bool = False,
-    say: Callable[[str], object] = print,
-    bar: MakeBar = no_bar,
-) -> Slimmed:
-    """Remove the least missed heads, neurons or layers of a detector for good, and measure what that saves and costs.
-
-    Units are ranked by what each cost alone on one half of the study's images, drawn with its seed; then as many of
-    them go together as cost no more than `max_loss` there. What that costs is measured on the other half.
-
-    Parameters
-    ----------
-    study : Study or path
-        A study of single units: `select` is ``by: each``.
-    ablation : str
-        Name of the ablation whose units may go.
-    detector : Detector, str, DetectorSpec or DetectorRequest, optional
-        The detector that the study is of, as `run_study` takes it; left out, the one that the study names.
-    metric : str
-        What must not fall.
-    max_loss : float
-        By how much it may.
-    images : path, optional
-        Folder of the images; left out, where they were when the study was begun.
-    batch_size : int
-        Images of a batch.
-    jobs : int
-        Processes that measure variants side by side.
-    out : path, optional
-        New or empty folder for the smaller model, with a README that says how to load it; see `open_simplified`.
-    trust : bool
-        Let the study run code, as `run_study` does.
-    say : callable
-        Takes a line for each set that is tried, and notes.
-    bar : callable
-        Makes progress bars.
-
-    Returns
-    -------
-    Slimmed
-
-    Raises
-    ------
-    FrontDoorError
-        If there is no such metric, no detector, or the images are not where they were.
-    StudyChangedError
-        If the study is of a detector with other weights.
-    StudyError
-        If the ablation does not remove single units, or not even one can go.
-
-    Examples
-    --------
-    >>> slimmed = simplify("out/heads", "encoder heads", "demo:detr", max_loss=0.02, out="smaller")  # doctest: +SKIP
-    >>> slimmed.n_parameters_after / slimmed.n_parameters_before  # doctest: +SKIP
-    0.93
-    """
-    known = Study.open(study) if isinstance(study, (str, Path)) else study
-    if out is not None:
-        require_new_folder(Path(out), "`out`")
-    if metric not in METRICS:
-        raise FrontDoorError(f"`metric` must be one of {', '.join(METRICS)}, got {metric!r}.")
-    given = detector_of(known.spec, detector, trust=trust)
-    opened: Any = open_detector(given) if isinstance(given, DetectorRequest) else given
-    if weights_sha256(opened.model) != known.facts["detector"].get("weights_sha256"):
-        raise StudyChangedError(
-            f"The study {known.path} is of another detector: its weights differ from these."
-        )
-    where = images or known.image_folder
-    if where is None:
-        raise FrontDoorError(
-            "`images` must be the folder of the study's images, which are not where they were."
-        )
-    variants = removable(plan_study(known.spec, opened), ablation)
-    found = StudyDetections(known)
-    choosing, reporting = halves(found.truth, known.spec.seed)
-    parts = [
-        Part(truth, partial(opened.prepare, CocoSplit(truth, where).images, batch_size))
-        for truth in (choosing, reporting)
-    ]
-    ids = choosing.image_ids.tolist()
-    measured = known.measure(replicates=0, metrics=(metric,), images=ids, jobs=jobs, bar=bar).measured
-    if measured.better_than_chance.text:
-        say(f"warning: {measured.better_than_chance.text}")
-    ranked = {variant.id for variant in variants}
-    still = [row["id"] for row in measured.variants if row["no_op"] and row["id"] in ranked]
-    if still:
-        say(
-            f"note: {len(still)} of the {len(ranked)} variants that are ranked changed nothing in the study, such as "
-            f"{still[0]}: what they remove is not used there, which is no robustness"
-        )
-    say(
-        f"chosen on {choosing.n_images} of the study's {found.truth.n_images} images, drawn with its seed; measured on "
-        f"the other {reporting.n_images}"
-    )
-    slimmed = slim(
-        opened,
-        variants,
-        {row.variant: row.difference for row in measured.table.select(metric=metric, category_id=None)},
-        parts[0],
-        parts[1],
-        found.match.categories.tolist(),
-        metric=metric,
-        max_loss=max_loss,
-        say=say,
-    )
-    if out is not None:
-        write_slimmed(slimmed, Path(out), known, given if isinstance(given, DetectorRequest) else None)
-    return slimmed
-
-
-def write_slimmed(
-    slimmed: Slimmed,
-    folder: Path,
-    study: Study,
-    request: DetectorRequest | None = None,
-    *,
-    force: bool = False,
-) -> None:
-    """Write a smaller model to a folder: its weights, what was taken out, what that saves, and how to load it.
-
-    Parameters
-    ----------
-    slimmed : Slimmed
-    folder : Path
-        New or empty.
-    study : Study
-        The study by which it was chosen.
-    request : DetectorRequest, optional
-        How the whole detector was opened, which `open_simplified` does again.
-    force : bool
-        Replace a smaller model that is there.
-    """
-    detector = None
-    if request is not None:
-        options = {**request.named.options, **request.options}
-        detector = {"adapter": request.named.adapter, "options": {k: _plain(v) for k, v in options.items()}}
-    record = {"study": study.spec.name, "detector": detector, "saved": slimmed.saved()}
-    if (missing := study.facts["detector"].get("missing_weights")) is not None:
-        record["missing_weights"] = missing
-    save_simplified(slimmed.whole, folder, record=record, overwrite=force)
-    text = _README.format(
-        study=visible(study.spec.name),
-        opening="" if detector is not None else ", dd.open_detector(...)",
-        note=""
-        if detector is not None
-        else "Open the whole detector as before it was simplified, in the place of `...`.\n",
-        saved="\n".join(f"| {name} | {before} | {after} |" for name, before, after in slimmed.rows()),
-        removed="\n".join(
-            f"- `{path}`: {', '.join(map(str, units))}" for path, units in slimmed.removed.items()
-        ),
-    )
-    write_text_whole(folder / "README.md", text)
-
-
-def require_new_folder(folder: Path, named: str, *, force: bool = False) -> None:
-    """Refuse a folder that holds something, before hours of work; with `force` only one without a smaller model.
-
-    Raises
-    ------
-    FrontDoorError
-    """
-    if folder.exists() and not folder.is_dir():
-        raise FrontDoorError(f"{named} must be a new or empty folder, got the file {folder}.")
-    if not folder.is_dir() or not any(folder.iterdir()):
-        return
-    if not force:
-        raise FrontDoorError(
-            f"{named} must be a new or empty folder, but {folder} holds files. Choose another one."
-        )
-    if not (folder / "simplified.json").is_file():
-        raise FrontDoorError(
-            f"{named} must be a folder of a smaller model to replace it, but {folder} holds others."
-        )
-
-
-def open_simplified(folder: Path | str, detector: Any = None, *, trust: bool = False) -> Any:
-    """Open the smaller detector that `simplify` wrote to a folder.
-
-    Parameters
-    ----------
-    folder : path
-    detector : Detector, str, DetectorSpec or DetectorRequest, optional
-        The whole detector, just opened, or how to open it; left out, as it was opened when it was simplified.
-    trust : bool
-        Let the folder run code by what it says of how to open the detector, as `open_detector` does.
-
-    Returns
-    -------
-    Detector
-        It computes bit for bit what it did when it was saved, on the same device and with the same libraries.
-
-    Raises
-    ------
-    FrontDoorError
-        If the folder does not say how the whole detector is opened.
-    CheckpointError
-        If the folder is damaged, or of another detector.
-    """
-    said = describe(folder)["record"].get("detector")
-    if detector is None and not isinstance(said, dict):
-        raise FrontDoorError(
-            f"`detector` must be given: {folder} does not say how the detector is opened that was simplified."
-        )
-    given: Any = detector if detector is not None else DetectorSpec.model_validate(said)
-    if isinstance(given, str):
-        given = DetectorSpec(adapter=given)
-    opened: Any = given
-    if isinstance(given, (DetectorSpec, DetectorRequest)):
-        opened = open_detector(given, trust=trust)
-    smaller: Any = load_simplified(opened, folder)
-    return smaller
-
-
-def _plain(value: Any) -> Any:
-    """Return an option as JSON has it: files by their whole paths."""
-    if isinstance(value, Path):
-        return str(value.absolute())
-    return value if isinstance(value, (str, int, float, bool, type(None))) else list(value)
-
-
-_NOTE = "Open the whole detector as before it was simplified, in the place of `...`.\n"
-_README = """# A smaller detector
-
-Made by Deep Dissect from the study "{study}": what the study found to be redundant is gone for good.
-
-```python
-import deep_dissect as dd
-
-detector = dd.open_simplified(".{opening}")   # or the path of this folder
-found = detector.predict("image.jpg")
-```
-
-{note}
-| | before | after |
-|---|---|---|
-{saved}
-
-The metric is of images on which nothing was chosen. Removed units, by place:
-
-{removed}
-
-`model.safetensors` holds the weights, `simplified.json` what was taken out and all numbers; neither holds code.
-"""
-
-
 def slim(
     detector: Any,
     variants: Sequence[Variant],
@@ -580,7 +292,7 @@ def _with_model(detector: Any, model: Any) -> Any:
     """Return the same detector with another model."""
     if model is detector.model:
         return detector
-    make = getattr(detector, "with_model", None)
+    make = offered(detector, "with_model")
     if make is not None:
         return make(model)
     other = copy(detector)
@@ -592,7 +304,7 @@ def _raw(detector: Any, batch: Any) -> Any:
     """Return every number that a detector's heads give, before any selection; its detections where it tells no more."""
     import torch
 
-    raw = getattr(detector, "raw_outputs", None)
+    raw = offered(detector, "raw_outputs")
     if raw is not None:
         return raw(batch)
     with torch.no_grad():
