@@ -171,7 +171,7 @@ def test_a_name_that_is_not_there(install: Install) -> None:
 
 
 def test_without_any_plugin_the_error_says_what_brings_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dissect_core.detectors._discovery.entry_points", lambda group: ())
+    monkeypatch.setattr("dissect_core.detectors._installed.entry_points", lambda group: ())
     assert available_detectors() == {}
     with pytest.raises(UnknownDetectorError, match="None is installed; the package dissect-mmdet"):
         open_detector("mmdet")
@@ -280,7 +280,7 @@ def test_data_that_a_package_contains(install: Install, tmp_path: Path) -> None:
 
 
 def test_without_any_bundle_the_error_says_what_brings_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dissect_core.detectors._discovery.entry_points", lambda group: ())
+    monkeypatch.setattr("dissect_core.detectors._installed.entry_points", lambda group: ())
     with pytest.raises(UnknownDetectorError, match="None is installed; the package dissect-mmdet"):
         open_detector("demo:detr")
     with pytest.raises(UnknownDataError, match="None is installed; the package dissect-mmdet"):

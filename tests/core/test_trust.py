@@ -9,7 +9,7 @@ import pytest
 
 import studies
 from dissect_core import UntrustedError
-from dissect_core.detectors import DetectorRequest, _discovery, harmless_options, open_detector
+from dissect_core.detectors import DetectorRequest, _installed, harmless_options, open_detector
 from dissect_core.detectors.trust import agreed_execution, agreed_options
 from dissect_core.engine.ray._worker import Worker
 from dissect_core.spec import DetectorSpec, LocalExecution, RayExecution
@@ -61,7 +61,7 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> None:
             return self._opener
 
     entries = [Entry(name) for name in ("told", "untold", "any")]
-    monkeypatch.setattr(_discovery, "entry_points", lambda group: entries)
+    monkeypatch.setattr(_installed, "entry_points", lambda group: entries)
 
 
 def named(adapter: str, **options: Any) -> DetectorSpec:

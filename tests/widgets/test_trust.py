@@ -15,7 +15,7 @@ pytest.importorskip("pyarrow")
 import studies
 from deep_dissect import CocoSplit
 from dissect_core import UntrustedError
-from dissect_core.detectors import _discovery
+from dissect_core.detectors import _installed
 from dissect_core.engine import StopRequest
 from dissect_core.spec import DetectorSpec
 from dissect_widgets import DetectorPanel, StudyRunner, Workbench
@@ -36,7 +36,7 @@ def open_it(*, size: int = 1, config: Any = None, trust: bool = False) -> ToyDet
 def installed(monkeypatch: pytest.MonkeyPatch) -> None:
     opened.clear()
     entry = EntryPoint("toy", f"{__name__}:open_it", "dissect.detectors")
-    monkeypatch.setattr(_discovery, "entry_points", lambda group: [entry])
+    monkeypatch.setattr(_installed, "entry_points", lambda group: [entry])
 
 
 @pytest.fixture(autouse=True)

@@ -14,7 +14,7 @@ from ipywidgets.widgets.widget import _instances
 
 pytest.importorskip("pyarrow")
 
-from dissect_core.detectors import _discovery
+from dissect_core.detectors import _installed
 from dissect_core.spec import DetectorSpec
 from dissect_core.store import Study
 from dissect_widgets import (
@@ -56,7 +56,7 @@ def toy_installed(monkeypatch: pytest.MonkeyPatch) -> None:
         EntryPoint("toy", "toy_detector:open_toy", "dissect.detectors"),
         EntryPoint("gone", "no_such_module:open_it", "dissect.detectors"),
     ]
-    monkeypatch.setattr(_discovery, "entry_points", lambda group: found)
+    monkeypatch.setattr(_installed, "entry_points", lambda group: found)
 
 
 @pytest.fixture
@@ -101,7 +101,7 @@ def test_detectors_are_found_and_what_is_unavailable_says_why(toy_installed: Non
 
 
 def test_without_any_detector_the_panel_says_where_they_come_from(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_discovery, "entry_points", lambda group: [])
+    monkeypatch.setattr(_installed, "entry_points", lambda group: [])
     panel = DetectorPanel()
     assert "No installed package offers a detector" in panel.status.value
     assert panel.open_it.disabled

@@ -6,10 +6,8 @@ Needs NumPy and pydantic only.
 from typing import TYPE_CHECKING
 
 from ..lazy import names_when_used
-from ._discovery import (
-    DETECTORS,
-    InstalledDetector,
-    available_detectors,
+from ._installed import DETECTORS, InstalledDetector, available_detectors
+from ._opening import (
     bundled_data,
     bundled_detector,
     open_detector,

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from ..anatomy import Anatomy
 from ..errors import DetectorUnavailableError
-from ._discovery import entry_of, open_detector
+from ._installed import entry_of
+from ._opening import open_detector
 from .trust import DetectorRequest
 
 if TYPE_CHECKING:

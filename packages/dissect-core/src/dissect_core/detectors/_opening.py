@@ -1,9 +1,7 @@
-"""Detectors and data that installed packages offer, by entry point; nothing is imported before one is opened."""
+"""Opening of detectors and data that installed packages offer or contain, by name, with options."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from importlib.metadata import EntryPoint, entry_points
-from importlib.util import find_spec
+from dataclasses import replace
 from inspect import Parameter
 from pathlib import Path
 from typing import Any, cast
@@ -11,17 +9,14 @@ from typing import Any, cast
 from ..errors import DetectorOptionError, DetectorUnavailableError, UnknownDataError, UnknownDetectorError
 from ..names import near_matches
 from ..spec import DetectorSpec
+from ._installed import DETECTORS, InstalledDetector, as_installed, entries_of, loaded, unavailable
 from ._options import check_names, check_types, parameters_of, read_value, whole_path
 from ._protocol import Detector, missing_members
 from .trust import DetectorRequest, agreed_options
 
 __all__ = [
-    "DETECTORS",
-    "InstalledDetector",
-    "available_detectors",
     "bundled_data",
     "bundled_detector",
-    "entry_of",
     "open_detector",
     "option_names",
     "options_of",
@@ -29,8 +24,6 @@ __all__ = [
     "with_whole_paths",
 ]
 
-DETECTORS = "dissect.detectors"
-"""Entry point group in which a package offers a function that opens a detector."""
 BUNDLED = "dissect.bundled"
 """Entry point group in which a package offers a detector that it contains: a function that gives its `DetectorSpec`."""
 DATA = "dissect.data"
@@ -39,45 +32,6 @@ DEMO = "demo:"
 """Beginning of the names of detectors and images that installed packages contain."""
 
 _NOT_GIVEN: Any = object()
-
-
-@dataclass(frozen=True)
-class InstalledDetector:
-    """A detector that some installed package offers.
-
-    Attributes
-    ----------
-    name : str
-        What `open_detector` and a study's ``detector.adapter`` call it.
-    opener : str
-        The function that opens it, as ``"module:function"``.
-    distribution : str
-        The package that brings it, with its version.
-    problem : str or None
-        Why it cannot be opened, as far as that shows without importing anything; None if nothing is known.
-    """
-
-    name: str
-    opener: str
-    distribution: str
-    problem: str | None = None
-
-
-def available_detectors() -> dict[str, InstalledDetector]:
-    """List the detectors that installed packages offer, by name; none of these packages is imported.
-
-    Returns
-    -------
-    dict of str to InstalledDetector
-        Sorted by name. An entry with a `problem` is there and cannot be opened.
-
-    Examples
-    --------
-    >>> detectors = available_detectors()
-    >>> all(name == detector.name for name, detector in detectors.items())
-    True
-    """
-    return {name: _installed(name, entries) for name, entries in sorted(_entries(DETECTORS).items())}
 
 
 def open_detector(
@@ -143,7 +97,7 @@ def open_detector(
     try:
         opened = opener(**agreed)
     except ImportError as error:
-        raise _unavailable(what, installed, error) from error
+        raise unavailable(what, installed, error) from error
     if missing := missing_members(opened):
         raise DetectorUnavailableError(
             f"The detector {name!r} of {installed.distribution} ({installed.opener}) gives an "
@@ -237,22 +191,13 @@ def with_whole_paths(request: DetectorRequest) -> DetectorRequest:
     return replace(request, named=request.named.model_copy(update={"options": named}), options=own)
 
 
-def entry_of(group: str, name: str, what: str) -> Callable[..., object] | None:
-    """Return what a package offers in a group under a name, imported; None if there is nothing.
-
-    `what` begins the messages of what is wrong with it.
-    """
-    entries = _entries(group)
-    return _loaded(what, _installed(name, entries[name]), entries[name][0]) if name in entries else None
-
-
 def _opener(name: str) -> tuple[InstalledDetector, Callable[..., object]]:
     """Return a detector that is installed, and the function that opens it."""
-    entries = _entries(DETECTORS)
+    entries = entries_of(DETECTORS)
     if name not in entries:
         raise _unknown(name, list(entries))
-    installed = _installed(name, entries[name])
-    return installed, _loaded(f"The detector {name!r}", installed, entries[name][0])
+    installed = as_installed(name, entries[name])
+    return installed, loaded(f"The detector {name!r}", installed, entries[name][0])
 
 
 def _agreed(opener: Callable[..., object], request: DetectorRequest) -> dict[str, Any]:
@@ -334,7 +279,7 @@ def _given(
     name: str, group: str, what: str, unknown: type[UnknownDetectorError | UnknownDataError]
 ) -> object:
     """Call the function that a package offers in a group under a name that begins with ``demo:``."""
-    entries = _entries(group)
+    entries = entries_of(group)
     short = name.removeprefix(DEMO)
     if short not in entries:
         known = [f"{DEMO}{one}" for one in entries]
@@ -342,13 +287,13 @@ def _given(
         raise unknown(
             f"No {what} {verb} called {name!r}. {_remedy(name, known, 'the package dissect-mmdet brings some')}"
         )
-    installed = _installed(name, entries[short])
+    installed = as_installed(name, entries[short])
     titled = f"The {what} {name!r}"
-    function = _loaded(titled, installed, entries[short][0])
+    function = loaded(titled, installed, entries[short][0])
     try:
         return function()
     except ImportError as error:
-        raise _unavailable(titled, installed, error) from error
+        raise unavailable(titled, installed, error) from error
 
 
 def _requested(
@@ -382,45 +327,6 @@ def _first_option(name: str, opener: Callable[..., object], options: Mapping[str
     return first
 
 
-def _entries(group: str) -> dict[str, list[EntryPoint]]:
-    """Return entry points by name; the same one found twice, along a path that holds a package twice, counts once."""
-    found: dict[str, list[EntryPoint]] = {}
-    for entry in entry_points(group=group):
-        known = found.setdefault(entry.name, [])
-        if (entry.value, _distribution(entry)) not in [(e.value, _distribution(e)) for e in known]:
-            known.append(entry)
-    return found
-
-
-def _distribution(entry: EntryPoint) -> str:
-    return f"{entry.dist.name} {entry.dist.version}" if entry.dist is not None else "an unnamed package"
-
-
-def _installed(name: str, entries: list[EntryPoint]) -> InstalledDetector:
-    opener, distribution = entries[0].value, _distribution(entries[0])
-    if len(entries) > 1:
-        both = ", ".join(f"{_distribution(e)} ({e.value})" for e in entries)
-        problem: str | None = f"{len(entries)} packages offer it: {both}. Uninstall all but one of them."
-    else:
-        problem = _problem(entries[0], distribution)
-    return InstalledDetector(name, opener, distribution, problem)
-
-
-def _problem(entry: EntryPoint, distribution: str) -> str | None:
-    """Return what is wrong with an entry point, as far as that shows without importing anything."""
-    match = EntryPoint.pattern.match(entry.value)
-    if match is None:
-        return f"{distribution} offers {entry.value!r}, which is not of the form 'module:function'. Reinstall it."
-    module = match.group("module").partition(".")[0]  # finding what lies deeper would import its parents
-    try:
-        found = find_spec(module) is not None
-    except (ImportError, ValueError):
-        found = False
-    if not found:
-        return f"the module {module!r} of {distribution} is not there. Reinstall or uninstall that package."
-    return None
-
-
 def _unknown(name: str, known: list[str]) -> UnknownDetectorError:
     brings = "the package dissect-mmdet brings 'mmdet', for models of MMDetection"
     return UnknownDetectorError(f"No detector is called {name!r}. {_remedy(name, known, brings)}")
@@ -433,27 +339,3 @@ def _remedy(name: str, known: list[str], brings: str) -> str:
     near = near_matches(name, known)
     hint = f"Near matches: {', '.join(map(repr, near))}. " if near else ""
     return f"{hint}Installed are: {', '.join(map(repr, sorted(known)))}."
-
-
-def _loaded(what: str, installed: InstalledDetector, entry: EntryPoint) -> Callable[..., object]:
-    """Import the function of an entry point; `what` begins the messages."""
-    if installed.problem is not None:
-        raise DetectorUnavailableError(f"{what} cannot be opened: {installed.problem}")
-    try:
-        opener: object = entry.load()
-    except Exception as error:  # a plugin's module may fail in any way while it is imported
-        raise _unavailable(what, installed, error) from error
-    if not callable(opener):
-        raise DetectorUnavailableError(
-            f"{what} of {installed.distribution} cannot be opened: {installed.opener} "
-            f"must be a function, it is of type {type(opener).__name__}. Its package is to be mended."
-        )
-    return opener
-
-
-def _unavailable(what: str, installed: InstalledDetector, error: Exception) -> DetectorUnavailableError:
-    said = f"{type(error).__name__}: {error}".rstrip(".")
-    return DetectorUnavailableError(
-        f"{what} of {installed.distribution} ({installed.opener}) does not work here: {said}. "
-        f"Install what it needs, as that package's notes say, or mend or uninstall it."
-    )
