@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, overload
 
 from dissect_core import near_matches
+from dissect_core.text import quoted
 from dissect_eval import GroundTruth
 from dissect_eval.study import counted
 
@@ -71,8 +72,8 @@ class CocoSplit:
         *,
         check: bool = True,
     ) -> None:
-        if limit is not None and limit < 1:
-            raise FrontDoorError(f"`limit` must be 1 or more, got {limit}.")
+        if limit is not None and (not isinstance(limit, int) or limit < 1):
+            raise FrontDoorError(f"`limit` must be 1 or more, got {quoted(limit)}.")
         if isinstance(annotations, str) and annotations.startswith(DEMO):
             if images is not None:
                 raise FrontDoorError(f"`images` must be left out of {annotations}, got {fspath(images)!r}.")

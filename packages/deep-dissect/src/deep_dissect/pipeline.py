@@ -13,14 +13,20 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from dissect_core.detectors import Detector, DetectorRequest, available_detectors, open_detector
+from dissect_core.detectors import (
+    Detector,
+    DetectorRequest,
+    available_detectors,
+    missing_members,
+    open_detector,
+)
 from dissect_core.detectors.trust import agreed_execution
 from dissect_core.engine import Listener, RunOptions, plan_study, run
 from dissect_core.plan import Plan, scores_needed
 from dissect_core.progress import Bar, no_bar
 from dissect_core.spec import DetectorSpec, Execution, RayExecution, StudySpec, load_spec
 from dissect_core.storage import location_of
-from dissect_core.text import visible
+from dissect_core.text import quoted, visible
 from dissect_eval import match_classes
 
 from .data import CocoSplit
@@ -73,6 +79,10 @@ def spec_of(study: str | PathLike[str] | Mapping[str, Any] | StudySpec | Plan) -
         return study
     if isinstance(study, Mapping):
         return load_spec(study)
+    if not isinstance(study, (str, PathLike)):
+        raise FrontDoorError(
+            f"`study` must be the name of a shipped study, a file, its content or a StudySpec, got {quoted(study)}."
+        )
     return load_spec(study_path(Path(study) if not isinstance(study, str) else study))
 
 
@@ -118,6 +128,7 @@ def plan(
     19
     """
     spec = spec_of(study)
+    _require_detector(detector)
     by_gradient = [name for name in scores_needed(spec) if name != "weight_norm"]
     if by_gradient and data is None:
         raise FrontDoorError(
@@ -194,6 +205,11 @@ def run_study(
     >>> study.measure(replicates=200).summary  # doctest: +SKIP
     """
     spec, options, listener = spec_of(study), _options(options, further), listener or Listener()
+    if not isinstance(data, CocoSplit):
+        raise FrontDoorError(
+            f"`data` must be a CocoSplit, got {quoted(data)}: CocoSplit('instances_val2017.json', 'val2017')."
+        )
+    location = location_of(out)
     execution = execution or agreed_execution(spec.execution, trust=trust)
     given = detector_of(spec, detector, trust=trust)
     if options.on_bad_image == "fail":
@@ -213,7 +229,7 @@ def run_study(
         study if isinstance(study, Plan) else spec,
         runs,
         data.images,
-        location_of(out),
+        location,
         options,
         truth=data.truth,
         refs=data.refs,
@@ -277,7 +293,23 @@ def detector_of(
         given = DetectorSpec(adapter=given)
     if isinstance(given, DetectorSpec):
         return DetectorRequest(given, trust=trust)
+    if not isinstance(given, DetectorRequest):
+        _require_detector(given)
     return given
+
+
+def _require_detector(detector: object) -> None:
+    """Refuse what is no open detector.
+
+    Raises
+    ------
+    FrontDoorError
+    """
+    if missing := missing_members(detector):
+        raise FrontDoorError(
+            f"`detector` must be an open detector, as `open_detector` gives one; {quoted(detector)} has no "
+            f"{', '.join(missing)}."
+        )
 
 
 def _opened(given: Detector | DetectorRequest, execution: Execution) -> Detector:

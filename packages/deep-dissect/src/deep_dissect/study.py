@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from dissect_core.progress import MakeBar, no_bar
 from dissect_core.storage import is_remote, location_of, own_folder
 from dissect_core.store import Study as StoredStudy
-from dissect_core.text import cut
+from dissect_core.text import cut, quoted
 from dissect_eval import GroundTruth
 from dissect_eval.study import (
     DEFAULT_METRIC,
@@ -132,6 +132,15 @@ class Study(StoredStudy):
                 f"`measure` has no setting {', '.join(map(repr, unknown))}. Its settings are: replicates, "
                 f"{', '.join(_SETTINGS)}."
             )
+        for name, value in (("replicates", replicates), ("jobs", jobs)):
+            if value is not None and not isinstance(value, int):
+                raise FrontDoorError(f"`{name}` must be a whole number, got {quoted(value)}.")
+        if truth is not None and not isinstance(truth, GroundTruth):
+            raise FrontDoorError(
+                f"`truth` must be a GroundTruth, got {quoted(truth)}: GroundTruth.from_coco('instances.json')."
+            )
+        if isinstance(settings.get("metrics"), str):
+            settings["metrics"] = (settings["metrics"],)
         found = measure(
             self,
             truth,

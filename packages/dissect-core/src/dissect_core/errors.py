@@ -66,6 +66,10 @@ class PlanError(DissectError, ValueError):
     """A valid specification does not fit the model, or asks for more variants than it allows."""
 
 
+class VariantNumberError(PlanError, IndexError):
+    """A plan has no variant of this number."""
+
+
 class SeedError(DissectError, ValueError):
     """A seed is not a non-negative integer."""
 

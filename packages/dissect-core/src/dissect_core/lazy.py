@@ -46,7 +46,8 @@ def names_when_used(
             return value
         if name in folders:
             return import_module(f"{package}.{name}")
-        raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        module = modules.get(package)  # by which Python adds near matches to the message
+        raise AttributeError(f"module {package!r} has no attribute {name!r}", name=name, obj=module)
 
     def names() -> list[str]:
         return sorted({*vars(modules[package]), *module_of})

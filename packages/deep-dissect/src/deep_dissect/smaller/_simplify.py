@@ -88,7 +88,7 @@ def simplify(
     >>> slimmed.n_parameters_after / slimmed.n_parameters_before  # doctest: +SKIP
     0.93
     """
-    known = Study.open(study) if isinstance(study, (str, Path)) else study
+    known = study if isinstance(study, Study) else Study.open(study)
     if out is not None:
         require_new_folder(Path(out), "`out`")
     if metric not in METRICS:

@@ -16,7 +16,16 @@ from ._opening import (
     read_options,
     with_whole_paths,
 )
-from ._protocol import ChangeReport, Detector, ImageDetections, LossDetector, TorchDetector, model_of, offered
+from ._protocol import (
+    ChangeReport,
+    Detector,
+    ImageDetections,
+    LossDetector,
+    TorchDetector,
+    missing_members,
+    model_of,
+    offered,
+)
 from ._result import CheckResult, ConformanceReport, Status
 from ._tools import AdapterTools, DetectorContents, WritableCheckpoint, adapter_tools
 from .trust import DetectorRequest, harmless_options
@@ -48,6 +57,7 @@ __all__ = [
     "check_detector",
     "detector_checks",
     "harmless_options",
+    "missing_members",
     "model_of",
     "offered",
     "open_detector",

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from ..anatomy import Anatomy, Mask
 from ..edits import Intervention
-from ..errors import PlanError, SelectionError
+from ..errors import ImageTypeError, PlanError, SelectionError
+from ..text import quoted
 from ._named import NamedUnits, applied_together, named_variant, weight_intervention
 from ._pictures import Picture, is_one_picture, pixels_of, write_png
 from ._protocol import ChangeReport, ImageDetections
@@ -179,6 +180,13 @@ class BaseDetector(ABC):
             The detector's own, if a file is missing or cannot be decoded. An image in memory is called by a
             temporary name that ends with its number.
         """
+        if not isinstance(batch_size, int) or batch_size < 1:
+            raise SelectionError(f"`batch_size` must be 1 or more, got {quoted(batch_size)}.")
+        if not is_one_picture(images) and not isinstance(images, Iterable):
+            raise ImageTypeError(
+                f"`images` must be a path, an array of uint8 in RGB, a Pillow image, or several of these, got "
+                f"{quoted(images)}."
+            )
         if is_one_picture(images):
             (found,) = self.predict_each([cast("Picture", images)])
             return found
@@ -261,6 +269,11 @@ class BaseDetector(ABC):
             raise SelectionError(
                 f"`ablated` takes either a variant or masks, or units by name ({', '.join(named)}), got "
                 f"{'neither' if variant is None else 'both'}."
+            )
+        if not (variant is None or isinstance(variant, Mapping) or hasattr(variant, "draw")):
+            raise SelectionError(
+                f"`variant` must be one of a plan, such as plan[3], or masks by name, got {quoted(variant)}. Units are "
+                "named by keyword: ablated(heads={...})."
             )
         if variant is None:
             variants = [

@@ -9,6 +9,7 @@ from typing import Any, cast
 from ..errors import DetectorOptionError, DetectorUnavailableError, UnknownDataError, UnknownDetectorError
 from ..names import near_matches
 from ..spec import DetectorSpec
+from ..text import quoted
 from ._installed import DETECTORS, InstalledDetector, as_installed, entries_of, loaded, unavailable
 from ._options import check_names, check_types, parameters_of, read_value, whole_path
 from ._protocol import Detector, missing_members
@@ -303,6 +304,11 @@ def _requested(
         detector = DetectorSpec(adapter=detector)
     if isinstance(detector, DetectorSpec):
         detector = DetectorRequest(detector)
+    if not isinstance(detector, DetectorRequest):
+        raise UnknownDetectorError(
+            f"`detector` must be a name, such as 'mmdet' or 'demo:detr', a DetectorSpec or a DetectorRequest, got "
+            f"{quoted(detector)}."
+        )
     named, bundled = detector.named, {}
     if named.adapter.startswith(DEMO):
         # What an installed package says of a detector of its own is not a stranger's file: it counts as the user's.

@@ -6,6 +6,7 @@ from typing import Literal, TypeAlias, get_args
 
 from ..errors import StudyError
 from ..progress import MakeBar, PassDone, say_beside_bars, tqdm_bar
+from ..text import quoted
 from ._stop import StopRequest
 
 OnBadImage: TypeAlias = Literal["fail", "skip"]
@@ -83,10 +84,10 @@ class RunOptions:
     def __post_init__(self) -> None:
         for name, least in (("batch_size", 1), ("shard_images", 1), ("ahead", 0)):
             value = getattr(self, name)
-            if value < least:
-                raise StudyError(f"`{name}` must be {least} or more, got {value}.")
-        if not 0 <= self.verify <= 1:
-            raise StudyError(f"`verify` must be a share in [0, 1], got {self.verify}.")
+            if not isinstance(value, int) or value < least:
+                raise StudyError(f"`{name}` must be {least} or more, got {quoted(value)}.")
+        if not isinstance(self.verify, (int, float)) or not 0 <= self.verify <= 1:
+            raise StudyError(f"`verify` must be a share in [0, 1], got {quoted(self.verify)}.")
         if self.class_map is not None and not isinstance(self.class_map, Mapping):
             raise StudyError(
                 f"`class_map` must be a mapping from names of the detector to names of the truth, got "

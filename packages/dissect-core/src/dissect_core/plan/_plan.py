@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any, get_args, get_type_hints, overload
 
 from ..anatomy import Selector
 from ..edits import intervention_label
-from ..errors import MissingDependencyError
+from ..errors import MissingDependencyError, PlanError, VariantNumberError
 from ..names import unknown_component
 from ..spec import StudySpec
+from ..text import quoted
 from ._variant import Variant
 
 if TYPE_CHECKING:
@@ -157,7 +158,15 @@ class Plan(Sequence[Variant]):
         if isinstance(key, slice):
             return list(self._variants[key])
         if not isinstance(key, str):
-            return self._variants[key]
+            try:
+                return self._variants[key]
+            except IndexError:
+                last = len(self._variants) - 1
+                raise VariantNumberError(f"The plan has variants 0 to {last}, got {key}.") from None
+            except TypeError:
+                raise PlanError(
+                    f"A variant of a plan must be given by its number, its id or a slice, got {quoted(key)}."
+                ) from None
         if key not in self._numbers:
             raise unknown_component(key, [variant.id for variant in self._variants], what="variant")
         return self._variants[self._numbers[key]]

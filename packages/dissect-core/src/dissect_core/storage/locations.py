@@ -12,6 +12,7 @@ from typing import Any, cast
 from urllib.parse import unquote, urlsplit
 
 from ..errors import DissectError, MissingDependencyError, StudyError
+from ..text import quoted
 
 OBJECT_STORES = ("s3", "s3a")
 """Stores in which an object is whole or not there, and can be made on condition that there is none."""
@@ -48,6 +49,8 @@ def location_of(where: "str | os.PathLike[str]") -> Path:
     """
     if is_remote(where):
         return cast("Path", where)
+    if not isinstance(where, (str, os.PathLike)):
+        raise StudyError(f"A study's folder must be a path or a URL, got {quoted(where)}.")
     text = os.fspath(where)
     scheme, separator, _ = text.partition("://")
     if not separator:
