@@ -18,8 +18,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     arguments : sequence of str, optional
         Command line without the program's name. Left out, it is the process's own, and the process is ended.
     """
-    from ._interruption import INTERRUPTED, interruptible
+    from ._interruption import INTERRUPTED, interruptible, leave_until_begun
 
+    if arguments is None:
+        leave_until_begun()
     with interruptible(own_process=arguments is None) as interruption:
         from ._main import main as run
 

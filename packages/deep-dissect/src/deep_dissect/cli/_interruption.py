@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-__all__ = ["INTERRUPTED", "Interruption", "interruptible"]
+__all__ = ["INTERRUPTED", "Interruption", "interruptible", "leave_until_begun"]
 
 INTERRUPTED = 130
 """Exit status of a command that was interrupted, as shells have it."""
@@ -56,17 +56,17 @@ def interruptible(*, own_process: bool) -> Iterator[Interruption]:
     """
     interruption = Interruption()
     # Outside of the main thread Python gives no signals; one that is ignored, or handled by somebody else, stays so.
-    ours = (
-        threading.current_thread() is threading.main_thread()
-        and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    ours = threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGINT) in (
+        signal.default_int_handler,
+        _leave,
     )
     hook = sys.unraisablehook
+    from dissect_core.ending import ended_as_by_ctrl_c
+
     try:
         if ours:
             signal.signal(signal.SIGINT, interruption.take)
             sys.unraisablehook = interruption.take_lost
-        from dissect_core.ending import ended_as_by_ctrl_c
-
         with ended_as_by_ctrl_c():
             yield interruption
     except KeyboardInterrupt:
@@ -80,6 +80,15 @@ def interruptible(*, own_process: bool) -> Iterator[Interruption]:
         if ours:
             signal.signal(signal.SIGINT, _leave if own_process else signal.default_int_handler)
             sys.unraisablehook = hook
+
+
+def leave_until_begun() -> None:
+    """Have Ctrl-C end this process at once with a line, until `interruptible` takes over: nothing is begun yet."""
+    if (
+        threading.current_thread() is threading.main_thread()
+        and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    ):
+        signal.signal(signal.SIGINT, _leave)
 
 
 def _say() -> None:
