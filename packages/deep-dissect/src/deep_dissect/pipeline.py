@@ -18,6 +18,7 @@ from dissect_core.detectors import (
     DetectorRequest,
     available_detectors,
     missing_members,
+    offered,
     open_detector,
 )
 from dissect_core.detectors.trust import agreed_execution
@@ -268,7 +269,7 @@ def loaded(detector: object) -> str:
     >>> loaded(object())
     ''
     """
-    fit = getattr(detector, "fit", None)
+    fit = offered(detector, "fit")
     describe, name = getattr(fit, "describe", None), getattr(fit, "checkpoint", "")
     return visible(f"{name}: {describe()}" if name else str(describe())) if callable(describe) else ""
 

@@ -13,7 +13,7 @@ import typer
 from rich.box import SIMPLE_HEAD
 from rich.table import Column, Table
 
-from dissect_core.detectors import ImageDetections, open_detector
+from dissect_core.detectors import ImageDetections, offered, open_detector
 from dissect_core.progress import tqdm_bar
 from dissect_core.storage import check_output, write_text_whole
 from dissect_core.text import cut
@@ -101,7 +101,7 @@ def evaluate(
             "categories": dict(match.unscored_categories or {}),
             "detections": n_dropped,
         }
-        facts = getattr(detector, "facts", {})
+        facts = offered(detector, "facts", {})
         told = {"left_out": left_out} if match.is_partial else {}
         missing = {"missing_weights": facts["missing_weights"]} if "missing_weights" in facts else {}
         typer.echo(json.dumps({**missing, **result.to_dict(), **told}, indent=2))
@@ -119,10 +119,9 @@ def _detected(
     """Return what is found in each image, and its size as it was read."""
     found: list[ImageDetections] = []
     sizes: list[tuple[int, int] | None] = []
-    predict = getattr(
-        detector, "predict_named", detector.predict_batch
-    )  # names the image at which a model stops
-    measure = getattr(detector, "image_sizes", None)
+    # If a model stops, `predict_named` says at which image.
+    predict = offered(detector, "predict_named", detector.predict_batch)
+    measure = offered(detector, "image_sizes")
     with tqdm_bar(len(images), "image") as bar:
         for batch in detector.prepare(images, batch_size):
             now = predict(batch)

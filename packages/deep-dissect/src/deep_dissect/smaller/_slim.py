@@ -78,8 +78,8 @@ class Slimmed:
 
     def saved(self) -> dict[str, Any]:
         """Return every number, before and after, as plain data."""
-        names = [one.name for one in fields(self) if one.type in ("int", "float", "str")]
-        return {name: getattr(self, name) for name in names}
+        values = {one.name: getattr(self, one.name) for one in fields(self)}
+        return {name: value for name, value in values.items() if isinstance(value, (int, float, str))}
 
     def rows(self) -> list[tuple[str, str, str]]:
         """Return what was saved and what it costs, in words: a name, before and after."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from ._check import BrokenRuleError, Check, DeclaredDeviation, check, require
 from ._compare import copied, deviation, difference, dissimilarity
-from ._protocol import ImageDetections
+from ._protocol import ImageDetections, offered
 from ._subject import Subject
 
 __all__ = ["CHECKS"]
@@ -147,7 +147,7 @@ def batches(subject: Subject) -> str:
     seen += f", {alone} detections without a partner." if alone else "."
     if not alone and edges <= subject.box_tolerance_px and scores <= subject.score_tolerance:
         return seen
-    if getattr(subject.detector, "batch_invariant", True) is False:
+    if offered(subject.detector, "batch_invariant", True) is False:
         raise DeclaredDeviation(seen)
     raise BrokenRuleError(seen)
 

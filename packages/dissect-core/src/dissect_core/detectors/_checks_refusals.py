@@ -7,7 +7,7 @@ from ..errors import DissectError
 from ..plan import Variant
 from ._check import BrokenRuleError, Check, check, require
 from ._compare import difference
-from ._subject import Subject, component_variants, offered
+from ._subject import Subject, component_variants, first_of_unit
 
 __all__ = ["CHECKS"]
 
@@ -73,7 +73,7 @@ def _refused(subject: Subject, variant: Variant, name: str) -> str:
 def other_spaces(subject: Subject) -> str:
     applied, refused = [], []
     for unit, more in _ELSEWHERE.items():
-        for variant in offered(subject.detector.anatomy, unit, **more):
+        for variant in first_of_unit(subject.detector.anatomy, unit, **more):
             try:
                 with subject.detector.ablated(variant) as report:
                     subject.detect_few()

@@ -14,7 +14,7 @@ from ..spec import load_spec
 from ._compare import copied, identical
 from ._protocol import Detector, ImageDetections
 
-__all__ = ["Probe", "Subject", "baseline_of", "component_variants", "offered", "variants_on"]
+__all__ = ["Probe", "Subject", "baseline_of", "component_variants", "first_of_unit", "variants_on"]
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,7 @@ def baseline_of(anatomy: Anatomy) -> Variant:
     return plan(load_spec({"name": "conformance", "ablations": [ablation]}), plain)[0]
 
 
-def offered(anatomy: Anatomy, unit: str, **more: Any) -> list[Variant]:
+def first_of_unit(anatomy: Anatomy, unit: str, **more: Any) -> list[Variant]:
     """Return the first unit of a kind as a variant, if the anatomy has such units."""
     try:
         return variants_on(

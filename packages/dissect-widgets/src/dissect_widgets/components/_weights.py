@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from dissect_core.detectors import model_of
 from dissect_core.text import visible
 from dissect_eval.study import NamedFigure
 
@@ -35,7 +36,7 @@ def weights_of(detector: object) -> Weights | None:
     callable or None
         Gives an array of float by a parameter's name; raises `KeyError` for an unknown one.
     """
-    model: Any = getattr(detector, "model", None)
+    model = model_of(detector)
     if not hasattr(model, "named_parameters"):
         return None
 
