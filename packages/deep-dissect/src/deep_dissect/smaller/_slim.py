@@ -108,7 +108,7 @@ class Part(NamedTuple):
 
 
 def halves(truth: GroundTruth, seed: int) -> tuple[GroundTruth, GroundTruth]:
-    """Images to choose on and images to report on: drawn apart by a study's seed, the same each time.
+    """Return images to choose on and images to report on, drawn apart by a study's seed, the same each time.
 
     Raises
     ------
@@ -135,7 +135,7 @@ def halves(truth: GroundTruth, seed: int) -> tuple[GroundTruth, GroundTruth]:
 
 
 def removable(variants: Sequence[Variant], ablation: str) -> list[Variant]:
-    """Variants of an ablation that take out one unit each, as `simplify` can for good.
+    """Return the variants of an ablation that take out one unit each, as `simplify` can for good.
 
     Raises
     ------
@@ -317,7 +317,7 @@ def _n_bytes(model: Any) -> int:
 
 
 def _leaving_one(ranked: Sequence[Variant]) -> list[int]:
-    """Units in their order, without the last one of every block of heads: a block with none is none."""
+    """Return units in their order, without the last one of every block of heads: a block with none is none."""
     chosen: list[int] = []
     taken: dict[str, int] = {}
     for variant in ranked:
