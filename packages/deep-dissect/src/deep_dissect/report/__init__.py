@@ -2,11 +2,11 @@
 
 from ._latex import latex_table
 from ._report import (
-    FORMATS,
+    FORMATS as FORMATS,
     counted_variants as counted_variants,
     say_nothing as say_nothing,
     write_report,
     write_results,
 )
 
-__all__ = ["FORMATS", "latex_table", "write_report", "write_results"]
+__all__ = ["latex_table", "write_report", "write_results"]
