@@ -259,7 +259,7 @@ def _whole(components: Sequence[Component]) -> dict[str, Mask]:
 
 
 def _biases_of(weights: Sequence[Component], components: Sequence[Component]) -> list[Component]:
-    """The biases that belong to weights: ``x.bias`` to ``x.weight``, ``in_proj_bias`` to ``in_proj_weight``."""
+    """Return the biases that belong to weights: ``x.bias`` to ``x.weight``, ``in_proj_bias`` to ``in_proj_weight``."""
     names = {w.name.removesuffix("weight") + "bias" for w in weights if w.name.endswith("weight")}
     return [c for c in components if c.name in names]
 

@@ -42,12 +42,12 @@ class Console(rich.console.Console):
 
 
 def one_line(message: object) -> str:
-    """What an error or a warning says, as one line that is not endless: names in it may be of any length."""
+    """Return what an error or a warning says, as one line of limited length: names in it may be of any length."""
     return cut(" ".join(str(message).split()), MESSAGE_AT_MOST)
 
 
 def lines_of(text: str) -> Text:
-    """A text whose line breaks are meant, such as a head of two lines."""
+    """Return a text whose line breaks are kept, such as a head of two lines."""
     return Text("\n".join(map(visible, text.split("\n"))))
 
 

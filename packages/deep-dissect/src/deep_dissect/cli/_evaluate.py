@@ -212,7 +212,7 @@ def _undefined(result: Evaluation) -> dict[str, str]:
 
 
 def _undefined_of_classes(result: Evaluation) -> dict[str, str]:
-    """The same for the table of classes, where the row says of which class."""
+    """Return the same for the table of classes, where the row names the class."""
     reasons: dict[str, str] = {}
     for category, own in result.detection.per_class.items():
         values = {

@@ -51,7 +51,7 @@ JobsOption = Annotated[
 
 
 def spread_of(execution: Execution, jobs: int | None) -> Spread:
-    """Where variants are measured: as asked for, else where they were run."""
+    """Return where variants are measured: as the user asks, else where they were run."""
     if jobs is not None or not isinstance(execution, RayExecution):
         return in_processes(jobs or 1)
     if execution.address or os.environ.get("RAY_ADDRESS"):
@@ -72,7 +72,7 @@ def execution_of(
     *,
     trust: bool,
 ) -> Execution:
-    """What the command says, else what the study says, whose cluster is joined only with `trust`.
+    """Return what computes the study: as the command says, else as the study says, whose cluster is joined only with `trust`.
 
     Raises
     ------

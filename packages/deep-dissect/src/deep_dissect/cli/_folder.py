@@ -165,12 +165,12 @@ def compare_(
 
 
 def _defined(value: Any) -> Any:
-    """A cell for JSON, which knows no NaN."""
+    """Return a cell for JSON, which has no NaN."""
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _named(row: Mapping[str, Any]) -> str:
-    """A row's name, with how many of its variants changed nothing."""
+    """Return a row's name, with the number of its variants that changed nothing."""
     counts = {"A": row["no_op_first"], "B": row["no_op_second"]}
     still = [f"{count} of {letter}" for letter, count in counts.items() if count]
     name = cut(str(row["name"]))

@@ -206,7 +206,7 @@ def _usage_error(error: Any, words: Sequence[str], errors: Console) -> int:
 
 
 def _word_after(options: Sequence[str], words: Sequence[str]) -> str | None:
-    """The value given to an option on the command line, as ``--seed -1`` or ``--seed=-1``."""
+    """Return the value given to an option on the command line, as ``--seed -1`` or ``--seed=-1``."""
     for i, word in enumerate(words):
         name, equals, value = word.partition("=")
         if name in options:

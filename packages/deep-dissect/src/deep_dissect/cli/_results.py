@@ -22,7 +22,7 @@ WORST = 5
 
 
 def print_summary(console: Console, results: StudyResults) -> None:
-    """A line for each selection of each ablation: what is left of the metrics, and how sure the loss is."""
+    """Print a line for each selection of each ablation: the metrics that are left, and the interval of the loss."""
     metrics = [name for name in SHOWN if name in results.settings.metrics]
     rows = summary_rows(results)
     baseline = rows[0]
@@ -75,7 +75,7 @@ def print_summary(console: Console, results: StudyResults) -> None:
 
 
 def _name(row: dict[str, Any], rows: list[dict[str, Any]]) -> str:
-    """What a line is about: the ablation, with its intervention where the study has several."""
+    """Return the name of a line: the ablation, with its intervention where the study has several."""
     name = cut(str(row["ablation"])) + (", random control" if row["kind"] == "control" else "")
     return (
         name
@@ -85,7 +85,7 @@ def _name(row: dict[str, Any], rows: list[dict[str, Any]]) -> str:
 
 
 def _print_worst(console: Console, rows: list[dict[str, Any]], metric: str, confidence: float) -> None:
-    """The single variants that lose most, with intervals that hold for all that they were chosen of."""
+    """Print the single variants that lose most, with intervals that hold for all variants together."""
     known = [
         row
         for row in rows[1:]
@@ -107,7 +107,7 @@ def _print_worst(console: Console, rows: list[dict[str, Any]], metric: str, conf
 
 
 def _print_pairs(console: Console, results: StudyResults, metric: str) -> None:
-    """The pairs that cost most beyond the sum of what each unit costs alone."""
+    """Print the pairs that cost most beyond the sum of the losses of their two units."""
     known = [row for row in results.interactions if math.isfinite(row[f"{metric}_beyond"])]
     most = sorted(known, key=lambda row: -row[f"{metric}_beyond"])[:WORST]
     most = [row for row in most if row[f"{metric}_beyond"] > 0]
@@ -159,7 +159,7 @@ def _loss(members: list[dict[str, Any]], metric: str) -> str:
 
 
 def _remarks(results: StudyResults, rows: list[dict[str, Any]]) -> list[str]:
-    """What must not pass silently."""
+    """Return the notes that must stand beside the numbers."""
     remarks = []
     still = [row for row in rows if row["no_op"]]
     if still:

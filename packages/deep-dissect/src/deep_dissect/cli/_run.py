@@ -208,13 +208,13 @@ def _say_stopped(study: StoredStudy, console: Console) -> None:
 
 
 def _free(path: Path) -> Path:
-    """The folder itself if nothing is there, else the first of its name with a number that is free."""
+    """Return the folder if nothing is there, else the first free name made of it and a number."""
     names = [path, *(path.with_name(f"{path.name}-{number}") for number in range(2, 1000))]
     return next(name for name in names if not name.exists())
 
 
 def _file_name(name: str) -> str:
-    """A study's name as that of a folder.
+    """Return a name for a folder, made of a study's name.
 
     >>> _file_name("Four components, at growing doses")
     'four-components-at-growing-doses'

@@ -124,7 +124,7 @@ def _show(console: Console, slimmed: Slimmed, max_loss: float) -> None:
 
 
 def _loss(slimmed: Slimmed, max_loss: float) -> str:
-    """What was lost on the images that are held out, beside what was chosen to be lost on the others."""
+    """Return the loss on the images that are held out, beside the loss on those that the units were chosen on."""
     change, chosen = slimmed.after - slimmed.before, slimmed.chosen_after - slimmed.chosen_before
     text = (
         f"{slimmed.metric} changes by {change:+.3f} [{slimmed.low:+.3f}, {slimmed.high:+.3f}] on the "

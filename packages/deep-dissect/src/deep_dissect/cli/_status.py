@@ -60,7 +60,7 @@ def status(
 
 
 def _said_of(news: dict[str, Any]) -> str:
-    """What a run tells of itself, for people."""
+    """Return what a run tells of itself, as text for people."""
     if not news:
         return ""
     workers = f", {news['workers']} workers of a cluster" if "workers" in news else ""
