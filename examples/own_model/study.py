@@ -17,7 +17,7 @@ from picture import draw
 from tqdm import tqdm
 
 from dissect_core import Anatomy
-from dissect_core.plan import Variant, plan
+from dissect_core.plan import Plan, Variant, plan
 from dissect_core.spec import load_spec
 from dissect_core.torch import VariantReport, ablated, anatomy_of
 from dissect_eval import Detections, VariantTable, evaluate_variants
@@ -27,7 +27,7 @@ SPEC = Path(__file__).with_name("study.yaml")
 
 def run_study(
     n_images: int = 200, spec: Path = SPEC, n_replicates: int = 3000
-) -> tuple[list[Variant], dict[str, VariantReport], VariantTable]:
+) -> tuple[Plan, dict[str, VariantReport], VariantTable]:
     """Run every variant of the study; return them, what each changed, and the numbers."""
     model = load_model()
     anatomy = anatomy_of(model)

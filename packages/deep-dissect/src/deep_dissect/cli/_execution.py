@@ -72,7 +72,7 @@ def execution_of(
     *,
     trust: bool,
 ) -> Execution:
-    """Return what computes the study: as the command says, else as the study says, whose cluster is joined only with `trust`.
+    """Return what computes the study: as the command says, else the study; its cluster is joined only with `trust`.
 
     Raises
     ------

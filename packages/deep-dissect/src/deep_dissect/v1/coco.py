@@ -125,7 +125,7 @@ def _resized(width: int, height: int) -> tuple[int, int]:
 def _target(
     image_id: int, annotations: Sequence[Mapping[str, Any]], size: tuple[int, int], *, masks: bool
 ) -> dict[str, torch.Tensor]:
-    """Return the objects of an image, in its pixels: crowd left out, boxes cut at the edges, those without area dropped."""
+    """Return the objects of an image, in its pixels: without crowd, boxes cut at the edges, empty ones dropped."""
     width, height = size
     single = [annotation for annotation in annotations if not annotation.get("iscrowd", 0)]
     boxes = torch.tensor([a["bbox"] for a in single], dtype=torch.float32).reshape(-1, 4)
@@ -168,7 +168,7 @@ def _masks(segmentations: Sequence[Any], width: int, height: int) -> torch.Tenso
 def _rescaled(
     target: dict[str, torch.Tensor], old: tuple[int, int], new: tuple[int, int]
 ) -> dict[str, torch.Tensor]:
-    """Return a target after its image was resized, with boxes as DETR has them: centre and size as shares of the image."""
+    """Return a target after its image was resized, its boxes as DETR has them: centre and size as shares of the image."""
     width, height = new
     by_x, by_y = width / old[0], height / old[1]
     boxes = target["boxes"] * torch.tensor([by_x, by_y, by_x, by_y])
