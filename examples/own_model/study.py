@@ -76,7 +76,7 @@ def label_of(variant: Variant) -> str:
     return path if variant.space == "structure" else f"{path}, {variant.pool.unit} {units[0]}"
 
 
-def print_table(variants: list[Variant], reports: dict[str, VariantReport], table: VariantTable) -> None:
+def print_table(variants: Plan, reports: dict[str, VariantReport], table: VariantTable) -> None:
     """Print a row for each variant, with the paired interval of the change."""
     rows = {row.variant: row for row in table.select(metric="AP50")}
     ablation = ""

@@ -168,7 +168,7 @@ def _masks(segmentations: Sequence[Any], width: int, height: int) -> torch.Tenso
 def _rescaled(
     target: dict[str, torch.Tensor], old: tuple[int, int], new: tuple[int, int]
 ) -> dict[str, torch.Tensor]:
-    """Return a target after its image was resized, its boxes as DETR has them: centre and size as shares of the image."""
+    """Return a target of a resized image, its boxes as DETR has them: centre and size as shares of the image."""
     width, height = new
     by_x, by_y = width / old[0], height / old[1]
     boxes = target["boxes"] * torch.tensor([by_x, by_y, by_x, by_y])
