@@ -114,6 +114,10 @@ CALLS: dict[str, tuple[Callable[[Room], object], str]] = {
     "truth": (lambda room: room.study.measure("gt.json"), "`truth` must be a GroundTruth, got 'gt.json'"),
     "a metric": (lambda room: room.study.measure(metrics="AP5"), "got AP5"),
     "a metric to draw": (lambda room: room.results.plot("AP5"), "`metric` must be one of"),
+    "images for a report": (
+        lambda room: room.results.report(images="nowhere"),
+        "`images` must be the folder of",
+    ),
     "a variant": (lambda room: room.study.found("nope"), "has no variant 'nope'"),
     "compare with nothing": (lambda room: dd.compare(None, room.study), "must be a path or a URL"),  # type: ignore[arg-type]
     "simplify nothing": (lambda _: dd.simplify(None, "x"), "must be a path or a URL"),  # type: ignore[arg-type]

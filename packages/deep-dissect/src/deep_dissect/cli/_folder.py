@@ -97,6 +97,10 @@ def report(
     )
     if metric not in settings.metrics:
         raise FrontDoorError(f"--metric must be one of {', '.join(settings.metrics)}, got {metric!r}.")
+    if images is not None and not images.is_dir():
+        raise FrontDoorError(
+            f"--images must be the folder of the study's images, got {images}: no such folder."
+        )
     truth = None if annotations is None else GroundTruth.from_coco(annotations)
     results = measure(study, truth, settings, spread=in_processes(jobs), bar=tqdm_bar)
     written = [*write_results(results), write_report(results, images=images, metric=metric, formats=formats)]

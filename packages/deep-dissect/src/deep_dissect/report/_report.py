@@ -71,12 +71,14 @@ def write_report(
     Raises
     ------
     dissect_core.StudyError
-        If `metric` is none of the study's, a format is unknown, or the folder cannot be written.
+        If `metric` is none of the study's, a format is unknown, `images` is no folder, or the page cannot be written.
     """
     if unknown := [kind for kind in formats if kind not in FORMATS]:
         raise StudyError(f"`formats` must be of {', '.join(FORMATS)}, got {', '.join(unknown)}.")
     if metric not in results.settings.metrics:
         raise StudyError(f"`metric` must be one of {', '.join(results.settings.metrics)}, got {metric!r}.")
+    if images is not None and not Path(images).is_dir():
+        raise StudyError(f"`images` must be the folder of the study's images, got {images}: no such folder.")
     folder = folder or results.study.path
     drawn = list(figures(StudyTables.of(results), metric))
     # Before files are saved: to draw a figure again may move its parts by a fraction of a pixel.
