@@ -244,5 +244,5 @@ def components_of_weights(weights: Mapping[str, Any]) -> tuple[Component, ...]:
 
 
 def said_of(fit: Fit | None) -> str:
-    """Return what was loaded and how much of it fitted, as one line with the file's name."""
+    """Say in one line what was loaded from which file, and how much of it fitted."""
     return "" if fit is None else f"{fit.checkpoint}: {fit.describe()}"

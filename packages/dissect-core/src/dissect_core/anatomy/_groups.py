@@ -140,7 +140,7 @@ def head_masks(
     heads : int or iterable of int
         Distinct heads, counted from 0. May be empty: all masks are then all False.
     part : {"output", "value", "query", "key", "all"}, default "output"
-        What of a head to mask:
+        Part of a head to mask:
 
         - ``"output"``: its columns of the output projection. Setting them to zero removes exactly what the
           head adds to the block's output, and nothing else.

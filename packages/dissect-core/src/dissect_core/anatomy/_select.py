@@ -51,7 +51,7 @@ class Selector:
     what: str = "component"
 
     def named(self, pattern: str) -> frozenset[str]:
-        """Return what a pattern stands for without being a glob; nothing if it is no name, alias or word."""
+        """Return the names that a pattern stands for as a name, alias or word, and not as a glob."""
         found = {pattern} if pattern in self.names else set()
         if pattern in self.aliases:
             found.add(self.aliases[pattern])
@@ -60,14 +60,14 @@ class Selector:
     def select(
         self, patterns: str | Iterable[str], *, fits: Callable[[str], bool] | None = None
     ) -> tuple[str, ...]:
-        """Return what the patterns choose, in the order of the names, each one once.
+        """Return the names that the patterns choose, in order, each one once.
 
         Parameters
         ----------
         patterns : str or iterable of str
         fits : callable, optional
-            Which of the names that a word stands for are meant: columns are not asked of vectors. Who is chosen by
-            name or glob is meant in any case.
+            Whether to take a name that a word stands for: a vector, for example, has no columns. Names chosen by name
+            or glob are always taken.
 
         Raises
         ------

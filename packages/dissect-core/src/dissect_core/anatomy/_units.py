@@ -43,7 +43,7 @@ class UnitKind:
     blocks : tuple of str
         Kinds of block that are such a unit, for those that lie in blocks.
     activation : {"features", "rows", "whole"} or None
-        What of a module's activation it is; None where it has no activation of its own.
+        Its part of a module's activation; None where it has none.
     zero_is_in_weights : bool
         Whether a zero in the activation is the same as zero weights.
     scores : tuple of str

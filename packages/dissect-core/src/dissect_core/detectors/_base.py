@@ -300,12 +300,12 @@ class BaseDetector(ABC):
 
     @property
     def device(self) -> str:
-        """Where it runs; empty where that is not told."""
+        """Device that it runs on; empty if unknown."""
         return ""
 
     @property
     def checkpoint(self) -> str:
-        """File that its weights are from; empty where that is not told."""
+        """File that its weights are from; empty if unknown."""
         return ""
 
     def __repr__(self) -> str:

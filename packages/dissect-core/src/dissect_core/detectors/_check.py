@@ -17,7 +17,7 @@ class BrokenRuleError(Exception):
 
 
 class DeclaredDeviation(Exception):  # noqa: N818  # no error
-    """The detector deviates as it says of itself; the message is how far."""
+    """The detector deviates, as it declares it does; the message says how far."""
 
 
 def require(holds: object, seen: str) -> None:

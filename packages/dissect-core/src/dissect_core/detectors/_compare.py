@@ -24,7 +24,7 @@ def identical(first: Sequence[ImageDetections], second: Sequence[ImageDetections
 
 
 def difference(first: Sequence[ImageDetections], second: Sequence[ImageDetections]) -> str | None:
-    """Return where two lists of detections first differ, in words; None if they are the same bit for bit.
+    """Say where two lists of detections first differ; None if they are the same bit for bit.
 
     Examples
     --------

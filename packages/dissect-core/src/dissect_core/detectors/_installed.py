@@ -117,7 +117,7 @@ def as_installed(name: str, entries: list[EntryPoint]) -> InstalledDetector:
 
 
 def _problem(entry: EntryPoint, distribution: str) -> str | None:
-    """Return what is wrong with an entry point, as far as that shows without importing anything."""
+    """Say what is wrong with an entry point, as far as this can be seen without importing it."""
     match = EntryPoint.pattern.match(entry.value)
     if match is None:
         return f"{distribution} offers {entry.value!r}, which is not of the form 'module:function'. Reinstall it."

@@ -132,7 +132,7 @@ def _names_path(hint: Any) -> bool:
 
 
 def _plain(text: str) -> Any:
-    """Return what a YAML text holds; the text itself if that is nothing that can be read."""
+    """Read a value from a YAML text; return the text itself if it is not YAML."""
     try:
         import yaml
 

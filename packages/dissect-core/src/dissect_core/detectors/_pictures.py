@@ -86,13 +86,13 @@ def pixels_of(image: object, name: str) -> NDArray[np.uint8]:
 
 
 def _remedy_of(shape: tuple[int, ...]) -> str:
-    """Return what to do about an array of another shape."""
+    """Say how to mend an array of another shape."""
     if len(shape) == 2:
-        return "Of grey pixels make it by `np.stack([image] * 3, axis=-1)`."
+        return "For grey pixels write `np.stack([image] * 3, axis=-1)`."
     if len(shape) == 3 and shape[2] == 4:
         return "Leave the alpha channel out: `image[..., :3]`."
     if len(shape) == 3 and shape[2] == 1:
-        return "Of grey pixels make it by `np.repeat(image, 3, axis=-1)`."
+        return "For grey pixels write `np.repeat(image, 3, axis=-1)`."
     if len(shape) == 3 and shape[0] == 3:
         return "Put the channels last: `image.transpose(1, 2, 0)`."
     return "Several images are given as a list."

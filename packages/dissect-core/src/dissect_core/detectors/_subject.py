@@ -76,7 +76,7 @@ class Subject:
         return [self.alone[i] for i in self.few]
 
     def is_intact(self) -> bool:
-        """Return whether the detector still gives what it gave at first."""
+        """Return whether the detector still gives its first detections."""
         try:
             return not self.few or identical(self.detect_few(), self.expected)
         except Exception:

@@ -58,7 +58,7 @@ class DetectorRequest:
 
 
 def harmless_options(*names: str) -> Callable[[_Opener], _Opener]:
-    """Say of a function that opens a detector which of its options a stranger's file may set.
+    """Declare which options of a function that opens a detector a stranger's file may set.
 
     Harmless is what lets no code run, whatever its value: not a program's name, nor what switches a check off. A
     function that does not say so may be given numbers by a file, and nothing else.

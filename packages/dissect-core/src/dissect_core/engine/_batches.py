@@ -72,7 +72,7 @@ class BatchWork:
             if _is_of_the_device(error) and (not _is_out_of_memory(error) or len(loaded.images) < 2):
                 raise
             stopped = error
-        # Outside of the handler: what the failed pass holds on the device is let go first.
+        # Not inside the handler: there the error's traceback still keeps the failed pass's tensors on the device.
         if not _is_out_of_memory(stopped):
             rows += yield from self.rows(self._without_bad(loaded.images, stopped))
             return rows
@@ -84,10 +84,10 @@ class BatchWork:
         return rows
 
     def _without_bad(self, images: Sequence[int], stopped: Exception) -> Loaded:
-        """Load the batch without images at which the whole detector stops; raise the error if it stops at none."""
+        """Load the batch without images on which even the intact detector fails; raise the error if there are none."""
         bad = tuple((i, fault) for i in images if (fault := self._fault(i)) is not None)
         if not bad:
-            raise stopped  # a variant's, or of all images together
+            raise stopped  # only a variant fails, or all images together do
         if self.files.on_bad == "fail":
             raise BadImageError(self.files.told(*bad[0])) from stopped
         good = [image for image in images if image not in dict(bad)]
@@ -112,7 +112,7 @@ class BatchWork:
 
 @dataclass(frozen=True)
 class BatchDone:
-    """Tells that a batch is finished and kept."""
+    """Event: a batch is finished and written."""
 
     number: int
 

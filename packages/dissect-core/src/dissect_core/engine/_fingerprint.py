@@ -1,9 +1,9 @@
-"""What makes a study this study: put together here, whoever calls, so that no caller can forget a part.
+"""The identity of a study: put together here, whoever calls, so that no caller can forget a part.
 
 The folder of a study keeps as facts its specification, the detector (class names, weights, config, device), the images
 and their truth, the options that change numbers, and versions of libraries. A run goes on only where all of them are
-the same. `Known` is what can be told before the detector is open, `Described` what only the process with the detector
-can tell.
+the same. `Known` holds what is known before the detector is open, `Described` what only the process with the detector
+knows.
 """
 
 import hashlib
@@ -106,7 +106,7 @@ class Known:
 
 @dataclass(frozen=True)
 class Described:
-    """What the process with the detector tells of a study.
+    """What the process with the detector knows of a study.
 
     Attributes
     ----------
@@ -151,7 +151,7 @@ class Described:
         )
 
     def say_what_is_missing(self, say: Callable[[str], object]) -> None:
-        """Say that another detector could not be told from this one, where only its class names are known."""
+        """Say that no other detector with the same classes would be noticed, where only class names are known."""
         if set(self.facts["detector"]) == {"class_names"}:
             say(
                 "note: the detector is no torch model and has no `facts`: another one with the same classes would go "
@@ -160,7 +160,7 @@ class Described:
 
 
 def run_facts(task: Task, detector: Detector) -> dict[str, Any]:
-    """Return what must be the same wherever a study goes on, and on every worker: detector, versions, options.
+    """Return the facts that must be the same in every run and on every worker: detector, versions, options.
 
     Raises
     ------
@@ -172,7 +172,7 @@ def run_facts(task: Task, detector: Detector) -> dict[str, Any]:
 
 
 def detector_facts(detector: Detector) -> dict[str, Any]:
-    """Return what tells one detector from another: its classes, its weights, their device, and its own `facts`."""
+    """Return the facts by which detectors are compared: classes, weights, device, and the detector's own `facts`."""
     facts: dict[str, Any] = {"class_names": list(detector.class_names), **offered(detector, "facts", {})}
     model = model_of(detector)
     if model is not None:
@@ -238,6 +238,7 @@ def weights_sha256(model: Any) -> str:
     import torch
 
     digest = hashlib.sha256()
+    # The order is the model's own. Values are hashed as bytes, since NumPy lacks some of torch's types (bfloat16).
     for name, value in model.state_dict().items():
         if isinstance(value, torch.Tensor):
             digest.update(f"{name}:{value.dtype}:{tuple(value.shape)};".encode())

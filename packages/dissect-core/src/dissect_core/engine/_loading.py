@@ -62,7 +62,7 @@ class Files:
     paths : sequence of Path
     on_bad : {"fail", "skip"}
     sizes : sequence of (float, float), optional
-        Width and height of each image as it was annotated; NaN where that is not known.
+        Width and height of each image as it was annotated; NaN where unknown.
     """
 
     paths: Sequence[Path]
@@ -97,7 +97,7 @@ class Files:
         return Loaded(tuple(good), self._batch(detector, good) if good else None, bad)
 
     def usable(self, detector: Detector, images: Sequence[int]) -> list[int]:
-        """Return those images that the detector can be run on, if bad ones are skipped; else all of them.
+        """Return the images that the detector can be run on, if bad ones are skipped; else all of them.
 
         Raises
         ------

@@ -47,8 +47,8 @@ class Passes(ABC):
     detector : Detector
     precision : {"full", "bf16", "fp16"}
     on_first : callable
-        Told, once a tenth of the first batch was run, about how many seconds a batch will take, and which share of the
-        operations of full passes is left out. Passes that leave out nothing tell nothing.
+        Called once a tenth of the first batch was run: with the seconds that a batch will take, about, and the share of
+        a full pass's operations that is left out. Not called by passes that leave out nothing.
     wants_effects : bool
         Whether to measure, on the next batch, what variants change in the outputs of what they ablate, if these passes
         can.
@@ -165,7 +165,7 @@ class ReplayedPasses(Passes):
                     self.on_first(guess.of_a_batch(self.seconds["variants"] - spent_before), guess.left_out)
                     guess = None
                 is_wanted = net is not None and net.wants(variant, found)
-                # What is not deterministic is run in full, and differs from itself.
+                # A detector that is not deterministic always runs in full, and its runs differ: nothing to compare.
                 if not measures_noise(variants) and (is_wanted or self._is_chosen(variant, number)):
                     self.verified += 1
                     differing = partial(one.first_difference, variant, reference)

@@ -152,7 +152,7 @@ class Controls:
     def _apart(
         self, control: Variant, taken: set[RemovedSet], drawn: set[RemovedSet], *, by_weights: bool
     ) -> Variant:
-        """Return the control, drawn again until its set is not among those taken; its set is taken then."""
+        """Draw a control until its set is not among those taken, mark the set as taken, and return the control."""
         stream, one = control.id, control
         for again in count_from(1):
             found = weights_of(one, self._anatomy) if by_weights else units_of(one)

@@ -283,7 +283,7 @@ def of_plans(
 
 
 def _plain(value: Any) -> Any:
-    """Return a value as JSON and Arrow give it back: tuples become lists."""
+    """Return a value as JSON and Arrow would read it: tuples become lists."""
     if isinstance(value, Mapping):
         return {key: _plain(item) for key, item in value.items()}
     return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value

@@ -301,7 +301,7 @@ class StudyFolder:
         Parameters
         ----------
         holder : Holder, optional
-            What is told of this run meanwhile.
+            State of this run, which the lock's file shows to others.
         say : callable, optional
             Takes messages for people.
 

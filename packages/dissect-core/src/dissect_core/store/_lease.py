@@ -88,7 +88,7 @@ def _acquired(
 
 
 def _wait_for_silence(folder: Path, found: tuple[int, dict[str, Any]], say: Callable[[str], object]) -> None:
-    """Return when a lease was not renewed for so long that its holder must be dead.
+    """Wait until a lease was not renewed for so long that its holder must be dead.
 
     Raises
     ------

@@ -24,8 +24,8 @@ def locked(
 ) -> Iterator[dict[str, Any] | None]:
     """Hold a folder for the length of a block.
 
-    On a file system, its own file lock is what excludes others: it goes with its process, however that ends. Beside
-    it stands who holds it, for messages. In an object store it is a lease; see `_lease`.
+    On a file system, a file lock excludes others: the system frees it when the process ends, however that ends. A
+    file beside it says who holds it, for messages. In an object store a lease is used; see `_lease`.
 
     Yields
     ------
@@ -45,7 +45,7 @@ def locked(
             yield before
         return
     try:
-        require_own(folder / LOCK)  # to lock a file empties it
+        require_own(folder / LOCK)  # locking a file empties it
         lock = FileLock(folder / LOCK, timeout=0, thread_local=False)
         lock.acquire()
     except Timeout:
@@ -69,7 +69,7 @@ def locked(
 
 @contextmanager
 def _telling(folder: Path, holder: Holder) -> Iterator[None]:
-    """Keep beside a lock who holds it and how far that is; a kill leaves it there."""
+    """Keep a file beside a lock that says who holds it and how far that run is; a kill leaves it there."""
     place = folder / HOLDER
     _small_files.write_json(place, holder.told())
 
@@ -99,9 +99,9 @@ def _told(folder: Path) -> dict[str, Any] | None:
 
 
 def at_work(folder: Path) -> dict[str, Any] | None:
-    """Return what the run in a folder tells of itself, whatever process it is; None if there is none.
+    """Return what the run in a folder has written about itself, in any process; None if nothing runs.
 
-    In an object store this is judged by when a lease was renewed last, against this machine's clock.
+    In an object store a run counts as running if its lease was renewed lately, by this machine's clock.
     """
     if is_remote(folder):
         found = _lease.newest(folder)

@@ -67,7 +67,7 @@ class Log:
 
 
 def read_log(folder: Path) -> list[dict[str, Any]]:
-    """Return all entries in order; lines that a kill has torn, and what is no entry, are left out.
+    """Return all entries in order; lines that a kill cut short, and lines that are no entries, are left out.
 
     Of a log beyond all measure only its end is read.
     """

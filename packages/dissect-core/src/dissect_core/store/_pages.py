@@ -41,7 +41,7 @@ def decoded_size(source: Any, about: pq.FileMetaData, groups: range, names: list
     Raises
     ------
     ValueError
-        If a page's header is damaged, of a kind that is not written here, or says something else than the footer.
+        If a page's header is damaged, of a kind that is not written here, or contradicts the footer.
     """
     columns = (about.row_group(group).column(i) for group in groups for i in range(about.num_columns))
     return sum(

@@ -189,7 +189,7 @@ class Record:
             self._write({**now.content, _FINISHED: True})
 
     def warn_if_unchecked(self) -> None:
-        """Say of a folder of an earlier version that what it holds is taken as it is."""
+        """Say that a folder of an earlier version has no checksums, so that its files are trusted."""
         if not self.is_checked:
             warnings.warn(
                 f"The study {self.folder} cannot be checked: it was begun by an earlier version, which kept no "
@@ -242,7 +242,7 @@ def _is_count(value: Any, least: int) -> bool:
 
 
 def _wrong_fact(content: Mapping[str, Any], frozen: Mapping[str, Any]) -> str:
-    """Say what in a record cannot be, of all that is used without another check; empty if nothing."""
+    """Say which entries of a record are impossible, of those used without another check; empty if none is."""
     images, detector, scoring = (frozen.get(name) for name in ("images", "detector", "scoring"))
     counts = {
         "`variants`": (frozen.get("variants"), 1),

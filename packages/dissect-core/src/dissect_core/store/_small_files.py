@@ -176,7 +176,7 @@ def decode_table(content: bytes, path: Path, columns: tuple[str, ...], n_rows: i
 
 
 def _require_size(about: pq.FileMetaData, n_rows: int | None, source: pa.NativeFile) -> None:
-    """See that a file says nothing of itself that cannot be so, before anything is allocated by it."""
+    """Refuse a file that claims a wrong or impossible size, before any memory is reserved for it."""
     if n_rows is not None and about.num_rows != n_rows:
         raise ValueError(f"it has {about.num_rows:,} rows instead of {n_rows:,}")
     n_bytes = decoded_size(source, about, range(about.num_row_groups))
@@ -212,7 +212,7 @@ def put_aside(path: Path) -> None:
 
 
 def fault_of(look: Callable[[], object]) -> StudyError | None:
-    """Return the error by which a look at a file says that it is damaged; None if it says nothing."""
+    """Run a check of a file, and return the error that it raises for damage; None if it raises none."""
     try:
         look()
     except StudyError as error:

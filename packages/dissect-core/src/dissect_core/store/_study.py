@@ -102,7 +102,7 @@ class Study:
         self.path, self.facts, self._record = path, record.frozen, record
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return what another process needs: an absolute path, and nothing of what was read."""
+        """Return the state to pickle: the absolute path, without anything that was read."""
         path = self.path if is_remote(self.path) else self.path.absolute()
         return {"path": path, "facts": self.facts, "_record": replace(self._record, folder=path)}
 
@@ -173,7 +173,7 @@ class Study:
 
     @property
     def image_folder(self) -> Path | None:
-        """Folder where the images lay when the study was begun; None where that is not known any more."""
+        """Folder where the images lay when the study was begun; None if it is unknown or no longer there."""
         noted = self.environment.get("incidental")
         folder = noted.get("image_folder") if isinstance(noted, dict) else None
         try:

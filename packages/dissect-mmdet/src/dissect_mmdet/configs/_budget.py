@@ -130,7 +130,7 @@ def _largest_of(given: list[Any]) -> int:
 
 
 def _n_asked(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> int:
-    """Return bytes of the tensors that a call would make: on the device "meta", they have a size and no memory."""
+    """Return the bytes of the tensors that a call would make: on the device "meta", they have a size and no memory."""
     plain = {name: value for name, value in kwargs.items() if name not in ("generator", "pin_memory")}
     if func in _FACTORIES:
         plain["device"] = "meta"
@@ -147,7 +147,7 @@ def _without_memory(value: Any) -> Any:
 
 
 def _n_new(made: Any, given: list[Any]) -> int:
-    """Return bytes of tensors that a call has made, which are no views of those that it was given."""
+    """Return the bytes of tensors that a call has made, without views of its arguments."""
     tensors = [value for value in tree_leaves(made) if isinstance(value, torch.Tensor)]
     if not tensors:
         return 0

@@ -60,7 +60,7 @@ def load_config(path: Path | str, *, trust: bool = False, custom_imports: Sequen
 
 
 def checked_config(config: Any, source: str) -> Any:
-    """Return the config itself if it describes a detector, else a `ConfigError` that names `source`."""
+    """Return the config itself; raise a `ConfigError` that names `source` if it describes no detector."""
     if "model" not in config:
         raise ConfigError(f"{source} has no `model`: is it the config of a detector?")
     return config
@@ -119,7 +119,7 @@ def config_of_checkpoint(
 
 
 def _program(path: Path) -> Any:
-    """Return what MMEngine makes of a config file, which it runs."""
+    """Read a config file with MMEngine, which runs it."""
     from mmengine.config import Config
 
     try:

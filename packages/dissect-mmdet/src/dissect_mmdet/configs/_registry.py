@@ -31,7 +31,7 @@ _n_inside = 0
 
 
 def admitted_names(packages: Sequence[str] = ()) -> frozenset[str]:
-    """Return names of all that models and pipelines may be built from, with and without the scope of its registry.
+    """Return the names that models and pipelines may be built from, with and without the scope of their registry.
 
     Parameters
     ----------

@@ -84,7 +84,7 @@ def write_split(
 
 
 def _stamp(annotations: Path) -> dict[str, Any] | None:
-    """Return what an annotation file on disk was written for; None if it is not ours."""
+    """Return the options that an annotation file on disk was written with; None if it is not ours."""
     try:
         stamp = json.loads(read_regular(annotations))["info"]["deep_dissect"]
     except (OSError, ValueError, KeyError, TypeError):

@@ -54,7 +54,7 @@ class Scene:
 
 
 def _upsample(grid: NDArray[np.float64], height: int, width: int) -> NDArray[np.float64]:
-    """Return bilinear enlargement of a small (rows, columns, 3) grid to (height, width, 3)."""
+    """Enlarge a small (rows, columns, 3) grid to (height, width, 3)."""
     y = np.linspace(0, grid.shape[0] - 1, height)
     x = np.linspace(0, grid.shape[1] - 1, width)
     y0 = np.minimum(y.astype(int), grid.shape[0] - 2)
@@ -74,7 +74,7 @@ def _background(rng: np.random.Generator) -> NDArray[np.float64]:
 
 
 def _colour(rng: np.random.Generator, behind: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return a colour that stands out from what is behind it (mean colour, shape (3,))."""
+    """Draw a colour that differs clearly from the background (mean colour, shape (3,))."""
     while True:
         colour = rng.uniform(0, 255, 3)
         if np.abs(colour - behind).max() >= MIN_CONTRAST:
@@ -102,7 +102,7 @@ def _paint(
 
 
 def _place(rng: np.random.Generator, size: float) -> tuple[tuple[float, float], tuple[float, float]]:
-    """Return centre and half extents of a shape of about `size` pixels that stays inside the image."""
+    """Draw the centre and half extents of a shape of about `size` pixels that stays inside the image."""
     aspect = np.exp(rng.uniform(-0.25, 0.25))
     half = (size * aspect / 2, size / aspect / 2)
     margin = min(max(half), HEIGHT / 2 - 1)
@@ -198,13 +198,13 @@ def draw_scene(split: str, number: int, seed: int = 0) -> Scene:
 
 
 def image_ids(split: str, count: int, seed: int = 0) -> NDArray[np.int64]:
-    """Return COCO-like image numbers: rising, with random gaps, disjoint between the splits."""
+    """Draw COCO-like image numbers: rising, with random gaps, disjoint between the splits."""
     rng = np.random.Generator(np.random.PCG64([seed, SPLITS[split], 2**32 - 1]))
     return FIRST_IMAGE_ID[split] + np.cumsum(rng.integers(1, 300, count))
 
 
 def coco_annotations(scenes: list[Scene], ids: NDArray[np.int64], split: str) -> dict[str, Any]:
-    """Return the annotation file of a split, as a COCO ``instances`` dictionary."""
+    """Make the annotation file of a split, as a COCO ``instances`` dictionary."""
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     for scene, image_id in zip(scenes, ids.tolist(), strict=True):

@@ -66,7 +66,7 @@ def coverage(
     width: int,
     height: int,
 ) -> tuple[NDArray[np.float64], int, int]:
-    """Return share of each pixel that a shape covers, within the shape's own window of the canvas.
+    """Return the share of each pixel that a shape covers, within the shape's own window of the canvas.
 
     Parameters
     ----------

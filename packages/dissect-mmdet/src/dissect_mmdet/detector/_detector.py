@@ -70,7 +70,7 @@ class Processed(NamedTuple):
 
 
 def _copy(batch: Batch) -> Batch:
-    """Return a batch with samples of its own."""
+    """Copy a batch, so that it has samples of its own."""
     return {"inputs": batch["inputs"], "data_samples": [one.clone() for one in batch["data_samples"]]}
 
 
@@ -114,7 +114,7 @@ class MMDetDetector(BaseDetector):
         self._anatomy: Anatomy | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Return how to unpickle it: a model's classes can be imported once MMDetection is ready in that process."""
+        """Let pickle prepare MMDetection first where it is loaded: only then can the model's classes be imported."""
         return _unpacked, (pickle.dumps((self.model, self.config, self.class_names, self.fit)),)
 
     def with_model(self, model: torch.nn.Module) -> MMDetDetector:
@@ -122,7 +122,7 @@ class MMDetDetector(BaseDetector):
         return MMDetDetector(model, self.config, self.class_names, self.fit)
 
     def raw_outputs(self, batch: Batch) -> Any:
-        """Return every number that the model's heads give, before any selection."""
+        """Return all outputs of the model's heads, before any selection."""
         with torch.no_grad():
             model: Any = self.model
             given = model.data_preprocessor(_copy(batch), False)
@@ -240,12 +240,12 @@ class MMDetDetector(BaseDetector):
             yield {**batch, "processed": processed, "paths": paths}
 
     def image_sizes(self, batch: Batch) -> list[tuple[int, int] | None]:
-        """Return width and height of each image as the config's loader read it; None where that is not told."""
+        """Return width and height of each image as the config's loader read it; None if unknown."""
         shapes = [sample.get("ori_shape") for sample in batch["data_samples"]]
         return [None if shape is None else (int(shape[1]), int(shape[0])) for shape in shapes]
 
     def _processed(self, batch: Batch) -> Processed | None:
-        """Return what the model's preprocessor makes of a batch: the same for each variant, as it has no parameters."""
+        """Run the model's preprocessor on a batch: the result is the same for all variants, as it has no parameters."""
         from mmengine.model import BaseModel
 
         if getattr(type(self.model), "test_step", None) is not BaseModel.test_step:

@@ -22,7 +22,7 @@ PACKAGES = (
 
 
 def detector_facts(config: Any) -> dict[str, Any]:
-    """Return checksums of what a config says of the model and of its test pipeline, and versions of what runs it.
+    """Return checksums of a config's model and test pipeline, and versions of the packages that run it.
 
     The rest of a config says how the model was trained, and where files lie: the same detector has the same facts,
     whether its config comes from a file or out of its checkpoint.
@@ -38,7 +38,7 @@ def detector_facts(config: Any) -> dict[str, Any]:
 
 
 def former_facts(config: Any) -> dict[str, Any]:
-    """Return checksum of a whole config, as it was on record in the first format of studies."""
+    """Return the checksum of a whole config, as it was on record in the first format of studies."""
     content = json.dumps(config.to_dict(), sort_keys=True, default=str)
     return {"config_sha256": sha256(content.encode()).hexdigest()}
 

@@ -120,7 +120,7 @@ def _labels(
 
 
 def _places_in_truth(images: Sequence[Path | str], truth: GroundTruth) -> list[int]:
-    """Return index of each image in the truth, by the longest end of its path that is a file name there."""
+    """Return the index of each image in the truth, by the longest end of its path that is a file name there."""
     listed: dict[str, int] = {}
     repeated: set[str] = set()
     for place, name in enumerate(truth.file_names):
@@ -155,7 +155,7 @@ def _require_size(path: Path | str, read: tuple[int, int], annotated: NDArray[np
 def _truth_fields(
     truth: GroundTruth, place: int, labels: Mapping[int, int], size: tuple[int, int]
 ) -> dict[str, Any]:
-    """Return what MMDetection's loading of annotations would put into a pipeline's results."""
+    """Return the entries that MMDetection's `LoadAnnotations` would add to a pipeline's results."""
     from mmdet.structures.bbox import HorizontalBoxes
 
     rows = slice(truth.image_splits[place], truth.image_splits[place + 1])

@@ -85,7 +85,7 @@ def available_device(name: str) -> torch.device:
 
 
 def _why_not(name: str, error: Exception) -> str:
-    """Return what keeps torch from using a device, and the remedy."""
+    """Say why torch cannot use a device, and the remedy."""
     reason = str(error).splitlines()[0].partition(". ")[0].rstrip(".")
     if reason.startswith(("Expected one of", "Invalid device string")):  # torch lists twenty kinds of devices
         return "torch knows no such device. Use 'cpu', 'cuda', or 'cuda:1' for the second GPU."

@@ -77,7 +77,7 @@ class TestPipeline:
             _require_files(step)
         self._is_tried = False
         self._given: Results = {}
-        if dataset.get("return_classes"):  # open vocabularies are told what to look for with each image
+        if dataset.get("return_classes"):  # open-vocabulary models take the class names with each image
             prompt = dataset.get("caption_prompt")
             self._given = {
                 "text": tuple(class_names),
@@ -234,7 +234,7 @@ def _kind(step: Any) -> str:
 
 
 def _without_annotations(steps: Iterable[Any]) -> list[Any]:
-    """Return steps without those that load truth, also inside of others: these may need packages to be made."""
+    """Return the steps without those that load truth, nested ones too: building these may need further packages."""
     kept: list[Any] = []
     for step in steps:
         if isinstance(step, (list, tuple)):  # a choice between sequences of steps
@@ -286,7 +286,7 @@ def _require_files(step: Step) -> None:
 
 
 def _run(step: Step, results: Results, path: Path | str) -> Results:
-    """Return what a step makes of an image, or an error that names the image."""
+    """Run a step on an image; an error names the image."""
     if "img" not in results:
         require_pixels(path)
     try:
@@ -302,7 +302,7 @@ def _run(step: Step, results: Results, path: Path | str) -> Results:
 
 
 def _why_not(step: Step, path: Path | str, is_read: bool, error: Exception | None) -> str:
-    """Return what is wrong with an image, at which step of the pipeline."""
+    """Return the error for an image that a step of the pipeline refuses."""
     import cv2
 
     name, file = type(step).__name__, Path(path)
@@ -360,7 +360,7 @@ def _require_bounded(step: Step, results: Any, largest: int | None) -> None:
 
 
 def _generators() -> bytes:
-    """Return states of the generators that steps usually draw from."""
+    """Return the states of the generators that steps usually draw from."""
     import torch
 
     states = np.random.get_state(), random.getstate(), torch.get_rng_state().numpy()  # noqa: NPY002  # steps use it

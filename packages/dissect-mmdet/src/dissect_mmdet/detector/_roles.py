@@ -34,7 +34,7 @@ _RULES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
 
 
 def mmdet_roles(path: str, module: nn.Module) -> list[str]:
-    """Return roles of one module of an MMDetection detector, the rule of the entry point group ``dissect.roles``.
+    """Return the roles of one module of an MMDetection detector: the rule of the entry point group ``dissect.roles``.
 
     Parameters
     ----------

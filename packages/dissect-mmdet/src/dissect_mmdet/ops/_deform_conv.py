@@ -107,7 +107,7 @@ def _grid(
     dilation: tuple[int, int],
     like: Tensor,
 ) -> tuple[Tensor, Tensor]:
-    """Return where an ordinary convolution would sample: y and x, each of shape (output cells, taps)."""
+    """Return the positions that an ordinary convolution samples: y and x, each of shape (output cells, taps)."""
     axes = []
     for axis in (0, 1):
         base = torch.arange(size[axis], device=like.device) * stride[axis] - padding[axis]

@@ -88,7 +88,7 @@ def roi_align(
 
 
 def _batches(vertical: Axis, horizontal: Axis, image: Tensor) -> list[tuple[Tensor, Tensor, Tensor, Tensor]]:
-    """Return regions, cells, weights and bag starts of a few large calls that together pool everything."""
+    """Return the regions, cells, weights and bag starts of a few large calls that together pool everything."""
     batches: list[list[tuple[Tensor, Tensor, Tensor]]] = [[]]
     taps = 0
     bins = vertical.bins * horizontal.bins
@@ -112,12 +112,12 @@ def _batches(vertical: Axis, horizontal: Axis, image: Tensor) -> list[tuple[Tens
 
 
 def _layout(axis: Axis) -> Tensor:
-    """Return key of regions that share a layout of taps: twice the grid, plus 1 where a bin exceeds it."""
+    """Return the key of regions that share a layout of taps: twice the grid, plus 1 where a bin exceeds it."""
     return 2 * axis.grid + ((axis.bin_size > axis.grid) & (axis.grid > 0))
 
 
 def _joined(parts: list[tuple[Tensor, Tensor, Tensor]]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Return one batch of bags of different lengths from parts of equal lengths."""
+    """Join parts into one batch of bags of different lengths from parts of equal lengths."""
     members = torch.cat([part[0] for part in parts])
     rows = torch.cat([part[1].flatten() for part in parts])
     weights = torch.cat([part[2].flatten() for part in parts])
@@ -127,7 +127,7 @@ def _joined(parts: list[tuple[Tensor, Tensor, Tensor]]) -> tuple[Tensor, Tensor,
 
 
 def _taps(axis: Axis, members: Tensor) -> tuple[Tensor, Tensor]:
-    """Return cells that a bin reads on one axis, and their weights: shape (R, bins, taps)."""
+    """Return the cells that a bin reads on one axis, and their weights: shape (R, bins, taps)."""
     first = members[:1]
     grid = int(axis.grid[first])
     if bool(axis.bin_size[first] > grid):

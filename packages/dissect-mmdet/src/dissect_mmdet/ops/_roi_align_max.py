@@ -75,7 +75,7 @@ def roi_align_max(
 
 
 def _best_samples(table: Tensor, y: Taps, x: Taps, image: Tensor, width: int) -> tuple[Tensor, Tensor]:
-    """Return maximum of each bin and channel, and the number of its sample: shape (R, bins, C)."""
+    """Return the maximum of each bin and channel, and the number of its sample: shape (R, bins, C)."""
     regions, channels = image.numel(), table.shape[1]
     bins = y.cells.shape[1] * x.cells.shape[1]
     best = table.new_full((regions * bins, channels), _EMPTY)

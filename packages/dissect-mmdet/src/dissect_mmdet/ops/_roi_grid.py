@@ -30,7 +30,7 @@ class Taps(NamedTuple):
 
 
 def cell_rows(features: Tensor) -> Tensor:
-    """Return feature maps as rows: one per image and cell."""
+    """Turn feature maps into rows: one per image and cell."""
     return features.to(working_dtype(features)).permute(0, 2, 3, 1).reshape(-1, features.shape[1])
 
 
@@ -42,7 +42,7 @@ def sampling_axes(
     sampling_ratio: int,
     aligned: bool,
 ) -> tuple[Axis, Axis, Tensor]:
-    """Return geometry of all regions on each axis, and where each region's image begins in the table."""
+    """Return the geometry of all regions on each axis, and where each region's image begins in the table."""
     _, _, height, width = features.shape
     # The order of operations is the reference's: a sample's cell must not depend on rounding.
     boxes = rois.detach()[:, 1:].to(working_dtype(features)) * spatial_scale - (0.5 if aligned else 0.0)

@@ -84,7 +84,7 @@ def roi_pool(
 
 
 def _spans(start: Tensor, size: Tensor, bins: int, cells: int, usable: Tensor) -> tuple[Tensor, Tensor]:
-    """Return first cell and number of cells of each bin on one axis: int64, shape (R, bins)."""
+    """Return the first cell and the number of cells of each bin on one axis: int64, shape (R, bins)."""
     step = (size / bins)[:, None]
     number = torch.arange(bins + 1, device=start.device, dtype=start.dtype)
     edges = number * step + start[:, None]
@@ -94,7 +94,7 @@ def _spans(start: Tensor, size: Tensor, bins: int, cells: int, usable: Tensor) -
 
 
 def _groups(rows: Tensor, columns: Tensor, limit: int) -> list[tuple[Tensor, int, int]]:
-    """Return regions whose largest bins have the same size, in pieces, with that size; empty ones are left out."""
+    """Split regions into pieces whose largest bins have the same size; give that size, and leave out empty ones."""
     high, wide = rows.amax(1), columns.amax(1)
     return [
         (members, int(high[members[0]]), int(wide[members[0]]))

@@ -16,7 +16,7 @@ from torch.nn import functional
 
 
 def working_dtype(tensor: Tensor) -> torch.dtype:
-    """Return precision in which sampling positions and sums are computed: float64 stays, everything else is
+    """Return the precision in which sampling positions and sums are computed: float64 stays, everything else is
     float32.
     """
     return torch.float64 if tensor.dtype == torch.float64 else torch.float32
@@ -54,7 +54,7 @@ def weighted_rows(table: Tensor, rows: Tensor, weights: Tensor, starts: Tensor |
 
 
 def corners(y: Tensor, x: Tensor, height: Tensor | int, width: Tensor | int) -> tuple[Tensor, Tensor]:
-    """Return cells and weights of bilinear sampling with zeros outside the map.
+    """Return the cells and weights of bilinear sampling with zeros outside the map.
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ def corners(y: Tensor, x: Tensor, height: Tensor | int, width: Tensor | int) -> 
 
 
 def _neighbours(position: Tensor, size: Tensor | int) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
-    """Return lower and upper neighbour of each position on one axis: cell numbers and weights."""
+    """Return the lower and upper neighbour of each position on one axis: cell numbers and weights."""
     low = position.detach().floor()
     fraction = position - low
     # Comparisons with NaN are false, so a position that is not finite gets weight 0 and a harmless cell

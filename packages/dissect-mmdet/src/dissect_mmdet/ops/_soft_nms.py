@@ -91,7 +91,7 @@ def soft_nms(
 
 
 def _best(score: NDArray[np.float32]) -> int:
-    """Return first position of the highest score; a NaN in front wins, other NaN never do."""
+    """Return the first position of the highest score; a NaN in front wins, other NaN never do."""
     if np.isnan(score[0]):
         return 0
     return int(np.argmax(score == np.fmax.reduce(score)))

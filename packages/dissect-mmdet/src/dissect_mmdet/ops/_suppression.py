@@ -33,7 +33,7 @@ _ACCELERATOR = _Sizes(block=1024, tile=1 << 40)
 def owners(
     boxes: Tensor, iou_threshold: float, offset: int, inclusive: bool, labels: Tensor | None = None
 ) -> Tensor:
-    """Return for each box, the kept box that suppressed it.
+    """Return, for each box, the kept box that suppressed it.
 
     Parameters
     ----------
@@ -128,7 +128,7 @@ def _resolve(hits: Tensor) -> Tensor:
 
 
 def _first(hits: Tensor) -> Tensor:
-    """Return row of the first True in each column; 0 where there is none."""
+    """Return the row of the first True in each column; 0 where there is none."""
     return hits.to(torch.uint8).argmax(0)
 
 

@@ -41,7 +41,7 @@ class Record:
         self.__dict__ = {"_fields": state}
 
     def get(self, name: str, default: Any = None) -> Any:
-        """Return value of a field, or the default; MMEngine keeps typed fields under a leading underscore."""
+        """Return the value of a field, or the default; MMEngine keeps typed fields under a leading underscore."""
         fields = vars(self).get("_fields", {})
         for key in (name, f"_{name}"):
             if key in fields:

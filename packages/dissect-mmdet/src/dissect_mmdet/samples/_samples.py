@@ -70,7 +70,7 @@ def read_annotations(path: Path | str) -> dict[str, Any]:
 
 
 def annotations_by_image(annotations: Iterable[Annotation]) -> dict[int, list[Annotation]]:
-    """Return annotations of each image id, in the order of the file.
+    """Return the annotations of each image id, in the order of the file.
 
     Examples
     --------
@@ -199,7 +199,7 @@ def truth_and_detections(samples: Sequence[Record], naming: Naming) -> tuple[Gro
 
 
 def _predicted(instances: object, n_classes: int) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """Return boxes, scores and labels of an image; the label `n_classes` stands for all that have no name."""
+    """Return the boxes, scores and labels of an image; the label `n_classes` stands for all that have no name."""
     boxes, labels = _rows(instances)
     scores = _array(instances, "scores", np.float64)
     if scores.shape != labels.shape:
@@ -208,7 +208,7 @@ def _predicted(instances: object, n_classes: int) -> tuple[NDArray[Any], NDArray
 
 
 def _rows(instances: object) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Return boxes and labels of a sample's instances."""
+    """Return the boxes and labels of a sample's instances."""
     boxes, labels = _array(instances, "bboxes", np.float64), _array(instances, "labels", np.int64)
     if labels.ndim != 1:
         raise _odd("labels", "a row of numbers", labels)

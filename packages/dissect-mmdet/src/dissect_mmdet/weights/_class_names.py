@@ -36,9 +36,9 @@ def class_names_of(
     config_is_given: bool = False,
     classes: Sequence[str] | str | None = None,
 ) -> tuple[str, ...]:
-    """Return names of a detector's classes, as many as the model distinguishes.
+    """Return the names of a detector's classes, as many as the model distinguishes.
 
-    Whoever is asked for beats what a file says of itself: `classes`, then a config that was given, then the checkpoint,
+    The first of these that there is counts: `classes`, then a config that was given, then the checkpoint,
     the config inside of it, the kind of data set in the config, and COCO's 80.
 
     Parameters
@@ -76,7 +76,7 @@ def class_names_of(
 
 
 def unused_names(checkpoint: dict[str, Any], names: Sequence[str]) -> str:
-    """Return what should be known if a checkpoint names its classes otherwise than they were asked for; else empty.
+    """Return a note if a checkpoint names its classes otherwise than they were asked for; else empty.
 
     >>> unused_names({"meta": {"classes": ("cat", "dog")}}, ("dog", "cat"))
     'the checkpoint itself names the same classes in another order (cat, dog)'
@@ -181,7 +181,7 @@ def _is_empty(value: Any) -> bool:
 
 
 def _classes_of_kind(kind: Any, config: Any) -> Any:
-    """Return classes of a kind of data set that MMDetection knows, or the user's own config may import."""
+    """Return the classes of a kind of data set that MMDetection knows, or the user's own config may import."""
     from mmdet.registry import DATASETS
 
     from ..configs import closed_for

@@ -75,7 +75,7 @@ class Fit:
         return not (self.missing or self.reshaped or self.belonging)
 
     def describe(self) -> str:
-        """Return what was loaded and how much of it fitted, as one line."""
+        """Say in one line what was loaded and how much of it fitted."""
         loaded = self.n_model - len(self.missing) - len(self.reshaped)
         parts = [
             f"{loaded:,} of the model's {self.n_model:,} entries loaded, "
@@ -124,7 +124,7 @@ class Fit:
         }
 
     def problems(self) -> str:
-        """Return what keeps the checkpoint from being this model's, with the first names."""
+        """Say why the checkpoint is not this model's, with the first names."""
         parts = []
         n_lacking = len(self.missing) + len(self.reshaped)
         if n_lacking:
@@ -147,7 +147,7 @@ class Fit:
         return "; ".join(parts)
 
     def _said_unexpected(self) -> str:
-        """Return what of the checkpoint is not used, by the parts that it belongs to."""
+        """Say which entries of the checkpoint are not used, by the parts that they belong to."""
         parts = [
             f"{entries(count)} `{prefix}`, a copy of the model's" for prefix, count in self.copies.items()
         ]

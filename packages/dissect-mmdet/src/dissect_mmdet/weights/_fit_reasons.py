@@ -16,7 +16,7 @@ MANY = 3
 
 
 def likely_reason(fit: Fit, model: torch.nn.Module, weights: Iterable[str]) -> str:
-    """Return what probably sets the checkpoint apart from the model; empty if nothing comes to mind.
+    """Guess why the checkpoint does not fit the model; empty if there is no guess.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ def likely_reason(fit: Fit, model: torch.nn.Module, weights: Iterable[str]) -> s
 
 
 def _other_classes(fit: Fit, model: torch.nn.Module) -> str:
-    """Return numbers of classes on both sides, from the rows of a classifier."""
+    """Return the numbers of classes on both sides, from the rows of a classifier."""
     for name, (there, here) in fit.shapes.items():
         if not _CLASSES.search(name) or not there or not here or there[1:] != here[1:]:
             continue
@@ -87,7 +87,7 @@ def _other_depth(fit: Fit, model: torch.nn.Module, weights: Iterable[str]) -> st
 
 
 def _stacks(name: str) -> list[tuple[str, int]]:
-    """Return lists that an entry lies in, with its place in each."""
+    """Return lists that an entry lies in, with its index in each."""
     parts = name.split(".")
     return [(".".join(parts[:i]), int(part)) for i, part in enumerate(parts) if i and part.isdigit()]
 

@@ -1,4 +1,4 @@
-"""Putting a checkpoint's weights into a model: all of them, or with a word about each that is not there."""
+"""Load a checkpoint's weights into a model, and say which entries did not fit."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def share_tied(own: Mapping[str, Any], state: dict[str, Any]) -> None:
 def _load(
     model: torch.nn.Module, state: Mapping[str, Any], checkpoint: str, source: str
 ) -> tuple[list[str], list[str]]:
-    """Return names that torch finds missing, and those that it has no use for."""
+    """Return the names that torch finds missing, and those that it does not use."""
     silent = logging.root.manager.disable
     logging.disable(
         logging.INFO
@@ -169,7 +169,7 @@ def _sizes(own: Mapping[str, Any]) -> dict[str, int]:
 
 
 def _sorted_out(fit: Fit, model: torch.nn.Module, unexpected: list[str]) -> Fit:
-    """Return what the model has no place for: further copies, parts of training, and what it should have had."""
+    """Sort the entries that the model has no room for: further copies, parts of training, and others."""
     own, buffers = model.state_dict(), dict(model.named_buffers())
     flat = {f"ema_{name.replace('.', '_')}" for name in own}
     copies = Counter[str]()

@@ -155,7 +155,7 @@ def _require_one_naming(names: Iterable[str], source: str) -> None:
 
 
 def fitting_prefixes(names: Iterable[str], known: Iterable[str]) -> dict[str, int]:
-    """Return what stands before names of the model in some entries, and before how many: the most first."""
+    """Count the prefixes before the model's names in some entries; return them with the most frequent first."""
     wanted, counts = set(known), Counter[str]()
     for name in names:
         parts = name.split(".")
@@ -166,7 +166,7 @@ def fitting_prefixes(names: Iterable[str], known: Iterable[str]) -> dict[str, in
 
 
 def _inner(names: Mapping[str, str], drops: Iterable[frozenset[str]]) -> list[tuple[dict[str, str], bool]]:
-    """Return names as they are, and without what wraps single parts."""
+    """Return names as they are, and without the prefixes of wrappers around single parts."""
     ways = [(dict(names), False)]
     for drop in drops:
         shorter = {".".join(p for p in name.split(".") if p not in drop): own for name, own in names.items()}
@@ -176,7 +176,7 @@ def _inner(names: Mapping[str, str], drops: Iterable[frozenset[str]]) -> list[tu
 
 
 def _shared(names: Iterable[str]) -> list[str]:
-    """Return what all names begin with, from nothing to the longest; counters of averaged models apart."""
+    """Return the prefixes that all names share, the empty one first; counters of averaged models do not count."""
     all_parts = [name.split(".")[:-1] for name in names if name not in STEPS]
     shared = [""]
     for parts in zip(*all_parts, strict=False):
@@ -187,7 +187,7 @@ def _shared(names: Iterable[str]) -> list[str]:
 
 
 def _versions(whole: Mapping[str, Any], prefix: str) -> dict[str, Any]:
-    """Return versions of modules that torch keeps beside a state dict, under names without the prefix."""
+    """Return the versions of modules that torch keeps beside a state dict, under names without the prefix."""
     kept = getattr(whole, "_metadata", None)
     if not isinstance(kept, Mapping):
         return {}

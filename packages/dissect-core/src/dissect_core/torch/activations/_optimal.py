@@ -219,7 +219,7 @@ def _accumulate(
     shifts: Sequence[Tensor],
     seed: int,
 ) -> float:
-    """Return the mean loss over all batches, and put its gradient into the shifts."""
+    """Compute the mean loss over all batches, put its gradient into the shifts, and return the loss."""
     reseed(model, seed)
     values = []
     for shift in shifts:

@@ -134,7 +134,7 @@ def put_state(
 
 
 def _at(checkpoint: Mapping[str, Any], place: tuple[str, ...]) -> dict[str, Any]:
-    """Return what lies under some keys, after a check that it is a state dict."""
+    """Return the state dict under some keys, after a check that it is one."""
     found = _found(checkpoint, place)
     where = "".join(f"[{key!r}]" for key in place)
     wrong = _wrong(found)

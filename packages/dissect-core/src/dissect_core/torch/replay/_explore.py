@@ -51,8 +51,8 @@ class Explorer:
             inside = [at for at in self._moments() if call.enter < at < call.leave]
             last = max(inside, default=-1)
             self._drop(i for i in range(index + 1, call.behind) if trace.calls[i].leave > last)
-            # Tensors are not copied yet: most are dropped, and what is changed in place until the end is found out by
-            # its version. Containers are, at once: who is handed one may put other tensors into it.
+            # Tensors are not copied yet: most are dropped, and their versions tell at the end which were changed in
+            # place. Containers are copied at once: the caller may put other tensors into them.
             self._results[index] = (skeleton(result), _versions(result))
             self._held += n_bytes(result)
             self._drop_oldest()

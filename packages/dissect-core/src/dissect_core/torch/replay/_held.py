@@ -32,8 +32,8 @@ Marks = list[tuple[Any, Any]]
 """Objects with what tells whether one was changed since; the objects themselves, so that no other takes their place."""
 
 
-# Not by `torch.utils._pytree`, which passes over objects that it does not know: here each of these is a finding, since
-# a call may have changed it unseen.
+# Why not `torch.utils._pytree`: it passes over objects that it does not know. Here each of these is noted, as a call
+# may have changed it unseen.
 
 
 class Given:
@@ -152,7 +152,7 @@ def held_deeply(module: nn.Module) -> Marks:
         seen.add(id(value))
         try:
             mark, inside = _look_into(value)
-        except Exception:  # some objects do not bear being looked into
+        except Exception:  # some objects fail when their attributes are read
             mark, inside = None, ()
         marks.append((value, mark))
         waiting.extend(inside)
@@ -160,7 +160,7 @@ def held_deeply(module: nn.Module) -> Marks:
 
 
 def _look_into(value: Any) -> tuple[Any, Iterable[Any]]:
-    """Return what shows whether an object was changed, and the objects that it leads to."""
+    """Return a value that differs once an object was changed, and the objects that can be reached from it."""
     if isinstance(value, Tensor):
         return version(value), ()
     if isinstance(value, np.ndarray):

@@ -52,22 +52,22 @@ class BatchPass(Generic[Batch, Output]):
         return self.record.moment(variant)
 
     def player(self, variant: Variant) -> "Player":
-        """Return what answers module calls for a variant: good for one pass."""
+        """Make the player that answers module calls for a variant, in one pass."""
         moment = self._moments.get(variant.id)
         return self.player_until(self.moment(variant) if moment is None else moment)
 
     def player_until(self, moment: int) -> "Player":
-        """Return what answers module calls until a moment: good for one pass."""
+        """Make the player that answers module calls until a moment, in one pass."""
         return Player(self.trace, self.record.results, self.record.proven(moment), moment)
 
     def run(self, variant: Variant, reference: Reference | None = None) -> Output:
-        """Return what the model gives with the variant applied."""
+        """Run the model with the variant applied, and return its output."""
         return self.run_with_report(variant, reference)[0]
 
     def run_with_report(
         self, variant: Variant, reference: Reference | None = None
     ) -> tuple[Output, VariantReport]:
-        """Return what the model gives with the variant applied, and what that changed."""
+        """Run the model with the variant applied; return its output and what was changed."""
         self.forget_before(variant)
         with applied(self.model, variant, reference) as report:
             output = self.attempt(variant, self.once)
@@ -98,7 +98,7 @@ class BatchPass(Generic[Batch, Output]):
         return result
 
     def run_in_full(self, variant: Variant, reference: Reference | None = None) -> Output:
-        """Return the same without replay, to check it."""
+        """Run the model with the variant applied, without replay: to check `run`."""
         with applied(self.model, variant, reference):
             return self.once(None)
 

@@ -1,17 +1,17 @@
 """Proof by trial that a batch's record may stand in for calls: whatever they do out of sight would show.
 
-Rules about what a call takes, gives and touches (`_trace`, `_state`) cannot see everything that Python, NumPy, C++ and
+Rules about what a call takes, gives and touches (`_trace`, `_held`) cannot see everything that Python, NumPy, C++ and
 threads may do. So on the first batch, and on each that goes another way, the record is tried out before it is used:
 
 - Parameters hold garbage until the moment at which their first use was seen. A pass must still give what the
   baseline gave, call by call; where it does not, a parameter was used before, unseen.
 - One pass runs with garbled weights all along. It leaves garbage in everything that a call may keep out of sight.
 - Then the intact model is run with calls answered from the record, once for each set of calls that variants will have
-  answered, the largest first, so that nothing that was answered once has run since. What is left of the pass must
-  give, call by call, what the baseline gave. If it does not, the first call is sought without which it does.
+  answered, the largest first: so no call that a later trial answers has run since the garbage. The calls that still
+  run must give what the baseline gave. If they do not, the first call that may not be answered is searched for.
 
 What a module does may depend on the image. So a batch that goes a known way is tried out too, with fewer sets, and
-garbage in parameters in the same passes; what it does not stand is looked into as above.
+garbage in parameters in the same passes; if one fails, the thorough trials above follow.
 """
 
 import warnings
@@ -135,12 +135,12 @@ class Prover:
         self.passes = 0
 
     def plain(self) -> Any:
-        """Return what a pass gives with nothing around any forward."""
+        """Run a pass with nothing around any forward."""
         self.passes += 1
         return self._plainly()
 
     def unseen(self, parameters: Mapping[str, Tensor]) -> list[str]:
-        """Return the names of parameters that are used before the first use that was seen, or though none was."""
+        """Find the names of parameters that are used before the first use that was seen, or though none was."""
         # Zeros too, the commonest ablation: a decision of the model (any weight above 0?) may be the same with garbage.
         if not parameters or all(self.differs((), parameters, zeros) is None for zeros in (False, True)):
             return []
@@ -190,7 +190,7 @@ class Prover:
         good, bad = 0, len(calls)  # as many of them may, and may not, be answered
         while bad - good > 1:
             middle = (good + bad) // 2
-            self.spoil()  # the trial before has left in order what the next is to miss
+            self.spoil()  # the last trial ran intact: without new garbage, the next one would find its results
             if self.differs(calls[:middle]) is None:
                 good = middle
             else:

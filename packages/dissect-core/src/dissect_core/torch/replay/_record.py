@@ -40,7 +40,7 @@ class Record(Generic[Batch, Output]):
        none will need it (`Explorer`). Then the record is tried out thoroughly (`Prover`).
     2. Later batches: what the last one needed is recorded at once. A batch that goes a way through the model that was
        tried out before, with the same calls in the same order, gets a few quick trials; any other a thorough one.
-    3. A batch on which the trials show what no rule explains turns replay off for the model, for good.
+    3. A batch whose trials fail for no known reason turns replay off for the model, for good.
 
     Parameters
     ----------
@@ -129,8 +129,8 @@ class Record(Generic[Batch, Output]):
         try:
             explorer = self._explored()
         except Exception:
-            # If a plain pass fails likewise, its error is the user's. If it does not, the model does not bear being
-            # watched (it may look at its own forwards), and every pass is run plainly from here on.
+            # If a plain pass fails likewise, its error is the user's. If it does not, the model cannot be watched
+            # (it may look at its own forwards), and every pass is run plainly from here on.
             session.stop_watching()
             self.baseline = self.once(None)
             session.off = "it fails while its calls are watched"

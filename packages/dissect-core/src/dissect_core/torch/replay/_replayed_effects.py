@@ -36,7 +36,7 @@ class EffectPass(EffectProbe[Any]):
     def run_with_effect(
         self, variant: Variant, reference: Reference | None = None
     ) -> tuple[Any, VariantEffect]:
-        """Return what the model gives with the variant applied, and what that changed."""
+        """Run the model with the variant applied; return its output and what was changed."""
 
         def passed(player: Player | None) -> VariantEffect:
             self._playing = player

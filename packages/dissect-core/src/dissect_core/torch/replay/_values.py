@@ -166,7 +166,7 @@ SAMPLED = 2**18
 
 
 def digest(value: Any) -> tuple[Any, ...]:
-    """Return what tells a structure's tensors from others: their shapes, types and a checksum of their bits.
+    """Return a short description of a structure's tensors to compare: shapes, types and a checksum of their bits.
 
     Of large tensors it reads a part: a difference elsewhere shows in what is computed from them.
     """
@@ -223,7 +223,7 @@ def _same(one: Any, other: Any, seen: set[tuple[int, int]]) -> bool:
         )
     try:
         return bool(one == other)
-    except (TypeError, ValueError, RuntimeError):  # nothing tells them apart, so nothing tells them the same
+    except (TypeError, ValueError, RuntimeError):  # not comparable, so not the same
         return False
 
 

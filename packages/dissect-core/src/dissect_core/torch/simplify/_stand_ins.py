@@ -70,7 +70,7 @@ class StandIn(nn.Module):
         return tensor if self._answer.n_more is None else (tensor, *[None] * self._answer.n_more)
 
     def extra_repr(self) -> str:
-        """Return a description of what was here."""
+        """Describe the module that was here."""
         returns = " or ".join(self._answer.arguments) or "zeros"
         return f"instead of {self._stood_for}: returns {returns}"
 
