@@ -91,7 +91,7 @@ def loaded(what: str, installed: InstalledDetector, entry: EntryPoint) -> Callab
     if not callable(opener):
         raise DetectorUnavailableError(
             f"{what} of {installed.distribution} cannot be opened: {installed.opener} "
-            f"must be a function, it is of type {type(opener).__name__}. Its package is to be mended."
+            f"must be a function, it is of type {type(opener).__name__}. Report it to the makers of its package."
         )
     return opener
 

@@ -103,7 +103,7 @@ def open_detector(
         raise DetectorUnavailableError(
             f"The detector {name!r} of {installed.distribution} ({installed.opener}) gives an "
             f"object of type {type(opened).__name__} without {', '.join(map(repr, missing))}, which is no detector. "
-            "Its package is to be mended: `check_detector` names all that a detector must do."
+            "Its package needs mending: `check_detector` names all that a detector must do."
         )
     return cast("Detector", opened)
 
@@ -235,7 +235,7 @@ def bundled_detector(name: str) -> DetectorSpec:
     if not isinstance(spec, DetectorSpec):
         raise DetectorUnavailableError(
             f"The bundled detector {name!r} must be given as a DetectorSpec, got an object of type "
-            f"{type(spec).__name__}. Its package is to be mended."
+            f"{type(spec).__name__}. Report it to the makers of its package."
         )
     return spec
 
@@ -271,7 +271,7 @@ def bundled_data(name: str) -> tuple[Path, Path]:
     except (TypeError, ValueError) as error:
         raise DetectorUnavailableError(
             f"The bundled data {name!r} must be given as an annotation file and an image folder, got an object of type "
-            f"{type(found).__name__}. Its package is to be mended."
+            f"{type(found).__name__}. Report it to the makers of its package."
         ) from error
     return annotations, images
 
@@ -323,7 +323,7 @@ def _first_option(name: str, opener: Callable[..., object], options: Mapping[str
     first = next((one.name for one in (parameters_of(opener) or {}).values() if one.kind in named), None)
     if first is None:
         raise DetectorOptionError(
-            f"The detector {name!r} has no named option, so that a second argument says nothing: leave it out."
+            f"The detector {name!r} has no named option, which a second argument would set: leave it out."
         )
     if first in options:
         raise DetectorOptionError(

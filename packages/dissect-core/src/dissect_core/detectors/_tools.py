@@ -29,7 +29,7 @@ class DetectorContents:
     Attributes
     ----------
     anatomy : Anatomy
-        Of weights alone, without a model: components, and nothing else.
+        Of weights without a model it holds components only.
     loaded : str
         What was loaded, and how much of it fitted, as one line; empty if there is nothing to say.
     warning : str
@@ -231,6 +231,6 @@ def adapter_tools(adapter: str) -> AdapterTools:
     if not isinstance(tools, AdapterTools):
         raise DetectorUnavailableError(
             f"The tools of the detector {adapter!r} must be a subclass of `dissect_core.detectors.AdapterTools`, got "
-            f"{type(tools).__name__}. Its package is to be mended."
+            f"{type(tools).__name__}. Report it to the makers of its package."
         )
     return tools

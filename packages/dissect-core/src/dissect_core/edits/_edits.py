@@ -229,7 +229,7 @@ def edit_arrays(
     Parameters
     ----------
     arrays : mapping of str to ndarray
-        Of any shapes; read-only and memory-mapped arrays too. It is not changed. Other entries are passed on.
+        Arrays of any shapes, read-only and memory-mapped ones too; they are not changed. Others are passed on.
     edits : sequence of Edit
         Masks of arrays, each with its own intervention. Edits of one array by one intervention are joined
         before anything is worked out; all new values follow from the given arrays, not from each other. Where

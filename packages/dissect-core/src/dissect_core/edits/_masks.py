@@ -29,7 +29,7 @@ def unit_mask(
     Returns
     -------
     ndarray of bool
-        Of the given shape, True in the chosen units.
+        Mask of the given shape, True in the chosen units.
 
     Raises
     ------
@@ -120,8 +120,7 @@ def dose(mask: Mask) -> float:
 
     Parameters
     ----------
-    mask : ndarray of bool
-        Of any shape.
+    mask : ndarray of bool, any shape
 
     Returns
     -------

@@ -22,11 +22,11 @@ def replacement_values(
     array : ndarray
         The component's values: floating point, or integers that the replacement must fit.
     mask : ndarray of bool
-        Of the array's shape, True where ablated.
+        Mask of the array's shape, True where ablated.
     intervention : Zero, Constant, Mean, Shuffle, Noise, Scale or Quantize
         What to put there. Means and deviations are taken in double precision.
     rng : numpy.random.Generator, optional
-        Of PCG64, as `variant_rng` gives it: for `Shuffle` and `Noise` only, which need it.
+        As `variant_rng` makes it; only `Shuffle` and `Noise` need one.
 
     Returns
     -------

@@ -27,7 +27,7 @@ from ._computing import in_precision
 from ._task import Task
 
 UNITS_LISTED = 64
-"""Of variants with more units than this, only their number is kept with the plan."""
+"""The plan lists the units of a variant up to this many; beyond it, only their number."""
 
 
 @dataclass(frozen=True)

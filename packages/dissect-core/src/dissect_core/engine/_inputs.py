@@ -111,7 +111,7 @@ class ReferenceActivations:
     truth : object
         As the detector's `prepare_with_truth` takes it; for optimal constants only.
     record : Record
-        Of the folder where they are kept: a second run reads what a first has gathered.
+        Record of the folder that keeps them: a second run reads what the first has gathered.
     bar : callable
         Makes progress bars.
     class_map : mapping of str to (str or None), optional

@@ -91,12 +91,12 @@ def repeats_of_baseline(
     ----------
     detector : Detector
     files : Files
-        Of the study; the first that can be read and run is tried.
+        The study's images; the first that can be read and run is tried.
     precision : {"full", "bf16", "fp16"}
     allow_random : bool or None
         True: not tried out, taken to be random. False: a random one is refused. None: it is allowed with a warning.
     seed : int
-        Of the study.
+        The study's seed.
 
     Raises
     ------

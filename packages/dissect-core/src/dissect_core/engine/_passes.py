@@ -116,7 +116,7 @@ class ReplayedPasses(Passes):
     verify : float
         Share of the pairs of variant and batch that are run in full too, in [0, 1].
     seed : int
-        Of the choice of these pairs.
+        Seed that chooses these pairs.
     max_bytes : int or None
         Bound of the memory for records of one batch.
     """
@@ -195,7 +195,7 @@ class _Guess:
     Parameters
     ----------
     trace : dissect_core.torch.replay.Trace
-        Of the baseline's pass.
+        The trace of the baseline's pass.
     moments : sequence of int
         Where each variant begins, in the order in which they are run.
     """

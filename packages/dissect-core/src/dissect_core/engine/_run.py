@@ -142,7 +142,7 @@ def run(
             run_here(task, opened, described, folder, truth, caller)
     if holder.is_lost:
         raise StudyLockedError(
-            f"The study {task.out} was taken over by {holder.taken_by}, as this run was not heard of for too long. "
+            f"The study {task.out} was taken over by {holder.taken_by}, as this run gave no sign of life for too long. "
             "What it has finished is kept; wait for the other one."
         )
     return Study.open(task.out)

@@ -33,7 +33,7 @@ class PlanRow:
     n_parameters : int or None
         Values masked; None where a draw over parts of different sizes decides.
     share : float or None
-        Of all the model's parameters, in [0, 1].
+        Share of all the model's parameters, in [0, 1].
     n_merged : int
         Further variants that would have removed the same.
     """

@@ -99,7 +99,7 @@ class Variant:
         Seed of the study.
     control_of : str or None
     singles : tuple of str
-        Of a pair: the ids of the variants that remove one of its two units each, in the pair's order.
+        For a pair of units: the ids of the two variants that remove one of them each, in the pair's order.
     merged : tuple of str
         Ids of further variants that would remove the very same.
     """

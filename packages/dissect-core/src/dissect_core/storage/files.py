@@ -38,7 +38,7 @@ def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
     Parameters
     ----------
     path : str or path
-        Of a file, or the URL of an object.
+        Path of a file, or URL of an object.
 
     Returns
     -------

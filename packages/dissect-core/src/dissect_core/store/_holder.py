@@ -23,7 +23,7 @@ class Holder:
     beat : int
         Counts up while the run lives.
     is_lost : bool
-        Whether another run has taken the folder over, because this one was not heard of for too long.
+        Whether another run has taken the folder over, because this one gave no sign of life for too long.
     on_lost : callable
         Called when that happens.
     """

@@ -19,10 +19,10 @@ _PLAIN, _RLE, _BYTE_STREAM_SPLIT = 0, 3, 9
 _BY_DICTIONARY = (2, 8)
 _TYPES = ("BOOLEAN", "INT32", "INT64", "FLOAT", "DOUBLE", "BYTE_ARRAY")
 _HEADER_BYTES = 2**16
-"""Of a header at most: Arrow cuts the statistics in it at a few kilobytes."""
+"""Largest header: Arrow cuts the statistics in it at a few kilobytes."""
 _DEPTH = 4
 _VALUE_BYTES = 16
-"""Of a number or the place of a text in memory, with its levels."""
+"""Memory that a number, or a reference to a text, takes with its levels."""
 
 
 def decoded_size(source: Any, about: pq.FileMetaData, groups: range, names: list[str] | None = None) -> int:

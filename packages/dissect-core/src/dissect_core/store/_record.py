@@ -18,7 +18,7 @@ from ._facts import FIRST_CHECKED, FORMAT, fingerprint
 
 _SEAL, _FILES, _FINISHED = "sha256", "files", "finished"
 _MOST = 2**31 - 1
-"""Of variants and images: their numbers are kept in 32 bits."""
+"""Most variants, and most images: their numbers are kept in 32 bits."""
 _BLOCK = 2**20
 
 

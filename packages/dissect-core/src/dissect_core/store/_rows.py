@@ -13,7 +13,7 @@ from ..errors import StudyError
 
 Status = Literal["ok", "bad image", "not finite"]
 DETECTIONS_AT_MOST = 100_000
-"""Most of one image; a file that claims more is not read."""
+"""Most detections of one image; a file that claims more is not read."""
 STATUSES: tuple[Status, ...] = ("ok", "bad image", "not finite")
 
 # Single-precision boxes fit double precision exactly, and take hardly more room when compressed by byte streams.

@@ -28,9 +28,9 @@ T = TypeVar("T")
 _DAMAGE = (pa.ArrowException, OSError, KeyError, ValueError, OverflowError, MemoryError, RecursionError)
 _BYTES_OF_A_GROUP = 2**20
 _BYTES_OF_A_ROW = 2**18
-"""Of a thousand detections, however well they are compressed."""
+"""Most bytes of a row: enough for a thousand detections."""
 _BYTES_OF_A_BYTE = 256
-"""Of the file: many times what numbers of detectors are compressed to."""
+"""Most decoded bytes for each byte of the file: detections compress far less."""
 
 
 class MissingShardError(StudyError):
@@ -83,7 +83,7 @@ class ShardFile:
     ----------
     path : Path
     fingerprint : str
-        Of the study's facts.
+        Checksum of the study's facts.
     n_variants : int
     images : range
         Numbers of its images.

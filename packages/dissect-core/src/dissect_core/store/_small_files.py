@@ -21,7 +21,7 @@ BLOCK_BYTES = 2**20
 BYTES_OF_A_FILE = 2**31
 DIGITS_AT_MOST = 100
 BYTES_OF_A_ROW = 2**16
-"""Of a plan or a list of images: far more than any has on an average."""
+"""Most bytes of a row of a plan or a list of images: far more than rows have on average."""
 BYTES_OF_A_TABLE = 2**24
 """Beside its rows."""
 BYTES_OF_TABLES = 2**29

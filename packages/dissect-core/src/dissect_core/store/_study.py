@@ -93,7 +93,7 @@ class Study:
     Attributes
     ----------
     path : Path
-        Of one in an object store, a path of universal-pathlib, with the same methods.
+        Its folder; in an object store a path of universal-pathlib, with the same methods.
     facts : mapping
         What must be the same when it goes on, as plain data.
     """
@@ -287,7 +287,7 @@ class Study:
         variants : sequence of str, optional
             Ids; all, if left out.
         columns : sequence of str, optional
-            Of `image`, `status`, `masked`, `changed`, `boxes`, `scores`, `labels`, `queries`; all, if left out.
+            Some of `image`, `status`, `masked`, `changed`, `boxes`, `scores`, `labels`, `queries`; all, if left out.
 
         Returns
         -------

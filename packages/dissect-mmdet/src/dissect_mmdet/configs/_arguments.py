@@ -30,9 +30,9 @@ FIXED = {
 }
 """Arguments that are evaluated, or name what is downloaded, and their values in MMDetection's own configs."""
 LARGEST, LARGEST_PX = 1 << 16, 1 << 12
-"""Of whole numbers (MMDetection's own configs have 30,000 at most), and of lengths of images (2,048)."""
+"""Largest whole number (30,000 in MMDetection's own configs), and largest side of an image (2,048 there)."""
 LARGEST_PARTS = {"factor": 4, "ratio": 4, "divisor": 1 << 9}
-"""By parts of their names, of other numbers that make images larger."""
+"""Largest values of other numbers that make images larger, by parts of their names."""
 LARGEST_FLOAT = 1e8
 """What MMDetection writes for a length without bound."""
 

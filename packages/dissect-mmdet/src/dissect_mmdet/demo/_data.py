@@ -57,7 +57,7 @@ def write_split(
         return images, annotations
     if annotations.exists() and found is None:
         raise DissectMMDetError(
-            f"{annotations} is not of these scenes and would be replaced: choose another folder."
+            f"{annotations} holds other scenes and would be replaced: choose another folder."
         )
     claim_folder(images, "the image folder", DissectMMDetError)
     for part in (images, annotations.parent):

@@ -56,7 +56,7 @@ class Processed(NamedTuple):
     inputs : torch.Tensor
     data_samples : list
     version : int
-        Of `inputs` when it was made: a model that changes its input in place spoils it for the next pass.
+        Version of `inputs` when it was made: a model that changes its input in place spoils it for the next pass.
     """
 
     inputs: torch.Tensor

@@ -21,7 +21,7 @@ from ._pipeline import TestPipeline
 
 Batch = dict[str, Any]
 SEED = 0
-"""Of whatever a loss draws: the same for every call, so that two losses differ by the model alone."""
+"""Seed of random numbers in a loss: always the same, so that two losses differ by the model alone."""
 
 
 def batches_with_truth(
@@ -178,9 +178,9 @@ def training_loss(model: Any, batch: Batch, seed: int = SEED) -> Tensor:
     model : torch.nn.Module
         A detector of MMDetection, on any device. Its mode, and the states of random generators, are left as found.
     batch : dict
-        Of `batches_with_truth`; it can be used again.
+        A batch of `batches_with_truth`; it can be used again.
     seed : int
-        Of what the loss draws: denoising queries, sampled proposals.
+        Seed of the random numbers in a loss: denoising queries, sampled proposals.
 
     Returns
     -------

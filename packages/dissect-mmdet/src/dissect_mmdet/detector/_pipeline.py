@@ -150,8 +150,8 @@ class TestPipeline:
                 if not torch.equal(inputs, self._pass(path, img_id, more)["inputs"]):
                     raise ConfigError(
                         f"the config's test pipeline ({', '.join(type(step).__name__ for step in self._steps)}) makes "
-                        f"something else of {Path(path).name} each time, so that no number could be had twice: take "
-                        "what is random (flips, sizes, crops, colours) out of `test_dataloader.dataset.pipeline`."
+                        f"something else of {Path(path).name} each time, so that no result could be repeated: take "
+                        "random steps (flips, sizes, crops, colours) out of `test_dataloader.dataset.pipeline`."
                     )
             if _generators() == before:
                 return
@@ -343,7 +343,7 @@ def _require_upright(step: Step, results: Any) -> None:
     if not np.allclose(matrix, scale, atol=1e-6) or (np.diag(matrix) <= 0).any():
         raise ConfigError(
             f"the step {type(step).__name__} of the config's test pipeline mirrors, turns or shifts images, and no "
-            "detector takes that back: its boxes would not lie where the true ones do. Take it out of "
+            "detector undoes that: its boxes would not lie where the true ones do. Take it out of "
             "`test_dataloader.dataset.pipeline`."
         )
 

@@ -13,7 +13,7 @@ COUNTER = "num_batches_tracked"
 # Written by the data preprocessor into checkpoints although no model asks for them.
 HARMLESS_EXTRAS = ("data_preprocessor.mean", "data_preprocessor.std")
 SEED = 0
-"""Of the numbers that stand in for missing weights."""
+"""Seed of the numbers that stand in for missing weights."""
 
 
 @dataclass(frozen=True)
@@ -32,11 +32,11 @@ class Fit:
         Numbers in the model's entries, each of tied ones once, counters of batches left out; and how many of these
         the checkpoint does not give.
     shapes : mapping of str to pair of tuple
-        Of what differs in shape: the checkpoint's shape, and the model's.
+        Entries whose shape differs: the checkpoint's shape, and the model's.
     belonging : tuple of str
-        Of `unexpected`, what lies inside parts that the model has: it computes something else without them.
+        Those of `unexpected` that lie in parts that the model has: without them it computes something else.
     copies : mapping of str to int
-        Of `unexpected`, further copies of the model's weights: what their names begin with, and how many there are.
+        Further copies of the model's weights among `unexpected`: prefix of their names, and how many there are.
     prefix : str
         What was taken off every name in the checkpoint.
     filled : bool

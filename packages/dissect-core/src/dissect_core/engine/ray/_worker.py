@@ -67,7 +67,7 @@ class Job:
     facts : mapping
         What the worker's own detector and versions must equal.
     fingerprint : str
-        Of the study, to see that its folder is the one that the others see.
+        The study's, by which a worker sees that it has the same folder as the others.
     threads : int
         Threads that torch computes with on a CPU: the last bits depend on them.
     n_workers : int

@@ -56,12 +56,12 @@ def fit_optimal(
     reference : Reference
         From `gather_reference`, with all the sites (``keep=False`` is enough). It is not changed.
     steps : int, default 50
-        Of Adam, each over all batches.
+        Steps of Adam, each over all batches.
     learning_rate : float, default 0.3
         In standard deviations; it falls to 0 along half a cosine. So no constant moves further from the mean than
         about ``steps * learning_rate / 2`` standard deviations.
     seed : int, default 0
-        Of what the loss draws, in each pass anew, so that losses differ by the constants alone.
+        Seed set before each pass of the loss, so that losses differ by the constants alone.
     progress : callable, optional
         Wraps the iteration over steps: ``tqdm``, for instance.
 

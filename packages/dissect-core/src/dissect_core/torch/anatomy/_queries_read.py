@@ -19,7 +19,7 @@ def only_read(
     ----------
     model : torch.nn.Module
     groups : sequence of UnitGroup
-        Of any unit; those of others stay as they are.
+        Groups of any unit; only those of queries are changed.
     run : callable or None
         Runs the model once; None leaves everything as it is.
 

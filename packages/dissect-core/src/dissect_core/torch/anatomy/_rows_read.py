@@ -35,7 +35,7 @@ def rows_read(
     run : callable
         Runs the model once, as it is used. What another process does is not seen.
     names : tuple of str
-        Of the model's parameters.
+        Names of the model's parameters.
 
     Returns
     -------

@@ -79,7 +79,7 @@ def output_change(
         raise InterventionError(
             f"Outputs of {path!r} must have the same shapes with and without the ablation, got "
             f"{[tuple(x.shape) for x in after]} and {[tuple(x.shape) for x in before]}. "
-            "Probe a module before the model selects proposals."
+            "Measure a module before the model selects proposals."
         )
     change = relative_change(before, after)
     if change == 0:
@@ -135,7 +135,7 @@ def no_op_reason(ran: bool, report: Any) -> str:
     if not ran:
         return (
             "the module did not run on this batch, or runs without a call, inside a fused kernel. "
-            "Probe a module that is called."
+            "Measure a module that is called."
         )
     # Of an ablation that counts what it does: not every context manager gives a report.
     if getattr(report, "masked", None) == 0:

@@ -11,7 +11,7 @@ from ._trace import Tracer
 from ._values import copied, is_plain, n_bytes, skeleton, version
 
 SPECULATIVE_BYTES = 2**30
-"""Most that is recorded of a first pass without knowing whether it will be needed."""
+"""Most bytes of results kept in a first pass, before it is known which are needed."""
 
 
 @dataclass(eq=False)
@@ -25,7 +25,7 @@ class Explorer:
     ----------
     tracer : Tracer
     addresses : collection of int
-        Of the memory of parameters whose first uses are moments of interest.
+        Addresses of parameters whose first uses are moments of interest.
     paths : collection of str
         Modules whose calls begin and end at moments of interest.
     max_bytes : int or None

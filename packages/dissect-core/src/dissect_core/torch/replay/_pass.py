@@ -33,7 +33,7 @@ class BatchPass(Generic[Batch, Output]):
     trace : Trace
     model : torch.nn.Module
     record : Record
-        Of the baseline: results of calls, and which of them are proven to stand in for these.
+        Results of the baseline's calls, and which of them are proven to stand in for the calls.
     """
 
     def __init__(self, session: Session[Batch, Output], batch: Batch, variants: Sequence[Variant]) -> None:

@@ -42,7 +42,7 @@ class Follower:
     answered : collection of int
         Calls to answer from it.
     at_boundary : callable
-        Told each boundary as it is crossed.
+        Called with each boundary as it is crossed.
 
     Attributes
     ----------

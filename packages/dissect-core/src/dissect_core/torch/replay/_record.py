@@ -23,7 +23,7 @@ Batch = TypeVar("Batch")
 Output = TypeVar("Output")
 
 MOST_CULPRITS = 16
-"""Of a model in which more modules than this do what cannot be seen, nothing is taken from a record."""
+"""Most modules that may do something unseen: beyond it, replay is off for the model."""
 NAMED_AT_MOST = 5
 
 

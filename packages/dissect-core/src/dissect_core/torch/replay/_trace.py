@@ -42,7 +42,7 @@ class Call:
     has_floats : bool
         Whether its result holds floating tensors.
     digest : tuple or None
-        Of its result, see `digest`; None where it was not taken, or where the call ended in an exception.
+        Digest of its result, see `digest`; None where it was not taken, or where the call ended in an exception.
     """
 
     path: str

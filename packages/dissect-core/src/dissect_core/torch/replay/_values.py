@@ -162,7 +162,7 @@ def n_bytes(value: Any) -> int:
 
 
 SAMPLED = 2**18
-"""Of tensors with more elements than this, only about so many go into a digest."""
+"""About the most elements of a tensor that go into its digest."""
 
 
 def digest(value: Any) -> tuple[Any, ...]:

@@ -93,8 +93,8 @@ def simplify(
     model : torch.nn.Module
         It is not changed.
     variant : Variant
-        Of a `dissect_core.plan` for this model: layers, sublayers, heads (part ``output``, ``value`` or ``all``) or
-        neurons, with zero as intervention, on weights or activations. The baseline gives a plain copy.
+        A variant of a `dissect_core.plan` for this model: layers, sublayers, neurons or heads (part ``output``,
+        ``value`` or ``all``), with zero as intervention, on weights or activations. The baseline gives a plain copy.
     run : callable, optional
         ``run(model, batch)`` runs the model and returns what is to be compared: tensors or NumPy arrays in tuples,
         lists, dicts or dataclasses. It must leave `batch` as it was, and should give raw outputs rather than a
