@@ -31,10 +31,11 @@ def page() -> str:
     """Return the content of the page."""
     lines = [HEAD]
     for package in ORDER:
-        (top,) = ROOT.glob(f"packages/*/src/{package}")
+        (door,) = ROOT.glob(f"packages/*/src/{package}/__init__.py")
+        top = door.parent
         lines.append(f"## `{package}`\n\n{described(top)}\n\n| folder | |\n|---|---|")
-        for door in sorted(top.rglob("__init__.py")):
-            folder = door.parent
+        for inner in sorted(top.rglob("__init__.py")):
+            folder = inner.parent
             if folder != top:
                 name = folder.relative_to(top).as_posix()
                 lines.append(f"| `{name}/` | {described(folder)} |")
