@@ -72,7 +72,7 @@ def test_what_was_given_up_is_named_by_the_command_and_by_status(
     assert status == 0
     assert "1 of 2 batches (50%); not running" in out
     assert "given up: shard 1 (images 2 to 3): BadImageError" in out
-    assert "running the study again tries them again" in out
+    assert "run the study again to try them again" in out
 
 
 @pytest.mark.parametrize(

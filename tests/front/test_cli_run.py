@@ -342,5 +342,5 @@ def test_damaged_and_missing_images_stop_the_run_or_are_left_out(
     skipping = [*call_words, "--replicates", 0, "--on-bad-image", "skip", "--force-new"]
     code, out, _ = call(capsys, *skipping)
     assert code == 0
-    assert "note: images that could not be read and count nowhere: 2" in out
+    assert "note: images that are left out everywhere: 2" in out
     assert Study.open(tmp_path / "out-2").bad_images() == [0, 1]

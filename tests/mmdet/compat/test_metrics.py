@@ -133,7 +133,7 @@ def test_no_pair_gives_zeros(make_sample: Callable[..., Any], tmp_path: Path) ->
         [make_sample(([], []), ([[0, 0, 1, 1]], [1], [3])), make_sample(([[0, 0, 1, 1]], [1]), ([], [], []))],
         tmp_path / "0.pkl",
     )
-    with pytest.warns(UserWarning, match="F1 is written as 0, which is no value at all"):
+    with pytest.warns(UserWarning, match="F1 is undefined, and written as 0"):
         run_all(tmp_path, 1)
     overall_giou, giou_per_class, overall_f1, f1_per_class = results(tmp_path).values()
     assert (overall_giou, overall_f1) == ({"average_giou": 0.0}, {"Overall_F1_Score": 0.0})

@@ -22,7 +22,7 @@ class Comparison:
     by : {"variant", "dose"}
         Whether rows are variants that both studies have, or ablations at a dose.
     same : str
-        Why the two are one study, so that every difference is 0; empty if they are not.
+        Why both are the same study, so that every difference is 0; empty if they are not.
     """
 
     def __init__(self, first: Results, second: Results, metric: str) -> None:

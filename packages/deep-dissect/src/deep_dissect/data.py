@@ -39,8 +39,8 @@ class CocoSplit:
     limit : int, optional
         Only the first images, in the order of their ids.
     check : bool
-        Look now whether every image is there. Images that are missing can be left out of a study with
-        ``on_bad_image="skip"``, and are put on record then.
+        Refuse now if an image is missing. Without this check, a study with ``on_bad_image="skip"`` leaves such images
+        out and records them.
 
     Raises
     ------
@@ -124,7 +124,7 @@ class CocoSplit:
 
     @property
     def refs(self) -> list[ImageRef]:
-        """How the annotation file names and numbers each image: what the engine keeps on record."""
+        """The name and number of each image in the annotation file, which the engine records."""
         from dissect_core.store import ImageRef
 
         return [ImageRef(name, number) for name, number in zip(self._truth.file_names, self.ids, strict=True)]
@@ -147,14 +147,14 @@ class CocoSplit:
         Raises
         ------
         ImageFilesError
-            The first missing ones are named, with files of a similar name.
+            If images are missing; the message names the first, with files of a similar name.
         """
         missing = [name for name in self._truth.file_names if not (self._folder / name).is_file()]
         if not missing:
             return
         near = near_matches(Path(missing[0]).name, [path.name for path in sorted(self._folder.iterdir())])
         hint = f" Near matches of the first: {', '.join(near)}." if near else ""
-        # Where most of them are missing, the folder is the wrong one; where a few are, it is incomplete.
+        # If most are missing, it is the wrong folder; if a few are, it is incomplete.
         remedy = (
             "Is it the folder of another split?"
             if 2 * len(missing) > len(self)
@@ -197,7 +197,7 @@ class CocoSplit:
 
 
 def _bundled(name: str) -> tuple[Path, Path]:
-    """Return annotation file and image folder of data that an installed package brings."""
+    """Return the annotation file and image folder of data that an installed package brings."""
     from dissect_core.detectors import bundled_data
 
     annotations, images = bundled_data(name)

@@ -45,9 +45,9 @@ CHANCE = "matched_giou_chance"
 CAPTION = (
     "F1 counts detections of score ≥ 0.3: it can rise when an ablation silences false positives. "
     "GIoU is that of matched mode, blind to class, score and false positives: read it against chance, the GIoU of as "
-    "many random boxes. Draws are over all units of a kind, in all layers."
+    "many random boxes. Units are drawn from all layers together."
 )
-STAR = " *: a draw changed no detection on any image, which is no robustness."
+STAR = " *: a draw changed no detection on any image, which says nothing about robustness."
 _ACRONYMS = ("detr", "dino")
 
 Found = Mapping[str, Results]
@@ -56,7 +56,7 @@ Rows = Sequence[Mapping[str, Any]]
 
 
 def title_of(name: str) -> str:
-    """Return how a bundled detector is written in a title.
+    """Return the name of a bundled detector as it stands in a title.
 
     Examples
     --------
@@ -123,7 +123,7 @@ def run_demo(
     """
     detectors = [
         open_detector(f"demo:{name}", device=device) for name in names
-    ]  # refused before anything is written
+    ]  # an error comes before anything is written
     data = CocoSplit(DATA, limit=n_images)
     if len(data) < n_images:
         raise FrontDoorError(
@@ -144,7 +144,7 @@ def write_demo(found: Found, folder: Path) -> list[Path]:
     Returns
     -------
     list of Path
-        What is of all together, then the reports.
+        The files of all detectors together, then the reports.
     """
     rows = [
         {"detector": name, **{key: value for key, value in row.items() if key != "removed"}}
@@ -193,7 +193,7 @@ def demo_table(found: Found) -> Table:
         baseline = results.tables.summary[0]
         table.add_row(Text(title_of(name), style="bold"), "chance", f"{baseline[CHANCE]:.3f}")
         for target, exact in _by_target(results).items():
-            # The next whole number of units makes 26.7 % of what was asked for as 25 %.
+            # A dose of 25 % is rounded to whole units, for instance 26.7 %.
             groups = {dose: exact[_nearest(dose, exact)] for dose in doses}
             for metric, label in METRICS.items():
                 cells = [_cell(groups[dose], metric) for dose in doses]

@@ -16,15 +16,15 @@ def __getattr__(name: str) -> Any:
     if name != "ERRORS":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from dissect_eval.errors import (
-        EvalError,  # takes half a second, and commands that read a folder do without
+        EvalError,  # its import takes half a second, which commands that only read a folder save
     )
 
     return (DissectError, EvalError)
 
 
 class FrontDoorError(DissectError, ValueError):
-    """An argument of the front door, or an option of the command, that means nothing here."""
+    """An argument of the front door, or an option of the command, is invalid."""
 
 
 class ImageFilesError(FrontDoorError):
-    """Images of an annotation file that are not in the folder."""
+    """Images of an annotation file are not in the folder."""

@@ -1,7 +1,7 @@
 """The one way from a study to its folder: the command, the panels, the demo and notebooks all go through `run_study`.
 
 What a run needs is put together here: images with their truth, the classes that are scored, the detector and how
-workers open it. So nobody who runs a study can leave a part out.
+workers open it. So no caller can leave a part out.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def spec_of(study: str | PathLike[str] | Mapping[str, Any] | StudySpec | Plan) -
     Parameters
     ----------
     study : str, path, mapping, StudySpec or Plan
-        Name of a shipped study, a file, its content, or what was read of it.
+        Name of a shipped study, a file, its content, or a specification or plan.
 
     Raises
     ------
@@ -108,12 +108,12 @@ def plan(
     class_map : mapping of str to (str or None), optional
         The truth's name for names of the detector; see `run_study`.
     listener : Listener, optional
-        Is shown how far the scores are.
+        Shows how far the scores are.
 
     Returns
     -------
     Plan
-        Its length is the number of variants; ``plan[3]`` is one of them, which ``detector.ablated(plan[3])`` removes.
+        Its length is the number of variants; ``plan[3]`` is one of them, which ``detector.ablated(plan[3])`` applies.
 
     Raises
     ------
@@ -163,22 +163,22 @@ def run_study(
     Parameters
     ----------
     study : str, path, mapping, StudySpec or Plan
-        Name of a shipped study, a file, its content, or a plan of it. Of a plan, the variants must be those that the
-        study gives of this detector and data.
+        Name of a shipped study, a file, its content, or a plan. The variants of a plan must be those that its study
+        gives for this detector and data.
     detector : Detector, str, DetectorSpec or DetectorRequest, optional
         An open detector, the name of a bundled one, or how to open one; left out, the one that the study names.
-        Workers of a cluster open it themselves where it is known how, and get a copy of an open one.
+        Workers of a cluster open it themselves, or get a copy if it is open already.
     data : CocoSplit
         Images with their truth.
     out : path
         The study's folder: not there, empty, or holding this study; or a URL like ``s3://bucket/study``.
     execution : LocalExecution or RayExecution, optional
-        What computes it; left out, as the study says, whose cluster is joined only with `trust`. It may be another one
-        each time: the results are the same.
+        Which engine runs it; left out, as the study says, whose cluster is joined only with `trust`. Each call may use
+        another one: the results are the same.
     facts : mapping, optional
         What else must stay the same when the study goes on, as plain data.
     listener : Listener, optional
-        Is told how the run goes on, and can stop it. Left out, a progress bar on standard error.
+        Shows how the run goes on, and can stop it. Left out, a progress bar on standard error.
     trust : bool
         Let the study run code: open its detector as `open_detector` with ``trust=True`` does, and join the cluster
         that it names.
@@ -217,7 +217,7 @@ def run_study(
         data.require_images()
     opened = _opened(given, execution)
     if isinstance(execution, RayExecution) and not scores_needed(spec):
-        plan_study(spec, opened)  # what does not fit the detector, before a cluster is asked
+        plan_study(spec, opened)  # refuses what does not fit the detector before a cluster is asked
     match = match_classes(
         data.truth, opened.class_names, common_classes=options.common_classes, class_map=options.class_map
     )
@@ -243,13 +243,13 @@ def run_study(
 
 
 class _Telling:
-    """Says what was loaded of a detector once the first pass begins: after everything that may refuse the study."""
+    """Says what was loaded of a detector when the first pass begins: after everything that may refuse the study."""
 
     def __init__(self, detector: Detector, listener: Listener) -> None:
         self._listener, self._text = listener, loaded(detector)
 
     def tell(self) -> None:
-        """Say it, unless it is said."""
+        """Say it once."""
         if self._text:
             self._listener.say(self._text)
         self._text = ""
@@ -275,7 +275,7 @@ def loaded(detector: object) -> str:
 
 
 def _options(options: RunOptions | None, further: Mapping[str, Any]) -> RunOptions:
-    """Return how a study is run, from either way to say it."""
+    """Return the options of a run, given as an object or as keywords."""
     if unknown := [name for name in further if name not in _OPTIONS]:
         raise FrontDoorError(
             f"`run_study` has no option {', '.join(map(repr, unknown))}. Its options are: {', '.join(_OPTIONS)}."
@@ -286,7 +286,7 @@ def _options(options: RunOptions | None, further: Mapping[str, Any]) -> RunOptio
 def detector_of(
     spec: StudySpec, detector: Detector | DetectorSpec | DetectorRequest | str | None, *, trust: bool
 ) -> Detector | DetectorRequest:
-    """Return an open detector, or how to open the one that is asked for or that the study names."""
+    """Return an open detector, or how to open the given one or the one that the study names."""
     given = detector if detector is not None else spec.detector
     if given is None:
         raise FrontDoorError("`detector` must be given, or named by the study, got neither.")
@@ -314,7 +314,7 @@ def _require_detector(detector: object) -> None:
 
 
 def _opened(given: Detector | DetectorRequest, execution: Execution) -> Detector:
-    """Open a detector in this process: who leads a cluster needs no GPU, unlike its workers."""
+    """Open a detector in this process: the leader of a cluster needs no GPU, unlike its workers."""
     if not isinstance(given, DetectorRequest):
         return given
     if isinstance(execution, RayExecution) and "device" in {**given.named.options, **given.options}:

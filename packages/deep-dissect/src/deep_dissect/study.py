@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["Results", "Study"]
 
 WORST = 5
-"""Variants that lose most are named, in the text of results."""
+"""Number of variants with the largest losses that the text of results names."""
 
 _SETTINGS = tuple(name for name in Settings.__dataclass_fields__ if name != "n_replicates")
 
@@ -44,13 +44,13 @@ _SETTINGS = tuple(name for name in Settings.__dataclass_fields__ if name != "n_r
 class Study(StoredStudy):
     """A study's folder, for reading, while it runs or later; made by `run_study`, opened by ``Study.open(folder)``.
 
-    Beside what `dissect_core.store.Study` reads from it (plan, images, detections, log), it is measured here.
+    It adds measuring to what `dissect_core.store.Study` reads from the folder (plan, images, detections, log).
 
     Attributes
     ----------
     path : Path
     facts : mapping
-        What must be the same when it goes on, as plain data.
+        What must be the same when the study goes on, as plain data.
 
     Examples
     --------
@@ -78,7 +78,7 @@ class Study(StoredStudy):
 
     @classmethod
     def of(cls, stored: StoredStudy) -> Study:
-        """Return the study that a folder of `dissect_core` holds."""
+        """Return a study of `dissect_core` as one that can be measured."""
         return stored if isinstance(stored, Study) else cls(stored.path, stored._record)
 
     def measure(
@@ -93,12 +93,12 @@ class Study(StoredStudy):
         bar: MakeBar = no_bar,
         **settings: Any,
     ) -> Results:
-        """Measure every variant against the truth that is kept with the study; the detector is not needed.
+        """Measure every variant against the study's own truth; the detector is not needed.
 
         Parameters
         ----------
         truth : GroundTruth, optional
-            Another truth than the one that is kept.
+            Another truth than the study's own.
         replicates : int, optional
             Resamples of the images for intervals and p-values. Left out, as many as p-values need, at least 1,000; 0
             leaves intervals and p-values out.
@@ -174,7 +174,7 @@ class Study(StoredStudy):
 
 
 class Results:
-    """What a study found out; made by `Study.measure`.
+    """Results of a study; made by `Study.measure`.
 
     Tables are data frames: pandas' where it is installed, else Arrow's.
 
@@ -356,7 +356,7 @@ class Results:
 
 
 def _made(folder: Path | str | None) -> Path | None:
-    """Return the folder that files go to, made if it is not there; None for the study's own."""
+    """Return the folder for files, and make it if it is missing; None for the study's own."""
     if folder is None:
         return None
     location = location_of(folder)

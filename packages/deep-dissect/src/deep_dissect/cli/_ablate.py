@@ -44,8 +44,8 @@ PutOption = Annotated[
     Literal["zero", "mean", "shuffle", "noise"],
     typer.Option(
         "--intervention",
-        help="What is put in the place of removed values: 0, the component's mean, the same values in another order, "
-        "or noise of the component's mean and deviation.",
+        help="What replaces removed values: 0, the component's mean, the same values in another order, or noise of the "
+        "component's mean and deviation.",
     ),
 ]
 RepeatsOption = Annotated[
@@ -58,9 +58,9 @@ PercentOption = Annotated[
 
 SEGMENTS = 8  # a row, as in Deep Dissect 1.0
 CPU = ("device", "classes")
-"""Options that mean nothing here: nothing is detected."""
+"""Options without a use here, since nothing is detected."""
 WEIGHTS_ALONE = (*CPU, "config", "allow_missing", "custom_imports")
-"""Options that mean nothing where no model is built."""
+"""Options without a use where no model is built."""
 
 
 @app.command()
@@ -240,7 +240,7 @@ def layers(
 
 
 def _source_of(opening: Opening, *, with_model: bool = False) -> Source:
-    """Read the checkpoint, and say which of its weights are ablated where that is no matter of course."""
+    """Read the checkpoint, and say which of its weights are ablated if it holds several sets."""
     request = opening.request()
     checkpoint = adapter_tools(request.named.adapter).checkpoint(request, with_model=with_model)
     if not with_model:

@@ -24,9 +24,9 @@ def app_(
 ) -> int:
     """Serve the workbench as an app in your browser, on this machine alone; Ctrl-C ends it.
 
-    The address that is printed carries a token, without which nobody gets in: who has it can do what you can.
+    The printed address carries a token. Whoever has it can do on this machine what you can; nobody gets in without it.
     """
-    # By entry point, as detectors are found: this package does not know the panels, nor they it.
+    # By entry point, as detectors are: this package imports no panel.
     offered = entry_points(group="dissect.apps", name="workbench")
     if not offered:
         raise MissingDependencyError(

@@ -12,7 +12,7 @@ __all__ = ["COMMANDS", "Commands"]
 
 
 class Entry(NamedTuple):
-    """Where a sub-command is defined, and what the list of all of them says of it: the first line of its help."""
+    """Where a sub-command is defined, and the first line of its help, which the list of commands shows."""
 
     module: str
     name: str
@@ -39,7 +39,7 @@ COMMANDS = {
         "run_",
         "Run a study: every variant over every image, in a folder that a second call goes on with.",
     ),
-    "status": Entry("_status", "status", "Say how far a study is, and who runs it."),
+    "status": Entry("_status", "status", "Show how far a study is, and which process runs it."),
     "report": Entry(
         "_folder",
         "report",
@@ -95,7 +95,7 @@ class Commands(typer.core.TyperGroup):
         }
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """Return a command; while they are listed, one that has a name and a help text only."""
+        """Return a command; while help is written, one that has a name and a help text only."""
         if self._is_listing or cmd_name not in COMMANDS:
             return super().get_command(ctx, cmd_name)
         return _imported(cmd_name)

@@ -37,7 +37,7 @@ class Console(rich.console.Console):
         super().__init__(**{"markup": False, "emoji": False, "highlight": False, **options})
 
     def render_str(self, text: str, **options: Any) -> Text:
-        """Make a text of rich, whatever asks for it."""
+        """Make a `Text` of a string, without reading markup in it."""
         return super().render_str(visible(text), **{**options, "markup": False, "emoji": False})
 
 
@@ -59,7 +59,7 @@ def print_whole(table: Table | Tree) -> None:
 
 
 def echo(text: object) -> None:
-    """Print a line on standard output that is not to be broken, such as a path."""
+    """Print a line on standard output without breaking it, such as a path."""
     typer.echo(visible(str(text)))
 
 

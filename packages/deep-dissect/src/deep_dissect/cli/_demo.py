@@ -19,7 +19,7 @@ app = typer.Typer(
     help="Run a small ablation study over the bundled DETR, Deformable DETR and DINO.\n\n"
     "Removes growing shares of the query embeddings and of the attention heads of encoder and decoder, runs every "
     "variant on generated images, and writes a table, two figures, the raw numbers, and a report of each detector. "
-    "Interrupted, the same command goes on where it was.",
+    "If it is interrupted, the same command goes on where it stopped.",
     invoke_without_command=True,
     add_completion=False,
 )
@@ -47,7 +47,7 @@ def demo(
     seed: SeedOption = 0,
     device: DeviceOption = "cpu",
 ) -> None:
-    """Run the study; see the sub-commands for training the detectors anew."""
+    """Run the study; the sub-command `train` trains the detectors anew."""
     if context.invoked_subcommand is not None:
         return
     from ..demo import DETECTORS, REPLICATES, demo_table, run_demo, title_of, write_demo

@@ -1,4 +1,4 @@
-"""``deep-dissect evaluate``: what a detector is worth on a COCO-format data set."""
+"""``deep-dissect evaluate``: measure a detector on a COCO-format data set."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def evaluate(
 def _detected(
     detector: Any, images: Sequence[Path], batch_size: int
 ) -> tuple[list[ImageDetections], list[tuple[int, int] | None]]:
-    """Return what is found in each image, and its size as it was read."""
+    """Return the detections of each image, and its size as it was read."""
     found: list[ImageDetections] = []
     sizes: list[tuple[int, int] | None] = []
     # If a model stops, `predict_named` says at which image.
@@ -195,7 +195,7 @@ def _table(*columns: Column | str) -> Table:
 
 
 def _undefined(result: Evaluation) -> dict[str, str]:
-    """Why numbers of the upper tables are undefined, by the names of those that share a reason."""
+    """Return why numbers of the upper tables are undefined, by the names of those that share a reason."""
     reasons = dict(result.ap.undefined) if result.ap else {}
     for name, why in result.detection.undefined.items():
         kind, _, score = name.partition(".")
@@ -238,7 +238,7 @@ def _by_reason(reasons: Mapping[str, str]) -> dict[str, str]:
 
 
 def _other_sizes(truth: GroundTruth, sizes: Sequence[tuple[int, int] | None]) -> list[str]:
-    """Say where image files are not of the size that the annotation file gives: boxes then fit nothing."""
+    """Warn of image files whose size differs from the annotation file's: their boxes would not fit."""
     read = np.array([size or (np.nan, np.nan) for size in sizes], dtype=np.float64).reshape(-1, 2)
     known = ~np.isnan(truth.image_sizes).any(axis=1) & ~np.isnan(read).any(axis=1)
     wrong = np.flatnonzero((read != truth.image_sizes).any(axis=1) & known)
@@ -257,5 +257,5 @@ def _of(values: Mapping[int, float], category: int) -> float:
 
 
 def _number(value: Any) -> str:
-    """Three decimals; a dash for what is undefined."""
+    """Return three decimals; a dash for what is undefined."""
     return "–" if value is None or np.isnan(value) else f"{value:.3f}"

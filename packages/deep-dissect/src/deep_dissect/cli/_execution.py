@@ -79,7 +79,7 @@ def execution_of(
     FrontDoorError
         If the options do not fit together.
     UntrustedError
-        If the study names a cluster, and the user neither that nor another.
+        If the study names a cluster, and the user neither names one nor trusts the study.
     """
     if engine not in (None, "local", "ray"):
         raise FrontDoorError(f"--engine must be local or ray, got {engine!r}.")

@@ -50,12 +50,12 @@ def export(
 ) -> None:
     """Write variants of a study as checkpoints, which any program loads that loads the original."""
     spec = spec_of(study)
-    # What a study names is somebody else's checkpoint: the user says which one is copied.
+    # The checkpoint that a study names may be a stranger's: the user must say which one is copied.
     request = opening.request()
     detector = open_detector(request)
     variants = _matching(plan_of(spec, detector, images, annotations, class_map_of(class_map)), variant)
     for one in variants:
-        one.as_edits()  # what cannot be written is said before the first file is
+        one.as_edits()  # refuses what cannot be written before the first file is written
     tools = adapter_tools(request.named.adapter)
     source = Source(tools.checkpoint(request, detector=detector))
     say_loaded(detector)

@@ -21,7 +21,7 @@ from ._console import Console, note, print_whole
 from ._opening import Opening, opens_detector
 
 LISTED_AT_MOST = 3
-"""Paths of blocks with a role that are named."""
+"""Most paths of blocks that are named for a role or unit."""
 
 
 @opens_detector(argument="optional", leave_out=["device", "classes"])
@@ -103,7 +103,7 @@ def to_dict(name: str, contents: DetectorContents) -> dict[str, Any]:
 
 
 def _roles(anatomy: Anatomy) -> Table:
-    """Return a table of the roles: what bears each."""
+    """Return a table of the roles and of the blocks that have them."""
     table = _table(
         "role", "kind", Column("blocks", justify="right"), Column("parameters", justify="right"), "which"
     )
@@ -120,7 +120,7 @@ def _roles(anatomy: Anatomy) -> Table:
 
 
 def _units(anatomy: Anatomy) -> Table:
-    """Return a table of the units that are no single values: heads, neurons, channels, queries and so on."""
+    """Return a table of the units other than single values: heads, neurons, channels, queries and so on."""
     table = _table("unit", Column("places", justify="right"), Column("units", justify="right"), "which")
     counts: dict[str, list[tuple[str, int]]] = {}
     for path, layout in anatomy.attention.items():

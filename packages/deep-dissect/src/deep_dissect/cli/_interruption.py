@@ -1,4 +1,4 @@
-"""Ctrl-C ends the command with one line, whatever runs at that moment: an import, a library, the end itself."""
+"""Make Ctrl-C end the command with one line, whatever runs at that moment: an import, a library, or the exit itself."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Interruption:
     """Whether Ctrl-C has come.
 
     Libraries make other errors of a `KeyboardInterrupt`, or lose it: NumPy raises an `ImportError` if it comes while it
-    is imported, and an object that is deleted at that moment only prints it. So it is put on record here.
+    is imported, and the deletion of an object only prints it. So it is put on record here.
     """
 
     came = False
@@ -33,7 +33,7 @@ class Interruption:
         raise KeyboardInterrupt
 
     def take_lost(self, lost: Any) -> None:
-        """Raise an interruption again that nobody could catch; anything else is printed as always."""
+        """Raise again an interruption that no code could catch; print anything else as Python does."""
         if issubclass(lost.exc_type, KeyboardInterrupt):
             _thread.interrupt_main()
         else:
@@ -42,20 +42,20 @@ class Interruption:
 
 @contextmanager
 def interruptible(*, own_process: bool) -> Iterator[Interruption]:
-    """Turn Ctrl-C, SIGTERM and SIGHUP in a block into a line on standard error, whatever they end up as.
+    """Turn Ctrl-C, SIGTERM and SIGHUP in a block into one line on standard error, whatever error they become.
 
     Parameters
     ----------
     own_process : bool
-        Whether the process ends after the block: it is then left at once if another Ctrl-C comes while it ends.
-        Otherwise all is put back as it was.
+        Whether the process ends after the block: another Ctrl-C then ends it at once. Otherwise the handlers are put
+        back as they were.
 
     Yields
     ------
     Interruption
     """
     interruption = Interruption()
-    # Outside of the main thread Python gives no signals; one that is ignored, or handled by somebody else, stays so.
+    # Python handles signals in the main thread only; one that is ignored, or handled by other code, stays so.
     ours = threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGINT) in (
         signal.default_int_handler,
         _leave,
@@ -96,6 +96,6 @@ def _say() -> None:
 
 
 def _leave(_number: int, _frame: FrameType | None) -> None:
-    """End a process that is ending already, without what else would be done, and printed, on the way."""
+    """End a process that is ending already at once, without running or printing anything more."""
     os.write(2, b"interrupted\n")
     os._exit(INTERRUPTED)

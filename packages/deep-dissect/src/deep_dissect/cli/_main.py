@@ -27,9 +27,9 @@ app = typer.Typer(
     name="deep-dissect",
     cls=Commands,
     help="Which parts of an object detector matter, and how much?\n\n"
-    "Look into a trained detector (inspect), remove parts of it (ablate), measure what a detector "
-    "is worth (evaluate), list what a study would do (plan), run it (run), write its variants as checkpoints "
-    "(export), look at results in the browser (app), or see all of it at work on the bundled detectors (demo).",
+    "Look into a trained detector (inspect), remove parts of it (ablate), measure it (evaluate), list what a study "
+    "would do (plan), run it (run), write its variants as checkpoints (export), look at results in the browser (app), "
+    "or see all of it at work on the bundled detectors (demo).",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -66,7 +66,7 @@ def main(arguments: Sequence[str] | None = None, interruption: Interruption | No
     arguments : sequence of str, optional
         Command line without the program's name; by default the process's own.
     interruption : Interruption, optional
-        Says of an error whether Ctrl-C was its cause.
+        Tells whether Ctrl-C caused an error.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words
@@ -99,7 +99,7 @@ def run_guarded(
     except KeyboardInterrupt:
         errors.print(INTERRUPTED_LINE)
         return INTERRUPTED
-    except BrokenPipeError:  # the reader of a pipe had enough
+    except BrokenPipeError:  # the reader of the pipe has closed it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except SpecError as error:  # a spec may break several rules: a line for each
@@ -114,8 +114,8 @@ def run_guarded(
         if debug:
             raise
         errors.print(
-            f"error: the memory does not suffice for this: {one_line(error) or 'nothing more can be allocated'}. "
-            "Free some, or give less at a time: fewer images a batch, a smaller file."
+            f"error: out of memory: {one_line(error) or 'nothing more can be allocated'}. "
+            "Free some, or use less at a time: fewer images a batch, a smaller file."
         )
         return USAGE_ERROR
     except Exception as error:
@@ -146,21 +146,21 @@ def _is_for_people(error: Exception) -> bool:
 
 
 def _said(error: Exception) -> str:
-    """Return what an error says; of a disk that refuses, which Python tells by number, what that means."""
+    """Return an error's text; for an error of the disk, which Python tells by number, what the number means."""
     if isinstance(error, OSError) and not isinstance(error, DissectError) and error.errno in FULL:
         return f"{error.filename or 'The output'} cannot be written: {why_refused(error)}."
     return str(error)
 
 
 def _print_every_letter() -> None:
-    """Write letters that the encoding of standard output lacks as escapes, as Python does on standard error."""
+    """Make standard output write letters that its encoding lacks as escapes, as Python does on standard error."""
     if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
         sys.stdout.reconfigure(errors="backslashreplace")
 
 
 @contextmanager
 def _warnings_in_a_line(errors: Console) -> Iterator[None]:
-    """Print warnings as errors are: what is wrong; where that was noticed only of those that are not our own."""
+    """Print warnings in one line, as errors are; only those of other libraries with the line of code."""
     before, told = warnings.showwarning, set[str]()
 
     def shown(
@@ -172,7 +172,7 @@ def _warnings_in_a_line(errors: Console) -> Iterator[None]:
             else f" ({category.__name__}, {filename}:{lineno})"
         )
         line = f"warning: {one_line(message)}{where}"
-        if line not in told:  # libraries that reset Python's own record of it would tell it for every batch
+        if line not in told:  # some libraries reset Python's own record, and would warn for every batch
             told.add(line)
             errors.print(line)
 

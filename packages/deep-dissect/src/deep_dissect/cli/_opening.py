@@ -1,4 +1,4 @@
-"""The options by which a command is told which detector to open: the same for all commands that open one."""
+"""The options that say which detector to open: the same for all commands that open one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["CHECKPOINT", "Opening", "opens_detector"]
 
 DEFAULT_ADAPTER = "mmdet"
-"""What is meant where neither --adapter nor a study says it, as in version 1.0."""
+"""The adapter if neither --adapter nor a study names one, as in version 1.0."""
 CHECKPOINT = (
     "Checkpoint (.pth, .safetensors) of an MMDetection model, or demo:detr, demo:deformable_detr, demo:dino; with "
     "--adapter, the value of that adapter's first option."
@@ -41,15 +41,15 @@ ConfigOption = Annotated[
     typer.Option(
         "--config",
         "-c",
-        help="Config that the model was trained with (default: the one stored in the checkpoint). One in Python is a "
-        "program, and is run; of one in YAML or JSON the values are read, which name only what MMDetection registers.",
+        help="Config that the model was trained with (default: the one stored in the checkpoint). A Python config is a "
+        "program, and is run; a YAML or JSON config is only read, and names only what MMDetection registers.",
     ),
 ]
 DeviceOption = Annotated[
     str | None,
     typer.Option(
         "--device",
-        help="cpu, cuda, cuda:0, … (default: as the study says, else cpu; of workers with a GPU, cuda).",
+        help="cpu, cuda, cuda:0, … (default: as the study says, else cpu; for workers with a GPU, cuda).",
     ),
 ]
 ClassesOption = Annotated[
@@ -73,8 +73,8 @@ WeightsPrefixOption = Annotated[
     str,
     typer.Option(
         "--weights-prefix",
-        help="Which weights, of a checkpoint with several: what their names begin with (teacher.), or their key "
-        "(ema.).",
+        help="Which weights to take from a checkpoint with several sets: the prefix of their names (teacher.), or "
+        "their key (ema.).",
         show_default=False,
     ),
 ]
@@ -94,8 +94,8 @@ AdapterOption = Annotated[
     str | None,
     typer.Option(
         "--adapter",
-        help="What opens the detector: mmdet, transformers, or what another installed package is called (default: as "
-        "the study says, else mmdet).",
+        help="Adapter that opens the detector: mmdet, transformers, or another installed one (default: as the study "
+        "says, else mmdet).",
         show_default=False,
     ),
 ]
@@ -113,7 +113,7 @@ OptionsOption = Annotated[
 
 @dataclass(frozen=True, kw_only=True)
 class Opening:
-    """What the user says on the command line of the detector to open.
+    """The options on the command line that say which detector to open.
 
     Attributes
     ----------
@@ -145,18 +145,18 @@ class Opening:
     def request(self, spec: StudySpec | None = None, *, device: str = "") -> DetectorRequest:
         """Return how to open the detector that the command asks for, else the one that the study names.
 
-        What the command says is the user's own word, what the study says is not. Files are named by whole paths.
+        Options of the command are the user's own choice; what a study names is not. Paths are absolute.
 
         Parameters
         ----------
         spec : StudySpec, optional
         device : str
-            Where it computes if nobody says it, and the adapter has such an option.
+            Default device, if neither the user nor the study names one and the adapter has such an option.
 
         Raises
         ------
         FrontDoorError
-            If there is none, or an option is said twice.
+            If no detector is named, or an option is given twice.
         DissectError
             If the adapter is not installed, or has no such option.
         """
@@ -184,7 +184,7 @@ class Opening:
         if device and "device" in names and "device" not in {**asked.options, **own}:
             own["device"] = device
         request = with_whole_paths(DetectorRequest(asked, own, trust=self.trust))
-        options_of(request)  # refused before anything else is read
+        options_of(request)  # refuses wrong options before anything else is read
         return request
 
     def open(self, spec: StudySpec | None = None) -> Detector:
@@ -194,7 +194,7 @@ class Opening:
         return open_detector(self.request(spec))
 
     def _own(self) -> dict[str, Any]:
-        """Return what the user says by options of their own."""
+        """Return what the user gave by options of their own name."""
         said = {
             "checkpoint": None if self.checkpoint is None else str(self.checkpoint),
             "config": None if self.config is None else str(self.config),
@@ -214,7 +214,7 @@ class Opening:
         return bundled_detector(f"demo:{self.demo}")
 
     def _adapter_of(self, named: DetectorSpec | None) -> str:
-        """Return the study's adapter, unless a checkpoint is given that it has no option for."""
+        """Return the study's adapter, unless a checkpoint is given and that adapter has no option for one."""
         if named is None or named.adapter == DEFAULT_ADAPTER:
             return DEFAULT_ADAPTER
         from dissect_core.detectors import option_names
@@ -267,14 +267,14 @@ def _missing(spec: StudySpec | None) -> Exception:
 def opens_detector(
     *, argument: Literal["", "needed", "optional"] = "", leave_out: Sequence[str] = ()
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Give a command all options that say which detector to open, in the place of its parameter `opening`.
+    """Decorate a command: its parameter `opening` becomes all options that say which detector to open.
 
     Parameters
     ----------
     argument : str
         Whether the detector is the command's argument, needed or optional; otherwise ``--checkpoint`` names it.
     leave_out : sequence of str
-        Options that mean nothing to the command.
+        Options without a use for the command.
     """
 
     def made(command: Callable[..., Any]) -> Callable[..., Any]:

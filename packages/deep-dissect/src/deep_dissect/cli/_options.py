@@ -10,7 +10,7 @@ import typer
 from dissect_core.storage.locations import location_of
 
 COUNT_AT_MOST = 1_000_000_000
-"""Of images and the like: no study has more, and what is computed with it stays a number."""
+"""Most images and the like: no study has more, and results of computing with it stay finite."""
 
 
 TrustOption = Annotated[
@@ -31,8 +31,8 @@ ClassMapOption = Annotated[
     Path | None,
     typer.Option(
         "--class-map",
-        help="For names of the detector the truth's names, or nothing: a .json, .yaml or .csv file; classes without a "
-        "counterpart are left out.",
+        help="A .json, .yaml or .csv file: for each class name of the detector the truth's name, or nothing; classes "
+        "without a counterpart are left out.",
         show_default=False,
     ),
 ]
@@ -45,7 +45,7 @@ JobsOption = Annotated[
         "-j",
         min=1,
         max=1024,
-        help="Processes that measure variants side by side: for minutes of work.",
+        help="Processes that measure variants side by side.",
     ),
 ]
 ReplicatesOption = Annotated[

@@ -65,7 +65,7 @@ def plan_(
         return
     console = Console(highlight=False)
     say_missing(console, detector)
-    if every:  # ids are there to be copied: wider than the screen rather than broken
+    if every:  # ids are for copying: wider than the screen rather than broken
         print_whole(_listing(rows))
     else:
         print_whole(_summary(rows))

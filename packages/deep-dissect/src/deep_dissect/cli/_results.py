@@ -65,7 +65,7 @@ def print_summary(console: Console, results: StudyResults) -> None:
             _loss(members, metrics[0]),
         )
     print_whole(table)
-    if not at_chance:  # nothing can be lost from nothing
+    if not at_chance:  # a baseline at chance has nothing to lose
         _print_worst(console, rows, metrics[0], results.settings.confidence)
         _print_pairs(console, results, metrics[0])
     if len(groups) > ROWS_AT_MOST:
@@ -145,7 +145,7 @@ def _any(rows: list[dict[str, Any]], metric: str) -> bool:
 
 
 def _loss(members: list[dict[str, Any]], metric: str) -> str:
-    """Difference from the baseline: with its interval where there is one variant, else the range over all."""
+    """Return the difference from the baseline: with its interval for one variant, else the range over all."""
     differences = [row[f"{metric}_difference"] for row in members]
     if not any(map(math.isfinite, differences)):
         return "–"
@@ -166,15 +166,15 @@ def _remarks(results: StudyResults, rows: list[dict[str, Any]]) -> list[str]:
         remarks.append(f"note: {say_nothing(still)}")
     if results.n_bad_images:
         remarks.append(
-            f"note: images that could not be read and count nowhere: {results.n_bad_images}, those of another size "
-            "than annotated or at which the model stops included; see log.jsonl"
+            f"note: images that are left out everywhere: {results.n_bad_images}; they could not be read, have another "
+            "size than annotated, or the model failed on them; see log.jsonl"
         )
     remarks += [f"note: {text}" for text in results.notes]
     return remarks
 
 
 def number(value: float | None, *, signed: bool = False) -> str:
-    """Three decimals; a dash for what is undefined."""
+    """Return three decimals; a dash for what is undefined."""
     if value is None or not math.isfinite(value):
         return "–"
     return f"{value:+.3f}" if signed else f"{value:.3f}"

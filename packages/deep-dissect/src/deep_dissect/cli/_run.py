@@ -91,7 +91,8 @@ def run_(
         str,
         typer.Option(
             "--on-bad-image",
-            help="Unreadable, of another size than annotated, or the model stops at it: fail, or skip and record it.",
+            help="For an image that is unreadable, of another size than annotated, or on which the model fails: fail, "
+            "or skip and record it.",
             metavar="fail|skip",
         ),
     ] = "fail",
@@ -111,7 +112,8 @@ def run_(
         bool,
         typer.Option(
             "--allow-random",
-            help="Take a detector that finds something else each time: all in full, its own noise beside every loss.",
+            help="Accept a detector whose detections differ each time: run every variant in full, and show the noise "
+            "beside every loss.",
         ),
     ] = False,
     repair: Annotated[
@@ -178,7 +180,7 @@ def finish(study: Study, images: Path, replicates: int | None, console: Console,
 
 @contextmanager
 def _hint() -> Iterator[None]:
-    """Say with an image's error how to go on without it."""
+    """Add to an image's error how to go on without the image."""
     try:
         yield
     except (BadImageError, ImageFilesError) as error:
@@ -189,7 +191,7 @@ def _hint() -> Iterator[None]:
 
 @contextmanager
 def _interrupted(target: Path, console: Console) -> Iterator[None]:
-    """Say with a Ctrl-C that ends a run at once what there is of it."""
+    """Say what is kept of a run that Ctrl-C ends at once."""
     try:
         yield
     except KeyboardInterrupt:

@@ -68,7 +68,7 @@ def simplify_(
 
     def say(line: str) -> None:
         if not said:
-            say_loaded(detector)  # now that nothing refuses it any more
+            say_loaded(detector)  # nothing refuses it any more
             say_missing(console, detector)
         said.append(line)
         console.print(line, markup=False)
@@ -129,7 +129,7 @@ def _loss(slimmed: Slimmed, max_loss: float) -> str:
     text = (
         f"{slimmed.metric} changes by {change:+.3f} [{slimmed.low:+.3f}, {slimmed.high:+.3f}] on the "
         f"{slimmed.n_images} images that are held out, and by {chosen:+.3f} on the {slimmed.n_chosen_on} "
-        "on which it was chosen"
+        "on which units were chosen"
     )
     if -change > max_loss:
         return f"{text}: more than --max-loss, {max_loss:g}"

@@ -61,10 +61,10 @@ class Source:
         *,
         force: bool,
     ) -> None:
-        """Write one variant and say what it changed; refuses to overwrite and warns of a no-op."""
+        """Write one variant and say what it changed; refuse to overwrite, and note a no-op."""
         from dissect_core.torch import edit_state
 
-        # What is not the default is part of the name: runs that differ in it do not meet.
+        # Settings other than the default are part of the name, so that runs with others write other files.
         marks = [
             f"_seed{record['seed']}" if record.get("seed") else "",
             f"_{intervention}" * (intervention != "zero"),

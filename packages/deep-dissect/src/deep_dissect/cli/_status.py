@@ -17,7 +17,7 @@ from ._options import FolderArgument
 def status(
     folder: FolderArgument, as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False
 ) -> None:
-    """Say how far a study is, and who runs it."""
+    """Show how far a study is, and which process runs it."""
     study = Study.open(folder)
     done, wanted = study.progress()
     running, log, failures = study.running, study.log(), study.failures()
@@ -52,7 +52,7 @@ def status(
             f"given up: shard {entry['shard']} (images {first} to {last}): {entry['error']}", markup=False
         )
     if told["failed_shards"]:
-        console.print("running the study again tries them again")
+        console.print("run the study again to try them again")
     if told["bad_images"]:
         console.print(f"images that could not be read or run: {told['bad_images']}; see log.jsonl")
     if told["last_event"]:

@@ -1,4 +1,4 @@
-"""``deep-dissect studies`` and ``schema``: what there is to run, and what a study's file may say."""
+"""``deep-dissect studies`` and ``schema``: the shipped studies, and what a study's file may hold."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..studies import shipped_studies
 from ._console import Console, echo
 
 LEAST_COLUMNS = 72
-"""On a narrower screen, names of studies would be cut off."""
+"""Columns of the table: with fewer, names of studies would be cut off."""
 
 
 def schema(

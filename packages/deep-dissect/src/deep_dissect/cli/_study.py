@@ -1,4 +1,4 @@
-"""A study, the detector that it is about, and the images: what several commands put together alike."""
+"""A study's plan and its images, as several commands make them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def plan_of(
     Raises
     ------
     FrontDoorError
-        If these take images with their truth, and there are none.
+        If a selection needs images with their truth, and none are given.
     """
     by_gradient = [name for name in scores_needed(spec) if name != "weight_norm"]
     if not by_gradient:

@@ -11,13 +11,13 @@ from dissect_eval.study import TRUTH, StudyResults, counted
 __all__ = ["head_of"]
 
 CHECKSUM = 12
-"""Digits of a checksum that tell it from others."""
+"""Digits that are shown of a checksum."""
 NAMED_AT_MOST = 12
 NOT_ON_RECORD = "not on record"
 
 
 def head_of(results: StudyResults) -> list[tuple[str, str]]:
-    """Return what was measured with what, for the head of a report.
+    """Return the head of a report: what was measured, and with what.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ def _data(results: StudyResults, frozen: Mapping[str, Any], noted: Mapping[str, 
 
 
 def _ablations(results: StudyResults) -> Iterator[str]:
-    """Yield for each ablation what it removes, what takes its place, and the number of its variants and controls."""
+    """Yield for each ablation its target, its interventions, and the number of its variants and controls."""
     kinds = Counter((row["ablation"], row["kind"]) for row in results.variants)
     asked = getattr(results.study.spec, "ablations", ())
     for one in asked:

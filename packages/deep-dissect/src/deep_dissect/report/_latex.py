@@ -1,9 +1,9 @@
-"""The table for a paper, typeset as it is by any engine of LaTeX.
+"""The table for a paper, which any LaTeX engine typesets as it is.
 
 The escapes are our own: those of pandas and of Jinja's usual filters leave ``[`` and ``*`` at the head of a row, which
 LaTeX reads as an argument of the line break before it, ligatures such as two hyphens, and letters at which pdflatex
 stops.
-Names in a study are anybody's, and every one of them must come out as it is.
+Names in a study may hold any character, and each must be printed unchanged.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ __all__ = ["latex_table", "tex_text"]
 
 _ACCENTS = "\u0300\u0301\u0302\u0303\u0304\u0306\u0307\u0308\u030a\u030b\u030c\u0327"
 _KNOWN = "ÆæØøŒœŁłß–—‘’“”…"
-"""Beside letters with such an accent, what pdflatex typesets in every encoding of fonts; it stops at most others."""
+"""Characters that pdflatex typesets in every font encoding, beside letters with such an accent; most others stop it."""
 _LATEX = {
     **{character: f"\\{character}" for character in "&%$#_{}"},
     "\\": r"\textbackslash{}",

@@ -33,7 +33,7 @@ from ._head import head_of
 
 REPORT = "report.html"
 FORMATS = ("png", "svg", "pdf")
-"""Of pictures that are written beside the report."""
+"""Formats of pictures that are written beside the report."""
 PAIRS_AT_MOST = 100
 SHOWN = ("AP", "AP50", "AP75", "f1", "recall", "matched_giou", "matched_f1")
 
@@ -56,8 +56,8 @@ def write_report(
     folder : Path, optional
         The study's own, if left out.
     images : Path, optional
-        Folder of the images, for examples. If left out, they are shown only from below the study's folder: what a
-        folder names elsewhere may be anybody's.
+        Folder of the images, for examples. If left out, only images inside the study's folder are shown: a stranger's
+        folder may name any file.
     metric : str
         What the pictures show: one of the study's metrics.
     formats : tuple of str
@@ -81,7 +81,7 @@ def write_report(
         raise StudyError(f"`images` must be the folder of the study's images, got {images}: no such folder.")
     folder = folder or results.study.path
     drawn = list(figures(StudyTables.of(results), metric))
-    # Before files are saved: to draw a figure again may move its parts by a fraction of a pixel.
+    # Embed before files are saved: drawing a figure again may move its parts by a fraction of a pixel.
     pictures = [(figure.caption, _embedded(figure.figure, "svg")) for figure in drawn]
     if formats:
         _save(drawn, folder / "figures", formats)
@@ -108,7 +108,7 @@ def write_report(
         counted_variants=counted_variants(rows),
         counted=counted,
         spec=spec_to_yaml(results.study.spec),
-        # Without what differs from run to run, such as when it was begun.
+        # Left out: what differs from run to run, such as the time of the start.
         environment=json.dumps(results.study.environment.get("frozen", {}), indent=2, ensure_ascii=False),
         number=number,
         signed=_signed,
@@ -149,7 +149,7 @@ def counted_variants(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def say_nothing(still: Sequence[Mapping[str, Any]]) -> str:
-    """Return a sentence on variants that changed nothing: how many, and why of the first."""
+    """Return a sentence on variants that changed nothing: how many, and the reason for the first."""
     if len(still) == 1:
         return f"1 variant says nothing about robustness, {still[0]['id']}: {still[0]['no_op']}"
     return (
@@ -163,7 +163,7 @@ def _shown(value: Any) -> Any:
 
 
 def _template() -> jinja2.Template:
-    # Names in a study are anybody's: they are text here, never markup.
+    # Names in a study may be a stranger's: they are text here, never markup.
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, finalize=_shown)
     environment.filters["cut"] = cut
     source = Path(__file__).with_name("report.html.jinja").read_text(encoding="utf-8")

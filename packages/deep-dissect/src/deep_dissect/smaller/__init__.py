@@ -1,6 +1,7 @@
 """Smaller detectors: what a study found to be redundant is taken out for good, as much as can go.
 
-Chosen on one half of the images and measured on the other: what was chosen as it cost little here costs more there.
+Units are chosen on one half of the images, and the loss is measured on the other: on the half on which they were chosen
+because they cost little, it would look too small.
 """
 
 from ._files import (

@@ -24,7 +24,7 @@ def write_slimmed(
     *,
     force: bool = False,
 ) -> None:
-    """Write a smaller model to a folder: its weights, what was taken out, what that saves, and how to load it.
+    """Write a smaller model to a folder: its weights, the removed units, what that saves, and how to load it.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ def write_slimmed(
     request : DetectorRequest, optional
         How the whole detector was opened, which `open_simplified` does again.
     force : bool
-        Replace a smaller model that is there.
+        Replace a smaller model that the folder holds.
     """
     detector = None
     if request is not None:
@@ -61,7 +61,7 @@ def write_slimmed(
 
 
 def require_new_folder(folder: Path, named: str, *, force: bool = False) -> None:
-    """Refuse a folder that holds something, before hours of work; with `force` only one without a smaller model.
+    """Refuse a folder that is not empty, before hours of work; with `force`, one that holds no smaller model.
 
     Raises
     ------
@@ -77,7 +77,7 @@ def require_new_folder(folder: Path, named: str, *, force: bool = False) -> None
         )
     if not (folder / "simplified.json").is_file():
         raise FrontDoorError(
-            f"{named} must be a folder of a smaller model to replace it, but {folder} holds others."
+            f"{named} must be the folder of a smaller model to replace it, but {folder} is not. Choose another one."
         )
 
 
@@ -88,14 +88,14 @@ def open_simplified(folder: Path | str, detector: Any = None, *, trust: bool = F
     ----------
     folder : path
     detector : Detector, str, DetectorSpec or DetectorRequest, optional
-        The whole detector, just opened, or how to open it; left out, as it was opened when it was simplified.
+        The whole detector, newly opened, or how to open it. Left out, it is opened as it was for `simplify`.
     trust : bool
-        Let the folder run code by what it says of how to open the detector, as `open_detector` does.
+        Let the folder's record of how to open the detector run code, as `open_detector` does with ``trust=True``.
 
     Returns
     -------
     Detector
-        It computes bit for bit what it did when it was saved, on the same device and with the same libraries.
+        On the same device and with the same libraries it computes what it did when it was saved, bit for bit.
 
     Raises
     ------
@@ -107,7 +107,7 @@ def open_simplified(folder: Path | str, detector: Any = None, *, trust: bool = F
     said = describe_simplified(folder)["record"].get("detector")
     if detector is None and not isinstance(said, dict):
         raise FrontDoorError(
-            f"`detector` must be given: {folder} does not say how the detector is opened that was simplified."
+            f"`detector` must be given: {folder} does not say how to open the detector that was simplified."
         )
     given: Any = detector if detector is not None else DetectorSpec.model_validate(said)
     if isinstance(given, str):
@@ -120,7 +120,7 @@ def open_simplified(folder: Path | str, detector: Any = None, *, trust: bool = F
 
 
 def _plain(value: Any) -> Any:
-    """Return an option as JSON has it: files by their whole paths."""
+    """Return an option as a JSON value, with whole paths of files."""
     if isinstance(value, Path):
         return str(value.absolute())
     return value if isinstance(value, (str, int, float, bool, type(None))) else list(value)
@@ -142,9 +142,9 @@ found = detector.predict("image.jpg")
 |---|---|---|
 {saved}
 
-The metric is of images on which nothing was chosen. Removed units, by place:
+The metric is measured on images on which nothing was chosen. Removed units of each component:
 
 {removed}
 
-`model.safetensors` holds the weights, `simplified.json` what was taken out and all numbers; neither holds code.
+`model.safetensors` holds the weights, `simplified.json` the removed units and all numbers; neither holds code.
 """

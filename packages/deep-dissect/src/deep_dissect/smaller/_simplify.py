@@ -119,8 +119,8 @@ def simplify(
     still = [row["id"] for row in measured.variants if row["no_op"] and row["id"] in ranked]
     if still:
         say(
-            f"note: {len(still)} of the {len(ranked)} variants that are ranked changed nothing in the study, such as "
-            f"{still[0]}: what they remove is not used there, which is no robustness"
+            f"note: {len(still)} of the {len(ranked)} ranked variants changed nothing in the study, such as "
+            f"{still[0]}: the model does not use what they remove, which says nothing about robustness"
         )
     say(
         f"chosen on {choosing.n_images} of the study's {found.truth.n_images} images, drawn with its seed; measured on "

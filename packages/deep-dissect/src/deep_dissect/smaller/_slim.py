@@ -19,7 +19,7 @@ from dissect_eval.study import DEFAULT_METRIC
 
 TIMED_PASSES = 5
 LEAST_IMAGES = 10
-"""Of a half: on fewer nothing is chosen, and no interval means anything."""
+"""Fewest images of a half: on fewer, neither the choice nor an interval means anything."""
 
 
 @dataclass(frozen=True)
@@ -29,18 +29,18 @@ class Slimmed:
     Attributes
     ----------
     variant : Variant
-        All that was removed.
+        Removes all these units at once.
     removed : mapping of str to tuple of int
-        Units by place.
+        The removed units of each component.
     metric : str
     before, after : float
         The metric on the images that are held out: those on which nothing was chosen.
     low, high : float
         Paired bootstrap interval of its change there, after − before.
     chosen_before, chosen_after : float
-        The metric on the images on which was chosen what goes.
+        The metric on the images on which the units were chosen.
     n_images, n_chosen_on : int
-        Images that are held out, and images on which was chosen.
+        Images that are held out, and images on which the units were chosen.
     n_parameters_before, n_parameters_after : int
     flops_before, flops_after : int
         Of one pass over the first batch.
@@ -82,7 +82,7 @@ class Slimmed:
         return {name: value for name, value in values.items() if isinstance(value, (int, float, str))}
 
     def rows(self) -> list[tuple[str, str, str]]:
-        """Return what was saved and what it costs, in words: a name, before and after."""
+        """Return the rows of a table of what was saved and lost: a name, the values before and after."""
         return [
             ("parameters", f"{self.n_parameters_before:,}", f"{self.n_parameters_after:,}"),
             ("bytes of weights", f"{self.n_bytes_before:,}", f"{self.n_bytes_after:,}"),
@@ -100,7 +100,7 @@ class Part(NamedTuple):
     truth : GroundTruth
         Of these images.
     batches : callable
-        Gives them prepared, one batch after the other, in the order of the truth.
+        Yields prepared batches of them, in the order of the truth.
     """
 
     truth: GroundTruth
@@ -126,8 +126,8 @@ def halves(truth: GroundTruth, seed: int) -> tuple[GroundTruth, GroundTruth]:
     n = truth.n_images
     if n < 2 * LEAST_IMAGES:
         raise StudyError(
-            f"What is to go is chosen on one half of the study's images and measured on the other: that takes at least "
-            f"{2 * LEAST_IMAGES} images, the study has {n}. Run it on more."
+            f"The study must have at least {2 * LEAST_IMAGES} images, got {n}: units are chosen on one half of them, "
+            "and the loss is measured on the other. Run the study on more images."
         )
     chosen = sample_units(n, variant_rng(seed, "simplify/images"), count=n // 2)
     ids = truth.image_ids
@@ -171,11 +171,11 @@ def slim(
     max_loss: float = 0.01,
     say: Callable[[str], object] = print,
 ) -> Slimmed:
-    """Remove the units that were missed least, as many as cost no more than `max_loss` together.
+    """Remove the units whose loss was smallest, as many as together cost no more than `max_loss`.
 
-    Losses of single units do not add up, since what is left makes up for what is gone: so growing sets, from the least
-    missed unit on, are measured, and the largest that holds is found by bisection. What the smaller detector is
-    worth is then measured on other images.
+    Losses of single units do not add up, since the units that are left make up for those that are gone. So growing sets
+    are measured, starting with the unit whose loss was smallest, and bisection finds the largest set that is allowed.
+    The smaller detector is then measured on other images.
 
     Parameters
     ----------
@@ -186,7 +186,7 @@ def slim(
     losses : mapping of str to float
         By the variant's id, the change of the metric without its unit alone, on the images of `choosing`.
     choosing, reporting : Part
-        Images on which is chosen what goes, and others on which it is measured; see `halves`.
+        Images on which the units are chosen, and others on which the loss is measured; see `halves`.
     categories : sequence of int
         Category id of each label; -1 for one that is not scored.
     metric : str
@@ -204,7 +204,7 @@ def slim(
     undefined = [v.id for v in variants if not np.isfinite(losses[v.id])]
     if undefined:
         raise StudyError(
-            f"{metric} is undefined on the {choosing.truth.n_images} images that are to choose on, first of "
+            f"{metric} is undefined on the {choosing.truth.n_images} images on which units are chosen, first for "
             f"{undefined[0]}. Take another metric, or run the study on more images."
         )
     ranked = sorted(variants, key=lambda v: -losses[v.id])
@@ -228,7 +228,7 @@ def slim(
     if not low:
         raise StudyError(
             f"Not even {_where(ranked[0])} can be removed: {metric} falls by more than {max_loss:g} on the "
-            f"{choosing.truth.n_images} images that it is chosen on. Allow more."
+            f"{choosing.truth.n_images} images on which units are chosen. Allow a larger loss."
         )
     variant = _together(ranked[0], units[:low])
     batch = next(iter(prepared))
@@ -301,7 +301,7 @@ def _with_model(detector: Any, model: Any) -> Any:
 
 
 def _raw(detector: Any, batch: Any) -> Any:
-    """Return every number that a detector's heads give, before any selection; its detections where it tells no more."""
+    """Return every output of a detector's heads, before any selection; its detections if it gives no raw outputs."""
     import torch
 
     raw = offered(detector, "raw_outputs")

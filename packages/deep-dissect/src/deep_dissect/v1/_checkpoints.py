@@ -15,7 +15,7 @@ from ._mmdet import mmdet
 
 
 def component_shape(checkpoint: Mapping[str, Any], component: str) -> tuple[int, ...]:
-    """Shape of a component, or an `UnknownKeyError` that lists all there are."""
+    """Return the shape of a component, or raise an `UnknownKeyError` that lists all components."""
     state = state_dict_of(checkpoint)
     if component not in state:
         raise mmdet.UnknownKeyError(unknown_component(component, state))
@@ -23,7 +23,7 @@ def component_shape(checkpoint: Mapping[str, Any], component: str) -> tuple[int,
 
 
 def unknown_component(component: str, state: Mapping[str, Any]) -> str:
-    """Say that a component is not there, and list all there are."""
+    """Return a message that a component is missing, with a list of all components."""
     near = near_matches(component, state)
     guess = f" Near matches: {', '.join(near)}." if near else ""
     return (
@@ -32,7 +32,7 @@ def unknown_component(component: str, state: Mapping[str, Any]) -> str:
 
 
 def make_folder(path: Path | str) -> None:
-    """Make the folder that ablated checkpoints go to; no name means the present one."""
+    """Make the folder for ablated checkpoints; an empty name means the current one."""
     if os.fspath(path):
         Path(path).mkdir(parents=True, exist_ok=True)
 

@@ -18,7 +18,7 @@ def open_detector(config: Path | str | Any, checkpoint: Path | str, device: str)
     """Open a detector, printing what MMEngine prints when it loads a checkpoint.
 
     As in version 1.0 a few entries may be missing: they are printed. Random numbers stand in for them, here those of a
-    fixed seed, and a warning says so. What is mostly another model's, or of another shape, is refused.
+    fixed seed, and a warning says so. A checkpoint mostly of another model, or with other shapes, is refused.
     """
     print(f"Loads checkpoint by local backend from path: {checkpoint}")
     detector = mmdet.open_mmdet(config=config, checkpoint=checkpoint, device=device, allow_missing=True)
@@ -91,7 +91,7 @@ def inference_detector(model: Any, imgs: Any, *arguments: Any, **options: Any) -
 
 
 def predict_one(detector: Any, path: Path | str) -> Any:
-    """Run a detector on one image, for its detection sample."""
+    """Run a detector on one image and return its detection sample."""
     (batch,) = detector.prepare([path])
     (sample,) = detector.predict_samples(batch)
     return sample

@@ -1,4 +1,4 @@
-"""Images opened as they are stored, with errors that name the file."""
+"""Open images as they are stored, with errors that name the file."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ._mmdet import mmdet
 
 @contextmanager
 def opened_image(path: Path | str) -> Iterator[Image.Image]:
-    """Open an image for the length of a ``with`` block; what is wrong with it is an `ImageError`."""
+    """Open an image for the length of a ``with`` block; raise an `ImageError` if it cannot be read."""
     mmdet.require_pixels(path)
     try:
         with Image.open(path) as image:

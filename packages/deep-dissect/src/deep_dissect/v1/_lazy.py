@@ -1,7 +1,7 @@
 """Modules that are imported when they are first used: version 1.0's, and those of other libraries.
 
-``from deep_dissect import *`` would else load scikit-learn, IPython and ipywidgets, or fail where one of them is not
-installed, though most notebooks use none of these names.
+Without this, ``from deep_dissect import *`` would load scikit-learn, IPython and ipywidgets, or fail where one of them
+is not installed, though most notebooks use none of these names.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ class LazyModule(ModuleType):
         super().__init__(name, f"The module {name}, imported when something of it is first asked for.")
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") and name != "__all__":  # what tools ask of any module, which is no use of it
+        if name.startswith("__") and name != "__all__":  # tools ask any module for these: no use of it
             raise AttributeError(name)
         return getattr(imported(self.__name__, name), name)
 
 
 def attribute(module: str, name: str) -> Any:
-    """Answer a module's ``__getattr__``: MMEngine's class `InstanceData`, or one that says what is missing."""
+    """Return MMEngine's class `InstanceData` for a module's ``__getattr__``, or one that says what is missing."""
     if name != "InstanceData":
         raise AttributeError(f"module {module!r} has no attribute {name!r}")
     try:

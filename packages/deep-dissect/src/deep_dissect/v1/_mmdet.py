@@ -10,7 +10,7 @@ from typing import Any
 from dissect_core.errors import MissingDependencyError
 
 GROUP = "dissect.v1"
-"""Entry point group in which the adapter for MMDetection offers what 1.0's functions need of it, as a module."""
+"""Entry-point group in which MMDetection's adapter offers a module with what 1.0's functions need."""
 
 
 class Adapter:

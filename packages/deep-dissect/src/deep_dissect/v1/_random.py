@@ -30,8 +30,8 @@ def set_seed(seed: int = SEED) -> None:
 
     Notes
     -----
-    Version 1.0 seeds torch, NumPy, ``random`` and CUDA here. Only this module's own generators are seeded now: what
-    else is drawn in a program stays as its owner has it.
+    Version 1.0 seeds torch, NumPy, ``random`` and CUDA here. Only this module's own generators are seeded now; the
+    global ones are left alone.
 
     Examples
     --------

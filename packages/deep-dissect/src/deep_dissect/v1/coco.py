@@ -55,7 +55,7 @@ class CocoVal:
         return (self[index] for index in range(len(self)))
 
     def __getitem__(self, index: int) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        """Give an image of float32 (3, height, width), and what is on it; see `get_dataset`."""
+        """Return an image of float32 (3, height, width), and its target; see `get_dataset`."""
         image_id = self.ids[index]
         with opened_image(self._folder / self._names[image_id]) as file:
             image = file.convert("RGB")
@@ -112,7 +112,7 @@ def build_dataset(image_set: str, args: Any) -> CocoVal:
 
 
 def _resized(width: int, height: int) -> tuple[int, int]:
-    """Width and height with the shorter side at 800, or at less so that the longer is at most 1333."""
+    """Return width and height with the shorter side at 800, or at less so that the longer is at most 1333."""
     shorter, longer = min(width, height), max(width, height)
     side = SHORTER_SIDE
     if longer / shorter * side > LONGER_SIDE:

@@ -64,7 +64,7 @@ def compute_single_wise_ablations_percentage(
     Raises
     ------
     UnknownKeyError
-        A ``ValueError`` and a ``KeyError``, if there is no such component; it lists all there are.
+        A ``ValueError`` and a ``KeyError``, if there is no such component; it lists all components.
     dissect_core.DoseError
         A ``ValueError``, if the percentage is out of range.
     dissect_core.CheckpointError
@@ -129,7 +129,7 @@ def compute_attention_head_detr_ablations_percentage(
     Raises
     ------
     UnknownKeyError
-        A ``ValueError`` and a ``KeyError``, if a layer has no such component; it lists all there are.
+        A ``ValueError`` and a ``KeyError``, if a layer has no such component; it lists all components.
     dissect_core.DoseError, dissect_core.UnitError
         Both are a ``ValueError``: the percentage is out of range, there are no layers, the component is no matrix, or
         its columns are no multiple of 8.

@@ -114,7 +114,7 @@ def run_inference_and_integrate_ground_truth(
 
 
 def _image_ids(content: Mapping[str, Any], paths: Sequence[Path | str], source: Path | str) -> list[int]:
-    """COCO's id of each image, after a look whether file and images belong together."""
+    """Return COCO's id of each image; refuse an annotation file that knows none of the images."""
     if not paths:
         raise mmdet.ImageError("no images: `full_paths` is empty. Has the glob pattern matched nothing?")
     images = content["images"]

@@ -42,7 +42,7 @@ COCO_NAMES = {i: name for i, name in enumerate(CLASSES_DETR) if name != "N/A"}
 
 
 class _Result(NamedTuple):
-    """What one file of samples scores: a value for each of the four result files."""
+    """Scores of one file of samples: a value for each of the four result files."""
 
     average_giou: Mapping[str, float]
     giou_per_class: Mapping[str, float]
@@ -52,7 +52,7 @@ class _Result(NamedTuple):
 
 
 def generalized_box_iou(boxes1: torch.Tensor, boxes2: torch.Tensor) -> torch.Tensor:
-    """GIoU of every box of one set with every box of another, as torchvision's function of this name gives it.
+    """Compute the GIoU of every box of one set with every box of another, as torchvision's function of this name.
 
     Parameters
     ----------
@@ -84,14 +84,14 @@ def generalized_box_iou(boxes1: torch.Tensor, boxes2: torch.Tensor) -> torch.Ten
 
 
 def f1_score(*arguments: Any, **options: Any) -> Any:
-    """F1 by scikit-learn's function of this name, which takes the same arguments; it must be installed."""
+    """Compute F1 by scikit-learn's function of this name, which takes the same arguments; it must be installed."""
     return _lazy.imported("sklearn.metrics", "f1_score").f1_score(*arguments, **options)
 
 
 def calculate_average_giou_overall_and_save_results(
     input_path: str, output_path: str, iterations: int, start_idx: int = 0
 ) -> None:
-    """Mean GIoU over all pairs of ground truth and prediction.
+    """Write the mean GIoU over all pairs of ground truth and prediction.
 
     Per image, ground truth and *all* predictions, whatever their score, are paired one-to-one so that the
     total GIoU is as large as can be, regardless of class. Images without ground truth or without predictions
@@ -107,7 +107,7 @@ def calculate_average_giou_overall_and_save_results(
     output_path : str
         Put before the names of the result files as it is: end a folder with ``/``.
     iterations : int
-        How many files, from `start_idx` on. A missing one is said in one line, and skipped.
+        How many files, from `start_idx` on. A missing one is skipped, and a line says so.
     start_idx : int
         The first i.
 
@@ -133,7 +133,7 @@ def calculate_average_giou_overall_and_save_results(
 def calculate_average_giou_per_class_and_save_results(
     input_path: str, output_path: str, iterations: int, start_idx: int = 0
 ) -> None:
-    """Mean GIoU per class, over the pairs whose predicted class is the true one.
+    """Write the mean GIoU per class, over the pairs whose predicted class is the true one.
 
     Pairs, parameters and errors are those of `calculate_average_giou_overall_and_save_results`.
 
@@ -152,7 +152,7 @@ def calculate_average_giou_per_class_and_save_results(
 def calculate_average_f1_score_overall_and_save_results(
     input_path: str, output_path: str, iterations: int, start_idx: int = 0
 ) -> None:
-    """F1 of the pairs' labels, averaged over classes weighted by true count.
+    """Write the F1 of the pairs' labels, averaged over classes weighted by true count.
 
     Pairs, parameters and errors are those of `calculate_average_giou_overall_and_save_results`.
 
@@ -171,7 +171,7 @@ def calculate_average_f1_score_overall_and_save_results(
 def calculate_average_f1_score_per_class_and_save_results(
     input_path: str, output_path: str, iterations: int, start_idx: int = 0
 ) -> None:
-    """One-vs-rest F1 of each class over the pairs' labels.
+    """Write the one-vs-rest F1 of each class over the pairs' labels.
 
     Pairs, parameters and errors are those of `calculate_average_giou_overall_and_save_results`.
 
@@ -190,8 +190,7 @@ def calculate_average_f1_score_per_class_and_save_results(
 def _told_if_undefined(result: _Result) -> Mapping[str, float]:
     if result.n_named_pairs == 0:
         warnings.warn(
-            "There is no pair of truth and prediction that both have a class: F1 is written as 0, which is no value at "
-            "all.",
+            "There is no pair of truth and prediction that both have a class: F1 is undefined, and written as 0.",
             stacklevel=4,
         )
     return result.overall_f1
@@ -213,14 +212,14 @@ def _save_each(
 
 @functools.lru_cache(maxsize=16)
 def _score(path: Path, modified_ns: int, size: int) -> _Result:
-    """Score a file once for all four functions; a file that has changed is another one."""
+    """Score a file once for all four functions, and again when it has changed."""
     samples = mmdet.load_samples(path)
     naming = mmdet.naming_of(samples, mmdet.Naming(CLASSES_MMDET, COCO_NAMES))
     truth, detections = mmdet.truth_and_detections(samples, naming)
     aligned = detections.aligned_to(truth)
     pairs = match_pairs(truth, aligned)
     true, predicted = truth.category_ids[pairs.truth_index], aligned.category_ids[pairs.detection_index]
-    agree = true == predicted  # never of those without a name: they have other numbers on either side
+    agree = true == predicted  # never for those without a name: their numbers differ on both sides
     numbers = range(len(naming.names))
     named = (true < len(numbers)) & (predicted < len(numbers))
     labels = paired_labels_f1(true[named], predicted[named], numbers, undefined=0.0)

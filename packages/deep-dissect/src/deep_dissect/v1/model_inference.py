@@ -56,7 +56,7 @@ def compute_predictions_mmdet(
     PATH_IMG: Path | str,
     device: str,
 ) -> torch.Tensor:
-    """Predicted boxes of all images, one after the other.
+    """Return the predicted boxes of all images, one after the other.
 
     Parameters
     ----------
@@ -181,8 +181,8 @@ def _last_outputs(detector: Any) -> Iterator[dict[str, torch.Tensor]]:
     lacking = [name for name in HEAD_LAYERS if not hasattr(head, name)]
     if lacking:
         raise mmdet.ConfigError(
-            f"a {type(detector.model).__name__} has no bbox_head.{lacking[0]}: raw outputs by query "
-            "can be had from DETR, Conditional DETR and DAB-DETR."
+            f"a {type(detector.model).__name__} has no bbox_head.{lacking[0]}: only DETR, Conditional DETR and "
+            "DAB-DETR give raw outputs by query."
         )
     last: dict[str, torch.Tensor] = {}
 

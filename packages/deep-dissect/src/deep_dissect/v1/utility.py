@@ -40,7 +40,7 @@ __all__ = [
 
 
 def get_model_state_dict_and_keys(PATH_CHECKPOINT_FILE: Path | str) -> tuple[dict[str, Any], list[str]]:
-    """Weights of a checkpoint, and their names.
+    """Read the weights of a checkpoint, and their names.
 
     Parameters
     ----------
@@ -87,7 +87,7 @@ def load_annotations(annotation_path: Path | str) -> dict[str, Any]:
 
 
 def parse_image_id_from_path(img_path: Path | str) -> int:
-    """COCO's image id from the name of an image of COCO 2017.
+    """Read COCO's image id from the name of an image of COCO 2017.
 
     Raises
     ------
@@ -108,7 +108,7 @@ def parse_image_id_from_path(img_path: Path | str) -> int:
 
 
 def get_dataset(coco_path: Path | str) -> CocoVal:
-    """COCO's validation data as DETR takes it: a sequence of (image, target).
+    """Return COCO's validation data as DETR takes it: a sequence of (image, target).
 
     Parameters
     ----------
@@ -138,7 +138,7 @@ def get_dataset(coco_path: Path | str) -> CocoVal:
 
 
 def get_image_size(image_path: Path | str) -> tuple[int, int]:
-    """Width and height of an image as it is stored, in pixels; its EXIF orientation is not applied.
+    """Return width and height of an image as it is stored, in pixels; its EXIF orientation is not applied.
 
     Raises
     ------
@@ -162,7 +162,7 @@ def normalize_bboxes(bboxes: Any, size: Sequence[float]) -> torch.Tensor:
     Returns
     -------
     torch.Tensor, shape (..., 4)
-        The same layout, in [0, 1] for boxes inside the image.
+        In the same order, in [0, 1] for boxes inside the image.
 
     Examples
     --------
@@ -175,7 +175,7 @@ def normalize_bboxes(bboxes: Any, size: Sequence[float]) -> torch.Tensor:
 
 
 def box_xyxy_to_cxcywh(x: torch.Tensor) -> torch.Tensor:
-    """Corners to centre and size, in the same unit, dtype and device; gradients pass.
+    """Convert corners to centre and size, in the same unit, dtype and device; gradients pass.
 
     Parameters
     ----------
@@ -197,7 +197,7 @@ def box_xyxy_to_cxcywh(x: torch.Tensor) -> torch.Tensor:
 
 
 def box_cxcywh_to_xyxy(x: torch.Tensor) -> torch.Tensor:
-    """Centre and size to corners: the inverse of `box_xyxy_to_cxcywh`.
+    """Convert centre and size to corners: the inverse of `box_xyxy_to_cxcywh`.
 
     Parameters
     ----------

@@ -130,7 +130,7 @@ def visualize_vector_field_distributions_query_ids(
 
 
 def _by_query(preds: Any, name: str) -> torch.Tensor:
-    """Boxes of the first queries, shape (queries, images, 4) on the CPU."""
+    """Return the boxes of the first queries, shape (queries, images, 4) on the CPU."""
     boxes = torch.as_tensor(preds).detach().cpu()
     if boxes.ndim != 3 or boxes.shape[2] != 4:
         raise UnitError(f"`{name}` must have shape (images, queries, 4), got {tuple(boxes.shape)}.")
