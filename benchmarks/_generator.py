@@ -90,7 +90,7 @@ def _truth(rng: np.random.Generator, n_images: int) -> GroundTruth:
 
 
 def _detections(rng: np.random.Generator, truth: GroundTruth) -> Detections:
-    """Hits with duplicates, then background up to 200 an image; of a crowded image not all truth is found."""
+    """Draw hits with duplicates, then background up to 200 an image; in crowded images some truth is missed."""
     repeats = rng.poisson(HITS_PER_TRUTH, truth.n_boxes)
     source = np.repeat(np.arange(truth.n_boxes), repeats)
     first = (
@@ -123,7 +123,7 @@ def _detections(rng: np.random.Generator, truth: GroundTruth) -> Detections:
 
 
 def _boxes(rng: np.random.Generator, n: int) -> Floats:
-    """Boxes of which 41 % are small, 35 % medium and 24 % large, as in COCO."""
+    """Draw boxes: 41 % small, 35 % medium and 24 % large, as in COCO."""
     side = np.exp(rng.normal(3.74, 1.18, n))
     stretch = np.exp(rng.normal(0, 0.35, n))
     size = np.clip(np.stack([side * stretch, side / stretch], axis=1), 2, [WIDTH - 1, HEIGHT - 1])
@@ -144,11 +144,11 @@ def _clipped(boxes: Floats) -> Floats:
 
 
 def _categories(rng: np.random.Generator, n: int) -> Ints:
-    """A few frequent categories and many rare ones."""
+    """Draw categories: a few are frequent, many are rare."""
     weights = 1 / (np.arange(len(CATEGORIES)) + 1)
     return rng.choice(CATEGORIES, n, p=weights / weights.sum())
 
 
 def _places(groups: Ints) -> Ints:
-    """Return the place of each row in its group, from 0; groups ascend."""
+    """Return the position of each row in its group, from 0; groups ascend."""
     return np.arange(len(groups)) - np.searchsorted(groups, groups)

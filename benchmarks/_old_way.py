@@ -41,7 +41,7 @@ def samples(found: Problem) -> list[Sample]:
 
 
 def generalized_iou(a: Tensor, b: Tensor) -> Tensor:
-    """GIoU of all pairs."""
+    """Return the GIoU of all pairs."""
     area_a, area_b = ((x[:, 2:] - x[:, :2]).prod(1) for x in (a, b))
     low, high = torch.max(a[:, None, :2], b[:, :2]), torch.min(a[:, None, 2:], b[:, 2:])
     inter = (high - low).clamp(min=0).prod(2)

@@ -1,4 +1,4 @@
-"""Time applying and undoing ablations of one component, beside what Deep Dissect 1.0's manner costs.
+"""Time applying and undoing ablations of one component, beside Deep Dissect 1.0's way.
 
     python benchmarks/ablation.py [--threads 1] [--repeats 30]
 
@@ -25,7 +25,7 @@ from dissect_core.torch import Prepared, edited, prepared
 
 
 def median_ms(function: Callable[[], object], repeats: int) -> float:
-    """Milliseconds by the clock, the median of some runs after one to warm up."""
+    """Return milliseconds by the clock, the median of some runs after one to warm up."""
     function()
     times = []
     for _ in range(repeats):
@@ -36,7 +36,7 @@ def median_ms(function: Callable[[], object], repeats: int) -> float:
 
 
 def detr_like() -> nn.Module:
-    """Attention and feed-forward layers of DETR's sizes: about its number of parameters with its backbone."""
+    """Return attention and feed-forward layers of DETR's sizes, with about as many parameters as DETR has."""
     encoder = nn.TransformerEncoderLayer(256, 8, 2048, batch_first=True)
     decoder = nn.TransformerDecoderLayer(256, 8, 2048, batch_first=True)
     backbone = nn.Sequential(*(nn.Conv2d(512, 512, 3) for _ in range(10)))
@@ -50,7 +50,7 @@ def detr_like() -> nn.Module:
 
 
 def masks(shape: tuple[int, int]) -> Iterator[tuple[str, np.ndarray]]:
-    """Masks of the kinds that the planner makes."""
+    """Yield masks of the kinds that a plan has."""
     rng, size = np.random.default_rng(0), shape[0] * shape[1]
     for dose in (0.05, 0.5, 1.0):
         order = rng.permutation(size)
@@ -123,7 +123,7 @@ def entered(block: Prepared) -> None:
 
 
 def label(intervention: Intervention) -> str:
-    """Short name of an intervention."""
+    """Return the short name of an intervention."""
     return "noise, additive" if getattr(intervention, "snr_db", None) is not None else intervention.kind
 
 

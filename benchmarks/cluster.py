@@ -77,7 +77,7 @@ class Times(NamedTuple):
 
 
 def study_times(n_images: int, n_rounds: int, names: Sequence[str]) -> None:
-    """One and two workers against the local engine: in turns, since machines have better and worse minutes."""
+    """Print the times of one and two workers beside the local engine's: in turns, since a machine's speed drifts."""
     import ray
     import torch
 
@@ -144,14 +144,14 @@ def _spread(values: Sequence[float], digits: int) -> str:
 
 
 class Idle:
-    """A worker that does nothing, and says that it has done it."""
+    """A worker that does nothing, and reports every batch as done."""
 
     def open(self) -> WorkerPlace:
-        """Be there."""
+        """Open nothing."""
         return WorkerPlace("here", os.getpid(), "")
 
     def join(self, _job: Any) -> WorkerPlace:
-        """Be ready."""
+        """Join at once."""
         return self.open()
 
     def shard(self, batches: Sequence[int], _wants_effects: bool) -> Iterator[Step]:
@@ -160,7 +160,7 @@ class Idle:
             yield Step(2, "nothing", batch)
 
     def stop(self) -> None:
-        """Nothing is to be stopped."""
+        """Do nothing: there is nothing to stop."""
 
 
 def lead(n_shards: int, workers: int = 2) -> None:

@@ -38,14 +38,14 @@ from dissect_core.store._rows import rows_to_table
 from dissect_core.store._shards import write_shard
 
 SHARD_SECONDS = 0.0033
-"""What a shard costs its driver and Ray: `benchmarks/cluster.py`."""
+"""Seconds that a shard costs the leader and Ray, from `benchmarks/cluster.py`."""
 PUBLISHED = {"DETR": 28.0}
 """Images a second on one V100 (Carion et al. 2020, arXiv:2005.12872, table 1)."""
 COCO = Workload(images=118_000, variants=1000)
 
 
 def measured(study: Study, case: Case) -> tuple[Costs, float]:
-    """Stage times of a run in this process by the image, and detections of a variant in an image."""
+    """Return stage times an image of a run in this process, and detections of a variant in an image."""
     stages = study.log()[-1]["stages"]
     n_images, n_variants = len(study.images), len(study.variants)
     counts = study.table(columns=["scores"]).column("scores")
@@ -65,7 +65,7 @@ def measured(study: Study, case: Case) -> tuple[Costs, float]:
 
 
 def loading(case: Case) -> float:
-    """Seconds to read and prepare an image, by one thread."""
+    """Return the seconds to read and prepare an image, by one thread."""
     start = time.perf_counter()
     for _ in case.detector.prepare(case.paths, 1):
         pass
@@ -73,7 +73,7 @@ def loading(case: Case) -> float:
 
 
 def plain_pass(case: Case) -> float:
-    """Seconds of a pass for one image, without replay's records."""
+    """Return the seconds of a pass for one image, without replay's records."""
     batch = next(case.detector.prepare(case.paths[: case.batch_size], case.batch_size))
     times = []
     for _ in range(3):
@@ -84,7 +84,7 @@ def plain_pass(case: Case) -> float:
 
 
 def writing(n_variants: int = 1000, n_images: int = 4, n_boxes: int = 100) -> float:
-    """Seconds to turn a detection into bytes in a file: of a batch of many variants, as a part of its shard."""
+    """Return the seconds to write a detection to a file, with a batch of many variants as a part of its shard."""
     rng = np.random.default_rng(0)
     rows = [
         Row(
@@ -114,7 +114,7 @@ def note_time(times: list[float], _passed: PassDone) -> None:
 
 
 def check_on_real_runs(case: Case, costs: Costs, detections: float, folder: Path) -> None:
-    """One and two workers of a cluster on this machine."""
+    """Print forecasts beside real runs with one and two workers on this machine."""
     import ray
 
     start_ray(2)
@@ -139,7 +139,7 @@ def check_on_real_runs(case: Case, costs: Costs, detections: float, folder: Path
 
 
 def table(name: str, costs: Costs, detections: float) -> None:
-    """The forecast for COCO train and a thousand variants."""
+    """Print the forecast for COCO train and a thousand variants."""
     work = COCO._replace(detections=detections)
     print(f"\n{name}: {work.images:,} images × {work.variants:,} variants, shards of {work.shard_images}\n")
     print(

@@ -26,7 +26,7 @@ DEFAULT = ["DETR", "Deformable DETR", "Faster R-CNN", "RetinaNet", "RTMDet"]
 
 
 def measure(names: list[str], repeats: int, accelerate: bool) -> dict[str, object]:
-    """Milliseconds per image of each detector, and how much is found."""
+    """Return milliseconds per image of each detector, and the number of its detections."""
     import zoo
     from dissect_mmdet.ops import accelerate_attention, enable_mmcv_ops
 

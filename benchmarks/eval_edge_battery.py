@@ -2,8 +2,8 @@
 
     python benchmarks/eval_edge_battery.py [--file FILE]
 
-Our column is computed now, those of the engines are as recorded in the file. Bold is what differs from ours; which
-answers are right is in tests/eval/test_edge_battery.py.
+Our column is computed now, the engines' columns come from the file. Bold answers differ from ours;
+tests/eval/test_edge_battery.py says which answers are right.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ ENGINES = {
 
 
 def ours(case: dict[str, Any]) -> str:
-    """Our answer, written as the file writes those of the engines."""
+    """Return our answer, in the form of the engines' answers in the file."""
     try:
         truth = GroundTruth.from_coco(case["gt"])
         result = coco_ap(truth, Detections.from_results(case["dt"], truth))
@@ -44,14 +44,14 @@ def ours(case: dict[str, Any]) -> str:
 
 
 def shown(text: str) -> str:
-    """An answer as a cell: AP, AP50, small, medium, AR, or the kind of error."""
+    """Return an answer as a cell: AP, AP50, small, medium, AR, or the kind of error."""
     if text.startswith("ERR"):
         return text.split()[1].rstrip(":")
     return " ".join("–" if part.lstrip("smAR") == "-1" else part for part in text.split("/"))
 
 
 def cell(text: str, mine: str) -> str:
-    """An engine's answer, bold if it is not ours; of two errors the kind does not matter."""
+    """Return an engine's answer, bold if it differs from ours; any two errors count as equal."""
     same = text == mine or (text.startswith("ERR") and mine.startswith("ERR"))
     return shown(text) if same else f"**{shown(text)}**"
 

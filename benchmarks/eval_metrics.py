@@ -1,11 +1,11 @@
-"""Time the metrics of dissect-eval on a made-up COCO of 5,000 images, beside other ways to the same numbers.
+"""Time the metrics of dissect-eval on a made-up COCO of 5,000 images, beside other programs for the same numbers.
 
     python benchmarks/eval_metrics.py [--images 5000] [--small] [--only TEXT ...]
 
 Every row runs in a child process of its own. CPU is processor time; ratios are to the first row of a group; memory is
-the most that a row needs above its input. All start from data in memory, but Deep Dissect 1.0's way, which reads its
-pickle in each pass, and the variants, which read the annotation file. Annotation ids are from 1, and scores differ,
-so that all engines can be right.
+the most that a row needs above its input. All start from data in memory, except Deep Dissect 1.0's way, which reads its
+pickle in each pass, and the variants, which read the annotation file. Annotation ids start at 1 and all scores differ,
+so that every engine can be right.
 """
 
 from __future__ import annotations
@@ -176,7 +176,7 @@ AGAIN = {  # what replicates would cost if each evaluated both resampled sets an
 
 
 def memory(key: str) -> float:
-    """A figure of this process in MiB, NaN where the system does not tell: VmRSS is now, VmHWM the most so far."""
+    """Return a figure of this process in MiB, NaN if the system has none: VmRSS is now, VmHWM the most so far."""
     with contextlib.suppress(OSError):
         for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines():
             if line.startswith(key):

@@ -4,7 +4,7 @@
 
 The study is made up (20 detections an image, 80 classes; see `panels.py`) and kept in DIR, if one is given. Seconds are
 by the clock and have the start of processes, or of Ray, in them; tables are compared byte for byte. Run it with
-OMP_NUM_THREADS=1: one process else takes more than one core at times.
+OMP_NUM_THREADS=1: otherwise one process uses more than one core at times.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ WHEELS = DATA / "wheels"
 
 
 def best(function: Callable[[], object], repeats: int) -> float:
-    """Milliseconds of processor time of the fastest of a few runs, after one to warm up."""
+    """Return milliseconds of processor time of the fastest of a few runs, after one to warm up."""
     function()
     times = []
     for _ in range(repeats):
@@ -38,7 +38,7 @@ def best(function: Callable[[], object], repeats: int) -> float:
 
 
 def random_boxes(generator: torch.Generator, count: int, size: float) -> Tensor:
-    """Boxes of up to `size` pixels all over an image of 800 × 1066."""
+    """Draw boxes of up to `size` pixels all over an image of 800 × 1066."""
     centre = torch.rand(count, 2, generator=generator) * torch.tensor([1066.0, 800.0])
     extent = 4 + torch.rand(count, 2, generator=generator) * size
     return torch.cat([centre - extent / 2, centre + extent / 2], 1)
@@ -106,7 +106,7 @@ def convolution(ext: Any) -> Iterator[tuple[str, Callable[[], object]]]:
 
 
 def attention() -> tuple[Callable[[], object], Callable[[], object]]:
-    """Ours and mmcv's own torch version, for an encoder at 800 × 1066: mmcv has no CPU operator for it."""
+    """Return our version and mmcv's own in torch, for an encoder at 800 × 1066: mmcv has no CPU operator for it."""
     from mmcv.ops.multi_scale_deform_attn import multi_scale_deformable_attn_pytorch
 
     from dissect_mmdet.ops import ms_deform_attn
@@ -124,7 +124,7 @@ def attention() -> tuple[Callable[[], object], Callable[[], object]]:
 
 
 def loop_nms(boxes: Tensor, scores: Tensor, threshold: float) -> list[int]:
-    """The obvious version: a Python loop over kept boxes."""
+    """Run the obvious version: a Python loop over kept boxes."""
     kept = []
     order = scores.sort(0, descending=True)[1]
     areas = (boxes[:, 2:] - boxes[:, :2]).prod(1)
@@ -139,7 +139,7 @@ def loop_nms(boxes: Tensor, scores: Tensor, threshold: float) -> list[int]:
 
 
 def measure(repeats: int) -> dict[str, float]:
-    """Milliseconds of each case with whatever operators are enabled."""
+    """Return milliseconds of each case with the operators that are enabled."""
     from dissect_mmdet.ops import enable_mmcv_ops
 
     enable_mmcv_ops()
@@ -150,7 +150,7 @@ def measure(repeats: int) -> dict[str, float]:
 
 
 def compiled_folder(given: Path | None, into: Path) -> Path | None:
-    """Folder with a compiled mmcv, installed from a wheel if need be; None if there is none."""
+    """Return a folder with a compiled mmcv, installed from a wheel if need be; None if there is none."""
     source = given or next(iter(sorted(WHEELS.glob("mmcv-*.whl"))), None)
     if source is None or source.is_dir():
         return source

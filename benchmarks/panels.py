@@ -3,8 +3,8 @@
     python benchmarks/panels.py [--variants 200] [--images 5000] [--folder DIR]
 
 The study is made up (20 detections an image, 80 classes, each with its object query) and kept in DIR, if one is given.
-Beside each panel stands the time of reading first what all variants detected, as a panel without a column for the
-variant would have to. Seconds are by the clock, each the median of three; the first opening is told apart.
+Beside each panel stands the time to read all variants' detections first, as a panel without a column for the variant
+would have to. Seconds are by the clock, each the median of three; the first opening has a column of its own.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Report(NamedTuple):
 
 
 class MadeUp:
-    """Detects true boxes, the worse the more is removed, and some that are not there."""
+    """Detects true boxes, worse ones the more is removed, and some false ones."""
 
     def __init__(self, truth: GroundTruth, names: Sequence[str]) -> None:
         self.class_names = tuple(names)
@@ -59,7 +59,7 @@ class MadeUp:
             yield [int(path.stem) for path in images[start : start + batch_size]]
 
     def predict_batch(self, batch: list[int]) -> list[ImageDetections]:
-        """Make up what is detected."""
+        """Make up detections."""
         return [self._detect(image) for image in batch]
 
     def _detect(self, image: int) -> ImageDetections:
@@ -82,7 +82,7 @@ class MadeUp:
 
 
 def make(folder: Path, n_variants: int, n_images: int) -> Path:
-    """Run and measure the made-up study, unless it is there."""
+    """Run and measure the made-up study, unless the folder holds it."""
     if (folder / "study" / "summary.json").is_file():
         return folder / "study"
     truth = problem(n_images).truth
@@ -128,7 +128,7 @@ def timed(action: Callable[[], Any]) -> tuple[float, Any]:
 
 
 def everything(folder: Path) -> int:
-    """Read what all variants detected."""
+    """Read the detections of all variants."""
     study = Study.open(folder)
     return sum(len(study.found(variant).scores) for variant in study.variants)
 

@@ -3,7 +3,7 @@
     python benchmarks/scaling.py [--threads 1] [--plot FILE]
 
 Variants remove random neurons, so that there are as many different ones as wanted. Seconds are by the clock and hold
-everything from the plan to the last detection; the fitted line and the largest distance from it stand below.
+everything from the plan to the last detection; below each row, the fitted line and the largest distance from it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ FIXED_VARIANTS, FIXED_IMAGES = 20, 20
 
 
 def seconds(images: list[Path], n_variants: int, folder: Path) -> float:
-    """Time of one study."""
+    """Return the seconds of one study."""
     spec = load_spec(
         {
             "name": "scaling",
@@ -55,7 +55,7 @@ def seconds(images: list[Path], n_variants: int, folder: Path) -> float:
 
 
 def line(x: tuple[int, ...], y: list[float]) -> tuple[float, float, float]:
-    """Slope, offset and the largest relative distance from the fitted line, every point weighed by its size."""
+    """Return slope, offset and largest relative distance of the fitted line, every point weighed by its size."""
     weights = 1 / np.array(y)
     slope, offset = np.polyfit(x, y, 1, w=weights)
     return float(slope), float(offset), float(np.max(np.abs(np.polyval([slope, offset], x) / y - 1)))
@@ -89,7 +89,7 @@ def main() -> None:
 
 
 def draw(by_variants: list[float], by_images: list[float], path: Path) -> None:
-    """Two panels: time against variants, and against images."""
+    """Draw two panels: time against variants, and against images."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9, 3.6), layout="constrained")

@@ -1,4 +1,4 @@
-"""Time whole studies, from the checkpoint to the tables, beside the manner of Deep Dissect 1.0, in one run.
+"""Time whole studies, from the checkpoint to the tables, beside Deep Dissect 1.0's way, in one run.
 
     python benchmarks/study.py [--threads 1] [--images 2] [--repeats 1] [--only DETR DINO ...] [--bundled detr ...]
                                [--no-old-way]
@@ -113,7 +113,7 @@ class Case:
         self.annotations.write_text(json.dumps(content))
 
     def run(self, out: Path) -> Study:
-        """The study, and its tables."""
+        """Run the study, and write its tables."""
         study = run(
             self.spec,
             self.detector,
@@ -128,7 +128,7 @@ class Case:
 
 
 def paper_study(repeats: int) -> StudySpec:
-    """The shipped study of query embeddings and three kinds of attention heads at seven doses, with so many draws."""
+    """Return the shipped study `paper_protocol`, with this number of draws at each dose."""
     content = load_spec(study_path("paper_protocol")).model_dump(mode="json")
     for ablation in content["ablations"]:
         ablation["select"]["repeats"] = repeats
@@ -136,7 +136,7 @@ def paper_study(repeats: int) -> StudySpec:
 
 
 def zoo_classes() -> tuple[str, ...]:
-    """COCO's class names."""
+    """Return COCO's class names."""
     from mmdet.datasets import CocoDataset
 
     names: tuple[str, ...] = CocoDataset.METAINFO["classes"]
@@ -144,7 +144,7 @@ def zoo_classes() -> tuple[str, ...]:
 
 
 def old_way(case: Case) -> None:
-    """A checkpoint for each variant, loaded anew; images one by one; four passes over a pickle."""
+    """Write and load a checkpoint for each variant, run images one by one, and read each pickle four times."""
     from mmdet.apis import inference_detector, init_detector
 
     whole = torch.load(case.checkpoint, map_location="cpu", weights_only=True)
@@ -172,14 +172,14 @@ def old_way(case: Case) -> None:
 
 
 def seconds(function: Callable[[], object]) -> float:
-    """Time of one call by the clock."""
+    """Return the seconds of one call by the clock."""
     start = time.perf_counter()
     function()
     return time.perf_counter() - start
 
 
 def peak_mib(function: Callable[[], object]) -> float:
-    """Most memory that the process held during a call, its weights included, in MiB; Linux only."""
+    """Return the most memory that the process held during a call, its weights included, in MiB; Linux only."""
 
     def status(field: str) -> float:
         lines = Path("/proc/self/status").read_text().splitlines()
@@ -191,7 +191,7 @@ def peak_mib(function: Callable[[], object]) -> float:
 
 
 def limit(case: Case) -> tuple[float, float, float, dict[str, float]]:
-    """Seconds of a baseline pass, of tracing one, and the least that the variants of one image can take."""
+    """Return seconds of a baseline pass, of tracing one, and the least that the variants of one image can take."""
     from dissect_core.torch.measure._flops import operations as flops
     from dissect_core.torch.replay import PrefixReplay
 

@@ -27,7 +27,7 @@ class Scenes(NamedTuple):
 
 
 def make_scenes(n: int, seed: int | tuple[int, ...]) -> Scenes:
-    """Draw `n` scenes; the same seed gives the same ones, and the first ones of a longer draw."""
+    """Draw `n` scenes; the same seed gives the same scenes, however many are drawn."""
     drawn = [_scene(np.random.default_rng([*np.atleast_1d(seed), i])) for i in range(n)]
     images = np.stack([image for image, _, _ in drawn]).astype(np.float32)
     return Scenes(
@@ -64,7 +64,7 @@ def _scene(rng: np.random.Generator) -> tuple[NDArray[np.float64], NDArray[np.fl
         owner = ahead
         areas.append(int(shape.sum()))
         labels.append(label)
-        colour = rng.uniform(0, 1, (3, 1, 1))  # of any class: only the shape tells
+        colour = rng.uniform(0, 1, (3, 1, 1))  # independent of the class, which only the shape tells
         image = np.where(shape, colour, image)
     boxes = []
     for number in range(len(labels)):

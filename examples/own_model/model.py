@@ -49,7 +49,7 @@ class SmallDETR(nn.Module):
         self.bbox_embed = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 4))
 
     def forward(self, images: Tensor) -> list[tuple[Tensor, Tensor]]:
-        """Class logits (B, Q, C + 1) and boxes (B, Q, 4) of each decoder layer, the last one's last.
+        """Return class logits (B, Q, C + 1) and boxes (B, Q, 4) of each decoder layer, in their order.
 
         Images are (B, 3, S, S) in [0, 1]; boxes are centre x, centre y, width, height as shares of the image.
         """
@@ -85,7 +85,7 @@ def load_model(weights: Path = WEIGHTS) -> SmallDETR:
 
 
 def corners(boxes: Tensor) -> Tensor:
-    """Centre x, centre y, width, height as x_min, y_min, x_max, y_max."""
+    """Convert centre x, centre y, width, height to x_min, y_min, x_max, y_max."""
     centre, size = boxes[..., :2], boxes[..., 2:]
     return torch.cat([centre - size / 2, centre + size / 2], dim=-1)
 
@@ -100,7 +100,7 @@ def detect(model: SmallDETR, images: Tensor, batch_size: int = 100) -> list[Foun
     for start in range(0, len(images), batch_size):
         batch = images[start : start + batch_size]
         logits, boxes = model(batch)[-1]
-        # Each query names its likeliest class; one that says "no object" keeps it with a low score.
+        # Each query gives its likeliest class; where "no object" is likelier, the score is low.
         scores, labels = logits.softmax(-1)[..., :-1].max(-1)
         pixels = corners(boxes) * batch.shape[-1]
         found += [(b.numpy(), s.numpy(), c.numpy()) for b, s, c in zip(pixels, scores, labels, strict=True)]

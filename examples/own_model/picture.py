@@ -1,4 +1,4 @@
-"""One picture of the study: what single parts are worth, and how growing shares are missed."""
+"""One picture of the study: the losses of single parts, and of growing shares."""
 
 from __future__ import annotations
 

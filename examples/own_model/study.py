@@ -67,7 +67,7 @@ def print_anatomy(anatomy: Anatomy) -> None:
 
 
 def label_of(variant: Variant) -> str:
-    """What a variant removes, for people."""
+    """Return a label that says what a variant removes."""
     if variant.kind == "baseline":
         return "whole model"
     if variant.n_units > 1 or variant.pool.unit == "query":

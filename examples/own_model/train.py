@@ -22,7 +22,7 @@ NO_OBJECT_WEIGHT = 0.1
 
 
 def giou(a: Tensor, b: Tensor) -> Tensor:
-    """Generalised IoU of boxes as corners (arXiv:1902.09630), shapes broadcast."""
+    """Compute the generalised IoU of boxes as corners (arXiv:1902.09630), shapes broadcast."""
     low, high = torch.maximum(a[..., :2], b[..., :2]), torch.minimum(a[..., 2:], b[..., 2:])
     overlap = (high - low).clamp(min=0).prod(-1)
     union = (a[..., 2:] - a[..., :2]).prod(-1) + (b[..., 2:] - b[..., :2]).prod(-1) - overlap
@@ -31,7 +31,7 @@ def giou(a: Tensor, b: Tensor) -> Tensor:
 
 
 def set_loss(predictions: list[tuple[Tensor, Tensor]], scenes: Scenes) -> Tensor:
-    """DETR's loss: each true object is matched with one query, in every decoder layer."""
+    """Compute DETR's loss: each true object is matched with one query, in every decoder layer."""
     true_boxes = [torch.from_numpy(b).float() / IMAGE_SIZE for b in scenes.boxes]
     true_labels = [torch.from_numpy(c) for c in scenes.labels]
     total = torch.zeros(())
@@ -68,7 +68,7 @@ def _matched(logits: Tensor, boxes: Tensor, true_boxes: Tensor, true_labels: Ten
 
 
 def train(model: SmallDETR, steps: int, batch_size: int = 32, rate: float = 1e-3) -> Iterator[float]:
-    """Train in place on scenes that are never seen twice; give the loss of each step."""
+    """Train in place, each scene once; yield the loss of each step."""
     optimizer = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=1e-4)
     schedule = torch.optim.lr_scheduler.LambdaLR(  # a short rise, then half a cosine to 0
         optimizer, lambda step: min(1, (step + 1) / 200) * (1 + math.cos(math.pi * step / steps)) / 2

@@ -146,7 +146,7 @@ def test_too_few_images_are_no_halves(
     assert status == 0, err
     status, _, err = call(capsys, "simplify", tmp_path / "few", "heads", "--demo", "detr")
     assert status == 2
-    assert "that takes at least 20 images, the study has 19. Run it on more." in err
+    assert "The study must have at least 20 images, got 19: units are chosen" in err
 
 
 def test_measuring_on_images_that_were_not_run_is_refused(folder: Path) -> None:

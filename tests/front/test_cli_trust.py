@@ -195,7 +195,7 @@ def test_a_checkpoint_that_a_study_names_is_read_without_a_question(
     assert code == 0, err
     folder = sent(finished, here, {"checkpoint": "demo:detr"})
     code, _, err = call(capsys, "simplify", folder, "heads", "--images", Study.open(folder).image_folder)
-    assert (code, "that takes at least 20 images" in err) == (2, True), "the detector was opened"
+    assert (code, "must have at least 20 images" in err) == (2, True), "the detector was opened"
 
 
 def test_the_device_of_the_command_line_comes_before_the_study_s(
