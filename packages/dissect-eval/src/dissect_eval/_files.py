@@ -65,7 +65,7 @@ def read_json(path: str | os.PathLike[str], what: str, error: type[EvalError]) -
 
 
 def _said_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return an object of JSON; of a key that is given twice, the reader would keep the last."""
+    """Return a JSON object, or refuse a key that is given twice: Python's reader would keep the last."""
     kept = dict(pairs)
     if len(kept) < len(pairs):
         twice = Counter(key for key, _ in pairs).most_common(1)[0][0]

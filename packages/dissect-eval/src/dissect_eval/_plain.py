@@ -15,7 +15,7 @@ from ._text import visible
 __all__ = ["as_record", "csv_text", "to_jsonable"]
 
 _FORMULA = re.compile(r" *[=+\-@\uff1d\uff0b\uff0d\uff20]|'")
-"""How a cell begins that a spreadsheet may run, also in full-width forms; or with the mark that says it is none."""
+"""Beginnings of cells that a spreadsheet may run as a formula, full-width forms included; or the mark against that."""
 
 
 def to_jsonable(value: Any) -> Any:

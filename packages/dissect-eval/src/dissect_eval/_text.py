@@ -1,4 +1,4 @@
-"""Names that anybody may have chosen, as text that is safe to draw and to print. The same as in dissect-core."""
+"""Make names from strangers safe to draw and to print. The same code as in dissect-core."""
 
 import re
 import unicodedata
@@ -8,15 +8,15 @@ __all__ = ["cut", "quoted", "visible"]
 NAME_AT_MOST = 200
 """Characters of a name that a message shows."""
 
-# Marks and letters that Unicode calls printable and that show nothing, such as the filler of Hangul.
+# Characters that Unicode calls printable but that show nothing, such as the filler of Hangul.
 _UNSEEN = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
 )
-# What joins or parts letters, and signs to one emoji: as little to be seen, but for what it makes of these.
+# Characters that join or part letters, or join signs to one emoji: only their effect can be seen.
 _JOINERS = "\u200c\u200d\ufe0f"
 _SKIN = "\U0001f3fb\U0001f3fc\U0001f3fd\U0001f3fe\U0001f3ff"
 _VIRAMA = 9
-"""Unicode's combining class of the mark that takes a letter's vowel away, in scripts of India."""
+"""Unicode's combining class of virama, the mark that removes a letter's vowel in Indian scripts."""
 
 
 def visible(text: str) -> str:
@@ -32,7 +32,7 @@ def visible(text: str) -> str:
     str
         One line: control characters (of the terminal, too), line breaks, marks that change the writing direction or
         have no width, and lone surrogates are written as escapes, so that names do not look alike because of them.
-        Joiners stay where scripts and emoji need them: where they give what is beside them another shape.
+        Joiners stay where scripts and emoji need them: where they change the shape of their neighbours.
 
     Examples
     --------
@@ -48,7 +48,7 @@ def visible(text: str) -> str:
 
 
 def _shapes(text: str, at: int) -> bool:
-    """Return whether a character is a joiner that shows, as it gives the characters beside it another shape."""
+    """Return whether a character is a joiner that changes the shape of its neighbours."""
     mark, before, after = text[at], text[at - 1 : at] if at else "", text[at + 1 : at + 2]
     if mark not in _JOINERS or not before:
         return False
@@ -67,7 +67,7 @@ def _is_symbol(character: str) -> bool:
 
 
 def _has_form(character: str, form: str) -> bool:
-    """Return whether an Arabic letter has such a form beside its own."""
+    """Return whether an Arabic letter has a form of this name."""
     try:
         return bool(unicodedata.lookup(f"{unicodedata.name(character)} {form} FORM"))
     except (KeyError, TypeError, ValueError):
@@ -82,7 +82,7 @@ def cut(text: str, most: int = NAME_AT_MOST) -> str:
     text : str
         A name, or a value as text.
     most : int
-        Characters to keep, that for the gap included.
+        Most characters of the result, the gap included.
 
     Returns
     -------
@@ -105,7 +105,7 @@ def quoted(value: object) -> str:
     Parameters
     ----------
     value : object
-        What was found in place of something right.
+        The wrong value.
 
     Returns
     -------
@@ -120,6 +120,10 @@ def quoted(value: object) -> str:
         value = cut(value, 2 * NAME_AT_MOST)  # not all of it is written first
     try:
         return cut(visible(repr(value)))
-    except (ValueError, RecursionError, OverflowError):  # Python writes no number of so many digits
+    except (
+        ValueError,
+        RecursionError,
+        OverflowError,
+    ):  # Python refuses to write a number of very many digits
         bits = f" of {value.bit_length()} bits" if isinstance(value, int) else ""
         return f"<{type(value).__name__}{bits}>"

@@ -1,7 +1,7 @@
 """Notebook panels for ablation studies of object detectors, on ipywidgets alone.
 
 `ComponentBrowser` shows a model's parts, in `StudyBuilder` a study is written, `RunPanel` runs it, `ResultsExplorer`
-shows what it found out, `ImageBrowser` on which images; `Workbench` is all of them. Each panel shows a model
+shows its results, `ImageBrowser` its images; `Workbench` is all of them. Each panel shows a model
 (`BrowserModel`, `SpecModel`, `RunModel`, `ResultsModel`, `ImagesModel`) that works without a notebook.
 `dissect_widgets.figure.plots` has the pictures.
 """

@@ -24,7 +24,7 @@ class TreeError(DissectWidgetsError, ValueError):
 
 
 class UnknownNameError(DissectWidgetsError, UnknownComponentError, TraitError):
-    """A name that a panel was given is none of those that are there: of a component, a block, a variant, a metric.
+    """A name given to a panel does not exist: of a component, a block, a variant, a metric.
 
     It is a `TraitError` too, so that a refused value leaves the trait as it was.
     """

@@ -3,7 +3,7 @@
 One rule for degenerate boxes, in a run, in metrics and in panels:
 
 - Not finite (NaN, infinity, or beyond `MAX_COORDINATE`, in a box or its score): no detection. In a study such rows are
-  left out and counted; whoever gives arrays or files is refused, since the count would be lost. In truth: refused.
+  left out and counted; in arrays and files they are refused, since the count would be lost. In truth: refused.
 - Inverted (``max < min``, a negative width or height): a detection without area, kept as the point of its first corner,
   which matches nothing: a false positive, and counted. In truth: refused.
 - Without area (``max == min`` in x or y): kept, in detections and in truth, and counted. Nothing matches it: a false

@@ -30,14 +30,14 @@ __all__ = [
 ]
 
 RECALLS = np.linspace(0.0, 1.0, 101)
-"""Where COCO samples precision."""
+"""Recalls at which COCO samples precision."""
 
 CUTS = (1, 10, MAX_DETECTIONS)
 
 
 @dataclass(frozen=True, eq=False)
 class MatchedSplit:
-    """Truth and detections of a split, ordered and matched: what all curves and averages are made of."""
+    """Truth and detections of a split, ordered and matched, for all curves and averages."""
 
     index: TruthIndex
     ranking: Ranking
@@ -96,7 +96,7 @@ def precision_at(split: MatchedSplit, area: int = 0, cut: int = MAX_DETECTIONS) 
 def precision_of_known(
     split: MatchedSplit, area: int = 0, cut: int = MAX_DETECTIONS
 ) -> tuple[NDArray[np.float64], Ints]:
-    """Return the same of the categories with truth in the area range, and which these are."""
+    """Return interpolated precision of the categories with truth in the area range only, and their indices."""
     n_counted = split.index.n_counted[area]
     known = np.flatnonzero(n_counted > 0)
     out = np.zeros((len(split.matches.hit), len(RECALLS), len(known)))
@@ -150,6 +150,6 @@ def _hits(split: MatchedSplit, area: int, cut: int) -> Iterator[tuple[int, Ints,
 
 
 def _mean(values: NDArray[np.float64]) -> float:
-    """Return the mean over what is defined; NaN if nothing is."""
+    """Return the mean of the defined values; NaN if there are none."""
     defined = values[~np.isnan(values)]
     return float(defined.mean()) if len(defined) else float("nan")

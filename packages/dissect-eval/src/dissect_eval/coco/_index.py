@@ -15,10 +15,10 @@ from ..data import AREA_RANGES, GroundTruth
 __all__ = ["TieBreak", "TruthIndex", "corners_of", "index_of"]
 
 TieBreak = Literal["canonical", "input"]
-"""How detections of one score are ordered: by what they are, or as they came."""
+"""Order of detections with one score: by category and coordinates, or as in the input."""
 
 MAX_TABLE = 1_000_000
-"""Largest category id that is looked up in a table."""
+"""Category ids up to this one are looked up in a table."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,9 +113,9 @@ def _build(truth: GroundTruth, tie_break: TieBreak) -> TruthIndex:
 def corners_of(
     boxes: NDArray[np.float64], sizes: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return corners, shape (4, n), and areas from upper left corner and size, as a results list gives them.
+    """Return corners, shape (4, n), and areas from upper left corner and size, as a results list has them.
 
-    From x, y, width and height, whatever the layout that a box came in: an exported list then scores the same.
+    Computed from x, y, width and height, whatever the format of the input: so an exported list scores the same.
     """
     upper_left = boxes[:, :2].T
     return np.concatenate([upper_left, upper_left + sizes.T]), sizes[:, 0] * sizes[:, 1]

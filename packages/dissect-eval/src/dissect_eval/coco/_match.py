@@ -21,10 +21,10 @@ from ._ranking import Ranking
 __all__ = ["IOU_THRESHOLDS", "CocoMatches", "match", "overlapping_pairs"]
 
 IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
-"""COCO's, written as COCO writes them: the last bit decides whether a hit at the threshold counts."""
+"""COCO's thresholds, computed as COCO does: the last bit decides whether a hit at the threshold counts."""
 
 PAIRS_AT_ONCE = 2_000_000
-"""Pairs of boxes whose IoU is computed in one go: bounds the memory."""
+"""Most pairs of boxes whose IoU is computed at once, to bound the memory."""
 
 
 @dataclass(frozen=True, eq=False)

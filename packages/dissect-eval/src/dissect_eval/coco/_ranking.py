@@ -14,7 +14,7 @@ from ._index import TieBreak, TruthIndex, corners_of
 __all__ = ["MAX_DETECTIONS", "Ranking", "kept", "rank"]
 
 MAX_DETECTIONS = 100
-"""COCO looks at so many detections per image and category, the best by score."""
+"""Most detections per image and category that COCO counts, the best by score."""
 
 
 @dataclass(frozen=True, eq=False)

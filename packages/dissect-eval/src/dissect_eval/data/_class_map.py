@@ -16,7 +16,7 @@ from ..errors import CategoryError, MissingExtraError
 __all__ = ["read_class_map"]
 
 HEADS = {("detector", "truth"), ("class", "category"), ("from", "to")}
-"""First rows of CSV files that are no pair of names."""
+"""First rows of CSV files that are headings, not a pair of names."""
 
 
 def read_class_map(path: Path | str) -> dict[str, str | None]:

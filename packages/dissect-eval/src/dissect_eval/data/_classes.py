@@ -48,7 +48,7 @@ class ClassMatch:
         return bool(self.unscored_classes or self.unscored_categories)
 
     def detections(self, found: Sequence[Any], image_ids: Iterable[int]) -> Detections:
-        """Return what a detector found, without detections of classes that are not scored.
+        """Return the detections of a detector, without classes that are not scored.
 
         Parameters
         ----------
@@ -110,9 +110,9 @@ def match_classes(
         Score the classes that both sides know. Detections of other classes are left out, and so are true boxes of
         other categories: neither are false positives or misses.
     class_map : mapping of str to (str or None), optional
-        For names of the detector the truth's name, or None to leave the class out; see `read_class_map`. Other classes
-        go by their own name. What then has no counterpart is left out, as with `common_classes`. Several classes may be
-        one category: then two detections of one object, one of each class, are a true and a false positive.
+        The truth's name for each name of the detector, or None to leave the class out; see `read_class_map`. Other
+        classes keep their name. Classes without a counterpart are left out, as with `common_classes`. Several classes
+        may be one category: then two detections of one object, one of each class, are a true and a false positive.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""COCO annotation files as columns of `GroundTruth`: tolerant of what is left out, loud about what cannot be right."""
+"""Read COCO annotation files as columns of `GroundTruth`: missing entries are tolerated, wrong ones are refused."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["load_truth", "truth_content"]
 
 Record = Mapping[str, Any]
 MAX_LENGTH = 10**9
-"""Pixels that an image is wide or high at most."""
+"""Most pixels that an image may be wide or high."""
 
 
 def load_truth(source: str | os.PathLike[str] | Mapping[str, Any] | Any) -> TruthColumns:
@@ -85,7 +85,7 @@ def _truth_of(data: Mapping[str, Any], source: str) -> TruthColumns:
 
 
 def truth_content(truth: TruthColumns) -> dict[str, Any]:
-    """Return ground truth as the content of a COCO file; what is not known is left out."""
+    """Return ground truth as the content of a COCO file, without entries that are not known."""
     images = []
     for image_id, name, size in zip(
         truth["image_ids"].tolist(), truth["file_names"], truth["image_sizes"].tolist(), strict=True
@@ -118,7 +118,7 @@ def _whole(value: float) -> float | int:
 
 
 def _notes_of(data: Mapping[str, Any]) -> list[str]:
-    """Return what was assumed when the truth was read first, where `truth_content` has kept it."""
+    """Return the notes of the first reading, if `truth_content` has kept them."""
     info = data.get("info")
     notes = info.get("notes") if isinstance(info, Mapping) else None
     return [str(note) for note in notes] if isinstance(notes, list) else []
@@ -170,7 +170,7 @@ def _unique(values: Ints, what: str) -> None:
 
 
 def _known(values: Ints, known: Ints, key: str, what: str, describe: Describe) -> Ints:
-    """Return the place of each value in the ascending `known`, or raise naming the first that is missing."""
+    """Return the position of each value in the ascending `known`, or raise naming the first that is missing."""
     if not len(known):
         if len(values):
             raise TruthError(f"{describe(0)}: `{key}` is {values[0]}, but the file lists no {what}.")

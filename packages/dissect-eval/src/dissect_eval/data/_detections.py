@@ -54,7 +54,7 @@ class Detections:
     n_negative : int
         Boxes that came with a negative width or height.
     notes : tuple of str
-        What the loader found remarkable.
+        What the reader of the file had to assume or noticed.
 
     Raises
     ------

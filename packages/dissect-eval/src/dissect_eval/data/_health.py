@@ -35,10 +35,10 @@ SILENT_SHARE = 1 / 3
 """Share of images with truth but without a detection from which the split is in doubt."""
 
 MIN_TRUTH = 20
-"""Fewer boxes do not show whether detections fit."""
+"""Fewest boxes that show whether detections fit."""
 
 MIN_IMAGES = 10
-"""With fewer images any share may be silent."""
+"""Fewest images for which the share without detections means something."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class TruthHealth:
     n_boxes_per_category : mapping of int to int
         Boxes of every category by its id, ascending; 0 for the unused ones.
     category_names : mapping of int to str
-        To read the counts.
+        Names for the ids of the counts.
     notes : tuple of str
         What the loader had to assume.
     """

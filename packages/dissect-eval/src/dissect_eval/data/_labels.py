@@ -29,9 +29,9 @@ __all__ = [
 ]
 
 NAMED_AT_MOST = 200
-"""Names in a message."""
+"""Most names in a message."""
 UNSCORED = -1
-"""In place of a category id: the truth has none for a detector's class."""
+"""Stands for a category id where the truth has no category for a detector's class."""
 
 OnUnknown = Literal["error", "drop"]
 
@@ -134,7 +134,7 @@ def category_to_label(truth: GroundTruth, class_names: Sequence[str]) -> dict[in
 
 
 def ids_by_name(truth: GroundTruth, class_names: Sequence[str]) -> dict[str, int]:
-    """Return the truth's category ids by name, after a look at the names of both sides.
+    """Return the truth's category ids by name, if the names of both sides are unique.
 
     Raises
     ------
@@ -156,7 +156,7 @@ def ids_by_name(truth: GroundTruth, class_names: Sequence[str]) -> dict[str, int
 
 
 def require_free(truth: GroundTruth) -> None:
-    """Raise `CategoryError` if the truth has a category of the number that stands for none."""
+    """Raise `CategoryError` if the truth has a category with the id -1, which stands for no category."""
     if UNSCORED in truth.category_names:
         raise CategoryError(
             f"Category ids must not be {UNSCORED}, which stands for classes without a category, but that is the id of "

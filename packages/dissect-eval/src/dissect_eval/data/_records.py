@@ -33,7 +33,7 @@ __all__ = [
 ]
 
 CATEGORY_NAME_AT_MOST = 1000
-"""Characters of a category's name at most: it is in every row of a study's tables."""
+"""Most characters of a category's name: it is in every row of a study's tables."""
 
 GUESSES_AMONG = 2000
 """Known names that a misspelt one is compared with."""
@@ -87,7 +87,7 @@ def floats(
 ) -> NDArray[np.float64]:
     """Return finite numbers as float64 of shape (n, width), or raise naming the first bad record.
 
-    A text or a truth value is no number, though NumPy would make one of it.
+    A text or a boolean is refused, though NumPy would convert it.
     """
     try:
         # A value that is no row raises a TypeError; values are then checked one by one, below.
@@ -111,7 +111,7 @@ def floats(
 
 
 def _row(value: Any, width: int) -> list[float] | None:
-    """Return a record's numbers, None if they are not so many finite ones."""
+    """Return a record's numbers; None unless they are finite and as many as `width`."""
     is_list = isinstance(value, (list, tuple)) or (isinstance(value, np.ndarray) and value.ndim > 0)
     cells = value if is_list else [value]
     if len(cells) != width or not all(
@@ -146,7 +146,7 @@ def flags(
 
 
 def is_text(value: object) -> bool:
-    """Return whether it is a text that a file can hold: half of a character, which JSON can name, is none."""
+    """Return whether it is a text that a file can hold; half of a character, which JSON can express, is not."""
     if not isinstance(value, str):
         return False
     try:
@@ -157,7 +157,7 @@ def is_text(value: object) -> bool:
 
 
 def require_name(category: object, name: object) -> None:
-    """Raise `TruthError` unless it is a name for a category: one that is endless would be in every row of a table."""
+    """Raise `TruthError` unless it is a text of limited length: the name is in every row of a study's tables."""
     if not isinstance(name, str) or not name:
         raise TruthError(
             f"category {category}: its name must be a text, got {quoted(name)}. Name the category."
@@ -189,7 +189,7 @@ def listing(values: Sequence[object], limit: int = 8) -> str:
 def with_guesses(missing: Sequence[str], known: Sequence[str]) -> str:
     """Return the missing names for a message, with known ones that they may be misspellings of."""
     shown = listing(missing)
-    # Comparing endless names, or very many, would take too long for a guess.
+    # To compare very long names, or very many, would take too long for a guess.
     folded = {name.casefold(): name for name in known[:GUESSES_AMONG] if len(name) <= NAME_AT_MOST}
     guesses = []
     for name in missing[:8]:

@@ -12,7 +12,7 @@ from ._truth import GroundTruth
 __all__ = ["check_split"]
 
 MAX_IMAGES = 500
-"""Images looked at for the fit; evenly spaced ones are taken from a larger split."""
+"""Most images that are compared; from a larger split, evenly spaced ones are taken."""
 
 
 def check_split(truth: GroundTruth, detections: Detections) -> tuple[str, ...]:
@@ -32,8 +32,8 @@ def check_split(truth: GroundTruth, detections: Detections) -> tuple[str, ...]:
     Returns
     -------
     tuple of str
-        Sentences for a person; empty if nothing is wrong. A detector that an ablation has destroyed also fits
-        no image: the reason then tells the truth about it.
+        Sentences; empty if nothing is wrong. A detector that an ablation has destroyed fits no image either, and gets
+        such a sentence too.
 
     Raises
     ------

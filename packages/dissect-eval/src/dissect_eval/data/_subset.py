@@ -26,7 +26,7 @@ NAMED_AREAS = {name: tuple(AREA_RANGES[i]) for i, name in enumerate(("small", "m
 def chosen_images(
     image_ids: Iterable[int], known: Ints, rule: str, error: type[EvalError]
 ) -> tuple[Ints, Ints]:
-    """Return the wanted ids, ascending without repeats, and their places in `known`."""
+    """Return the wanted ids, ascending without repeats, and their positions in `known`."""
     wanted = np.unique(np.fromiter(image_ids, dtype=np.int64))
     unknown = np.setdiff1d(wanted, known)
     if len(unknown):

@@ -1,4 +1,4 @@
-"""Access to the app: only for the browser that was given its address, for nobody else on the machine or in the network.
+"""Access to the app: only for the browser that was given its address, and nobody else on the machine or the network.
 
 The address that is printed carries a token. It is taken at one place, the door, which gives the browser a cookie and
 sends it on to the app, below a path that is drawn anew each time: browsers show a cookie to every server on this
@@ -50,7 +50,7 @@ class Key:
 
 
 class Refusal(RequestHandler):
-    """Refuses every address that is none of the app's."""
+    """Refuses every address that is not the app's."""
 
     def initialize(self, key: Key) -> None:
         """Take the key."""
@@ -87,7 +87,7 @@ class Door(RequestHandler):
 
 
 class Owner(IdentityProvider):
-    """Tells Jupyter's handlers who asks: nobody comes to them but through the door."""
+    """Tells Jupyter's handlers who sent a request: only the owner comes through the door."""
 
     login_available = False
     logout_available = False
@@ -99,7 +99,7 @@ class Owner(IdentityProvider):
 
 
 def guard(handler: type[Handler]) -> type[Handler]:
-    """Make a handler that refuses all requests but those of a browser that has come through the door."""
+    """Make a handler that refuses all requests except those of a browser that came through the door."""
 
     async def prepare(self: Any) -> None:
         if not is_here(self.request.host) or not self.settings["deep_dissect_key"].is_known(self):
@@ -112,7 +112,7 @@ def guard(handler: type[Handler]) -> type[Handler]:
     def write_error(self: Any, status: int, **more: Any) -> None:
         if hasattr(self, "_current_user"):
             super(found, self).write_error(status, **more)
-        else:  # before anybody has looked who asks: pages of Jupyter's show that
+        else:  # before the request is checked: Jupyter's pages would show more
             self.set_header("Content-Type", "text/plain; charset=utf-8")
             self.finish(f"{status}: {responses.get(status, 'Unknown')}\n")
 

@@ -17,7 +17,7 @@ __all__ = ["Kernels"]
 
 
 class Kernels(AsyncMappingKernelManager):
-    """Starts and ends kernels; one that runs a study is left alone until it is finished, whoever looks at it.
+    """Starts and ends kernels; one that runs a study stays until the study is finished.
 
     Attributes
     ----------

@@ -87,7 +87,7 @@ def _voila() -> Any:
 
 
 def _require_free(port: int) -> None:
-    """Refuse a port that is in use: Voila would go on to the next one, which no user was told."""
+    """Refuse a port that is in use: Voila would silently take the next one."""
     with socket.socket() as probe:
         if probe.connect_ex(("127.0.0.1", port)) == 0:
             raise DissectWidgetsError(
@@ -100,7 +100,7 @@ def open_workbench(**options: Any) -> Workbench:
     """Open the workbench of a page, with the study that the environment names."""
     if folder := os.environ.get(FOLDER):
         os.chdir(folder)
-    # IPython looks for modules where it stands, before all that are installed. What lies there may be a stranger's.
+    # IPython looks for modules in the current folder first, and that may be a stranger's.
     sys.path[:] = [path for path in sys.path if path]
     workbench = Workbench(os.environ.get(STUDY) or None, **options)
     if mark := os.environ.get(AT_WORK):

@@ -104,14 +104,14 @@ class App(Voila):  # type: ignore[misc]
             port=port,
             open_browser=open_browser,
             log_level=logging.WARNING,
-            # Settings of Jupyter's are programs, and looked for where one stands: in a stranger's folder, perhaps.
+            # Jupyter's settings are programs, and are looked for in the current folder, which may be a stranger's.
             config_file_paths=[],
             identity_provider_class=Owner,
         )
         told.VoilaConfiguration.update(
             show_tracebacks=True,  # to the owner alone
             multi_kernel_manager_class=Kernels,
-            # Nobody is led to a template, which is a program, by a link.
+            # A link must not choose a template, which is a program.
             allow_template_override="NO",
             allow_theme_override="NO",
             file_allowlist=[],
@@ -169,7 +169,7 @@ class App(Voila):  # type: ignore[misc]
         Raises
         ------
         DissectWidgetsError
-            If the port cannot be had.
+            If the port cannot be opened.
         """
         try:
             try:
@@ -210,6 +210,6 @@ class App(Voila):  # type: ignore[misc]
             shutil.rmtree(self.connection_dir, ignore_errors=True)
 
     def _log_answer(self, handler: RequestHandler) -> None:
-        """Log what was refused or went wrong, without what an address carries."""
+        """Log refused and failed requests, without the query of the address."""
         if (status := handler.get_status()) >= 400:
             self.log.warning("%d %s %r", status, handler.request.method, handler.request.path)

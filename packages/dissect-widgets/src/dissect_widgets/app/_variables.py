@@ -3,6 +3,6 @@
 STUDY = "DEEP_DISSECT_STUDY"
 """Environment variable that tells the notebook which study to open."""
 FOLDER = "DEEP_DISSECT_FOLDER"
-"""Environment variable: what relative names are relative to."""
+"""Environment variable: the folder that relative paths start from."""
 AT_WORK = "DEEP_DISSECT_AT_WORK"
-"""Environment variable: a file that is there while the kernel runs a study."""
+"""Environment variable: a file that exists while the kernel runs a study."""

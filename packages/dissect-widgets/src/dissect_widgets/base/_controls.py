@@ -1,4 +1,4 @@
-"""Widgets that are made alike in all panels, the looks that they share, and closing them."""
+"""Widgets that all panels make alike, and the looks that they share."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar
@@ -81,7 +81,7 @@ class Looks:
         Parameters
         ----------
         noun : str
-            What they walk, in the singular.
+            What they step through, in the singular.
 
         Returns
         -------

@@ -1,4 +1,4 @@
-"""The base of all panels: making, observing, refreshing, saying what went wrong, showing plain HTML, and closing."""
+"""The base of all panels: it observes a model, refreshes the panel, shows errors and plain HTML, and closes it."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class Panel(VBox):  # type: ignore[misc]  # ipywidgets has no types
 
     @contextmanager
     def _quietly(self) -> Iterator[None]:
-        """Within the block, let controls change without being taken for entries of the user."""
+        """Within the block, let controls change without counting as the user's entries."""
         self._is_refreshing = True
         try:
             yield

@@ -17,7 +17,7 @@ class TrustQuestion(Panel):
     Parameters
     ----------
     agree : callable
-        Is given whether the user agrees, whenever the user says so.
+        Called with True or False when the user ticks or clears the box.
 
     Attributes
     ----------

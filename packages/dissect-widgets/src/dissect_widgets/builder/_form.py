@@ -80,7 +80,7 @@ class FormField(NamedTuple):
         return (*own, tuple(field.shape for field in self.fields))
 
     def walk(self) -> Iterator[FormField]:
-        """Give the field, then everything in it."""
+        """Yield the field, then everything in it."""
         yield self
         for field in self.fields:
             yield from field.walk()
@@ -217,7 +217,7 @@ def text_value(field: FormField, text: str) -> Any:
     Returns
     -------
     object
-        A number where the text is one; else the text itself, about which the study's rules will say what is wrong.
+        A number where the text is one; else the text itself, which the study's rules then refuse.
 
     Examples
     --------

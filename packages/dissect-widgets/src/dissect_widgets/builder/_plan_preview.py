@@ -41,7 +41,7 @@ class PlanPreview(NamedTuple):
     unlisted : str
         Why the variants are counted and not listed; empty if they are listed.
     notes : tuple of str
-        What was asked for and cannot be had, such as controls of a selection that is random already.
+        What the study asks for and does not get, such as controls of a selection that is random already.
     """
 
     ablations: tuple[PlannedAblation, ...]

@@ -33,7 +33,7 @@ class FieldRow(VBox):  # type: ignore[misc]  # ipywidgets has no types
         super().__init__(self._parts(looks), layout=looks.text)
 
     def refresh(self, field: FormField, value: Any, problems: Sequence[str]) -> None:
-        """Show a field's state and its problems, without taking that for an entry of the user."""
+        """Show a field's state and its problems, without counting that as the user's entry."""
         self.field = field
         self._is_refreshing = True
         try:

@@ -239,7 +239,7 @@ class BrowserModel(SelectionModel):
         return Counter(path for name in names for path in (*block_paths(name), name))
 
     def histograms(self) -> NamedFigure | None:
-        """Histograms of the first selected components, `HISTOGRAMS` at most; None without weights or selection."""
+        """Draw histograms of the first selected components, `HISTOGRAMS` at most; None without weights or selection."""
         if self.weights is None or not self.selection:
             return None
         values = {name: self.weights(name) for name in self.selection[:HISTOGRAMS]}

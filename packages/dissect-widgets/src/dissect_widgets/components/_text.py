@@ -147,7 +147,7 @@ def selection_html(names: Sequence[str], *, limit: int | None = _NAMES_LISTED) -
     names : sequence of str
         Names of the selected components.
     limit : int or None, default 200
-        How many to list; how many are left out is said. None lists all.
+        How many to list; the number left out is shown. None lists all.
 
     Returns
     -------

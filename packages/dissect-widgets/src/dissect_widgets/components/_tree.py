@@ -45,7 +45,7 @@ class ComponentNode:
     heads: tuple[int, ...] = ()
 
     def walk(self) -> Iterator["ComponentNode"]:
-        """Give this node, then everything below it, depth first and in the model's order.
+        """Yield this node, then everything below it, depth first and in the model's order.
 
         Yields
         ------

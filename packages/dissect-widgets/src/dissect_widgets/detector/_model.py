@@ -34,7 +34,7 @@ class DetectorModel(WorkerModel):
     trust : bool
         Trait: whether the user lets it run code, as `open_detector` says. Another name, or other options, take it back.
     question : str
-        Trait: what it needs that only the user can allow, by `trust`; empty if nothing.
+        Trait: what only the user can allow, by `trust`; empty if nothing.
     state : {"closed", "opening", "open", "failed"}
         Trait.
     detector : Detector or None

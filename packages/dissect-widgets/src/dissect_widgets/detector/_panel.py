@@ -33,7 +33,7 @@ class DetectorPanel(ModelPanel):
     options : Textarea
         What the detector needs, as YAML.
     question : TrustQuestion
-        Shown if opening it would run code of whoever chose the options: they may be a stranger's.
+        Shown if the options would run code: they may be a stranger's.
     open_it : Button
     status, problem : HTML
     """
