@@ -210,7 +210,7 @@ def test_bytes_of_the_files(make_sample: Callable[..., Any], tmp_path: Path) -> 
     box = [[0, 0, 10, 10]]
     save([make_sample((box, [1]), ([[0, 0, 10, 5]], [0.5], [0]))], tmp_path / "0.pkl")
     save([make_sample(([], []), ([], [], []))], tmp_path / "1.pkl")
-    with pytest.warns(UserWarning, match="F1 is written as 0"):
+    with pytest.warns(UserWarning, match="F1 is undefined, and written as 0"):
         run_all(tmp_path, 2)
     scores = dict.fromkeys(dd.CLASSES_MMDET, 0.0)
     expected = [
