@@ -118,6 +118,39 @@ def test_what_a_module_does_from_a_later_batch_on(habit: Any) -> None:
     assert compare_with_full(Model(), 4, begin).counts.replayed > 0
 
 
+def test_what_either_of_two_calls_is_enough_to_leave() -> None:
+    """On a later batch two calls set the same flag: whichever is left out, the other one sets it; but not if both are."""
+    now = 0
+
+    class Sets(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear = linear()
+
+        def forward(self, x: Any) -> Any:
+            if now >= 2:
+                NOTED.set(1)
+            return self.linear(x)
+
+    class Model(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.before, self.first, self.second, self.reader = linear(), Sets(), Sets(), linear()
+            self.more = nn.Sequential(*[linear() for _ in range(4)])
+
+        def forward(self, x: Any) -> Any:
+            NOTED.set(0)
+            x = self.second(self.first(self.before(x))) + NOTED.get()
+            return self.more(self.reader(x))
+
+    def begin(batch: int) -> None:
+        nonlocal now
+        now = batch
+
+    torch.manual_seed(0)
+    assert compare_with_full(Model(), 4, begin).counts.replayed > 0
+
+
 def test_later_batches_of_an_ordinary_model_raise_no_alarm() -> None:
     """A weight that is used in a call, and later by the model itself: garbage in it is gone by then."""
 

@@ -13,7 +13,7 @@ from ..weights import named_parameters
 from ._explore import Explorer
 from ._held import chance
 from ._players import Recorder
-from ._prove import Prover, few_sets
+from ._prove import Prover, quick_sets
 from ._session import Session
 from ._trace import NEVER, Trace, Tracer
 from ._values import partly_shared, same, storage
@@ -208,7 +208,7 @@ class Record(Generic[Batch, Output]):
         """Try the record of a batch that went a known way, quickly: what a module keeps may depend on the image."""
         prover = self._prover()
         held = all(
-            prover.differs(one, self._parameters) is None for one in few_sets(self._sets(), self.trace.calls)
+            prover.differs(one, self._parameters) is None for one in quick_sets(self._sets(), self.trace.calls)
         )
         self._session.counts.checks += prover.passes
         return held

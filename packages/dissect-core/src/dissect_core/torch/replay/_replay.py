@@ -48,7 +48,7 @@ class PrefixReplay(Generic[Batch, Output]):
     on each that goes another way through the model: with garbage in parameters until their first use, and with the
     calls answered that variants will have answered, after a pass with garbled weights; every call that is left must
     give what it gave in the baseline. That takes about as many passes as there are different first uses. On all other
-    batches a few of these trials are made, as many as the number of calls on record has binary digits. What does not
+    batches quicker trials are made, which run each call once or a few times in all (`quick_sets`). What does not
     stand this, and a variant whose parameters were not seen in use, is run in full, with one warning that says which
     module and why. A pass that does not begin as the baseline's did is run again in full. Compiled models
     (`torch.compile`) and those whose passes differ are run in full altogether.
