@@ -119,7 +119,7 @@ def test_what_a_module_does_from_a_later_batch_on(habit: Any) -> None:
 
 
 def test_what_either_of_two_calls_is_enough_to_leave() -> None:
-    """On a later batch two calls set the same flag: whichever is left out, the other one sets it; but not if both are."""
+    """On a later batch two calls set the same flag: it is missing only if both are answered."""
     now = 0
 
     class Sets(nn.Module):
@@ -149,6 +149,44 @@ def test_what_either_of_two_calls_is_enough_to_leave() -> None:
 
     torch.manual_seed(0)
     assert compare_with_full(Model(), 4, begin).counts.replayed > 0
+
+
+def test_what_a_module_keeps_in_another_one_by_its_method() -> None:
+    """In the baseline it makes no difference whether the first call keeps it, but it does under an ablation."""
+
+    class Inner(nn.Module):
+        def __init__(self, keep: Any) -> None:
+            super().__init__()
+            self.linear, self.keep = linear(), keep
+
+        def forward(self, x: Any, always: bool) -> Any:
+            y = self.linear(x)
+            if always or float(x.abs().sum()) < 1e-6:
+                self.keep(y)
+            return y
+
+    class Outer(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.kept: Any = []
+            self.first, self.inner, self.middle, self.last = linear(), Inner(self.keep), linear(), linear()
+            with (
+                torch.no_grad()
+            ):  # nothing but its first row passes the middle, so that an ablation makes it zero
+                self.middle.weight[1:] = 0
+                self.middle.bias.zero_()
+
+        def keep(self, x: Any) -> None:
+            self.kept.append(x)
+
+        def forward(self, x: Any) -> Any:
+            self.kept.clear()
+            x = self.inner(self.first(x), always=True)
+            x = self.inner(self.middle(x), always=False)
+            return self.last(x) + (self.kept[0] if len(self.kept) > 1 else 0)
+
+    torch.manual_seed(0)
+    assert compare_with_full(Outer(), 2).counts.replayed > 0
 
 
 def test_later_batches_of_an_ordinary_model_raise_no_alarm() -> None:

@@ -3,6 +3,8 @@
 A call that changes any of this does more than return, and no recorded result can stand in for it.
 """
 
+import contextvars
+import os
 import random
 import types
 from collections import deque
@@ -18,7 +20,7 @@ from ..activations import parts_in
 from ._values import is_scalar, slots_of, version
 
 _GLOBAL: np.random.RandomState = np.random.mtrand._rand  # what `np.random.seed` seeds
-MOST = 2_000
+MOST = 20_000
 """Objects looked at, at most, of what a module holds."""
 _TORCH = frozenset({"_parameters", "_buffers", "_modules", "_non_persistent_buffers_set"})
 _HOOKS = (
@@ -129,25 +131,30 @@ def _stamp(value: Any) -> Any:
     return len(value) if isinstance(value, (list, dict, set)) else 0
 
 
-def held_deeply(module: nn.Module) -> Marks:
-    """List all that a module's code and hooks can reach, but for other modules: attributes, closures, globals."""
+def held_deeply(module: nn.Module, *, alone: bool = False) -> Marks:
+    """List all that a module's code and hooks can reach: attributes, closures, globals, and other modules' attributes.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+    alone : bool
+        Leave out what only the modules inside of it hold.
+    """
     marks: Marks = []
     if isinstance(module, torch.jit.ScriptModule):
         return marks  # no Python is in it
     seen: set[int] = {id(module)}
     inner = vars(module).get("forward", None)
-    roots: list[Any] = [
-        value for name, value in vars(module).items() if name not in (*_TORCH, *_HOOKS, "forward")
-    ]
+    roots = _attributes(module)
     roots += [hook for name in _HOOKS for hook in vars(module).get(name, {}).values()]
-    roots += list(module._buffers.values())
     roots += [getattr(inner, "__wrapped__", inner), type(module).forward]
-    roots += [v for v in vars(type(module)).values() if isinstance(v, (list, dict, set, deque))]
-    waiting = deque(roots)
-    marks.append((module, [*vars(module), *map(id, roots)]))
+    roots += _of_class(type(module))
+    waiting = deque(roots if alone else [*roots, *module._modules.values()])
+    marks.append((module, [*vars(module), *_known(roots)]))
+    marks.append((os.environ, dict(os.environ)))
     while waiting and len(marks) < MOST:
         value = waiting.popleft()
-        if is_scalar(value) or id(value) in seen or isinstance(value, (nn.Module, type, types.ModuleType)):
+        if is_scalar(value) or id(value) in seen or isinstance(value, (type, types.ModuleType)):
             continue
         seen.add(id(value))
         try:
@@ -159,12 +166,34 @@ def held_deeply(module: nn.Module) -> Marks:
     return marks
 
 
+def _attributes(module: nn.Module) -> list[Any]:
+    """List what a module holds itself: attributes and buffers, but for what belongs to torch."""
+    own = [value for name, value in vars(module).items() if name not in (*_TORCH, *_HOOKS, "forward")]
+    return [*own, *module._buffers.values()]
+
+
+def _of_class(kind: type) -> list[Any]:
+    """List the data that a class of modules and its bases hold, up to torch's own."""
+    bases = (base for base in kind.__mro__ if base.__module__ not in (nn.Module.__module__, "builtins"))
+    values = (value for base in bases for name, value in vars(base).items() if not name.startswith("__"))
+    return [value for value in values if is_scalar(value) or isinstance(value, (list, dict, set, deque))]
+
+
 def _look_into(value: Any) -> tuple[Any, Iterable[Any]]:
     """Return a value that differs once an object was changed, and the objects that can be reached from it."""
     if isinstance(value, Tensor):
         return version(value), ()
     if isinstance(value, np.ndarray):
         return (value.tobytes() if value.nbytes <= 2**16 and not value.dtype.hasobject else None), ()
+    if isinstance(value, nn.Module):
+        # Reached by a bound method, say, through which the module at hand may change what this one holds.
+        if isinstance(value, torch.jit.ScriptModule):
+            return None, ()
+        own = [*_attributes(value), *_of_class(type(value))]
+        return [*vars(value), *_known(own)], [*own, *value._modules.values()]
+    if isinstance(value, contextvars.ContextVar):
+        now = value.get(None)
+        return _known([now]), (now,)
     if isinstance(value, torch.Generator):
         return value.get_state().tolist(), ()
     if isinstance(value, random.Random):

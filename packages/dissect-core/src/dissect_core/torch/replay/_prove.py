@@ -18,6 +18,7 @@ import warnings
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 from operator import itemgetter
 from typing import Any
 
@@ -263,7 +264,7 @@ def quick_sets(sets: Sequence[frozenset[int]], calls: Sequence[Call]) -> list[fr
     digits = len(numbered).bit_length()
     if len(sets) <= digits:
         return list(sets)
-    between = [set(numbered) - (later - earlier) for later, earlier in zip(sets, sets[1:], strict=False)]
+    between = [set(numbered) - (later - earlier) for later, earlier in pairwise(sets)]
     paired = [
         {call for number, call in enumerate(numbered, 1) if not number >> digit & 1}
         for digit in range(digits)

@@ -208,7 +208,8 @@ class Record(Generic[Batch, Output]):
         """Try the record of a batch that went a known way, quickly: what a module keeps may depend on the image."""
         prover = self._prover()
         held = all(
-            prover.differs(one, self._parameters) is None for one in quick_sets(self._sets(), self.trace.calls)
+            prover.differs(one, self._parameters) is None
+            for one in quick_sets(self._sets(), self.trace.calls)
         )
         self._session.counts.checks += prover.passes
         return held

@@ -148,7 +148,7 @@ class Session(Generic[Batch, Output]):
     def remember_state(self) -> None:
         """Note what the modules hold, but for those that are known to keep something."""
         modules = self.model.named_modules()
-        self._marks = {path: held_deeply(one) for path, one in modules if path not in self.impure}
+        self._marks = {path: held_deeply(one, alone=True) for path, one in modules if path not in self.impure}
 
     def has_new_state(self) -> bool:
         """Return whether a module holds something else than was noted, which earlier batches did not show.
@@ -160,7 +160,7 @@ class Session(Generic[Batch, Output]):
         new = [
             path
             for path, marks in self._marks.items()
-            if path not in modules or not same_marks(marks, held_deeply(modules[path]))
+            if path not in modules or not same_marks(marks, held_deeply(modules[path], alone=True))
         ]
         for path in new:
             del self._marks[path]
