@@ -204,7 +204,7 @@ def test_what_takes_the_place_may_be_said(toy: ToyDetector) -> None:
         np.testing.assert_array_equal(toy.arrays["smooth.weight"], weights / 2)
     with toy.ablated(components="classifier.weight", intervention=Mean()):
         assert len(np.unique(toy.arrays["classifier.weight"])) == 1
-    with pytest.raises(SpecError, match="interventions"):
+    with pytest.raises(SpecError, match="`intervention` must be one of"):
         toy.ablated(components="smooth.weight", intervention="zebra")
 
 

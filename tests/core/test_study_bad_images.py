@@ -14,9 +14,10 @@ pytest.importorskip("pyarrow")
 
 import studies
 from awkward import Fussy
-from dissect_core import BadImageError, StudyError
+from dissect_core import BadImageError
 from dissect_core.detectors import ImageDetections
 from dissect_core.engine._loading import Files
+from dissect_core.errors import ArgumentError
 from dissect_core.spec import load_spec
 from dissect_core.store import Study
 from dissect_eval import GroundTruth
@@ -75,7 +76,9 @@ def test_the_image_is_named(images: list[Path], tmp_path: Path, batch_size: int)
 
 def test_what_to_do_is_one_of_two(images: list[Path], tmp_path: Path) -> None:
     for wrong in ("ignore", None, True):
-        with pytest.raises(StudyError, match=rf"`on_bad_image` must be one of fail, skip, got {wrong!r}"):
+        with pytest.raises(
+            ArgumentError, match=rf"`on_bad_image` must be one of 'fail', 'skip', got {wrong!r}"
+        ):
             studies.run_toy(images, tmp_path / "out", on_bad_image=wrong)
     assert not (tmp_path / "out").exists()
 

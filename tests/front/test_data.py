@@ -66,7 +66,7 @@ def test_missing_images_are_named_with_near_matches(split: Split, tmp_path: Path
     [
         ({"limit": 0}, "`limit` must be 1 or more, got 0"),
         ({"images": None}, "`images` must be the folder of the images, got None"),
-        ({"images": "nowhere"}, "`images` must be the folder .* nowhere: no such folder"),
+        ({"images": "nowhere"}, "`images` must be the folder .*nowhere': no such folder"),
         (
             {"annotations": {"images": [], "annotations": [], "categories": []}},
             "`annotations` must name an image",

@@ -63,7 +63,7 @@ def test_studies_are_names_files_mappings_specs_and_plans(split: Split, tmp_path
     assert len(plans[0]) == 15
     first = run(split, tmp_path / "plan", plans[0])
     assert studies.digests(first.path) == studies.digests(run(split, tmp_path / "file", file).path)
-    with pytest.raises(dd.FrontDoorError, match=r"shipped studies \(.*Did you mean layer_knockout"):
+    with pytest.raises(dd.FrontDoorError, match=r"shipped studies \(.*Near matches: 'layer_knockout'"):
         dd.plan("layer_knokout", detector)
 
 
@@ -107,7 +107,10 @@ def test_scores_by_gradients_need_data() -> None:
 
 
 def test_options_are_those_of_a_run(split: Split, tmp_path: Path) -> None:
-    with pytest.raises(dd.FrontDoorError, match=r"no option 'batchsize'. Its options are: batch_size"):
+    with pytest.raises(
+        dd.FrontDoorError,
+        match=r"no option 'batchsize'. Near matches: 'batch_size'.",
+    ):
         run(split, tmp_path / "out", batchsize=3)
     with pytest.raises(dd.FrontDoorError, match="`detector` must be given, or named by the study"):
         dd.run_study(

@@ -76,7 +76,8 @@ def test_pictures_are_drawn_by_name(results: dd.Results) -> None:
 
 def test_settings_are_named(results: dd.Results) -> None:
     with pytest.raises(
-        dd.FrontDoorError, match=r"no setting 'metric'. Its settings are: replicates, metrics"
+        dd.FrontDoorError,
+        match=r"no setting 'metric'. Near matches: 'metrics'. Its settings are: replicates, metrics",
     ):
         results.study.measure(metric="AP")
     one = results.study.measure(replicates=0, metrics=("AP50",))

@@ -47,7 +47,7 @@ CALLS: dict[str, tuple[Callable[[Room], object], str]] = {
     ),
     "limit": (
         lambda room: dd.CocoSplit(room.data.truth, room.data.folder, limit="3"),
-        "`limit` must be 1 or more, got '3'",
+        "`limit` must be a whole number or None, got '3'",
     ),  # type: ignore[arg-type]
     "no folder": (lambda room: dd.CocoSplit(room.data.truth, "nowhere"), "`images` must be the folder"),
     "no file": (lambda _: dd.CocoSplit("no.json", "nowhere"), "no.json"),
@@ -86,7 +86,7 @@ CALLS: dict[str, tuple[Callable[[Room], object], str]] = {
     ),  # type: ignore[arg-type]
     "run to nowhere": (
         lambda room: dd.run_study(room.plan, room.detector, room.data, None),
-        "must be a path or a URL",
+        "`out` must be a path, got None",
     ),  # type: ignore[arg-type]
     "run of a number": (
         lambda room: dd.run_study(room.plan, 3, room.data, "o"),
@@ -105,22 +105,28 @@ CALLS: dict[str, tuple[Callable[[Room], object], str]] = {
         "`verify` must be a share",
     ),
     "no study": (lambda room: dd.Study.open(room.out / "nope"), "is no study"),
-    "a study of nothing": (lambda _: dd.Study.open(None), "must be a path or a URL, got None"),  # type: ignore[arg-type]
+    "a study of nothing": (lambda _: dd.Study.open(None), "`path` must be a path, got None"),  # type: ignore[arg-type]
     "replicates": (
         lambda room: room.study.measure(replicates="x"),
-        "`replicates` must be a whole number, got 'x'",
+        "`replicates` must be a whole number or None, got 'x'",
     ),
     "jobs": (lambda room: room.study.measure(jobs="x"), "`jobs` must be a whole number"),
-    "truth": (lambda room: room.study.measure("gt.json"), "`truth` must be a GroundTruth, got 'gt.json'"),
-    "a metric": (lambda room: room.study.measure(metrics="AP5"), "got AP5"),
+    "truth": (
+        lambda room: room.study.measure("gt.json"),
+        "`truth` must be a GroundTruth or None, got 'gt.json': GroundTruth.from_coco",
+    ),
+    "a metric": (lambda room: room.study.measure(metrics="AP5"), "got 'AP5'. Near matches: 'AP75', 'AP50'"),
     "a metric to draw": (lambda room: room.results.plot("AP5"), "`metric` must be one of"),
     "images for a report": (
         lambda room: room.results.report(images="nowhere"),
         "`images` must be the folder of",
     ),
     "a variant": (lambda room: room.study.found("nope"), "has no variant 'nope'"),
-    "compare with nothing": (lambda room: dd.compare(None, room.study), "must be a path or a URL"),  # type: ignore[arg-type]
-    "simplify nothing": (lambda _: dd.simplify(None, "x"), "must be a path or a URL"),  # type: ignore[arg-type]
+    "compare with nothing": (
+        lambda room: dd.compare(None, room.study),
+        "`first` must be a path, a Study or a Results, got None",
+    ),  # type: ignore[arg-type]
+    "simplify nothing": (lambda _: dd.simplify(None, "x"), "`study` must be a path or a Study, got None"),  # type: ignore[arg-type]
     "open what is not there": (lambda room: dd.open_simplified(room.out / "nope"), "does not exist"),
 }
 

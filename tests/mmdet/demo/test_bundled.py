@@ -135,6 +135,14 @@ def test_a_folder_of_somebody_else_is_refused(
     assert not list(elsewhere.iterdir())
 
 
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="needs a folder in which nobody can make a file")
+def test_a_folder_without_room_for_a_lock_is_refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DEEP_DISSECT_CACHE", "/proc")
+    with pytest.raises(DissectMMDetError, match="cannot be written to /proc/"):
+        scenes()
+
+
+
 def test_a_folder_that_cannot_be_made_is_one_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from dissect_core.arguments import checked_arguments
 from dissect_core.text import cut
 from dissect_eval.study import DEFAULT_METRIC, Settings, compare as compared, frame, measure
 
@@ -63,6 +64,7 @@ class Comparison:
         return "\n".join([*lines, *(f"note: {text}" for text in self.notes)])
 
 
+@checked_arguments()
 def compare(
     first: Study | Results | Path | str, second: Study | Results | Path | str, metric: str = DEFAULT_METRIC
 ) -> Comparison:

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, overload
 
 from dissect_core import near_matches
+from dissect_core.arguments import checked_arguments
 from dissect_core.text import quoted
 from dissect_eval import GroundTruth
 from dissect_eval.study import counted
 
-from .errors import FrontDoorError, ImageFilesError
+from .errors import FrontDoorError, ImageFilesError, ImageNumberError
 
 if TYPE_CHECKING:
     from dissect_core.store import ImageRef
@@ -64,6 +65,7 @@ class CocoSplit:
     ((7,), ['a.png'])
     """
 
+    @checked_arguments()
     def __init__(
         self,
         annotations: str | PathLike[str] | Mapping[str, object] | GroundTruth,
@@ -72,7 +74,7 @@ class CocoSplit:
         *,
         check: bool = True,
     ) -> None:
-        if limit is not None and (not isinstance(limit, int) or limit < 1):
+        if limit is not None and limit < 1:
             raise FrontDoorError(f"`limit` must be 1 or more, got {quoted(limit)}.")
         if isinstance(annotations, str) and annotations.startswith(DEMO):
             if images is not None:
@@ -92,7 +94,7 @@ class CocoSplit:
         self._truth, self._folder = truth, Path(images)
         if not self._folder.is_dir():
             raise FrontDoorError(
-                f"`images` must be the folder of the images, got {self._folder}: no such folder."
+                f"`images` must be the folder of the images, got {quoted(str(self._folder))}: no such folder."
             )
         if check:
             self.require_images()
@@ -166,6 +168,7 @@ class CocoSplit:
             f"{remedy}"
         )
 
+    @checked_arguments(ids="data.ids[:10]")
     def subset(self, ids: Sequence[int]) -> CocoSplit:
         """Return the split of some of the images.
 
@@ -184,8 +187,13 @@ class CocoSplit:
     @overload
     def __getitem__(self, key: slice) -> CocoSplit: ...
 
+    @checked_arguments()
     def __getitem__(self, key: int | slice) -> Path | CocoSplit:
-        return self.subset(self.ids[key]) if isinstance(key, slice) else self.images[key]
+        if isinstance(key, slice):
+            return self.subset(self.ids[key])
+        if not -len(self) <= key < len(self):
+            raise ImageNumberError(f"There are images 0 to {len(self) - 1:,}, got {quoted(key)}.")
+        return self.images[key]
 
     def __iter__(self) -> Iterator[Path]:
         return iter(self.images)

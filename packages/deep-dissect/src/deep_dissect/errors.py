@@ -6,7 +6,7 @@ from typing import Any
 
 from dissect_core.errors import DissectError
 
-__all__ = ["ERRORS", "FrontDoorError", "ImageFilesError"]
+__all__ = ["ERRORS", "FrontDoorError", "ImageFilesError", "ImageNumberError"]
 
 ERRORS: tuple[type[Exception], ...]
 """Roots of everything that Deep Dissect raises on purpose: ``except deep_dissect.ERRORS`` catches all of it."""
@@ -28,3 +28,7 @@ class FrontDoorError(DissectError, ValueError):
 
 class ImageFilesError(FrontDoorError):
     """Images of an annotation file are not in the folder."""
+
+
+class ImageNumberError(FrontDoorError, IndexError):
+    """A split has no image of this number."""

@@ -13,6 +13,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from dissect_core.arguments import check_value, checked_arguments
 from dissect_core.detectors import (
     Detector,
     DetectorRequest,
@@ -23,6 +24,7 @@ from dissect_core.detectors import (
 )
 from dissect_core.detectors.trust import agreed_execution
 from dissect_core.engine import Listener, RunOptions, plan_study, run
+from dissect_core.names import near_hint
 from dissect_core.plan import Plan, scores_needed
 from dissect_core.progress import Bar, no_bar
 from dissect_core.spec import DetectorSpec, Execution, RayExecution, StudySpec, load_spec
@@ -84,9 +86,11 @@ def spec_of(study: str | PathLike[str] | Mapping[str, Any] | StudySpec | Plan) -
         raise FrontDoorError(
             f"`study` must be the name of a shipped study, a file, its content or a StudySpec, got {quoted(study)}."
         )
+    check_value("study", study, Path | str)
     return load_spec(study_path(Path(study) if not isinstance(study, str) else study))
 
 
+@checked_arguments(study=None, data="CocoSplit('instances_val2017.json', 'val2017')")
 def plan(
     study: str | PathLike[str] | Mapping[str, Any] | StudySpec,
     detector: Detector,
@@ -133,14 +137,15 @@ def plan(
     by_gradient = [name for name in scores_needed(spec) if name != "weight_norm"]
     if by_gradient and data is None:
         raise FrontDoorError(
-            f"`data` must be given for {spec.name!r}, which selects by {', '.join(by_gradient)}: that takes images "
-            "with their truth. Pass a CocoSplit."
+            f"`data` must be given for {quoted(spec.name)}, which selects by {', '.join(by_gradient)}: that takes "
+            "images with their truth. Pass a CocoSplit."
         )
     images, truth = ((), None) if data is None else (data.images, data.truth)
     bar = no_bar if listener is None else listener.bar
     return plan_study(spec, detector, images, truth, class_map=class_map, bar=bar)
 
 
+@checked_arguments(study=None, detector=None, data="CocoSplit('instances_val2017.json', 'val2017')")
 def run_study(
     study: str | PathLike[str] | Mapping[str, Any] | StudySpec | Plan,
     detector: Detector | DetectorSpec | DetectorRequest | str | None,
@@ -206,10 +211,6 @@ def run_study(
     >>> study.measure(replicates=200).summary  # doctest: +SKIP
     """
     spec, options, listener = spec_of(study), _options(options, further), listener or Listener()
-    if not isinstance(data, CocoSplit):
-        raise FrontDoorError(
-            f"`data` must be a CocoSplit, got {quoted(data)}: CocoSplit('instances_val2017.json', 'val2017')."
-        )
     location = location_of(out)
     execution = execution or agreed_execution(spec.execution, trust=trust)
     given = detector_of(spec, detector, trust=trust)
@@ -276,10 +277,12 @@ def loaded(detector: object) -> str:
 
 def _options(options: RunOptions | None, further: Mapping[str, Any]) -> RunOptions:
     """Return the options of a run, given as an object or as keywords."""
-    if unknown := [name for name in further if name not in _OPTIONS]:
-        raise FrontDoorError(
-            f"`run_study` has no option {', '.join(map(repr, unknown))}. Its options are: {', '.join(_OPTIONS)}."
-        )
+    for name in further:
+        if name not in _OPTIONS:
+            raise FrontDoorError(
+                f"`run_study` has no option {quoted(name)}.{near_hint(name, _OPTIONS)} Its options are: "
+                f"{', '.join(_OPTIONS)}."
+            )
     return replace(options, **further) if options is not None else RunOptions(**further)
 
 

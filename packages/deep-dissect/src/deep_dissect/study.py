@@ -7,8 +7,10 @@ from collections.abc import Collection
 from functools import cached_property
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_type_hints
 
+from dissect_core.arguments import check_value, checked_arguments
+from dissect_core.names import near_hint
 from dissect_core.progress import MakeBar, no_bar
 from dissect_core.storage import is_remote, location_of, own_folder
 from dissect_core.store import Study as StoredStudy
@@ -38,7 +40,7 @@ __all__ = ["Results", "Study"]
 WORST = 5
 """Number of variants with the largest losses that the text of results names."""
 
-_SETTINGS = tuple(name for name in Settings.__dataclass_fields__ if name != "n_replicates")
+_SETTINGS = {name: hint for name, hint in get_type_hints(Settings).items() if name != "n_replicates"}
 
 
 class Study(StoredStudy):
@@ -61,6 +63,7 @@ class Study(StoredStudy):
     """
 
     @classmethod
+    @checked_arguments()
     def open(cls, path: Path | str) -> Study:
         """Open a study's folder. Nothing in it runs code, whoever made it.
 
@@ -81,6 +84,7 @@ class Study(StoredStudy):
         """Return a study of `dissect_core` as one that can be measured."""
         return stored if isinstance(stored, Study) else cls(stored.path, stored._record)
 
+    @checked_arguments(truth="GroundTruth.from_coco('instances.json')")
     def measure(
         self,
         truth: GroundTruth | None = None,
@@ -127,20 +131,15 @@ class Study(StoredStudy):
         EvalError
             If the study is not complete and `partial` is not set, or a setting is out of range.
         """
-        if unknown := [name for name in settings if name not in _SETTINGS]:
-            raise FrontDoorError(
-                f"`measure` has no setting {', '.join(map(repr, unknown))}. Its settings are: replicates, "
-                f"{', '.join(_SETTINGS)}."
-            )
-        for name, value in (("replicates", replicates), ("jobs", jobs)):
-            if value is not None and not isinstance(value, int):
-                raise FrontDoorError(f"`{name}` must be a whole number, got {quoted(value)}.")
-        if truth is not None and not isinstance(truth, GroundTruth):
-            raise FrontDoorError(
-                f"`truth` must be a GroundTruth, got {quoted(truth)}: GroundTruth.from_coco('instances.json')."
-            )
+        for name in settings:
+            if name not in _SETTINGS:
+                raise FrontDoorError(
+                    f"`measure` has no setting {quoted(name)}.{near_hint(name, ('replicates', *_SETTINGS))} Its "
+                    f"settings are: replicates, {', '.join(_SETTINGS)}."
+                )
         if isinstance(settings.get("metrics"), str):
             settings["metrics"] = (settings["metrics"],)
+        settings = {name: check_value(name, value, _SETTINGS[name]) for name, value in settings.items()}
         found = measure(
             self,
             truth,
@@ -167,10 +166,16 @@ class Study(StoredStudy):
         return results.report(**options)
 
     def __repr__(self) -> str:
+        return f"<{self._line()}>"
+
+    def _repr_html_(self) -> str:
+        return f"<div>{escape(self._line())}</div>"
+
+    def _line(self) -> str:
         done, wanted = self.progress()
         state = "complete" if done == wanted else f"{done:,} of {wanted:,} batches"
         size = f"{counted(len(self.variants), 'variant')} on {counted(len(self.images), 'image')}"
-        return f"<Study {self.spec.name!r} in {self.path}: {size}, {state}>"
+        return f"Study {quoted(self.spec.name)} in {self.path}: {size}, {state}"
 
 
 class Results:
@@ -209,8 +214,12 @@ class Results:
 
     @property
     def summary(self) -> Any:
-        """A row for each variant: what it removes, and each metric with its difference from the baseline."""
-        return self.tables.frame("summary")
+        """A row for each variant: each metric with its difference from the baseline, then what the variant removes."""
+        found = self.tables.frame("summary")
+        names = list(getattr(found, "column_names", None) or found.columns)
+        first = ["id", *(name for one in self.metrics for name in (one, f"{one}_difference"))]
+        ordered = [*first, *(name for name in names if name not in first)]
+        return found.select(ordered) if hasattr(found, "column_names") else found[ordered]
 
     @property
     def per_class(self) -> Any:
@@ -244,6 +253,7 @@ class Results:
         said = (found.missing_weights, found.better_than_chance.text, *found.notes)
         return tuple(text for text in said if text)
 
+    @checked_arguments()
     def figures(self, metric: str = DEFAULT_METRIC) -> list[NamedFigure]:
         """Draw every picture of the report, each with its name, caption and numbers.
 
@@ -254,6 +264,7 @@ class Results:
         self._require(metric)
         return list(figures(self.tables, metric))
 
+    @checked_arguments()
     def plot(self, metric: str = DEFAULT_METRIC, name: str | None = None) -> Figure:
         """Draw one picture: dose–response curves where the study has doses, else the variants that lose most.
 
@@ -275,9 +286,14 @@ class Results:
                 return drawn.figure
             known.append(drawn.name)
         if name is None:
-            raise FrontDoorError(f"The study {self.measured.name!r} has nothing to draw: it has no ablation.")
-        raise FrontDoorError(f"`name` must be one of {', '.join(known)}, got {name!r}.")
+            raise FrontDoorError(
+                f"The study {quoted(self.measured.name)} has nothing to draw: it has no ablation."
+            )
+        raise FrontDoorError(
+            f"`name` must be one of {', '.join(known)}, got {quoted(name)}.{near_hint(name, known)}"
+        )
 
+    @checked_arguments(formats="formats=('png',)")
     def report(
         self,
         folder: Path | str | None = None,
@@ -307,6 +323,7 @@ class Results:
             formats=formats,
         )
 
+    @checked_arguments()
     def write(self, folder: Path | str | None = None) -> list[Path]:
         """Write all tables as CSV and Parquet, and ``summary.json`` with the settings, each whole or not at all.
 
@@ -317,13 +334,17 @@ class Results:
         """
         return write_results(self.measured, _made(folder))
 
+    @checked_arguments(metrics="metrics=('AP', 'f1')")
     def latex(self, metrics: tuple[str, ...] = ("AP", "AP50", "f1")) -> str:
         """Return the table of doses for a paper; it needs the LaTeX package booktabs."""
         return latex_table(self.measured, metrics)
 
     def _require(self, metric: str) -> None:
         if metric not in self.metrics:
-            raise FrontDoorError(f"`metric` must be one of {', '.join(self.metrics)}, got {metric!r}.")
+            raise FrontDoorError(
+                f"`metric` must be one of {', '.join(self.metrics)}, got {quoted(metric)}."
+                + near_hint(metric, self.metrics)
+            )
 
     def _lines(self) -> list[str]:
         """Return the most important numbers, as lines of text."""

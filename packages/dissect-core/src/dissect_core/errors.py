@@ -110,6 +110,10 @@ class DetectorUnavailableError(DissectError, RuntimeError):
     """A detector is installed and cannot be opened here: its package is broken, or lacks something it needs."""
 
 
+class ArgumentError(DissectError, TypeError, ValueError):
+    """An argument is of a kind that a function does not take, or none of those among which one can choose."""
+
+
 class DetectorOptionError(DissectError, TypeError):
     """A detector was given an option that it does not have, or not one that it must have."""
 

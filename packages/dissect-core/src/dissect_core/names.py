@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from .errors import UnknownComponentError
 from .text import quoted
 
-__all__ = ["near_matches", "unknown_component"]
+__all__ = ["near_hint", "near_matches", "unknown_component"]
 
 _WILDCARDS = "*?[]"
 
@@ -63,6 +63,29 @@ def _mended(wanted: str, known: Iterable[str]) -> str:
         for part in wanted.split(".")
     )
     return ".".join(near)
+
+
+def near_hint(name: str, names: Iterable[str]) -> str:
+    """Return a sentence with the near matches of a name, to be put behind a message; empty if there are none.
+
+    Parameters
+    ----------
+    name : str
+        A name that is not among the others.
+    names : iterable of str
+
+    Returns
+    -------
+    str
+        With a space before it.
+
+    Examples
+    --------
+    >>> near_hint("metrcs", ["metrics", "seed"]), near_hint("colour", ["metrics", "seed"])
+    (" Near matches: 'metrics'.", '')
+    """
+    near = near_matches(name, names)
+    return f" Near matches: {', '.join(map(quoted, near))}." if near else ""
 
 
 def unknown_component(name: str, names: Iterable[str], *, what: str = "component") -> UnknownComponentError:

@@ -11,9 +11,8 @@ import typer
 from dissect_core.progress import counted, tqdm_bar
 
 from ._console import Console, print_whole
+from ._interruption import StoppedError
 from ._options import DeviceOption, SeedOption
-
-INTERRUPTED = 130
 
 app = typer.Typer(
     help="Run a small ablation study over the bundled DETR, Deformable DETR and DINO.\n\n"
@@ -63,10 +62,9 @@ def demo(
     for name, study in zip(names, studies, strict=False):
         if not study.is_complete:
             done, wanted = study.progress()
-            console.print(
-                f"Interrupted: {done} of {wanted} batches of {title_of(name)} are kept; the same command goes on there."
+            raise StoppedError(
+                f"interrupted after {done} of {wanted} batches of {title_of(name)}; the same command goes on from there"
             )
-            raise typer.Exit(INTERRUPTED)
         folder = study.image_folder
         found[name] = study.measure(replicates=REPLICATES, bar=tqdm_bar)
     print_whole(demo_table(found))

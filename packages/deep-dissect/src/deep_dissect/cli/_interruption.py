@@ -12,10 +12,14 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-__all__ = ["INTERRUPTED", "Interruption", "interruptible", "leave_until_begun"]
+__all__ = ["INTERRUPTED", "Interruption", "StoppedError", "interruptible", "leave_until_begun"]
 
 INTERRUPTED = 130
 """Exit status of a command that was interrupted, as shells have it."""
+
+
+class StoppedError(Exception):
+    """Ctrl-C ended the work of a command; the message says what is kept."""
 
 
 class Interruption:

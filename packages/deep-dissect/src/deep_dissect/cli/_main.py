@@ -17,7 +17,7 @@ from dissect_core.storage.files import FULL, why_refused
 
 from ._commands import Commands
 from ._console import Console, one_line
-from ._interruption import INTERRUPTED, Interruption
+from ._interruption import INTERRUPTED, Interruption, StoppedError
 
 USAGE_ERROR = 2
 PROBLEMS_AT_MOST = 50  # of a spec, a line each
@@ -98,6 +98,9 @@ def run_guarded(
         return exit_request.code if isinstance(exit_request.code, int) else int(exit_request.code is not None)
     except KeyboardInterrupt:
         errors.print(INTERRUPTED_LINE)
+        return INTERRUPTED
+    except StoppedError as stopped:
+        errors.print(one_line(stopped))
         return INTERRUPTED
     except BrokenPipeError:  # the reader of the pipe has closed it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

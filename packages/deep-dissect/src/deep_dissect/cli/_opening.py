@@ -207,11 +207,14 @@ class Opening:
         return {name: value for name, value in said.items() if value is not None}
 
     def _bundled(self) -> DetectorSpec | None:
+        name = f"demo:{self.demo}"
         if self.demo is None:
-            return None
+            if self.adapter is None or not self.adapter.startswith("demo:"):
+                return None
+            name = self.adapter
         from dissect_core.detectors import bundled_detector
 
-        return bundled_detector(f"demo:{self.demo}")
+        return bundled_detector(name)
 
     def _adapter_of(self, named: DetectorSpec | None) -> str:
         """Return the study's adapter, unless a checkpoint is given and that adapter has no option for one."""

@@ -32,7 +32,7 @@ from ._execution import (
     execution_of,
     spread_of,
 )
-from ._interruption import INTERRUPTED
+from ._interruption import StoppedError
 from ._opening import Opening, opens_detector
 from ._options import (
     COUNT_AT_MOST,
@@ -149,7 +149,7 @@ def run_(
         repair=repair,
     )
     target = out or Path(_file_name(spec.name))
-    with _hint(), _interrupted(target, console):
+    with _hint(), _interrupted(target):
         data = images_of(opening.demo, images, annotations, limit, check=on_bad_image != "skip")
         done = run_study(
             spec,
@@ -161,8 +161,7 @@ def run_(
             listener=Listener(),
         )
     if not done.is_complete:
-        _say_stopped(done, console)
-        return INTERRUPTED
+        raise StoppedError(_what_is_kept(done))
     finish(done, data.folder, replicates, console, spread_of(execution, jobs))
     return 0
 
@@ -190,22 +189,22 @@ def _hint() -> Iterator[None]:
 
 
 @contextmanager
-def _interrupted(target: Path, console: Console) -> Iterator[None]:
+def _interrupted(target: Path) -> Iterator[None]:
     """Say what is kept of a run that Ctrl-C ends at once."""
     try:
         yield
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stopped:
         try:
-            _say_stopped(StoredStudy.open(target), console)
+            kept = _what_is_kept(StoredStudy.open(target))
         except StudyError:
-            console.print("stopped before the study was begun")
-        raise
+            kept = "interrupted before the study was begun"
+        raise StoppedError(kept) from stopped
 
 
-def _say_stopped(study: StoredStudy, console: Console) -> None:
+def _what_is_kept(study: StoredStudy) -> str:
     finished, wanted = study.progress()
-    console.print(
-        f"stopped after {finished} of {wanted} batches; the same command goes on from there: {study.path}"
+    return (
+        f"interrupted after {finished} of {wanted} batches; the same command goes on from there: {study.path}"
     )
 
 

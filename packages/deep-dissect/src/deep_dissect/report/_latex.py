@@ -12,6 +12,7 @@ import math
 import unicodedata
 from typing import Any
 
+from dissect_core.arguments import checked_arguments
 from dissect_core.text import cut, visible
 from dissect_eval.study import StudyResults, title_of
 
@@ -40,6 +41,7 @@ _LATEX = {
 }
 
 
+@checked_arguments(results="results.measured", metrics="metrics=('AP', 'f1')")
 def latex_table(results: StudyResults, metrics: tuple[str, ...] = ("AP", "AP50", "f1")) -> str:
     """Return a table for a paper: mean and standard deviation of each metric over the ``n`` variants of each dose.
 

@@ -12,9 +12,10 @@ from typing import Any, Literal
 import jinja2
 
 from dissect_core import StudyError
+from dissect_core.arguments import checked_arguments
 from dissect_core.spec import spec_to_yaml
-from dissect_core.storage import own_folder, write_bytes_whole
-from dissect_core.text import cut, visible
+from dissect_core.storage import location_of, own_folder, write_bytes_whole
+from dissect_core.text import cut, quoted, visible
 from dissect_eval.plots import figure_bytes
 from dissect_eval.study import (
     DEFAULT_METRIC,
@@ -38,11 +39,12 @@ PAIRS_AT_MOST = 100
 SHOWN = ("AP", "AP50", "AP75", "f1", "recall", "matched_giou", "matched_f1")
 
 
+@checked_arguments(results="results.measured", formats="formats=('png',)")
 def write_report(
     results: StudyResults,
-    folder: Path | None = None,
+    folder: Path | str | None = None,
     *,
-    images: Path | None = None,
+    images: Path | str | None = None,
     metric: str = DEFAULT_METRIC,
     formats: tuple[str, ...] = (),
 ) -> Path:
@@ -76,16 +78,20 @@ def write_report(
     if unknown := [kind for kind in formats if kind not in FORMATS]:
         raise StudyError(f"`formats` must be of {', '.join(FORMATS)}, got {', '.join(unknown)}.")
     if metric not in results.settings.metrics:
-        raise StudyError(f"`metric` must be one of {', '.join(results.settings.metrics)}, got {metric!r}.")
+        raise StudyError(
+            f"`metric` must be one of {', '.join(results.settings.metrics)}, got {quoted(metric)}."
+        )
     if images is not None and not Path(images).is_dir():
-        raise StudyError(f"`images` must be the folder of the study's images, got {images}: no such folder.")
-    folder = folder or results.study.path
+        raise StudyError(
+            f"`images` must be the folder of the study's images, got {quoted(str(images))}: no such folder."
+        )
+    folder = results.study.path if folder is None else location_of(folder)
     drawn = list(figures(StudyTables.of(results), metric))
     # Embed before files are saved: drawing a figure again may move its parts by a fraction of a pixel.
     pictures = [(figure.caption, _embedded(figure.figure, "svg")) for figure in drawn]
     if formats:
         _save(drawn, folder / "figures", formats)
-    source = pictures_of(results.study, images)
+    source = pictures_of(results.study, None if images is None else Path(images))
     shown = [] if source.folder is None else list(examples(results, source, metric))
     rows = summary_rows(results)
     page = _template().render(
@@ -118,7 +124,8 @@ def write_report(
     return folder / REPORT
 
 
-def write_results(results: StudyResults, folder: Path | None = None) -> list[Path]:
+@checked_arguments(results="results.measured")
+def write_results(results: StudyResults, folder: Path | str | None = None) -> list[Path]:
     """Write all tables, each whole or not at all.
 
     Parameters
@@ -133,7 +140,7 @@ def write_results(results: StudyResults, folder: Path | None = None) -> list[Pat
         `summary`, `per_class`, `errors`, `repeats` and, of a study with pairs, `interactions` as CSV and Parquet, and
         `summary.json` with the settings.
     """
-    folder = folder or results.study.path
+    folder = results.study.path if folder is None else location_of(folder)
     written = []
     for name, content in StudyTables.of(results).files().items():
         write_bytes_whole(folder / name, content)

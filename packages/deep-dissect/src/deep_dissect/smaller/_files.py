@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from dissect_core.arguments import checked_arguments
 from dissect_core.detectors import DetectorRequest, open_detector
 from dissect_core.spec import DetectorSpec
 from dissect_core.storage import write_text_whole
 from dissect_core.text import visible
 from dissect_core.torch import describe_simplified, load_simplified, save_simplified
+from dissect_core.torch.checkpoints import require_safetensors
 
 from ..errors import FrontDoorError
 from ..study import Study
@@ -66,21 +68,26 @@ def require_new_folder(folder: Path, named: str, *, force: bool = False) -> None
     Raises
     ------
     FrontDoorError
+    MissingDependencyError
+        If the library that writes the smaller model is not installed.
     """
+    require_safetensors()
     if folder.exists() and not folder.is_dir():
-        raise FrontDoorError(f"{named} must be a new or empty folder, got the file {folder}.")
+        raise FrontDoorError(f"{named} must be a new or empty folder, got the file {visible(str(folder))}.")
     if not folder.is_dir() or not any(folder.iterdir()):
         return
     if not force:
         raise FrontDoorError(
-            f"{named} must be a new or empty folder, but {folder} holds files. Choose another one."
+            f"{named} must be a new or empty folder, but {visible(str(folder))} holds files. Choose another one."
         )
     if not (folder / "simplified.json").is_file():
         raise FrontDoorError(
-            f"{named} must be the folder of a smaller model to replace it, but {folder} is not. Choose another one."
+            f"{named} must be the folder of a smaller model to replace it, but {visible(str(folder))} is not. Choose "
+            "another one."
         )
 
 
+@checked_arguments()
 def open_simplified(folder: Path | str, detector: Any = None, *, trust: bool = False) -> Any:
     """Open the smaller detector that `simplify` wrote to a folder.
 
@@ -107,7 +114,8 @@ def open_simplified(folder: Path | str, detector: Any = None, *, trust: bool = F
     said = describe_simplified(folder)["record"].get("detector")
     if detector is None and not isinstance(said, dict):
         raise FrontDoorError(
-            f"`detector` must be given: {folder} does not say how to open the detector that was simplified."
+            f"`detector` must be given: {visible(str(folder))} does not say how to open the detector that was "
+            "simplified."
         )
     given: Any = detector if detector is not None else DetectorSpec.model_validate(said)
     if isinstance(given, str):

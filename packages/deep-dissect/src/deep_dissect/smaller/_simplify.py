@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from dissect_core import StudyChangedError
+from dissect_core.arguments import checked_arguments
 from dissect_core.detectors import DetectorRequest, open_detector
 from dissect_core.engine import plan_study, weights_sha256
+from dissect_core.names import near_hint
 from dissect_core.progress import MakeBar, no_bar
+from dissect_core.text import quoted
 from dissect_eval import METRICS
 from dissect_eval.study import DEFAULT_METRIC, StudyDetections
 
@@ -22,6 +26,7 @@ from ._files import require_new_folder, write_slimmed
 from ._slim import Part, Slimmed, halves, removable, slim
 
 
+@checked_arguments()
 def simplify(
     study: Study | Path | str,
     ablation: str,
@@ -88,13 +93,23 @@ def simplify(
     >>> slimmed.n_parameters_after / slimmed.n_parameters_before  # doctest: +SKIP
     0.93
     """
+    if not max_loss >= 0 or max_loss == math.inf:
+        raise FrontDoorError(f"`max_loss` must be 0 or more, got {max_loss}.")
+    if batch_size < 1:
+        raise FrontDoorError(f"`batch_size` must be 1 or more, got {batch_size}.")
     known = study if isinstance(study, Study) else Study.open(study)
     if out is not None:
         require_new_folder(Path(out), "`out`")
     if metric not in METRICS:
-        raise FrontDoorError(f"`metric` must be one of {', '.join(METRICS)}, got {metric!r}.")
+        raise FrontDoorError(
+            f"`metric` must be one of {', '.join(METRICS)}, got {quoted(metric)}.{near_hint(metric, METRICS)}"
+        )
     given = detector_of(known.spec, detector, trust=trust)
     opened: Any = open_detector(given) if isinstance(given, DetectorRequest) else given
+    if not hasattr(opened, "model"):
+        raise FrontDoorError(
+            f"`detector` must be a torch detector with its network as `model`, got {quoted(opened)}."
+        )
     if weights_sha256(opened.model) != known.facts["detector"].get("weights_sha256"):
         raise StudyChangedError(
             f"The study {known.path} is of another detector: its weights differ from these."

@@ -12,7 +12,9 @@ import numpy as np
 
 from dissect_core import StudyError, sample_units, variant_rng
 from dissect_core.detectors import offered
+from dissect_core.names import near_hint
 from dissect_core.plan import Chosen, Variant
+from dissect_core.text import quoted
 from dissect_core.torch import Simplified, simplify as simplify_model
 from dissect_eval import Detections, GroundTruth, bootstrap, evaluate_variants
 from dissect_eval.study import DEFAULT_METRIC
@@ -151,9 +153,12 @@ def removable(variants: Sequence[Variant], ablation: str) -> list[Variant]:
     if not single:
         names = list(dict.fromkeys(v.ablation for v in variants if v.kind == "ablation"))
         if not own:
-            raise StudyError(f"There is no ablation {ablation!r} in this study, only: {', '.join(names)}.")
+            raise StudyError(
+                f"There is no ablation {quoted(ablation)} in this study, only: {', '.join(names)}."
+                + near_hint(ablation, names)
+            )
         raise StudyError(
-            f"The ablation {ablation!r} must remove single heads, neurons, layers or sublayers (`by: each`), by "
+            f"The ablation {quoted(ablation)} must remove single heads, neurons, layers or sublayers (`by: each`), by "
             f"zero, so that they can be ranked. Ablations of this study: {', '.join(names)}."
         )
     return single

@@ -6,7 +6,8 @@ They name no detector: that is given when a study is planned or run.
 from importlib.resources import files
 from pathlib import Path
 
-from dissect_core import near_matches
+from dissect_core.names import near_hint
+from dissect_core.text import quoted
 
 from ..errors import FrontDoorError
 
@@ -53,8 +54,7 @@ def study_path(study: str | Path) -> Path:
         return path
     if str(study) in shipped:
         return shipped[str(study)]
-    near = near_matches(str(study), shipped)
-    hint = f" Did you mean {', '.join(near)}?" if near else ""
     raise FrontDoorError(
-        f"A study must be a file or one of the shipped studies ({', '.join(shipped)}), got {str(study)!r}.{hint}"
+        f"A study must be a file or one of the shipped studies ({', '.join(shipped)}), got {quoted(str(study))}."
+        + near_hint(str(study), shipped)
     )

@@ -6,6 +6,7 @@ from fnmatch import fnmatchcase
 
 from ..errors import SelectionError
 from ..names import unknown_component
+from ..text import quoted
 
 
 def _no_words(_pattern: str) -> Collection[str]:
@@ -74,9 +75,11 @@ class Selector:
         UnknownComponentError
             If a pattern matches nothing; near matches are named.
         SelectionError
-            If there is no pattern.
+            If there is no pattern, or one is no text.
         """
         wanted = (patterns,) if isinstance(patterns, str) else tuple(patterns)
+        if wrong := [pattern for pattern in wanted if not isinstance(pattern, str)]:
+            raise SelectionError(f"`patterns` must be names or globs, got {quoted(wrong[0])}.")
         if not wanted:
             raise SelectionError(
                 "`patterns` must hold at least one name or glob, got none. '*' selects everything."

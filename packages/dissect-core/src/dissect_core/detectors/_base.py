@@ -1,5 +1,6 @@
 """A base class for detectors of adapters: one or many images of any kind, ablation by names, and a `repr`."""
 
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..anatomy import Anatomy, Mask
+from ..arguments import check_value
 from ..edits import Intervention
 from ..errors import ImageTypeError, PlanError, SelectionError
 from ..text import quoted
@@ -180,22 +182,24 @@ class BaseDetector(ABC):
             The detector's own, if a file is missing or cannot be decoded. An image in memory is called by a
             temporary name that ends with its number.
         """
+        found = list(self.predict_each(images, batch_size))
+        return found[0] if is_one_picture(images) else found
+
+    def predict_each(
+        self, images: "Picture | Iterable[Picture]", batch_size: int = 1
+    ) -> Iterator[ImageDetections]:
+        """Yield what is found in each image, in input order, as soon as its batch is done; see `predict`."""
         if not isinstance(batch_size, int) or batch_size < 1:
             raise SelectionError(f"`batch_size` must be 1 or more, got {quoted(batch_size)}.")
-        if not is_one_picture(images) and not isinstance(images, Iterable):
+        if is_one_picture(images):
+            images = [cast("Picture", images)]
+        if isinstance(images, Mapping) or not isinstance(images, Iterable):
             raise ImageTypeError(
                 f"`images` must be a path, an array of uint8 in RGB, a Pillow image, or several of these, got "
                 f"{quoted(images)}."
             )
-        if is_one_picture(images):
-            (found,) = self.predict_each([cast("Picture", images)])
-            return found
-        return list(self.predict_each(cast("Iterable[Picture]", images), batch_size))
-
-    def predict_each(self, images: Iterable[Picture], batch_size: int = 1) -> Iterator[ImageDetections]:
-        """Yield what is found in each image, in input order, as soon as its batch is done; see `predict`."""
         numbered = enumerate(images)
-        while some := list(islice(numbered, batch_size)):
+        while some := list(islice(numbered, min(batch_size, sys.maxsize))):
             with TemporaryDirectory() as folder:
                 paths = [self._file_of(image, f"images[{number}]", Path(folder)) for number, image in some]
                 for batch in self.prepare(paths, batch_size):
@@ -203,7 +207,7 @@ class BaseDetector(ABC):
 
     def _file_of(self, image: Picture, name: str, folder: Path) -> Path:
         if isinstance(image, (str, Path)):
-            return Path(image)
+            return Path(check_value(name, image, Path | str))
         return self.write_picture(pixels_of(image, name), folder / name)
 
     def predict_named(self, batch: Any, /) -> list[ImageDetections]:

@@ -8,9 +8,9 @@ from typing import Any, TypeAlias, cast
 
 from ..anatomy import Anatomy, unit_kind
 from ..edits import Intervention, is_activation
-from ..errors import InterventionError, SelectionError, UnitError
+from ..errors import InterventionError, SelectionError, SpecError, UnitError
 from ..plan import Pool, Variant, plan, pool_of
-from ..spec import StudySpec, load_spec
+from ..spec import StudySpec, check_spec, load_spec
 from ..text import quoted
 from ._protocol import ChangeReport
 
@@ -105,6 +105,7 @@ def named_variant(anatomy: Anatomy, keyword: str, named: NamedUnits, interventio
     dissect_core.errors.UnknownComponentError: No ... matches 'query_embeding.weight'. Near matches: ...
     """
     by_pattern = _by_pattern(keyword, named)
+    intervention = _intervention(intervention)
 
     def pool(patterns: Sequence[str]) -> Pool:
         (ablation,) = _spec(keyword, patterns, [0], intervention).ablations
@@ -144,7 +145,7 @@ def weight_intervention(intervention: Any) -> Intervention:
     >>> weight_intervention("mean").kind, weight_intervention({"kind": "scale", "factor": 0.5}).factor
     ('mean', 0.5)
     """
-    (found,) = _spec("components", ["*"], [0], intervention).ablations[0].interventions
+    found = _intervention(intervention)
     if is_activation(found):
         raise InterventionError(
             "Masks are of parameters, so that `intervention` must act on weights, got one in activation space. Leave "
@@ -153,29 +154,59 @@ def weight_intervention(intervention: Any) -> Intervention:
     return cast("Intervention", found)
 
 
+def _intervention(given: Any) -> Any:
+    """Return the intervention that a name, a mapping or the intervention itself stands for."""
+    found = check_spec(_content("components", ["*"], [0], given))
+    if isinstance(found, StudySpec) and len(found.ablations[0].interventions) == 1:
+        return found.ablations[0].interventions[0]
+    rule = f"got {quoted(given)}"
+    if isinstance(found, tuple) and isinstance(given, (str, Mapping)):
+        field = found[0].path[-1]
+        rule = found[0].message if field == "interventions" else f"`{field}` {found[0].message}"
+    raise SpecError(
+        f"`intervention` must be one of a study's, such as 'mean' or {{'kind': 'noise'}}: {rule}."
+    )
+
+
 def _spec(keyword: str, patterns: Sequence[str], units: Sequence[int], intervention: Any) -> StudySpec:
     """Return a study of one variant, which removes units by their numbers in the pool."""
+    return load_spec(_content(keyword, patterns, units, intervention))
+
+
+def _content(
+    keyword: str, patterns: Sequence[str], units: Sequence[int], intervention: Any
+) -> dict[str, Any]:
     ablation = {
         "name": keyword,
         "target": {"unit": KEYWORDS[keyword], "components": list(patterns)},
         "select": {"by": "indices", "indices": list(units)},
         "interventions": intervention,
     }
-    return load_spec({"name": _NAME, "ablations": [ablation]})
+    return {"name": _NAME, "ablations": [ablation]}
 
 
 def _by_pattern(keyword: str, named: NamedUnits) -> dict[str, list[int] | None]:
     """Return the numbers of units for each name; None for all of them."""
-    if isinstance(named, str):
-        return {named: None}
-    if isinstance(named, Mapping) and not unit_kind(KEYWORDS[keyword]).is_whole:
+    if _is_name(named):
+        return {cast("str", named): None}
+    if (
+        isinstance(named, Mapping)
+        and named
+        and all(map(_is_name, named))
+        and not unit_kind(KEYWORDS[keyword]).is_whole
+    ):
         return {name: _numbers(keyword, name, numbers) for name, numbers in named.items()}
-    if isinstance(named, Sequence) and named and all(isinstance(name, str) for name in named):
+    if isinstance(named, Sequence) and named and all(map(_is_name, named)):
         return dict.fromkeys(named)
     example = f'{keyword}=["encoder.layers.0"]'
     if not unit_kind(KEYWORDS[keyword]).is_whole:
         example = f'{keyword}={{"name": [0, 3]}} for some, {keyword}=["name"] for all of a place'
     raise SelectionError(f"`{keyword}` must be given as in {example}, got {quoted(named)}.")
+
+
+def _is_name(value: object) -> bool:
+    """Return whether a value is a text that can be written, as one with half a character cannot."""
+    return isinstance(value, str) and value != "" and value.encode(errors="ignore").decode() == value
 
 
 def _numbers(keyword: str, name: str, numbers: object) -> list[int]:

@@ -90,7 +90,7 @@ def open_detector(
     request = _requested(detector, options, trust=trust)
     name = request.named.adapter
     installed, opener = _opener(name)
-    what = f"The detector {name!r}"
+    what = f"The detector {quoted(name)}"
     if source is not _NOT_GIVEN:
         first = _first_option(name, opener, options)
         request = replace(request, options={first: source, **request.options})
@@ -101,7 +101,7 @@ def open_detector(
         raise unavailable(what, installed, error) from error
     if missing := missing_members(opened):
         raise DetectorUnavailableError(
-            f"The detector {name!r} of {installed.distribution} ({installed.opener}) gives an "
+            f"The detector {quoted(name)} of {installed.distribution} ({installed.opener}) gives an "
             f"object of type {type(opened).__name__} without {', '.join(map(repr, missing))}, which is no detector. "
             "Its package needs mending: `check_detector` names all that a detector must do."
         )
@@ -198,7 +198,7 @@ def _opener(name: str) -> tuple[InstalledDetector, Callable[..., object]]:
     if name not in entries:
         raise _unknown(name, list(entries))
     installed = as_installed(name, entries[name])
-    return installed, loaded(f"The detector {name!r}", installed, entries[name][0])
+    return installed, loaded(f"The detector {quoted(name)}", installed, entries[name][0])
 
 
 def _agreed(opener: Callable[..., object], request: DetectorRequest) -> dict[str, Any]:
@@ -234,7 +234,7 @@ def bundled_detector(name: str) -> DetectorSpec:
     spec = _given(name, BUNDLED, "bundled detector", UnknownDetectorError)
     if not isinstance(spec, DetectorSpec):
         raise DetectorUnavailableError(
-            f"The bundled detector {name!r} must be given as a DetectorSpec, got an object of type "
+            f"The bundled detector {quoted(name)} must be given as a DetectorSpec, got an object of type "
             f"{type(spec).__name__}. Report it to the makers of its package."
         )
     return spec
@@ -270,8 +270,8 @@ def bundled_data(name: str) -> tuple[Path, Path]:
         annotations, images = map(Path, cast("tuple[str, str]", found))
     except (TypeError, ValueError) as error:
         raise DetectorUnavailableError(
-            f"The bundled data {name!r} must be given as an annotation file and an image folder, got an object of type "
-            f"{type(found).__name__}. Report it to the makers of its package."
+            f"The bundled data {quoted(name)} must be given as an annotation file and an image folder, got an "
+            f"object of type {type(found).__name__}. Report it to the makers of its package."
         ) from error
     return annotations, images
 
@@ -286,10 +286,10 @@ def _given(
         known = [f"{DEMO}{one}" for one in entries]
         verb = "are" if what.endswith("data") else "is"
         raise unknown(
-            f"No {what} {verb} called {name!r}. {_remedy(name, known, 'the package dissect-mmdet brings some')}"
+            f"No {what} {verb} called {quoted(name)}. {_remedy(name, known, 'the package dissect-mmdet brings some')}"
         )
     installed = as_installed(name, entries[short])
-    titled = f"The {what} {name!r}"
+    titled = f"The {what} {quoted(name)}"
     function = loaded(titled, installed, entries[short][0])
     try:
         return function()
@@ -323,19 +323,19 @@ def _first_option(name: str, opener: Callable[..., object], options: Mapping[str
     first = next((one.name for one in (parameters_of(opener) or {}).values() if one.kind in named), None)
     if first is None:
         raise DetectorOptionError(
-            f"The detector {name!r} has no named option, which a second argument would set: leave it out."
+            f"The detector {quoted(name)} has no named option, which a second argument would set: leave it out."
         )
     if first in options:
         raise DetectorOptionError(
-            f"The detector {name!r} was given its option {first!r} twice, as second argument and as `{first}=`: "
-            "leave one of them out."
+            f"The detector {quoted(name)} was given its option {quoted(first)} twice, as second argument and as "
+            f"`{first}=`: leave one of them out."
         )
     return first
 
 
 def _unknown(name: str, known: list[str]) -> UnknownDetectorError:
     brings = "the package dissect-mmdet brings 'mmdet', for models of MMDetection"
-    return UnknownDetectorError(f"No detector is called {name!r}. {_remedy(name, known, brings)}")
+    return UnknownDetectorError(f"No detector is called {quoted(name)}. {_remedy(name, known, brings)}")
 
 
 def _remedy(name: str, known: list[str], brings: str) -> str:
@@ -343,5 +343,5 @@ def _remedy(name: str, known: list[str], brings: str) -> str:
     if not known:
         return f"None is installed; {brings}."
     near = near_matches(name, known)
-    hint = f"Near matches: {', '.join(map(repr, near))}. " if near else ""
+    hint = f"Near matches: {', '.join(map(quoted, near))}. " if near else ""
     return f"{hint}Installed are: {', '.join(map(repr, sorted(known)))}."

@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, get_args
+from typing import Literal, TypeAlias, get_type_hints
 
+from ..arguments import check_value
 from ..errors import StudyError
 from ..progress import MakeBar, PassDone, say_beside_bars, tqdm_bar
 from ..text import quoted
@@ -57,6 +58,8 @@ class RunOptions:
     ------
     StudyError
         If an option is out of range.
+    ArgumentError
+        If one is of another kind.
 
     Examples
     --------
@@ -91,13 +94,10 @@ class RunOptions:
         if self.class_map is not None and not isinstance(self.class_map, Mapping):
             raise StudyError(
                 f"`class_map` must be a mapping from names of the detector to names of the truth, got "
-                f"{self.class_map!r}. `dissect_eval.read_class_map` reads one from a file."
+                f"{quoted(self.class_map)}. `dissect_eval.read_class_map` reads one from a file."
             )
-        for name, choices in (("precision", get_args(Precision)), ("on_bad_image", get_args(OnBadImage))):
-            if getattr(self, name) not in choices:
-                raise StudyError(
-                    f"`{name}` must be one of {', '.join(choices)}, got {getattr(self, name)!r}."
-                )
+        for name, hint in get_type_hints(RunOptions).items():
+            check_value(name, getattr(self, name), hint)
 
     @property
     def shard_batches(self) -> int:

@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, get_args, get_type_hints, overload
 
 from ..anatomy import Selector
+from ..arguments import checked_arguments
 from ..edits import intervention_label
 from ..errors import MissingDependencyError, PlanError, VariantNumberError
 from ..names import unknown_component
@@ -187,6 +188,7 @@ class Plan(Sequence[Variant]):
     def __str__(self) -> str:
         return f"{self.spec.name}: {self.cost}"
 
+    @checked_arguments()
     def select(self, patterns: str | Iterable[str]) -> list[Variant]:
         """Return the variants of some ids, or that globs over ids choose, in the plan's order.
 

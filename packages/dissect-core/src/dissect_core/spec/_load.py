@@ -8,8 +8,10 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from ..arguments import checked_arguments
 from ..errors import MissingDependencyError, SpecError
 from ..storage.files import open_regular
+from ..text import visible
 from ._problems import TAGS, Problem, find_problems
 from ._study import SCHEMA_VERSION, StudySpec
 from ._text import json_content, yaml_content
@@ -18,6 +20,7 @@ LARGEST = 2**23
 """Bytes of a study's file."""
 
 
+@checked_arguments()
 def load_spec(source: str | os.PathLike[str] | Mapping[str, Any]) -> StudySpec:
     """Read a study's specification.
 
@@ -85,16 +88,17 @@ def spec_schema() -> dict[str, Any]:
 
 
 def _content(path: Path) -> Any:
+    shown = visible(str(path))
     try:
         with open_regular(path) as file:
             content = file.read(LARGEST + 1)
         if len(content) > LARGEST:
-            raise SpecError(f"The spec {path} is larger than {LARGEST:,} bytes: no study is so large.")
+            raise SpecError(f"The spec {shown} is larger than {LARGEST:,} bytes: no study is so large.")
         text = content.decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         why = getattr(error, "strerror", None) or error
-        raise SpecError(f"The spec {path} cannot be read: {why}. Give a YAML, JSON or TOML file.") from error
-    return parse_spec(text, path.suffix.lower(), f"The spec {path}")
+        raise SpecError(f"The spec {shown} cannot be read: {why}. Give a YAML, JSON or TOML file.") from error
+    return parse_spec(text, path.suffix.lower(), f"The spec {shown}")
 
 
 def parse_spec(text: str, kind: str = ".yaml", where: str = "The spec") -> Any:

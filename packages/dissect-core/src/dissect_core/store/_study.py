@@ -11,10 +11,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from ..arguments import check_value, checked_arguments
 from ..detections import ImageDetections
 from ..errors import StudyError
-from ..names import near_matches
+from ..names import near_hint
 from ..storage.locations import is_remote, location_of
+from ..text import quoted
 from . import _file_names, _small_files
 from ._detections import LISTINGS, DetectionFiles
 from ._holder import say_who
@@ -212,7 +214,7 @@ class Study:
         StudyError
             If it is missing, or is not what was written.
         """
-        return self._record.read_file(name)
+        return self._record.read_file(check_value("name", name, Path | str))
 
     def progress(self) -> tuple[int, int]:
         """Return how many batches are finished, and how many there are."""
@@ -250,6 +252,7 @@ class Study:
                 found.append(entry)
         return found
 
+    @checked_arguments()
     def found(self, variant: str) -> VariantDetections:
         """Return what one variant detected in all images that are finished.
 
@@ -265,7 +268,7 @@ class Study:
         status = table.column("status").to_numpy()
         if len(boxes) != 4 * len(scores) or len(labels) != len(scores):
             raise StudyError(
-                f"The study {self.path} is damaged: boxes, scores and labels of {variant!r} do not fit."
+                f"The study {self.path} is damaged: boxes, scores and labels of {quoted(variant)} do not fit."
             )
         run = status != STATUSES.index("bad image")
         queries, _ = flat(table.column("queries"), np.int64)
@@ -279,6 +282,7 @@ class Study:
             queries if len(queries) == len(scores) else None,
         )
 
+    @checked_arguments()
     def table(self, variants: Sequence[str] | None = None, columns: Sequence[str] | None = None) -> pa.Table:
         """Return rows by variant and image, of all finished batches, for `to_pandas` or polars' `from_arrow`.
 
@@ -335,9 +339,9 @@ class Study:
         try:
             return self.variants.index(variant)
         except ValueError:
-            near = near_matches(variant, self.variants)
-            hint = f" Did you mean {', '.join(near)}?" if near else ""
-            raise StudyError(f"The study {self.path} has no variant {variant!r}.{hint}") from None
+            raise StudyError(
+                f"The study {self.path} has no variant {quoted(variant)}.{near_hint(variant, self.variants)}"
+            ) from None
 
     def _table(self, name: str, columns: tuple[str, ...], n_rows: int, key: str) -> pa.Table:
         """Read one of its small tables, of so many rows that a key tells apart."""

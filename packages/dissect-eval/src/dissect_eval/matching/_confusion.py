@@ -152,7 +152,7 @@ def confusion_matrix(
     """
     if not 0 < iou_threshold <= 1:
         raise SettingError(f"`iou_threshold` must be in (0, 1], got {iou_threshold}. The usual one is 0.5.")
-    if not np.isfinite(score_threshold):
+    if not abs(score_threshold) < np.inf:
         raise SettingError(f"`score_threshold` must be finite, got {score_threshold}. To keep all use 0.")
     aligned = detections.aligned_to(truth)
     seen = aligned.above(score_threshold)

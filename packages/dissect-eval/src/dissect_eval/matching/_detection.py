@@ -87,7 +87,7 @@ def detection_metrics(
         raise SettingError(
             f"`iou_threshold` must be in (0, 1], got {iou_threshold}. COCO's usual one is 0.5."
         )
-    if not np.isfinite(score_threshold):
+    if not abs(score_threshold) < np.inf:
         raise SettingError(f"`score_threshold` must be finite, got {score_threshold}. To keep all use 0.")
     aligned = detections.aligned_to(truth)
     found = greedy_matches(truth, aligned, iou_threshold, score_threshold)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from .._arrays import Ints
+from .._text import quoted
 from ..coco import NAMES as AP_NAMES, TieBreak
 from ..errors import SettingError
 
@@ -55,12 +57,14 @@ class MetricSettings:
     def __post_init__(self) -> None:
         unknown = [name for name in self.metrics if name not in METRICS]
         if unknown or not self.metrics:
+            near = get_close_matches(str(unknown[0])[:100], METRICS, n=3) if unknown else []
             raise SettingError(
-                f"`metrics` must be some of {', '.join(METRICS)}, got {', '.join(unknown) or 'none'}."
+                f"`metrics` must be some of {', '.join(METRICS)}, got {', '.join(map(quoted, unknown)) or 'none'}."
+                + (f" Near matches: {', '.join(map(repr, near))}." if near else "")
             )
         if not 0 < self.iou_threshold <= 1:
             raise SettingError(f"`iou_threshold` must be in (0, 1], got {self.iou_threshold}.")
-        if not np.isfinite(self.score_threshold):
+        if not abs(self.score_threshold) < np.inf:
             raise SettingError(f"`score_threshold` must be finite, got {self.score_threshold}.")
 
 

@@ -17,6 +17,10 @@ from ._statistics import statistics_of
 __all__ = ["Resampled", "Resampling", "measured_on", "ordered", "resampled"]
 
 
+MOST_REPLICATES = 10_000_000
+"""Most resamples: with more, neither memory nor time would do, and no interval would change."""
+
+
 @dataclass(frozen=True)
 class Resampling:
     """How to resample: the same settings give the same resamples for every set of detections.
@@ -38,12 +42,14 @@ class Resampling:
     n_for_p: int = 0
 
     def __post_init__(self) -> None:
-        if self.n_replicates < 0 or self.seed < 0:
-            raise SettingError(
-                f"`n_replicates` and `seed` must be >= 0, got {self.n_replicates} and {self.seed}."
-            )
-        if self.n_for_p < 0:
-            raise SettingError(f"`n_for_p` must be >= 0, got {self.n_for_p}.")
+        for name, most in (
+            ("n_replicates", MOST_REPLICATES),
+            ("n_for_p", MOST_REPLICATES),
+            ("seed", 2**64 - 1),
+        ):
+            value = getattr(self, name)
+            if not isinstance(value, (int, np.integer)) or not 0 <= value <= most:
+                raise SettingError(f"`{name}` must be a whole number from 0 to {most:,}, got {value!r}.")
         check_confidence(self.confidence)
         if self.method not in ("percentile", "bca"):
             raise SettingError(f"`method` must be 'percentile' or 'bca', got {self.method!r}.")

@@ -44,12 +44,12 @@ def literal_assignments(text: str) -> dict[str, Any] | None:
     if len(text) > LONGEST:
         return None
     try:
-        return _Reader(text).assignments()
+        return _LiteralReader(text).assignments()
     except (ValueError, TypeError, SyntaxError, MemoryError):  # as `ast.literal_eval` refuses one token
         return None
 
 
-class _Reader:
+class _LiteralReader:
     """Goes through a text once, by the tokens that literals are made of."""
 
     def __init__(self, text: str) -> None:

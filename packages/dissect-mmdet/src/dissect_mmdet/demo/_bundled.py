@@ -143,6 +143,8 @@ def _write(folder: Path) -> None:
         )
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder.parent):
+            pass  # where no file can be made, the lock would be waited for in vain
         with FileLock(folder.with_name(f".{folder.name}.lock"), timeout=LONGEST_S):
             if not _is_whole(folder):
                 _mend(folder)

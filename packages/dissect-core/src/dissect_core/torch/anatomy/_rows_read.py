@@ -50,13 +50,13 @@ def rows_read(
     array([ True,  True, False, False, False, False])
     """
     parameters = dict(model.named_parameters(remove_duplicate=False))
-    reader = _Reader({name: parameters[name] for name in names})
+    reader = _RowsReader({name: parameters[name] for name in names})
     with torch.no_grad(), reader:
         run()
     return reader.result()
 
 
-class _Reader(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's
+class _RowsReader(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's
     """Follows the rows of tables from operation to operation, by the memory that they lie in.
 
     Parameters

@@ -3,7 +3,11 @@
 from ._checkpoint import load_checkpoint as load_checkpoint, save_checkpoint as save_checkpoint
 from ._export import export as export, variant_record as variant_record, with_state as with_state
 from ._pickle import RefusedNameError as RefusedNameError
-from ._safetensors import load_safetensors as load_safetensors, save_safetensors as save_safetensors
+from ._safetensors import (
+    load_safetensors as load_safetensors,
+    require_safetensors as require_safetensors,
+    save_safetensors as save_safetensors,
+)
 from ._state_dicts import (
     chosen_state as chosen_state,
     other_places as other_places,

@@ -50,7 +50,7 @@ def load_safetensors(path: str | Path) -> dict[str, Tensor]:
     ...     load_safetensors(Path(folder) / "model.safetensors")
     {'weight': tensor([1., 1.])}
     """
-    library, path = _library(), Path(path)
+    library, path = require_safetensors(), Path(path)
     start = _opening(path)
     try:
         n_bytes = path.stat().st_size
@@ -97,7 +97,7 @@ def save_safetensors(
     --------
     See `load_safetensors`.
     """
-    library = _library()
+    library = require_safetensors()
     ready: dict[str, Tensor] = {}
     seen: set[int] = set()
     for name, value in state_dict.items():
@@ -120,7 +120,14 @@ def save_safetensors(
     write_whole(path, lambda file: file.write(content))
 
 
-def _library() -> ModuleType:
+def require_safetensors() -> ModuleType:
+    """Return the library that reads and writes the format.
+
+    Raises
+    ------
+    MissingDependencyError
+        If it is not installed.
+    """
     try:
         import safetensors.torch
     except ModuleNotFoundError as error:

@@ -26,7 +26,7 @@ class TorchScriptError(pickle.UnpicklingError):
 def read_torch(file: BinaryIO, allow: Sequence[Allowed] = ()) -> Any:
     """Read what `torch.save` wrote; see `load_checkpoint`. Errors are those of a damaged pickle or archive."""
     stream = Bounded(file)
-    return _Reader(stream.left(), allow).torch(stream)
+    return _PickleReader(stream.left(), allow).torch(stream)
 
 
 def read_pickle(file: BinaryIO, allow: Sequence[Allowed] = ()) -> Any:
@@ -57,7 +57,7 @@ def read_pickle(file: BinaryIO, allow: Sequence[Allowed] = ()) -> Any:
     {'score': 0.5, 'labels': [1, 2]}
     """
     stream = Bounded(file)
-    return _Reader(stream.left(), allow).plain(stream)
+    return _PickleReader(stream.left(), allow).plain(stream)
 
 
 def known_names(allow: Sequence[Allowed]) -> set[str]:
@@ -77,7 +77,7 @@ def names_of(file: BinaryIO) -> Iterator[str]:
             yield from names_in(stream)
 
 
-class _Reader:
+class _PickleReader:
     """Reads one file: its tables, and the memory that it may take."""
 
     def __init__(self, n_bytes: int, allow: Sequence[Allowed]) -> None:

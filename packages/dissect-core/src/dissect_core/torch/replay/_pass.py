@@ -10,7 +10,7 @@ from ...plan import Variant
 from ..ablation import VariantReport, applied
 from ..activations import Reference
 from ._players import DivergedError, Player
-from ._record import Record, ReplayWarning
+from ._record import BatchRecord, ReplayWarning
 from ._session import Session
 from ._trace import NEVER
 from ._values import digest, n_bytes
@@ -32,14 +32,14 @@ class BatchPass(Generic[Batch, Output]):
         The variants in the order that keeps the fewest records alive: from the latest first use to the earliest.
     trace : Trace
     model : torch.nn.Module
-    record : Record
+    record : BatchRecord
         Results of the baseline's calls, and which of them are proven to stand in for the calls.
     """
 
     def __init__(self, session: Session[Batch, Output], batch: Batch, variants: Sequence[Variant]) -> None:
         self.model = session.model
         self._session = session
-        self.record = Record(session, batch, variants)
+        self.record = BatchRecord(session, batch, variants)
         self.baseline, self.trace = self.record.baseline, self.record.trace
         self._moments = {variant.id: self.moment(variant) for variant in variants}
         self._left = sorted(self._moments.values())

@@ -31,7 +31,7 @@ class ReplayWarning(UserWarning):
     """Something is run in full that replay would leave out: its results are right, and take longer."""
 
 
-class Record(Generic[Batch, Output]):
+class BatchRecord(Generic[Batch, Output]):
     """The baseline of one batch, with those results of calls that variants may have answered from here.
 
     How it is made depends on what earlier batches showed, which the session knows:

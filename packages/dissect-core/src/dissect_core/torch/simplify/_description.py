@@ -77,7 +77,8 @@ def read_description(folder: Path) -> Description:
             content = file.read(_LONGEST_DESCRIPTION + 1)
     except FileNotFoundError as error:
         raise CheckpointNotFoundError(
-            f"{path} does not exist. Give a folder that `save_simplified` or `deep-dissect simplify --out` wrote."
+            f"{visible(str(path))} does not exist. Give a folder that `save_simplified` or `deep-dissect simplify "
+            "--out` wrote."
         ) from error
     except (OSError, ValueError) as error:  # a path that no system can have is a ValueError
         reason = error.strerror if isinstance(error, OSError) else error
