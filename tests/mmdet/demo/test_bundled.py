@@ -142,7 +142,6 @@ def test_a_folder_without_room_for_a_lock_is_refused_at_once(monkeypatch: pytest
         scenes()
 
 
-
 def test_a_folder_that_cannot_be_made_is_one_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
