@@ -86,14 +86,14 @@ def test_frozen() -> None:
         ),
         (
             {"target": {"unit": "layer", "components": "a"}, "interventions": "mean"},
-            "ablations[0]: the unit 'layer' is bypassed: leave `interventions` out",
+            "ablations[0]: the unit 'layer' changes the model's structure and no values: leave `interventions` out",
         ),
         (
             {
                 "target": {"unit": "row", "components": "a"},
                 "select": {"by": "top", "score": "head_importance", "counts": 1},
             },
-            "ablations[0]: `score: head_importance` is of heads, the unit is 'row'",
+            "ablations[0]: `score: head_importance` is defined for heads, not for the unit 'row'",
         ),
         ({"interventions": [{"kind": "constant"}]}, "ablations[0].interventions[0].value: must be given"),
         ({"name": "a/b"}, "ablations[0].name: must be one line without a slash"),

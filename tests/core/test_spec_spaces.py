@@ -80,8 +80,12 @@ def test_messages_name_the_place(interventions: Any, message: str) -> None:
             {},
             "in activation space are for component, head, .* 'row' is of weights",
         ),
-        ({"unit": "level", "components": "*"}, {}, "the unit 'level' is of weights only"),
-        ({"unit": "layer", "components": "*"}, {}, "'layer' is bypassed: leave `interventions` out"),
+        ({"unit": "level", "components": "*"}, {}, "the unit 'level' has weights only"),
+        (
+            {"unit": "layer", "components": "*"},
+            {},
+            "'layer' changes the model's structure and no values: leave `interventions` out",
+        ),
         ({**HEADS, "part": "query"}, {}, r"`target\.part` must be output"),
         (HEADS, {"control": {"match": "parameters"}}, r"`control\.match: parameters` draws single weights"),
         (

@@ -112,7 +112,7 @@ def test_rules_between_fields_stand_at_their_group(builder: StudyBuilder) -> Non
     builder.row("ablations", 0, "interventions", 0).member.value = "constant"
     builder.row("ablations", 0, "interventions", 0, "value").control.value = "0.5"
     note = builder.row("ablations", 0).note.value
-    assert "the unit &#x27;layer&#x27; is bypassed: leave `interventions` out" in note
+    assert "the unit &#x27;layer&#x27; changes the model&#x27;s structure" in note
 
 
 def test_another_member_keeps_what_both_have(builder: StudyBuilder) -> None:

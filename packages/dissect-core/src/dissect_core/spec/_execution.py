@@ -7,7 +7,7 @@ from pydantic import BeforeValidator, Field, field_validator
 from ..edits import Spec
 
 MOST = 10_000
-"""Workers, and GPUs and cores of each: more than clusters have."""
+"""Most workers, and most GPUs and CPU cores of each: more than any cluster has."""
 
 
 class LocalExecution(Spec):
@@ -23,8 +23,8 @@ class RayExecution(Spec):
     address: str | None = Field(
         default=None,
         min_length=1,
-        description="Of the cluster: `auto` for the one that this machine belongs to, or host:port, which counts only "
-        "with --trust or --address (execution=); left out, Ray is started on this machine.",
+        description="Address of the cluster: `auto` for the one that this machine belongs to, or host:port, which counts "
+        "only with --trust or --address (execution=); left out, it is RAY_ADDRESS, or Ray is started on this machine.",
     )
     workers: int | None = Field(
         default=None,
@@ -44,7 +44,7 @@ class RayExecution(Spec):
         gt=0,
         le=MOST,
         allow_inf_nan=False,
-        description="CPU cores of each worker, and threads that torch computes with.",
+        description="CPU cores of each worker, and the number of threads with which torch computes.",
     )
 
     @field_validator("address")

@@ -35,7 +35,7 @@ Patterns: TypeAlias = Annotated[
 
 
 def _space(value: Any) -> str:
-    """Return the tag of the two unions; an unknown one is reported as such."""
+    """Return the tag of the union that an intervention belongs to; pydantic reports one that it does not know."""
     return str(value.get("space", "weight") if isinstance(value, dict) else getattr(value, "space", "weight"))
 
 

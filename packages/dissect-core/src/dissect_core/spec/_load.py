@@ -1,4 +1,4 @@
-"""Reading specs from files, and saying what is wrong with them in the file's own terms."""
+"""Read specs from files, and say what is wrong with them in the file's own terms."""
 
 import os
 import sys
@@ -17,7 +17,7 @@ from ._study import SCHEMA_VERSION, StudySpec
 from ._text import json_content, yaml_content
 
 LARGEST = 2**23
-"""Bytes of a study's file."""
+"""Most bytes that a study's file may have."""
 
 
 @checked_arguments()
@@ -65,7 +65,7 @@ def load_spec(source: str | os.PathLike[str] | Mapping[str, Any]) -> StudySpec:
 
 
 def spec_to_yaml(spec: StudySpec) -> str:
-    """Write a spec as YAML, leaving out what has its default."""
+    """Return a spec as YAML, without the fields that have their default."""
     yaml = _yaml()
     text: str = yaml.safe_dump(_pruned(spec), sort_keys=False, width=100)
     return text
@@ -93,7 +93,9 @@ def _content(path: Path) -> Any:
         with open_regular(path) as file:
             content = file.read(LARGEST + 1)
         if len(content) > LARGEST:
-            raise SpecError(f"The spec {shown} is larger than {LARGEST:,} bytes: no study is so large.")
+            raise SpecError(
+                f"The spec {shown} must be at most {LARGEST:,} bytes, got more. Give a study's file."
+            )
         text = content.decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         why = getattr(error, "strerror", None) or error
@@ -102,21 +104,21 @@ def _content(path: Path) -> Any:
 
 
 def parse_spec(text: str, kind: str = ".yaml", where: str = "The spec") -> Any:
-    """Parse a spec's text as plain data, without validating it; nothing in it runs code.
+    """Parse a spec's text as plain data, without validation. No code in it is run.
 
     Parameters
     ----------
     text : str
         The content of a file.
     kind : {".yaml", ".yml", ".json", ".toml"}, optional
-        What the text is.
+        Format of the text.
     where : str, optional
-        What to call it in messages.
+        Name of the text in messages.
 
     Returns
     -------
     object
-        What the text holds; `check_spec` says whether it is a study.
+        The content of the text; `check_spec` says whether it is a study.
 
     Raises
     ------
@@ -161,7 +163,7 @@ def check_spec(content: Mapping[str, Any]) -> StudySpec | tuple[Problem, ...]:
     Returns
     -------
     StudySpec or tuple of Problem
-        The spec, or everything that keeps it from being one.
+        The spec if the content is valid, else its problems.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Pydantic's problems in the words of the file: the path to a field, the rule, the value, the remedy."""
+"""Pydantic's errors in the terms of the file: the path to a field, the rule, the value, the remedy."""
 
 from collections.abc import Mapping
 from difflib import get_close_matches
@@ -22,7 +22,7 @@ class Problem(NamedTuple):
     path : tuple of (str or int)
         Keys and indices that lead to the field in the file; empty for the study as a whole.
     message : str
-        The rule, the value and the remedy, for people.
+        The rule, the value and the remedy, as a sentence.
     """
 
     path: tuple[str | int, ...]
@@ -36,9 +36,9 @@ class Problem(NamedTuple):
 
 
 def find_problems(error: ValidationError, content: Mapping[str, Any]) -> tuple[Problem, ...]:
-    """Return one problem for each error of pydantic, in the order of the fields."""
+    """Return a problem for each error of pydantic that is not a consequence of another, in the order of the fields."""
     problems = error.errors(include_url=False)
-    # A list whose items are all wrong is also called too short.
+    # Pydantic also calls a list too short if its items are wrong: only the items are reported then.
     places = [problem["loc"] for problem in problems]
     real = [
         problem
@@ -52,7 +52,7 @@ def find_problems(error: ValidationError, content: Mapping[str, Any]) -> tuple[P
 
 
 def plain_rule(message: str) -> str:
-    """Turn a rule in pydantic's words into words that follow the name of the field that breaks it.
+    """Return a rule of pydantic in words that can follow the name of a field.
 
     Examples
     --------
@@ -111,7 +111,7 @@ def _path(problem: Any, content: Mapping[str, Any]) -> tuple[str | int, ...]:
     value: Any = content
     tagged: Any = None
     for i, key in enumerate(problem["loc"]):
-        # Right after entering a member of a union comes its tag, which may be spelt like a field.
+        # Pydantic puts a union's tag right behind the union's field; the tag may be spelt like a field of the member.
         if isinstance(value, dict) and value is not tagged and key in [value.get(name) for name in TAGS]:
             tagged = value
             continue

@@ -93,7 +93,7 @@ Selection: TypeAlias = Annotated[
 
 
 class Control(Spec):
-    """Random sets as large as each chosen one: they show what removing that much does by itself."""
+    """Random sets as large as the set of each variant: they show what the removal of so much does by itself."""
 
     match: Literal["units", "parameters"] = Field(
         default="units", description="Draw as many units of the same kind, or as many single weights."

@@ -50,8 +50,8 @@ class Ablation(Spec):
     )
     control: Annotated[Control, BeforeValidator(_control)] | None = Field(
         default=None,
-        description="Matched random sets beside each variant, none of them that of another variant; `random` for "
-        "the defaults. Selections that are random already, or that leave nothing to draw from, have none.",
+        description="Random sets as large as each variant's, and never the set of another variant; `random` takes the "
+        "defaults. Selections that are random already, or that leave nothing to draw from, get none.",
     )
 
     @model_validator(mode="after")
@@ -59,23 +59,25 @@ class Ablation(Spec):
         unit, by = self.target.unit, self.select.by
         kind = unit_kind(unit)
         if kind.in_structure and self.interventions != (Zero(),):
-            raise ValueError(f"the unit {unit!r} is bypassed: leave `interventions` out")
+            raise ValueError(
+                f"the unit {unit!r} changes the model's structure and no values: leave `interventions` out"
+            )
         if by in ("top", "bottom") and not kind.scores:
             raise ValueError(f"`select.by: {by}` needs units with weights, not {unit!r}")
         if kind.acts_by == "readout" and (by != "each" or self.control is not None or not self.target.pool):
             raise ValueError(
-                "the unit 'readout' reads one layer after the other: `select: {by: each}`, no `control`, no "
-                "`pool: false`"
+                "the unit 'readout' reads one layer after the other: write `select: {by: each}`, and leave `control` "
+                "and `pool: false` out"
             )
         self._fits_activations()
         score = getattr(self.select, "score", None)
         if score is not None and score not in kind.scores:
             having = " and ".join(row.plural for row in UNITS.values() if score in row.scores)
-            raise ValueError(f"`score: {score}` is of {having}, the unit is {unit!r}")
+            raise ValueError(f"`score: {score}` is defined for {having}, not for the unit {unit!r}")
         return self
 
     def _fits_activations(self) -> None:
-        """Refuse what has no activation to replace."""
+        """Refuse interventions on activations that do not fit the ablation's target, selection or control."""
         acting = [is_activation(item) for item in self.interventions]
         if not any(acting):
             return
@@ -84,7 +86,7 @@ class Ablation(Spec):
         if acts_on is None:
             known = ", ".join(row.name for row in UNITS.values() if row.activation)
             raise ValueError(
-                f"`interventions` in activation space are for {known}; the unit {unit!r} is of weights only"
+                f"`interventions` in activation space are for {known}; the unit {unit!r} has weights only"
             )
         if acts_on == "rows" and not all(acting):
             raise ValueError(
@@ -108,13 +110,13 @@ class Ablation(Spec):
 
 
 class DetectorSpec(Spec):
-    """Which detector, by the adapter that opens it."""
+    """The detector, named by the adapter that opens it."""
 
     adapter: str = Field(description="Name of an entry point in the group dissect.detectors, such as mmdet.")
     options: dict[str, Any] = Field(
         default_factory=dict,
-        description="What the adapter needs: for mmdet checkpoint, config, ...; relative paths are of the folder in "
-        "which the study is run. What may run code (config, trust) counts only with --trust (trust=True).",
+        description="Options of the adapter: for mmdet checkpoint, config, ...; relative paths start from the folder in "
+        "which the study is run. Options that may run code (config, trust) count only with --trust (trust=True).",
     )
 
 
@@ -137,13 +139,13 @@ class StudySpec(Spec):
     """
 
     schema_version: Literal[1] = Field(
-        default=1, description="Version of this format; a file of a newer one needs a newer Deep Dissect."
+        default=1, description="Version of this format; a newer version needs a newer Deep Dissect."
     )
-    name: str = Field(min_length=1, max_length=200, description="For people.")
-    description: str = Field(default="", description="For people.")
+    name: str = Field(min_length=1, max_length=200, description="Title, for reports.")
+    description: str = Field(default="", description="Remarks on the study; they change nothing.")
     seed: int = Field(default=0, ge=0, description="Seed of every random draw in the study.")
     detector: DetectorSpec | None = Field(
-        default=None, description="Left out, it is given when the study is run."
+        default=None, description="The detector; left out, it is given when the study is run."
     )
     reference: ReferenceSpec = Field(
         default=ReferenceSpec(),
@@ -156,18 +158,18 @@ class StudySpec(Spec):
         default=10_000,
         ge=1,
         le=1_000_000,
-        description="Refuse to plan more variants than this: a guard against explosions.",
+        description="Refuse to plan more variants than this: a guard against studies that are far too large.",
     )
     execution: Execution = Field(
         default=LocalExecution(),
-        description="Where it is computed; another engine may continue a study, so this is no part of its identity.",
+        description="Where the study is computed. Another engine may continue it: this is no part of its identity.",
     )
 
     @property
     def identity(self) -> dict[str, Any]:
         """The fields that must not change when a study is continued, as plain data.
 
-        Neither where it is computed, nor where its detector lies: which one that is, its own facts tell.
+        `execution` and `detector` are left out: a detector is identified by its weights and config, not by their paths.
         """
         return self.model_dump(mode="json", exclude={"execution", "detector"})
 

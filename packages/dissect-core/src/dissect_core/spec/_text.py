@@ -1,4 +1,4 @@
-"""YAML and JSON as plain data; a key that is given twice is an error, of which their own readers keep the last."""
+"""Read YAML and JSON as plain data, and refuse a key that is given twice: their own readers keep the last value."""
 
 import json
 import re
@@ -11,19 +11,19 @@ _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]:]')
 
 
 def yaml_content(text: str, where: str) -> Any:
-    """Return the content of a YAML text; nothing in it runs code.
+    """Return the content of a YAML text. No code in it is run.
 
     Raises
     ------
     SpecError
-        If a mapping gives a key twice; a key that `<<` merges in may be given again, as YAML has it.
+        If a mapping gives a key twice; a key that `<<` merges in may be given again, as YAML allows.
     ValueError
         If a value is not what its tag says.
     """
     import yaml
 
     class Loader(yaml.SafeLoader):
-        # Where nodes are made, and not where they become dicts: merged keys have been mixed in by then.
+        # Keys are checked where nodes are made: when nodes become dicts, merged keys have been mixed in.
         def compose_mapping_node(self, anchor: Any) -> Any:
             node = super().compose_mapping_node(anchor)
             lines: dict[tuple[str, str], int] = {}
@@ -35,7 +35,11 @@ def yaml_content(text: str, where: str) -> Any:
     loader = Loader(text)
     try:
         return loader.get_single_data()
-    except (LookupError, AttributeError, TypeError) as error:  # PyYAML's, of `!!bool x` and its like
+    except (
+        LookupError,
+        AttributeError,
+        TypeError,
+    ) as error:  # PyYAML raises these for `!!bool x` and the like
         raise ValueError("a value is not what its tag says") from error
     finally:
         loader.dispose()
@@ -54,7 +58,7 @@ def json_content(text: str, where: str) -> Any:
     content = json.loads(text)
     levels: list[dict[str, int]] = []
     word, line, seen = "", 1, 0
-    for token in _TOKEN.finditer(text):  # of a text that is known to be JSON
+    for token in _TOKEN.finditer(text):  # the text is known to be JSON
         mark = token[0]
         if mark in "{[":
             levels.append({})
@@ -69,7 +73,7 @@ def json_content(text: str, where: str) -> Any:
 
 
 def _note(lines: dict[Any, int], key: Any, name: str, line: int, where: str) -> None:
-    """Keep the line of a key, unless there is one already."""
+    """Note the line of a key, and refuse a key that was given before."""
     if key in lines:
         before = "in this line" if lines[key] == line else f"in line {lines[key]}"
         raise SpecError(f"{where}, line {line}: `{name}` is given already {before}. Leave one of them out.")
