@@ -1,4 +1,4 @@
-"""From a spec and a model's anatomy to the list of variants: pure, deterministic, without torch."""
+"""Make the list of variants from a spec and a model's anatomy: pure, deterministic, without torch."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -33,10 +33,10 @@ def plan(spec: StudySpec, anatomy: Anatomy, scores: Scores | None = None) -> Pla
     Returns
     -------
     Plan
-        A sequence of variants, with `notes`. Ids are unique. Variants that would remove the very same are merged into
-        the first of them, and those that remove nothing into the baseline. For pairs, both units of each are among the
-        variants alone, too. A control never removes what another variant does; where that leaves nothing to draw, or
-        a selection is random already, there is none, and `notes` say so.
+        A sequence of variants, with `notes`. Ids are unique. Variants that would make the same changes are merged into
+        the first of them, and those that remove nothing into the baseline. For each pair, the plan also holds the
+        variants that remove one of its units alone. A control never removes the set of another variant; where that
+        leaves nothing to draw, or a selection is random already, there is no control, and `notes` say so.
 
     Raises
     ------
@@ -88,7 +88,7 @@ def plan(spec: StudySpec, anatomy: Anatomy, scores: Scores | None = None) -> Pla
 
 
 class _Merged:
-    """Variants of which no two remove the very same: later ones are merged into the first."""
+    """Variants without duplicates: of those that make the same changes, later ones are merged into the first."""
 
     def __init__(self, seed: int, asked: Iterable[Variant]) -> None:
         self._baseline = baseline(seed)
@@ -98,15 +98,14 @@ class _Merged:
             key = _key(variant)
             if key in self.variants or variant.n_units == 0:
                 self._others.setdefault(key if variant.n_units else None, []).append(variant.id)
-                if (
-                    variant.singles and not self.variants[key].singles
-                ):  # a pair that was asked for otherwise, too
+                # The first may have been asked for by other means than as a pair.
+                if variant.singles and not self.variants[key].singles:
                     self.variants[key] = replace(self.variants[key], singles=variant.singles)
             else:
                 self.variants[key] = variant
 
     def known_as(self, variant: Variant) -> str:
-        """Return the id of the variant that stands for a given one."""
+        """Return the id of the variant into which a given one was merged; its own, if it was not."""
         return self.variants[_key(variant)].id if variant.n_units else self._baseline.id
 
     def all(self) -> Iterator[Variant]:
@@ -117,7 +116,10 @@ class _Merged:
 
 
 def _with_singles(asked: Sequence[tuple[Ablation, Variant]]) -> Iterator[Variant]:
-    """Yield the variants asked for; before each pair the single units that are missing, whose ids it gets."""
+    """Yield the variants asked for, and before each pair the variants of its single units that are still missing.
+
+    A pair gets the ids of the variants of its single units as `singles`.
+    """
     if not any(_is_pair(ablation) for ablation, _ in asked):
         yield from (variant for _, variant in asked)
         return
@@ -160,7 +162,7 @@ def _single(pair: Variant, unit: int) -> Variant:
 
 
 def _guard(spec: StudySpec, anatomy: Anatomy) -> None:
-    """Count before anything is made: all pairs of ten thousand units would not fit into memory."""
+    """Refuse too many variants before any is made: all pairs of ten thousand units would not fit into memory."""
     counts = {ablation.name: n_variants(ablation, anatomy) for ablation in spec.ablations}
     total = sum(counts.values())
     if total > spec.max_variants:
@@ -187,7 +189,7 @@ def _pools(ablation: Ablation, anatomy: Anatomy) -> list[Pool]:
 
 
 def _key(variant: Variant) -> Any:
-    """Return a key that variants share which remove the very same."""
+    """Return a key that is equal for variants that make the same changes."""
     pool, draw = variant.pool, variant.draw
     if isinstance(draw, Drawn) and draw.count == pool.n_units:
         draw = Whole(tuple(range(len(pool.parts))))

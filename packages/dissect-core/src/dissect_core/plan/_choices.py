@@ -55,7 +55,7 @@ def n_choices(ablation: Ablation, pool: Pool) -> int:
 
 
 def choices(ablation: Ablation, pool: Pool, where: str, scores: Scores) -> Iterator[Choice]:
-    """Make every set of units that a selection asks for; `where` begins the names of random streams."""
+    """Yield every set of units that a selection asks for; names of random streams begin with `where`."""
     n, select = pool.n_units, ablation.select
     match select:
         case FractionSelection():
@@ -112,7 +112,7 @@ def _plain(by: str, pool: Pool) -> Iterator[Choice]:
 
 
 def unit_names(pool: Pool) -> Callable[[int], str]:
-    """Name units by part and number: readable, and the same whatever else is in the pool."""
+    """Return a function that names units by part and number: readable, and the same whatever else is in the pool."""
     starts = np.array(pool.starts)
 
     def name(unit: int) -> str:

@@ -1,4 +1,4 @@
-"""Controls: random sets as large as a structured one, and never the set of another variant."""
+"""Controls: random sets as large as the set that a variant removes, and never the set of another variant."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -19,22 +19,23 @@ from ._variant import Drawn, Variant
 __all__ = ["Controls", "RemovedSet", "n_controls", "units_of", "weights_of"]
 
 MANY = 64 * log(2)
-"""Logarithm of a number of sets among which no draw meets one of some thousands: one in 10^15 would."""
+"""Logarithm of 2^64. Among more sets than this, a draw meets one of some thousand known sets less than once in 10^15
+times: such draws are not compared."""
 
 
 RemovedSet: TypeAlias = frozenset[tuple[str, bytes]]
-"""The units or weights that a variant removes, as something to compare."""
+"""The units or weights that a variant removes, in a form that can be compared."""
 
 
 def units_of(variant: Variant) -> RemovedSet:
-    """Return the units that a variant removes, by part: the same from a pool of one part as from one of many."""
+    """Return the units that a variant removes, by part: equal whether its pool has this part only or others, too."""
     pool = variant.pool
     by_part = pool.by_part(variant.units())
     return frozenset((f"{pool.unit} {part.key}", units.tobytes()) for part, units in by_part)
 
 
 def weights_of(variant: Variant, anatomy: Anatomy) -> RemovedSet:
-    """Return the single weights that a variant removes, by parameter; a bypassed layer removes all of its own."""
+    """Return the single weights that a variant removes, by parameter; a bypassed layer removes all that it holds."""
     masks: dict[str, list[Mask]] = {}
     for edit in variant.pool.edits(variant.units(), Zero()):
         masks.setdefault(edit.parameter, []).append(edit.mask)
@@ -78,7 +79,7 @@ class Controls:
         self.notes: list[str] = []
 
     def of(self, ablation: Ablation, structured: Sequence[tuple[Variant, str]]) -> Iterator[Variant]:
-        """Yield the controls of an ablation's variants, each given with the id by which the plan knows it.
+        """Yield the controls of an ablation's variants; each variant is given with the id that it has in the plan.
 
         Raises
         ------
@@ -143,7 +144,7 @@ class Controls:
             return
         n_sets, taken = comb(pool.n_units, count), self._taken(pool, count, by_weights=by_weights)
         if len(taken) < n_sets:
-            # A set that another control drew already would be measured twice.
+            # Drawn sets count as taken, so that no two controls measure the same set.
             drawn = self._drawn.setdefault((by_weights, count, variant.intervention), set())
             taken = taken | self._within(pool, drawn, by_weights=by_weights)
             for one in controls[: n_sets - len(taken)]:

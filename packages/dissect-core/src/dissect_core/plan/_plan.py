@@ -30,13 +30,13 @@ class PlanRow:
     n_units, n_available : int
         Units removed, and units in the pool.
     dose : float
-        Their share, in [0, 1].
+        Share of the pool's units that are removed, in [0, 1].
     n_parameters : int or None
         Values masked; None where a draw over parts of different sizes decides.
     share : float or None
         Share of all the model's parameters, in [0, 1].
     n_merged : int
-        Further variants that would have removed the same.
+        Number of variants that were merged into this one.
     """
 
     id: str
@@ -98,8 +98,8 @@ class Plan(Sequence[Variant]):
     """The variants of a study on one model, the baseline first.
 
     `plan` makes one. It does not change; `plan[0]` is the baseline, `plan["heads/head/0.5/0"]` the variant of that id.
-    An id that was merged into another variant gives this other one. Two plans are equal if they remove the same, by
-    the same ids and draws.
+    The id of a variant that was merged into another gives this other one. Two plans are equal if their variants have
+    the same ids, pools, draws and interventions.
 
     Parameters
     ----------
@@ -108,7 +108,7 @@ class Plan(Sequence[Variant]):
     variants : sequence of Variant
         The baseline first.
     notes : sequence of str
-        Sentences on what was asked for and cannot be had: controls that would mean nothing.
+        Sentences for the user: why controls are missing, or why the baseline runs again.
     model_parameters : int
         Values in all parameters of the model.
 
@@ -180,7 +180,7 @@ class Plan(Sequence[Variant]):
             return NotImplemented
         return self._described == other._described
 
-    __hash__ = None  # type: ignore[assignment]  # equal by content, and as long as a study is large
+    __hash__ = None  # type: ignore[assignment]  # a hash of the content would cost as much as the plan is long
 
     def __repr__(self) -> str:
         return f"<Plan of {self.spec.name!r}: {len(self):,} variants>"
@@ -190,12 +190,12 @@ class Plan(Sequence[Variant]):
 
     @checked_arguments()
     def select(self, patterns: str | Iterable[str]) -> list[Variant]:
-        """Return the variants of some ids, or that globs over ids choose, in the plan's order.
+        """Return the variants with given ids, or with ids that match a glob, in the plan's order.
 
         Parameters
         ----------
         patterns : str or iterable of str
-            An id of a variant, or of one that was merged into it, or a glob.
+            Ids of variants, or of those that were merged into them, or globs over ids.
 
         Raises
         ------
@@ -224,7 +224,7 @@ class Plan(Sequence[Variant]):
         Raises
         ------
         MissingDependencyError
-            Without pyarrow, which ``dissect-core[study]`` brings.
+            If pyarrow is not installed; ``dissect-core[study]`` brings it.
         """
         try:
             import pyarrow as pa
@@ -257,7 +257,7 @@ class Plan(Sequence[Variant]):
 
     @cached_property
     def _numbers(self) -> dict[str, int]:
-        """Number of each variant by its id and by those of the variants that were merged into it."""
+        """Number of each variant in the plan, by its id and by the ids of those that were merged into it."""
         merged = {name: i for i, variant in enumerate(self._variants) for name in variant.merged}
         return {**merged, **{variant.id: i for i, variant in enumerate(self._variants)}}
 

@@ -22,15 +22,15 @@ class PoolPart:
     path : str
         Name of the parameter or path of the block.
     n_units : int
-        Units here.
+        Number of units in this part.
     parameters_per_unit : int
         Values that one unit owns.
     components : tuple of Component
         Parameters whose shapes define the units, for elements, rows, columns, segments and components.
     group : UnitGroup or None
-        For units that lie in several parameters.
+        Slices of the units, for units that lie in several parameters.
     silenced : tuple of Component
-        For a sublayer: its output projection's weight and bias, at zero when it is bypassed in a checkpoint.
+        For a sublayer: weight and bias of its output projection, whose zeros do in a checkpoint what a bypass does.
     """
 
     path: str
@@ -42,7 +42,7 @@ class PoolPart:
 
     @cached_property
     def key(self) -> str:
-        """Key that parts share whose units own the same values: slices of one parameter differ in where they begin."""
+        """Key that is equal for parts whose units own the same values; slices of one parameter differ by their start."""
         slices = self.group.slices if self.group else ()
         where = [(s.parameter, s.axis, s.start, s.width, s.repeats, s.period) for s in slices]
         return repr((self.path, self.n_units, where, [c.name for c in self.components]))
@@ -55,7 +55,7 @@ class Pool:
     Attributes
     ----------
     unit : str
-        What it counts in.
+        Name of the unit.
     parts : tuple of PoolPart
     segments_per_row : int or None
     """
@@ -66,12 +66,12 @@ class Pool:
 
     @property
     def kind(self) -> UnitKind:
-        """Row of its unit in the table of units."""
+        """Row of the pool's unit in the table of units."""
         return unit_kind(self.unit)
 
     @cached_property
     def starts(self) -> tuple[int, ...]:
-        """Number of the first unit of each part, and the number of all units."""
+        """Number of the first unit of each part; behind them, how many units there are in all."""
         return tuple(accumulate((part.n_units for part in self.parts), initial=0))
 
     @property
@@ -81,11 +81,11 @@ class Pool:
 
     @cached_property
     def key(self) -> str:
-        """Key that pools share which offer the same units."""
+        """Key that is equal for pools that offer the same units."""
         return repr((self.unit, self.segments_per_row, [part.key for part in self.parts]))
 
     def by_part(self, units: Indices) -> list[tuple[PoolPart, np.ndarray]]:
-        """Return units of the pool as units of each part that has any."""
+        """Return the parts in which units of the pool lie, each with these units, numbered within the part."""
         chosen = np.sort(np.asarray(units, dtype=np.int64))
         cuts = np.searchsorted(chosen, self.starts)
         return [
@@ -95,7 +95,7 @@ class Pool:
         ]
 
     def n_parameters(self, units_by_part: Sequence[int]) -> int:
-        """Return how many values so many units of each part own."""
+        """Return how many values are owned by the given numbers of units, one number for each part."""
         pairs = zip(self.parts, units_by_part, strict=True)
         return sum(part.parameters_per_unit * n for part, n in pairs)
 
@@ -117,7 +117,7 @@ class Pool:
         return tuple(found)
 
     def sites(self, units: Indices) -> tuple[ActivationSite, ...]:
-        """Return where to step into a model's activations."""
+        """Return the sites at which a model's activations are replaced."""
         whole = self.kind.activation == "whole"
         return tuple(
             ActivationSite(part.path, self.unit, None if whole else tuple(here.tolist()))  # type: ignore[arg-type]
@@ -131,7 +131,7 @@ class Pool:
         return tuple(part.path for part, _ in self.by_part(units))
 
     def silencing(self, units: Indices) -> tuple[Edit, ...]:
-        """Return edits of weights that do what bypassing sublayers does."""
+        """Return edits of weights that have the same effect as a bypass of the units' sublayers."""
         return tuple(
             Edit(component.name, np.ones(component.shape, dtype=np.bool_), Zero())
             for part, _ in self.by_part(units)

@@ -1,4 +1,4 @@
-"""Resolving a target on one model: the parts in which its units lie."""
+"""Resolve a target on a model: find the parts in which its units lie."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, TypeAlias
@@ -15,14 +15,14 @@ Space: TypeAlias = Literal["weight", "activation"]
 
 
 def pool_of(target: Target, anatomy: Anatomy, space: Space = "weight") -> Pool:
-    """Resolve a target on a model.
+    """Return the units that a target offers on a model.
 
     Parameters
     ----------
     target : Target
     anatomy : Anatomy
     space : {"weight", "activation"}, default "weight"
-        What is to be replaced. Activations are those of modules: queries' flow through decoder layers.
+        What is replaced. Activations belong to modules: those of queries to the layers that they flow through.
 
     Returns
     -------
@@ -54,7 +54,7 @@ def pool_of(target: Target, anatomy: Anatomy, space: Space = "weight") -> Pool:
 
 
 def ablation_pool(ablation: Ablation, anatomy: Anatomy) -> Pool:
-    """Resolve an ablation's target in the space in which its interventions act; errors name the ablation."""
+    """Return the units that an ablation's target offers its interventions; errors name the ablation."""
     acting = any(is_activation(item) for item in ablation.interventions)
     try:
         return pool_of(ablation.target, anatomy, "activation" if acting else "weight")
@@ -83,7 +83,8 @@ def _in_blocks(target: Target, anatomy: Anatomy) -> list[PoolPart]:
     blocks = anatomy.select_blocks(target.components, kind.blocks)
     if kind.acts_by == "readout":
         blocks = _decoder_layers(target, blocks, anatomy)
-    # A sublayer at zero adds nothing to its layer: that can be written as weights, as no bypassed layer can.
+    # A sublayer whose output projection is zero adds nothing to its layer: so weights can express its bypass, but not
+    # that of a layer.
     silenced = [() if block.kind == "layer" else _output_projection(block, anatomy) for block in blocks]
     return [
         PoolPart(block.path, 1, block.n_parameters, silenced=parameters)
@@ -109,7 +110,7 @@ def _segments_per_row(target: Target) -> int | None:
 
 
 def _as_components(target: Target, anatomy: Anatomy) -> list[PoolPart]:
-    """Find blocks whole where a pattern names blocks, else parameters one by one."""
+    """Return whole blocks where a pattern names blocks, else single parameters."""
     keep_bias = isinstance(target, ComponentTarget) and target.bias == "keep"
     blocks, components = anatomy.blocks_by(), anatomy.components_by()
     parts: dict[str, tuple[Component, ...]] = {}
@@ -145,7 +146,7 @@ def _biases_of(component: Component, anatomy: Anatomy) -> tuple[Component, ...]:
 
 
 def _parts_with_rows(target: Target, anatomy: Anatomy) -> list[PoolPart]:
-    """Find decoder layers: the activation of a query is a row that enters each of them."""
+    """Return the selected layers as parts: the activation of a query is a row that enters each of them."""
     groups = [group for group in anatomy.groups if group.unit == target.unit]
     sizes, units = {group.n_units for group in groups}, unit_kind(target.unit).plural
     if len(sizes) != 1:
@@ -165,7 +166,7 @@ def _parts_with_rows(target: Target, anatomy: Anatomy) -> list[PoolPart]:
 
 
 def _decoder_layers(target: Target, blocks: Sequence[Block], anatomy: Anatomy) -> tuple[Block, ...]:
-    """Return the layers that can be read out: of one stack of a decoder, from one of them to the last."""
+    """Return the layers to read out, after a check that they are one decoder stack's from one of them to the last."""
     asked = ", ".join(target.components)
     found = tuple(block for block in blocks if "decoder.layer" in block.roles)
     every = [block for block in anatomy.blocks if block.kind == "layer" and "decoder.layer" in block.roles]
@@ -207,7 +208,7 @@ def _require_modules(parts: Sequence[PoolPart], anatomy: Anatomy) -> None:
 
 
 def _output_projection(block: Block, anatomy: Anatomy) -> tuple[Component, ...]:
-    """Return weight and bias of a sublayer's last linear layer; nothing where it has more than one of them."""
+    """Return weight and bias of a sublayer's last linear layer; nothing where there is none, or more than one."""
     names = [
         s.parameter
         for path, layout in anatomy.attention.items()

@@ -100,7 +100,7 @@ def weight_norms(
 
 
 def unit_sums(pool: Pool, part: PoolPart, arrays: Mapping[str, NDArray[Any]], of: Any) -> Floats:
-    """Sum a function of the weights over what each unit of a part owns, shape (n_units,)."""
+    """Return the sum of `of` over the weights that each unit of a part owns, shape (n_units,)."""
     total = np.zeros(part.n_units)
     slices = part.group.slices if part.group else ()
     for where in slices:

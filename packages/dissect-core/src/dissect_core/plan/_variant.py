@@ -1,4 +1,4 @@
-"""Variants: one concrete, seeded ablation each, worked out only when it is asked for."""
+"""Variants: one concrete, seeded ablation each, whose units are drawn only when they are asked for."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -45,7 +45,7 @@ class Chosen:
 
 @dataclass(frozen=True)
 class Drawn:
-    """Units drawn at random: the lowest of one raw draw for each unit, so that larger counts contain smaller ones."""
+    """Units drawn at random: those with the lowest of one number for each unit, so that larger draws hold smaller ones."""
 
     stream: str
     count: int
@@ -59,12 +59,12 @@ class Whole:
 
 
 class Editor(Protocol):
-    """Applies edits to a mapping of parameters, into a new one, as `dissect_core.edit_arrays` does."""
+    """Function that applies edits to a mapping of parameters and returns a new one, as `dissect_core.edit_arrays` does."""
 
     def __call__(
         self, arrays: Mapping[str, Any], edits: Sequence[Edit], /, *, seed: int = 0, variant: str = ""
     ) -> tuple[dict[str, Any], AblationReport]:
-        """Return the edited parameters, and what was changed."""
+        """Return the edited parameters, and a report of what was changed."""
         ...
 
 
@@ -84,7 +84,7 @@ class Variant:
     kind : {"baseline", "ablation", "control", "again"}
         A control is a random set matched to the variant `control_of`; `again` is the baseline once more.
     pool : Pool
-        The units there are.
+        The units that the target offers.
     draw : Chosen, Drawn or Whole
         Which of them are removed.
     intervention : Intervention or ActivationIntervention
@@ -101,7 +101,7 @@ class Variant:
     singles : tuple of str
         For a pair of units: the ids of the two variants that remove one of them each, in the pair's order.
     merged : tuple of str
-        Ids of further variants that would remove the very same.
+        Ids of the variants that were merged into this one, because they would make the same changes.
     """
 
     id: str
@@ -138,7 +138,7 @@ class Variant:
 
     @property
     def space(self) -> Literal["weight", "activation", "structure"]:
-        """Where it acts: on parameters, on activations, or by leaving out layers."""
+        """Where it acts: on parameters, on activations, or on the structure, whose layers are bypassed or read out."""
         if self.pool.kind.in_structure:
             return "structure"
         return "activation" if is_activation(self.intervention) else "weight"
@@ -158,7 +158,7 @@ class Variant:
         return self.pool.bypassed(self.units())
 
     def readout(self) -> str | None:
-        """Return the path of the decoder layer whose predictions are read, or None if those of the last."""
+        """Return the path of the decoder layer whose predictions are read; None if the unit is no readout."""
         if self.pool.kind.acts_by != "readout":
             return None
         n_left = len(self.pool.parts) - self.n_units
@@ -193,7 +193,7 @@ class Variant:
         return [part for part, _ in self.pool.by_part(self.units())]
 
     def removed(self) -> dict[str, tuple[int, ...]]:
-        """Return the units removed in each part of the pool, for people."""
+        """Return the units removed in each part of the pool, by the part's path."""
         return {part.path: tuple(units.tolist()) for part, units in self.pool.by_part(self.units())}
 
 
@@ -203,7 +203,7 @@ def baseline(seed: int) -> Variant:
 
 
 def baseline_again(seed: int, times: int) -> list[Variant]:
-    """Return further runs of the baseline: how much the numbers of a random detector vary by themselves."""
+    """Return further runs of the baseline, which show how much the results of a random detector vary by themselves."""
     return [
         replace(baseline(seed), id=f"baseline/again/{i + 1}", kind="again", repeat=i) for i in range(times)
     ]
@@ -224,14 +224,14 @@ def count_by_part(pool: Pool, draw: Draw) -> Sequence[int] | None:
 def apply(
     arrays: Mapping[str, Any], variant: Variant, *, edit: Editor = edit_arrays
 ) -> tuple[dict[str, Any], AblationReport]:
-    """Apply a variant to a mapping of parameters, into a new one, without a model.
+    """Apply a variant to a mapping of parameters, without a model, and return a new mapping.
 
     Parameters
     ----------
     arrays : mapping of str to ndarray
-        Parameters by name; it is not changed. Arrays from a safetensors file will do.
+        Parameters by name, such as those of a safetensors file; it is not changed.
     variant : Variant
-        On weights, or one that weights can express (`Variant.as_edits`).
+        A variant on weights, or one that weights can express (`Variant.as_edits`).
     edit : callable, default `dissect_core.edit_arrays`
         Applies the edits; `dissect_core.torch.edit_state` does it to tensors.
 
