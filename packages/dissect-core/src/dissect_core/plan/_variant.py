@@ -45,7 +45,10 @@ class Chosen:
 
 @dataclass(frozen=True)
 class Drawn:
-    """Units drawn at random: those with the lowest of one number for each unit, so that larger draws hold smaller ones."""
+    """Units drawn at random: a number is drawn for each, and those with the lowest are taken.
+
+    So a larger count contains the units of a smaller one from the same stream.
+    """
 
     stream: str
     count: int
@@ -59,7 +62,7 @@ class Whole:
 
 
 class Editor(Protocol):
-    """Function that applies edits to a mapping of parameters and returns a new one, as `dissect_core.edit_arrays` does."""
+    """Function that applies edits to a mapping of parameters and returns a new one, such as `dissect_core.edit_arrays`."""
 
     def __call__(
         self, arrays: Mapping[str, Any], edits: Sequence[Edit], /, *, seed: int = 0, variant: str = ""

@@ -23,8 +23,8 @@ class RayExecution(Spec):
     address: str | None = Field(
         default=None,
         min_length=1,
-        description="Address of the cluster: `auto` for the one that this machine belongs to, or host:port, which counts "
-        "only with --trust or --address (execution=); left out, it is RAY_ADDRESS, or Ray is started on this machine.",
+        description="Address of the cluster: `auto` for the one that this machine belongs to, or host:port, which "
+        "counts only with --trust or --address (execution=); left out, it is RAY_ADDRESS, or Ray is started here.",
     )
     workers: int | None = Field(
         default=None,

@@ -115,8 +115,8 @@ class DetectorSpec(Spec):
     adapter: str = Field(description="Name of an entry point in the group dissect.detectors, such as mmdet.")
     options: dict[str, Any] = Field(
         default_factory=dict,
-        description="Options of the adapter: for mmdet checkpoint, config, ...; relative paths start from the folder in "
-        "which the study is run. Options that may run code (config, trust) count only with --trust (trust=True).",
+        description="Options of the adapter: for mmdet checkpoint, config, ...; relative paths start from the folder "
+        "in which the study is run. Options that may run code (config, trust) count only with --trust (trust=True).",
     )
 
 

@@ -19,8 +19,8 @@ class _Target(Spec):
     )
     pool: bool = Field(
         default=True,
-        description="Draw from the units of all selected components or blocks together; false makes variants for each of "
-        "them apart.",
+        description="Draw from the units of all selected components or blocks together; false makes variants for each "
+        "of them apart.",
     )
 
 
@@ -43,7 +43,7 @@ class HeadTarget(_Target):
     unit: Literal["head"] = Field(description="Unit that is ablated.")
     part: Literal["output", "value", "query", "key", "all"] = Field(
         default="output",
-        description="Part of a head: output, value or all removes it exactly; query or key only flattens its attention.",
+        description="Part of a head: output, value or all removes it exactly, query or key flattens its attention.",
     )
 
 
