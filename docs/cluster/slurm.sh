@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# A study on Slurm: one Ray node on each of the job's nodes, a worker on each GPU.
+# A study on Slurm: Ray runs on each of the job's nodes, with a worker for each GPU.
 #   sbatch docs/cluster/slurm.sh study.yaml /shared/studies/mine
-# Run out of time, or preempted, it is queued again and goes on where it was; so does a second sbatch.
+# A job that runs out of time or is preempted is queued again and continues where it ended; so does a second sbatch.
 #SBATCH --job-name=deep-dissect
 #SBATCH --nodes=8
 #SBATCH --ntasks-per-node=1
@@ -22,7 +22,8 @@ head=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
 ip=$(srun --nodes=1 --ntasks=1 --nodelist="$head" hostname --ip-address | awk '{print $1}')
 port=$((20000 + SLURM_JOB_ID % 10000)) # several studies may share a node
 export RAY_USAGE_STATS_ENABLED=0
-# Only this job may use its cluster: whoever reaches a node's port could run code there. srun hands both on to all nodes.
+# Only this job may use its cluster: without a token, whoever reaches a node's port could run code there.
+# srun passes both variables on to all nodes.
 export RAY_AUTH_MODE=token
 RAY_AUTH_TOKEN=$(python -c 'import secrets; print(secrets.token_hex(32))')
 export RAY_AUTH_TOKEN
@@ -35,12 +36,12 @@ if ((SLURM_JOB_NUM_NODES > 1)); then
         ray start --address="$ip:$port" --block &
 fi
 
-# Nodes may come late: workers begin as they join.
+# Nodes may be late: workers begin as their nodes join.
 deep-dissect run "$study" --checkpoint "$CHECKPOINT" --config "$CONFIG" \
     --images "$DATA/train2017" --annotations "$DATA/annotations/instances_train2017.json" \
     --out "$out" --batch-size 4 --replicates 0 \
     --engine ray --address "$ip:$port" --gpus-per-worker 1 --cpus-per-worker 4 &
 driver=$!
-# Five minutes before the end: let the batches at hand end, and queue the job again.
+# Five minutes before the job's end: let the batches that run now finish, and queue the job again.
 trap 'kill -INT "$driver"; wait "$driver" || true; scontrol requeue "$SLURM_JOB_ID"' INT
 wait "$driver"

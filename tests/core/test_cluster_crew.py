@@ -102,7 +102,7 @@ def test_faults_of_nodes_that_were_lost_are_not_the_shards_own(monkeypatch: pyte
 def test_when_nothing_works_it_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     watched = Watched(FakeRay(1, set(range(1000)), 0.0, 0.0), 2)
     with pytest.raises(
-        ClusterError, match="12 attempts in a row have failed, of different shards; the last one: "
+        ClusterError, match="12 attempts in a row have failed, whatever the shard; the last one: "
     ):
         watched.run([1] * 1000)
     watched = Watched(FakeRay(1, set(), 0.0, 1.0), 2)
@@ -113,4 +113,4 @@ def test_when_nothing_works_it_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     watched = Watched(refusing, 2)
     with pytest.raises(ValueError, match="another node"):
         watched.run([1] * 10)
-    assert watched.said == ["a worker cannot help: another node"] * 2
+    assert watched.said == ["a worker cannot join: another node"] * 2

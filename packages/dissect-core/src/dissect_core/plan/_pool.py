@@ -30,7 +30,7 @@ class PoolPart:
     group : UnitGroup or None
         Slices of the units, for units that lie in several parameters.
     silenced : tuple of Component
-        For a sublayer: weight and bias of its output projection, whose zeros express its bypass in a checkpoint.
+        For a sublayer: weight and bias of its output projection, whose zeros express a bypass in weights.
     """
 
     path: str

@@ -62,7 +62,7 @@ class Whole:
 
 
 class Editor(Protocol):
-    """Function that applies edits to a mapping of parameters and returns a new one, such as `dissect_core.edit_arrays`."""
+    """Function that applies edits to parameters and returns them in a new mapping, such as `dissect_core.edit_arrays`."""
 
     def __call__(
         self, arrays: Mapping[str, Any], edits: Sequence[Edit], /, *, seed: int = 0, variant: str = ""

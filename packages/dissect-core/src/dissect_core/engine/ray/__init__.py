@@ -1,6 +1,6 @@
 """Studies on a Ray cluster: the same spec, the same folder, and the same numbers as in one process.
 
-`dissect_core.engine.run` comes here when a spec's `execution` says so. Needs Ray: ``pip install "dissect-core[ray]"``.
+`dissect_core.engine.run` calls this when a spec's `execution` says so. Needs Ray: ``pip install "dissect-core[ray]"``.
 """
 
 from ._cost import Cluster, Costs, Forecast, Workload, forecast

@@ -1,4 +1,4 @@
-"""Reaching a Ray cluster, or starting Ray on this machine."""
+"""Join a Ray cluster, or start Ray on this machine."""
 
 import logging
 import os
@@ -18,23 +18,23 @@ SECONDS_TO_CONNECT = 10.0
 
 @contextmanager
 def connected(execution: RayExecution, say: Callable[[str], object] = lambda _text: None) -> Iterator[Any]:
-    """Join or start Ray for the length of a block; a program that uses Ray already keeps its own.
+    """Join a cluster or start Ray for the length of a block; a connection that is there already is used, and kept.
 
     Yields
     ------
     module
-        Ray's.
+        The module `ray`.
 
     Raises
     ------
     MissingDependencyError
         If Ray is not installed.
     ClusterError
-        If there is no cluster at the address, or nothing that could ever hold a worker.
+        If there is no cluster at the address, or this machine is too small for a worker.
     """
     ray = ray_module()
     address = execution.address or os.environ.get("RAY_ADDRESS") or "local"
-    if address.startswith("ray://"):  # a spec's is refused when it is read
+    if address.startswith("ray://"):  # that of a spec was refused when the spec was read
         raise ClusterError(
             f"RAY_ADDRESS must be `auto` or host:port, got {address!r}: Ray's client cannot stream progress. Start the "
             "study on a node of the cluster, or with `ray job submit`."
@@ -52,7 +52,7 @@ def connected(execution: RayExecution, say: Callable[[str], object] = lambda _te
     try:
         with _own_answer_to_sigterm():
             ray.init(**options)
-    except Exception as error:  # of many kinds, down to plain ones
+    except Exception as error:  # Ray raises errors of many kinds here
         if here:
             raise ClusterError(
                 f"Ray did not start on this machine: {' '.join(str(error).split())[:300]} Try again when it is less "
@@ -72,13 +72,13 @@ def connected(execution: RayExecution, say: Callable[[str], object] = lambda _te
 
 @contextmanager
 def _own_answer_to_sigterm() -> Iterator[None]:
-    """Keep a program's answer to SIGTERM over the start of Ray, which puts its own there: to exit at once."""
+    """Keep the program's handler of SIGTERM when Ray starts: Ray installs its own, which exits at once."""
     before = signal.getsignal(signal.SIGTERM)
     is_mine = before not in (signal.SIG_DFL, None) and threading.current_thread() is threading.main_thread()
     try:
         yield
     except SystemExit as error:
-        if is_mine and error.code == signal.SIGTERM:  # meanwhile
+        if is_mine and error.code == signal.SIGTERM:  # the signal came while Ray started
             raise KeyboardInterrupt from None
         raise
     finally:
@@ -87,7 +87,7 @@ def _own_answer_to_sigterm() -> Iterator[None]:
 
 
 def ray_module() -> Any:
-    """Import Ray, or raise an error that says how to install it."""
+    """Return the module `ray`, or raise an error that says how to install it."""
     try:
         import ray
     except ModuleNotFoundError as error:
@@ -100,7 +100,7 @@ def ray_module() -> Any:
 
 
 def _require_listener(address: str) -> None:
-    """See that something listens at host:port: Ray itself would try for many minutes."""
+    """Check that something listens at host:port: Ray itself would try for many minutes."""
     told = address
     if address == "auto":
         address = os.environ.get("RAY_ADDRESS") or _last_cluster()
@@ -119,12 +119,15 @@ def _require_listener(address: str) -> None:
 
 
 def _last_cluster() -> str:
-    """Address of the last cluster that this machine was part of, which Ray notes, and which a kill leaves there."""
+    """Return the address of the last cluster that this machine was part of, from a note that Ray keeps; else "".
+
+    The note stays where a cluster was killed, so that nothing may listen there any more.
+    """
     try:
         return (
             (Path(os.environ.get("RAY_TMPDIR") or "/tmp") / "ray" / "ray_current_cluster").read_text().strip()
         )
-    except OSError:  # none: Ray says so
+    except OSError:  # no note: Ray itself says that there is no cluster
         return ""
 
 
@@ -138,13 +141,13 @@ def capacity(ray: Any, execution: RayExecution) -> int:
 
 
 def wanted(execution: RayExecution) -> str:
-    """Say for people what a worker needs."""
+    """Return what a worker needs, as words for a message."""
     gpus = f" and {execution.gpus_per_worker:g} GPU" if execution.gpus_per_worker else ""
     return f"{execution.cpus_per_worker:g} CPU{gpus}"
 
 
 def _require_room(ray: Any, execution: RayExecution, *, may_grow: bool) -> None:
-    """Refuse at once what can never fit on this machine; a cluster may still get nodes."""
+    """Refuse at once a worker that can never fit on this machine; a cluster may still get nodes."""
     if not may_grow and not capacity(ray, execution):
         has = ray.cluster_resources()
         raise ClusterError(
@@ -154,10 +157,10 @@ def _require_room(ray: Any, execution: RayExecution, *, may_grow: bool) -> None:
 
 
 def ready(ray: Any, waiting: list[Any], n: int, timeout: float) -> list[Any]:
-    """Return the calls that have a result, once there are `n` of them or some seconds are over."""
+    """Wait until `n` calls have a result, at most `timeout` seconds, and return those that have one."""
     try:
         found, _ = ray.wait(waiting, num_returns=n, timeout=timeout, fetch_local=False)
-    except SystemError as error:  # Ray's way to pass on what a signal's handler raised
+    except SystemError as error:  # so Ray passes on what the handler of a signal raised
         if isinstance(error.__cause__, KeyboardInterrupt):
             raise error.__cause__ from None
         raise
@@ -165,7 +168,7 @@ def ready(ray: Any, waiting: list[Any], n: int, timeout: float) -> list[Any]:
 
 
 def result(ray: Any, call: Any) -> Any:
-    """Wait for what a call gives, in pieces, so that a signal is heard."""
+    """Return the result of a call; wait a second at a time, so that signals are handled."""
     while not ready(ray, [call], 1, timeout=1.0):
         pass
     return ray.get(call)

@@ -7,7 +7,7 @@ GIB = 2**30
 
 
 class Workload(NamedTuple):
-    """A study, as far as its cost goes.
+    """Numbers of a study that its cost depends on.
 
     Attributes
     ----------
@@ -29,30 +29,30 @@ class Workload(NamedTuple):
 
 
 class Costs(NamedTuple):
-    """Measured times of stages, in seconds, and sizes.
+    """Measured times of stages, in seconds, and sizes, in bytes.
 
     Attributes
     ----------
     load : float
-        Reading and resizing an image, by one thread beside the detector.
+        To read and resize an image, by one thread beside the detector.
     baseline : float
         The baseline's pass, for one image.
     variant : float
         A variant's pass by prefix replay, for one image: the mean over the study's variants.
     write : float
-        Turning a detection into bytes in storage.
+        To write a detection to storage.
     shard : float
         What Ray and the driver add to each shard.
     start : float
-        Until a worker has found its place, imported its packages and opened the detector.
+        Until a worker has found room, imported its packages and opened the detector.
     plan : float
         Until the plan is made and references are gathered, by one worker.
     detection_bytes : float
         Size of a detection in storage.
     checkpoint_bytes : float
-        What each worker reads at its start.
+        Size of the files that each worker reads at its start.
     measure : float
-        Measuring one variant on one image, by one core: with 1,000 resamples of 80 classes, if left out.
+        To measure one variant on one image, on one core; the default holds for 1,000 resamples of 80 classes.
     """
 
     load: float
@@ -68,7 +68,7 @@ class Costs(NamedTuple):
 
 
 class Cluster(NamedTuple):
-    """Where it runs.
+    """Cluster that a study runs on.
 
     Attributes
     ----------
@@ -78,7 +78,7 @@ class Cluster(NamedTuple):
     restart : float
         Seconds from the loss of a worker to the first batch of the one that takes its place.
     cores_per_worker : int
-        CPU cores for each worker, which measure what was detected.
+        CPU cores for each worker; variants are measured on them.
     """
 
     workers: int
@@ -88,7 +88,7 @@ class Cluster(NamedTuple):
 
 
 class Forecast(NamedTuple):
-    """What it will cost.
+    """Cost of a study on a cluster, as forecast.
 
     Attributes
     ----------
@@ -100,15 +100,16 @@ class Forecast(NamedTuple):
     storage_gib : float
         All detections of all variants.
     read_gib, written_gib : float
-        Over the network: images and checkpoints read; parts written, read again and written as shards.
+        Read and written over the network: images and checkpoints; parts of shards, which are written, read again and
+        written as shards.
     read_mib_s, written_mib_s : float
-        The same by the second, of all workers.
+        The same for each second, by all workers together.
     dispatches : float
-        Shards that the driver hands out in a second.
+        Shards that the driver hands out in each second.
     lost_hours : float
         Worker hours that failures cost.
     measuring_hours : float
-        After the last shard, until every variant is measured by the cores.
+        From the last shard until every variant is measured.
     """
 
     hours: float
@@ -125,7 +126,7 @@ class Forecast(NamedTuple):
 
 
 def shard_seconds(work: Workload, costs: Costs, images: int | None = None) -> float:
-    """Return the seconds that a worker takes for one shard, with what Ray adds.
+    """Return the seconds that a worker takes for one shard, together with what Ray and the driver add.
 
     Images of a batch are read while the detector is busy with the batch before: the slower of both counts, and the
     first batch of a shard waits for its images.
@@ -161,7 +162,7 @@ def forecast(work: Workload, costs: Costs, cluster: Cluster) -> Forecast:
     -----
     Shards are handed out one at a time, so that W workers take ceil(shards / W) rounds of equal shards at most. A
     worker that is lost takes half a batch of work with it on average, as finished batches are kept, and its shard
-    waits for whoever is free next. Failures are spread evenly; the formula holds while they are rare, which
+    waits for the next free worker. Failures are spread evenly; the formula holds while they are rare, which
     `tests/core/test_cluster_cost.py` checks against a simulation of every shard and every failure.
 
     Examples
@@ -177,7 +178,7 @@ def forecast(work: Workload, costs: Costs, cluster: Cluster) -> Forecast:
     total = each * work.images / work.shard_images
     batch = each * min(1.0, work.batch_size / work.shard_images)
     rate = cluster.failures / 3600
-    # Of each second of work, a share is lost with failures: the batch at hand, and the time until there is another.
+    # What failures add to each second of work: half a batch that is lost, and the time until another worker is there.
     slowdown = 1 + rate * (batch / 2 + cluster.restart)
     rounds = math.ceil(shards / workers)
     mean = total * slowdown / workers

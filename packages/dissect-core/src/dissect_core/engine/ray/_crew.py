@@ -1,8 +1,8 @@
 """Workers that come and go, each with one shard at a time.
 
-Ray places them, restarts nothing by itself, and tells when one is gone: a shard of a lost worker is given to another
-one, and a new worker asks for the room. A worker gets its next shard when it has finished the one before, so that
-nothing piles up, however many shards there are.
+Ray places them, restarts nothing by itself, and reports a worker that is lost: its shard is given to another one, and a
+new worker takes its room. A worker gets its next shard when it has finished the one before, so that nothing piles up,
+however many shards there are.
 """
 
 import time
@@ -19,17 +19,17 @@ SECONDS_WITHOUT_ANYBODY = 20.0
 
 
 class Crew:
-    """See the module.
+    """The workers of a study: starts them, hands out shards, and replaces workers that are lost.
 
     Parameters
     ----------
     ray : module
     hire : callable
-        Starts a worker: gives its actor, before it has found room.
+        Starts a worker and returns its actor, which may still have to wait for room.
     size : callable
-        How many workers there should be.
+        Returns how many workers there should be.
     say : callable
-        Takes messages for people.
+        Called with messages for the user.
 
     Attributes
     ----------
@@ -40,7 +40,7 @@ class Crew:
     on_failed : callable
         Called with a shard that is given up.
     effects_of : int or None
-        The shard whose worker also measures what variants change in the outputs of what they ablate.
+        Number of the shard whose worker also measures how variants change the outputs of the modules that they ablate.
     """
 
     def __init__(
@@ -61,12 +61,12 @@ class Crew:
 
     @property
     def n_ready(self) -> int:
-        """Workers that have joined."""
+        """Number of workers that have joined."""
         return sum(member.place is not None for member in self._members)
 
     @property
     def n_wanted(self) -> int:
-        """Workers that there should be."""
+        """Number of workers that there should be."""
         return self._target
 
     def fill(self) -> None:
@@ -82,14 +82,14 @@ class Crew:
             member.waiting_for = actor.open.remote() if job is None else actor.join.remote(job)
 
     def lead(self, call: Callable[[Any], Any]) -> Any:
-        """Let one worker do something before the others begin; another one, if that is lost on the way.
+        """Return the result of a call of one worker before the others begin; if it is lost, another worker is called.
 
         Raises
         ------
         ClusterError
-            If three are lost.
+            If one worker after the other is lost.
         Exception
-            As the worker raises.
+            What the worker raises.
         """
         for _ in range(ATTEMPTS):
             member = self._first_there()
@@ -100,18 +100,18 @@ class Crew:
             except self._ray.exceptions.RayError:
                 self._dismiss(member)
         raise ClusterError(
-            f"{ATTEMPTS} workers died while they planned the study: out of memory, or a crash. See Ray's logs."
+            f"{ATTEMPTS} workers died while they prepared the study: out of memory, or a crash. See Ray's logs."
         )
 
     def run(self, job: Any, shards: Iterator[Shard], is_stopped: Callable[[], bool]) -> None:
-        """Have all shards run, until they are finished or given up, or until somebody asks to stop.
+        """Let workers run all shards, until these are finished or given up, or until `is_stopped` says so.
 
         Raises
         ------
         ClusterError
-            If no worker is left that could do it.
+            If too many workers die before they begin, or too many attempts in a row fail.
         Exception
-            As all of the workers raise when they join.
+            What the last worker raised when it joined, if none could join.
         """
         self._job, self._seen = job, time.monotonic()
         for member in self._members:
@@ -144,7 +144,7 @@ class Crew:
                 member.waiting_for = run.remote(shard.batches, shard.number == self.effects_of)
 
     def _tell_to_stop(self) -> None:
-        """Let the batches at hand be the last ones."""
+        """Tell all workers to stop after the batch that they run now."""
         for member in self._members:
             if member.shard is not None:
                 member.actor.stop.remote()
@@ -189,11 +189,11 @@ class Crew:
         self.on_step(member.shard, self._ray.get(one))
 
     def _raised(self, member: Member, error: BaseException) -> None:
-        """Handle an error that a worker raised: the worker is well, its task is not."""
+        """Handle an error that a worker raised: a worker that cannot join is dismissed, else its shard has failed."""
         if member.shard is None:
             self._refusals.append(error)
             self._retired += 1
-            self._say(f"a worker cannot help: {' '.join(str(error).split())}")
+            self._say(f"a worker cannot join: {' '.join(str(error).split())}")
             self._dismiss(member)
             return
         shard, member.shard, member.waiting_for = member.shard, None, None
@@ -235,7 +235,7 @@ class Crew:
         if self.n_ready:
             self._seen = time.monotonic()
         elif time.monotonic() - self._seen > SECONDS_WITHOUT_ANYBODY:
-            self._seen = float("inf")  # said once
+            self._seen = float("inf")  # so that it is said once
             self._say(
                 "no worker yet: the cluster has no room for one, or it is still starting. Ctrl-C stops."
             )
@@ -245,7 +245,7 @@ class Crew:
         self._ray.kill(member.actor, no_restart=True)
 
     def _first_there(self) -> Member:
-        """Wait for the first worker that has found room and opened the detector, or failed to."""
+        """Return the first worker that has opened the detector, or failed to; wait for it."""
         said, begun = False, time.monotonic()
         while True:
             self.fill()

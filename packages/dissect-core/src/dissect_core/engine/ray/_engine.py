@@ -1,4 +1,4 @@
-"""The Ray engine: a study by many workers, planned by one of them and led from here."""
+"""The Ray engine: many workers run a study, one of them plans it, and this process leads them."""
 
 import math
 import time
@@ -42,12 +42,12 @@ def run_on_cluster(
     ShardsFailedError
         If shards were given up; all others are finished then.
     """
-    # Workers do not stand in this process's folder.
+    # Workers do not run in this process's folder: relative paths would lead elsewhere.
     paths = [path.absolute() for path in task.paths]
     task = replace(task, paths=paths, out=task.out if is_remote(task.out) else task.out.absolute())
     with ExitStack() as stack:
         begun = _begun(task.out)
-        if begun is not None:  # before workers are asked for: another run may hold both
+        if begun is not None:  # before workers are asked for: another run may hold the folder
             stack.enter_context(begun.locked(caller.holder, caller.listener.say))
             known.require_same(begun, task)
         ray = stack.enter_context(connected(execution, caller.listener.say))
@@ -69,7 +69,7 @@ def run_on_cluster(
         if begun is None:
             stack.enter_context(folder.locked(caller.holder, caller.listener.say))
         else:
-            folder = begun  # the one that is held: its log is written out at the end
+            folder = begun  # the locked one, whose log is written out at the end
         with stop_on_interrupt(caller.request, caller.listener.say):
             done, threads = (
                 folder.detections.tidy(repair=task.options.repair),
@@ -85,7 +85,7 @@ def run_on_cluster(
 
 
 def _begun(place: Path) -> StudyFolder | None:
-    """Open the study's folder, if there is one already."""
+    """Return the study's folder if it has been begun, else None."""
     with reached(place):
         return StudyFolder(place) if (place / _file_names.ENVIRONMENT).is_file() else None
 
@@ -131,7 +131,7 @@ def _run(
 
 
 def _shards(folder: StudyFolder, done: Sequence[bool]) -> Iterator[Shard]:
-    """Yield what is left to do, shard by shard, worked out when its turn comes."""
+    """Yield the shards that are not finished, with the batches that are left; each is made when its turn comes."""
     for number, batches in enumerate(folder.detections.shards):
         left = [batch for batch in batches if not done[batch]]
         if left:
@@ -144,7 +144,7 @@ def _hiring(
     """Return a function that starts a worker; the detector is handed to Ray once, for all of them."""
     try:
         given = ray.put(detector)
-    except Exception as error:  # whatever refuses to be copied
+    except Exception as error:  # a detector can refuse to be copied in any way
         reason = " ".join(str(error.__cause__ or error).split())[:300]
         raise ClusterError(
             f"The detector cannot be copied to workers: {reason}. Pass a `DetectorSpec` instead, so that each worker "
@@ -165,7 +165,7 @@ def _threads(execution: RayExecution) -> int:
 
 
 def _told(failed: Sequence[Shard], folder: StudyFolder) -> str:
-    """Say for people what was given up."""
+    """Return a message that says which shards were given up."""
     lines = []
     for shard in failed[:5]:
         first, last = folder.detections.span(shard.batches)
@@ -174,5 +174,5 @@ def _told(failed: Sequence[Shard], folder: StudyFolder) -> str:
     which = "One shard" if len(failed) == 1 else f"{len(failed)} shards"
     return (
         f"{which} of {len(folder.detections.shards)} failed {ATTEMPTS} times; all others are finished. "
-        f"{'; '.join(lines)}{more}. Mend what is named, and run the study again: only these are run."
+        f"{'; '.join(lines)}{more}. Remove the cause, and run the study again: only these are run."
     )

@@ -8,7 +8,7 @@ from ...errors import ClusterError
 from ._worker import WorkerPlace
 
 ATTEMPTS = 3
-"""A shard that fails so often, by its own fault, is given up."""
+"""A shard that fails so many times, by its own fault, is given up."""
 
 
 @dataclass
@@ -19,7 +19,7 @@ class Shard:
     ----------
     number : int
     batches : list of int
-        Those that are not finished.
+        Batches that are not finished.
     faults : list of (str, str)
         What went wrong, with the node where it did.
     tried : set of int
@@ -49,7 +49,7 @@ class Queue:
     Parameters
     ----------
     shards : iterator of Shard
-        Asked for the next one when its turn comes: no list is kept of them.
+        Each is taken when its turn comes: no list of them is kept.
     """
 
     def __init__(self, shards: Iterator[Shard]) -> None:
@@ -65,7 +65,7 @@ class Queue:
     def next_for(self, worker: int, ready: Set[int]) -> Shard | None:
         """Return the shard that a worker gets: one that failed elsewhere, else the next one.
 
-        A shard comes back to a worker that failed at it only if all who are ready have.
+        A shard comes back to a worker that failed at it only if all workers that are ready have failed at it.
         """
         for is_fit in (lambda tried: worker not in tried, lambda tried: ready <= tried):
             for i, shard in enumerate(self._retries):
@@ -77,38 +77,38 @@ class Queue:
         return following
 
     def finished(self) -> None:
-        """Note that a shard was finished: whatever failed before it, something works."""
+        """Note that a shard was finished, which ends a row of failed attempts."""
         self._in_a_row = 0
 
     def failed(self, shard: Shard, alive: Callable[[], Set[str]]) -> bool:
-        """Take back a shard that failed, with what it has left; tells whether it is given up instead.
+        """Take back a shard that failed, for another attempt; return True if it is given up instead.
 
         Parameters
         ----------
         shard : Shard
         alive : callable
-            Gives the ids of the nodes that the cluster still has, asked only where it matters: what was lost with a
-            node is not the shard's fault.
+            Returns the ids of the nodes that the cluster still has. It is called only where it matters: what was lost
+            with a node is not the shard's fault.
         """
         self._in_a_row += 1
-        # Where nothing is left of it, all was written before the worker was lost.
+        # If it has no batches left, all were written before the worker was lost.
         is_given_up = bool(shard.batches) and len(shard.faults) >= ATTEMPTS and _is_to_blame(shard, alive())
         if shard.batches and not is_given_up:
             self._retries.append(shard)
         return is_given_up
 
     def require_success(self, n_workers: int, fault: str) -> None:
-        """See that not everything fails.
+        """Check that not all attempts fail.
 
         Raises
         ------
         ClusterError
-            If one attempt after the other has failed, whatever the shard.
+            If many attempts in a row have failed, whatever the shard.
         """
         if self._in_a_row >= 4 * max(ATTEMPTS, n_workers):
             raise ClusterError(
-                f"{self._in_a_row} attempts in a row have failed, of different shards; the last one: {fault}. Nothing "
-                "that was finished is lost; mend this, and run the study again."
+                f"{self._in_a_row} attempts in a row have failed, whatever the shard; the last one: {fault}. Nothing "
+                "that was finished is lost: remove the cause, and run the study again."
             )
 
 

@@ -1,4 +1,4 @@
-"""Work for each of many variants on the CPU cores of a cluster, such as measuring a study."""
+"""Do some work for each of many variants on the CPU cores of a cluster, such as the measurement of a study."""
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
@@ -14,27 +14,28 @@ Spread = Callable[[Callable[[], Work], Sequence[str]], Iterator[tuple[str, Any]]
 
 
 def spread_over(execution: RayExecution, say: Callable[[str], object] = lambda _text: None) -> Spread:
-    """Do something for each variant by tasks of a Ray cluster, one CPU core each.
+    """Return a function that does some work for each variant in tasks of a Ray cluster, each on one CPU core.
 
-    Ray repeats what is lost with a node.
+    Ray repeats tasks that are lost with a node.
 
     Parameters
     ----------
     execution : RayExecution
         The cluster, and the most tasks at a time (`workers`); as many as it has cores, if that is left out.
     say : callable
-        Takes messages for people.
+        Called with messages for the user.
 
     Returns
     -------
     callable
-        Takes what opens the work, once in each of Ray's processes that takes part, and the variants; gives each of them
-        with what came of it, in any order. `dissect_eval.study.measure` takes it as `spread`.
+        Takes a function that opens the work, which is called once in each of Ray's processes that take part, and the
+        ids of the variants; yields each id with its result, in any order. `dissect_eval.study.measure` takes it as
+        `spread`.
 
     Raises
     ------
     ClusterError
-        While it runs, if there is no such cluster, or a task's process died again and again.
+        While the function runs, if there is no such cluster, or a task's process died again and again.
 
     Examples
     --------
@@ -58,7 +59,7 @@ def _by_tasks(
     try:
         while True:
             cores = int(ray.cluster_resources().get("CPU", 1))  # a cluster may grow
-            # One more for each core than it has, so that none waits for the next to be handed out.
+            # Two tasks for each core, so that no core waits until its next task is handed out.
             room = (execution.workers or 2 * max(1, cores)) - len(waiting)
             waiting.update({task.remote([held], name): name for name in islice(left, max(0, room))})
             if not waiting:
@@ -79,16 +80,16 @@ def _result(ray: Any, call: Any, name: str) -> Any:
     except ray.exceptions.RayError as error:
         raise ClusterError(
             f"The variant {name} could not be measured: {' '.join(str(error).split())[:300]} Nothing that was detected "
-            "is lost: measure it with `deep-dissect report`, or by fewer `workers` if memory was short."
+            "is lost: measure it with `deep-dissect report`, or with fewer `workers` if memory was short."
         ) from error
 
 
 def _do(held: list[Any], variant: str) -> Any:
-    """Runs in a process of Ray's, which does many variants one after the other."""
+    """Do the work for a variant, in a process of Ray's that does many variants one after the other."""
     return _work(held[0])(variant)
 
 
-@lru_cache(maxsize=1)  # of the study at hand
+@lru_cache(maxsize=1)  # only that of the study at hand
 def _work(held: Any) -> Work:
     work: Work = ray_module().get(held)()
     return work

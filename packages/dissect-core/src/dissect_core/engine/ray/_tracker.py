@@ -12,7 +12,7 @@ from ._worker import Step
 
 
 class Tracker:
-    """Adds up what workers tell.
+    """Adds up what workers report.
 
     Parameters
     ----------
@@ -23,16 +23,16 @@ class Tracker:
         One step is one pass.
     caller : Caller
     n_workers : callable
-        How many are at work.
+        Returns how many workers are at work.
     n_expected : int
-        How many will be, for the estimate.
+        How many workers there will be, for the estimate of time.
 
     Attributes
     ----------
     failed : list of Shard
-        Those that were given up.
+        Shards that were given up.
     stages : dict of str to float
-        Seconds of all workers together, by what they went into.
+        Seconds of all workers together, by stage.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class Tracker:
         self.stages: dict[str, float] = {}
 
     def step(self, shard: Shard, step: Step) -> None:
-        """Note how far a worker is with a shard."""
+        """Note how far a worker is with a shard, and show it."""
         at_hand = self._open.get(shard.number, 0)
         passes = step.passes
         if step.batch is not None:
@@ -77,7 +77,7 @@ class Tracker:
         _, fault = shard.faults[-1]
         self._folder.log("attempt failed", shard=shard.number, attempt=len(shard.faults), error=fault)
         left = self._folder.detections.left_of(shard.number)
-        # A worker may be lost after it has written a batch, and before it could say so, or join the parts.
+        # A worker may be lost after it has written a batch, but before it has reported that, or joined the parts.
         self._advance(self._each * (len(shard.batches) - len(left)) - at_hand, "")
         shard.batches[:] = left
         if not left:

@@ -24,18 +24,18 @@ from ._connect import ray_module
 
 SECONDS_BETWEEN_STEPS = 0.5
 STEPS_A_SECOND = 100
-"""Progress is told so often at most, by each worker and by all together: every message costs the driver time."""
+"""Most reports of all workers together in a second, beside the interval of each: every report costs the driver time."""
 
 
 class Step(NamedTuple):
-    """What a worker tells while it runs a shard.
+    """A worker's report while it runs a shard.
 
     Attributes
     ----------
     passes : int
         Passes since the step before.
     variant : str
-        Id of the last one's variant.
+        Id of the last pass's variant.
     batch : int or None
         The batch that is finished with this step.
     events : tuple of (str, dict)
@@ -65,13 +65,13 @@ class Job:
     task : Task
     variants : sequence of Variant
     facts : mapping
-        What the worker's own detector and versions must equal.
+        Facts of the study, which those of the worker's own detector and versions must equal.
     fingerprint : str
         The study's, by which a worker sees that it has the same folder as the others.
     threads : int
         Threads that torch computes with on a CPU: the last bits depend on them.
     n_workers : int
-        How many there are to be.
+        How many workers there should be.
     """
 
     task: Task
@@ -88,15 +88,15 @@ class Job:
 
 
 class Worker:
-    """A worker; `_crew` makes a Ray actor of it.
+    """A worker; `_engine` makes a Ray actor of it.
 
-    Calls come one at a time, but for `stop`, which is heard meanwhile.
+    Its methods run one at a time, except for `stop`, which may be called while another one runs.
 
     Parameters
     ----------
     detector : list of one Detector, DetectorSpec, DetectorRequest, or Ray's reference to one
-        A copy of the caller's, or how to open one, as far as the user lets it. In a list, so that it is fetched when it
-        is needed: a copy that cannot be read is then an error of the call.
+        A copy of the caller's detector, or what to open. It is in a list, so that Ray passes a reference, which is
+        fetched when it is needed: a copy that cannot be read is then an error of the call.
     threads : int
         Threads for torch while the study is planned.
     """
@@ -108,13 +108,13 @@ class Worker:
         self._stop = threading.Event()
 
     def open(self) -> WorkerPlace:
-        """Open the detector ahead of time."""
+        """Open the detector before it is needed, and return where the worker is."""
         with self._lock:
             _ = self._detector
         return _here()
 
     def describe(self, task: Task, truth: Any) -> Described:
-        """Plan a study, and say what its folder is made with."""
+        """Plan a study, and return the plan with the facts that its folder is made from."""
         with self._lock:
             detector = self._detector
             variants = task.planned(detector, truth, no_bar)
@@ -128,7 +128,7 @@ class Worker:
             task.references(self._detector, variants, truth, folder.record, no_bar).gather()
 
     def join(self, job: Job) -> WorkerPlace:
-        """Make ready for a study's shards.
+        """Prepare to run a study's shards, and return where the worker is.
 
         Raises
         ------
@@ -155,13 +155,13 @@ class Worker:
             return _here()
 
     def shard(self, batches: Sequence[int], wants_effects: bool) -> Iterator[Step]:
-        """Run batches of a shard, and tell how far it is."""
+        """Run batches of a shard, and yield how far they are."""
         with self._lock:
             yield from self._shard(batches, wants_effects)
 
     def _shard(self, batches: Sequence[int], wants_effects: bool) -> Iterator[Step]:
         self._passes.on_first = lambda seconds, share: self._note("estimate", seconds=seconds, share=share)
-        self._passes.effects.clear()  # of an attempt that failed
+        self._passes.effects.clear()  # those of an attempt that failed
         self._passes.wants_effects = wants_effects and not self._folder.record.has(_file_names.EFFECTS)
         passes, variant, told = 0, "", time.monotonic()
         spent = dict[str, float]()
@@ -181,7 +181,7 @@ class Worker:
         yield Step(0, "", None, self._noted())
 
     def stop(self) -> None:
-        """End the shard at hand after its batch."""
+        """End the shard that runs now after its current batch."""
         self._stop.set()
 
     @property
