@@ -160,7 +160,8 @@ def test_errors() -> None:
         bypassed(model, "layer", "block").__enter__()  # type: ignore[arg-type]
     with (
         pytest.raises(
-            InterventionError, match=r"'wide' must give what it takes .* makes \(1, 3, 9\) of \(1, 3, 8\)"
+            InterventionError,
+            match=r"'wide' must return the shape of its input .* got \(1, 3, 9\) from \(1, 3, 8\)",
         ),
         bypassed(model, "wide"),
     ):

@@ -30,7 +30,7 @@ class PoolPart:
     group : UnitGroup or None
         Slices of the units, for units that lie in several parameters.
     silenced : tuple of Component
-        For a sublayer: weight and bias of its output projection, whose zeros express a bypass in weights.
+        For a sublayer: weight and bias of its output projection; as zeros they express a bypass in weights.
     """
 
     path: str
@@ -42,7 +42,7 @@ class PoolPart:
 
     @cached_property
     def key(self) -> str:
-        """Key that is equal for parts whose units own the same values; slices of one parameter differ by their start."""
+        """Key that is equal for parts whose units own the same values; it tells slices of one parameter apart."""
         slices = self.group.slices if self.group else ()
         where = [(s.parameter, s.axis, s.start, s.width, s.repeats, s.period) for s in slices]
         return repr((self.path, self.n_units, where, [c.name for c in self.components]))

@@ -62,7 +62,7 @@ class Whole:
 
 
 class Editor(Protocol):
-    """Function that applies edits to parameters and returns them in a new mapping, such as `dissect_core.edit_arrays`."""
+    """Function that returns edited copies of parameters in a new mapping, such as `dissect_core.edit_arrays`."""
 
     def __call__(
         self, arrays: Mapping[str, Any], edits: Sequence[Edit], /, *, seed: int = 0, variant: str = ""

@@ -1,4 +1,4 @@
-"""Stepping into a module's forward pass: its arguments, its output, and what goes into a fused projection."""
+"""Read and replace what passes through a module: its arguments, its output, and the input of a fused projection."""
 
 import functools
 import inspect
@@ -44,7 +44,7 @@ def module_at(model: nn.Module, path: str) -> nn.Module:
 
 @contextmanager
 def wrapped_forward(module: nn.Module, around: Around) -> Iterator[None]:
-    """Let `around` run a module's forward, given the forward and its arguments. Blocks nest."""
+    """Call `around` with a module's forward and the arguments, in the place of that forward. Blocks nest."""
     inner = module.forward
     before = module.__dict__.get("forward")
 
@@ -90,7 +90,7 @@ class _Through(nn.Module):
 
 
 def before_projection(block: nn.MultiheadAttention, edit: TensorMap) -> Around:
-    """Let `edit` see and replace what the heads of a fused block hand to its output projection.
+    """Return a wrapper for `wrapped_forward` that passes the heads' results through `edit` before their projection.
 
     The block reads the projection's weight and calls no module that a hook could see. It is therefore run
     with the unit matrix in the projection's place, which is exact, and the projection is applied afterwards.
@@ -108,7 +108,7 @@ def before_projection(block: nn.MultiheadAttention, edit: TensorMap) -> Around:
             heads, *rest = forward(*args, **kwargs)
         finally:
             block._modules["out_proj"] = projection
-        # Of nested blocks, the inner ones find the unit matrix here, and the outermost the projection itself.
+        # Where wrappers nest, `projection` is the real one in the outermost wrapper, and the unit matrix in the others.
         return (nn.functional.linear(edit(heads), projection.weight, projection.bias), *rest)
 
     return around
@@ -117,13 +117,13 @@ def before_projection(block: nn.MultiheadAttention, edit: TensorMap) -> Around:
 def argument_key(
     module: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any], name: str | None
 ) -> int | str:
-    """Find where an argument of a call was given: its position, or its keyword.
+    """Return where an argument of a call was given: its position, or its keyword.
 
     Parameters
     ----------
     module : torch.nn.Module
     args, kwargs : tuple and mapping
-        Of the call.
+        Arguments of the call.
     name : str or None
         Name in the signature of ``forward``; None for the first, which carries the stream of features.
 
@@ -149,12 +149,12 @@ def argument_key(
 
 
 def check_ran(passes: int, never: list[ActivationSite]) -> None:
-    """Refuse an intervention that never met its activation: nothing was replaced.
+    """Raise an error if sites never met their activations, so that nothing was replaced or read there.
 
     Raises
     ------
     InterventionError
-        If a site is given.
+        If `never` names a site.
     """
     if not never:
         return

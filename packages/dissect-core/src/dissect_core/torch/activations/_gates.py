@@ -16,18 +16,18 @@ from ._sites import TapPoint
 
 @dataclass(eq=False)
 class Gates:
-    """Gates of the heads of a block, one for each image and head, and what was found of them.
+    """Gates of the heads of a block, one for each image and head, and the sum of their gradients.
 
     Attributes
     ----------
     point : TapPoint
-        Where the heads' output flows by, before the output projection.
+        Where the heads' output can be read, before the output projection.
     total : ndarray of float64, shape (n_heads,)
         Sum over images of the gradients' absolute values.
     n_images : int
-        Images of this sum.
+        Number of images in this sum.
     current : torch.Tensor of shape (images, heads), or None
-        Gates of the pass that is under way, None until the block is met.
+        Gates of the current pass; None until the block is met.
     """
 
     point: TapPoint
@@ -71,7 +71,10 @@ class Gates:
 
 @contextmanager
 def counted_images(model: nn.Module) -> Iterator[Callable[[], int | None]]:
-    """Count the images that a model is given: those of its first argument of four dimensions, None without one."""
+    """Yield a function that returns how many images the model was given: by its first argument with four dimensions.
+
+    It returns None where there is no such argument.
+    """
     seen: list[int] = []
 
     def count(_module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:

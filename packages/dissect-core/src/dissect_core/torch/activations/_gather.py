@@ -1,4 +1,4 @@
-"""Gathering activations over a reference set of images."""
+"""Gather activations over a reference set of images."""
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
@@ -29,7 +29,7 @@ def gather_reference(
     Parameters
     ----------
     model : torch.nn.Module
-        In the mode in which it is to be studied: evaluation, usually.
+        The model, in the mode in which it is to be studied: evaluation, usually.
     batches : iterable
         Whatever `run` takes; images may differ in shape.
     run : callable

@@ -46,17 +46,17 @@ def intervened(
     model : torch.nn.Module
         The model, on any device.
     sites : ActivationSite or sequence of them
-        What to replace; all are found before anything is.
+        What to replace; all sites are found in the model before anything is replaced.
     intervention : ZeroActivation, MeanActivation, ResampleActivation, NoiseActivation or OptimalActivation
         What to put there.
     reference : Reference, optional
         From `gather_reference`, with all the sites. All interventions but zero need it; `OptimalActivation` needs
-        one of `fit_optimal` for these very sites.
+        one from `fit_optimal` for exactly these sites.
     seed : int, default 0
         Seed of the study, for `ResampleActivation` and `NoiseActivation`.
     variant : str, default ""
-        Stable id of the variant: with the seed it decides which reference image is put in, the same one at all
-        sites, and with the site what noise. For another draw for each image, open a block for each, with the
+        Stable id of the variant. Seed and id decide which reference image is put in, the same one at all sites;
+        seed, id and site decide the noise. To draw anew for each image, open a block for each of them, with the
         image's id in `variant`.
     exclude : sequence of int, optional
         Reference images not to draw, counted in their order: the image under test, if it is among them.

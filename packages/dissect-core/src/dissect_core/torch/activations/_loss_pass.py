@@ -1,4 +1,4 @@
-"""Passes that end in a loss: what a loss must be, and a model left as it was found."""
+"""Passes that end in a loss: check the loss, and leave the model as it was found."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

@@ -1,8 +1,8 @@
 """Tensors nested in tuples, lists and dicts, as modules take and return them.
 
-`torch.utils._pytree` does the same for types that are registered with it, and for no subclass of them: a dict of
-MMEngine, or a tuple of one's own, is a leaf to it, and an intervention would pass by the tensors inside without a
-word. Here a subclass of tuple, list or dict counts as what it is derived from.
+`torch.utils._pytree` does the same for types that are registered with it, but not for subclasses of them: a dict of
+MMEngine, or a tuple of one's own, is a leaf to it, and an intervention would silently miss the tensors inside. Here a
+subclass of tuple, list or dict counts as what it is derived from.
 """
 
 import copy
@@ -41,8 +41,8 @@ def map_parts(edit: Callable[[Any], Any], value: Any) -> Any:
     Parameters
     ----------
     edit : callable
-        Is given every part, each container before what it holds, and returns what takes its place; None to leave it,
-        and to go on inside.
+        Called with every part, each container before what it holds. It returns what takes the part's place, or None to
+        keep the part, and to go on inside it.
     value : object
         Anything; it is not changed, and nor are its containers.
     """
@@ -54,7 +54,7 @@ def map_parts(edit: Callable[[Any], Any], value: Any) -> Any:
     if isinstance(value, (tuple, list)):
         return type(value)(map_parts(edit, item) for item in value)
     if isinstance(value, dict):
-        changed = copy.copy(value)  # of its own class, with what else that keeps
+        changed = copy.copy(value)  # keeps its class, and its other attributes
         for key, item in value.items():
             changed[key] = map_parts(edit, item)
         return changed

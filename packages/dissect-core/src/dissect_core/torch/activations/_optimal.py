@@ -38,14 +38,14 @@ def fit_optimal(
 
     One vector for each head and one number for each neuron or channel, the same for all images and positions; of a
     component one number for each feature, and for queries one vector that all of them share. They are fitted for all
-    sites together, by Adam on the mean loss over all batches, from the mean activation on, in units of each
-    feature's standard deviation. The best of all steps is kept, the start included: on these batches the result is
-    never worse than the mean. The model's weights stay as they are.
+    sites together, by Adam on the mean loss over all batches. They start at the mean activation, and move in units of
+    each feature's standard deviation. The best of all steps is kept, the start included: on these batches the result
+    is never worse than the mean. The model's weights stay as they are.
 
     Parameters
     ----------
     model : torch.nn.Module
-        In the mode in which it is to be studied. Mode, flags, gradients and random state are left as found.
+        The model, in the mode in which it is to be studied. Mode, flags, gradients and random state are left as found.
     batches : iterable
         Whatever `loss` takes: reference images, not those of the evaluation. They are kept in memory and used in
         each step.
@@ -140,7 +140,7 @@ def _check(sites: Sequence[ActivationSite], batches: Sequence[Any], steps: int, 
     if steps < 0 or not 0 < learning_rate < math.inf:
         raise InterventionError(
             f"`steps` must be 0 or more and `learning_rate` above 0, got {steps} and {learning_rate}. "
-            f"{_DEFAULT.steps} and {_DEFAULT.learning_rate} are a start."
+            f"Begin with {_DEFAULT.steps} and {_DEFAULT.learning_rate}."
         )
 
 
@@ -168,7 +168,7 @@ class _Constants:
 
     @classmethod
     def of(cls, model: nn.Module, site: ActivationSite, reference: Reference) -> "_Constants":
-        """Begin at the mean."""
+        """Return the constants of a site, which begin at the mean."""
         slots = reference.at(site)
         shifts = [torch.zeros_like(slot.mean, requires_grad=True) for slot in slots]
         fitted = [torch.ones_like(slot.mean, dtype=torch.bool) for slot in slots]
@@ -204,7 +204,7 @@ def _scale(std: Tensor) -> Tensor:
 def _loss_without(
     model: nn.Module, batches: Sequence[Any], loss: Loss, sites: Sequence[ActivationSite], seed: int
 ) -> float:
-    """Return the mean loss over all batches with zeros there; a check, too, that the model meets all sites."""
+    """Return the mean loss over all batches with zeros at the sites, after a check that the model meets them all."""
     reseed(model, seed)
     with intervened(model, sites, ZeroActivation()), torch.no_grad():
         values = [checked_loss(loss(model, batch), i, on=None).detach() for i, batch in enumerate(batches)]

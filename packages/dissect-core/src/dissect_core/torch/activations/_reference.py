@@ -13,7 +13,7 @@ from ._sites import TapPoint
 
 @dataclass(eq=False)
 class Slot:
-    """One activation tensor, the n-th that a place meets in a pass, over all reference images.
+    """Activations of all reference images in one tensor: the n-th that is met at a place in a pass.
 
     Attributes
     ----------
@@ -29,7 +29,7 @@ class Slot:
     kept : list of torch.Tensor
         Activation of each image, on the CPU.
     feature_axis : int
-        Counted from the end.
+        Axis of the features, counted from the end.
     optimal : torch.Tensor of float64, shape (features,), or None
         Fitted constants; NaN for features of units that they were not fitted for.
     """
@@ -119,7 +119,7 @@ class Reference:
     slots : dict
         By place (path, unit, argument), the tensors met in one pass, in order.
     fit : OptimalFit or None
-        Where `fit_optimal` made it.
+        Result of `fit_optimal`, if that made the reference.
     """
 
     slots: dict[tuple[str, str, str | None], list[Slot]]

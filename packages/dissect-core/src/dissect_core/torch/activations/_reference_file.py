@@ -116,7 +116,7 @@ def load_reference(path: str | Path) -> Reference:
 
 
 class _Parts:
-    """Parts of an archive by NumPy: each a row of bytes, no longer than the file, and given once."""
+    """Parts of an archive in NumPy's format, each an array of bytes; each may be taken once."""
 
     def __init__(self, archive: zipfile.ZipFile) -> None:
         self._archive = archive

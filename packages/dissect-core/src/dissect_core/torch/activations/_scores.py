@@ -36,7 +36,7 @@ def gradient_scores(
 
     One forward and one backward pass a batch give all scores of all places.
 
-    - ``weight_gradient``: Σ|w · ∂L/∂w| over the unit's weights, the first-order estimate of what the loss changes by
+    - ``weight_gradient``: Σ|w · ∂L/∂w| over the unit's weights, the first-order estimate of how much the loss changes
       when single weights go (Molchanov et al. 2019, there squared or summed before the absolute value is taken);
       mean over batches. Frozen parameters (``requires_grad=False``) are scored like any other.
     - ``head_importance``: |∂L/∂ξ| of a gate ξ = 1 that multiplies the head's output before the output projection,
@@ -48,8 +48,8 @@ def gradient_scores(
     Parameters
     ----------
     model : torch.nn.Module
-        In the mode in which it is to be scored: evaluation, usually. Mode, flags, gradients and random state are
-        left as found.
+        The model, in the mode in which it is to be scored: evaluation, usually. Mode, flags, gradients and random
+        state are left as found.
     batches : iterable
         Whatever `loss` takes; each is used once.
     loss : callable
@@ -64,8 +64,8 @@ def gradient_scores(
     Returns
     -------
     dict of (score, path) to ndarray of float64, shape (n_units,)
-        For each part of each ranked target, to be passed to `dissect_core.plan.plan` as `scores`; in units of the
-        loss, but ``head_importance``, which has none.
+        Scores of each part of each ranked target, to be passed to `dissect_core.plan.plan` as `scores`. They are in
+        units of the loss, except for ``head_importance``, which has no unit.
 
     Raises
     ------
@@ -184,7 +184,7 @@ def _parameters(model: nn.Module, weights: dict[str, tuple[Pool, PoolPart]]) -> 
 
 
 def _gradients(value: Tensor, inputs: Sequence[Tensor | None], number: int) -> list[Tensor]:
-    """Take gradients, in double precision on the CPU: zero for what the loss does not depend on."""
+    """Return gradients, in double precision on the CPU: zero for tensors that the loss does not depend on."""
     tensors = [tensor for tensor in inputs if tensor is not None]
     # Tied parameters come under several names; a graph is asked for each of them once.
     unique = {id(tensor): tensor for tensor in tensors}

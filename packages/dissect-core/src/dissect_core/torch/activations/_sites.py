@@ -1,4 +1,4 @@
-"""Finding the activation that a site means in a live model, and stepping in where it flows by."""
+"""Find the activation that a site names in a live model, and pass it through a function there."""
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping
@@ -20,26 +20,26 @@ from ._nested import TensorMap, map_tensors
 
 @dataclass(frozen=True, eq=False)
 class TapPoint:
-    """Where a site's activation flows by.
+    """Point in a live model where a site's activation can be read and replaced.
 
     Attributes
     ----------
     site : ActivationSite
     module : torch.nn.Module
-        What is stepped into.
+        The module at which it is read.
     where : {"heads", "input", "output"}
-        Before its fused output projection, at an argument, or at its output.
+        Before the module's fused output projection, at one of its arguments, or at its output.
     n_units : int or None
-        Units there are; None where the activation's shape tells.
+        Number of units; None where the activation's shape gives it.
     width : int
         Features of a unit.
     batch_axis : int
         Axis of the images, in activations that have one.
     features : {"last", "channels", "maps"}
-        Where the features are: at the last axis; at that of the module's channels; or behind the images in what
-        turns out to be a feature map, else last.
+        Axis of the features: the last one; that of the module's channels; or, for ``"maps"``, the one behind the
+        images if the activation is a feature map, else the last one.
     is_sequence : bool
-        Whether an activation of two axes is the sequence of one image, and not of many images.
+        Whether an activation with two axes is the sequence of one image, and not a row for each of many images.
     """
 
     site: ActivationSite
@@ -125,7 +125,7 @@ class TapPoint:
 
 
 def tap_point(model: nn.Module, site: ActivationSite) -> TapPoint:
-    """Find where a site's activation flows by.
+    """Return the point where a site's activation can be read and replaced.
 
     Raises
     ------
@@ -268,4 +268,4 @@ FINDERS: Mapping[str, Callable[[nn.Module, ActivationSite, nn.Module], TapPoint]
     "query": _rows,
     "component": _whole_output,
 }
-"""From the model, a site and the module at its path to where the activation flows by, for each unit that has one."""
+"""For each unit that has activations: a function of the model, a site and the module at its path, to the tap point."""

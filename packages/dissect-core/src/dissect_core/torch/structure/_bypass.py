@@ -1,4 +1,4 @@
-"""Leaving out a layer, a module or a sublayer, with everything around it as it was."""
+"""Leave out a layer, a module or a sublayer, and keep everything around it as it was."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -92,7 +92,10 @@ def bypassed(
 
 
 def _through(path: str, module: nn.Module) -> Any:
-    """Return the input. The first run shows what the output looks like; the next ones are left out."""
+    """Return a wrapper for `wrapped_forward` that gives a module's input in the place of its output.
+
+    The first call runs the module, to see the output's structure. If that is a plain tensor, later calls do not run it.
+    """
     plain = False
 
     def around(forward: Forward, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -112,8 +115,8 @@ def _through(path: str, module: nn.Module) -> Any:
             had = tuple(stream.shape) if isinstance(stream, Tensor) else type(stream).__name__
             gave = tuple(replaced[0].shape) if replaced else type(output).__name__
             raise InterventionError(
-                f"{path!r} must give what it takes in shape to be bypassed, but makes {gave} of {had}. Put its "
-                "mean there with `intervened`, or bypass the residual branches inside it."
+                f"{path!r} must return the shape of its input to be bypassed, got {gave} from {had}. Put its mean "
+                "there with `intervened`, or bypass the residual branches inside it."
             )
         plain = isinstance(output, Tensor)
         return result
@@ -145,7 +148,7 @@ def projection_of(path: str, module: nn.Module) -> nn.Module:
 
 @contextmanager
 def silent(module: nn.Module) -> Iterator[None]:
-    """Put zeros in the place of a module's output; of a tuple (attention with its weights), of the first entry."""
+    """Put zeros in the place of a module's output; in a tuple (attention with its weights), of the first entry only."""
 
     def zeros(_module: nn.Module, _args: Any, output: Any) -> Any:
         if isinstance(output, tuple):
@@ -160,7 +163,10 @@ def silent(module: nn.Module) -> Iterator[None]:
 
 
 def _residual_only(path: str, module: nn.Module) -> Any:
-    """Check, at the first run, that a silent sublayer gives one of its inputs, or zeros."""
+    """Return a wrapper for `wrapped_forward` that checks, at the first run, a sublayer whose projection is silent.
+
+    The sublayer must return one of its inputs, or zeros.
+    """
     checked = isinstance(module, (nn.Linear, nn.MultiheadAttention))
 
     def around(forward: Forward, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

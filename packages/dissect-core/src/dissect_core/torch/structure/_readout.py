@@ -1,4 +1,4 @@
-"""Reading the predictions of a decoder layer before the last, without retraining."""
+"""Read the predictions of a decoder layer before the last, without training anew."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -18,8 +18,8 @@ def read_out(model: nn.Module, path: str) -> Iterator[None]:
 
     A detection transformer's decoder hands the results of all its layers to the head, stacked or in a list, and the
     head reads the last of them. Inside the block they end with the layer at `path`: a model with branches for each
-    layer (Deformable DETR, DINO) so uses this layer's own, and its reference boxes. Where the decoder gives the last
-    layer's result by itself too, this layer's takes its place.
+    layer (Deformable DETR, DINO) then uses this layer's branches and reference boxes. Where the decoder also returns
+    the last layer's result by itself, this layer's result takes its place.
 
     Parameters
     ----------
@@ -38,8 +38,8 @@ def read_out(model: nn.Module, path: str) -> Iterator[None]:
 
     Notes
     -----
-    What the results of the layers are is never guessed by size: entry i must hold what layer i gave in this very pass,
-    or what a module of the decoder's own, such as its norm, made of that.
+    The results of the layers are never guessed from sizes: entry i must hold what layer i returned in this very pass,
+    or what another module of the decoder, such as its norm, made of that.
 
     References
     ----------
@@ -90,7 +90,7 @@ def read_out(model: nn.Module, path: str) -> Iterator[None]:
         if call.order != list(range(len(layers))):
             raise InterventionError(
                 f"The layers of {decoder_path!r} must run one after the other, each once, to be read out at {path!r}; "
-                f"they ran in the order {call.order or 'of none'}. Such a decoder cannot be read out."
+                f"got the order {call.order or 'none: they did not run'}. Such a decoder cannot be read out."
             )
         stacks = Stacks(call.given, output)
         if not stacks.found:
@@ -137,7 +137,7 @@ class _Call:
         self.begin()
 
     def begin(self) -> None:
-        """Forget the last call."""
+        """Forget the previous call."""
         self.order: list[int] = []
         self.given: list[list[Tensor]] = [[] for _ in range(self._n_layers)]
 
@@ -151,7 +151,7 @@ class _Call:
         return note
 
     def after_other(self, _module: nn.Module, args: Any, output: Any) -> None:
-        """Note what a module returned if it was given what the last layer returned, and gave something of its shape."""
+        """Note what a module returned if it was given what the last layer returned, and kept its shape."""
         if not self.order or not isinstance(output, Tensor):
             return
         of_layer = self.given[self.order[-1]]

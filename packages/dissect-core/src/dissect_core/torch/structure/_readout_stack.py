@@ -1,4 +1,4 @@
-"""Where the results of a decoder's layers lie in what the decoder returns, known by their values."""
+"""Find the results of a decoder's layers in what the decoder returns, by their values."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -17,16 +17,16 @@ class _Stack(NamedTuple):
 
 
 class Stacks:
-    """Finds what in a decoder's output goes layer by layer.
+    """Finds the parts of a decoder's output that have an entry for each layer.
 
     Results of layers are recognised by their values. What comes with them, such as reference boxes, is recognised by
-    having the layout of these: as many layers, or one entry more for what went into the first, and the same images and
-    queries at the same axes.
+    its layout: an entry for each layer, or one more for what went into the first layer, and images and queries at the
+    same axes as in the results.
 
     Parameters
     ----------
     given : sequence of sequence of Tensor
-        What each layer gave in this call.
+        What each layer returned in this call.
     output : object
         What the decoder returned: tensors in any structure of tuples, lists and dicts.
     """
@@ -97,7 +97,7 @@ class Stacks:
                     self._layouts.add((None, tuple(one[-1].shape[:-1])))
 
     def _recognise_beside(self, one: Any) -> None:
-        """Note what has the layout of the layers' results."""
+        """Note a tensor or list that has the layout of the layers' results."""
         n = len(self._given)
         if id(one) in self._stacks:
             return
