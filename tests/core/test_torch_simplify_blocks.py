@@ -139,7 +139,7 @@ def test_layers_that_hand_on_more() -> None:
     assert small.model.layers[1](X) == (X, None)
     assert small.largest_difference == 0
     model.layers[1].copes = False
-    with pytest.raises(InterventionError, match=r"'layers\.1', a Tupled, hands on more than its features"):
+    with pytest.raises(InterventionError, match=r"'layers\.1', a Tupled, returns more than its features"):
         simplify(model, variant, run=run, batch=X)
 
 

@@ -15,7 +15,7 @@ from ..anatomy import identity, parent
 from ._slim import SlimAttention, require_plain
 
 _HEADS = ("num_heads", "n_heads")
-# What blocks call the width that their heads share out; only where it is that width is it changed.
+# Attributes of blocks for the width that their heads share; one is changed only where its value is that width.
 _WIDTHS = (
     "embed_dims",
     "embed_dim",
@@ -33,7 +33,7 @@ _REMOVING: tuple[Literal["output", "value", "all"], ...] = ("output", "value", "
 
 @dataclass(frozen=True)
 class Cut:
-    """Units that go from one block.
+    """Units to be cut out of one block.
 
     Attributes
     ----------
@@ -41,7 +41,7 @@ class Cut:
         The block's units, with a slice for every parameter in which they lie.
     removed : ndarray of bool, shape (n_units,)
     layout : AttentionLayout or None
-        For heads.
+        Layout of the block, for heads; None for neurons.
     """
 
     group: UnitGroup
@@ -57,9 +57,9 @@ class Cut:
 def head_cut(
     group: UnitGroup, units: NDArray[np.int64], layout: AttentionLayout | None, *, weights: bool
 ) -> Cut:
-    """Describe the heads to cut: queries and keys go too, whatever part the group names.
+    """Return the heads to cut, with their queries and keys, whatever part the group names.
 
-    Whether the group's part removes heads matters only where it names `weights`.
+    With `weights` the variant zeroes the group's weights, which must be a part that removes a head when it is zero.
 
     Raises
     ------
@@ -86,7 +86,7 @@ def head_cut(
 
 
 def neuron_cut(group: UnitGroup, units: NDArray[np.int64]) -> Cut:
-    """Describe the neurons to cut; all of them may go, which leaves the second layer's bias."""
+    """Return the neurons to cut; all of them may go, which leaves the second layer's bias."""
     return Cut(group, _chosen(units, group.n_units))
 
 
@@ -94,7 +94,8 @@ CUTTERS: Mapping[str, Callable[[UnitGroup, NDArray[np.int64], AttentionLayout | 
     "head": lambda group, units, layout, weights: head_cut(group, units, layout, weights=weights),
     "neuron": lambda group, units, _layout, _weights: neuron_cut(group, units),
 }
-"""From a group, units of it, the layout of its block if it is attention, and whether weights are zeroed, to the cut."""
+"""For each unit that can be cut: a function of a group, units of it, the layout of its block if that is attention, and
+whether the variant zeroes weights, to the cut."""
 
 
 def _chosen(units: NDArray[np.int64], n: int) -> NDArray[np.bool_]:
@@ -148,7 +149,7 @@ def _require_known(model: nn.Module, cut: Cut, verified: bool) -> None:
     elif cut.layout is not None and cut.layout.kind != "deformable" and not verified:
         raise InterventionError(
             f"{cut.path!r}, a {type(block).__name__}, computes with its number of heads in a forward of its own: "
-            "whether it can do with fewer has to be tried. Give `run` and `batch`."
+            "whether it works with fewer has to be tried. Give `run` and `batch`."
         )
     if cut.layout is None:
         around = model.get_submodule(parent(cut.path)) if isinstance(block, nn.Linear) else block
@@ -161,7 +162,7 @@ def _require_known(model: nn.Module, cut: Cut, verified: bool) -> None:
 
 
 def apply_cut(model: nn.Module, cut: Cut) -> Iterator[tuple[nn.Module, nn.Module | None]]:
-    """Cut a block's parameters, in place, and tell its modules.
+    """Cut a block's parameters, in place, and change the numbers that its modules keep about them.
 
     Yields
     ------
@@ -208,7 +209,7 @@ def _part(parameter: nn.Parameter, axis: int, kept: NDArray[np.int64]) -> nn.Par
 
 
 def _set_numbers(block: nn.Module, layout: AttentionLayout, n_heads: int) -> None:
-    """Set what a block's forward computes with: its number of heads, and the width that they share out."""
+    """Set the numbers that a block's forward computes with: its number of heads, and the width that they share."""
     output = next(s for s in layout.slices if s.part == "output")
     width = output.shape[output.axis]
     names = [name for name in _HEADS if getattr(block, name, None) == layout.n_heads]

@@ -15,7 +15,7 @@ WEIGHTS = "model.safetensors"
 FORMAT: Literal["dissect_core.simplified/1"] = "dissect_core.simplified/1"
 _LONGEST_DESCRIPTION = 2**26
 _MOST_RESULTS = 100
-"""Results of one call of a module: a tuple of so many is made at each call of its stand-in."""
+"""Most results of one call of a module: its stand-in makes a tuple of so many at each call."""
 
 _Count = Annotated[int, Field(ge=0, lt=2**53)]
 _Path = Annotated[str, Field(max_length=2**12)]

@@ -1,4 +1,4 @@
-"""Putting stand-ins and slimmer blocks into a model, in place."""
+"""Put stand-ins and slimmer blocks into a model, in place."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,21 +10,21 @@ from ..anatomy import joined, parent
 from ._cuts import Cut, apply_cut
 from ._stand_ins import Answer, StandIn
 
-# Which linear layer feeds which, in a layer that holds them beside its attention.
+# The linear layer that feeds another one, where a layer holds both beside its attention.
 _FIRST = {"linear2": "linear1", "fc2": "fc1"}
 _ONLY_USE = (nn.TransformerEncoderLayer._ff_block, nn.TransformerDecoderLayer._ff_block)
 
 
 @dataclass(frozen=True)
 class Reduction:
-    """All that is done to a model to make it smaller; done to another model of the same build, it does the same.
+    """All changes that make a model smaller; made to another model of the same build, they have the same effect.
 
     Attributes
     ----------
     stand_ins : mapping of str to Answer
-        Modules that go whole, by path, and what each returns now.
+        Modules that are removed whole, by path, with what the stand-in for each returns.
     unread : tuple of str
-        Linear layers that go too, since they fed one of these modules and nothing else.
+        Linear layers that are removed too, since they fed one of these modules and nothing else.
     cuts : tuple of Cut
         Heads and neurons that are cut out of blocks.
     """
@@ -40,7 +40,7 @@ def reduced(model: nn.Module, reduction: Reduction) -> nn.Module:
     Returns
     -------
     torch.nn.Module
-        The model, or what took its place.
+        The model, or its stand-in if the whole model was removed.
 
     Raises
     ------
@@ -82,15 +82,15 @@ def known_unread(model: nn.Module, paths: Iterable[str]) -> tuple[str, ...]:
 
 
 def leave_out_unread(model: nn.Module, path: str) -> None:
-    """Let a linear layer whose result is not read give no features at all."""
+    """Replace a linear layer whose result is not read by a stand-in that returns no features at all."""
     around, _, name = path.rpartition(".")
     linear = model.get_submodule(path)
-    if not isinstance(linear, StandIn):  # of a layer that the model holds twice it has gone already
+    if not isinstance(linear, StandIn):  # in a layer that the model holds twice, it is replaced already
         model.get_submodule(around)._modules[name] = StandIn(linear, Answer((), width=0))
 
 
 def _swapped(model: nn.Module, old: nn.Module, new: nn.Module) -> nn.Module:
-    """Put a module in another one's place wherever the model holds that."""
+    """Put a module in another one's place wherever the model holds that, and return the model."""
     if old is model:
         return new
     for module in list(model.modules()):
@@ -101,10 +101,10 @@ def _swapped(model: nn.Module, old: nn.Module, new: nn.Module) -> nn.Module:
 
 
 def _unfuse(model: nn.Module, changed: Sequence[nn.Module]) -> None:
-    """Keep torch's encoder layers from running as one kernel around modules that this does not know.
+    """Keep torch's encoder layers from running as one kernel, which would not call the changed modules in them.
 
-    There is no switch for it: a layer whose activation is said to be neither ReLU nor GELU goes the long way,
-    still with its own activation, and an encoder must then not pack its input for the kernel.
+    There is no switch for it: a layer whose activation is said to be neither ReLU nor GELU calls its modules one by
+    one, still with its own activation, and an encoder must then not pack its input for the kernel.
     """
     ids = {id(module) for module in changed}
     for module in model.modules():

@@ -38,20 +38,20 @@ def require_removable(variant: Variant) -> None:
 def removals_of(
     model: nn.Module, variant: Variant, *, verified: bool
 ) -> tuple[dict[str, Answer | None], list[Cut]]:
-    """Work out what stands in for blocks that go whole, and what is cut out of others.
+    """Return what stands in for blocks that are removed whole, and what is cut out of others.
 
     Parameters
     ----------
     model : torch.nn.Module
     variant : Variant
-        One that `require_removable` lets pass.
+        One that `require_removable` accepts.
     verified : bool
         Whether the result will be run and compared.
 
     Returns
     -------
     tuple of (dict of str to Answer or None, list of Cut)
-        An answer is None where it takes a run to know it.
+        An answer is None where only a run of the model can show it.
 
     Raises
     ------
@@ -69,7 +69,9 @@ def removals_of(
     for part, units in variant.pool.by_part(variant.units()):
         group = part.group
         if group is None:  # a plan gives heads and neurons one
-            raise UnitError(f"{part.path!r} must have a group of {unit.plural}, got none. Plan it.")
+            raise UnitError(
+                f"{part.path!r} must have a group of {unit.plural}, got none. Take the variant from `plan`."
+            )
         cuts.append(CUTTERS[unit.name](group, units, layouts.get(part.path), variant.space == "weight"))
     require_cuttable(model, cuts, verified)
     return {}, cuts

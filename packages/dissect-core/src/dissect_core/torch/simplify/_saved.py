@@ -55,7 +55,7 @@ def save_simplified(
     record: Mapping[str, Any] | None = None,
     overwrite: bool = False,
 ) -> None:
-    """Write a smaller model to a folder, from which `load_simplified` makes it again, without the study it came from.
+    """Write a smaller model to a folder, from which `load_simplified` makes it again without the study.
 
     Two files are written: ``model.safetensors``, the smaller model's state dict, and ``simplified.json``, which says
     what was taken out, so that the same can be taken out of a freshly built model. Neither holds code.
@@ -68,16 +68,16 @@ def save_simplified(
     folder : str or Path
         Made if it is missing, inside a folder that exists.
     record : mapping, optional
-        More to keep, as plain data that JSON can express: how to build the whole model, what was measured. The
-        function `describe_simplified` gives it back.
+        More to keep, as plain data that JSON can express: how to build the whole model, what was measured.
+        `describe_simplified` returns it.
     overwrite : bool, default False
         Replace a smaller model that is there. Other files in the folder are left as they are.
 
     Raises
     ------
     CheckpointError
-        If the folder holds something and `overwrite` is False, cannot be written, the state dict holds something
-        else than tensors, or `record` is no plain data.
+        If the folder holds something and `overwrite` is False, the folder cannot be written, the state dict holds
+        something else than tensors, or `record` is no plain data.
     MissingDependencyError
         If the package ``safetensors`` is not installed.
 
@@ -88,7 +88,9 @@ def save_simplified(
     folder = Path(folder)
     own_folder(folder, CheckpointError)
     if not overwrite and any(folder.iterdir()):
-        raise CheckpointError(f"{folder} must be empty or new, but holds files. Give another folder.")
+        raise CheckpointError(
+            f"{folder} must be empty or new, but holds files. Give another folder, or `overwrite=True`."
+        )
     reduction = simplified.reduction
     try:
         said = Description(
@@ -111,7 +113,7 @@ def save_simplified(
         raise CheckpointError(
             f"`record` must be plain data with text as keys, as JSON has it: {first_fault(error)}. Convert it."
         ) from error
-    # The description goes last and names the weights by their checksum: a kill in between is seen when they are read.
+    # The description is written last and holds the checksum of the weights: a kill in between is found on reading.
     save_safetensors(simplified.model.state_dict(), folder / WEIGHTS)
     said.weights = weights_at(folder)
     content = said.model_dump_json(indent=2).encode() + b"\n"
@@ -119,7 +121,7 @@ def save_simplified(
 
 
 def describe_simplified(folder: str | Path) -> dict[str, Any]:
-    """Read what a folder of `save_simplified` says of the model in it, as plain data; the weights are not read.
+    """Return what a folder of `save_simplified` says about the model in it, as plain data; the weights are not read.
 
     Parameters
     ----------
@@ -144,7 +146,7 @@ def describe_simplified(folder: str | Path) -> dict[str, Any]:
 
 
 def load_simplified(model: Whole, folder: str | Path) -> Whole:
-    """Make a freshly built model the smaller one that was saved: take the same parts out and put its weights in.
+    """Turn a freshly built model into the smaller one that was saved: take the same parts out and put its weights in.
 
     The result computes bit for bit what the saved model did, on the same device and with the same libraries.
 
@@ -152,15 +154,15 @@ def load_simplified(model: Whole, folder: str | Path) -> Whole:
     ----------
     model : torch.nn.Module, or a detector with a `model`
         Built as the whole model was, of the same types and shapes; its weights do not matter. It is changed in place,
-        once all has been tried on a copy: after an error it is what it was. Give a detector that has just been
-        opened.
+        after all changes have been tried on a copy, so that an error leaves it as it was. Give a detector that has just
+        been opened.
     folder : str or Path
         From `save_simplified`.
 
     Returns
     -------
     torch.nn.Module or detector
-        What was given; where the whole of a model gives way to a stand-in, that.
+        The given object; if the whole model was removed, its stand-in.
 
     Raises
     ------
@@ -232,7 +234,7 @@ def _smaller(
 
 
 def _reduction(module: nn.Module, said: Description) -> Reduction:
-    """Turn what a folder says into changes of this model, each checked against it."""
+    """Return the changes of a model that a folder describes, each checked against the model."""
     stand_ins = {path: _answer(module_at(module, path), path, one) for path, one in said.stand_ins.items()}
     for path in said.unread:
         linear = module_at(module, path)
@@ -270,7 +272,7 @@ def _slice(said: SliceSaid, parameters: Mapping[str, tuple[int, ...]]) -> UnitSl
 
 
 def _answer(module: nn.Module, path: str, said: StandInSaid) -> Answer:
-    """Check that a module could return so: an argument of its own, or zeros as wide as one of its parameters."""
+    """Return a saved answer, after a check that the module has such arguments, and a parameter as wide as the zeros."""
     known = inspect.signature(module.forward).parameters
     keywords = any(parameter.kind is parameter.VAR_KEYWORD for parameter in known.values())
     unknown = [name for name in said.arguments if name not in known and not keywords]
@@ -278,7 +280,7 @@ def _answer(module: nn.Module, path: str, said: StandInSaid) -> Answer:
         raise LayoutError(f"{path!r}, a {type(module).__name__}, takes no argument {unknown[0]!r}.")
     widths = {size for parameter in module.parameters() for size in parameter.shape}
     if said.width is not None and said.width not in widths:
-        raise LayoutError(f"{path!r}, a {type(module).__name__}, gives nothing {said.width} wide.")
+        raise LayoutError(f"{path!r}, a {type(module).__name__}, has no parameter of width {said.width}.")
     return Answer(tuple(said.arguments), said.width, said.n_more)
 
 
@@ -301,7 +303,7 @@ def _cut_said(cut: Cut) -> CutSaid:
 
 
 def _require_same(state: Mapping[str, Any], weights: Mapping[str, Tensor], folder: Path) -> None:
-    """See that a state dict has the names, shapes and types of the weights, so that these can be loaded whole."""
+    """Check that a state dict has the names, shapes and types of the weights, so that these can be loaded whole."""
     missing, more = [n for n in state if n not in weights], [n for n in weights if n not in state]
     faults = [f"it has {name!r}, which the folder lacks" for name in missing]
     faults += [f"the folder has {shortened(visible(repr(name)))}, which it lacks" for name in more]
@@ -322,7 +324,7 @@ def _kind(value: Any) -> str:
 
 
 def _require_fresh(detector: Any) -> None:
-    """Refuse a detector that goes on telling of the parts it has lost: plans for it would be wrong."""
+    """Refuse a detector whose anatomy still has the parts that were removed: plans for it would be wrong."""
     anatomy = getattr(detector, "anatomy", None)
     if anatomy is None:
         return

@@ -81,7 +81,7 @@ def simplify(
     """Remove for good what a variant ablates: whole layers or sublayers, attention heads, or neurons.
 
     - A layer or sublayer gives way to a stand-in without parameters that does what `bypassed` does, so that lists
-      of layers, their indices and what hangs on these stay as they were. The first linear layer of a feed-forward
+      of layers, their indices and what depends on these stay as they were. The first linear layer of a feed-forward
       block goes with the second where that is known, or was tried, to change nothing.
     - Heads: rows and columns of the projections are cut. `torch.nn.MultiheadAttention` becomes an attention block
       that is narrower inside, deformable attention and blocks with separate projections keep their class.
@@ -100,7 +100,7 @@ def simplify(
         lists, dicts or dataclasses. It must leave `batch` as it was, and should give raw outputs rather than a
         selection: two results of nearly equal score may change places.
     batch : any, optional
-        What `run` needs. Without the two nothing is verified, and blocks whose forward is not known are refused.
+        Batch for `run`. Without the two nothing is verified, and blocks whose forward is not known are refused.
 
     Returns
     -------
@@ -181,7 +181,7 @@ def _size(model: nn.Module) -> int:
 
 
 def _reduction(model: nn.Module, answers: Mapping[str, Answer | None], cuts: Sequence[Cut]) -> Reduction:
-    """Collect all that is to be done to a model; refuse it if an answer is not known."""
+    """Return all changes to a model; refuse them if an answer is not known."""
     known = {path: answer for path, answer in answers.items() if answer is not None}
     for path in answers.keys() - known.keys():
         raise InterventionError(
@@ -228,7 +228,7 @@ def _tried(difference: Callable[[], float], variant: Variant) -> float:
 def _without_unread(
     small: nn.Module, reduction: Reduction, difference: Callable[[], float], largest: float
 ) -> tuple[tuple[str, ...], float]:
-    """Leave out more linear layers whose second has gone, where nothing else turns out to read them.
+    """Leave out further first linear layers whose second one was removed, where a trial shows that nothing reads them.
 
     Returns
     -------
@@ -240,7 +240,7 @@ def _without_unread(
         leave_out_unread(small, path)
     try:
         return (*reduction.unread, *firsts), difference() if firsts else largest
-    except Exception:  # something reads them: each way in which that shows is a reason to keep them
+    except Exception:  # something reads them, and fails in whatever way: keep them
         for path, linear in firsts.items():
             small.get_submodule(parent(path))._modules[path.rpartition(".")[2]] = linear
         return reduction.unread, largest

@@ -12,7 +12,7 @@ from ...errors import InterventionError, UnitError
 class SlimAttention(nn.Module):
     """Multi-head attention that is as wide outside as it was, and narrower inside.
 
-    `torch.nn.MultiheadAttention` cannot be that: its heads share out its whole width. Arguments, results and
+    `torch.nn.MultiheadAttention` cannot be that: its heads fill its whole width. Arguments, results and
     names of parameters are the same as there; the parameters themselves are that block's, already cut to the
     heads that stay.
 

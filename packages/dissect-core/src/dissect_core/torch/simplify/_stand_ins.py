@@ -16,13 +16,13 @@ from ..anatomy import attention_layouts
 from ..structure import projection_of, same_values, silent
 
 _LAYERS = (nn.TransformerEncoderLayer, nn.TransformerDecoderLayer)
-# Where a block adds the residual itself, MMCV calls the argument that it adds so; left out, it is the first one.
+# MMCV's name for the argument that a block adds as its residual; if a call does not give it, the first one is added.
 _RESIDUAL = "identity"
 
 
 @dataclass(frozen=True)
 class Answer:
-    """The result of a module that is left out.
+    """What a module returns when it is left out.
 
     Attributes
     ----------
@@ -40,7 +40,7 @@ class Answer:
 
 
 class StandIn(nn.Module):
-    """Stands where a layer or sublayer was, with the numbers and flags that others read from that module.
+    """Module in the place of a layer or sublayer, with the numbers and flags that others read from that.
 
     Examples
     --------
@@ -99,7 +99,7 @@ def stream_name(names: tuple[str, ...], given: dict[str, Any]) -> str:
 
 
 def known_answer(path: str, module: nn.Module, layer: bool) -> Answer | None:
-    """Work out what a module returns when it is left out, as far as possible without running the model.
+    """Return what a module returns when it is left out, if that can be known without a run of the model.
 
     Torch's own modules are known. Another sublayer is tried, as a copy, on a small random input; None where it
     needs more than that, or is a layer.
@@ -121,7 +121,7 @@ def known_answer(path: str, module: nn.Module, layer: bool) -> Answer | None:
     with silent(projection), torch.no_grad():
         try:
             output = trial(x)
-        except Exception:  # whatever it is that a block of unknown kind misses
+        except Exception:  # a block of unknown kind may need more than one input
             return None
         return seen_answers(path, module, (x,), {}, output, layer=False)[0]
 
@@ -129,22 +129,22 @@ def known_answer(path: str, module: nn.Module, layer: bool) -> Answer | None:
 def seen_answers(
     path: str, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any, layer: bool
 ) -> tuple[Answer, ...]:
-    """List all that a module may have returned in one call while it was left out, the likeliest first.
+    """Return all answers that agree with what a module returned in one call while it was left out, likeliest first.
 
-    One call can leave open what it was: DETR's decoder starts from a stream of zeros.
+    One call may agree with several: DETR's decoder starts from zeros, so that its input and zeros are the same.
 
     Raises
     ------
     InterventionError
-        If that is neither one of its arguments nor zeros, or it hands on more that has to be made.
+        If the result is neither one of the arguments nor zeros, or comes with others that only the module can make.
     """
     many = isinstance(output, (tuple, list)) and len(output) > 0
     first, more = (output[0], output[1:]) if many else (output, ())
-    # Nobody asks for the attention weights of a block that is no more; other tensors may be wanted.
+    # The attention weights of a block that was removed are not needed; other tensors may be.
     made = any(item is not None for item in more) and not isinstance(module, nn.MultiheadAttention)
     if not isinstance(first, Tensor) or made:
         raise InterventionError(
-            f"{path!r}, a {type(module).__name__}, hands on more than its features, which only it can make: it "
+            f"{path!r}, a {type(module).__name__}, returns more than its features, which only it can make: it "
             "cannot be removed. Leave it out with `bypassed`, or remove the blocks inside it."
         )
     n_more = len(more) if many else None
@@ -176,7 +176,7 @@ def seen_answers(
 
 
 class Witness:
-    """Watches the calls of a bypassed module, for `wrapped_forward`, and says what it returns in all of them."""
+    """Watches the calls of a bypassed module, for `wrapped_forward`; `answers` are those that agree with all calls."""
 
     def __init__(self, path: str, module: nn.Module, layer: bool) -> None:
         self.path, self.module, self.layer = path, module, layer

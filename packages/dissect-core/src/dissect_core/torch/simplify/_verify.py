@@ -1,4 +1,4 @@
-"""Comparing two models on a batch: their outputs, and what one run costs."""
+"""Compare the outputs of two models on a batch."""
 
 import dataclasses
 import math
@@ -16,7 +16,7 @@ from ..activations import without_fast_path
 
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
-    """Set evaluation mode, without gradients and fused transformer layers; every module's mode is restored."""
+    """Set evaluation mode for a block, without gradients and fused transformer layers; restore every module's mode."""
     modes = [(module, module.training) for module in model.modules()]
     model.eval()
     try:
@@ -28,7 +28,7 @@ def evaluating(model: nn.Module) -> Iterator[None]:
 
 
 def floating_values(output: Any) -> list[Tensor]:
-    """Copy all floating tensors and arrays in a nested output, in order."""
+    """Return copies of all floating tensors and arrays in a nested output, in order, on the CPU."""
     return [tensor.detach().to("cpu", copy=True) for tensor in _floating(output)]
 
 
