@@ -347,9 +347,7 @@ def test_state_dict_is_found_under_other_keys_and_put_back(
 
 def test_one_of_several_state_dicts_is_chosen_by_its_key_or_prefix() -> None:
     one, other = {"weight": torch.ones(1)}, {"weight": torch.zeros(1)}
-    with pytest.raises(
-        CheckpointError, match=r"2 sets of them: 'teacher', 'student'.*--weights-prefix teacher\."
-    ):
+    with pytest.raises(CheckpointError, match=r"got 2: 'teacher', 'student'.*--weights-prefix teacher\."):
         state_dict_of({"teacher": one, "student": other})
     assert chosen_state({"teacher": one, "student": other}, "student")[2] is other
     assert chosen_state({"model": one, "ema": {"module": other}}, "ema.")[0] == ("ema", "module")

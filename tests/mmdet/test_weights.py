@@ -120,7 +120,7 @@ def both(teacher: State, student: State) -> State:
             "",
             r"behind a prefix: `teacher\.` \(193 of the model's 193\), `student\.` .*--weights-prefix teacher\.",
         ),
-        (lambda s: {"teacher": s, "student": s}, "", r"2 sets of them: 'teacher', 'student'.*weights_prefix"),
+        (lambda s: {"teacher": s, "student": s}, "", r"got 2: 'teacher', 'student'.*weights_prefix"),
         (lambda s: {"state_dict": both(s, s)}, "ema.", r"begin with teacher, student; keys .*: state_dict"),
         (
             lambda s: renamed(s, "model.{}".format) | {"criterion.weight": torch.ones(1)},

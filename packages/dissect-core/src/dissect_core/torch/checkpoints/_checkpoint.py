@@ -42,8 +42,8 @@ def load_checkpoint(
     path : str or Path
         The file. Both of torch's formats are read: zip archives (since torch 1.6) and the older pickles.
     allow : sequence of types, functions or (callable, str) pairs
-        What the file may contain beside tensors and plain containers. The files of MMEngine hold its
-        ``HistoryBuffer``, for instance. A pair gives a callable under the name that the file uses for it.
+        What the file may contain beside tensors and plain containers; files of MMEngine hold its ``HistoryBuffer``,
+        for instance. A pair gives a callable and the name that the file uses for it.
         Loading may call these with arguments that the file chooses: allow only what is harmless.
     trust : bool, default False
         Let the file run whatever code it contains. Only for files whose maker you trust.
@@ -56,8 +56,9 @@ def load_checkpoint(
     Raises
     ------
     CheckpointError
-        If the file is missing (`CheckpointNotFoundError`), no file, empty, damaged or not a checkpoint; if it needs
-        something that is not allowed (all such names are listed); or if its content is not a mapping with string keys.
+        If the file is missing (`CheckpointNotFoundError`), is a folder or another thing than a file, is empty, damaged
+        or not a checkpoint; if it needs something that is not allowed (all such names are listed); or if its content is
+        not a mapping with string keys.
 
     Notes
     -----
@@ -101,7 +102,7 @@ def save_checkpoint(checkpoint: Mapping[str, Any], path: str | Path) -> None:
     checkpoint : mapping
         What to write: usually ``{"state_dict": ..., "meta": ...}``.
     path : str or Path
-        The file, in a folder that exists. An older file is replaced, or a link itself, never what it leads to.
+        The file, in a folder that exists. An older file is replaced. So is a link, but never the file it leads to.
 
     Raises
     ------
@@ -134,7 +135,7 @@ def _trusted(file: BinaryIO) -> Any:
 
 
 def _opening(path: Path) -> bytes:
-    """Read the first bytes of a file, after a check that there are any."""
+    """Return the first bytes of a file; raise an error if it is missing, cannot be read or is empty."""
     try:
         with open_regular(path) as file:
             start = file.read(32)
@@ -155,7 +156,7 @@ def _opening(path: Path) -> bytes:
 def _explained(
     error: Exception, path: Path, start: bytes, allow: Sequence[Allowed], trust: bool
 ) -> CheckpointError:
-    """Make an error that says why a file could not be read, and what to do."""
+    """Return an error that says why a file could not be read, and what to do."""
     if isinstance(error, RefusedNameError):
         return _refusal(path, _refused(error, path, allow))
     first = first_line(error)
@@ -196,7 +197,7 @@ def first_line(error: Exception) -> str:
 
 
 def _refused(error: RefusedNameError, path: Path, allow: Sequence[Allowed]) -> list[str]:
-    """List the names in a file that are not allowed, as far as they can be read."""
+    """Return the names in a file that are not allowed, as far as they can be read."""
     found = {error.name}
     with suppress(Exception), open_regular(path) as file:
         known = known_names(allow)

@@ -1,4 +1,4 @@
-"""Writing a variant down as a checkpoint, with a record of what it is."""
+"""Write a variant as a checkpoint, with a record of what it is."""
 
 from collections.abc import Mapping
 from importlib.metadata import version
@@ -23,19 +23,19 @@ def export(
     *,
     record: Mapping[str, Any] | None = None,
 ) -> AblationReport:
-    """Write a variant as a checkpoint that any program can load that loads the original.
+    """Write a variant as a checkpoint that every program can load that loads the original.
 
     Parameters
     ----------
     variant : Variant
-        On weights, or one that weights can express (`Variant.as_edits`): zero activations of heads, neurons and
-        channels, bypassed sublayers.
+        A variant on weights, or one that weights can express (`Variant.as_edits`): zero activations of heads, neurons
+        and channels, bypassed sublayers.
     source : torch.nn.Module or mapping
         The model, or a checkpoint as `load_checkpoint` gives it. It is not changed.
     path : str or Path
-        Written whole or not at all; an older file is replaced.
+        The file. It is written whole or not at all; an older one is replaced.
     record : mapping, optional
-        More to be kept about it, as plain data: where the source came from, say.
+        More to keep in the checkpoint's record, as plain data, such as where the source came from.
 
     Returns
     -------
@@ -76,7 +76,7 @@ def export(
 
 
 def variant_record(variant: Variant, report: AblationReport) -> dict[str, Any]:
-    """Describe a variant as plain data, for the record in its checkpoint."""
+    """Return a description of a variant as plain data, for the record in its checkpoint."""
     return {
         "variant": variant.id,
         "unit": variant.pool.unit,
@@ -96,8 +96,8 @@ def with_state(
 ) -> dict[str, Any]:
     """Return a checkpoint like the given one, with another state dict and a record of how it was made.
 
-    Earlier records go to its history, and what the whole model was worth (``test_metrics``) goes. A bare state dict
-    becomes ``{"state_dict": ..., "meta": ...}``. The keys under which the state dict lies may be given as `place`.
+    Earlier records are kept in its history; results of the whole model (``test_metrics``) are dropped. A bare state
+    dict becomes ``{"state_dict": ..., "meta": ...}``. The keys under which the state dict lies may be given as `place`.
     """
     place = state_dict_place(checkpoint) if place is None else place
     kept = put_state(checkpoint, place, state) if place else {"state_dict": state}

@@ -1,4 +1,4 @@
-"""Pickles read as data: a machine that knows containers, numbers and text, and looks every name up in a table."""
+"""Read pickles as data, by a machine that knows containers, numbers and text, and looks every name up in a table."""
 
 import pickle
 import pickletools
@@ -11,17 +11,17 @@ _MAX_OPCODES = 20_000_000
 _MAX_DEPTH = 100
 _MAX_INT_BITS = 256
 _CONTAINER_BYTES = 200
-"""About what an empty container takes in memory; a pickle makes one by a single byte."""
+"""About what an empty container takes in memory; a pickle makes one with a single byte."""
 
 
 class Stream(Protocol):
     """A stream that a pickle is read from."""
 
     def read(self, size: int, /) -> bytes:
-        """Give so many bytes, or fewer at the end."""
+        """Return `size` bytes, or fewer at the end."""
 
     def readline(self) -> bytes:
-        """Give the bytes up to the next newline."""
+        """Return the bytes up to the next newline, with it."""
 
 
 class RefusedNameError(pickle.UnpicklingError):
@@ -39,7 +39,7 @@ class RefusedNameError(pickle.UnpicklingError):
 
 
 class Budget:
-    """Memory that the content of a file may take: some for small files, else in proportion to the file."""
+    """Memory that the content of a file may take: 256 MiB, and ten times the size of the file."""
 
     def __init__(self, n_bytes_of_file: int) -> None:
         self._left = 2**28 + 10 * n_bytes_of_file
@@ -52,7 +52,7 @@ class Budget:
 
 
 class Unfinished:
-    """A value that only occurs while a pickle is read: no content of a file may consist of it."""
+    """A value that may only occur while a pickle is read, and not in the content that is returned."""
 
 
 class Named(Unfinished):
@@ -69,10 +69,10 @@ class Machine:
     Parameters
     ----------
     names : mapping of str to object
-        All that the pickle may name. What can be called is called with arguments that the file chooses, the
-        other things are values. Objects of the types among them may be given a state.
+        All that the pickle may name. Callables are called with arguments that the file chooses, all others are
+        values. Objects of the types among them may be given a state.
     states : mapping of type to callable
-        Types of which an object may be given a state by the pickle, and what does that, checked.
+        Further types whose objects the pickle may give a state, with functions that check the state and set it.
     budget : Budget
         Shared by all pickles of a file.
     storage : callable, optional
@@ -100,7 +100,7 @@ class Machine:
         self._n_opcodes = 0
 
     def read(self, stream: Stream) -> Any:
-        """Read up to the end of the pickle. The result is to be passed to `checked` when all is in place."""
+        """Return the content of a pickle. Pass it to `checked` once its tensors have their values."""
         self._stack: list[Any] = []
         self._marks: list[list[Any]] = []
         self._memo: dict[int, Any] = {}
@@ -120,7 +120,7 @@ class Machine:
         return content
 
     def checked(self, content: Any) -> Any:
-        """Refuse content that is endless or far too large to walk through, or that is not finished."""
+        """Return content after a check: it must not be endless, far too large to walk through, or unfinished."""
         left = 1000 + 10 * self._n_opcodes
         below: list[Iterator[Any]] = [iter((content,))]
         while below:
@@ -269,7 +269,7 @@ def _modern(module: str, attribute: str = "") -> str:
 
 
 def names_in(stream: Stream) -> Iterator[str]:
-    """Yield all names in a pickle, as far as they show without reading it; an error ends this where it is damaged."""
+    """Yield all names in a pickle that can be seen without following it; raise an error where it is damaged."""
     texts: list[str] = []
     for opcode, arg, _ in pickletools.genops(stream):  # type: ignore[arg-type]  # as above
         if isinstance(arg, str) and opcode.name in ("GLOBAL", "INST"):

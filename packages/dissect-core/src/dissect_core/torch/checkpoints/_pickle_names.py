@@ -72,7 +72,7 @@ class Values(Unfinished):
 
 
 def harmless_names(budget: Budget) -> tuple[dict[str, Any], dict[type, Callable[[Any, Any], None]]]:
-    """Return a table of all that any file may name, and one of the types whose objects may be given a state."""
+    """Return a table of all names that every file may use, and one of types whose objects may be given a state."""
     table: dict[str, Any] = {
         "collections.OrderedDict": _counting(budget, _ordered),
         "collections.Counter": _counting(budget, _counter),
@@ -131,7 +131,7 @@ def check_tensor(tensor: torch.Tensor, budget: Budget) -> None:
 
 
 def take_tensor(sizes: Sequence[int], n_bytes: int, budget: Budget) -> None:
-    """Count the memory of a tensor. An empty one has no values, but its other axes have a length."""
+    """Count the memory of a tensor. An axis of length 0 counts as 1: an empty tensor may have long axes beside it."""
     if len(sizes) > _MAX_AXES:
         raise pickle.UnpicklingError(f"a tensor may have at most {_MAX_AXES} axes")
     budget.take(prod(n or 1 for n in sizes) * n_bytes)
@@ -204,7 +204,7 @@ def _parameter(data: Any, requires_grad: Any, hooks: Any = None) -> torch.nn.Par
 
 
 def _view(budget: Budget, values: Any, offset: Any, size: Any, stride: Any) -> torch.Tensor:
-    """Make a tensor of some memory, all of which must lie in it."""
+    """Return a tensor of values in some memory, after a check that all of them lie in it."""
     if type(values) is not Values:
         raise pickle.UnpicklingError("a tensor must have values")
     sizes, strides, (start,) = _whole_numbers(size), _whole_numbers(stride), _whole_numbers((offset,))
@@ -220,9 +220,8 @@ def _view(budget: Budget, values: Any, offset: Any, size: Any, stride: Any) -> t
         raise pickle.UnpicklingError(f"a tensor reaches to value {end} of a memory of {held}")
     take_tensor(sizes, values.vector.element_size(), budget)
     memory = values.vector.untyped_storage()
-    return torch.empty(0, dtype=values.vector.dtype).set_(
-        memory, start, sizes, strides
-    )  # enlarges what is too small
+    # Checked above, since `set_` enlarges a memory that is too small.
+    return torch.empty(0, dtype=values.vector.dtype).set_(memory, start, sizes, strides)
 
 
 def _whole_numbers(numbers: Any) -> tuple[int, ...]:

@@ -2,7 +2,7 @@
 
 NumPy's own functions trust a pickle: `numpy.ndarray` may be called with a type that holds objects, and takes their
 pointers from the file; the state of a dtype can turn a type that the whole process shares into another one. So a
-dtype is a note of ours until it is used, and an array is made of bytes whose number fits its shape.
+dtype is an object of our own until it is used, and an array is made of bytes whose number fits its shape.
 """
 
 import pickle
@@ -29,7 +29,7 @@ class Dtype(Unfinished):
         self._made: np.dtype[Any] = np.dtype(code)
 
     def set_state(self, state: Any) -> None:
-        """Set the order of bytes, which is all that the state of a plain type can say."""
+        """Set the order of bytes, the only thing that the state of a plain type may set."""
         if (
             type(state) is not tuple
             or len(state) < 5
@@ -42,7 +42,7 @@ class Dtype(Unfinished):
         self._made = self._made.newbyteorder(state[1])
 
     def values(self, raw: Any, shape: Any, order: Any, budget: Budget) -> NDArray[Any]:
-        """Make an array of this type from bytes: exactly as many as the shape needs."""
+        """Return an array of this type made of bytes, which must be exactly as many as its shape needs."""
         if type(raw) not in (bytes, bytearray) or order not in ("C", "F"):
             raise pickle.UnpicklingError("the values of an array must be bytes")
         if type(shape) is not tuple or not all(type(n) is int and n >= 0 for n in shape) or len(shape) > 32:
@@ -59,7 +59,7 @@ class Dtype(Unfinished):
 
 
 def numpy_names(budget: Budget) -> tuple[dict[str, Any], dict[type, Callable[[Any, Any], None]]]:
-    """Return tables of the names of NumPy's functions in pickles, and of types whose objects may be given a state."""
+    """Return a table of NumPy's names in pickles, and one of types whose objects may be given a state."""
 
     def reconstruct(cls: Any, shape: Any, code: Any) -> Any:
         if cls is not _no_array:

@@ -36,7 +36,7 @@ def load_safetensors(path: str | Path) -> dict[str, Tensor]:
     MissingDependencyError
         If the package ``safetensors`` is not installed.
     CheckpointError
-        If the file is missing, no file, empty, damaged or in another format.
+        If the file is missing, is a folder or another thing than a file, is empty, damaged or in another format.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""Where the weights lie in a checkpoint: under which key, and under which part of their names."""
+"""Find the weights in a checkpoint: under which key they lie, and with which prefix of their names."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import torch
 from ...errors import CheckpointError
 
 USUAL = ("state_dict", "model", "model_state_dict")
-"""Keys of the weights of a model, the first of these that is there before the others."""
+"""Usual keys of a model's weights; the first one that a checkpoint has is taken."""
 _NOT_WEIGHTS = frozenset({"optimizer", "optimizers", "optimizer_states", "lr_scheduler", "scheduler"})
 _DEPTH = 2
 _NAMED_AT_MOST = 6
 
 
 def state_dict_of(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
-    """Find the state dict in a checkpoint.
+    """Return the state dict in a checkpoint.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ def state_dict_of(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
     -------
     dict of str to torch.Tensor
         The very object in the checkpoint where that is a dict, so that changes to it change the checkpoint.
-        Entries that modules add through ``get_extra_state`` may be something else than tensors.
+        Entries that modules add through ``get_extra_state`` need not be tensors.
 
     Raises
     ------
@@ -65,20 +65,20 @@ def state_dict_place(checkpoint: Mapping[str, Any]) -> tuple[str, ...]:
     if len(places) > 1 and _wrong(checkpoint):
         named = ", ".join(repr(".".join(place)) for place in places[:_NAMED_AT_MOST])
         raise CheckpointError(
-            f"The checkpoint must say which weights are meant, it holds {len(places)} sets of them: {named}. Name one "
-            f"as `weights_prefix` (--weights-prefix {'.'.join(places[0])}.)."
+            f"The checkpoint must hold one set of weights, or one under a usual key, got {len(places)}: {named}. Name "
+            f"one as `weights_prefix` (--weights-prefix {'.'.join(places[0])}.)."
         )
     return places[0] if places and _wrong(checkpoint) else ()
 
 
 def other_places(checkpoint: Mapping[str, Any]) -> list[str]:
-    """List the weights in a checkpoint beside those that `state_dict_of` takes, as dotted keys."""
+    """Return the places of further weights in a checkpoint, beside those that `state_dict_of` takes, as dotted keys."""
     taken = state_dict_place(checkpoint)
     return [".".join(place) for place in _places(checkpoint) if taken and place != taken]
 
 
 def chosen_state(checkpoint: Mapping[str, Any], prefix: str) -> tuple[tuple[str, ...], str, dict[str, Any]]:
-    """Choose weights by a prefix: entries whose names begin with it, or those under such keys of the checkpoint.
+    """Find weights by a prefix: of the names of entries, or of the keys under which a state dict lies.
 
     Parameters
     ----------
@@ -92,14 +92,14 @@ def chosen_state(checkpoint: Mapping[str, Any], prefix: str) -> tuple[tuple[str,
     place : tuple of str
         Keys under which the state dict lies.
     prefix : str
-        What is to be taken off its names; empty where all names count as they are.
+        What to take off the names, of which only those that begin with it count; empty where all count, as they are.
     state_dict : dict of str to torch.Tensor
-        The whole of it, with its names as they are.
+        The whole state dict, with its names as they are.
 
     Raises
     ------
     CheckpointError
-        If there is nothing of the kind; what there is, is named.
+        If there are no such weights; the message names what there is.
     """
     if not prefix:
         place = state_dict_place(checkpoint)
@@ -167,7 +167,7 @@ def _places(checkpoint: Mapping[str, Any], above: tuple[str, ...] = ()) -> Itera
 
 
 def _wrong(state: Mapping[str, Any]) -> list[Any]:
-    """List the names of entries that no state dict holds."""
+    """Return the names of entries that no state dict can hold."""
     return [
         name
         for name, value in state.items()

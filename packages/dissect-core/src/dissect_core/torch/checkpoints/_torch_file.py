@@ -15,16 +15,16 @@ from ._pickle_names import StorageType, Values, check_tensor, harmless_names
 
 Allowed: TypeAlias = Callable[..., Any] | tuple[Callable[..., Any], str]
 
-# What `torch.save` wrote before its archives: these numbers, facts of the system, the content, keys, and memory.
+# The older format of `torch.save`: these two numbers, facts of the system, the content, keys, and memory.
 _MAGIC, _VERSION = 0x1950A86A20F9469CFC6C, 1001
 
 
 class TorchScriptError(pickle.UnpicklingError):
-    """An archive holds a program."""
+    """An archive holds a TorchScript program."""
 
 
 def read_torch(file: BinaryIO, allow: Sequence[Allowed] = ()) -> Any:
-    """Read what `torch.save` wrote; see `load_checkpoint`. Errors are those of a damaged pickle or archive."""
+    """Return what `torch.save` wrote; see `load_checkpoint`. Errors are those of a damaged pickle or archive."""
     stream = Bounded(file)
     return _PickleReader(stream.left(), allow).torch(stream)
 
@@ -49,7 +49,7 @@ def read_pickle(file: BinaryIO, allow: Sequence[Allowed] = ()) -> Any:
     RefusedNameError
         If the pickle names anything else.
     Exception
-        If it is damaged, in the way that it is.
+        If it is damaged; the kind depends on the damage.
 
     Examples
     --------
@@ -61,7 +61,7 @@ def read_pickle(file: BinaryIO, allow: Sequence[Allowed] = ()) -> Any:
 
 
 def known_names(allow: Sequence[Allowed]) -> set[str]:
-    """Return all names that a file may use."""
+    """Return all names that a file may use, the allowed ones included."""
     return {*harmless_names(Budget(0))[0], *(name for name, _ in map(_named, allow))}
 
 
@@ -78,7 +78,7 @@ def names_of(file: BinaryIO) -> Iterator[str]:
 
 
 class _PickleReader:
-    """Reads one file: its tables, and the memory that it may take."""
+    """Reads one file, with its tables of names and its budget of memory."""
 
     def __init__(self, n_bytes: int, allow: Sequence[Allowed]) -> None:
         self._n_bytes = n_bytes
@@ -105,7 +105,7 @@ class _PickleReader:
         return Machine(names, self._states, self._budget, storage)
 
     def _values(self, data: Any) -> Values:
-        """Read all values of a tensor in a plain pickle: bytes of `torch.save`, which hold a pickle again."""
+        """Return all values of a tensor in a plain pickle: bytes of `torch.save`, which hold a pickle again."""
         if type(data) is not bytes:
             raise pickle.UnpicklingError("the values of a tensor must be bytes")
         self._budget.take(len(data))
@@ -184,7 +184,7 @@ def _named(item: Allowed) -> tuple[str, Callable[..., Any]]:
 
 
 def _folder(archive: zipfile.ZipFile) -> str:
-    """Return the name of the folder in an archive that holds all of it: that of the file when it was written."""
+    """Return the name of the folder that holds everything in an archive: the file's name when it was written."""
     folders = [name.removesuffix("/data.pkl") for name in archive.namelist() if name.endswith("/data.pkl")]
     if len(folders) != 1:
         raise zipfile.BadZipFile("it holds no data.pkl, or several")
@@ -192,7 +192,7 @@ def _folder(archive: zipfile.ZipFile) -> str:
 
 
 def _reference(reference: Any, length: int) -> tuple[torch.dtype, str, int]:
-    """Take a persistent reference of `torch.save` apart: type, key and number of values of some memory."""
+    """Return type, key and number of values of some memory, from a persistent reference of `torch.save`."""
     if type(reference) is not tuple or len(reference) != length or reference[0] != "storage":
         raise pickle.UnpicklingError("a persistent reference must be the memory of a tensor")
     kind, key, device, n_values = reference[1:5]
