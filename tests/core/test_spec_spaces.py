@@ -78,7 +78,7 @@ def test_messages_name_the_place(interventions: Any, message: str) -> None:
         (
             {"unit": "row", "components": "*"},
             {},
-            "in activation space are for component, head, .* 'row' is of weights",
+            "in activation space are for component, head, .* 'row' has weights",
         ),
         ({"unit": "level", "components": "*"}, {}, "the unit 'level' has weights only"),
         (

@@ -252,7 +252,7 @@ HOSTILE: dict[str, tuple[str, Any, str]] = {
     "endless zeros": (
         "ffn",
         lambda d: next(iter(d["stand_ins"].values())).update(arguments=[], width=10**12),
-        "1000000000000 wide",
+        "of width 1000000000000",
     ),
     "no such argument": (
         "ffn",

@@ -36,7 +36,7 @@ class Choice(NamedTuple):
 
 
 def n_choices(ablation: Ablation, pool: Pool) -> int:
-    """Count the sets of units that a selection makes, without making them; pairs count with their single units."""
+    """Return how many sets of units a selection makes, without making them; pairs count with their single units."""
     n, select = pool.n_units, ablation.select
     match select:
         case FractionSelection():

@@ -54,7 +54,7 @@ class PlainSelection(Spec):
 
 
 class CumulativeSelection(Spec):
-    """First one part of the pool, then two, and so on, all their units each time: layer after layer."""
+    """All units of one part of the pool, then of two parts, and so on: layer after layer."""
 
     by: Literal["cumulative"] = Field(description="How units are selected.")
     order: Literal["forwards", "backwards"] = Field(

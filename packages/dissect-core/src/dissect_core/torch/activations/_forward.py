@@ -19,7 +19,7 @@ Around: TypeAlias = Callable[[Forward, tuple[Any, ...], dict[str, Any]], Any]
 
 
 def module_at(model: nn.Module, path: str) -> nn.Module:
-    """Find a module by its path.
+    """Return the module at a path.
 
     Raises
     ------

@@ -200,7 +200,7 @@ class _Tap:
         return SiteActivity(self.point.site, self.fired, self.masked, int(self.changed))
 
     def _prepared(self, activation: Tensor, index: int) -> tuple[Tensor, Tensor, int]:
-        """Work out which values to replace, by what, and how many they are."""
+        """Return which values to replace, the new values, and how many are replaced."""
         chosen = self.point.chosen(activation)
         values = self._values(activation, index).to(device=activation.device, dtype=activation.dtype)
         share = activation.numel() // chosen.numel() if chosen.numel() else 0

@@ -36,7 +36,7 @@ def floats_in(value: Any) -> Iterator[Tensor]:
 
 
 def map_parts(edit: Callable[[Any], Any], value: Any) -> Any:
-    """Copy a structure with some of its parts replaced.
+    """Return a copy of a structure with some of its parts replaced.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ def map_parts(edit: Callable[[Any], Any], value: Any) -> Any:
 
 
 def map_tensors(edit: TensorMap, value: Any) -> Any:
-    """Copy a structure with `edit` applied to its floating tensors, in order.
+    """Return a copy of a structure with `edit` applied to its floating tensors, in order.
 
     Examples
     --------

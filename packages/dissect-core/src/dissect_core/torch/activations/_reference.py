@@ -13,7 +13,9 @@ from ._sites import TapPoint
 
 @dataclass(eq=False)
 class Slot:
-    """Activations of all reference images in one tensor: the n-th that is met at a place in a pass.
+    """Activations and statistics of one tensor over all reference images.
+
+    A place where several tensors are met in a pass has a slot for each of them, in order.
 
     Attributes
     ----------

@@ -140,7 +140,7 @@ def gradient_scores(
 def _wanted(
     spec: StudySpec, anatomy: Anatomy
 ) -> tuple[dict[str, tuple[Pool, PoolPart]], dict[str, PoolPart]]:
-    """Find the parts of pools to score by their weights, and those to score by gates, by path."""
+    """Return the parts of pools to score by their weights, and those to score by gates, by path."""
     weights: dict[str, tuple[Pool, PoolPart]] = {}
     heads: dict[str, PoolPart] = {}
     for ablation in spec.ablations:
@@ -169,7 +169,7 @@ def _wanted(
 
 
 def _parameters(model: nn.Module, weights: dict[str, tuple[Pool, PoolPart]]) -> dict[str, nn.Parameter]:
-    """Find the parameters that the units own, by name."""
+    """Return the parameters that the units own, by name."""
     known = dict(model.named_parameters(remove_duplicate=False))
     names: dict[str, None] = {}
     for _, part in weights.values():

@@ -193,7 +193,7 @@ def _second_linear(site: ActivationSite, module: nn.Module) -> nn.Linear:
 
 
 def _channels(model: nn.Module, site: ActivationSite, module: nn.Module) -> TapPoint:
-    """Find the norm behind a convolution, or the convolution itself if none follows."""
+    """Return the tap point at the norm behind a convolution, or at the convolution itself if none follows."""
     path = site.path
     convolutions = [name for name, child in module.named_children() if _n_channels(child, "conv")]
     if not _n_channels(module, "conv") and len(convolutions) == 1:
@@ -211,7 +211,7 @@ def _channels(model: nn.Module, site: ActivationSite, module: nn.Module) -> TapP
 
 
 def _norm_behind(model: nn.Module, path: str, n: int) -> nn.Module | None:
-    """Find the norm that is defined next after a convolution and is as wide."""
+    """Return the norm that is defined right after a convolution, if it has as many channels."""
     parent, _, name = path.rpartition(".")
     if not path:
         return None

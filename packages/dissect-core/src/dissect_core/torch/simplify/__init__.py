@@ -1,4 +1,4 @@
-"""Removing parts of a model for good: a smaller model with the same outputs, and its files."""
+"""Remove parts of a model for good: smaller models with the outputs of the ablated ones, and their files."""
 
 from ._saved import (
     describe_simplified as describe_simplified,

@@ -1,4 +1,4 @@
-"""Cutting heads and neurons out of the parameters of a model, and the numbers that its modules keep about them."""
+"""Cut heads and neurons out of a model's parameters, and correct the numbers that its modules keep about them."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass

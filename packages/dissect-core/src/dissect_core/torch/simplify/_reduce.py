@@ -35,7 +35,7 @@ class Reduction:
 
 
 def reduced(model: nn.Module, reduction: Reduction) -> nn.Module:
-    """Reduce a model in place: stand-ins where blocks go whole, cuts where parts of them go.
+    """Reduce a model in place: put stand-ins for blocks that are removed whole, cut heads and neurons out of others.
 
     Returns
     -------
@@ -67,7 +67,7 @@ def reduced(model: nn.Module, reduction: Reduction) -> nn.Module:
 
 
 def feeding_linears(model: nn.Module, paths: Iterable[str]) -> Iterator[str]:
-    """Find the linear layers that feed those at the given paths, where a layer holds both beside its attention."""
+    """Yield the paths of linear layers that feed those at given paths, in layers that hold both beside attention."""
     for path in paths:
         around, _, name = path.rpartition(".")
         layer = model.get_submodule(around)
@@ -76,7 +76,7 @@ def feeding_linears(model: nn.Module, paths: Iterable[str]) -> Iterator[str]:
 
 
 def known_unread(model: nn.Module, paths: Iterable[str]) -> tuple[str, ...]:
-    """Find the linear layers that nothing reads once those at the given paths have gone: in torch's own layers."""
+    """Return the paths of linear layers, in torch's own layers, that only feed those at the given paths."""
     layers = ((path, model.get_submodule(parent(path))) for path in feeding_linears(model, paths))
     return tuple(path for path, layer in layers if getattr(type(layer), "_ff_block", None) in _ONLY_USE)
 

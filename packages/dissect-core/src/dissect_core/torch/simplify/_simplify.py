@@ -1,4 +1,4 @@
-"""Removing layers, sublayers, heads and neurons for good: a smaller model that does what the ablated one does."""
+"""Remove layers, sublayers, heads and neurons for good: the smaller model gives what the ablated one gives."""
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
@@ -197,7 +197,7 @@ def _expected(
     answers: Mapping[str, Answer | None],
     probe: Callable[[nn.Module], Any],
 ) -> tuple[list[Tensor], dict[str, Answer | None]]:
-    """Run the ablated model; return its outputs, and what each of its blocks that are left out returned."""
+    """Run the ablated model; return its outputs, and what each block that is left out returned."""
     witnesses = {
         path: Witness(path, model.get_submodule(path), "layer" in variant.pool.kind.blocks)
         for path, answer in answers.items()

@@ -102,7 +102,7 @@ class SlimAttention(nn.Module):
         return output if self.batch_first else output.transpose(0, 1), weights
 
     def _projected(self, *inputs: Tensor) -> list[Tensor]:
-        """Project to queries, keys and values of each head, (B, heads, length, width of a head)."""
+        """Return queries, keys and values of each head, (B, heads, length, width of a head)."""
         stacked = self.in_proj_weight
         separate = (self.q_proj_weight, self.k_proj_weight, self.v_proj_weight)
         parts = separate if stacked is None else stacked.chunk(3)
@@ -111,7 +111,7 @@ class SlimAttention(nn.Module):
         return [x.reshape(*x.shape[:2], self.num_heads, self.head_dim).transpose(1, 2) for x in projected]
 
     def _mask(self, attn_mask: Tensor | None, padding: Tensor | None, q: Tensor, k: Tensor) -> Tensor | None:
-        """Join both masks into one that is added to the scores, of a shape that broadcasts over these."""
+        """Return both masks as one that is added to the scores, of a shape that broadcasts over these."""
         (batch, _, length, _), source = q.shape, k.shape[2]
         merged = None
         if attn_mask is not None:

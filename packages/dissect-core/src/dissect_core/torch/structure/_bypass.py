@@ -125,7 +125,7 @@ def _through(path: str, module: nn.Module) -> Any:
 
 
 def projection_of(path: str, module: nn.Module) -> nn.Module:
-    """Find the module whose output is what a sublayer contributes."""
+    """Return the module whose output is what a sublayer adds to its layer."""
     if isinstance(module, (nn.Linear, nn.MultiheadAttention)):
         return module
     layouts = attention_layouts(module)

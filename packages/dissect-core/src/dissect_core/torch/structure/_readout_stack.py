@@ -10,7 +10,7 @@ from ..activations import map_parts, parts_in
 
 
 class _Stack(NamedTuple):
-    """Results of all layers in one tensor (its axis) or in a list (None); `first` is where the first layer's lies."""
+    """Results of all layers in one tensor (its axis) or in a list (None); `first` is the index of the first layer's."""
 
     axis: int | None
     first: int
