@@ -76,7 +76,7 @@ class Pool:
 
     @property
     def n_units(self) -> int:
-        """Units in all parts."""
+        """Number of units in all parts."""
         return self.starts[-1]
 
     @cached_property

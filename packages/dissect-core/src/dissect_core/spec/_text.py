@@ -53,7 +53,7 @@ def json_content(text: str, where: str) -> Any:
     SpecError
         If an object gives a key twice.
     ValueError
-        If the text is no JSON.
+        If the text is not JSON.
     """
     content = json.loads(text)
     levels: list[dict[str, int]] = []

@@ -200,7 +200,7 @@ class Crew:
         self._failed(member, shard, f"{type(error).__name__}: {' '.join(str(error).split())}")
 
     def _lost(self, member: Member, error: Any) -> None:
-        """Handle a worker that is gone: killed, crashed, out of memory, or with its node."""
+        """Handle a worker that was lost: killed, crashed, out of memory, or lost with its node."""
         shard = member.shard
         self._dismiss(member)
         if shard is None:

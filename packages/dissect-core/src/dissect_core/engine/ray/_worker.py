@@ -67,7 +67,7 @@ class Job:
     facts : mapping
         Facts of the study, which those of the worker's own detector and versions must equal.
     fingerprint : str
-        The study's, by which a worker sees that it has the same folder as the others.
+        The study's fingerprint, by which a worker checks that it sees the same folder as the others.
     threads : int
         Threads that torch computes with on a CPU: the last bits depend on them.
     n_workers : int

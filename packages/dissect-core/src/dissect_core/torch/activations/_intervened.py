@@ -189,7 +189,7 @@ class _Tap:
         chosen, values, n_masked = self.ready[key]
         new = torch.where(chosen, values, activation)
         with torch.no_grad():
-            # A NaN that stays one is no change. Kept on the device: reading it would wait for the device.
+            # A NaN that stays NaN is not a change. The count stays on the device: to read it would wait for the device.
             differ = (new != activation) & ~(new.isnan() & activation.isnan())
             self.changed = self.changed + torch.count_nonzero(differ)
         self.masked += n_masked

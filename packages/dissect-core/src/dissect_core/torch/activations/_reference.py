@@ -150,7 +150,7 @@ class Reference:
 
 
 def require_fit(fit: OptimalFit | None, sites: Sequence[ActivationSite]) -> None:
-    """Refuse constants that were fitted for other units: what is best for a unit depends on what else is gone.
+    """Refuse constants that were fitted for other units: the best ones depend on all units that are replaced together.
 
     Raises
     ------

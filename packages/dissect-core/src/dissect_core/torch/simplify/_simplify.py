@@ -45,7 +45,7 @@ class Simplified:
     variant : str
         Id of the variant that was removed.
     removed : mapping of str to tuple of int
-        The units that are gone, by the path of their block; see `Variant.removed`.
+        The removed units, by the path of their block; see `Variant.removed`.
     reduction : Reduction
         What was done to the model, for `save_simplified`.
 
@@ -80,9 +80,9 @@ def simplify(
 ) -> Simplified:
     """Remove for good what a variant ablates: whole layers or sublayers, attention heads, or neurons.
 
-    - A layer or sublayer gives way to a stand-in without parameters that does what `bypassed` does, so that lists
+    - A layer or sublayer is replaced by a stand-in without parameters that does what `bypassed` does, so that lists
       of layers, their indices and what depends on these stay as they were. The first linear layer of a feed-forward
-      block goes with the second where that is known, or was tried, to change nothing.
+      block is removed with the second one where that is known to change nothing, or a trial shows it.
     - Heads: rows and columns of the projections are cut. `torch.nn.MultiheadAttention` becomes an attention block
       that is narrower inside, deformable attention and blocks with separate projections keep their class.
     - Neurons: rows of the first linear layer and columns of the second are cut. With all of them removed the second
