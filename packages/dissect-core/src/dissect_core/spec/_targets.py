@@ -59,7 +59,7 @@ class ComponentTarget(_Target):
     unit: Literal["component"] = Field(description="Unit that is ablated.")
     bias: Literal["keep", "remove"] = Field(
         default="keep",
-        description="Whether the biases beside selected weights are removed too; with them, a block gives a constant.",
+        description="Whether the biases beside selected weights go too; a block that keeps them gives a constant.",
     )
 
 

@@ -35,11 +35,7 @@ def yaml_content(text: str, where: str) -> Any:
     loader = Loader(text)
     try:
         return loader.get_single_data()
-    except (
-        LookupError,
-        AttributeError,
-        TypeError,
-    ) as error:  # PyYAML raises these for `!!bool x` and the like
+    except (LookupError, AttributeError, TypeError) as error:  # PyYAML's own, as for `!!bool x`
         raise ValueError("a value is not what its tag says") from error
     finally:
         loader.dispose()

@@ -66,7 +66,7 @@ def save_reference(reference: Reference, path: str | Path) -> None:
     fit = None if reference.fit is None else asdict(reference.fit)
     header = json.dumps({"format": _FORMAT, "places": places, "fit": fit})
     arrays["header"] = np.frombuffer(header.encode(), dtype=np.uint8)
-    write_whole(path, lambda file: np.savez(file, **arrays))  # type: ignore[arg-type]  # the stub takes an array's name for `allow_pickle`
+    write_whole(path, lambda file: np.savez(file, **arrays))  # type: ignore[arg-type]  # never `allow_pickle`
 
 
 def load_reference(path: str | Path) -> Reference:
