@@ -50,7 +50,7 @@ lint: $(STAMP)
 	$(BIN)/ruff format --check .
 
 typecheck: $(STAMP)
-	$(BIN)/mypy --num-workers 2 packages/dissect-core/src packages/dissect-eval/src packages/dissect-mmdet/src packages/deep-dissect/src packages/dissect-widgets/src
+	$(BIN)/mypy --num-workers 2 packages/dissect-core/src packages/dissect-eval/src packages/dissect-mmdet/src packages/dissect-transformers/src packages/deep-dissect/src packages/dissect-widgets/src
 	cd examples/own_model && ../../$(BIN)/mypy --cache-dir ../../.mypy_cache --config-file ../../pyproject.toml *.py
 
 # A worker for each core, each on one thread: tests are small, and two would only wait for each other.

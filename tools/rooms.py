@@ -12,7 +12,14 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "rooms.md"
-ORDER = ("deep_dissect", "dissect_core", "dissect_eval", "dissect_mmdet", "dissect_widgets")
+ORDER = (
+    "deep_dissect",
+    "dissect_core",
+    "dissect_eval",
+    "dissect_mmdet",
+    "dissect_transformers",
+    "dissect_widgets",
+)
 HEAD = """# Rooms
 
 Every folder of the packages, in its own words (`python tools/rooms.py` writes this page). Imports go one way:

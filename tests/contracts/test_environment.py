@@ -51,6 +51,7 @@ def test_everything_installed_is_pinned() -> None:
         "dissect-core",
         "dissect-eval",
         "dissect-mmdet",
+        "dissect-transformers",
         "deep-dissect",
         "dissect-widgets",
         "opencv-python",

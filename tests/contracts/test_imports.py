@@ -13,6 +13,7 @@ ALLOWED: dict[str, set[str]] = {
     "dissect_core": set(),
     "dissect_eval": set(),
     "dissect_mmdet": {"dissect_core", "dissect_eval"},
+    "dissect_transformers": {"dissect_core", "dissect_eval"},
     "deep_dissect": {"dissect_core", "dissect_eval"},
     "dissect_widgets": {"dissect_core", "dissect_eval", "deep_dissect"},
 }
@@ -21,6 +22,7 @@ UNLOADED: dict[str, set[str]] = {
     "dissect_core": {"torch", "mmdet", "mmengine", "mmcv", "ipywidgets", "matplotlib", "dissect_eval"},
     "dissect_eval": {"torch", "mmdet", "mmengine", "ipywidgets", "matplotlib", "pycocotools", "dissect_core"},
     "dissect_mmdet": {"mmdet", "mmengine", "mmcv", "cv2", "ipywidgets", "matplotlib"},
+    "dissect_transformers": {"torch", "transformers", "huggingface_hub", "mmdet", "ipywidgets", "matplotlib"},
     "deep_dissect": {
         "torch",
         "mmdet",
@@ -30,9 +32,10 @@ UNLOADED: dict[str, set[str]] = {
         "pyarrow",
         "matplotlib",
         "dissect_mmdet",
+        "dissect_transformers",
         "typer",
     },
-    "dissect_widgets": {"torch", "mmdet", "mmengine", "mmcv", "dissect_mmdet"},
+    "dissect_widgets": {"torch", "mmdet", "mmengine", "mmcv", "dissect_mmdet", "dissect_transformers"},
 }
 
 

@@ -11,7 +11,14 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 
-PACKAGES = ("deep_dissect", "dissect_core", "dissect_eval", "dissect_mmdet", "dissect_widgets")
+PACKAGES = (
+    "deep_dissect",
+    "dissect_core",
+    "dissect_eval",
+    "dissect_mmdet",
+    "dissect_transformers",
+    "dissect_widgets",
+)
 
 Graph = dict[str, set[str]]
 

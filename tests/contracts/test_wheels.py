@@ -15,6 +15,7 @@ PACKAGES = {
     "dissect-core": "dissect_core",
     "dissect-eval": "dissect_eval",
     "dissect-mmdet": "dissect_mmdet",
+    "dissect-transformers": "dissect_transformers",
     "deep-dissect": "deep_dissect",
     "dissect-widgets": "dissect_widgets",
 }
@@ -68,6 +69,7 @@ def test_each_wheel_installs_alone(name: str, wheels: dict[str, Path], tmp_path:
         "dissect-core": [],
         "dissect-eval": [],
         "dissect-mmdet": ["dissect-core", "dissect-eval"],
+        "dissect-transformers": ["dissect-core", "dissect-eval"],
         "deep-dissect": ["dissect-core", "dissect-eval"],
         "dissect-widgets": ["dissect-core", "dissect-eval", "deep-dissect"],
     }[name]
@@ -86,6 +88,10 @@ def test_each_wheel_installs_alone(name: str, wheels: dict[str, Path], tmp_path:
         say = "import dissect_mmdet; dissect_mmdet.require_mmdet()"
         told = subprocess.run([str(python), "-c", say], capture_output=True, text=True, check=False)
         assert 'pip install "dissect-mmdet[lite]"' in told.stderr
+    if name == "dissect-transformers":
+        say = "import dissect_transformers; dissect_transformers.require_transformers()"
+        told = subprocess.run([str(python), "-c", say], capture_output=True, text=True, check=False)
+        assert 'pip install "dissect-transformers[full]"' in told.stderr
     if name == "deep-dissect":
         command = [str(python.with_name("deep-dissect")), "studies"]
         assert "layer_knockout" in subprocess.run(command, capture_output=True, text=True, check=True).stdout
