@@ -18,12 +18,15 @@ SHAPES = ((60, 80), (80, 60), (70, 70))
 
 @pytest.fixture(scope="session")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Write three pictures of different shapes: noise, lying and standing, and a plain square on grey."""
+    """Write three pictures of different shapes: bright noise, dark stripes, and a plain square on grey."""
     folder = tmp_path_factory.mktemp("pictures")
     rng = np.random.default_rng(0)
     paths = []
     for number, shape in enumerate(SHAPES):
-        pixels = rng.integers(0, 256, (*shape, 3), dtype=np.uint8)
+        pixels = rng.integers(100, 256, (*shape, 3), dtype=np.uint8)
+        if number == 1:
+            pixels //= 8
+            pixels[::10] = (0, 90, 200)
         if number == 2:
             pixels[:] = 40
             pixels[20:50, 15:45] = (200, 60, 90)

@@ -119,7 +119,9 @@ def _deformable_detr(**more: Any) -> tuple[Any, Any]:
 
 
 def _deformable_detr_two_stage() -> tuple[Any, Any]:
-    return _deformable_detr(two_stage=True, with_box_refine=True, two_stage_num_proposals=N_QUERIES)
+    # Images of one size: with random weights, places of padding are among the best proposals.
+    model, _ = _deformable_detr(two_stage=True, with_box_refine=True, two_stage_num_proposals=N_QUERIES)
+    return model, DeformableDetrImageProcessorPil(size=_SMALL_IMAGE)
 
 
 def _real_time() -> dict[str, Any]:
