@@ -58,7 +58,7 @@ class GroundTruth:
     notes : tuple of str
         What the loader had to assume.
     source : str
-        Name of the file that it was read from; empty if it is none.
+        Name of the file that the truth was read from; empty if it was read from none.
 
     Raises
     ------
@@ -149,12 +149,12 @@ class GroundTruth:
 
     @property
     def is_region(self) -> NDArray[np.bool_]:
-        """True where a box is crowd or ignored: neither to be found nor to be missed, shape (N,)."""
+        """True where a box is crowd or ignored: it counts neither as found nor as missed, shape (N,)."""
         return self.iscrowd | self.ignore
 
     @classmethod
     def from_coco(cls, source: str | os.PathLike[str] | Mapping[str, Any] | Any) -> GroundTruth:
-        """Load COCO ground truth: tolerant of what other tools leave out, loud about what cannot be right.
+        """Load COCO ground truth: fill in what other tools leave out, and refuse what cannot be right.
 
         Accepted, with a note where something is assumed: annotation ids from 0; no ``iscrowd``, ``area``,
         ``info`` or image size; ids as exact floats or decimal strings; ``ignore``; boxes without area.
@@ -288,7 +288,7 @@ class GroundTruth:
         Raises
         ------
         TruthError
-            If a target lacks an entry, boxes are not xyxy, and as `from_arrays`; the message names the image.
+            If a target lacks an entry or boxes are not xyxy, and where `from_arrays` does; the message names the image.
 
         References
         ----------
@@ -333,7 +333,7 @@ class GroundTruth:
         Raises
         ------
         TruthError
-            If boxes come without classes, and as `from_arrays`; the message names the image.
+            If boxes come without classes, and where `from_arrays` does; the message names the image.
 
         References
         ----------
@@ -348,12 +348,12 @@ class GroundTruth:
         categories: Iterable[int | str] | None = None,
         area: AreaRange | None = None,
     ) -> GroundTruth:
-        """Return the ground truth of some images, of some categories, or with only boxes of a size to be found.
+        """Return the ground truth of some images or categories, or with boxes outside a size range ignored.
 
         Parameters
         ----------
         image_ids : iterable of int, optional
-            Ids to keep, given back in ascending order; repeats count once.
+            Ids to keep; the result has them in ascending order, each once.
         categories : iterable of int or str, optional
             Ids or names to keep. Boxes of other categories are removed and `category_names` is restricted, but
             images stay, also empty ones. Restrict detections to match:
@@ -361,12 +361,12 @@ class GroundTruth:
         area : {"small", "medium", "large"} or (float, float), optional
             COCO's name of a size, or the lowest and highest `area` in square pixels, both included: small is
             up to 32², medium from 32² to 96², large from 96². Boxes of another area stay but become `ignore`:
-            were they removed, whoever finds them would be charged a false positive.
+            if they were removed, a detection of them would count as a false positive.
 
         Returns
         -------
         GroundTruth
-            With the category names of no longer used categories, unless `categories` is given.
+            `category_names` keeps categories that are no longer used, unless `categories` is given.
 
         Raises
         ------
@@ -375,14 +375,14 @@ class GroundTruth:
         CategoryError
             If a category is not in the ground truth, or a name belongs to several.
         SettingError
-            If `area` is no range.
+            If `area` is not a range.
 
         Notes
         -----
-        With `area`, recall, misses and AR are COCO's for the size. Precision and AP are not: a detection that
-        meets no truth is a false positive whatever its size, which COCO excuses outside the range, and one that
-        lies in an ignored box is excused as in a crowd. For those read `CocoAP.APs`, `APm` and `APl`, and
-        `DetectionMetrics.by_size`. `matched_metrics` pairs ignored boxes too, as Deep Dissect 1.0.
+        With `area`, recall, misses and AR are COCO's for that size. Precision and AP are not: a detection that matches
+        no truth is a false positive whatever its size (COCO excuses it outside the range), and one that lies in an
+        ignored box is excused as in a crowd region. For COCO's values read `CocoAP.APs`, `APm` and `APl`, and
+        `DetectionMetrics.by_size`. `matched_metrics` pairs ignored boxes too, as Deep Dissect 1.0 does.
 
         Examples
         --------
@@ -423,14 +423,14 @@ class GroundTruth:
         return replace(self, image_splits=image_splits, **arrays, **others)
 
     def to_coco(self) -> dict[str, Any]:
-        """Return the content of a COCO instances file, as plain data: the same for the same truth.
+        """Return the content of a COCO instances file as plain data, the same for the same truth.
 
         Returns
         -------
         dict
-            ``images``, ``annotations`` and ``categories``, and the notes under ``info``. `from_coco` reads it back as
-            it was; of truth from corners (`from_arrays`) a box's right and lower edge may differ in the last bit, since
-            COCO's boxes have sizes.
+            ``images``, ``annotations`` and ``categories``, and the notes under ``info``. `from_coco` reads back the
+            same truth; only in truth built from corners (`from_arrays`) may the right and lower edge of a box differ in
+            the last bit, since COCO stores sizes.
 
         Examples
         --------

@@ -1,4 +1,4 @@
-"""One-to-one matching of detections to truth, and what is counted of it: F1, confusion, the chance level."""
+"""One-to-one matching of detections to truth, and its results: F1, confusion matrix, chance level."""
 
 from ._at_chance import ChanceVerdict as ChanceVerdict, better_than_chance as better_than_chance
 from ._chance import ChanceLevel as ChanceLevel, chance_level as chance_level

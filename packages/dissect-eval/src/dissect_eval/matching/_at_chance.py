@@ -1,4 +1,4 @@
-"""Test whether detections are better than chance at all: what is no better has nothing to lose."""
+"""Test whether detections are better than chance: if not, an ablation has nothing to destroy."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 DRAWS = 20
-"""Draws of each kind: detections at chance stay below the best of them nineteen times of twenty."""
+"""Draws of each kind: in about nineteen cases of twenty, detections at chance do not exceed the best of them."""
 MARGIN = 0.005
-"""Least distance of a pooled AP50 above that of the best draw."""
+"""A pooled AP50 must exceed that of the best draw by more than this."""
 BOXES_AT_MOST = 0.1
-"""Boxes with this pooled AP are not called chance: where all images are alike, boxes of another image fit too."""
+"""Boxes that reach this pooled AP50 are never called chance: where images are alike, boxes of another image fit too."""
 CLASSES_AT_MOST = 0.25
-"""Share of the pooled AP50 of boxes from which on classes are not called chance: where most objects are of one."""
+"""Classes that keep this share of the boxes' pooled AP50 are never called chance: most objects may be of one class."""
 IMAGES_AT_MOST = 500
 BOXES_OF_AN_IMAGE = 100
 IOU = 0.5
@@ -32,19 +32,20 @@ IOU = 0.5
 
 @dataclass(frozen=True)
 class ChanceVerdict:
-    """The finding whether detections are better than chance.
+    """Result of the test whether detections are better than chance.
 
     Attributes
     ----------
     at_chance : {"nothing", "boxes", "classes"} or None
-        What is no better than chance: there is no detection at all; the boxes, whatever their classes; the classes of
-        boxes that are better. None if nothing is, or where there is no true box to tell it by.
+        What is no better than chance. "nothing": there is no detection; "boxes": the boxes, whatever their classes;
+        "classes": the classes of boxes that are better than chance. None if nothing is at chance, or if there is no
+        true box to compare with.
     n_images : int
-        Images by which it was told, at most 500.
+        Number of images used for the test, at most 500.
     boxes, boxes_by_chance : float
-        Pooled AP50 of the boxes, class aside, and the most that chance reaches; NaN where not computed.
+        Pooled AP50 of the boxes, class aside, and that of the best draw by chance; NaN where not computed.
     classes, classes_by_chance : float
-        Pooled AP50 with classes, and the most that classes dealt out anew reach; NaN where not computed.
+        Pooled AP50 with classes, and that of the best draw of shuffled classes; NaN where not computed.
 
     Examples
     --------
@@ -61,7 +62,7 @@ class ChanceVerdict:
 
     @property
     def text(self) -> str:
-        """The finding for people, with likely reasons; empty if better than chance."""
+        """The result as a text, with likely reasons; empty if nothing is at chance."""
         where = f"{self.n_images:,} image{'' if self.n_images == 1 else 's'}"
         if self.at_chance == "nothing":
             why = "weights of another model, or a score threshold above all scores?"
@@ -76,9 +77,9 @@ class ChanceVerdict:
         if self.at_chance == "classes":
             return (
                 f"The detector's classes are no better than chance in {where}: its boxes reach a pooled AP50 of "
-                f"{self.boxes:.3f}, class aside, but {self.classes:.3f} with classes, and with classes dealt out at "
-                f"random {self.classes_by_chance:.3f}. Likely reasons: class names in another order than in training, "
-                "or a classifier whose weights are missing."
+                f"{self.boxes:.3f}, class aside, but {self.classes:.3f} with classes, and {self.classes_by_chance:.3f} "
+                "with shuffled classes. Likely reasons: class names in another order than in training, or a classifier "
+                "whose weights are missing."
             )
         return ""
 
@@ -86,9 +87,9 @@ class ChanceVerdict:
 def better_than_chance(truth: GroundTruth, detections: Detections, seed: int = 0) -> ChanceVerdict:
     """Tell whether detections are better than chance, by their boxes and by their classes.
 
-    Chance is what the very same detections reach, as many and with their scores, once what they say of the image is
-    taken away: boxes moved to other images, or drawn anew, and for the classes, classes dealt out anew to the same
-    boxes. Detections are at chance if they do not exceed the best of 20 draws by 0.005.
+    The chance level is what the same detections reach, with the same numbers and scores, when they know nothing of the
+    image: boxes are moved to other images or drawn at random; classes are shuffled among the boxes. Detections are at
+    chance unless they exceed the best draw, of 20 of each kind, by more than 0.005.
 
     Parameters
     ----------
@@ -96,7 +97,7 @@ def better_than_chance(truth: GroundTruth, detections: Detections, seed: int = 0
         The split. Crowd regions and ignored boxes do not count.
     detections : Detections
     seed : int
-        Of the draws.
+        Seed of the draws.
 
     Returns
     -------
@@ -109,9 +110,9 @@ def better_than_chance(truth: GroundTruth, detections: Detections, seed: int = 0
 
     Notes
     -----
-    The measure is AP at an IoU of 0.5 over all classes pooled, so that rare classes do not decide, of the 100 best
-    boxes of an image. Boxes that reach 0.1 are never called chance, nor are classes that keep a quarter of what the
-    boxes reach: data of one image, of one class or of frames of one camera give chance itself that much.
+    The measure is AP at an IoU of 0.5 of the 100 best boxes of each image, with all classes pooled so that rare classes
+    do not decide. Boxes that reach 0.1 are never called chance, nor are classes that keep a quarter of what the boxes
+    reach: on data of one image, of one class or of frames of one camera, chance itself reaches that much.
 
     Examples
     --------
@@ -190,9 +191,10 @@ class _Objects:
         self._count = np.bincount(image, minlength=truth.n_images)
 
     def pooled_ap(self, image: Ints, boxes: Floats, order: Ints, category: Ints | None = None) -> float:
-        """Return the AP at an IoU of 0.5, with all classes taken as one.
+        """Return the AP at an IoU of 0.5, pooled over all classes.
 
-        Each box belongs to the object that it covers best; of the boxes of an object the first in `order` is right.
+        Each box belongs to the object that it covers best, with `category` to the best of its class; of the boxes of an
+        object the first in `order` is right.
         """
         n_pairs = self._count[image]
         box = np.repeat(np.arange(len(boxes)), n_pairs)

@@ -1,4 +1,4 @@
-"""Metrics of boxes drawn at random: the floor under every number."""
+"""Metrics of boxes drawn at random: the level above which a number means something."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ class ChanceLevel:
     mean_giou : float
         Matched mean GIoU, mean over the repeats.
     matched_f1, f1, precision, recall, ap, ap50 : float
-        Of the detector's own scores and categories on random boxes: weighted F1 of matched mode, micro F1,
-        precision and recall of detection mode, COCO AP and AP50. Means over the repeats.
+        Metrics of random boxes that keep the detector's scores and categories: weighted F1 of matched mode,
+        micro F1, precision and recall of detection mode, COCO AP and AP50. Means over the repeats.
     per_repeat : tuple of float
         One matched mean GIoU per repeat.
     n_boxes_mean : float
@@ -70,10 +70,10 @@ def chance_level(
     score_threshold: float = 0.3,
     ap: bool = True,
 ) -> ChanceLevel:
-    """Return what random boxes reach, as many per image as a detector gives.
+    """Return the metrics of random boxes, as many per image as a detector gives.
 
-    The more boxes a detector emits, the better the best of them fits whatever is there: 300 random boxes per
-    image reach a matched mean GIoU of about .25 on COCO. A number says something only above this level.
+    The more boxes there are, the better the best of them fits whatever is there: 300 random boxes per image
+    reach a matched mean GIoU of about .25 on COCO. A metric means something only above this level.
 
     Parameters
     ----------
@@ -98,7 +98,7 @@ def chance_level(
     Raises
     ------
     SettingError
-        If a count is negative, there are not as many as images, or `repeats` is not positive.
+        If a count or `seed` is negative, there is not one count for each image, or `repeats` is less than 1.
     DetectionError
         If a detection has an image or category that `truth` does not have.
 
@@ -160,7 +160,7 @@ def _reason(name: str, whole: bool, ap: bool) -> str:
 
 
 def _of_counts(truth: GroundTruth, n_per_image: ArrayLike) -> Detections:
-    """Return as many boxes as asked for, of any category: only their places will matter."""
+    """Return as many boxes per image as asked for, of any category; their coordinates are drawn later."""
     counts = np.asarray(n_per_image, dtype=np.int64)
     counts = np.broadcast_to(counts, (truth.n_images,)) if counts.ndim == 0 else counts
     if counts.shape != (truth.n_images,) or (counts < 0).any():

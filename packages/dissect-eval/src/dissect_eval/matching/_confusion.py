@@ -29,9 +29,9 @@ class ConfusionMatrix:
     ----------
     counts : ndarray of int64, shape (C + 1, C + 1)
         Rows are true, columns predicted. The last column holds truth that no detection covers, the last row
-        detections that cover no truth. The last entry is 0: nobody counts background left alone. Read-only.
+        detections that cover no truth. The last entry is 0: background without a detection is not counted. Read-only.
     category_ids : tuple of int, length C
-        Of the rows and columns, ascending.
+        Categories of the rows and columns, ascending.
     names : tuple of str, length C
         Names of the categories.
     iou_threshold, score_threshold : float
@@ -86,7 +86,7 @@ def confusion_matrix(
     iou_threshold: float = 0.5,
     score_threshold: float = 0.3,
 ) -> ConfusionMatrix:
-    """Count which category is detected where which is true, matching boxes whatever their category.
+    """Count true against predicted categories, with boxes matched whatever their category.
 
     Best score first, each detection takes the free true box of the highest IoU at or above the threshold;
     category plays no part, except that among equal IoUs a box of the detection's category is taken first.
@@ -94,7 +94,7 @@ def confusion_matrix(
     background. The order of the detections plays no part: tied scores go by category and coordinates.
 
     Crowd and ignored truth is in no row. A detection that takes no true box is excused, and in no column, if
-    such a region, of any category, covers `iou_threshold` of its own area: what is in there is not known.
+    such a region, of any category, covers `iou_threshold` of its own area: what the region holds is not known.
 
     Parameters
     ----------
@@ -125,8 +125,8 @@ def confusion_matrix(
 
     References
     ----------
-    Matching by IoU alone as in the confusion matrix of YOLOv5 (Ultralytics), but by score and not by IoU
-    first, as COCO does.
+    Matching by IoU alone as in the confusion matrix of YOLOv5 (Ultralytics), but in order of score, as in COCO,
+    not of IoU.
 
     Examples
     --------

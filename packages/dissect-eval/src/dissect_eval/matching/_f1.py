@@ -53,7 +53,7 @@ def f1_of_counts(
     true_positives, false_positives, false_negatives : array-like of int, shape (C,)
         Counts per class.
     undefined : float
-        What to put where nothing was to be found and nothing was found.
+        Value where nothing was to be found and nothing was found.
 
     Returns
     -------
@@ -87,7 +87,7 @@ def paired_labels_f1(
     labels : array-like of int, shape (C,), optional
         Classes to report, unique, in this order; by default all that occur on either side, ascending.
     undefined : float
-        What to report where F1 is undefined; scikit-learn and Deep Dissect 1.0 say 0.
+        Value where F1 is undefined; scikit-learn and Deep Dissect 1.0 report 0.
 
     Returns
     -------

@@ -58,7 +58,7 @@ def greedy_matches(
     Each detection takes the free true box of the highest IoU at or above the threshold. One that finds none
     is excused if a crowd or ignored region of its category covers that share of its own area; a region
     excuses any number. Tied scores go by category and coordinates of the detection, tied IoUs by those of
-    the truth. `ranking` is that of the canonical order, where it is at hand.
+    the truth. `ranking`, if given, is that of `aligned` in the canonical order, and saves computing it.
     """
     floor = iou_threshold - TOLERANCE
     index = index_of(truth, "canonical")

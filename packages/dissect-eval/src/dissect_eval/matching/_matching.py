@@ -137,13 +137,13 @@ def pairs_of_aligned(truth: GroundTruth, aligned: Detections) -> MatchedPairs:
 
 
 class _Coordinates:
-    """Boxes by coordinate, each contiguous, with their areas: made once, cut for every image."""
+    """Contiguous arrays of each coordinate of boxes, and of their areas: made once, sliced for every image."""
 
     def __init__(self, boxes: Boxes) -> None:
         self.boxes = boxes
         self.x_min, self.y_min, self.x_max, self.y_max = np.ascontiguousarray(boxes.T)
         self.area = (self.x_max - self.x_min) * (self.y_max - self.y_min)
-        # How many boxes without area lie before each: an image without any takes the short way.
+        # Number of boxes without area before each box: an image without any such box takes the fast path.
         self.flat_before = np.concatenate([[0], np.cumsum(self.area <= 0)]).tolist()
 
     def flat(self, begin: int, end: int) -> bool:
@@ -153,7 +153,7 @@ class _Coordinates:
 def _giou_of_image(true: _Coordinates, t0: int, t1: int, found: _Coordinates, d0: int, d1: int) -> Boxes:
     """Return the GIoU of all pairs of an image: the same operations as `giou_of`, with half as many temporary arrays.
 
-    Most images are small: what counts is the number of NumPy calls.
+    Most images have few boxes: the number of NumPy calls decides the time.
     """
     if true.flat(t0, t1) or found.flat(d0, d1):
         return giou_of(true.boxes[t0:t1, None], found.boxes[None, d0:d1])

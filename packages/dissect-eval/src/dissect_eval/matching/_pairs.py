@@ -34,10 +34,10 @@ class Pairs(NamedTuple):
 
 
 def near_pairs(truth: BoxesByImage, region: NDArray[np.bool_], found: BoxesByImage, floor: float) -> Pairs:
-    """Return all pairs of an image whose overlap reaches `floor`.
+    """Return all pairs of a true box and a detection of the same image whose overlap reaches `floor`.
 
-    Overlap is IoU; where the truth is a `region`, it is the share of the detection's own area. All pairs of
-    one image at a time: that bounds the memory, and few of them are kept.
+    Overlap is IoU; where the truth is a `region`, it is the share of the detection's own area. To bound the memory,
+    the pairs of one image are computed at a time; few of them are kept.
     """
     parts = [Pairs(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64), np.zeros(0))]
     for image in np.flatnonzero((np.diff(truth.splits) > 0) & (np.diff(found.splits) > 0)):
