@@ -1,7 +1,7 @@
 """Plots of dose–response curves, per-class results, errors and confusion, as figures without pyplot.
 
 Needs the extra ``plot``: ``pip install "dissect-eval[plot]"``. matplotlib is imported on use.
-Names that are not in `__all__` serve the pictures of studies.
+Names that are not in `__all__` are used by the figures of studies.
 """
 
 from ._classes import per_class_bars

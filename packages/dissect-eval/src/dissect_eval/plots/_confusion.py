@@ -87,7 +87,7 @@ def confusion_heatmap(
     given = figure
     figure = new_figure(figure, (side + 2.4, side + 1.4))
     if given is None:
-        # Cells are square: without this the labels stay behind at the edge of the figure.
+        # Cells are square: in the default layout the labels would stay at the edge of the figure.
         figure.set_layout_engine("compressed")
     axes = _draw(figure, values, drawn_all(names), normalize)
     if title:

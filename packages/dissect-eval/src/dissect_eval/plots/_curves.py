@@ -36,7 +36,7 @@ def precision_recall(
     title : str, optional
         Above the plot.
     figure : matplotlib.figure.Figure, optional
-        Drawn into after clearing it; by default a new one, which pyplot does not know.
+        Drawn into after clearing it; by default a new one that is not registered with pyplot.
 
     Returns
     -------
@@ -69,7 +69,7 @@ def precision_recall(
     axes = figure.subplots()
     for i, (label, (recall, precision)) in enumerate(points.items()):
         style = line_style(i)
-        # The mean over all recalls: a curve with a hole in it has no AP.
+        # The mean over all recalls: a curve with a gap has no AP.
         ap = precision.mean()
         every = max(len(recall) // 10, 1)
         axes.plot(

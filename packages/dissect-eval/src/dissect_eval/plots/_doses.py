@@ -45,7 +45,7 @@ def dose_response(
     title : str, optional
         Above the plot.
     figure : matplotlib.figure.Figure, optional
-        Drawn into after clearing it; by default a new one, which pyplot does not know.
+        Drawn into after clearing it; by default a new one that is not registered with pyplot.
 
     Returns
     -------
@@ -184,7 +184,7 @@ def _draw(axes: Axes, curves: Mapping[str, Curve], labels: Sequence[str], baseli
             linked = known[1:] & known[:-1]
             if linked.any():
                 axes.fill_between(doses, low, high, color=style.color, alpha=0.18, linewidth=0)
-            # An interval without a neighbour has no width as a band: it is a bar.
+            # A band between points needs two neighbouring intervals: one alone is drawn as a bar.
             alone = known & ~np.append(linked, False) & ~np.append(False, linked) & (low < high)
             if alone.any():
                 axes.vlines(doses[alone], low[alone], high[alone], color=style.color, alpha=0.35, linewidth=4)

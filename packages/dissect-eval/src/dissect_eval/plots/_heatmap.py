@@ -21,9 +21,9 @@ __all__ = ["value_heatmap"]
 
 NUMBERS_UP_TO = 150
 NUMBERED_COLUMNS = 30
-"""Cells that still have room for their number."""
+"""Most cells, and most columns, with room for a number in each cell."""
 NAMED_ROWS = 48
-"""Rows that are high enough for a name of usual size."""
+"""Most rows that are high enough for a name of usual size."""
 UNDEFINED = "#BBBBBB"
 HATCH = "#808080"
 
@@ -56,11 +56,12 @@ def value_heatmap(
     value_label : str
         What the colours show, beside the colour bar.
     diverging : bool
-        Two hues around 0, as for differences: blue above, orange below. Else one hue from the least value on.
+        Whether to use two hues around 0, as for differences: purple above, orange below. If not, one hue grows darker
+        from the least value to the greatest.
     limits : tuple of float, optional
-        Ends of the colours, for maps that are to be compared; by default those of `values`.
+        Range of the colour scale, for maps that are compared; by default that of `values`.
     scale : {"linear", "sqrt"}
-        How colours go with values; "sqrt" tells small values apart beside large ones, on both sides of 0.
+        How values become colours; "sqrt" shows differences of small values beside large ones, on both sides of 0.
     unsure : array-like of bool, shape (R, C), optional
         Cells to hatch, such as those that may well be 0.
     unsure_label : str
@@ -81,8 +82,8 @@ def value_heatmap(
     Raises
     ------
     SettingError
-        If there are not as many names as rows and columns, nothing to show, `unsure` has another shape, `limits`
-        are no interval, or `scale` is unknown.
+        If the numbers of names and of rows or columns differ, there is no value, `unsure` has another shape, `limits`
+        are not an interval, or `scale` is unknown.
     MissingExtraError
         If matplotlib is not installed.
 
@@ -129,15 +130,15 @@ def value_heatmap(
 
 
 def _cell_width(n_columns: int) -> float:
-    """Return the width of a cell in inches: small where there are so many that the map is an overview."""
+    """Return the width of a cell in inches, small where there are too many columns for numbers."""
     return 0.62 if n_columns <= NUMBERED_COLUMNS else 0.17
 
 
 def _size(rows: Sequence[str], columns: Sequence[str]) -> tuple[float, float]:
-    """Return a size in inches in which cells and names have room."""
+    """Return a figure size in inches with room for cells and names."""
     is_named = len(rows) <= NAMED_ROWS
     height, letter = (0.34, 0.075) if is_named else (0.17, 0.055)
-    below = 0.055 * max(0, max(map(len, columns)) - 10)  # what long names of columns take, written aslant
+    below = 0.055 * max(0, max(map(len, columns)) - 10)  # long names of columns are written at an angle
     return (
         2.9 + letter * max(map(len, rows)) + max(_cell_width(len(columns)) * len(columns), 2.0),
         1.9 + below + max(height * len(rows), 0.9),
@@ -145,7 +146,7 @@ def _size(rows: Sequence[str], columns: Sequence[str]) -> tuple[float, float]:
 
 
 def _name_cells(axes: Axes, rows: Sequence[str], columns: Sequence[str]) -> None:
-    """Write the names of rows and columns, as steep as their length asks for, and part the cells by white lines."""
+    """Write the names of rows and columns, long ones at an angle, and draw white lines between the cells."""
     n_rows, n_columns = len(rows), len(columns)
     longest = max(map(len, columns))
     steep = (longest > 4 and n_columns > 3) or longest * 0.09 > max(_cell_width(n_columns), 2.0 / n_columns)
@@ -179,7 +180,7 @@ def _norm(
     if diverging:
         reach = max(abs(low), abs(high)) or 1.0
         low, high = -reach, reach
-    elif low == high:  # one value alone says nothing without 0
+    elif low == high:  # a single value needs 0 as the other end of the scale
         low, high = (min(low, 0.0), max(high, 0.0)) if low else (0.0, 1.0)
     if scale == "linear":
         return Normalize(low, high)
@@ -200,7 +201,7 @@ def _hatch(axes: Axes, hatched: NDArray[np.bool_]) -> None:
 
 
 def _number(axes: Axes, values: NDArray[np.float64], hatched: NDArray[np.bool_], diverging: bool) -> None:
-    """Write each cell's value into it, in black or white, whichever is read more easily."""
+    """Write each cell's value into it, in black or white, whichever is easier to read."""
     (image,) = axes.images
     for (row, column), value in np.ndenumerate(values):
         if not np.isfinite(value):
@@ -216,7 +217,7 @@ def _number(axes: Axes, values: NDArray[np.float64], hatched: NDArray[np.bool_],
             va="center",
             fontsize=8,
             color="black" if bright > 0.5 else "white",
-            # Numbers are read on their cell's colour, not on the hatching.
+            # A frame of the cell's colour keeps the hatching from the number.
             bbox={"facecolor": color, "edgecolor": "none", "pad": 1.0} if hatched[row, column] else None,
         )
 

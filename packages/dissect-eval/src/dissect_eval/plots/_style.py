@@ -1,4 +1,4 @@
-"""Parts that all plots share: colours safe for colour-blind eyes, a figure without pyplot, and its bytes."""
+"""Parts that all plots share: colours for colour-blind readers too, figures without pyplot, and their bytes."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ HATCHES = ("", "///", "...", "xxx", "\\\\\\", "ooo", "---")
 
 
 class LineStyle(NamedTuple):
-    """Colour, marker and dash of a curve: any one of them tells it from its neighbours."""
+    """Colour, marker and dash of a curve: each of them alone differs from those of its neighbours."""
 
     color: str
     marker: str
@@ -45,7 +45,7 @@ def line_style(i: int) -> LineStyle:
 
 
 def new_figure(figure: Figure | None, size: tuple[float, float]) -> Figure:
-    """Return an emptied `figure`, or a new one that pyplot knows nothing of."""
+    """Return `figure` after clearing it, or a new one that is not registered with pyplot."""
     try:
         from matplotlib.figure import Figure as FigureClass
     except ImportError as exc:
@@ -69,7 +69,7 @@ def figure_bytes(figure: Figure, kind: Literal["png", "svg", "pdf", "jpeg"], *, 
     kind : {"png", "svg", "pdf", "jpeg"}
         Format of the file.
     dpi : float
-        Pixels per inch, of what is drawn as pixels.
+        Resolution in pixels per inch; in SVG and PDF, of the parts that are drawn as pixels.
 
     Returns
     -------
@@ -136,7 +136,7 @@ def reference_color() -> str:
 
 
 def tidy(axes: Axes, grid_axis: Literal["x", "y"]) -> None:
-    """Leave of an axes what carries data: two spines, and a light grid along one axis."""
+    """Reduce the frame of axes to two spines and a light grid along one axis."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(True, axis=grid_axis, color="#444444" if is_dark() else "#DDDDDD", linewidth=0.8)
     axes.set_axisbelow(True)

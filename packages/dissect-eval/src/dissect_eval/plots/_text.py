@@ -15,12 +15,13 @@ if TYPE_CHECKING:
 __all__ = ["as_text", "drawn", "drawn_all", "drawn_quietly"]
 
 NAME_AT_MOST = 80
-"""Characters of a name beside an axis."""
+"""Most characters of a name beside an axis."""
 LEGEND_AT_MOST = 60
+"""Most characters of a name in a legend."""
 
 
 def drawn(name: str, most: int = NAME_AT_MOST) -> str:
-    """Return a name for a figure: visible, and shortened in its middle."""
+    """Return a name for a figure: invisible characters as escapes, and a long name without its middle."""
     return cut(visible(str(name)), most)
 
 
@@ -31,7 +32,7 @@ def drawn_all(names: Sequence[str], most: int = NAME_AT_MOST, *, legend: bool = 
     ----------
     names : sequence of str
     most : int
-        Characters of each.
+        Most characters of each.
     legend : bool
         Whether they are labels of a legend, which leaves out what begins with an underscore.
 
@@ -58,7 +59,7 @@ def drawn_all(names: Sequence[str], most: int = NAME_AT_MOST, *, legend: bool = 
 
 
 def as_text(figure: Figure) -> Figure:
-    """Make every text of a figure one that is drawn as it is, whatever matplotlib is set to: names are anybody's."""
+    """Switch off TeX and formulas in all texts of a figure: a name may hold any characters."""
     from matplotlib.text import Text
 
     for text in figure.findobj(Text):
@@ -69,7 +70,7 @@ def as_text(figure: Figure) -> Figure:
 
 @contextmanager
 def drawn_quietly() -> Iterator[None]:
-    """Draw without remarks on names: on letters that the font lacks, or those that leave little room."""
+    """Silence matplotlib's warnings about names: letters that the font lacks, or too little room for a plot."""
     import matplotlib as mpl
 
     with warnings.catch_warnings(), mpl.rc_context({"text.parse_math": False, "text.usetex": False}):
