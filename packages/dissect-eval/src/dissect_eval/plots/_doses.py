@@ -122,7 +122,10 @@ def dose_response_grid(
     ['DETR', 'DINO']
     """
     if columns < 1 or not panels or not all(panels.values()):
-        raise SettingError("`panels` must hold at least one curve each, and `columns` be >= 1.")
+        raise SettingError(
+            "`panels` must hold panels with at least one curve each, and `columns` must be >= 1, got "
+            f"{len(panels)} panels and columns={columns}."
+        )
     baselines, chance = baselines or {}, chance or {}
     for name, levels in (("baselines", baselines), ("chance", chance)):
         if stray := sorted(levels.keys() - panels.keys()):

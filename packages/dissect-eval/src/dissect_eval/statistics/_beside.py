@@ -1,4 +1,4 @@
-"""Measure variants beside their baseline one by one, wherever that is done, and put them into one table."""
+"""Measure variants against their baseline one by one, in any process, and put them into one table."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Measured(NamedTuple):
     n_undefined : ndarray of int64, shape (K,)
     n_detections : int
     replicates : ndarray of float64, shape (L, R), or None
-        The L numbers over all categories, in the order of `keys`, on each resample, if they are asked for.
+        The L numbers over all categories, in the order of `keys`, on each of R resamples, if they are asked for.
     """
 
     keys: tuple[Key, ...]
@@ -45,7 +45,7 @@ class Measured(NamedTuple):
 
 
 class Beside:
-    """Measures variants beside a baseline, which is measured once.
+    """Measures variants against a baseline, which is measured once.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ class Beside:
         return measured._replace(p_value=np.full(len(self.keys), np.nan))
 
     def of(self, detections: Detections, *, keep: bool = False, tested: bool = True) -> Measured:
-        """Measure a variant: with `keep` on each resample, too; if it is not `tested`, with coarse p-values only."""
+        """Measure a variant; `keep` keeps its numbers on each resample, and without `tested` p-values stay coarse."""
         found = resampled(self._truth, detections, self._settings, self._how)
         measured = self._measured(found, detections.n_boxes, keep=keep)
         if self._further is None or not tested:
@@ -99,12 +99,12 @@ def variant_table(
     correction: Correction,
     controls: Collection[str] = (),
 ) -> VariantTable:
-    """Return the table of all variants, by name, with p-values corrected for the variants that are no controls."""
+    """Return the table of all variants, with p-values corrected for the number of variants that are not controls."""
     keys = measured[baseline].keys
     p = np.stack([one.p_value for one in measured.values()])
     p[[name in controls for name in measured]] = (
         np.nan
-    )  # controls ask no question, and are no part of the family
+    )  # controls are no tests, and do not count in the correction
     adjusted = _adjusted(p, keys, correction)
     labels = [None if category is None else truth.category_names[category] for _, category in keys]
     rows: list[VariantRow] = []

@@ -30,17 +30,17 @@ class BootstrapResult:
     baseline, variant : float
         The metric of both sets of detections; `variant` is NaN if only one was given.
     estimate : float
-        What the interval is of: variant − baseline, or the baseline if only one was given.
+        The value that the interval is for: variant − baseline, or the baseline if only one set was given.
     low, high : float
         The interval.
     standard_error : float
         Standard deviation of the replicates.
     p_value : float
-        Two-sided, of no difference; NaN if only one set was given.
+        Two-sided, for the hypothesis of no difference; NaN if only one set was given.
     confidence : float
     method : str
     n_replicates, n_undefined : int
-        Resamples drawn, and those in which the metric is undefined: they are left out.
+        Resamples drawn, and those left out because the metric is undefined in them.
     """
 
     metric: str
@@ -77,7 +77,7 @@ def bootstrap(
     score_threshold: float = 0.3,
     tie_break: TieBreak = "canonical",
 ) -> tuple[BootstrapResult, ...]:
-    """Bootstrap metrics over images: what would they be on other images of the same kind?
+    """Estimate by resampling the images how far metrics would differ on other images of the same kind.
 
     Images are drawn with replacement. With two sets of detections each resample takes the same images for
     both, so that the interval is that of the difference (paired): much narrower than those of its parts.
@@ -102,7 +102,7 @@ def bootstrap(
     seed : int
         Seed of the draw, independent of the metrics: results of one seed may be compared.
     iou_threshold, score_threshold : float
-        MetricSettings of `detection_metrics`.
+        Settings of `detection_metrics`.
     tie_break : {"canonical", "input"}
         Setting of `coco_ap`.
 
@@ -120,9 +120,9 @@ def bootstrap(
 
     Notes
     -----
-    Boxes are matched once: a resample is a weight per image. An interval speaks of the images, not of the luck
-    of a random ablation; for that see `summarize_repeats`. A category without truth in a resample is left out
-    of that resample's mean, as COCO does.
+    Boxes are matched once: a resample is a weight per image. An interval covers the choice of the images, not that
+    of the units of a random ablation; for that see `summarize_repeats`. A category without truth in a resample is
+    left out of that resample's mean, as COCO does.
 
     References
     ----------

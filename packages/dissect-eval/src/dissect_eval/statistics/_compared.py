@@ -25,7 +25,7 @@ class Compared:
     baseline, variant : ndarray of float64, shape (K,)
         The metrics of both sets of detections; `variant` is NaN if only one was given.
     estimate : ndarray of float64, shape (K,)
-        What the interval is of: variant − baseline, or the baseline if only one was given.
+        The value that the interval is for: variant − baseline, or the baseline if only one set was given.
     low, high : ndarray of float64, shape (K,)
     standard_error, p_value : ndarray of float64, shape (K,)
     n_undefined : ndarray of int64, shape (K,)
@@ -47,7 +47,7 @@ class Compared:
 def compared(
     keys: Sequence[Key], baseline: Resampled, variant: Resampled | None, how: Resampling
 ) -> Compared:
-    """Return the intervals of some metrics, or of their differences between the two."""
+    """Return the intervals of some metrics, or of their differences between the two if there is a variant."""
     one = np.array([baseline.whole[key] for key in keys])
     other = np.full(len(keys), np.nan) if variant is None else np.array([variant.whole[key] for key in keys])
     estimate = one if variant is None else other - one

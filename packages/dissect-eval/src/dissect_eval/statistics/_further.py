@@ -18,18 +18,18 @@ from ._statistics import statistics_of
 __all__ = ["Further"]
 
 STREAM = 1
-"""Number of the random stream: other resamples than those of the intervals."""
+"""Number of the random stream, which gives other resamples than those of the intervals."""
 LEVEL = 0.05
-"""P-values above this are no finding, and are not measured more finely."""
+"""P-values from this on are not significant, and are not refined."""
 BEYOND = 2.0
-"""A difference this many times as far from 0 as its farthest replicate is from it is not measured more finely: of a
-normal distribution and a thousand replicates one further replicate in 10^10 would reach 0."""
+"""If a difference is this many times as far from 0 as its farthest replicate is from the difference, its p-value is not
+refined: with a normal distribution and a thousand replicates, one further replicate in 10^10 would reach 0."""
 ENOUGH = 50
-"""With so many replicates as far away, a p-value is known to a seventh of its size."""
+"""With so many replicates as far away, the standard error of a p-value is a seventh of its size."""
 
 
 class Further:
-    """Draws on for p-values that are small, until `how.n_for_p` resamples, or enough of them are as far.
+    """Refines small p-values by further resamples, up to `how.n_for_p` in all, or until enough lie as far away.
 
     Parameters
     ----------
@@ -50,18 +50,18 @@ class Further:
     def p_values(
         self, keys: Sequence[Key], detections: Detections, differences: Floats, replicates: Floats, p: Floats
     ) -> Floats:
-        """Return the p-values of a variant: small ones over all categories come from further resamples.
+        """Return the p-values of a variant; small ones over all categories are refined by further resamples.
 
         Parameters
         ----------
         keys : sequence of K (str, int or None)
         detections : Detections
-            The variant's.
+            Detections of the variant.
         differences : ndarray of float64, shape (K,)
         replicates : ndarray of float64, shape (K, R)
-            Those that were drawn already.
+            Replicates that have been drawn already.
         p : ndarray of float64, shape (K,)
-            From these.
+            P-values from these replicates.
         """
         over_all = np.array([category is None for _, category in keys])
         small = np.flatnonzero(over_all & (p < LEVEL))
@@ -88,7 +88,7 @@ class Further:
         far: Ints,
         open_: NDArray[np.bool_],
     ) -> None:
-        """Add to the counts of resamples and of those that are as far, while any is open."""
+        """Draw further resamples and add them to `drawn` and `far`, in place, while any p-value is open."""
         n_further, seed = self._how.n_for_p - self._how.n_replicates, self._how.seed
         if not open_.any():
             return

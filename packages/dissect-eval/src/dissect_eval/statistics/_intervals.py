@@ -38,7 +38,7 @@ Correction = Literal["holm", "bh", "none"]
 
 WEIGHTS_AT_ONCE = 256
 JACKKNIFE_GROUPS = 200
-"""Images are left out one by one up to this many, in so many groups beyond."""
+"""Up to this many images are left out one by one; more images are left out in this many groups."""
 
 
 def image_weights(n_images: int, n_replicates: int, seed: int, stream: int = 0) -> Iterator[Floats]:
@@ -92,7 +92,7 @@ def interval(
 
 
 def percentile_intervals(estimates: Floats, replicates: Floats, confidence: float) -> tuple[Floats, Floats]:
-    """Return `interval` by percentiles of K estimates from their replicates (K, R), in one go."""
+    """Return the percentile intervals of K estimates from their replicates, shape (K, R), as `interval` does."""
     low, high = (np.full(len(estimates), np.nan) for _ in range(2))
     tails = np.array([(1 - confidence) / 2, (1 + confidence) / 2])
     gaps = np.isnan(replicates).any(axis=1)
@@ -105,7 +105,7 @@ def percentile_intervals(estimates: Floats, replicates: Floats, confidence: floa
 
 
 def p_values(differences: Floats, replicates: Floats, n_images: int | None = None) -> Floats:
-    """Return two-sided bootstrap p-values of no difference: how often resampling moves it as far as it is from 0.
+    """Return two-sided bootstrap p-values: the share of replicates as far from the difference as it is from 0.
 
     Parameters
     ----------
@@ -118,7 +118,7 @@ def p_values(differences: Floats, replicates: Floats, n_images: int | None = Non
     References
     ----------
     Hall and Wilson, Biometrics 47, 1991: resample the distance from the estimate, not from 0. One is added to
-    both counts, so that it is never 0.
+    both counts, so that no p-value is 0.
     """
     n = (~np.isnan(replicates)).sum(axis=1)
     shares = (1 + as_far(differences, replicates).sum(axis=1)) / (1 + n)
@@ -127,16 +127,16 @@ def p_values(differences: Floats, replicates: Floats, n_images: int | None = Non
 
 
 def as_far(differences: Floats, replicates: Floats) -> NDArray[np.bool_]:
-    """Tell which replicates (K, R) lie as far from their difference (K,) as this from 0; undefined ones do not."""
+    """Return which replicates (K, R) lie as far from their difference (K,) as it lies from 0; undefined ones do not."""
     return np.abs(replicates - differences[:, None]) >= np.abs(differences)[:, None] - 1e-12
 
 
 def with_t_tails(p_values: ArrayLike, n_images: int) -> Floats:
-    """Return p-values for what few images leave open; of one image, NaN.
+    """Return p-values corrected for a small number of images; NaN for a single image.
 
     Resamples of n images spread less than other images would, by ``sqrt((n - 1) / n)``, and their tails are those of a
-    normal distribution and not of Student's t: without this, twenty images and a hundred tests of nothing give a false
-    finding in one study of five, with it in about one of fifteen (and with a hundred images in one of twenty).
+    normal distribution and not of Student's t. Without this correction, twenty images and a hundred tests of no effect
+    give a false finding in one study of five; with it, in about one of fifteen (with a hundred images, one of twenty).
 
     References
     ----------
@@ -151,7 +151,7 @@ def with_t_tails(p_values: ArrayLike, n_images: int) -> Floats:
 
 
 def least_p_value(n_replicates: int, n_images: int, n_tests: int = 1) -> float:
-    """Return the least p-value that so many resamples of so many images can give one of several tests, corrected.
+    """Return the least corrected p-value that one of `n_tests` tests can have with so many resamples and images.
 
     Examples
     --------
@@ -162,7 +162,7 @@ def least_p_value(n_replicates: int, n_images: int, n_tests: int = 1) -> float:
 
 
 def replicates_needed(n_tests: int, n_images: int, level: float = 0.05) -> float:
-    """Return how many resamples let a corrected p-value fall below a level; infinity for a single image.
+    """Return how many resamples a corrected p-value needs to fall below a level; infinity for a single image.
 
     Examples
     --------
@@ -182,7 +182,7 @@ def adjust_p_values(p_values: ArrayLike, method: Correction = "holm") -> Floats:
     Parameters
     ----------
     p_values : array-like, shape (n,)
-        In [0, 1]; NaN, for what could not be tested, stays NaN and does not count.
+        In [0, 1]; NaN, where there is no test, stays NaN and does not count.
     method : {"holm", "bh", "none"}
         "holm" bounds the chance of any false finding, "bh" (Benjamini–Hochberg) the expected share of false
         ones among the findings.
@@ -190,7 +190,7 @@ def adjust_p_values(p_values: ArrayLike, method: Correction = "holm") -> Floats:
     Returns
     -------
     ndarray of float64, shape (n,)
-        In [0, 1]: to be compared with the level itself.
+        In [0, 1]; compare them with the level of significance itself.
 
     Raises
     ------
@@ -231,11 +231,11 @@ class RepeatSummary:
     Attributes
     ----------
     mean, standard_deviation, standard_error : float
-        The deviation with n − 1; the error is that of the mean.
+        The deviation is computed with n − 1; the error is that of the mean.
     low, high : float
         Student's t interval of the mean.
     n : int
-        Defined values.
+        Number of defined values.
     """
 
     mean: float
@@ -247,7 +247,7 @@ class RepeatSummary:
 
 
 def summarize_repeats(values: ArrayLike, confidence: float = 0.95) -> RepeatSummary:
-    """Summarise a metric over repeats: how much of it is the luck of the draw.
+    """Summarise a metric over repeats: its mean, and how far that depends on the random draws.
 
     Parameters
     ----------

@@ -37,16 +37,16 @@ of `detection_metrics`; mean GIoU and weighted F1 of `matched_metrics`."""
 
 Floats = NDArray[np.float64]
 Key = tuple[str, int | None]
-"""A metric, and the category id where it is that of one category."""
+"""A metric, and the id of its category; None over all categories."""
 Values = dict[Key, Floats]
 """One value for each of R resamples, NaN where undefined."""
 Statistic = Callable[[Floats], Values]
-"""From weights of shape (I, R) to the values of some metrics."""
+"""Returns the values of some metrics for image weights of shape (I, R)."""
 
 
 @dataclass(frozen=True)
 class MetricSettings:
-    """What the metrics need to know besides the boxes."""
+    """Names of the metrics, their thresholds, and the order of tied scores."""
 
     metrics: tuple[str, ...]
     per_class: bool = False

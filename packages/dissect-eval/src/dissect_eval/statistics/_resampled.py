@@ -18,12 +18,12 @@ __all__ = ["Resampled", "Resampling", "measured_on", "ordered", "resampled"]
 
 
 MOST_REPLICATES = 10_000_000
-"""Most resamples: with more, neither memory nor time would do, and no interval would change."""
+"""Most resamples: more would take too much memory and time, and would not change an interval."""
 
 
 @dataclass(frozen=True)
 class Resampling:
-    """How to resample: the same settings give the same resamples for every set of detections.
+    """Settings of the bootstrap: equal settings give the same resamples for every set of detections.
 
     Attributes
     ----------
@@ -32,7 +32,7 @@ class Resampling:
     method : {"percentile", "bca"}
     seed : int
     n_for_p : int
-        Resamples for small p-values over all categories, where these are more than `n_replicates`.
+        Resamples for small p-values over all categories, if more than `n_replicates`.
     """
 
     n_replicates: int = 1000
@@ -57,7 +57,7 @@ class Resampling:
 
 @dataclass(frozen=True, eq=False)
 class Resampled:
-    """A set of detections measured on all images, on resamples, and with images left out."""
+    """Metrics of a set of detections on all images, on resamples, and with images left out."""
 
     whole: dict[Key, float]
     replicates: Values
@@ -68,7 +68,7 @@ class Resampled:
 def resampled(
     truth: GroundTruth, detections: Detections, settings: MetricSettings, how: Resampling
 ) -> Resampled:
-    """Measure a set of detections as often as the bootstrap needs, matching its boxes once."""
+    """Measure a set of detections on all images and on each resample, with its boxes matched once."""
     statistics = statistics_of(truth, detections, settings)
     whole = measured_on(statistics, [np.ones((truth.n_images, 1))])
     replicates: Values = {}
@@ -82,7 +82,7 @@ def resampled(
 
 
 def ordered(keys: dict[Key, float], settings: MetricSettings) -> list[Key]:
-    """Return the keys by metric as asked for, each over all categories first."""
+    """Return the keys in the order of the settings' metrics, for each metric the one over all categories first."""
     place = {name: i for i, name in enumerate(settings.metrics)}
     return sorted(keys, key=lambda key: (place[key[0]], key[1] is not None, key[1] or 0))
 

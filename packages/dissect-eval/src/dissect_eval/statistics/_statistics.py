@@ -1,7 +1,7 @@
-"""Metrics as functions of image weights: what a bootstrap needs, with no box matched twice.
+"""Metrics as functions of image weights, as a bootstrap needs them: boxes are matched only once.
 
-A resample of images is a weight per image: how often it was drawn. Every metric here is made of sums over
-images, kept per image once; a metric of a thousand resamples is then a few matrix products.
+A resample of images is a weight per image: how often it was drawn. Every metric here is computed from sums over
+images. Their terms are kept per image, so a metric on a thousand resamples is a few matrix products.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ __all__ = ["statistics_of"]
 
 
 def statistics_of(truth: GroundTruth, detections: Detections, settings: MetricSettings) -> list[Statistic]:
-    """Match the detections once for each mode that the metrics ask for."""
+    """Match the detections once for each mode that the metrics need, and return them as functions of image weights."""
     aligned = detections.aligned_to(truth)
     wanted = set(settings.metrics)
     found: list[Statistic] = []
@@ -116,7 +116,7 @@ def _matched_statistic(truth: GroundTruth, aligned: Detections, settings: Metric
 
 
 def _with_all(sums: Floats) -> Floats:
-    """Return sums of K categories (K, R) below those over all of them, shape (K + 1, R)."""
+    """Return the sums of K categories, shape (K, R), with their total as the first row, shape (K + 1, R)."""
     return np.concatenate([sums.sum(axis=0, keepdims=True), sums])
 
 

@@ -32,7 +32,7 @@ _NEXT_RECALLS = np.append(RECALLS[1:], np.inf)
 
 
 def ap_statistic(split: MatchedSplit, n_images: int, settings: MetricSettings) -> Statistic:
-    """Return the asked-for COCO numbers as a function of image weights."""
+    """Return the COCO numbers among the settings' metrics as a function of image weights."""
     categories = split.index.categories.tolist()
     precision = {name: AREAS.get(name[-1], 0) for name in settings.metrics if name.startswith("AP")}
     recall = [name for name in settings.metrics if name.startswith("AR")]
@@ -46,7 +46,7 @@ def ap_statistic(split: MatchedSplit, n_images: int, settings: MetricSettings) -
             precisions, known = precision_of_known(split, area)
             if (
                 len(known) == 1 < len(categories)
-            ):  # twice: added up in the order in which those of several are
+            ):  # a second column: NumPy adds up a single one in another order, with other last bits
                 precisions = np.repeat(precisions, 2, axis=2)
             average = precisions[THRESHOLDS.get(name, slice(None))].mean(axis=1).mean(axis=0)
             found = np.full(len(categories), np.nan)
@@ -70,7 +70,7 @@ def ap_statistic(split: MatchedSplit, n_images: int, settings: MetricSettings) -
     def statistic(weights: Floats) -> Values:
         if (
             weights.shape[1] == 1 and (weights == 1).all()
-        ):  # all images once: building the matrices would take longer
+        ):  # every image counts once: building the matrices would take longer
             return whole()
         if not curves and not recalls:
             curves.update({area: _Curves(split, n_images, area) for area in sorted(set(precision.values()))})
@@ -113,7 +113,7 @@ class _Recall:
 
 
 class _Part(NamedTuple):
-    """Curves of one category: what `_Curves` holds, of it alone."""
+    """The part of `_Curves` that belongs to one category."""
 
     category: int
     image: Ints
@@ -185,7 +185,7 @@ class _Curves:
 
     @cached_property
     def _parts(self) -> list[_Part]:
-        """What there is of each category, cut out once for all resamples."""
+        """Parts of the categories that have a true positive, sliced once for all resamples."""
         return [self._part(k, begin, end) for k, begin, end in self._categories()]
 
     def _part(self, k: int, begin: int, end: int) -> _Part:
@@ -214,7 +214,7 @@ def _average(found: Floats, counted: Floats, n_truth: Floats) -> Floats:
 
 
 def _recalls_up_to(recall: Floats) -> Ints:
-    """Count the 101 recalls that are at most this one: a search, begun one step from its end."""
+    """Count the 101 recalls that are at most each given one, by a guess that is then corrected by one step."""
     last = np.clip((recall * (len(RECALLS) - 1)).astype(np.int64), 0, len(RECALLS) - 1)
     last += _NEXT_RECALLS[last] <= recall
     last -= RECALLS[last] > recall

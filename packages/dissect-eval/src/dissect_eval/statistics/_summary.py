@@ -68,13 +68,13 @@ class Evaluation:
     chance : ChanceLevel or None
         The same numbers for as many random boxes per image; None if not asked for.
     better_than_chance : ChanceVerdict or None
-        Whether the detections are better than chance at all; None if not asked for.
+        Whether the detections are better than chance; None if not asked for.
     truth : TruthHealth
         Counts over the ground truth.
     detections : DetectionCounts
         Counts over the detections.
     category_names : dict of int to str
-        To read the per-category results.
+        Names of the categories by id, for the results per category.
     warnings : tuple of str
         Reasons to doubt that truth and detections belong together.
     """
@@ -116,7 +116,7 @@ def evaluate(
     detections : Detections
         Images of `truth` that they do not cover count as run without a detection, and are counted.
     iou_threshold, score_threshold : float
-        MetricSettings of `detection_metrics`.
+        Settings of `detection_metrics`.
     ap : bool
         Whether to compute COCO AP.
     chance_repeats : int
@@ -128,7 +128,8 @@ def evaluate(
     on_unknown : {"error", "drop"}
         What to do with a detection of an image or category that `truth` does not have.
     check : bool
-        Whether to look for signs of another split and warn. In a study of many variants check the baseline.
+        Whether to look for signs that truth and detections are of different splits, and warn. In a study of many
+        variants check the baseline.
 
     Returns
     -------
@@ -137,7 +138,7 @@ def evaluate(
     Warns
     -----
     SplitWarning
-        If `check` finds a reason; the reasons are in the result too.
+        If `check` finds such a sign; the signs are in the result too.
 
     Raises
     ------

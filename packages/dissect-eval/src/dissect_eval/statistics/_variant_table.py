@@ -39,8 +39,8 @@ class VariantRow:
     low, high : float
         Paired bootstrap interval of the difference: much narrower, as variant and baseline see the same images.
     p_value, p_adjusted : float
-        Of no difference: alone, and corrected for all variants and categories that share the metric. A control's
-        corrected one is NaN, as it is no part of the family.
+        For the hypothesis of no difference: uncorrected, and corrected for the number of tests, see
+        `evaluate_variants`. A control has no corrected p-value (NaN).
     n_undefined : int
         Resamples in which the metric is undefined, and which the intervals therefore leave out. If they are
         many, the images are too few for this metric.

@@ -42,10 +42,10 @@ def evaluate_variants(
     variants : mapping of str to Detections, or to a function that returns them
         By name. A function is called when its turn comes, so that not all detections need to be in memory.
     baseline : str, optional
-        Which one the others are compared with; the first, if left out.
+        Name of the variant that the others are compared with; the first, if left out.
     controls : collection of str
-        Variants that the others are held against, such as random ones: they have no corrected p-value, and do not
-        count for those of the others.
+        Variants to compare the others with, such as random ones: they have no corrected p-value, and do not count
+        in the correction of the others.
     metrics, per_class, iou_threshold, score_threshold, tie_break
         As in `bootstrap`.
     n_replicates : int
@@ -54,9 +54,9 @@ def evaluate_variants(
         As in `bootstrap`: all variants see the same resamples.
     correction : {"holm", "bh", "none"}
         How p-values are corrected for the number of variants (and categories), see `adjust_p_values`. The
-        family is all tests of one metric: over all categories together, and per category apart from these;
-        without the controls. A corrected p-value cannot fall below the number of tests divided by that of the
-        resamples: a hundred variants need more than 2,000.
+        family is all tests of one metric, without the controls; tests over all categories and tests of single
+        categories are two families. A corrected p-value cannot fall below the number of tests divided by that
+        of the resamples: a hundred variants need more than 2,000.
 
     Returns
     -------
