@@ -26,7 +26,7 @@ __all__ = [
 
 
 def measured_on(tables: StudyTables) -> str:
-    """Say of how many images and objects, and of which seed, the numbers of a study are, as far as its tables tell.
+    """Say how many images and objects, and which seed, a study's numbers are from, as far as its tables tell.
 
     Examples
     --------
@@ -69,7 +69,7 @@ def confidence_of(tables: StudyTables) -> float:
 
 
 def resamples(tables: StudyTables) -> str:
-    """Say how many resamples of the images there are; nothing where it is not known."""
+    """Say how many resamples of the images there are; return an empty text where the number is not known."""
     number = tables.about["settings"].get("n_replicates")
     return "" if number is None else f", {counted(number, 'resample')}"
 
@@ -81,7 +81,7 @@ def noise_of_detector(tables: StudyTables, metric: str) -> float:
 
 
 def noise_text(tables: StudyTables, metric: str) -> str:
-    """Say by how much a detector that is not deterministic differs from itself; nothing for one that is."""
+    """Say by how much a detector that is not deterministic differs from itself; return "" for one that is."""
     noise = noise_of_detector(tables, metric)
     if not noise:
         return ""

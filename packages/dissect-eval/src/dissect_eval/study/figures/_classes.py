@@ -16,7 +16,7 @@ from ._values import class_values
 __all__ = ["class_bars", "error_bars"]
 
 KINDS = (*ERROR_TYPES, *SPECIAL_TYPES)
-_BACKGROUND = 0.1  # of `error_types`
+_BACKGROUND = 0.1  # the default of `error_types`
 BARS_AT_MOST = 25
 NAME = 40
 """Most characters of a class's name beside its bars."""
@@ -24,7 +24,7 @@ ABLATIONS_AT_MOST = 4
 
 
 def class_bars(tables: StudyTables, metric: str, variant: str) -> Iterator[NamedFigure]:
-    """Draw a metric of each class, of the baseline and of one variant; the classes that lose most come first."""
+    """Draw a metric of each class for the baseline and for one variant; the classes that lose most come first."""
     before, after = (
         {
             category: value
@@ -57,7 +57,7 @@ def class_bars(tables: StudyTables, metric: str, variant: str) -> Iterator[Named
 
 
 class _Errors(NamedTuple):
-    """What mending each type of error would give, as it stands in a table."""
+    """AP that fixing each type of error would gain, from a row of a table."""
 
     foreground: float
     background: float
@@ -97,13 +97,13 @@ def error_bars(tables: StudyTables, metric: str) -> Iterator[NamedFigure]:
     mean = f"mean over up to {counted(n_controls, 'random set')}" if n_controls > 1 else "a random set"
     caption = joined(
         (
-            "AP that mending each type of error (TIDE) would give: baseline, and of each ablation the variant with the "
+            "AP that fixing each type of error (TIDE) would gain: baseline, and of each ablation the variant with the "
             f"lowest {title_of(metric)}: {', '.join(told)}."
             if told
-            else "AP that mending each type of error (TIDE) would give: baseline.",
+            else "AP that fixing each type of error (TIDE) would gain: baseline.",
             f"The first {ABLATIONS_AT_MOST} of {n} ablations." if n > ABLATIONS_AT_MOST else "",
             f"Hollow bars: {mean} as large as the variant's." if controls else "",
-            "n/a: undefined, as no detection is a hit and to mend these errors makes none, or no truth remains."
+            "n/a: undefined, because no detection is a hit and fixing these errors makes none, or no truth remains."
             if undefined
             else "",
             "The variants were chosen on the same images." if told and len(ablated) > 1 else "",
@@ -118,7 +118,7 @@ def error_bars(tables: StudyTables, metric: str) -> Iterator[NamedFigure]:
 
 
 def _changes(row: Row) -> dict[str, float]:
-    """Return the AP that mending each type gives; undefined where nothing is found (older tables have 0 there)."""
+    """Return the AP that fixing each type gains; NaN where nothing is found (older tables have 0 there)."""
     found: dict[str, float] = {kind: row.get(f"d_{kind}", math.nan) for kind in KINDS}
     nothing = row.get("ap") == 0
     return {kind: math.nan if nothing and not change > 0 else change for kind, change in found.items()}
@@ -134,7 +134,7 @@ def _mean_of(errors: list[_Errors]) -> _Errors:
 
 
 def _unused(name: str, names: Mapping[str, Any]) -> str:
-    """Return the name, with a number behind it if it is taken."""
+    """Return the name, followed by a number if it is taken."""
     number = 2
     wanted = name
     while name in names:

@@ -1,4 +1,4 @@
-"""The pictures of a study, from its results."""
+"""The figures of a study, from its tables."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ CURVES_NAMED = 4
 
 
 def figures(tables: StudyTables, metric: str = DEFAULT_METRIC) -> Iterator[NamedFigure]:
-    """Draw what the study's variants allow: curves where doses grow, heatmaps of heads, classes, error types.
+    """Draw the figures that the study's variants allow: dose–response, heads, worst variants, classes, error types.
 
     Parameters
     ----------
     tables : StudyTables
     metric : str
-        Of the study's metrics.
+        One of the study's metrics.
 
     Raises
     ------
@@ -105,9 +105,9 @@ def dose_curves(tables: StudyTables, metric: str) -> Iterator[NamedFigure]:
 
 
 def _swept(tables: StudyTables) -> dict[tuple[str, str], list[Group]]:
-    """Return the groups of each curve by rising dose, by the curve's panel and label; without those of one dose.
+    """Return the groups of each curve by rising dose, by the curve's panel and label; no curves of a single dose.
 
-    An ablation that makes one variant for each unit is no sweep over doses.
+    An ablation that makes one variant for each unit has no doses to sweep and is left out, too.
     """
     several = len({row["intervention"] for row in tables.summary[1:]}) > 1
     curves: dict[tuple[str, str], list[Group]] = {}
@@ -124,7 +124,7 @@ def _swept(tables: StudyTables) -> dict[tuple[str, str], list[Group]]:
 
 
 def _behind_points(swept: Mapping[tuple[str, str], Sequence[Group]]) -> str:
-    """Say of how many draws a point is the mean, curve by curve where they differ."""
+    """Say how many draws a point is the mean of, curve by curve where the numbers differ."""
     by_text: dict[str, list[str]] = {}
     for (question, label), groups in swept.items():
         name = question if label == "ablated" else f"{question}, {label}"
@@ -171,7 +171,7 @@ def _numbers(curve: Curve) -> list[tuple[object, ...]]:
 
 
 def _curve(groups: Sequence[Group], metric: str, baseline: float, confidence: float) -> Curve:
-    """Return the means over draws, from the baseline at dose 0 on; with a band if draws suffice, or none are random."""
+    """Return the means over draws from the baseline at dose 0 on, with intervals where draws suffice or must be equal."""
     most = max(len(group.rows) for group in groups)
     least, greatest = (-1.0, 1.0) if metric in SIGNED else (0.0, 1.0)
     points = [] if groups[0].dose == 0 else [(0.0, baseline, baseline, baseline, [math.nan] * most)]

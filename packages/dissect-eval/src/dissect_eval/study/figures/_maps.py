@@ -39,7 +39,7 @@ def head_maps(tables: StudyTables, metric: str, *, show: Show = "difference") ->
     ----------
     tables : StudyTables
     metric : str
-        Of the study's metrics.
+        One of the study's metrics.
     show : {"difference", "ablated", "baseline"}
         What the cells hold.
     """
@@ -48,7 +48,7 @@ def head_maps(tables: StudyTables, metric: str, *, show: Show = "difference") ->
     what = {
         "difference": f"change of {title_of(metric)} when one unit alone is removed, a variant each.",
         "ablated": f"{title_of(metric)} when one unit alone is removed, a variant each.",
-        "baseline": f"{title_of(metric)} of the whole model, whatever unit is removed then.",
+        "baseline": f"{title_of(metric)} of the whole model, the same for every unit.",
     }[show]
     for one in maps:
         data = FigureData(("block", *(f"unit {unit}" for unit in one.columns)), _table(one))
@@ -57,13 +57,13 @@ def head_maps(tables: StudyTables, metric: str, *, show: Show = "difference") ->
 
 
 def class_map(tables: StudyTables, metric: str, *, show: Show = "difference") -> Iterator[NamedFigure]:
-    """Draw what each class has or loses: by ablation and dose, and variant by variant where an ablation has many.
+    """Draw a metric of each class, or its change: by ablation and dose, or by variant where an ablation has many.
 
     Parameters
     ----------
     tables : StudyTables
     metric : str
-        Of the study's metrics.
+        One of the study's metrics.
     show : {"difference", "ablated", "baseline"}
         What the cells hold.
     """
@@ -95,7 +95,7 @@ def _drawn(
     text: str,
     data: FigureData,
 ) -> NamedFigure:
-    """Draw a map, with a caption made for what is in it."""
+    """Draw a map, with a caption that tells what is in it."""
     is_change, known = show == "difference", bool(np.isfinite(one.values).any())
     sure = f"{confidence_of(tables):.0%}".replace("%", " %")
     within = ", or within noise" if noise_of_detector(tables, metric) else ""
@@ -153,7 +153,7 @@ def _table(one: ValueMap) -> tuple[tuple[object, ...], ...]:
 
 
 def file_name(name: str) -> str:
-    """Return a name as one of a file.
+    """Return a name that a file can have, with hyphens for characters that are neither letters nor digits.
 
     >>> file_name("units-encoder heads: zero")
     'units-encoder-heads-zero'

@@ -1,4 +1,4 @@
-"""A figure with its name and caption, and names of metrics for people."""
+"""A figure with its name and caption, and names of metrics to print."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ TITLES = {
 
 
 class FigureData(NamedTuple):
-    """The numbers of a figure as a table: the titles of its columns, and its rows, the first cell being their name."""
+    """The numbers of a figure as a table: the titles of its columns, and its rows, each with its name first."""
 
     head: tuple[str, ...] = ()
     rows: tuple[tuple[object, ...], ...] = ()
 
 
 class NamedFigure(NamedTuple):
-    """A figure, the name of its file, what it shows in a sentence, and its numbers."""
+    """A figure, its name (that of its file, without a suffix), its caption, and its numbers."""
 
     name: str
     caption: str
@@ -37,12 +37,12 @@ class NamedFigure(NamedTuple):
 
 
 def title_of(metric: str) -> str:
-    """Return a metric's name for people."""
+    """Return a metric's name to print."""
     return TITLES.get(metric, metric)
 
 
 def with_no_ops(name: str, rows: Sequence[Mapping[str, Any]]) -> str:
-    """Return a name of some variants, with how many of them changed nothing.
+    """Return the name of a group of variants, followed by how many of them changed nothing.
 
     Examples
     --------

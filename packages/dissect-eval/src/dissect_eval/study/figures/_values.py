@@ -34,7 +34,7 @@ class ValueMap(NamedTuple):
     Attributes
     ----------
     ablation : str
-        Whose it is, with the intervention where the study has several; empty for a map of several.
+        Name of the ablation, with the intervention where there are several; empty for a map of several ablations.
     rows, columns : list of str
     values : ndarray of float64, shape (R, C)
     unsure : ndarray of bool, shape (R, C)
@@ -42,7 +42,7 @@ class ValueMap(NamedTuple):
     has_intervals : bool
         Whether any cell has an interval at all.
     groups : list of Group
-        Whose means the rows are; empty where each row is one variant.
+        The groups whose means the rows hold; empty where each row is one variant.
     n_controls : tuple of int
         Least and most random controls behind a cell of a control's row; (0, 0) without such rows.
     cut : str
@@ -78,7 +78,7 @@ _Lookup: TypeAlias = Callable[[Row], tuple[float, float, float]]
 
 
 def map_limits(tables: StudyTables, metric: str, show: Show) -> tuple[float, float]:
-    """Return the ends of the one colour scale that all maps of a study and metric share, for changes or for values."""
+    """Return the range of the colour scale that all maps of a metric in a study share, for changes or for values."""
     shows: tuple[Show, ...] = ("difference",) if show == "difference" else ("ablated", "baseline")
     maps = [
         one.values for each in shows for make in (unit_maps, class_maps) for one in make(tables, metric, each)
@@ -276,7 +276,7 @@ def _above_noise(change: float, low: float, high: float, noise: float | None) ->
 
 
 def _cell(rows: Iterable[Row], lookup: _Lookup, confidence: float) -> _Cell:
-    """Return the mean over variants; they share images, so its interval is at most as wide as the mean of theirs."""
+    """Return the mean over variants, with the mean of their intervals: as they share images, it is wide enough."""
     known = [numbers for numbers in map(lookup, rows) if math.isfinite(numbers[0])]
     if not known:
         return _Cell()

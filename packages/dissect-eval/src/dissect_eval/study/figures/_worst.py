@@ -1,4 +1,4 @@
-"""The picture of the variants that lose most, with intervals that allow for their choice."""
+"""The figure of the variants that lose most, with intervals that hold for all variants together."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ WORST_AT_MOST = 15
 
 
 def worst_variants(tables: StudyTables, metric: str) -> Iterator[NamedFigure]:
-    """Draw the variants that lose most, with intervals that allow for their choice, and their random controls.
+    """Draw the variants that lose most, with intervals that hold for all variants together, and their random controls.
 
     Nothing is drawn if the baseline is no better than chance, or if no variant has an interval.
     """
@@ -32,7 +32,7 @@ def worst_variants(tables: StudyTables, metric: str) -> Iterator[NamedFigure]:
 
     change_of = f"{metric}_difference"
     if tables.at_chance:
-        return  # nothing can be lost from nothing
+        return  # a baseline at chance has nothing to lose
     known = [
         row
         for row in tables.summary[1:]
@@ -165,22 +165,22 @@ def _which(changes: NDArray[np.float64], n_known: int, metric: str) -> str:
 def widened(
     change: float, low: float, high: float, n_together: int, confidence: float = 0.95
 ) -> tuple[float, float]:
-    """Widen an interval so that it and those of others hold together: Bonferroni's, for the worst of many.
+    """Widen an interval, by Bonferroni's rule, so that the intervals of several changes hold together.
 
     Parameters
     ----------
     change, low, high : float
         A change and the ends of its own interval.
     n_together : int
-        Among how many it was chosen.
+        Number of changes among which this one was chosen.
     confidence : float
-        Of the interval alone, and of all of them together once they are widened.
+        Confidence of the interval alone, and of all intervals together once they are widened.
 
     Returns
     -------
     tuple of float
-        Each end moved away from the change by the ratio of the normal quantiles: so many resamples as percentiles of
-        such small tails need are hardly ever there.
+        Low and high end. Their distances from the change grow by the ratio of the normal quantiles: percentiles of such
+        small tails would need far more resamples than there are.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""What a study's variants do on single images: objects lost, queries, pictures side by side."""
+"""Effects of a study's variants on single images: objects lost, queries, images side by side."""
 
 from ._changes import ImageHits as ImageHits, image_hits as image_hits, lost_objects as lost_objects
 from ._examples import Example as Example, examples as examples

@@ -26,9 +26,9 @@ class ImageHits:
     object_image, object_label : ndarray of int64, shape (N,)
         Place of the image and class of each true box.
     object_score : ndarray of float64, shape (N,)
-        The best score among detections of its class on it, -inf if there is none.
+        The best score of the detections of its class that lie on it, -inf if there are none.
     box_image, box_label : ndarray of int64, shape (M,)
-        The same of each detection.
+        Place of the image and class of each detection.
     box_score : ndarray of float64, shape (M,)
     box_hits : ndarray of bool, shape (M,)
         Whether it lies on a true box of its class.
@@ -63,12 +63,12 @@ def lost_objects(
 ) -> NDArray[np.int64]:
     """Count the objects of each image that are found before and not after, of one class or all.
 
-    Others that are found anew do not make up for them.
+    Objects that are found only after do not reduce the count.
 
     Parameters
     ----------
     before, after : ImageHits
-        Of the same truth.
+        Hits on the same truth.
     threshold : float
         Least score of a detection.
     label : int, optional
@@ -98,7 +98,7 @@ def image_hits(
     truth, found : mapping of int to ImageBoxes
         By image, the same images in both.
     iou_threshold : float
-        IoU from which on a detection is on an object.
+        Least IoU at which a detection lies on an object.
 
     Examples
     --------

@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 TRIED_AT_MOST = 20
-"""Images that are tried where files were moved or deleted since."""
+"""Most images that are tried for an example: files may have been moved or deleted since the run."""
 
 
 class Example(NamedTuple):
-    """One image, the variant that is shown on it, and the picture.
+    """One image, the variant that is shown on it, and the figure.
 
     Attributes
     ----------
@@ -36,9 +36,9 @@ class Example(NamedTuple):
     lost : int
         Objects of the image that the baseline finds and the variant does not.
     figure : matplotlib.figure.Figure or None
-        None where nothing is lost, or no image on which something is can be read.
+        None where nothing is lost, or where no image with a lost object can be read.
     caption : str
-        What it shows, or why there is nothing to see.
+        What the figure shows, or why there is none.
     """
 
     variant: str
@@ -59,14 +59,14 @@ def examples(
     images : Path or Pictures
         Folder of the study's images. What is shown lies below it: names that lead elsewhere are not followed.
     metric : str
-        By which the worst variant is chosen.
+        Metric by which the worst variant is chosen.
     count : int
-        Most pictures.
+        Most examples.
 
     Yields
     ------
     Example
-        Without a picture where the variant loses no object that the baseline finds.
+        Without a figure where the variant loses no object that the baseline finds, or where no image can be read.
     """
     pictures = images if isinstance(images, Pictures) else Pictures(images)
     settings = results.settings
@@ -101,7 +101,7 @@ def _example(
     boxes: tuple[Mapping[int, ImageBoxes], ...],
     hits: tuple[ImageHits, ImageHits],
 ) -> Example:
-    """Return the readable image on which a variant loses most objects."""
+    """Return the example of a variant, on the readable image on which it loses most objects."""
     threshold, iou = results.settings.score_threshold, results.settings.iou_threshold
     truth, whole, ablated = boxes
     before, after = hits
@@ -142,7 +142,7 @@ def _example(
 
 
 def _worst(rows: Sequence[Mapping[str, Any]], metric: str) -> list[Mapping[str, Any]]:
-    """Return the worst variant of each ablation that leaves something, the worst first."""
+    """Return the worst variant of each ablation, the worst first; variants that changed nothing do not count."""
     worst: dict[str, Mapping[str, Any]] = {}
     for row in rows[1:]:
         loss = row[f"{metric}_difference"]

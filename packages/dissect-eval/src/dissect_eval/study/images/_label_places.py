@@ -36,14 +36,14 @@ def label_places(
     sizes : ndarray of float64, shape (N, 2)
         Width and height of each label in points.
     objects : ndarray of float64, shape (M, 4)
-        What no label may cover, beside the boxes themselves where there is room.
+        Boxes that no label may cover; where there is room, labels do not cover `boxes` either.
     panel : tuple of float
         Width and height in points.
 
     Returns
     -------
     list of LabelPlace or None
-        In the margin to the right of the panel where there is no place within; None where that is full too.
+        In the margin to the right of the panel where there is no place within; None where the margin is full, too.
 
     Examples
     --------
@@ -63,7 +63,7 @@ def label_places(
             for x, y in _beside(box, w, h)
             if x >= 0 and y >= 0 and x + w <= width and y + h <= height
         ]
-        # At best nothing is covered; other detections are covered before an object is.
+        # If some box must be covered, it is another detection and not an object.
         for kept in (np.concatenate([objects, boxes]), np.concatenate([objects, box[None]])):
             free = [
                 one

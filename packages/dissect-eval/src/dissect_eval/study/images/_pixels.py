@@ -1,7 +1,7 @@
 """Find the images of a study that may be shown: those below its own folder, and those in a folder the user names.
 
-A study's folder says where its images lay and what they are called. Whoever sent it could name any picture of the
-reader's machine, and have it embedded in a report that is passed on.
+A study's folder says where its images lay and what they are called. Whoever sent the folder could name any image on the
+reader's machine, which would then be embedded in a report that is passed on.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Pictures:
     folder : Path or None
         None where none may be shown.
     within : Path or None
-        What a file must lie below, links followed; None in a folder that the user named, whose links are his own.
+        Folder that a file must lie below, with links followed; None if the user named `folder`: its links are trusted.
     """
 
     folder: Path | None
@@ -46,14 +46,14 @@ class Pictures:
         Parameters
         ----------
         name : str
-            As the study names it.
+            Name of the file in the study.
         turned : bool
             See `read_pixels`.
 
         Raises
         ------
         StudyDataError
-            If it may not be shown or cannot be read; the message is the reason alone.
+            If the image may not be shown or cannot be read; the message is the reason alone.
         """
         if self.folder is None:
             raise StudyDataError("no folder of images was named")
@@ -67,13 +67,13 @@ class Pictures:
 
 
 def pictures_of(study: StoredStudy, images: Path | None = None) -> Pictures:
-    """Return where images of a study may be read for pictures: the user's folder, or one below the study's own.
+    """Return the folder from which images of a study may be shown: the user's, or one below the study's own.
 
     Parameters
     ----------
     study : StoredStudy
     images : Path, optional
-        Named by the user, and not by the study's folder.
+        Folder that the user named; one that only the study's folder names is not passed here.
     """
     if images is not None:
         return Pictures(images)
@@ -105,7 +105,7 @@ def read_pixels(path: Path, *, turned: bool = True) -> NDArray[np.uint8] | None:
     ----------
     path : Path
     turned : bool, default True
-        Whether to turn it as its file says, by the EXIF tag of cameras: boxes lie on the image as the detector saw it
+        Whether to turn the image by the EXIF tag in its file: boxes lie on the image as the detector saw it
         (`turns_by_exif` of a study).
     """
     try:
@@ -118,7 +118,7 @@ def _decoded(path: Path, turned: bool) -> NDArray[np.uint8]:
     from PIL import Image, ImageOps
 
     Image.init()
-    known: Any = [name for name in FORMATS if name in Image.OPEN]  # Pillow may lack some
+    known: Any = [name for name in FORMATS if name in Image.OPEN]  # a build of Pillow may lack some
     try:
         with warnings.catch_warnings(), open_regular(path) as file:
             warnings.simplefilter("ignore")

@@ -1,4 +1,4 @@
-"""Object queries over the images of a stored study: where each one looks, and what an ablation does to it."""
+"""Object queries over the images of a stored study: where their boxes lie, and how an ablation changes them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["QueryBoxes", "QueryChanges", "query_boxes", "query_changes"]
 
 
 class QueryBoxes(NamedTuple):
-    """Boxes that object queries gave: of each query in each image the one with the highest score.
+    """Boxes of object queries: for each query and image, the one with the highest score.
 
     Attributes
     ----------
@@ -27,7 +27,7 @@ class QueryBoxes(NamedTuple):
         Centre x, centre y, width and height, as shares of the image's width and height.
     scores : ndarray of float64, shape (N,)
     sizes : ndarray of float64, shape (N, 2)
-        Width and height in pixels: what is wide in the image need not be a wide share of it.
+        Width and height in pixels: they tell whether a box is wide, which shares of the image do not.
     """
 
     images: NDArray[np.int64]
@@ -48,12 +48,12 @@ class QueryBoxes(NamedTuple):
 
     @property
     def numbers(self) -> list[int]:
-        """Numbers of the queries that gave any, ascending."""
+        """Numbers of the queries that gave a box, ascending."""
         return np.unique(self.queries).tolist()  # type: ignore[no-any-return]  # int64
 
 
 class QueryChanges(NamedTuple):
-    """What an ablation changes in the boxes of each query, mean over images; a row for each of Q queries.
+    """Mean changes of the boxes of each query over images, by an ablation; a row for each of Q queries.
 
     Attributes
     ----------
@@ -62,9 +62,9 @@ class QueryChanges(NamedTuple):
     n_images : ndarray of int64, shape (Q,)
         Images in which both the baseline's and the ablated detector's query gave a box.
     centers, shifts : ndarray of float64, shape (Q, 2)
-        Mean centre in the baseline, and mean way from there to the ablated one's: x, y, as shares of the image.
+        Mean centre in the baseline, and mean shift from there to the ablated detector's: x, y, as shares of the image.
     distances : ndarray of float64, shape (Q,)
-        Mean length of the way, which does not cancel out where queries wander to all sides.
+        Mean length of the shifts, which does not cancel out where they point in all directions.
     giou : ndarray of float64, shape (Q,)
         Mean GIoU of both boxes, in [-1, 1].
     score_changes : ndarray of float64, shape (Q,)
@@ -147,12 +147,12 @@ def query_changes(before: QueryBoxes, after: QueryBoxes, threshold: float = 0.0)
     before, after : QueryBoxes
         Of the baseline and of an ablated detector.
     threshold : float, optional
-        Only images in which the baseline's query scores at least so much: where it says something.
+        Least score of the baseline's query; images in which it scores less are left out.
 
     Returns
     -------
     QueryChanges
-        Of the queries that gave a box in both, in some image.
+        Changes of the queries that gave a box in both variants in some image.
 
     Examples
     --------

@@ -14,9 +14,9 @@ from ._queries import QueryBoxes, QueryChanges
 __all__ = ["displacement_map", "query_map"]
 
 SMALL = 0.25
-"""Boxes count as small below this square root of their share of the image."""
+"""Boxes whose share of the image has a square root below this count as small."""
 POINTS_AT_MOST = 3000
-"""Points of a query that are drawn: more would hide each other."""
+"""Most points that are drawn for a query: more would hide each other."""
 
 _PITCH = (1.04, 1.15)
 _SQUARE = np.array([[0, 0], [1, 0], [1, 1], [0, 1], [0, 0], [np.nan, np.nan]])
@@ -38,7 +38,7 @@ def query_map(boxes: QueryBoxes, queries: Sequence[int], *, columns: int = 5, wh
     columns : int, optional
         Squares in a row.
     what : str, optional
-        Whose boxes, for the caption.
+        What the boxes are of, for the caption, such as a variant.
 
     Returns
     -------
@@ -47,7 +47,7 @@ def query_map(boxes: QueryBoxes, queries: Sequence[int], *, columns: int = 5, wh
 
     References
     ----------
-    Carion et al., ECCV 2020, arXiv:2005.12872, figure 7, whose red is orange here, for colour-blind eyes.
+    Carion et al., ECCV 2020, arXiv:2005.12872, figure 7, whose red is orange here, for colour-blind readers.
     """
     width = min(columns, len(queries))
     n_rows = -(-len(queries) // width)
@@ -116,13 +116,13 @@ def displacement_map(changes: QueryChanges, *, what: str = "the ablation", name_
     what : str, optional
         The ablation, for the caption.
     name_most : int, optional
-        How many of the queries that are moved farthest to name.
+        Most queries that are named: those with the longest mean shift.
 
     Returns
     -------
     NamedFigure
-        An arrow for each query, from the baseline's mean centre, in the image's own shares; its colour is the mean
-        GIoU of both boxes.
+        An arrow for each query, from the baseline's mean centre, in shares of the image; its colour is the mean GIoU of
+        both boxes.
     """
     figure = new_figure(None, (6.2, 5.4))
     axes = figure.subplots()

@@ -30,14 +30,14 @@ LINES: dict[str, tuple[Literal["-", ":", "--"] | tuple[int, tuple[float, ...]], 
 }
 """Dashes and width of the outline of each kind of box."""
 NAME = 24
-"""Most characters of a class's name at its boxes."""
+"""Most characters of a class's name in a label."""
 PANEL = 4.0
 """Width of a panel in inches."""
 ABOVE, BELOW, BETWEEN = 26.0, 34.0, 6.0
 """Points above, below and between panels."""
 FONT, PAD = 7.0, 1.0
 NAMED_AT_MOST = 80
-"""Labels of a panel: of more boxes those with the best scores have one."""
+"""Most labels in a panel, for the boxes with the best scores."""
 
 
 def side_by_side(
@@ -53,9 +53,9 @@ def side_by_side(
 ) -> Figure:
     """Plot truth, baseline and ablated detections of one image, all on the same crop.
 
-    Detections on a true box of their class have a solid outline, others a dotted one; a true box that the last panel
-    does not find is dashed, and thick if the second one finds it: it is lost. A legend says so. Labels stand where they
-    cover no true box, in a margin if need be.
+    Detections on a true box of their class have a solid outline, others a dotted one; a true box that is not found in
+    the last panel is dashed, and thick if it is found in the second: it is lost. A legend says so. Labels cover no true
+    box; those that find no place stand in a margin.
 
     Parameters
     ----------
@@ -63,15 +63,15 @@ def side_by_side(
     shown : sequence of ImageBoxes
         The truth first.
     class_names : sequence of str
-        By label.
+        Name of each class, by label.
     titles : sequence of str
-        Of the panels.
+        Titles of the panels.
     crop : tuple of float, optional
         ``x_min, y_min, x_max, y_max`` in pixels; the whole image, if left out.
     opacity : float
-        Of the outlines, in [0, 1].
+        Opacity of the outlines, in [0, 1].
     iou_threshold : float
-        IoU from which on a detection is on an object.
+        Least IoU at which a detection lies on an object.
     figure : matplotlib.figure.Figure, optional
         Drawn into after clearing it; by default a new one.
 
@@ -92,7 +92,7 @@ def side_by_side(
     widths = [panel[0] + one.margin + BETWEEN for one in panels]
     size = sum(widths) / 72, (panel[1] + ABOVE + BELOW) / 72
     figure = new_figure(figure, size)
-    # Places are given: finding them would take as long as drawing, each time the threshold moves.
+    # The axes have fixed places: a layout engine would take as long as drawing, each time the threshold moves.
     figure.set_layout_engine(None)
     lost = _lost(shown, iou_threshold)
     kinds_drawn: set[str] = set()
@@ -116,7 +116,7 @@ def side_by_side(
 
 
 class _Panel(NamedTuple):
-    """Labels of the boxes of a panel and where they go; `margin` is what they need to the right of it, in points."""
+    """Labels of a panel's boxes and their places; `margin` is the width they need to the right of it, in points."""
 
     labels: list[tuple[str, str, NDArray[np.float64]]]
     places: list[LabelPlace | None]
@@ -211,7 +211,7 @@ def _matched(boxes: ImageBoxes, others: ImageBoxes, iou_threshold: float) -> NDA
 
 
 def _kinds(matched: NDArray[np.bool_], lost: NDArray[np.bool_], *, is_truth: bool) -> list[str]:
-    """Return how each box is drawn: a key of `LINES`."""
+    """Return for each box the key of `LINES` that it is drawn with."""
     if not is_truth:
         return ["hit" if one else "false" for one in matched.tolist()]
     return ["lost" if gone else "hit" if one else "missed" for one, gone in zip(matched, lost, strict=True)]
@@ -229,14 +229,14 @@ def _draw_boxes(axes: Axes, shown: ImageBoxes, kinds: Sequence[str], opacity: fl
             "linestyle": line,
             "alpha": opacity,
         }
-        # Not `add_patch`, which widens the limits box by box: they are set already, and that is slow.
+        # Not `add_patch`: it would widen the limits box by box, which is slow and not needed, as they are set.
         box = Rectangle((x, y), right - x, bottom - y, **outline)
         axes.add_artist(box)
         box.set_clip_path(axes.patch)
 
 
 def _legend(figure: Figure, kinds: Sequence[str], titles: Sequence[str]) -> None:
-    """Say what the outlines mean, as far as there are any."""
+    """Add a legend of the kinds of outlines that are drawn."""
     from matplotlib.patches import Patch
 
     last = titles[-1]
