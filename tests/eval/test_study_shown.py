@@ -97,7 +97,7 @@ def test_what_is_no_image_is_told_in_a_line(home: Path, monkeypatch: pytest.Monk
         "cut.png": "it is damaged, or no image",
         "pipe.png": "it is a FIFO, not a regular file",
         "": "it is a folder, not a regular file",
-        "large.png": "it has more than 2,000 pixels, which are not unpacked",
+        "large.png": "it has more than 2,000 pixels, the most that are decoded",
     }.items():
         with pytest.raises(StudyDataError, match=f"^{why}$"):
             found.read(name)

@@ -171,7 +171,7 @@ def _numbers(curve: Curve) -> list[tuple[object, ...]]:
 
 
 def _curve(groups: Sequence[Group], metric: str, baseline: float, confidence: float) -> Curve:
-    """Return the means over draws from the baseline at dose 0 on, with intervals where draws suffice or must be equal."""
+    """Return the means over draws from the baseline at dose 0 on; an interval needs enough draws, or only one set."""
     most = max(len(group.rows) for group in groups)
     least, greatest = (-1.0, 1.0) if metric in SIGNED else (0.0, 1.0)
     points = [] if groups[0].dose == 0 else [(0.0, baseline, baseline, baseline, [math.nan] * most)]

@@ -127,7 +127,7 @@ def _decoded(path: Path, turned: bool) -> NDArray[np.uint8]:
                 return np.asarray((ImageOps.exif_transpose(image) if turned else image).convert("RGB"))
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         limit = f"{Image.MAX_IMAGE_PIXELS:,}"
-        raise StudyDataError(f"it has more than {limit} pixels, which are not unpacked") from error
+        raise StudyDataError(f"it has more than {limit} pixels, the most that are decoded") from error
     except FileNotFoundError as error:
         raise StudyDataError("there is no such file") from error
     except Exception as error:  # Pillow raises nearly any error for damaged files

@@ -15,7 +15,7 @@ __all__ = ["Interactions", "singles_of_pairs"]
 
 
 def singles_of_pairs(study: StoredStudy) -> dict[str, tuple[str, str]]:
-    """Return by the id of each pair the ids of the two variants that remove one of its units; none in older studies."""
+    """Return for the id of each pair the ids of the two variants that remove one of its units; {} for older studies."""
     if "singles" not in study.plan.column_names:
         return {}
     columns = (study.plan.column(name).to_pylist() for name in ("id", "singles"))
@@ -23,7 +23,7 @@ def singles_of_pairs(study: StoredStudy) -> dict[str, tuple[str, str]]:
 
 
 class Interactions:
-    """Gathers the numbers of pairs and their singles on the same resamples, and forgets them when a pair is done.
+    """Collects the numbers of pairs and their singles on the same resamples; drops a pair's once its row is made.
 
     Parameters
     ----------
@@ -45,11 +45,11 @@ class Interactions:
         return {self._baseline, *alone, *self._pairs} if self._pairs else set()
 
     def in_order(self, variants: Sequence[str]) -> list[str]:
-        """Return the variants with pairs last, so that few of them wait for their singles."""
+        """Return the variants with pairs last, so that few pairs wait for their singles."""
         return sorted(variants, key=lambda one: one in self._pairs)
 
     def add(self, variant: str, measured: Measured) -> Measured:
-        """Take what was measured of a variant; give it back without its numbers on each resample."""
+        """Take the numbers of a variant; return them without those on each resample."""
         if variant in self.kept:
             self._measured[variant] = measured
             waiting = [pair for pair in self._pairs if pair in self._measured]
@@ -62,7 +62,7 @@ class Interactions:
         return measured._replace(replicates=None)
 
     def rows(self) -> list[dict[str, Any]]:
-        """Return a row for each pair: what each metric loses without both units, without either, and beyond the sum.
+        """Return a row for each pair: the loss of each metric without both units, without each alone, beyond the sum.
 
         `{metric}_loss`, `{metric}_loss_first` and `{metric}_loss_second` are the baseline's value less the variant's;
         `{metric}_beyond` is the first less the other two, with its paired interval in `{metric}_beyond_low` and

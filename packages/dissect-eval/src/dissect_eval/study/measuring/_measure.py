@@ -44,12 +44,13 @@ def measure(
     ----------
     study : StoredStudy
     truth : GroundTruth, optional
-        Another one than the truth that is kept with the study.
+        Used instead of the truth that is kept with the study.
     settings : Settings
     partial : bool, default False
         Whether a study that is not complete is measured too, on the images that all variants have seen.
     images : collection of int, optional
-        Ids of the images to measure on, all if left out: of a part, or to choose on some and to report on the others.
+        Ids of the images to measure on, all if left out: for instance to choose variants on some images, and to report
+        them on the others.
     spread : callable
         Where variants are measured: `here`, `in_processes(n)`, or by a cluster (`dissect_core.engine.ray.spread_over`).
         The numbers are the same.
@@ -111,7 +112,7 @@ def measure(
 def _measured(
     found: StudyDetections, settings: Settings, untested: Collection[str], spread: Spread, bar: MakeBar
 ) -> tuple[dict[str, OneVariant], list[dict[str, Any]]]:
-    """Measure each variant wherever `spread` does; return their numbers in the order of the plan, and rows of pairs."""
+    """Measure the variants by `spread`; return their numbers in the order of the plan, and the rows of pairs."""
     study = found.study
     pairs = Interactions(singles_of_pairs(study), study.variants[0], settings)
     opening = bound(VariantMeasure, found, settings, pairs.kept, untested)
@@ -155,12 +156,12 @@ def variant_rows(study: StoredStudy) -> list[dict[str, Any]]:
 def no_op_reason(row: Mapping[str, Any], is_baseline: bool, n_images: int) -> str | None:
     """Return why a variant's numbers say nothing about robustness; None where they do.
 
-    Its detections decide, whatever it reports to have changed: that is where the reason is looked for.
+    Its detections alone decide; what it reports to have changed only tells the reason.
 
     Parameters
     ----------
     row : mapping
-        Of `variant_rows`, with `n_detections`.
+        Row of `variant_rows`, with `n_detections`.
     is_baseline : bool
         Whether its detections are those of the baseline on all images.
     n_images : int
@@ -187,7 +188,7 @@ def no_op_reason(row: Mapping[str, Any], is_baseline: bool, n_images: int) -> st
 
 
 def _largest(numbers: Any, values: Any) -> Any:
-    """Return the most that each variant reports over its images; of activations each batch has its own count."""
+    """Return the largest number that each variant reports over its images: with activations, batches differ in it."""
     out = np.zeros(int(numbers.max()) + 1, dtype=np.int64)
     np.maximum.at(out, numbers, values)
     return out

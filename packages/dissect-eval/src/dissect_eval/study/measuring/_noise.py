@@ -56,7 +56,7 @@ def _judged(rows: Iterable[VariantRow], noise: Mapping[Key, float]) -> Iterable[
 
 
 def noise_note(noise: Mapping[Key, float], rows: Sequence[Mapping[str, Any]], metric: str) -> tuple[str, ...]:
-    """Say that a detector is not deterministic, and what that means for the numbers; nothing for one that is.
+    """Return a note that a detector is not deterministic, and what that means for the numbers; none for one that is.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Sentences beside a study's numbers: p-values that can show nothing, and boxes that are none or have no area."""
+"""Notes on a study's numbers: p-values that cannot be significant, and boxes that are not finite or have no area."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ._settings import ALPHA, Settings
 __all__ = ["box_notes", "class_notes", "significance_notes"]
 
 FEASIBLE = 1_000_000
-"""More resamples than this are not advised."""
+"""Most resamples that a note advises."""
 _SAID = {
     "n_not_finite": "with NaN or infinity (left out)",
     "n_negative": "with an inverted box (max < min: false positives)",
@@ -21,12 +21,12 @@ _SAID = {
 
 
 def significance_notes(settings: Settings, n_tests: int, n_images: int) -> tuple[str, ...]:
-    """Say that no loss can be significant, if that is so, and what it would take.
+    """Return a note that no loss can be significant, if that is so, and what would be needed.
 
     Parameters
     ----------
     settings : Settings
-        Of a study: with `n_for_p`.
+        Settings of a study, with `n_for_p`.
     n_tests : int
         Variants that p-values are corrected for.
     n_images : int
@@ -64,7 +64,7 @@ def significance_notes(settings: Settings, n_tests: int, n_images: int) -> tuple
 
 
 def class_notes(settings: Settings, n_tests: int, n_images: int) -> tuple[str, ...]:
-    """Say that no loss of a single class can be significant, if that is so.
+    """Return a note that no loss of a single class can be significant, if that is so.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ def class_notes(settings: Settings, n_tests: int, n_images: int) -> tuple[str, .
 
 
 def box_notes(truth: GroundTruth, rows: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Return sentences on degenerate boxes of a truth and of variants; none where there are none.
+    """Return notes on degenerate boxes of the truth and on invalid ones of variants, if there are any.
 
     Parameters
     ----------

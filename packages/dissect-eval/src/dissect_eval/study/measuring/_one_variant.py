@@ -33,13 +33,13 @@ class OneVariant(NamedTuple):
     Attributes
     ----------
     metrics : Measured
-        Beside the baseline.
+        Metrics of the variant beside the baseline.
     errors : ErrorTypes
     chance : dict of str to float
         What random boxes reach, by metric.
     n_detections, n_not_finite, n_negative, n_degenerate : int
-        Detections that are measured; those left out since they are not finite; and among the former those with an
-        inverted box, and those without area, the inverted ones included.
+        Detections that are measured; those left out since they are not finite; among the measured ones, those with an
+        inverted box, and those without area, inverted ones included.
     is_baseline : bool
         Whether its detections are those of the baseline on all images, bit for bit.
     """
@@ -55,22 +55,22 @@ class OneVariant(NamedTuple):
 
 
 def _bits(found: StoredDetections) -> tuple[bytes, ...]:
-    """Return all that was stored of a variant's detections as bytes, also what is not finite."""
+    """Return all stored detections of a variant as bytes, also those that are not finite."""
     columns = (found.images, found.counts, found.boxes, found.scores, found.labels)
     return tuple(np.ascontiguousarray(column).tobytes() for column in columns)
 
 
 class VariantMeasure:
-    """Measures variants of a study one at a time; the baseline is measured when it is made.
+    """Measures variants of a study one at a time; making an instance measures the baseline.
 
     Parameters
     ----------
     found : StudyDetections
     settings : Settings
     kept : collection of str
-        Variants whose numbers on each resample are given, too.
+        Variants whose numbers on each resample are returned, too.
     untested : collection of str
-        Variants whose p-values nobody asks for, such as controls.
+        Variants that are not tested, such as controls: their p-values are not refined.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""The numbers of a whole study, and what must be said beside them."""
+"""The numbers of a whole study, and notes on them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class StudyResults:
     ----------
     study : StoredStudy
     truth : GroundTruth
-        Of the images that were run.
+        Truth of the images that were run.
     settings : Settings
     table : VariantTable
         Every metric of every variant, overall and per class.
@@ -39,24 +39,24 @@ class StudyResults:
     chance : mapping of str to mapping of str to float
         What random boxes reach, by variant and metric, as far as there is a chance level of it.
     better_than_chance : ChanceVerdict
-        Whether the baseline is better than chance at all: what is not cannot lose anything.
+        Whether the baseline is better than chance: if not, it has nothing to lose.
     n_bad_images : int
         Images that were skipped, as they could not be read or run, and count nowhere.
     batches : tuple of int
-        Batches of images that are finished, and all; all numbers are of the images of those that are.
+        Numbers of finished batches of images and of all batches; all numbers are of the images in finished ones.
     unscored : str
-        What is left out of the baseline's detections and of the truth as no class of both; empty if nothing is.
+        Which classes are scored and what is left out, if detector and truth do not share all; empty if they do.
     interactions : list of dict
-        A row for each pair of units (`select: {by: pairs}`): of each metric, as `{metric}_loss`, what both together
-        cost, as `{metric}_loss_first` and `{metric}_loss_second` what each costs alone, and as `{metric}_beyond` what
-        both cost beyond the sum of these, with its paired interval in `{metric}_beyond_low` and
+        A row for each pair of units (`select: {by: pairs}`). For each metric, `{metric}_loss` is what both units cost
+        together, `{metric}_loss_first` and `{metric}_loss_second` are what each costs alone, and `{metric}_beyond` is
+        what both cost beyond the sum of these, with its paired interval in `{metric}_beyond_low` and
         `{metric}_beyond_high`.
     noise : mapping of (str, int or None) to float
-        Of a detector that is not deterministic, by how much each metric, overall and of each category, differs between
-        passes with nothing removed: the floor of every claim, see `noise_of`. Empty for a deterministic one.
+        For a detector that is not deterministic, by how much each metric, overall and of each category, differs between
+        passes with nothing removed, see `noise_of`: smaller differences show nothing. Empty for a deterministic one.
     n_idle_classes : int
-        Classes that have no rows in `table`, where there are very many, as they have neither an object nor a detection
-        of any variant: all their numbers are undefined.
+        Classes without rows in `table`: where there are very many, those with neither an object nor a detection of any
+        variant are left out, as all their numbers are undefined.
     """
 
     study: StoredStudy
@@ -81,9 +81,10 @@ class StudyResults:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Return what must be said beside the numbers.
+        """Return notes to show beside the numbers.
 
-        What was assumed of the truth, boxes that are none or have no area, and p-values that can show nothing.
+        They are on an incomplete study, a detector that is not deterministic, classes that are left out, what was
+        assumed of the truth, boxes that are not finite or have no area, and p-values that cannot be significant.
         """
         n_images, n_idle = self.truth.n_images, self.n_idle_classes
         idle = f"classes without an object and without a detection of any variant have no rows in tables: {n_idle:,}."
@@ -99,7 +100,7 @@ class StudyResults:
 
     @property
     def _unfinished(self) -> tuple[str, ...]:
-        """Say that not all images were run yet, if that is so."""
+        """Return a note that not all images were run yet, if that is so."""
         done, wanted = self.batches
         if done == wanted:
             return ()
@@ -110,12 +111,12 @@ class StudyResults:
 
     @property
     def missing_weights(self) -> str:
-        """Return what the detector says of weights that were missing when the study was begun; empty if it had all."""
+        """Return the detector's note on weights that were missing when the study was begun; empty if it had all."""
         return missing_weights(self.study)
 
     @property
     def class_notes(self) -> tuple[str, ...]:
-        """Say why p-values of single classes can show nothing, if that is so."""
+        """Return a note on why no p-value of a single class can be significant, if that is so."""
         n_tests = self.n_tests * (len(self.truth.category_names) - self.n_idle_classes)
         return class_notes(self.settings, n_tests, self.truth.n_images)
 
@@ -150,7 +151,7 @@ class StudyResults:
 
 
 def missing_weights(study: StoredStudy) -> str:
-    """Return what a study's detector says of weights that were missing at the start; empty if it had all."""
+    """Return the detector's note on weights that were missing when a study was begun; empty if it had all."""
     frozen = study.environment.get("frozen")
     detector = frozen.get("detector") if isinstance(frozen, Mapping) else None
     missing = detector.get("missing_weights") if isinstance(detector, Mapping) else None

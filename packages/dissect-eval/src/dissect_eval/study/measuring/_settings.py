@@ -24,15 +24,15 @@ STUDY_METRICS = (
     "matched_giou",
     "matched_f1",
 )
-"""Metrics of a study unless others are asked for; all there are is `dissect_eval.METRICS`."""
+"""Metrics of a study unless others are asked for; `dissect_eval.METRICS` names all."""
 
 DEFAULT_METRIC = "AP"
 """Metric of tables, pictures, comparisons and `simplify` unless another is asked for: COCO's own."""
 
 ALPHA = 0.05
-"""Level of significance of everything that is said to be found."""
+"""Level of significance of all findings."""
 RESOLUTION = 0.01
-"""Corrected p-values can fall below this, so that clear losses do not all have the p-value of the level itself."""
+"""By default there are enough resamples for corrected p-values below this, so that clear losses stand out."""
 REPLICATES = 1000
 MOST_REPLICATES = 20_000
 """Most resamples that are drawn without being asked for: enough for a thousand variants on many images."""
@@ -45,23 +45,26 @@ class Settings:
     Attributes
     ----------
     metrics : tuple of str
-        Of `dissect_eval.METRICS`.
+        Some of `dissect_eval.METRICS`.
     n_replicates : int, optional
-        Resamples of the paired bootstrap; 0 leaves intervals and p-values out. Left out, 1,000, and for p-values of
-        `n_for_p`.
+        Resamples of the paired bootstrap; 0 leaves intervals and p-values out. If not given, 1,000, and for small
+        p-values `n_for_p`.
     n_for_p : int, optional
-        Resamples for p-values over all categories that are small. Left out, `n_replicates` if that is given, else as
-        many as it takes for one to be below 0.01 when it is corrected for the number of variants, up to 20,000.
+        Resamples for small p-values over all categories. If not given, `n_replicates` if that is given, else as many as
+        a p-value corrected for the number of variants needs to fall below 0.01, up to 20,000.
     confidence : float
+        Coverage of the intervals, in (0, 1).
     score_threshold, iou_threshold : float
-        Of F1, precision and recall.
+        Settings of `dissect_eval.detection_metrics`.
     correction : {"holm", "bh", "none"}
-        Of p-values, for the number of variants.
+        How p-values are corrected for the number of variants.
     seed : int
+        Seed of the resamples.
     common_classes : bool
-        Score the classes that detector and truth both know; see `dissect_eval.match_classes`.
+        Whether to score only the classes that detector and truth share; see `dissect_eval.match_classes`.
     class_map : mapping of str to (str or None), optional
-        For names of the detector the truth's names; see there. What a study was begun with need not be given again.
+        The truth's names by the detector's; see `dissect_eval.match_classes`. One that the study was begun with need
+        not be given again.
     """
 
     metrics: tuple[str, ...] = STUDY_METRICS
@@ -76,7 +79,7 @@ class Settings:
     n_for_p: int | None = None
 
     def of_study(self, n_tests: int, n_images: int) -> Settings:
-        """Return settings with as many resamples as a study of so many tested variants and images needs.
+        """Return settings with as many resamples as a study with these numbers of tested variants and images needs.
 
         Examples
         --------

@@ -22,36 +22,36 @@ __all__ = ["Spread", "here", "in_processes"]
 
 Work: TypeAlias = Callable[[str], Any]
 Spread: TypeAlias = Callable[[Callable[[], Work], Sequence[str]], Iterator[tuple[str, Any]]]
-"""Takes what opens the work, once in each process that takes part, and the variants to do it for; gives each of them
-with what came of it, in any order. What opens the work, and what comes of it, can be pickled."""
+"""Takes a function that returns the work, which each process calls once, and the variants; yields each variant with the
+result of the work on it, in any order. The function and the results can be pickled."""
 
 _given: list[Callable[[], Work]] = []
 
 
 def here(opening: Callable[[], Work], variants: Sequence[str]) -> Iterator[tuple[str, Any]]:
-    """Measure one variant after the other, in this process."""
+    """Measure the variants one after the other, in this process."""
     work = opening()
     for variant in variants:
         yield variant, work(variant)
 
 
 def in_processes(n: int) -> Spread:
-    """Return how to measure variants in several processes of this machine, each on one thread.
+    """Return a function that measures variants in several processes of this machine, each on one thread.
 
     Each holds the truth, the baseline's resamples and one variant's detections: on 118,000 images 0.7 GB and more. They
-    are started anew, not forked, so a script calls this below ``if __name__ == "__main__":``.
+    are started anew, not forked, so a script must call this below ``if __name__ == "__main__":``.
 
     Parameters
     ----------
     n : int
-        How many at most, at least 1; there are no more than cores. 1 is this process.
+        Most processes, at least 1; there are never more than cores. With 1, this process measures.
 
     Raises
     ------
     SettingError
-        If `n` is less.
+        If `n` is less than 1.
     StudyDataError
-        While it runs, if a process dies, as one does that is out of memory.
+        While variants are measured, if a process dies, for instance because memory is full.
 
     Examples
     --------
@@ -70,7 +70,7 @@ def in_processes(n: int) -> Spread:
             with _starting():
                 pool = ProcessPoolExecutor(
                     max(1, min(n, len(variants), os.cpu_count() or n)),
-                    # A fork would copy the locks of torch and pyarrow in whatever state they are.
+                    # A fork would copy locks of torch and pyarrow that may be held, and stay so.
                     multiprocessing.get_context("spawn"),
                     _begin,
                     (opening,),
@@ -102,10 +102,10 @@ if sys.platform != "win32":
 
 @contextmanager
 def _starting() -> Iterator[None]:
-    """Let processes start that import nothing from the current folder, which may be a stranger's.
+    """Let processes start that import nothing from the current folder, since anyone may have written to it.
 
-    What asks to end comes to this process afterwards, and to those that are started meanwhile once they have begun: a
-    Python that is just starting would answer Ctrl-C with a traceback.
+    Signals that ask to end wait: until afterwards in this process, until the work begins in those started meanwhile.
+    A Python process that is just starting would answer Ctrl-C with a traceback.
     """
     with _named("PYTHONSAFEPATH", "1"):
         if sys.platform != "win32":  # which has no masks of signals
@@ -120,7 +120,7 @@ def _starting() -> Iterator[None]:
 
 @contextmanager
 def _named(name: str, value: str) -> Iterator[None]:
-    """Set a variable of the environment."""
+    """Set a variable of the environment for a while."""
     before = os.environ.get(name)
     os.environ[name] = value
     try:
@@ -138,7 +138,8 @@ def _begin(opening: Callable[[], Work]) -> None:
     if sys.platform != "win32":
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
     threadpool_limits(1)
-    for category in (DeprecationWarning, FutureWarning, RuntimeWarning):  # libraries', told where work began
+    # Libraries give these warnings in the process that started this one, too.
+    for category in (DeprecationWarning, FutureWarning, RuntimeWarning):
         warnings.simplefilter("ignore", category)
     _given.append(opening)
 
@@ -149,5 +150,5 @@ def _do(variant: str) -> Any:
 
 @cache
 def _work() -> Work:
-    """Return what is open in this process; it opens at the first variant, so that its errors are that variant's."""
+    """Return the work of this process, made at the first variant: so an error in making it is raised for a variant."""
     return _given[0]()
