@@ -1,4 +1,4 @@
-"""What a stored study offers to be measured: protocols, its detections beside its truth, the head of its tables."""
+"""What measuring needs of a stored study: protocols, its detections beside its truth, the head of its tables."""
 
 from ._about import (
     ABOUT as ABOUT,

@@ -1,4 +1,4 @@
-"""The head of a study's tables: what they were measured with, and checksums of all of them."""
+"""The head of a study's tables, `summary.json`: the settings they were measured with, and their checksums."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ __all__ = [
 
 ABOUT = "summary.json"
 _SEAL = "sha256"
-_REMEDY = "Delete what there is of it, and measure the study again, with `deep-dissect report`."
+_REMEDY = "Delete the file if it exists, and measure the study again with `deep-dissect report`."
 
 
 class AlteredTablesError(StudyDataError):
-    """Tables of a study are not what was written."""
+    """Tables of a study differ from what was written."""
 
 
 def sealed(about: Mapping[str, Any]) -> dict[str, Any]:
-    """Add the checksum of all that is said."""
+    """Return the mapping with a checksum of its content added."""
     rest = {name: value for name, value in about.items() if name != _SEAL}
     read_again = json.loads(json.dumps(rest))  # keys that are numbers become texts, and are sorted as texts
     text = json.dumps(read_again, sort_keys=True, separators=(",", ":"))
@@ -39,7 +39,7 @@ def sealed(about: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def read_about(path: Path) -> dict[str, Any]:
-    """Read what `sealed` was made of; earlier versions had no checksum.
+    """Read a mapping that `sealed` has added a checksum to, and verify that; earlier versions had none.
 
     Raises
     ------
@@ -64,7 +64,7 @@ def content_of(path: Path) -> bytes:
 
 
 def require_written(path: Path, content: bytes, sums: Any) -> None:
-    """See that a table is what was written, by the checksums at its head; earlier versions had none.
+    """Verify that a table is what was written, by the checksums in the head; earlier versions had none.
 
     Raises
     ------
@@ -76,7 +76,7 @@ def require_written(path: Path, content: bytes, sums: Any) -> None:
 
 
 def unreadable(path: Path, reason: object) -> StudyDataError:
-    """Say that a table cannot be used, and why."""
+    """Return an error that says that a table cannot be read, why, and what to do."""
     text = " ".join(str(reason).split()).rstrip(".")[:300]
     return StudyDataError(f"{path} cannot be read: {text}. {_REMEDY}")
 

@@ -21,19 +21,19 @@ from ._scoring import scoring_of
 
 TRUTH = "truth.json"
 IDLE_AT_MOST = 2000
-"""Classes that all have rows in tables, whether they have a number or not."""
+"""Up to this many classes, all have rows in tables, even those without any object or detection."""
 _PARTS = ("images", "annotations", "categories")
 
 
 def truth_file(annotations: Path, truth: GroundTruth) -> bytes:
-    """Return what a study keeps of its truth, for `files` of `dissect_core.engine.run`; with `truth`, `run` keeps it.
+    """Return the truth's file for `files` of `dissect_core.engine.run`; not needed if `run` is given `truth` itself.
 
     Parameters
     ----------
     annotations : Path
-        The file that `truth` was read from; all that counts of it is in `truth`.
+        The file that `truth` was read from; it is not read again.
     truth : GroundTruth
-        Of the study's images.
+        Truth of the study's images.
     """
     return json.dumps(truth.to_coco(), ensure_ascii=False).encode()
 
@@ -82,7 +82,7 @@ class FlatDetections(NamedTuple):
     n_dropped : int
         Detections left out since they are not finite.
     n_negative : int
-        Inverted boxes among the others: each is the point of its first corner, which matches nothing.
+        Inverted boxes among the others: each becomes the point of its first corner, which matches nothing.
     n_unscored : int
         Detections left out since they are of classes that are not scored.
     """
@@ -132,16 +132,16 @@ class StudyDetections:
         Which classes are scored, see `dissect_eval.match_classes`; as the study was begun, or as it was measured
         before, if left out.
     images : collection of int, optional
-        Ids of the images that `truth` and `of` are about; all that were run, if left out.
+        Ids of the images that `truth` and `of` are limited to; all that were run, if left out.
 
     Attributes
     ----------
     match : ClassMatch
-        What is scored, and what is left out.
+        Which classes are scored, and which are left out.
     truth : GroundTruth
-        Of the images that were run, and of the categories that are scored.
+        Truth of the images that were run, or of `images`, and of the categories that are scored.
     class_names : tuple of str
-        Names of the labels that are told: the detector's own, or the truth's names of the classes that are scored.
+        Name of each label: the detector's names, or the truth's if only some classes are scored or names are mapped.
 
     Raises
     ------
@@ -201,10 +201,10 @@ class StudyDetections:
             )
 
     def leave_out_idle_classes(self) -> int:
-        """Take the categories without an object and without a detection of any variant out of `truth`; how many.
+        """Remove the categories with neither an object nor a detection of any variant from `truth`; return how many.
 
-        Only where there are very many: a study has a row for each of its variants, classes and metrics. They have no
-        number, and take part in none.
+        This is done only where there are very many categories, since tables have a row for each variant, class and
+        metric. All numbers of such categories are undefined, and they change no mean.
         """
         if len(self.truth.category_names) <= IDLE_AT_MOST:
             return 0
@@ -228,7 +228,7 @@ class StudyDetections:
         return sizes
 
     def stored(self, variant: str) -> StoredDetections:
-        """Read all that is stored of a variant on these images, though a run may go on meanwhile."""
+        """Read a variant's detections on the images that were finished at first, even if a run goes on meanwhile."""
         found = self.study.found(variant)
         if self._seen is None or np.array_equal(found.images, self._seen):
             return found
@@ -245,7 +245,7 @@ class StudyDetections:
         )
 
     def of(self, variant: str, stored: StoredDetections | None = None) -> tuple[Detections, int]:
-        """Return a variant's detections, and how many were not finite and left out; `stored` if it is read already."""
+        """Return a variant's detections, and how many were not finite and left out; give `stored` to read no file."""
         flat = self.flat(variant, stored)
         boxes = list(zip(*flat.split(flat.boxes, flat.scores, flat.labels), strict=True))
         ids = self._ids[flat.ran].tolist()
@@ -255,15 +255,15 @@ class StudyDetections:
         return replace(found, n_negative=flat.n_negative), flat.n_dropped
 
     def on_images(self, variant: str) -> dict[int, ImageBoxes]:
-        """Return what a variant found, by the image's number in the study, without boxes that are not finite."""
+        """Return a variant's finite boxes of each image, by the image's number in the study."""
         return self.flat(variant).on_images()
 
     def flat(
         self, variant: str, stored: StoredDetections | None = None, *, every_class: bool = False
     ) -> FlatDetections:
-        """Return all detections of a variant as columns: without those that are not finite, inverted ones as points.
+        """Return all detections of a variant as columns, without those that are not finite; inverted boxes are points.
 
-        Those of classes that are not scored are left out, too, unless `every_class` is asked for: their label is -1.
+        Detections of classes that are not scored are left out, too, unless `every_class` is set: their label is -1.
         """
         found = self.stored(variant) if stored is None else stored
         labels, finite = self._labels_of(found), finite_rows(found.boxes, found.scores)
@@ -309,7 +309,7 @@ class StudyDetections:
 
 
 def _require_images(truth: GroundTruth, study: StoredStudy, ran: Collection[int]) -> None:
-    """See that another truth than a study's own is of its images: ids alone may be those of other ones."""
+    """Verify that a truth that is given is of the study's images: equal ids alone may belong to other images."""
     names = dict(zip(truth.image_ids.tolist(), truth.file_names, strict=True))
     images = [image for image in study.images if image.image_id in ran]
     unknown = [image for image in images if image.image_id not in names]
@@ -360,7 +360,7 @@ def kept_truth(study: StoredStudy) -> GroundTruth:
     Raises
     ------
     StudyDataError
-        If there is none, or it is another one than the study was begun with.
+        If there is none, or it is not the one that the study was begun with.
     """
     path, content = study.path / TRUTH, study.read_file(TRUTH)
     if content is None:
@@ -382,7 +382,7 @@ def kept_truth(study: StoredStudy) -> GroundTruth:
 
 
 def _require_recorded(content: Any, recorded: Any, path: Path) -> None:
-    """See that a truth is the one on record, by the checksum that `dissect_core.engine.run` takes of it."""
+    """Verify that a truth is the recorded one, by the checksum that `dissect_core.engine.run` takes of it."""
     if not isinstance(recorded, dict):
         return
     parts = {name: content.get(name) for name in _PARTS} if isinstance(content, dict) else {}

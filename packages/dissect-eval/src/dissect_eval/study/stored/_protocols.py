@@ -1,4 +1,4 @@
-"""Protocols of a stored study that can be measured, such as `dissect_core.store.Study`."""
+"""Protocols that a stored study must follow to be measured, as `dissect_core.store.Study` does."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class StoredDetections(Protocol):
 
 
 class StoredStudy(Protocol):
-    """A study's folder, as far as measuring needs it."""
+    """A study's folder, with what measuring needs."""
 
     @property
     def path(self) -> Path:
@@ -101,7 +101,7 @@ class StoredStudy(Protocol):
 
     @property
     def environment(self) -> Mapping[str, Any]:
-        """Versions, settings and fingerprints that it was run with."""
+        """Versions, settings and fingerprints that the study was run with."""
         ...
 
     @property
@@ -111,12 +111,12 @@ class StoredStudy(Protocol):
 
     @property
     def scoring(self) -> Mapping[str, Any]:
-        """The `common_classes` and `class_map` that it was begun with; see `dissect_eval.match_classes`."""
+        """The `common_classes` and `class_map` that the study was begun with; see `dissect_eval.match_classes`."""
         ...
 
     @property
     def turns_by_exif(self) -> bool:
-        """True if the detector saw images turned as their files say."""
+        """True if the detector saw images turned by the EXIF tag in their files."""
         ...
 
     def read_file(self, name: str) -> bytes | None:
@@ -132,7 +132,7 @@ class StoredStudy(Protocol):
         ...
 
     def found(self, variant: str) -> StoredDetections:
-        """Return what one variant found."""
+        """Return the detections of one variant."""
         ...
 
     def table(self, variants: Sequence[str] | None = None, columns: Sequence[str] | None = None) -> Any:
@@ -141,7 +141,7 @@ class StoredStudy(Protocol):
 
 
 MakeBar: TypeAlias = Callable[[int, str, str], AbstractContextManager[Any]]
-"""Makes a progress bar from total, unit and description; what the block gets has `update(n)`."""
+"""Makes a progress bar from total, unit and description: a context manager whose target has `update(n)`."""
 
 
 class _NoBar:

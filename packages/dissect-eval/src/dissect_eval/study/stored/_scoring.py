@@ -1,4 +1,4 @@
-"""Choose the classes of a study that are scored: as when it began, as asked for now, or as measured before."""
+"""Choose which classes of a study are scored: those it was begun with, asked for now, or measured with before."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ def scoring_of(
     ----------
     study : StoredStudy
     common_classes, class_map
-        As asked for now.
+        What the caller asks for.
 
     Raises
     ------
     StudyDataError
-        If the study was begun with others.
+        If the study was begun with other ones.
     """
     asked = _told(common_classes, class_map)
     begun = _told(study.scoring.get("common_classes", False), study.scoring.get("class_map"))
     if begun and asked and begun != asked:
         raise StudyDataError(
-            f"The study {study.path} was begun with {_said(begun)}, so that it cannot be measured with {_said(asked)}: "
+            f"The study {study.path} was begun with {_said(begun)}, so it cannot be measured with {_said(asked)}: "
             "leave that out, or begin another study."
         )
     return begun or asked or _measured_before(study)
 
 
 def _measured_before(study: StoredStudy) -> dict[str, Any]:
-    """Return what its tables were made with: pictures and later tables keep to that."""
+    """Return the arguments that the study's tables were made with: figures and later tables keep to them."""
     path = study.path / ABOUT
     if not path.is_file():
         return {}

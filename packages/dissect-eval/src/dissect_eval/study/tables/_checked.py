@@ -1,4 +1,4 @@
-"""Check a study's tables before anything is drawn from them: whoever wrote them may have written anything."""
+"""Check a study's tables before they are used: whoever wrote them may have written anything."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ _TEXTS = (
 _TEXTS_OR_NONE = ("space", "control_of", "undefined", "missing_weights", "baseline_at_chance")
 _BYTES_AT_MOST = 2**29
 _BYTES_OF_A_TABLE, _BYTES_OF_A_BYTE = 2**24, 2**10
-"""Most bytes of any table, and those added for each byte of its file: far more than compressed numbers need."""
+"""Bytes that any table may have, and further ones per byte of its file: far more than compressed numbers need."""
 
 
 def require_columns(table: pa.Table) -> None:
-    """See that columns hold what they are written with: texts, numbers, and which units were removed.
+    """Verify that columns have the types that are written: texts, numbers, and lists of removed units.
 
     Raises
     ------
@@ -56,11 +56,11 @@ def require_columns(table: pa.Table) -> None:
         else:
             is_right = _is_number(column.type) or pa.types.is_null(column.type)
         if not is_right:
-            raise ValueError(f"its column `{name[:100]}` is not what is written there")
+            raise ValueError(f"its column `{name[:100]}` is not of the type that a study writes")
 
 
 def require_metrics(summary: pa.Table, metrics: tuple[str, ...]) -> None:
-    """See that a table of variants has each of them once, and every metric with its difference and interval.
+    """Verify that a table of variants has each of them once, and every metric with its difference and interval.
 
     Raises
     ------
@@ -78,12 +78,12 @@ def require_metrics(summary: pa.Table, metrics: tuple[str, ...]) -> None:
 
 
 def require_about(about: Mapping[str, Any]) -> None:
-    """See that what is said of tables is of the types that are written.
+    """Verify that the head of a study's tables has values of the types that are written.
 
     Raises
     ------
     ValueError
-        If something is not; it is named.
+        If one is not; it is named.
     """
     settings, batches = about["settings"], about.get("batches", [1, 1])
     metrics, selections = settings.get("metrics"), about.get("selections") or {}
@@ -108,11 +108,11 @@ def require_about(about: Mapping[str, Any]) -> None:
     }
     for name, is_right in rules.items():
         if not is_right:
-            raise ValueError(f"its `{name}` is not what is written there")
+            raise ValueError(f"its `{name}` is not of the kind that a study writes")
 
 
 def require_size(about: Any, n_bytes_of_file: int) -> None:
-    """See by the footer of a Parquet file that it is no larger than tables are.
+    """Verify by the footer of a Parquet file that the table in it is not too large to be a study's.
 
     Raises
     ------
@@ -124,7 +124,7 @@ def require_size(about: Any, n_bytes_of_file: int) -> None:
     ]
     n_bytes = sum(max(column.total_uncompressed_size, 8 * column.num_values) for column in columns)
     if n_bytes > min(_BYTES_AT_MOST, _BYTES_OF_A_TABLE + _BYTES_OF_A_BYTE * n_bytes_of_file):
-        raise ValueError(f"it would take {n_bytes:,} bytes")
+        raise ValueError(f"it would take {n_bytes:,} bytes of memory, more than a study's tables do")
 
 
 def _is_number(kind: pa.DataType) -> bool:
@@ -134,7 +134,7 @@ def _is_number(kind: pa.DataType) -> bool:
 
 
 def _is_places(kind: pa.DataType) -> bool:
-    """Return whether a type is that of lists of a path and its units, as far as values were there to tell."""
+    """Return whether a type is that of lists of a path and its units; empty lists may leave parts of it open."""
     import pyarrow as pa
 
     units = pa.list_(pa.int64())

@@ -15,22 +15,22 @@ from ._rows import summary_rows
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two studies of the same variants, or of the same questions asked of two detectors.
+    """Two studies of the same variants, or of the same ablations of two detectors.
 
     Attributes
     ----------
     rows : tuple of dict
-        `name`, `n`, of each metric its change in the first study, in the second, and the difference of the two, and
-        `no_op_first` and `no_op_second`, how many of its variants changed nothing;
-        by variant where both have the same, else by ablation, intervention and dose. Controls are no findings, and
-        not among them.
+        A row for each variant where both studies have the same, else for each ablation, intervention and dose, without
+        controls: `name`; `n`, how many variants; of each metric its change in the first study, in the second, and the
+        difference of the two; `no_op_first` and `no_op_second`, how many variants changed nothing.
     by : {"variant", "dose"}
+        What the rows are of.
     only_first, only_second : int
-        Rows that have no counterpart.
+        Numbers of rows of each study that have no counterpart in the other.
     same : str
         Why the two are one study, so that all differences are 0; empty if they are not.
     at_chance : tuple of str
-        Why the baseline of the first and of the second is no better than chance; empty texts if they are.
+        Why the baseline of the first and of the second study is no better than chance; empty texts if they are.
     """
 
     rows: tuple[dict[str, Any], ...]
@@ -44,13 +44,13 @@ class Comparison:
 def compare(
     first: StudyResults, second: StudyResults, metrics: tuple[str, ...] = (DEFAULT_METRIC,)
 ) -> Comparison:
-    """Compare what studies lost: each against its own baseline.
+    """Compare the changes of metrics in two studies, each against its own baseline.
 
     Parameters
     ----------
     first, second : StudyResults
     metrics : tuple of str
-        Of both studies.
+        Metrics that both studies have.
 
     Raises
     ------
@@ -59,15 +59,15 @@ def compare(
     """
     for metric in metrics:
         if metric not in first.settings.metrics or metric not in second.settings.metrics:
-            raise StudyDataError(f"`metrics` must be of both studies, {metric!r} is not.")
+            raise StudyDataError(f"`metrics` must be metrics that both studies have, got {metric!r}.")
     rows_a, rows_b = summary_rows(first), summary_rows(second)
     by = "variant" if _ablated(rows_a) == _ablated(rows_b) else "dose"
     a, b = _grouped(rows_a, by, metrics), _grouped(rows_b, by, metrics)
     common = [name for name in a if name in b]
     if not common:
         raise StudyDataError(
-            f"The studies {first.study.path} and {second.study.path} have no question in common: neither variants nor "
-            "ablations of the same name."
+            f"The studies {first.study.path} and {second.study.path} have nothing in common to compare: neither the "
+            "same variants nor ablations of the same name, intervention and dose."
         )
     rows = []
     for name in common:
@@ -87,7 +87,7 @@ def _ablated(rows: list[dict[str, Any]]) -> set[str]:
 
 
 def _why_same(first: StudyResults, second: StudyResults) -> str:
-    """Say why two studies are one: the same folder, or the same spec, detector, images and numbers."""
+    """Say why two studies are one (same folder, or same spec, detector, images and numbers); return "" for two."""
     a, b = first.study, second.study
     if a.path == b.path or _resolved(a.path) == _resolved(b.path):
         return f"A and B are one study, {a.path}, compared with itself: every difference is 0."
@@ -112,7 +112,7 @@ def _resolved(path: object) -> object:
 
 
 def _grouped(rows: list[dict[str, Any]], by: str, metrics: tuple[str, ...]) -> dict[str, Mapping[str, Any]]:
-    """Return the mean change of each metric by name."""
+    """Return the mean change of each metric, by the name of a variant or of an ablation at a dose."""
     groups: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
         if row["kind"] != "ablation":

@@ -1,4 +1,4 @@
-"""Dose–response as a table: what each metric is on average where a share of a target's units is removed."""
+"""Dose–response as a table: the mean of each metric where a share of a target's units is removed."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def dose_rows(
     list of dict
         `target` is the ablation, with the block where the ablation takes each block apart; `n` is the number of
         variants in which the metric is defined. `low` and `high` are the t interval of the mean (NaN below two values),
-        which speaks of random draws only where `random_draws` is true: elsewhere the variants are different units. The
+        which covers random draws only where `random_draws` is true: elsewhere the variants are of different units. The
         first row of each metric is the baseline, at dose 0.
 
     Examples

@@ -1,4 +1,4 @@
-"""Tables of a study as files: read only if they are what was written, written as Parquet and CSV."""
+"""Tables of a study as files: written as Parquet and CSV, and read back only if they are what was written."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["csv_bytes", "parquet_bytes", "pyarrow", "read_table", "rows_of", "wi
 
 
 def pyarrow() -> Any:
-    """Return the library, or say what to install."""
+    """Return pyarrow, or raise an error that says how to install it."""
     try:
         import pyarrow as library
     except ImportError as error:
@@ -30,7 +30,7 @@ def pyarrow() -> Any:
 
 
 def read_table(path: Path, columns: tuple[str, ...], sums: Any) -> pa.Table:
-    """Return the table in a Parquet file, once it is known to be what was written, and of no unreasonable size.
+    """Return the table in a Parquet file, after a check that it is what was written and not too large.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ def read_table(path: Path, columns: tuple[str, ...], sums: Any) -> pa.Table:
     Raises
     ------
     StudyDataError
-        If it cannot be read, is not what was written, or lacks a column.
+        If the file cannot be read, is not what was written, or lacks a column.
     """
     import pyarrow.parquet as pq
 
@@ -77,7 +77,7 @@ def rows_of(table: pa.Table) -> list[dict[str, Any]]:
 
 
 def csv_bytes(table: pa.Table) -> bytes:
-    """Return a table as a CSV file, without columns of lists, and with texts that no spreadsheet runs."""
+    """Return a table as a CSV file, without columns of lists, and with texts that no spreadsheet runs as formulas."""
     from pyarrow.csv import write_csv
 
     pa = pyarrow()
@@ -101,7 +101,7 @@ def parquet_bytes(table: pa.Table) -> bytes:
 
 
 def with_note(table: pa.Table, note: str) -> pa.Table:
-    """Return the table with the note beside each of its rows, since a table is read without what was said with it."""
+    """Return the table with the note in each row, as `missing_weights`: a table may be read without its report."""
     pa = pyarrow()
     if not note or "missing_weights" in table.column_names:
         return table
@@ -109,7 +109,7 @@ def with_note(table: pa.Table, note: str) -> pa.Table:
 
 
 def with_nulls(table: pa.Table) -> pa.Table:
-    """Return the table with nulls for what is undefined, or beyond all numbers."""
+    """Return the table with nulls for numbers that are NaN or infinite."""
     import pyarrow.compute as pc
 
     pa = pyarrow()

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["frame"]
 
 Frame: TypeAlias = "pd.DataFrame | pa.Table"
-"""pandas' or Arrow's, whichever is installed."""
+"""pandas' data frame where pandas is installed, else an Arrow table."""
 
 
 def frame(table: Any, columns: Sequence[str] = ()) -> Frame:
@@ -26,7 +26,7 @@ def frame(table: Any, columns: Sequence[str] = ()) -> Frame:
     table : pyarrow.Table, or sequence of mapping
         Rows name their columns; a name that a row lacks is undefined there.
     columns : sequence of str, optional
-        Names of the columns of no rows, which name none themselves.
+        Names of the columns if there are no rows.
 
     Returns
     -------

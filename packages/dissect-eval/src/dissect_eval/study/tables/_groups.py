@@ -10,7 +10,7 @@ __all__ = ["DRAWS_FOR_A_BAND", "Group", "Row", "controls_of", "groups_of", "is_s
 Row = Mapping[str, Any]
 
 DRAWS_FOR_A_BAND = 3
-"""Fewer random draws say nothing about their spread: the t interval of two is as wide as the metric's range."""
+"""Least random draws for an interval of their mean: the t interval of two is as wide as the metric's range."""
 
 _DRAWN = ("fraction", "count")
 """Selections that draw at random."""
@@ -22,16 +22,16 @@ class Group(NamedTuple):
     Attributes
     ----------
     name : str
-        For people.
+        Name to print.
     ablation, kind, intervention : str
     dose : float
     rows : tuple of mapping
-        Their rows of the summary.
+        Rows of the variants in the summary.
     are_draws : bool
-        Whether they are random draws of one question, so that a mean over them says something; else they are
-        different sets of units, or controls of different variants.
+        Whether the variants are random draws of the same target, so that their mean and spread mean something; else
+        they are different sets of units, or controls of different variants.
     block : str
-        The block that they are of, where an ablation takes each apart (`pool: false`); else empty.
+        Block of the variants, where the ablation takes each block apart (`pool: false`); else empty.
     """
 
     name: str
@@ -45,12 +45,12 @@ class Group(NamedTuple):
 
     @property
     def question(self) -> str:
-        """The ablation, with the block where it takes each apart."""
+        """Name of the ablation, followed by the block where it takes each block apart."""
         return _question(self.ablation, self.block)
 
 
 def groups_of(summary: Sequence[Row], selections: Mapping[str, str]) -> list[Group]:
-    """Return all variants but the baseline in groups, controls right behind the variants that they are controls of.
+    """Return all variants but the baseline in groups; controls come right after the variants that they are controls of.
 
     Parameters
     ----------

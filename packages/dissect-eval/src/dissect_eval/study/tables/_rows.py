@@ -39,7 +39,7 @@ _OF_THE_PLAN = (
     "n_degenerate",
     "removed",
 )
-"""Columns of `summary_rows` that are no metric: what the plan says of a variant, and what it changed."""
+"""Columns of `summary_rows` besides metrics: what the plan says of a variant, and what it changed."""
 
 
 def summary_rows(results: StudyResults) -> list[dict[str, Any]]:
@@ -64,7 +64,7 @@ def summary_rows(results: StudyResults) -> list[dict[str, Any]]:
 
 
 def class_table(results: StudyResults) -> pa.Table:
-    """Return the table of single classes: a row for each variant, class and metric, built by columns as it is large."""
+    """Return the table of single classes, with a row for each variant, class and metric; it may be large."""
     names = ("variant", "category_id", "category", "metric", "value", "baseline", "difference", "low", "high")
     rows = [row for row in results.table if row.category_id is not None]
     columns = {name: [getattr(row, name) for row in rows] for name in names}
@@ -77,7 +77,7 @@ def class_table(results: StudyResults) -> pa.Table:
 
 
 def error_rows(results: StudyResults) -> list[dict[str, Any]]:
-    """Return a row for each variant: the errors of each type, and the AP that mending them would give, or why none."""
+    """Return a row for each variant: errors of each type, and the AP that fixing them gains, or why it is undefined."""
     still = {row["id"] for row in results.variants if row["no_op"]}
     return [
         {
@@ -93,7 +93,7 @@ def error_rows(results: StudyResults) -> list[dict[str, Any]]:
 
 
 def _why_undefined(reasons: Mapping[str, str]) -> str:
-    """Return why changes of AP are undefined, for people: each reason once, behind the error types that it is of."""
+    """Return a text on why changes of AP are undefined: each reason once, after the error types that it is for."""
     kinds: dict[str, list[str]] = {}
     for name, reason in reasons.items():
         if name.startswith("delta_ap."):

@@ -1,4 +1,4 @@
-"""A study's numbers as tables: rows in memory, and files that read back as what they were."""
+"""A study's numbers as tables: rows in memory, and files that give the same rows when read back."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ class StudyTables:
     Attributes
     ----------
     about : mapping
-        The study's name, the settings of its metrics, numbers of images and objects, how many batches of images were
-        finished, of how many, and `at_chance`: why the baseline is no better than chance, empty if it is.
+        The study's name, the settings of its metrics, numbers of images and objects, numbers of finished and of all
+        batches, notes, and `at_chance`: why the baseline is no better than chance, empty if it is better.
     summary : list of dict
         See `summary_rows`; NaN where undefined.
     per_class : pyarrow.Table
@@ -57,7 +57,7 @@ class StudyTables:
     repeats : list of dict
         See `StudyResults.repeats`.
     interactions : list of dict
-        See `StudyResults.interactions`; none but of a study with pairs.
+        See `StudyResults.interactions`; empty for a study without pairs.
     """
 
     about: Mapping[str, Any]
@@ -69,7 +69,7 @@ class StudyTables:
 
     @classmethod
     def of(cls, results: StudyResults) -> StudyTables:
-        """Lay out what was measured."""
+        """Return the tables of a study's results."""
         about = {
             "study": results.name,
             **({"missing_weights": results.missing_weights} if results.missing_weights else {}),
@@ -95,7 +95,7 @@ class StudyTables:
 
     @classmethod
     def read(cls, folder: Path) -> StudyTables:
-        """Read the tables of a study's folder. Nothing in them runs code, whoever made them.
+        """Read the tables of a study's folder; no content of the files is run as code.
 
         Raises
         ------
@@ -103,7 +103,7 @@ class StudyTables:
             If a table is missing, or is not what was written.
         """
         for _ in range(READINGS - 1):
-            with suppress(AlteredTablesError):  # another process may be writing them
+            with suppress(AlteredTablesError):  # another process may be writing them now
                 return cls._read(folder)
             time.sleep(SECONDS_BETWEEN_READINGS)
         return cls._read(folder)
@@ -145,7 +145,7 @@ class StudyTables:
 
     @property
     def batches(self) -> tuple[int, int]:
-        """Batches of images that were finished when the study was measured, and all."""
+        """Numbers of finished batches of images, when the study was measured, and of all batches."""
         done, wanted = self.about.get("batches", (1, 1))
         return int(done), int(wanted)
 
@@ -178,12 +178,12 @@ class StudyTables:
 
     @property
     def at_chance(self) -> str:
-        """Why the baseline is no better than chance, for people; empty if it is better."""
+        """Why the baseline is no better than chance, as a text; empty if it is better."""
         return str(self.about.get("at_chance") or "")
 
     @property
     def missing_weights(self) -> str:
-        """What the detector said of weights that were missing; empty if it had all."""
+        """The detector's note on weights that were missing; empty if it had all."""
         return str(self.about.get("missing_weights", ""))
 
     def files(self) -> dict[str, bytes]:
