@@ -1,4 +1,4 @@
-"""TIDE's error types: what is wrong with detections, and what AP mending it would give."""
+"""TIDE's error types: what is wrong with detections, and the AP that fixing it would gain."""
 
 from ._fix import ERROR_TYPES as ERROR_TYPES, SPECIAL_TYPES as SPECIAL_TYPES
 from ._result import ClassErrors as ClassErrors, ErrorTypes as ErrorTypes

@@ -110,7 +110,7 @@ def assign(
 
 
 def _best(pairs: Pairs, n_detections: int) -> tuple[NDArray[np.float64], Ints]:
-    """Return for each detection its highest overlap and that truth, the last among equals; 0 and -1 if none."""
+    """Return for each detection its highest overlap and the truth of that, the last among equals; 0 and -1 if none."""
     overlap, truth = np.zeros(n_detections), np.full(n_detections, -1, dtype=np.int64)
     order = np.lexsort([pairs.truth, pairs.overlap, pairs.detection])
     at = order[np.diff(pairs.detection[order], append=-1) != 0]

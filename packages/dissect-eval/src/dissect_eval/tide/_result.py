@@ -56,7 +56,7 @@ class ErrorTypes:
         Mean over the categories of average precision at the foreground threshold, in [0, 1]. At .5 this is
         the AP50 of `coco_ap`.
     delta_ap : mapping of str to float
-        AP with all errors of that type fixed, and of no other, less `ap`. These do not add up to 1 − `ap`.
+        AP gained if all errors of that type, and of no other, are fixed. The gains do not add up to 1 − `ap`.
         ``FalsePos`` and ``FalseNeg`` are TIDE's special types: no false positives, and no false negatives. NaN
         where no detection is a hit and a fix makes none.
     per_class : mapping of int to ClassErrors

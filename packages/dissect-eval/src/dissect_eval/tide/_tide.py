@@ -1,4 +1,4 @@
-"""Measure what a detector's average precision is lost to: the error types of TIDE."""
+"""Measure how much average precision each of TIDE's error types costs a detector."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["ClassErrors", "ErrorTypes", "error_types"]
 
 NO_TRUTH = "no truth to be found"
-NOTHING_FOUND = "no detection is a hit, and to fix these errors alone makes none"
+NOTHING_FOUND = "no detection is a hit, and fixing these errors alone makes none"
 NOTHING_REMAINS = "neither truth nor detections remain once these errors are fixed"
 
 
@@ -43,7 +43,7 @@ def error_types(
     foreground : float
         Smallest IoU of a hit, in (0, 1]; equal counts as a hit.
     background : float
-        A detection whose IoU with all truth is below is on background; in (0, `foreground`].
+        A detection whose IoU with all truth is below this is on background; in (0, `foreground`].
     tie_break : {"canonical", "input"}
         Order of detections with tied scores, as in `coco_ap`.
 
@@ -62,8 +62,8 @@ def error_types(
     -----
     Hits are COCO's: same category, best score first, the free true box of the highest IoU. A detection that
     is no hit is excused if a crowd or ignored region of its category covers `foreground` of its own area:
-    it is no error and out of every AP. No error is ever attributed to a region. Any other detection gets the
-    first type that fits, in this order. It is attributed to the true box named, be that found or not:
+    it is no error and is left out of every AP. No error is ever attributed to a region. Any other detection gets
+    the first type that fits, in this order. It is attributed to the true box named, whether that is found or not:
 
     ====  ==================================================================================================
     Loc   Highest IoU with truth of its category is in [`background`, `foreground`). That true box.
@@ -87,8 +87,8 @@ def error_types(
     category left with neither truth nor detections by a fix leaves the average; one left with detections
     alone has AP 0. The best 100 detections per image *and category* take part, so that `ap` is COCO's.
 
-    Where no detection is a hit and a fix alone makes none, AP is 0 before and after. That says nothing about what
-    these errors cost, least of all that no object is missed: the change is NaN, of the detector and of a category.
+    Where no detection is a hit and a fix alone makes none, AP is 0 before and after. This does not mean that these
+    errors cost nothing, so the change is NaN, for the detector as for a category.
 
     TIDE's own code, tidecv 1.0.1, gives the same counts, and the same AP up to rounding, except that it has 0
     where nothing is found, takes 100 detections per image (the same for a detector that gives no more), has AP 0
@@ -191,7 +191,7 @@ def _mean(values: NDArray[np.float64]) -> float:
 
 
 def _gain(before: float, after: float) -> float:
-    """Return the AP gained by a fix; NaN where nothing is found before or after: 0 would deny what errors cost."""
+    """Return the AP gained by a fix; NaN where AP is 0 before and after: 0 would say that the errors cost nothing."""
     return float("nan") if before == 0 and not after > 0 else after - before
 
 
