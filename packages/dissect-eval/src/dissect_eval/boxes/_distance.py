@@ -1,7 +1,7 @@
 """DIoU and CIoU of boxes: IoU less a penalty for the distance of centres and the difference in shape.
 
-Boxes are rows of ``x_min, y_min, x_max, y_max`` in continuous pixels (no ``+ 1``). The functions with an
-underscore skip the checks: they are for rows that have been checked once already.
+Boxes are rows of ``x_min, y_min, x_max, y_max`` in continuous pixels (no ``+ 1``). Functions whose names end in
+``_of`` skip the checks: they are for rows that have been checked already.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def pairwise_diou(boxes_a: ArrayLike, boxes_b: ArrayLike) -> Boxes:
     Notes
     -----
     Never NaN. IoU is 0 where the union has no area, and d / c is 0 where the hull is a point: two identical
-    points have DIoU 0, two different points -1, and two boxes on one line 0 less the penalty.
+    points have DIoU 0, two different points -1, and two boxes on one line minus (d / c)².
 
     References
     ----------
@@ -142,7 +142,7 @@ def pairwise_ciou(boxes_a: ArrayLike, boxes_b: ArrayLike) -> Boxes:
     Notes
     -----
     Never NaN. A box without height has the angle π/2, one without width 0, as in the limit; a point has no
-    aspect ratio, so v is 0 for it. α is 0 where v is 0, also at IoU 1. Further as `pairwise_diou`.
+    aspect ratio, so v is 0 for it. α is 0 where v is 0, also at IoU 1. For the rest see `pairwise_diou`.
 
     The later variant (Zheng et al., IEEE Trans. Cybernetics 2021) sets α to 0 under an IoU of .5; this is
     the first one, as in torchvision and Ultralytics; MMDetection has the later one.

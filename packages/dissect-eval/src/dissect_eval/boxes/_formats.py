@@ -1,14 +1,14 @@
 """Formats of boxes: which rows are boxes, and conversion between xyxy, xywh and cxcywh.
 
-One rule for degenerate boxes, in a run, in metrics and in panels:
+Invalid and degenerate boxes are treated by the same rules in a run, in metrics and in panels:
 
-- Not finite (NaN, infinity, or beyond `MAX_COORDINATE`, in a box or its score): no detection. In a study such rows are
-  left out and counted; in arrays and files they are refused, since the count would be lost. In truth: refused.
+- Not finite (a box beyond `MAX_COORDINATE` or with NaN, or a score that is not finite): no detection. In a study such
+  rows are left out and counted; in arrays and files they are refused, since the count would be lost. In truth: refused.
 - Inverted (``max < min``, a negative width or height): a detection without area, kept as the point of its first corner,
-  which matches nothing: a false positive, and counted. In truth: refused.
-- Without area (``max == min`` in x or y): kept, in detections and in truth, and counted. Nothing matches it: a false
-  positive, or a miss.
-- Functions of box geometry take boxes, ``max >= min``, and refuse all others.
+  which matches nothing: it is a false positive, and is counted. In truth: refused.
+- Without area (``max == min`` in x or y): kept, in detections and in truth, and counted. Nothing matches such a box: it
+  is a false positive, or a miss.
+- Functions of box geometry take only finite boxes with ``max >= min``, and refuse all others.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def check_xyxy(boxes: ArrayLike, name: str) -> Boxes:
 
 
 def finite_rows(boxes: Boxes, scores: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Return True for detections that are finite: those that count as detections at all."""
+    """Return True for detections whose box and score are finite: all others do not count as detections."""
     return np.asarray((np.abs(boxes) <= MAX_COORDINATE).all(axis=1) & np.isfinite(scores))
 
 
@@ -85,7 +85,7 @@ def degenerate_rows(boxes: Boxes) -> NDArray[np.bool_]:
 
 
 def check_aligned(boxes_a: ArrayLike, boxes_b: ArrayLike) -> tuple[Boxes, Boxes]:
-    """Return both sets as `check_xyxy` does, or raise `BoxError` also if they differ in their number of rows."""
+    """Return both sets as `check_xyxy` does; raise `BoxError` also if their numbers of rows differ."""
     a, b = check_xyxy(boxes_a, "boxes_a"), check_xyxy(boxes_b, "boxes_b")
     if len(a) != len(b):
         raise BoxError(

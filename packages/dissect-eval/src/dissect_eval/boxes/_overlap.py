@@ -1,7 +1,7 @@
 """IoU, GIoU and intersection over area of boxes, in float64 NumPy.
 
-Boxes are rows of ``x_min, y_min, x_max, y_max`` in continuous pixels (no ``+ 1``). The functions with an
-underscore skip the checks: they are for rows that have been checked once already.
+Boxes are rows of ``x_min, y_min, x_max, y_max`` in continuous pixels (no ``+ 1``). Functions whose names end in
+``_of`` skip the checks: they are for rows that have been checked already.
 """
 
 from __future__ import annotations
@@ -15,11 +15,13 @@ __all__ = ["aligned_giou", "aligned_ioa", "aligned_iou", "pairwise_giou", "pairw
 
 
 def area_of(boxes: Boxes) -> Boxes:
+    """Return the area of each box."""
     area: Boxes = (boxes[..., 2] - boxes[..., 0]) * (boxes[..., 3] - boxes[..., 1])
     return area
 
 
 def intersection_of(a: Boxes, b: Boxes) -> Boxes:
+    """Return the area that boxes share, whose leading axes broadcast."""
     width = np.minimum(a[..., 2], b[..., 2]) - np.maximum(a[..., 0], b[..., 0])
     height = np.minimum(a[..., 3], b[..., 3]) - np.maximum(a[..., 1], b[..., 1])
     area: Boxes = np.maximum(width, 0) * np.maximum(height, 0)

@@ -20,7 +20,7 @@ __all__ = ["Backend", "CocoAP", "TieBreak", "coco_ap"]
 Backend = Literal["numpy", "pycocotools"]
 
 GROUPS_COUNTED_AT_ONCE = 10_000_000
-"""Most pairs of image and category that are counted in one table of all of them."""
+"""Up to this many pairs of image and category, one table holds the counts of all of them."""
 NAMES = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl")
 
 
@@ -91,7 +91,7 @@ def coco_ap(
         Order of detections with tied scores. "canonical" goes by category and coordinates, so that the result
         does not depend on the order of the input; "input" keeps it, and equals pycocotools to the last digit.
     backend : {"numpy", "pycocotools"}
-        What computes: arrays, or the reference implementation for comparison (many times slower).
+        "numpy" computes with arrays; "pycocotools" is the reference implementation, for comparison (many times slower).
 
     Returns
     -------
@@ -107,8 +107,8 @@ def coco_ap(
 
     Notes
     -----
-    A truth is indexed on its first use and the index kept with it, so further detections cost less. The
-    pycocotools backend catches its printing by replacing ``sys.stdout`` while it runs.
+    A truth is indexed on its first use and the index is kept with it, so further detections cost less. To suppress
+    what pycocotools prints, that backend replaces ``sys.stdout`` while it runs.
 
     References
     ----------

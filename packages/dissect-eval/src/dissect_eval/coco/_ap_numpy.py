@@ -1,7 +1,7 @@
 """COCO's precision and recall in NumPy: bit for bit the arrays that ``COCOeval.accumulate`` makes.
 
 Precision after a detection is TP / (TP + FP). Its running maximum from the end changes only at true
-positives, and so does recall: nothing is computed at any other detection but a count.
+positives, and so does recall: other detections are only counted.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def match_split(
 
 
 def evaluate(truth: GroundTruth, aligned: Detections, tie_break: TieBreak) -> tuple[list[float], list[float]]:
-    """Return the twelve numbers, and AP per category in the order of the truth's; NaN where undefined."""
+    """Return the twelve numbers, and AP per category in the order of the truth's categories; NaN where undefined."""
     split = match_split(truth, aligned, tie_break)
     # Only categories with truth: there may be many others, and all their numbers are undefined.
     precision = [precision_of_known(split, area)[0] for area in range(len(AREA_RANGES))]
@@ -96,7 +96,7 @@ def precision_at(split: MatchedSplit, area: int = 0, cut: int = MAX_DETECTIONS) 
 def precision_of_known(
     split: MatchedSplit, area: int = 0, cut: int = MAX_DETECTIONS
 ) -> tuple[NDArray[np.float64], Ints]:
-    """Return interpolated precision of the categories with truth in the area range only, and their indices."""
+    """Return interpolated precision of only the categories with truth in the area range, and their indices."""
     n_counted = split.index.n_counted[area]
     known = np.flatnonzero(n_counted > 0)
     out = np.zeros((len(split.matches.hit), len(RECALLS), len(known)))

@@ -28,7 +28,7 @@ class PrecisionRecall:
     precision : ndarray of float64, shape (101,)
         Best precision at this recall or above, 0 where it is not reached; NaN without truth.
     ap : float
-        Its mean: average precision.
+        Average precision, the mean of `precision`.
     iou_threshold : float
     category_id : int or None
         None for the mean over all categories that have truth.

@@ -15,7 +15,7 @@ from ..data import AREA_RANGES, GroundTruth
 __all__ = ["TieBreak", "TruthIndex", "corners_of", "index_of"]
 
 TieBreak = Literal["canonical", "input"]
-"""Order of detections with one score: by category and coordinates, or as in the input."""
+"""Order of detections with equal scores: by category and coordinates, or as in the input."""
 
 MAX_TABLE = 1_000_000
 """Category ids up to this one are looked up in a table."""
@@ -113,9 +113,9 @@ def _build(truth: GroundTruth, tie_break: TieBreak) -> TruthIndex:
 def corners_of(
     boxes: NDArray[np.float64], sizes: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return corners, shape (4, n), and areas from upper left corner and size, as a results list has them.
+    """Return corners, shape (4, n), and areas from upper left corner and size, as COCO's results give them.
 
-    Computed from x, y, width and height, whatever the format of the input: so an exported list scores the same.
+    Whatever the format of the input, they are computed from x, y, width and height: so exported results score the same.
     """
     upper_left = boxes[:, :2].T
     return np.concatenate([upper_left, upper_left + sizes.T]), sizes[:, 0] * sizes[:, 1]

@@ -1,8 +1,8 @@
 """COCO's greedy matching for all IoU thresholds and area ranges at once, over all images at once.
 
 Few detections overlap truth of their category: only those go through the matching, in rounds. Round r holds
-the r-th such detection of every image and category, so no two of a round compete for a box, and one array
-operation settles a round for all thresholds and ranges.
+the r-th such detection of every image and category, so no two detections of a round compete for a box, and one
+array operation matches a round for all thresholds and ranges.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ PAIRS_AT_ONCE = 2_000_000
 
 @dataclass(frozen=True, eq=False)
 class CocoMatches:
-    """Results for the C detections that reach an IoU of .5 with truth of their category.
+    """Results for the C detections whose IoU with truth of their category reaches the lowest threshold.
 
     Attributes
     ----------
@@ -38,7 +38,7 @@ class CocoMatches:
     hit : ndarray of bool, shape (T, 4, C)
         True positives, per IoU threshold and area range.
     excused : ndarray of bool, shape (T, 4, C)
-        Matched with truth that is not to be found: neither true nor false positives.
+        Matched with ignored truth: neither true nor false positives.
     """
 
     at: Ints
@@ -52,8 +52,7 @@ def match(
     """Match detections to truth as ``COCOeval.evaluateImg`` does.
 
     Best score first, each detection takes the free true box of the highest IoU at or above the threshold, the
-    last in order among equals, and looks at truth that is not to be found only if there is no other. A crowd
-    region is never used up.
+    last in order among equals, and takes ignored truth only if there is no other. A crowd region stays free.
     """
     # The same rule as in COCO's code: a threshold of 1 lets rounding pass.
     floors = np.minimum(thresholds, 1 - 1e-10)
@@ -78,9 +77,9 @@ def match(
         local = np.arange(starts[-1], dtype=np.int32) - np.repeat(starts[:-1], lengths).astype(np.int32)
         rows = np.repeat(pairs[of_round], lengths) + local
         box = truth[rows]
-        # One number says how good a pair is, so that a maximum over the pairs of a detection finds the best one and
-        # still tells which it was: its place among them, from 1, as they ascend by IoU, and beyond all places if its
-        # truth is to be found: any such pair then beats all with ignored truth. 0 is no pair.
+        # The value of a pair is its place among the pairs of its detection, from 1, which ascend by IoU; `places` is
+        # added if its truth is to be found, so that it beats all pairs with ignored truth. The maximum over the pairs
+        # of a detection thus is the best pair and tells its place. 0 is no pair.
         places = np.int32(lengths.max())
         value = local + 1 + (~index.ignored[:, box]) * places
         can = (iou[rows] >= floors[:, None])[:, None] & (free[..., box] | index.crowd[box])
@@ -88,7 +87,7 @@ def match(
         hit[..., of_round] = best > places
         excused[..., of_round] = (best > 0) & (best <= places)
         t, a, d = np.nonzero(best)
-        # From the number back to the place of the pair, and by that to its true box, which is no longer free.
+        # The value gives the place of the pair, and this its true box, which is no longer free.
         free[t, a, box[starts[d] + (best[t, a, d] - 1) % places]] = False
     at = ranking.by_group[found]
     order = np.argsort(at)

@@ -1,4 +1,4 @@
-"""COCO AP by pycocotools, on data sets in memory, with the ids that it needs to be right."""
+"""Compute COCO AP with pycocotools, on data sets in memory, with ids for which its numbers are right."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["evaluate"]
 
 
 def evaluate(truth: GroundTruth, aligned: Detections, tie_break: TieBreak) -> tuple[list[float], list[float]]:
-    """Return the twelve numbers, and AP per category in the order of the truth's; NaN where undefined."""
+    """Return the twelve numbers, and AP per category in the order of the truth's categories; NaN where undefined."""
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
 

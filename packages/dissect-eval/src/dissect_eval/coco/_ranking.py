@@ -89,7 +89,7 @@ def rank(index: TruthIndex, aligned: Detections, tie_break: TieBreak) -> Ranking
 
 
 def kept(ranking: Ranking, mask: NDArray[np.bool_]) -> Ranking:
-    """Leave out detections: those beyond the best 100 for COCO AP, those under a score for F1."""
+    """Return the ranking of only the detections where `mask` is True."""
     if mask.all():
         return ranking
     moved, in_group = np.cumsum(mask) - 1, mask[ranking.by_group]
@@ -110,7 +110,7 @@ def kept(ranking: Ranking, mask: NDArray[np.bool_]) -> Ranking:
 
 
 def _by(values: Ints, n_values: int) -> Ints:
-    """Return the stable order of small integers."""
+    """Return the order that sorts integers from 0 to `n_values` - 1, stable."""
     return np.argsort(values.astype(np.uint16) if n_values <= 2**16 else values, kind="stable")
 
 
