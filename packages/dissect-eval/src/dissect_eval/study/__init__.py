@@ -1,7 +1,7 @@
-"""Numbers and pictures of a study in a folder: many variants of a detector on one data split.
+"""Numbers and figures of a study in a folder: many variants of a detector on one data split.
 
 Takes any `StoredStudy`, such as `dissect_core.store.Study`. Needs the extra ``study``, which brings pyarrow, and for
-pictures the extra ``plot``.
+figures the extra ``plot``.
 """
 
 from .figures import (

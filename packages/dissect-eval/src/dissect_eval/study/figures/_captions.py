@@ -1,4 +1,4 @@
-"""Sentences of captions: how many images and draws are behind a picture, and what its intervals mean."""
+"""Sentences of captions: how many images and draws are behind a figure, and what its intervals mean."""
 
 from __future__ import annotations
 

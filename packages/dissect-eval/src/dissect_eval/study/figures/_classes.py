@@ -1,4 +1,4 @@
-"""Pictures of classes and of error types, from a study's tables."""
+"""Figures of classes and of error types, from a study's tables."""
 
 from __future__ import annotations
 

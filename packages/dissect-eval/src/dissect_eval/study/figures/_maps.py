@@ -29,7 +29,7 @@ __all__ = ["class_map", "head_maps"]
 ROW_NAME, COLUMN_NAME = 80, 28
 """Most characters of names beside and below a map."""
 FILE_NAME_AT_MOST = 150
-"""Bytes of a picture's name without its suffix; file systems take 255."""
+"""Most bytes of a figure's file name without its suffix; file systems take 255."""
 
 
 def head_maps(tables: StudyTables, metric: str, *, show: Show = "difference") -> Iterator[NamedFigure]:

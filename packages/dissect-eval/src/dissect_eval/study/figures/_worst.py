@@ -121,7 +121,7 @@ def _caption(
     *,
     has_controls: bool,
 ) -> str:
-    """Say which variants are shown, what their intervals are, and what else is in the picture."""
+    """Say which variants are shown, what their intervals are, and what else is in the figure."""
     intervals = f"{sure} intervals (paired bootstrap over the images{resamples(tables)})"
     jointly = f"are widened to hold for all {n_known:,} variants together (Bonferroni)"
     if n_known == 1:

@@ -1,4 +1,4 @@
-"""Pictures of object queries: where their boxes are, and where an ablation moves them."""
+"""Figures of object queries: where their boxes are, and where an ablation moves them."""
 
 from __future__ import annotations
 

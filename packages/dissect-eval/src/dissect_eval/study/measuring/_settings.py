@@ -27,7 +27,7 @@ STUDY_METRICS = (
 """Metrics of a study unless others are asked for; `dissect_eval.METRICS` names all."""
 
 DEFAULT_METRIC = "AP"
-"""Metric of tables, pictures, comparisons and `simplify` unless another is asked for: COCO's own."""
+"""Metric of tables, figures, comparisons and `simplify` unless another is asked for: COCO's main one."""
 
 ALPHA = 0.05
 """Level of significance of all findings."""
