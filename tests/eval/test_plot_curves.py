@@ -61,7 +61,7 @@ def test_curves_differ_in_more_than_colour_and_do_not_hide_each_other():
         ),
         ({"x": ([0.5], [0.5])}, "even steps"),
         ({"x": (RECALL, [1])}, r"one value in \[0, 1\] per recall, 101, got shape \(1,\). Write NaN"),
-        ({"x": (RECALL, RECALL * 100)}, "values up to 100"),
+        ({"x": (RECALL, RECALL * 100)}, "values from 0.0 to 100"),
         ({"x": (RECALL, RECALL - 2)}, "one value in"),
     ],
 )

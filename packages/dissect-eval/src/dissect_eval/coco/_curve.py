@@ -100,7 +100,7 @@ def precision_recall_curve(
     (1.0, 0.0, 0.505)
     """
     if not 0 < iou_threshold <= 1:
-        raise SettingError(f"`iou_threshold` must be in (0, 1], got {iou_threshold}.")
+        raise SettingError(f"`iou_threshold` must be in (0, 1], got {iou_threshold}. The usual one is 0.5.")
     categories = list(truth.category_names)
     if category_id is not None and category_id not in truth.category_names:
         raise SettingError(f"`category_id` must be one of {categories}, got {category_id}.")

@@ -108,21 +108,29 @@ class GroundTruth:
         object.__setattr__(self, "file_names", tuple(self.file_names))
         object.__setattr__(self, "notes", tuple(self.notes))
         check_xyxy(self.boxes, "boxes")
-        if (np.diff(self.image_ids) <= 0).any():
-            raise TruthError("`image_ids` must ascend without repeats. Sort the images by id.")
+        falling = np.flatnonzero(np.diff(self.image_ids) <= 0)
+        if len(falling):
+            before, after = self.image_ids[falling[0] : falling[0] + 2].tolist()
+            raise TruthError(
+                f"`image_ids` must ascend without repeats, got {before} before {after}. Sort the images by id."
+            )
         if (
             self.image_splits[0] != 0
             or self.image_splits[-1] != n_boxes
             or (np.diff(self.image_splits) < 0).any()
         ):
-            raise TruthError(f"`image_splits` must rise from 0 to the number of boxes, {n_boxes}.")
+            raise TruthError(
+                f"`image_splits` must rise from 0 to the number of boxes, {n_boxes}. `GroundTruth.from_arrays` makes it."
+            )
         if len(self.file_names) != n_images:
             raise TruthError(
                 f"`file_names` must have one entry per image, {n_images}, got {len(self.file_names)}."
             )
         unknown = sorted({int(c) for c in self.category_ids} - names.keys())
         if unknown:
-            raise TruthError(f"`category_ids` must be in `category_names`, got {listing(unknown)}.")
+            raise TruthError(
+                f"`category_ids` must be in `category_names`, got {listing(unknown)}. Name each category that is used."
+            )
 
     def __reduce__(self) -> tuple[Any, ...]:
         values = [getattr(self, f.name) for f in fields(self)]

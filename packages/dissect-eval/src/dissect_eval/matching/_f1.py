@@ -111,7 +111,8 @@ def paired_labels_f1(
     true, predicted = (np.asarray(x, dtype=np.int64).reshape(-1) for x in (true_labels, predicted_labels))
     if len(true) != len(predicted):
         raise SettingError(
-            f"`true_labels` and `predicted_labels` must pair up, got {len(true)} and {len(predicted)} labels."
+            f"`true_labels` and `predicted_labels` must pair up, got {len(true)} and {len(predicted)} labels. Give one "
+            "of each for every pair."
         )
     present, place = np.unique(np.concatenate([true, predicted]), return_inverse=True)
     at_true, at_predicted = place.reshape(2, -1)
@@ -123,8 +124,11 @@ def paired_labels_f1(
         wanted = present
     else:
         wanted = np.asarray(labels, dtype=np.int64).reshape(-1)
-        if len(np.unique(wanted)) != len(wanted):
-            raise SettingError("`labels` must be unique. Remove the repeats.")
+        known, times = np.unique(wanted, return_counts=True)
+        if len(known) != len(wanted):
+            raise SettingError(
+                f"`labels` must be unique, got {known[times > 1][0]} more than once. Remove the repeats."
+            )
         hits, support, predictions = (_at(wanted, present, counts) for counts in (hits, support, predictions))
     f1 = f1_of_counts(hits, predictions - hits, support - hits, undefined)
     total = int(support.sum())

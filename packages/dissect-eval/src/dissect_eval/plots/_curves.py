@@ -107,7 +107,7 @@ def _checked(
     if p.shape != r.shape or ((p < 0) | (p > 1)).any():
         raise SettingError(
             f"`curves` {label!r}: precision must have one value in [0, 1] per recall, {len(r)}, got shape "
-            f"{p.shape}{f' and values up to {np.nanmax(p)}' if p.shape == r.shape else ''}. "
+            f"{p.shape}{f' and values from {np.nanmin(p)} to {np.nanmax(p)}' if p.shape == r.shape else ''}. "
             "Write NaN where precision is undefined."
         )
     return r, p

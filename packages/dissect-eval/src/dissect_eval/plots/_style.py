@@ -55,7 +55,9 @@ def new_figure(figure: Figure | None, size: tuple[float, float]) -> Figure:
     if figure is None:
         return FigureClass(figsize=size, layout="constrained")
     if not isinstance(figure, FigureClass):
-        raise SettingError(f"`figure` must be a matplotlib Figure, got {type(figure).__name__}.")
+        raise SettingError(
+            f"`figure` must be a matplotlib Figure, got {type(figure).__name__}. Leave it out for a new one."
+        )
     figure.clear()
     return figure
 

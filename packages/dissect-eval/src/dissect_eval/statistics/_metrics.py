@@ -63,9 +63,13 @@ class MetricSettings:
                 + (f" Near matches: {', '.join(map(repr, near))}." if near else "")
             )
         if not 0 < self.iou_threshold <= 1:
-            raise SettingError(f"`iou_threshold` must be in (0, 1], got {self.iou_threshold}.")
+            raise SettingError(
+                f"`iou_threshold` must be in (0, 1], got {self.iou_threshold}. The usual one is 0.5."
+            )
         if not abs(self.score_threshold) < np.inf:
-            raise SettingError(f"`score_threshold` must be finite, got {self.score_threshold}.")
+            raise SettingError(
+                f"`score_threshold` must be finite, got {self.score_threshold}. To keep all use 0."
+            )
 
 
 def count_matrix(

@@ -126,7 +126,7 @@ def query_boxes(found: StudyDetections, variant: str) -> QueryBoxes:
     if not np.isfinite(sizes).all() or (sizes <= 0).any():
         raise StudyDataError(
             f"The truth of the study {found.study.path} must give width and height of each image, to compare queries "
-            "over images of several sizes, but lacks them."
+            "over images of several sizes, but lacks them. Give a truth that has them."
         )
     # The best of each query in each image: the first after sorting.
     order = np.lexsort((-flat.scores, flat.queries, flat.images))

@@ -173,7 +173,7 @@ class StudyDetections:
         ran = self._ids[[i for i in numbers if i not in bad]].tolist()
         if not ran:
             raise StudyDataError(
-                f"None of the images of the study {study.path} could be read, or has been run."
+                f"None of the images of the study {study.path} could be read, or has been run. Run it on readable ones."
             )
         if images is not None and not set(images) <= set(ran):
             wrong = sorted(set(images) - set(ran))
