@@ -120,7 +120,7 @@ class GroundTruth:
             or (np.diff(self.image_splits) < 0).any()
         ):
             raise TruthError(
-                f"`image_splits` must rise from 0 to the number of boxes, {n_boxes}. `GroundTruth.from_arrays` makes it."
+                f"`image_splits` must rise from 0 to the number of boxes, {n_boxes}. Use `GroundTruth.from_arrays`."
             )
         if len(self.file_names) != n_images:
             raise TruthError(
