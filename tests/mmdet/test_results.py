@@ -371,7 +371,7 @@ def test_comparison_is_of_losses(data: Any, results: Any, tmp_path: Path) -> Non
     assert (len(found.rows), found.only_first, found.only_second) == (4, 1, 0)
     spec = load_spec({**studies.SPEC, "ablations": [{**studies.SPEC["ablations"][0], "name": "else"}]})
     unlike = measure(run_with_truth(data, tmp_path / "unlike", spec=spec), settings=Settings(n_replicates=0))
-    with pytest.raises(StudyDataError, match="no question in common"):
+    with pytest.raises(StudyDataError, match="nothing in common to compare"):
         compare(results, unlike)
 
 
