@@ -310,7 +310,7 @@ def test_error_types_of_a_detector_that_finds_nothing_are_not_numbers() -> None:
     study.errors[1] |= {f"d_{kind}": 0.0 for kind in KINDS}
     drawn = next(error_bars(study, "AP"))
     assert all(math.isnan(each[2]) for each in drawn.data.rows)
-    assert "n/a: undefined, as no detection is a hit" in drawn.caption
+    assert "n/a: undefined, because no detection is a hit" in drawn.caption
     texts = [text.get_text() for axes in drawn.figure.axes for text in axes.texts]
     assert texts.count("n/a") == len(KINDS)
     assert "n/a" not in next(error_bars(tables([row("a", 0.5)]), "AP")).caption
