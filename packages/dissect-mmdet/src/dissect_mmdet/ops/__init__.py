@@ -1,4 +1,4 @@
-"""The operators behind ``mmcv._ext`` in torch, for CPU and CUDA, so that MMDetection runs without a compiler.
+"""mmcv's compiled operators (``mmcv._ext``) in torch, for CPU and CUDA, so that MMDetection runs without a compiler.
 
 `enable_mmcv_ops` puts them where ``mmcv.ops`` looks for compiled ones, unless those are installed. They can
 also be called directly; this package needs neither mmcv nor mmdet.

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ._rows import corners, weighted_rows, working_dtype
 
-# Sampling points handled together: their temporaries then stay in the caches of a CPU core.
+# Sampling points per step: so few on a CPU that their temporaries stay in the caches of a core.
 _CHUNK = {"cpu": 1 << 15}
 _CHUNK_ACCELERATOR = 1 << 24
 
@@ -63,7 +63,7 @@ def ms_deform_attn(
     image, head = torch.meshgrid(
         torch.arange(images, device=value.device), torch.arange(heads, device=value.device), indexing="ij"
     )
-    # Row of the table of a head's first cell, per image, head and level.
+    # Table row of the first cell, per image, head and level.
     first = (image[..., None] * keys + level_start_index) * heads + head[..., None]
     first = first.to(torch.int32)[:, None, :, :, None, None]
     chunk = _CHUNK.get(value.device.type, _CHUNK_ACCELERATOR)
@@ -83,7 +83,7 @@ def ms_deform_attn(
 
 
 def inference_attention(original: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """Wrap mmcv's torch function for this operator: compute here unless gradients are recorded.
+    """Wrap mmcv's torch function for this operator, to call `ms_deform_attn` unless gradients are recorded.
 
     Parameters
     ----------

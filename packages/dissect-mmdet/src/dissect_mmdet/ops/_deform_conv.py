@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ._rows import corners, weighted_rows, working_dtype
 
-_MAX_COLUMNS = 1 << 22  # sampled values in memory together
+_MAX_COLUMNS = 1 << 22  # sampled values held in memory at once
 
 
 def deform_conv2d(
@@ -29,13 +29,13 @@ def deform_conv2d(
     features : Tensor, shape (N, C, H, W)
         Input; half precision is computed in float32.
     offset : Tensor, shape (N, deform_groups * 2 * kh * kw, Ho, Wo)
-        For each group and tap its displacement in input cells, y before x.
+        Displacement of each tap of each group, in input cells, y before x.
     weight : Tensor, shape (O, C / groups, kh, kw)
         Kernel.
     bias : Tensor, shape (O,), optional
         Added to the output.
     mask : Tensor, shape (N, deform_groups * kh * kw, Ho, Wo), optional
-        Factor on each tap: with it, this is the modulated convolution of v2.
+        Factor on each tap, for the modulated convolution (v2).
     stride, padding, dilation : (int, int)
         Vertical and horizontal, as for an ordinary convolution.
     groups : int

@@ -5,13 +5,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-_TINY = torch.finfo(torch.float32).tiny  # below this the reference does not take logarithms
+_TINY = torch.finfo(torch.float32).tiny  # smallest argument of a logarithm, as in mmcv
 
 
 def sigmoid_focal_loss(
     logits: Tensor, labels: Tensor, weight: Tensor | None = None, gamma: float = 2.0, alpha: float = 0.25
 ) -> Tensor:
-    """Compute the focal loss of each class score, not reduced.
+    """Compute the focal loss of each class score, without reduction.
 
     Parameters
     ----------
@@ -22,7 +22,7 @@ def sigmoid_focal_loss(
     weight : Tensor, shape (C,), optional
         Factor on all losses of a sample, by its true class; background has factor 1.
     gamma : float
-        Focus: how fast easy samples fade.
+        Exponent: the larger, the less easy samples count.
     alpha : float
         Weight of positives; negatives have ``1 - alpha``.
 

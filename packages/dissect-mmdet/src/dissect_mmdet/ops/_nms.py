@@ -1,4 +1,4 @@
-"""Greedy non-maximum suppression, alone, per class, and with the groups it forms."""
+"""Greedy non-maximum suppression: of all boxes, per class, and with the boxes that each kept one suppressed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ._suppression import owners
 
 
 def nms(boxes: Tensor, scores: Tensor, iou_threshold: float, offset: int = 0) -> Tensor:
-    """Suppress all boxes but local maxima, greedily.
+    """Suppress boxes that overlap a better one, greedily.
 
     A box is dropped if its IoU with a better box that was kept is above `iou_threshold`.
 
@@ -32,8 +32,8 @@ def nms(boxes: Tensor, scores: Tensor, iou_threshold: float, offset: int = 0) ->
 
     Notes
     -----
-    The arithmetic is that of mmcv's CPU operator, step by step in the same precision, so that kept indices
-    are equal to it. mmcv's CUDA operator compares ``intersection > threshold * union`` instead, which can
+    The arithmetic is that of mmcv's CPU operator, step by step in the same precision, so that both keep
+    the same boxes. mmcv's CUDA operator compares ``intersection > threshold * union`` instead, which can
     differ in the last bit; here all devices agree with the CPU.
 
     References
@@ -83,7 +83,7 @@ def batched_nms(
 
 
 def nms_match(dets: Tensor, iou_threshold: float) -> list[list[int]]:
-    """Suppress boxes greedily, and say which boxes each kept box stands for.
+    """Suppress boxes greedily, and return which boxes each kept box suppressed.
 
     Parameters
     ----------

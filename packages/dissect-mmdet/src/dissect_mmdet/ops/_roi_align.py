@@ -1,8 +1,8 @@
 """RoIAlign as weighted sums of feature cells.
 
 Average pooling of bilinear samples is linear and separates into a vertical and a horizontal part. Per bin and
-axis, the samples of the adaptive grid touch at most one cell more than there are samples, so that their
-weights are added up beforehand: a bin with 4 × 4 samples reads 5 × 5 cells instead of 64.
+axis, the samples of the adaptive grid touch at most one cell more than there are samples. So their weights are
+added up first: a bin with 4 × 4 samples reads 5 × 5 cells instead of 64.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def roi_align(
     spatial_scale : float
         Cells per image pixel.
     sampling_ratio : int
-        Samples per bin and axis; 0 adapts it to the region: one per started cell of a bin.
+        Samples per bin and axis; 0 adapts them to the region: one per started cell of a bin.
     mode : {"avg", "max"}
         How the samples of a bin are combined.
     aligned : bool
@@ -112,12 +112,12 @@ def _batches(vertical: Axis, horizontal: Axis, image: Tensor) -> list[tuple[Tens
 
 
 def _layout(axis: Axis) -> Tensor:
-    """Return the key of regions that share a layout of taps: twice the grid, plus 1 where a bin exceeds it."""
+    """Return a key for each region, equal where layouts of taps are: twice the grid, plus 1 where a bin exceeds it."""
     return 2 * axis.grid + ((axis.bin_size > axis.grid) & (axis.grid > 0))
 
 
 def _joined(parts: list[tuple[Tensor, Tensor, Tensor]]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Join parts into one batch of bags of different lengths from parts of equal lengths."""
+    """Join parts, in each of which all bags have one length, into one batch of bags of different lengths."""
     members = torch.cat([part[0] for part in parts])
     rows = torch.cat([part[1].flatten() for part in parts])
     weights = torch.cat([part[2].flatten() for part in parts])
@@ -136,9 +136,8 @@ def _taps(axis: Axis, members: Tensor) -> tuple[Tensor, Tensor]:
     # Samples are at most one cell apart: they share a window of grid + 1 cells.
     _, clamped, inside = sample_positions(axis, members)
     base = clamped[..., :1].floor()
-    slot = (
-        (clamped - base).floor().clamp(max=grid - 1)
-    )  # rounding may put the last sample on the window's edge
+    # Rounding may put the last sample on the window's edge.
+    slot = (clamped - base).floor().clamp(max=grid - 1)
     fraction = clamped - base - slot
     share = inside.to(clamped.dtype) / grid
     weights = clamped.new_zeros(*clamped.shape[:2], grid + 1)

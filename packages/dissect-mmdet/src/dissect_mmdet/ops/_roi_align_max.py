@@ -11,12 +11,12 @@ from torch import Tensor
 from ._roi_grid import Taps, bilinear_samples, cell_rows, same_grid, sampling_axes
 from ._rows import weighted_rows
 
-_MAX_VALUES = 1 << 19  # values compared together: small enough for the caches of a CPU core
-_EMPTY = -10000.0  # what the reference starts from, and gives for a bin without samples
+_MAX_VALUES = 1 << 19  # values compared at once: few enough for the caches of a CPU core
+_EMPTY = -10000.0  # mmcv starts from it, and returns it for a bin without samples
 
 
 class Samples(NamedTuple):
-    """Where max pooling found its values, in cells; -1 where a bin had none."""
+    """Positions of the maxima, in cells; -1 for a bin without samples."""
 
     y: Tensor
     x: Tensor
@@ -30,7 +30,7 @@ def roi_align_max(
     sampling_ratio: int = 0,
     aligned: bool = True,
 ) -> tuple[Tensor, Samples]:
-    """Run RoIAlign with maximum pooling, and say where the maxima are.
+    """Run RoIAlign with maximum pooling, and return where the maxima are.
 
     Parameters are those of `roi_align`.
 
@@ -62,16 +62,16 @@ def roi_align_max(
         y, x = bilinear_samples(vertical, members), bilinear_samples(horizontal, members)
         best, sample = _best_samples(table, y, x, image[members], horizontal.cells)
         pooled[members] = best.transpose(1, 2)
-        for found, position in (
+        for maxima, position in (
             (rows, y.position[:, :, None, :, None]),
             (columns, x.position[:, None, :, None, :]),
         ):
             grid = (members.numel(), *output_size, y.position.shape[2], x.position.shape[2])
-            place = position.expand(grid).reshape(members.numel(), bins, -1).gather(2, sample.clamp(min=0))
-            found[members] = torch.where(sample < 0, -1, place).transpose(1, 2)
+            chosen = position.expand(grid).reshape(members.numel(), bins, -1).gather(2, sample.clamp(min=0))
+            maxima[members] = torch.where(sample < 0, -1, chosen).transpose(1, 2)
     shape = (regions, channels, *output_size)
-    found_y, found_x = (found.view(shape).to(features.dtype) for found in (rows, columns))
-    return pooled.view(shape).to(features.dtype), Samples(found_y, found_x)
+    samples = Samples(*(maxima.view(shape).to(features.dtype) for maxima in (rows, columns)))
+    return pooled.view(shape).to(features.dtype), samples
 
 
 def _best_samples(table: Tensor, y: Taps, x: Taps, image: Tensor, width: int) -> tuple[Tensor, Tensor]:

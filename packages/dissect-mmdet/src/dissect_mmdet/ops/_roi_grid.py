@@ -44,7 +44,7 @@ def sampling_axes(
 ) -> tuple[Axis, Axis, Tensor]:
     """Return the geometry of all regions on each axis, and where each region's image begins in the table."""
     _, _, height, width = features.shape
-    # The order of operations is the reference's: a sample's cell must not depend on rounding.
+    # The operations are in mmcv's order, so that rounding puts each sample into the same cell as there.
     boxes = rois.detach()[:, 1:].to(working_dtype(features)) * spatial_scale - (0.5 if aligned else 0.0)
     size = boxes[:, 2:] - boxes[:, :2]
     usable = boxes.isfinite().all(1)
@@ -63,9 +63,7 @@ def sampling_axes(
 
 
 def same_grid(vertical: Tensor, horizontal: Tensor, size: Callable[[int, int], int]) -> list[Tensor]:
-    """Group regions that share both keys, in pieces of `size`; a key of 0 means no samples and is left
-    out.
-    """
+    """Group regions that share both keys, in pieces of at most `size`; regions with a key of 0 are left out."""
     present = ((vertical > 0) & (horizontal > 0)).nonzero().flatten()
     if not present.numel():
         return []
@@ -80,9 +78,7 @@ def same_grid(vertical: Tensor, horizontal: Tensor, size: Callable[[int, int], i
 
 
 def sample_positions(axis: Axis, members: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Sample positions of regions that share their grid: as given, clamped to the map, and whether they
-    count.
-    """
+    """Return positions of samples, of regions that share a grid: as computed, clamped, and whether they are inside."""
     start, bin_size = axis.start[members, None, None], axis.bin_size[members, None, None]
     grid = int(axis.grid[members[0]])
     steps = torch.arange(axis.bins, device=start.device, dtype=start.dtype)[:, None]
@@ -93,7 +89,7 @@ def sample_positions(axis: Axis, members: Tensor) -> tuple[Tensor, Tensor, Tenso
 
 
 def bilinear_samples(axis: Axis, members: Tensor) -> Taps:
-    """Sample regions that share their grid on one axis."""
+    """Return the samples of regions that share a grid, on one axis."""
     position, clamped, inside = sample_positions(axis, members)
     low = clamped.floor()
     fraction = clamped - low

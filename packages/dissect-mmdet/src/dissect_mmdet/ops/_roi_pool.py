@@ -10,7 +10,7 @@ from torch import Tensor
 from ._roi_grid import same_grid
 from ._rows import working_dtype
 
-_MAX_VALUES = 1 << 20  # values compared together
+_MAX_VALUES = 1 << 20  # values compared at once
 
 
 def roi_pool(
@@ -34,7 +34,7 @@ def roi_pool(
     -------
     pooled : Tensor, shape (R, C, output height, output width)
         Maxima in the dtype of `features`, differentiable with respect to them; 0 for a bin without cells.
-        Values that are not numbers are passed over.
+        NaN is ignored.
     argmax : int32 Tensor, same shape
         Cell ``y * W + x`` of each maximum, the first in row-major order; -1 for a bin without one.
 
@@ -94,7 +94,7 @@ def _spans(start: Tensor, size: Tensor, bins: int, cells: int, usable: Tensor) -
 
 
 def _groups(rows: Tensor, columns: Tensor, limit: int) -> list[tuple[Tensor, int, int]]:
-    """Split regions into pieces whose largest bins have the same size; give that size, and leave out empty ones."""
+    """Split regions by the size of their largest bin; return pieces with that size, without regions of no cells."""
     high, wide = rows.amax(1), columns.amax(1)
     return [
         (members, int(high[members[0]]), int(wide[members[0]]))

@@ -1,9 +1,8 @@
-"""Weighted sums of table rows: the one primitive that every sampling operator here is built on.
+"""Weighted sums of table rows, from which RoIAlign, deformable convolution and deformable attention are made.
 
-RoIAlign, deformable convolution and deformable attention all reduce to the same thing: each output is a
-short, weighted sum of rows of a (cells, channels) table. ``torch.nn.functional.embedding_bag`` does exactly
-that, without ever materialising the gathered rows, on CPU and CUDA, and with gradients for both the table and
-the weights.
+Each output of these is a short weighted sum of rows of a (cells, channels) table.
+``torch.nn.functional.embedding_bag`` computes it without storing the gathered rows, on CPU and CUDA, and with
+gradients for both the table and the weights.
 """
 
 from __future__ import annotations
@@ -16,9 +15,7 @@ from torch.nn import functional
 
 
 def working_dtype(tensor: Tensor) -> torch.dtype:
-    """Return the precision in which sampling positions and sums are computed: float64 stays, everything else is
-    float32.
-    """
+    """Return the precision of sampling positions and sums: float64 for float64, float32 for all others."""
     return torch.float64 if tensor.dtype == torch.float64 else torch.float32
 
 
@@ -49,7 +46,7 @@ def weighted_rows(table: Tensor, rows: Tensor, weights: Tensor, starts: Tensor |
     """
     bags = rows.shape[0] if starts is None else starts.shape[0]
     if bags == 0 or rows.numel() == 0:
-        return table.new_zeros(bags, table.shape[1]) + table[:0].sum()  # keeps the graph connected
+        return table.new_zeros(bags, table.shape[1]) + table[:0].sum()  # the sum connects the graph
     return functional.embedding_bag(rows, table, starts, mode="sum", per_sample_weights=weights)
 
 
@@ -67,8 +64,8 @@ def corners(y: Tensor, x: Tensor, height: Tensor | int, width: Tensor | int) -> 
     Returns
     -------
     cells : int32 Tensor, shape (..., 4)
-        Row-major cell numbers ``y * width + x`` of the four neighbours; some cell of the map for a neighbour
-        outside.
+        Row-major cell numbers ``y * width + x`` of the four neighbours; an arbitrary cell of the map for a
+        neighbour outside.
     weights : Tensor, shape (..., 4)
         Their weights; 0 for a neighbour outside the map.
 
@@ -91,8 +88,7 @@ def _neighbours(position: Tensor, size: Tensor | int) -> tuple[tuple[Tensor, Ten
     """Return the lower and upper neighbour of each position on one axis: cell numbers and weights."""
     low = position.detach().floor()
     fraction = position - low
-    # Comparisons with NaN are false, so a position that is not finite gets weight 0 and a harmless cell
-    # number.
+    # Comparisons with NaN are false, so a position that is not finite gets weight 0 and a valid cell number.
     low_inside = (low >= 0) & (low < size)
     high_inside = (low >= -1) & (low < size - 1)
     cells = (
@@ -109,13 +105,13 @@ def accumulate_gradients(
     grad_output: Tensor,
     gradients: Sequence[Tensor],
 ) -> None:
-    """Add the gradients of a function to buffers."""
+    """Add a function's gradients with respect to its inputs to buffers."""
     # mmcv calls this inside an autograd function, where recording is off.
     with torch.enable_grad():
         leaves = [tensor.detach().requires_grad_() for tensor in inputs]
         output = function(*leaves)
         if not output.requires_grad:  # nothing was pooled: no gradient flows
             return
-        found = torch.autograd.grad(output, leaves, grad_output.view_as(output))
-    for buffer, gradient in zip(gradients, found, strict=True):
+        computed = torch.autograd.grad(output, leaves, grad_output.view_as(output))
+    for buffer, gradient in zip(gradients, computed, strict=True):
         buffer.add_(gradient)

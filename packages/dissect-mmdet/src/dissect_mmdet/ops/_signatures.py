@@ -1,8 +1,9 @@
 """The operators under the names and signatures by which mmcv calls them.
 
 mmcv's Python code allocates outputs and passes them as buffers to be filled, and its autograd functions call
-separate ``_backward`` operators. Gradients come from torch's autograd on the functional form, computed again
-in the backward. Argument names are part of the interface, because mmcv passes many by keyword.
+separate ``_backward`` operators. Where no formula is written out here, a backward operator computes the function
+again and takes its gradients from torch's autograd. Argument names are part of the interface, because mmcv passes
+many by keyword.
 """
 # ruff: noqa: A002  # the names are mmcv's
 
@@ -82,7 +83,7 @@ def roi_align_backward(
     def pool(features: Tensor) -> Tensor:
         return roi_align(features, rois, size, spatial_scale, sampling_ratio, "avg", aligned)
 
-    # Pooling is linear, so any point of evaluation gives the gradient.
+    # Pooling is linear, so its gradient is the same at any features: zeros will do.
     accumulate_gradients(pool, [torch.zeros_like(grad_input)], grad_output, [grad_input])
 
 
@@ -126,7 +127,7 @@ def ms_deform_attn_forward(
     attention_weights: Tensor,
     im2col_step: int,
 ) -> Tensor:
-    """Run multi-scale deformable attention; the step that CUDA works in has no meaning here."""
+    """Run multi-scale deformable attention; `im2col_step`, a batch size of mmcv's kernel, is ignored."""
     return ms_deform_attn(
         value, value_spatial_shapes, value_level_start_index, sampling_locations, attention_weights
     )
@@ -144,7 +145,7 @@ def ms_deform_attn_backward(
     grad_attn_weight: Tensor,
     im2col_step: int,
 ) -> None:
-    """Add the gradients of multi-scale deformable attention to the last tensors."""
+    """Add the gradients of multi-scale deformable attention to the last three tensors."""
 
     def attend(value: Tensor, locations: Tensor, weights: Tensor) -> Tensor:
         return ms_deform_attn(value, value_spatial_shapes, value_level_start_index, locations, weights)
@@ -156,12 +157,12 @@ def ms_deform_attn_backward(
 def sigmoid_focal_loss_forward(
     input: Tensor, target: Tensor, weight: Tensor, output: Tensor, gamma: float, alpha: float
 ) -> None:
-    """Compute the sigmoid focal loss."""
+    """Compute the sigmoid focal loss into `output`."""
     output.copy_(sigmoid_focal_loss(input, target, weight, gamma, alpha))
 
 
 def sigmoid_focal_loss_backward(
     input: Tensor, target: Tensor, weight: Tensor, grad_input: Tensor, gamma: float, alpha: float
 ) -> None:
-    """Compute the gradient of the sigmoid focal loss."""
+    """Compute the gradient of the sigmoid focal loss into `grad_input`."""
     grad_input.copy_(sigmoid_focal_loss_gradient(input, target, weight, gamma, alpha))

@@ -32,7 +32,8 @@ def deform_conv_forward(
     """Run deformable convolution."""
     if offset.shape[2:] != output.shape[2:]:
         raise RuntimeError(
-            f"deform_conv: the offsets must be given for each of {_size(output)} output cells, got {_size(offset)}."
+            f"deform_conv: `offset` must be given for each of {_size(output)} output cells, got {_size(offset)}. "
+            "Predict it with the kernel size, stride, padding and dilation of this convolution."
         )
     geometry = ((dH, dW), (padH, padW), (dilationH, dilationW), group, deformable_group)
     output.copy_(deform_conv2d(input, offset, weight, None, None, *geometry).view_as(output))
@@ -58,7 +59,7 @@ def deform_conv_backward_input(
     deformable_group: int,
     im2col_step: int,
 ) -> None:
-    """Compute the gradients of deformable convolution for input and offsets."""
+    """Add the gradients of deformable convolution to `gradInput` and `gradOffset`."""
     geometry = ((dH, dW), (padH, padW), (dilationH, dilationW), group, deformable_group)
 
     def convolve(features: Tensor, moved: Tensor) -> Tensor:
@@ -87,7 +88,7 @@ def deform_conv_backward_parameters(
     scale: float,
     im2col_step: int,
 ) -> None:
-    """Compute the gradient of deformable convolution for the kernel."""
+    """Add the gradient of deformable convolution to `gradWeight`."""
     geometry = ((dH, dW), (padH, padW), (dilationH, dilationW), group, deformable_group)
 
     def convolve(kernel: Tensor) -> Tensor:
@@ -164,15 +165,15 @@ def modulated_deform_conv_backward(
 
 
 def _as_read(given: Tensor, output: Tensor) -> Tensor:
-    """Return what mmcv's modulated convolution reads of offsets or masks of another size than its output.
+    """Return the offsets or masks that mmcv's modulated convolution uses where they have another size than its output.
 
-    It looks at no size but its input's: of each image it takes the values from the first on, as if they were laid out
-    for the output. DyHead trains and runs with that, where it gives a coarse level the offsets of a finer one.
+    mmcv checks the size of its input only: of each image it reads as many values as it needs, from the first on, as if
+    they were laid out for the output. DyHead relies on that where it gives a coarse level the offsets of a finer one.
 
     Raises
     ------
     RuntimeError
-        If there are fewer values than the output needs: mmcv then reads what lies behind them.
+        If there are fewer values than the output needs: mmcv would read the memory behind them.
     """
     size = output.shape[2:]
     if given.shape[2:] == size:
@@ -181,8 +182,8 @@ def _as_read(given: Tensor, output: Tensor) -> Tensor:
     needed = channels * size.numel()
     if given[0].numel() < needed:
         raise RuntimeError(
-            f"modulated_deform_conv: offsets and masks must be given for each of {_size(output)} output cells, got "
-            f"{_size(given)}."
+            f"modulated_deform_conv: `offset` and `mask` must be given for each of {_size(output)} output cells, got "
+            f"{_size(given)}. Predict them with the kernel size, stride, padding and dilation of this convolution."
         )
     return given.reshape(images, -1)[:, :needed].reshape(images, channels, *size)
 

@@ -43,7 +43,7 @@ def soft_nms(
     dets : float32 Tensor, shape (K, 5)
         Boxes with their decayed scores, in the order in which they were selected.
     indices : int64 Tensor, shape (K,)
-        Where they were in the input.
+        Their indices in the input.
 
     Notes
     -----
@@ -65,7 +65,7 @@ def soft_nms(
     columns = boxes.detach().cpu().numpy().astype(np.float32).T
     left, top, right, bottom = columns
     step = np.float32(offset)
-    # Rows: x1, y1, x2, y2, area. Arranged so that one fancy index moves a whole box.
+    # Rows: x1, y1, x2, y2, area; so that one index moves a whole box.
     geometry = np.stack([left, top, right, bottom, (right - left + step) * (bottom - top + step)])
     score = scores.detach().cpu().numpy().astype(np.float32)
     index = np.arange(score.size)
@@ -91,7 +91,7 @@ def soft_nms(
 
 
 def _best(score: NDArray[np.float32]) -> int:
-    """Return the first position of the highest score; a NaN in front wins, other NaN never do."""
+    """Return the first position of the highest score; a NaN counts as the highest only at position 0."""
     if np.isnan(score[0]):
         return 0
     return int(np.argmax(score == np.fmax.reduce(score)))

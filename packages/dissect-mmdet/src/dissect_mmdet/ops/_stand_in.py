@@ -1,4 +1,4 @@
-"""A module in the place of ``mmcv._ext`` when mmcv has no compiled operators."""
+"""A module that takes the place of ``mmcv._ext`` when mmcv has no compiled operators."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _NAME = "mmcv._ext"
 
 
 def enable_mmcv_ops() -> Literal["compiled", "torch"]:
-    """Make ``mmcv.ops`` importable: with compiled operators where installed, with torch ones elsewhere.
+    """Make ``mmcv.ops`` importable: with compiled operators if installed, else with this package's.
 
     Call it before anything imports ``mmcv.ops`` (mmdet's models do). Calling it again does nothing. It
     imports neither mmcv nor mmdet.
@@ -47,7 +47,7 @@ def enable_mmcv_ops() -> Literal["compiled", "torch"]:
     stand_in = TorchOperators()
     sys.modules[_NAME] = stand_in
     if "mmcv" in sys.modules:
-        # What an import of the submodule would have done.
+        # As an import of the submodule would do.
         sys.modules["mmcv"]._ext = stand_in  # type: ignore[attr-defined]
     return "torch"
 
@@ -63,7 +63,7 @@ def accelerate_attention() -> bool:
     Returns
     -------
     bool
-        True: it is in use. False if this mmcv has no such function.
+        Whether it is in use: False if this mmcv has no such function.
     """
     enable_mmcv_ops()
     from mmcv.ops import multi_scale_deform_attn as module
@@ -109,24 +109,24 @@ def _find_mmcv() -> ModuleSpec:
 
 def _explain(name: str) -> str:
     return (
-        f"The mmcv operator {name!r} is not among those that dissect_mmdet provides in torch, and this mmcv "
-        "has no compiled operators. A compiled mmcv 2.1 has it: pip uninstall mmcv-lite, then take OpenMMLab's "
-        "prebuilt wheel for your torch and CUDA (mim install mmcv==2.1.0), or build it "
-        "(MMCV_WITH_OPS=1 pip install --no-binary mmcv mmcv==2.1.0); "
-        'pip install "dissect-mmdet[full]" asks for one of the two.'
+        f"The mmcv operator {name!r} is missing: dissect_mmdet has no torch version of it, and this mmcv has no "
+        "compiled operators. Install a compiled mmcv 2.1: first pip uninstall mmcv-lite, then either OpenMMLab's "
+        "wheel for your torch and CUDA (mim install mmcv==2.1.0), or a build of your own "
+        "(MMCV_WITH_OPS=1 pip install --no-binary mmcv mmcv==2.1.0). "
+        'Or leave it to pip: pip install "dissect-mmdet[full]" requires one of them.'
     )
 
 
 def _operators() -> dict[str, Callable[..., Any]]:
-    """Return everything the stand-in offers, by mmcv's names."""
-    found: dict[str, Callable[..., Any]] = {"nms": nms, "nms_match": nms_match}
+    """Return the operators of the stand-in, by mmcv's names."""
+    operators: dict[str, Callable[..., Any]] = {"nms": nms, "nms_match": nms_match}
     for module in (_signatures, _signatures_conv):
-        found |= {
+        operators |= {
             name: value
             for name, value in vars(module).items()
             if callable(value) and getattr(value, "__module__", None) == module.__name__
         }
-    # Asked for by mmcv's report on its environment; no compiler was involved.
-    found["get_compiler_version"] = lambda: "none (torch operators of dissect_mmdet)"
-    found["get_compiling_cuda_version"] = lambda: "not compiled"
-    return found
+    # mmcv's report on its environment asks for these two.
+    operators["get_compiler_version"] = lambda: "none (torch operators of dissect_mmdet)"
+    operators["get_compiling_cuda_version"] = lambda: "not compiled"
+    return operators

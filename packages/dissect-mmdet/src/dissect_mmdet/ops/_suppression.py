@@ -24,8 +24,7 @@ class _Sizes(NamedTuple):
     tile: int
 
 
-# A CPU wants temporaries that fit its caches; an accelerator wants few launches, so there a tile is
-# everything.
+# A CPU wants temporaries that fit its caches; an accelerator wants few launches, so one tile holds everything.
 _CPU = _Sizes(block=256, tile=500)
 _ACCELERATOR = _Sizes(block=1024, tile=1 << 40)
 
@@ -40,7 +39,7 @@ def owners(
     boxes : Tensor, shape (N, 4)
         ``x_min, y_min, x_max, y_max`` in pixels, best first.
     iou_threshold : float
-        Overlap that suppresses.
+        IoU that suppresses.
     offset : {0, 1}
         Added to widths and heights.
     inclusive : bool
@@ -51,7 +50,7 @@ def owners(
     Returns
     -------
     int64 Tensor, shape (N,)
-        Position of the suppressing box; a kept box's own position.
+        Position of the box that suppressed it; of a kept box its own position.
 
     Examples
     --------
@@ -93,16 +92,16 @@ def _sweep(geometry: Tensor, ranks: Tensor, owner: Tensor, test: _Test, sizes: _
         if stop >= count:
             return
         waiting = waiting[alive[waiting] & (waiting >= stop)]
-        heads, head_ranks, later = block[:, kept], ranks[chosen[kept]], geometry[:, waiting]
-        for number, reaching in enumerate(test.reach(heads, later, sizes.tile)):
+        keepers, keeper_ranks, later = block[:, kept], ranks[chosen[kept]], geometry[:, waiting]
+        for number, reaching in enumerate(test.reach(keepers, later, sizes.tile)):
             near = reaching.nonzero().flatten()
             tile = slice(number * sizes.tile, (number + 1) * sizes.tile)
-            hits = test(heads[:, near], later[:, tile])
+            hits = test(keepers[:, near], later[:, tile])
             lost = hits.any(0).nonzero().flatten()
             if lost.numel():
-                places = waiting[tile][lost]
-                alive[places] = False
-                owner[ranks[places]] = head_ranks[near][_first(hits[:, lost])]
+                suppressed = waiting[tile][lost]
+                alive[suppressed] = False
+                owner[ranks[suppressed]] = keeper_ranks[near][_first(hits[:, lost])]
 
 
 def _spatial_order(geometry: Tensor, tile: int) -> Tensor:
@@ -133,7 +132,7 @@ def _first(hits: Tensor) -> Tensor:
 
 
 class _Test(NamedTuple):
-    """Whether one box suppresses another."""
+    """Test of whether one box suppresses another."""
 
     threshold: Tensor
     offset: int
@@ -153,21 +152,20 @@ class _Test(NamedTuple):
         iou = inter.div_(torch.add(a_area, b_area, out=high).sub_(inter))
         return iou >= self.threshold if self.inclusive else iou > self.threshold
 
-    def reach(self, heads: Tensor, later: Tensor, tile: int) -> Tensor:
-        """Return which heads could touch any box of each tile of later boxes: bool, shape (tiles, heads)."""
+    def reach(self, keepers: Tensor, later: Tensor, tile: int) -> Tensor:
+        """Return which kept boxes could touch any box of each tile of later ones: bool, shape (tiles, keepers)."""
         count = later.shape[1]
         tile = max(1, min(tile, count))
         tiles = -(-count // tile)
         if self.threshold < 0 or (self.inclusive and self.threshold == 0):
             # Even disjoint boxes pass: nothing can be skipped.
-            return torch.ones(tiles, heads.shape[1], dtype=torch.bool, device=heads.device)
-        # A box with a coordinate that is not a number passes no test, so it must not widen (or void) its
-        # tile.
+            return torch.ones(tiles, keepers.shape[1], dtype=torch.bool, device=keepers.device)
+        # A box with a NaN passes no test, so it must not widen its tile, or turn the tile's edges into NaN.
         padding = (0, tiles * tile - count)
         low = functional.pad(later[:2].nan_to_num(math.inf, math.inf, -math.inf), padding, value=math.inf)
         high = functional.pad(later[2:4].nan_to_num(-math.inf, math.inf, -math.inf), padding, value=-math.inf)
         low, high = low.view(2, tiles, tile).amin(2), high.view(2, tiles, tile).amax(2)
         # Rounding is monotonic, so a pair that the test would find overlapping is never skipped.
-        right = heads[2:4, None] - low[:, :, None] + self.offset > 0
-        left = high[:, :, None] - heads[:2, None] + self.offset > 0
+        right = keepers[2:4, None] - low[:, :, None] + self.offset > 0
+        left = high[:, :, None] - keepers[:2, None] + self.offset > 0
         return (right & left).all(0)

@@ -1,4 +1,4 @@
-"""Detection samples of MMDetection: read without running code, given their truth, and taken apart for evaluation."""
+"""Detection samples of MMDetection: read them without running code, add truth, and split them for evaluation."""
 
 from ._reading import Record, load_samples
 from ._samples import (

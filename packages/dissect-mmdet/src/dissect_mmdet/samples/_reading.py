@@ -1,8 +1,8 @@
-"""Reading pickled inference results without letting the file run code.
+"""Pickled inference results, read without letting the file run code.
 
 MMDetection's results are pickles, and a pickle is a program. Here it may name tensors, plain containers, NumPy
-values and MMEngine's data elements; anything else is refused before it is looked up. The data elements are not
-built from their own classes but from records.
+values and MMEngine's data elements; anything else is refused before it is looked up. A data element becomes a
+`Record`, not an object of its own class.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ REMEDY = (
 
 
 class Record:
-    """One data element of MMEngine as a pickle tells it: its fields, and nothing that acts."""
+    """The fields of one of MMEngine's data elements, without the methods of its class."""
 
     def __setstate__(self, state: object) -> None:
-        """Take the fields; slots and other ways of setting attributes are refused."""
+        """Set the fields; refuse slots and other ways of setting attributes."""
         if type(state) is not dict or not all(type(key) is str for key in state):
             raise pickle.UnpicklingError("the state of a data element must be a dict of its fields")
         # In a dict of their own: a field named `get` must not hide the method.
@@ -55,7 +55,7 @@ def load_samples(path: Path | str) -> list[Record]:
     Parameters
     ----------
     path : Path or str
-        A file of ``pickle.dump(samples, file)``, where `samples` is a list of MMDetection's
+        A file written by ``pickle.dump(samples, file)``, where `samples` is a list of MMDetection's
         ``DetDataSample``.
 
     Returns
@@ -94,7 +94,9 @@ def load_samples(path: Path | str) -> list[Record]:
     except Exception as error:  # a damaged pickle can fail in any way
         lines = str(error).splitlines() or [type(error).__name__]
         reason = cut(visible(lines[0]))
-        raise PickleRefusedError(f"samples {path}: damaged or no such pickle ({reason}). {REMEDY}") from error
+        raise PickleRefusedError(
+            f"samples {path}: it is damaged, or no pickle of samples ({reason}). {REMEDY}"
+        ) from error
     if not isinstance(samples, list) or not all(isinstance(sample, Record) for sample in samples):
         held = type(samples).__name__ if not isinstance(samples, list) else "list of other things"
         raise PickleRefusedError(

@@ -1,4 +1,4 @@
-"""Detection samples: ground truth put into them, and both sides taken out of them for `dissect_eval`."""
+"""Ground truth for MMDetection's detection samples; their truth and detections in the form of `dissect_eval`."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ CATEGORY_NAMES_FIELD = "category_names"
 
 @dataclass(frozen=True)
 class Naming:
-    """How the two sides of a sample name what is on an image.
+    """Names of the labels of both sides of a sample: of its detections and of its truth.
 
     Attributes
     ----------
     class_names : tuple of str
-        Name of each predicted label, which are contiguous.
+        Name of each predicted label; labels are contiguous.
     category_names : mapping of int to str
-        Name of each category id of the truth, which may have gaps.
+        Name of each category id of the truth; ids may have gaps.
     """
 
     class_names: tuple[str, ...]
@@ -40,12 +40,12 @@ class Naming:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """All names once: the detector's classes, then categories that it does not know."""
+        """Return every name once: the detector's classes, then categories that it does not know."""
         return tuple(dict.fromkeys((*self.class_names, *self.category_names.values())))
 
 
 def read_annotations(path: Path | str) -> dict[str, Any]:
-    """Read a COCO annotation file as it is.
+    """Read a COCO annotation file, unchanged.
 
     Raises
     ------
@@ -55,16 +55,21 @@ def read_annotations(path: Path | str) -> dict[str, Any]:
     try:
         content = json.loads(read_regular(path).decode("utf-8-sig"))
     except FileNotFoundError as error:
-        raise AnnotationsNotFoundError(f"annotations {path}: no such file.") from error
+        raise AnnotationsNotFoundError(
+            f"annotations {path}: no such file. Give the COCO annotation file of the images."
+        ) from error
     except (OSError, ValueError, RecursionError, MemoryError) as error:
         why = getattr(error, "strerror", None) or " ".join(str(error).split())[:200]
         raise AnnotationError(f"annotations {path} cannot be read: {why}.") from error
     if not isinstance(content, dict):
-        raise AnnotationError(f"annotations {path}: must be an object, holds a {type(content).__name__}.")
+        raise AnnotationError(
+            f"annotations {path}: must hold a JSON object, holds a {type(content).__name__}. Give a COCO annotation "
+            "file."
+        )
     for key in ("images", "annotations"):
         if not isinstance(content.get(key), list):
             raise AnnotationError(
-                f"annotations {path}: has no list `{key}`, so it is no COCO annotation file."
+                f"annotations {path}: must hold a list `{key}`, holds none. Give a COCO annotation file."
             )
     return content
 
@@ -119,7 +124,7 @@ def set_truth(sample: Any, annotations: Sequence[Annotation]) -> Any:
 
 
 def set_naming(samples: Iterable[Any], naming: Naming) -> None:
-    """Keep the names with the samples, so that a pickle of them can be scored without the detector."""
+    """Store the names in the samples, so that a pickle of them can be scored without the detector."""
     # Tuples, because a sample copies what it is given, and copies of a tuple of constants are the tuple itself.
     pairs = tuple(naming.category_names.items())
     fields = {CLASS_NAMES_FIELD: naming.class_names, CATEGORY_NAMES_FIELD: pairs}
@@ -128,7 +133,7 @@ def set_naming(samples: Iterable[Any], naming: Naming) -> None:
 
 
 def naming_of(samples: Sequence[Record], default: Naming) -> Naming:
-    """Take the names kept with the samples, else the default."""
+    """Return the names stored in the samples, or the default if there are none."""
     fields = (CLASS_NAMES_FIELD, CATEGORY_NAMES_FIELD)
     class_names, pairs = (samples[0].get(field) if samples else None for field in fields)
     if not isinstance(class_names, tuple) or not isinstance(pairs, tuple):
@@ -141,7 +146,7 @@ def naming_of(samples: Sequence[Record], default: Naming) -> Naming:
 
 
 def truth_and_detections(samples: Sequence[Record], naming: Naming) -> tuple[GroundTruth, Detections]:
-    """Return both sides of the samples, with categories numbered as in ``naming.names``.
+    """Return truth and detections of samples, with categories numbered as in ``naming.names``.
 
     A category id without a name becomes ``len(naming.names)``, a label without one ``len(naming.names) + 1``.
 
@@ -155,7 +160,7 @@ def truth_and_detections(samples: Sequence[Record], naming: Naming) -> tuple[Gro
     Returns
     -------
     truth : dissect_eval.GroundTruth
-        Images are numbered in the order of the samples; crowd is not told apart, as samples do not keep it.
+        Images are numbered in the order of the samples; crowd boxes are ordinary ones, as samples do not mark them.
     detections : dissect_eval.Detections
 
     Raises
@@ -193,9 +198,9 @@ def truth_and_detections(samples: Sequence[Record], naming: Naming) -> tuple[Gro
         category_names=dict(enumerate((*naming.names, "truth without a name", "label without a name"))),
     )
     n_classes = len(naming.class_names)
-    found = [_predicted(sample.get("pred_instances"), n_classes) for sample in samples]
+    predicted = [_predicted(sample.get("pred_instances"), n_classes) for sample in samples]
     labels = np.array([*(numbers[name] for name in naming.class_names), no_label], dtype=np.int64)
-    return truth, Detections.from_arrays(found, range(len(samples)), labels)
+    return truth, Detections.from_arrays(predicted, range(len(samples)), labels)
 
 
 def _predicted(instances: object, n_classes: int) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
@@ -218,7 +223,7 @@ def _rows(instances: object) -> tuple[NDArray[Any], NDArray[Any]]:
 
 
 def _array(instances: object, field: str, kind: type[np.generic]) -> NDArray[Any]:
-    """Take a field of a sample's instances as an array, empty where there is none."""
+    """Return a field of a sample's instances as an array, empty if there is none."""
     if instances is not None and not isinstance(instances, Record):
         raise _odd("instances", "data elements", instances)
     value = instances.get(field) if instances is not None else None
