@@ -245,7 +245,7 @@ def test_config_files_of_plain_values(
     with pytest.raises(ConfigError, match=r"builds on other files .* --trust"):
         load_config(file)
     file.write_text(json.dumps({**config_values, "x": "{{ fileDirname }}"}))
-    with pytest.raises(ConfigError, match=r"places to be filled in .* --trust"):
+    with pytest.raises(ConfigError, match=r"has placeholders .* --trust"):
         load_config(file)
     file.write_text(json.dumps({**config_values, "custom_imports": {"imports": [MODULE]}}))
     assert "custom_imports" not in load_config(file)

@@ -1,4 +1,4 @@
-"""MMDetection configs: read without running code, and checked before a model is built of them."""
+"""MMDetection configs: read, without running code where they are plain values, and checked before a model is built."""
 
 from typing import TYPE_CHECKING
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ._plain import closed_for as closed_for, is_plain as is_plain
 
 
-# These need torch, and MMEngine, which `require_mmdet` makes ready first.
+# These need torch and MMEngine: call `require_mmdet` before the first use.
 __getattr__, __dir__ = names_when_used(
     __name__, {"_budget": "building_budget", "_plain": "closed_for is_plain"}
 )

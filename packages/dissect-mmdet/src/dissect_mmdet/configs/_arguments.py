@@ -1,6 +1,6 @@
 """Arguments by which classes of MMDetection read files, run code, reach a network, or take all memory.
 
-A config of the user's own may give them; one that came with a file may not.
+A config in Python, which the user trusts, may set them; one from a checkpoint or from JSON or YAML may not.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ FILES = {
     "label_map_file": "a file",
     "rfstructure_file": "a file",
 }
-"""Arguments that name files, and what would be read there."""
+"""Arguments that name files, and what MMDetection would read there."""
 LANGUAGE_MODELS = ("bert-base-uncased",)
 FIXED = {
     "warp_mode": tuple(f"cv2.MOTION_{mode}" for mode in ("TRANSLATION", "EUCLIDEAN", "AFFINE", "HOMOGRAPHY")),
     "lang_model_name": LANGUAGE_MODELS,
     "tokenizer_name": LANGUAGE_MODELS,
 }
-"""Arguments that are evaluated, or name what is downloaded, and their values in MMDetection's own configs."""
+"""Arguments that MMDetection evaluates as code or downloads by name, and their values in its own configs."""
 LARGEST, LARGEST_PX = 1 << 16, 1 << 12
 """Largest whole number (30,000 in MMDetection's own configs), and largest side of an image (2,048 there)."""
 LARGEST_PARTS = {"factor": 4, "ratio": 4, "divisor": 1 << 9}
-"""Largest values of other numbers that make images larger, by parts of their names."""
+"""Largest values of arguments that enlarge images, by parts of the arguments' names."""
 LARGEST_FLOAT = 1e8
-"""What MMDetection writes for a length without bound."""
+"""Largest float: MMDetection writes it for a length without bound."""
 
 
 def drop_initial_weights(node: Any) -> None:
@@ -49,7 +49,7 @@ def drop_initial_weights(node: Any) -> None:
 
 
 def drop_backends(node: Any) -> None:
-    """Remove backends of files everywhere in a part of a config: images are files here, whatever they were there."""
+    """Remove file backends everywhere in a part of a config: here, all images are files of the file system."""
     if isinstance(node, dict):
         for name in {"backend_args", "file_client_args"} & node.keys():
             node[name] = None
@@ -58,19 +58,19 @@ def drop_backends(node: Any) -> None:
 
 
 def require_arguments(at: ConfigPath, source: str) -> None:
-    """Refuse an argument that a config may not have that came with a file.
+    """Refuse a value that a config may not hold unless it is a Python file of the user's.
 
     Parameters
     ----------
     at : ConfigPath
-        A value of a part without what is dropped.
+        A value of the config, after `drop_initial_weights` and `drop_backends`.
     source : str
         Where the config is from, for messages.
 
     Raises
     ------
     ConfigError
-        Naming the path, the rule and the remedy.
+        If it is refused; the message names the path, the rule and the remedy.
     """
     if isinstance(at.value, str):
         fault = _fault_of_text(at)
@@ -94,9 +94,9 @@ def _fault_of_text(at: ConfigPath) -> str:
     if at.key == "name" and kind == "BertModel":
         expected = LANGUAGE_MODELS
     if expected and text not in expected:
-        return f"which must be {' or '.join(expected)} in a config that comes with a file"
+        return f"which must be {' or '.join(expected)} in a config that is no Python file"
     if kind == "Detectron2Wrapper":
-        return "which Detectron2 would look up in its own way"
+        return "in a part for Detectron2, which may read any file"
     if text in LANGUAGE_MODELS and at.key in ("name", *FIXED) and Path(text).exists():
         return "which lies in this folder, and would be read from there"
     if "/" in text or "\\" in text:
@@ -112,8 +112,8 @@ def _fault_of_number(at: ConfigPath) -> str:
     if isinstance(value, float) and not math.isfinite(value):
         return "which must be finite"
     if "stride" in key and isinstance(value, float) and value < 1:
-        return "which must be 1 at least"
-    return "" if abs(value) <= largest else f"which must be {largest:g} at most"
+        return "which must be at least 1"
+    return "" if abs(value) <= largest else f"which must be at most {largest:g}"
 
 
 def _is_pretrained(init: Any) -> bool:

@@ -1,4 +1,4 @@
-"""What building a model may take: bounded by what its checkpoint could fill."""
+"""Limits on building a model: on its memory, by the size of its checkpoint, and on its modules and calls."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from torch.utils._pytree import tree_leaves, tree_map
 from ..errors import ConfigError
 
 AT_LEAST = 1 << 28
-"""Bytes that any model may take."""
+"""Bytes that any model may take, however small its checkpoint."""
 TIMES = 8
-"""How many times the bytes of its checkpoint a model may take: numbers may be stored in half precision."""
+"""A model may take this many times the bytes of its checkpoint, which may be stored in half precision."""
 MODULES_AT_MOST = 10_000
 """MMDetection's own models have some 3,000."""
 CALLS_AT_MOST = 200_000
 """Calls of torch's functions: MMDetection's own models take some 10,000."""
 LOOKED_AT = 1 << 22
-"""Values of a tensor that is looked at before it is made."""
+"""Calls that may make a tensor of more values than this are measured before they are made."""
 
 _FACTORIES = frozenset(
     {
@@ -45,7 +45,7 @@ _FACTORIES = frozenset(
 
 @contextmanager
 def building_budget(n_bytes: int, source: str) -> Iterator[None]:
-    """Stop the building of a model that takes more than its checkpoint could fill, before the memory is taken.
+    """Refuse a model that takes more memory than its checkpoint could fill, before the memory is taken.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ def building_budget(n_bytes: int, source: str) -> Iterator[None]:
     Raises
     ------
     ConfigError
-        If modules or bytes are too many.
+        If the bytes, modules or calls of torch are too many.
     """
     budget = _Budget(max(AT_LEAST, TIMES * n_bytes), source)
     with ExitStack() as stack:
@@ -72,7 +72,7 @@ def building_budget(n_bytes: int, source: str) -> Iterator[None]:
 
 
 class _Budget(TorchFunctionMode):
-    """Counts what this thread asks torch for."""
+    """Counter of the bytes, modules and calls that this thread asks of torch."""
 
     def __init__(self, n_bytes: int, source: str) -> None:
         super().__init__()
@@ -87,9 +87,8 @@ class _Budget(TorchFunctionMode):
         self._n_calls += 1
         if self._n_calls > CALLS_AT_MOST:
             self._refuse(f"over {CALLS_AT_MOST:,} steps to be built, as no model of MMDetection does")
-        if (
-            "out" in kwargs or getattr(func, "__name__", "")[-1:] == "_"
-        ):  # in place, or an attribute's ``__get__``
+        # In place, or an attribute's ``__get__``: these make no tensor.
+        if "out" in kwargs or getattr(func, "__name__", "")[-1:] == "_":
             return func(*args, **kwargs)
         given = [value for value in tree_leaves((args, kwargs)) if isinstance(value, (torch.Tensor, int))]
         if func in _FACTORIES or _largest_of(given) > LOOKED_AT:
@@ -125,7 +124,7 @@ class _Budget(TorchFunctionMode):
 
 
 def _largest_of(given: list[Any]) -> int:
-    """Return how many values a tensor may get that is made of these by broadcasting or repeating."""
+    """Return the most values of a tensor that is made of these, by broadcasting or repeating."""
     return math.prod(value.numel() if isinstance(value, torch.Tensor) else max(1, value) for value in given)
 
 
@@ -138,7 +137,7 @@ def _n_asked(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> int:
     try:
         with torch.no_grad():
             return _n_new(func(*args, **plain), tree_leaves((args, plain)))
-    except (RuntimeError, NotImplementedError):  # it looks at values, or will fail
+    except (RuntimeError, NotImplementedError):  # it reads values, which a meta tensor lacks, or fails anyway
         return 0
 
 

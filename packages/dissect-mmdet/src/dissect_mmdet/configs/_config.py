@@ -1,4 +1,4 @@
-"""Reading MMDetection configs, from files and, without running code, from checkpoints."""
+"""MMDetection configs, read from files and, without running code, from checkpoints."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from ._literals import literal_assignments
 OWN_MODULES = frozenset({"dissect_mmdet.demo.narrow_dino"})
 """Modules that a config inside a checkpoint may have imported."""
 PLAIN = (".json", ".yaml", ".yml")
-"""Endings of configs that are plain values."""
+"""Endings of files that hold a config of plain values."""
 LARGEST = 1 << 23
-"""Bytes of a config of plain values that are read."""
+"""Most bytes of a config of plain values that is read."""
 STORED = "the config inside the checkpoint"
 
 
 def load_config(path: Path | str, *, trust: bool = False, custom_imports: Sequence[str] = ()) -> Any:
     """Read a config file of MMDetection.
 
-    A config in Python is a program: read only files that you trust. Of one in JSON or YAML the values are read, and
-    nothing is run: it may name what MMDetection registers, and builds on no other file.
+    A config in Python is a program: read only files that you trust. From JSON and YAML only values are read, and
+    nothing is run: such a config may name what MMDetection registers, and must not build on other files.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ def load_config(path: Path | str, *, trust: bool = False, custom_imports: Sequen
     trust : bool
         Let MMEngine read JSON and YAML too, which can run code that the file names.
     custom_imports : sequence of str
-        Modules that were imported for it: what their packages register may be named too.
+        Modules that were imported for it: it may also name what their packages register.
 
     Returns
     -------
@@ -69,21 +69,21 @@ def checked_config(config: Any, source: str) -> Any:
 def config_of_checkpoint(
     checkpoint: dict[str, Any], *, trust: bool = False, custom_imports: Sequence[str] = ()
 ) -> Any | None:
-    """Return the config that MMEngine keeps inside a checkpoint, when it can be read without running code.
+    """Return the config that MMEngine keeps inside a checkpoint, or None if it cannot be read without running code.
 
     MMEngine writes it as Python text made of literals and ``dict(...)`` calls. The text is parsed, never
-    executed; anything beyond literals makes the answer None.
+    executed; a text with anything else gives None.
 
     Parameters
     ----------
     checkpoint : dict
-        What was loaded.
+        Its content.
     trust : bool
         Let the config name anything, which MMEngine then imports and calls, and import its own ``custom_imports``.
-        Else it may name what MMDetection, MMEngine and mmcv register; ``custom_imports`` are left out unless they name
-        a module of this package that defines a detector, since importing is running code too.
+        Without it, the config may name what MMDetection, MMEngine and mmcv register, and of its ``custom_imports``
+        only `OWN_MODULES` are imported, since an import runs code.
     custom_imports : sequence of str
-        Modules that were imported for it: what their packages register may be named too.
+        Modules that were imported for it: it may also name what their packages register.
 
     Returns
     -------
@@ -92,7 +92,7 @@ def config_of_checkpoint(
     Raises
     ------
     ConfigError
-        If it names something that it may not name.
+        If it names something that it may not name, or MMEngine does not take it as a config.
     """
     meta = checkpoint.get("meta")
     text = meta.get("cfg") if isinstance(meta, dict) else None
@@ -111,7 +111,7 @@ def config_of_checkpoint(
         import_modules(asked)
         try:
             return Config(values)
-        except Exception as error:  # of names that MMEngine keeps for itself
+        except Exception as error:  # MMEngine refuses names that it uses itself
             raise ConfigError(f"{STORED} is no config: {said(error)}.") from error
     from ._plain import plain_config
 
@@ -131,15 +131,15 @@ def _program(path: Path) -> Any:
                 f"config {path} cannot be read: it needs {needed}, which is not there."
             ) from error
         raise ConfigError(
-            f"config {path} cannot be read: it builds on {needed}, which is not there. Copy that file too, to the "
-            "same place beside the config, or give the config where it was."
+            f"config {path} cannot be read: it builds on {needed}, which is not there. Copy that file there, or give "
+            "the config in the folder where it was written."
         ) from error
     except Exception as error:  # a config runs code of its own: anything can come out of it
         raise ConfigError(f"config {path} cannot be read: {said(error)}") from error
 
 
 def _plain_file(path: Path, custom_imports: Sequence[str]) -> Any:
-    """Return the values of a JSON or YAML file, as a config."""
+    """Return the config in a JSON or YAML file."""
     from ._plain import plain_config
 
     source = f"config {path}"
@@ -159,7 +159,7 @@ def _plain_file(path: Path, custom_imports: Sequence[str]) -> Any:
     if isinstance(values, dict) and "_base_" in values:
         what = "builds on other files (`_base_`), which may be programs"
     elif "{{" in text:
-        what = "has places to be filled in (`{{ }}`), which MMEngine evaluates"
+        what = "has placeholders (`{{ }}`), which MMEngine evaluates"
     else:
         return plain_config(values, source, custom_imports)
     raise ConfigError(
@@ -174,7 +174,7 @@ def import_modules(modules: Sequence[str]) -> None:
     Raises
     ------
     ConfigError
-        If one of them is not there, or fails.
+        If `modules` are no names, or one of them is missing or fails while it is imported.
 
     Examples
     --------

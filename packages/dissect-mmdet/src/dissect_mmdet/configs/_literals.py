@@ -1,4 +1,4 @@
-"""Reading Python text that holds nothing but values, as MMEngine writes configs; it is never compiled or run."""
+"""Values from Python text that holds nothing else, as MMEngine writes configs; the text is never compiled or run."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import re
 from typing import Any
 
 LONGEST = 1 << 21
-"""Characters of a text that is read: MMEngine's have some 20,000, with 13,000 class names some 500,000."""
+"""Most characters of a text that is read: MMEngine's have some 20,000, with 13,000 class names some 500,000."""
 DEEPEST = 64
-"""Levels of brackets in it: MMEngine's configs have some ten."""
+"""Most levels of brackets in it: MMEngine's configs have some ten."""
 
 _CONSTANTS = {"None": None, "True": True, "False": False}
 _TOKEN = re.compile(
@@ -31,8 +31,8 @@ def literal_assignments(text: str) -> dict[str, Any] | None:
 
     Literals are numbers, text, ``None``, ``True``, ``False``, lists, tuples, sets, dicts, ``dict(name=literal)`` and
     ``dict({key: literal})``.
-    Python's own parser can end the process at a text made for it (of 200,000 minus signs, for instance): this one
-    reads one token after the other, and goes `DEEPEST` levels deep.
+    A hostile text can crash Python's own parser, and the process with it (200,000 minus signs, for instance). This
+    reader takes one token after the other, and goes at most `DEEPEST` levels deep.
 
     Examples
     --------
@@ -45,15 +45,15 @@ def literal_assignments(text: str) -> dict[str, Any] | None:
         return None
     try:
         return _LiteralReader(text).assignments()
-    except (ValueError, TypeError, SyntaxError, MemoryError):  # as `ast.literal_eval` refuses one token
+    except (ValueError, TypeError, SyntaxError, MemoryError):  # the last two by `ast.literal_eval`
         return None
 
 
 class _LiteralReader:
-    """Goes through a text once, by the tokens that literals are made of."""
+    """Reader of assignments of literals: it goes through the tokens of a text once."""
 
     def __init__(self, text: str) -> None:
-        text.encode()  # which lone surrogates cannot be
+        text.encode()  # fails for lone surrogates
         self._tokens = _tokens(text)
         self._at = 0
         self._depth = 0
@@ -72,7 +72,7 @@ class _LiteralReader:
         return values
 
     def _next(self) -> str:
-        """Return the next token; empty at the end. Inside of brackets, lines do not end."""
+        """Return the next token, empty at the end; inside brackets, skip the ends of lines."""
         while self._depth and self._at < len(self._tokens) and self._tokens[self._at] == "\n":
             self._at += 1
         return self._tokens[self._at] if self._at < len(self._tokens) else ""
@@ -172,7 +172,7 @@ class _LiteralReader:
 
     def _close(self, bracket: str) -> None:
         self._next()
-        self._depth -= 1  # first: a line may end after the bracket
+        self._depth -= 1  # before the bracket is taken: after it, the end of a line counts again
         self._take(bracket)
 
 
@@ -193,8 +193,8 @@ def _scalar(token: str) -> Any:
     if token[-1:] not in ("'", '"') and not token[:1].isdigit() and not token.startswith("."):
         raise ValueError(f"{token!r} is no literal")
     if token[0] in "'\"" and "\\" not in token and token[1:2] != token[0]:
-        return token[1:-1]  # as most are: Python's own reader takes ten times as long
+        return token[1:-1]  # most texts end here: Python's own reader takes ten times as long
     value = ast.literal_eval(token)
     if isinstance(value, str):
-        value.encode()  # lone surrogates, by escapes
+        value.encode()  # fails for lone surrogates, written as escapes
     return value

@@ -1,4 +1,4 @@
-"""Where values lie in a config: every one with its path, and the descriptions of the test data."""
+"""The values of a config with their paths, and the descriptions of its test data."""
 
 from __future__ import annotations
 
@@ -8,16 +8,18 @@ from typing import Any, NamedTuple
 from dissect_core.text import cut, visible
 
 WRAPPED_AT_MOST = 10
-"""Data sets around another: MMEngine's wrappers repeat, join or balance them."""
+"""Most data sets inside one another: MMEngine's wrappers repeat, join or balance them."""
 
 
 def wrapped_datasets(config: Any) -> list[Mapping[str, Any]]:
-    """Return descriptions of a config's test data, each the first of those that the one before wraps.
+    """Return the description of a config's test data, followed by that of the data set it wraps, and so on.
+
+    Of several data sets that are wrapped together, the first is followed.
 
     Parameters
     ----------
     config : mapping or mmengine Config
-        Whatever it holds in the place of a description is passed over.
+        A description that is no mapping is ignored.
 
     Returns
     -------
@@ -43,7 +45,7 @@ def wrapped_datasets(config: Any) -> list[Mapping[str, Any]]:
 
 
 def dataset_with(config: Any, key: str) -> Mapping[str, Any] | None:
-    """Return the first of a config's `wrapped_datasets` that has an entry; None if none has it."""
+    """Return the first of a config's `wrapped_datasets` with an entry `key`; None if there is none."""
     return next((dataset for dataset in wrapped_datasets(config) if dataset.get(key)), None)
 
 
@@ -57,7 +59,7 @@ class ConfigPath(NamedTuple):
     owner : mapping
         The nearest mapping around it.
     key : object
-        Under which it, or the list that it is in, lies there.
+        Its key in `owner`; of a value in a list, the key of the list.
     value : object
     """
 
@@ -70,7 +72,7 @@ class ConfigPath(NamedTuple):
 def config_paths(
     value: Any, path: str, owner: Mapping[Any, Any] | None = None, key: Any = None
 ) -> Iterator[ConfigPath]:
-    """Yield every value of a config's part with its path, the whole first."""
+    """Yield a part of a config, then every value in it, each with its path."""
     yield ConfigPath(path, owner or {}, key, value)
     if isinstance(value, Mapping):
         for name, inner in value.items():

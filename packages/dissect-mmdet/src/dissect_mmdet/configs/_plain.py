@@ -1,6 +1,6 @@
-"""Configs of plain values, from checkpoints and from YAML and JSON: what they may name, and what they may ask for.
+"""Configs of plain values, from checkpoints and from YAML and JSON: what they may name and set.
 
-To be imported once MMEngine is known to be there.
+Import it after `require_mmdet`: it needs MMEngine.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from ._paths import ConfigPath, config_paths, dataset_with
 from ._registry import OWN_SCOPES, admitted_names, closed_registries, is_admitted
 
 DEEPEST, MOST = 64, 1_000_000
-"""Levels, and values, of a config: those of MMDetection have some ten, and with 13,000 class names 50,000."""
+"""Most levels and values of a config: MMDetection's have some ten levels, and with 13,000 class names 50,000 values."""
 MOST_IN_PIPELINE = 2_000
-"""Values of a test pipeline: those of MMDetection have some 50."""
+"""Most values of a test pipeline: MMDetection's have some 50."""
 NAMES = ("type", "resize_type", "conv_type")
-"""Under which keys MMDetection looks for the name of a class."""
+"""Keys under which MMDetection looks for the name of a class."""
 PIPELINE = "test_dataloader.dataset.pipeline"
 
 
 class PlainConfig(Config):  # type: ignore[misc]  # MMEngine has no types
     """A config that came as plain values, and that names nothing but what MMDetection registers.
 
-    What is built from it is built with `closed_registries`. Made by `plain_config`.
+    Made by `plain_config`. Build from it inside `closed_registries`.
     """
 
 
@@ -43,16 +43,16 @@ def plain_config(values: Any, source: str, packages: Sequence[str] = ()) -> Plai
     Parameters
     ----------
     values : dict
-        As a text holds them.
+        Content of the config.
     source : str
         Where they are from, for messages.
     packages : sequence of str
-        Packages that the user named: their classes are admitted too.
+        Packages that the user named: their registered classes are admitted too.
 
     Raises
     ------
     ConfigError
-        If it is not plain, has no `model`, or asks for something that it may not have; place and remedy are named.
+        If it is not plain, has no `model`, or names or sets something that it may not; the message names the path.
     """
     _require_plain(values, source)
     if not isinstance(values.get("model"), dict):
@@ -76,22 +76,22 @@ def plain_config(values: Any, source: str, packages: Sequence[str] = ()) -> Plai
             require_arguments(at, source)
     try:
         return PlainConfig({name: value for name, value in values.items() if name != "custom_imports"})
-    except Exception as error:  # of names that MMEngine keeps for itself
+    except Exception as error:  # MMEngine refuses names that it uses itself
         raise ConfigError(f"{source} is no config: {said(error)}.") from error
 
 
 def is_plain(config: Any) -> bool:
-    """Return whether a config came as plain values, and is not a program of the user's own."""
+    """Return whether a config came as plain values, and not as a Python file of the user's."""
     return isinstance(config, PlainConfig)
 
 
 def closed_for(config: Any) -> AbstractContextManager[None]:
-    """Close the registries for a plain config; a program of the user's own may name what it likes."""
+    """Return a context: `closed_registries` for a plain config, one that does nothing for a Python file's."""
     return closed_registries() if is_plain(config) else nullcontext()
 
 
 def _built_of(values: dict[str, Any]) -> dict[str, Any]:
-    """Return copies of the parts of a config that are built, by their paths, without the files that are left out."""
+    """Return copies of the parts that are built, by path, without initial weights and file backends."""
     parts = {"model": values["model"]}
     dataset = dataset_with(values, "pipeline")
     if dataset is not None:
@@ -103,7 +103,7 @@ def _built_of(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _require_plain(values: Any, source: str) -> None:
-    """Refuse what is no mapping of plain values, or holds itself, or too much to be gone through."""
+    """Refuse values that are no mapping of plain values, are too many, too deeply nested, or hold themselves."""
     if not isinstance(values, dict):
         raise ConfigError(f"{source} must be a mapping with a `model`, got {quoted(values)}.")
     waiting: list[tuple[Any, int]] = [(values, 1)]

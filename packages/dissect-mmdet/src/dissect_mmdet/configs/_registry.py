@@ -1,4 +1,4 @@
-"""What MMEngine's registries hold, and a way to keep them from importing what they do not hold."""
+"""The names that MMEngine's registries hold, and a way to keep the registries from importing others."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ BUILT = ("MODELS", "TASK_UTILS", "TRANSFORMS", "WEIGHT_INITIALIZERS")
 OWN_SCOPES = frozenset({"mmdet", "mmengine", "mmcv"})
 """Registries that a name without a scope is looked up in."""
 OWN_PACKAGES = frozenset({"mmdet", "mmengine", "mmcv", "torch", "dissect_mmdet"})
-"""Where classes are from that a config may name; torch's are those that MMEngine and mmcv register."""
+"""Packages of the classes that a config may name; of torch's, those that MMEngine and mmcv register."""
 WORDS = frozenset(
     {"nms", "soft_nms"}  # functions of mmcv.ops, which evaluates their names
     | {"conv", "last_conv", "interpolation_conv"}  # of mmdet's FPG
     | {"offset", "dilation"}  # of its cascaded RPN heads
     | {"zeros", "circular"}  # paddings of torch
 )
-"""What `type` may be in MMDetection's configs that no registry holds."""
+"""Values of `type` in MMDetection's configs that no registry holds."""
 
 _is_closed: ContextVar[bool] = ContextVar("registries import nothing", default=False)
 _lock = threading.Lock()
@@ -48,7 +48,7 @@ def admitted_names(packages: Sequence[str] = ()) -> frozenset[str]:
         for name, held in registry.module_dict.items():
             is_allowed = _package_of(held) in allowed
             spelt = [f"{registry.scope}.{name}", *([name] if registry.scope in scopes else [])]
-            for one in spelt:  # what is registered twice, by two packages, is neither's
+            for one in spelt:  # a name that several packages register is admitted if all of them are
                 names[one] = names.get(one, True) and is_allowed
     operators = {
         name
@@ -59,7 +59,7 @@ def admitted_names(packages: Sequence[str] = ()) -> frozenset[str]:
 
 
 def is_admitted(name: str, names: frozenset[str], packages: Sequence[str] = ()) -> bool:
-    """Return whether a config may name this: one of `names`, or by its module a registered class of these packages."""
+    """Return whether a config may name this: one of `names`, or the dotted name of a registered class."""
     if name in names:
         return True
     allowed = OWN_PACKAGES | {package.partition(".")[0] for package in packages}
@@ -78,16 +78,16 @@ def registered(name: str) -> Any | None:
         return None
     found: Any = sys.modules[module]
     for part in parts[module.count(".") + 1 :]:
-        found = inspect.getattr_static(found, part, None)  # which runs no code of a module's or class's own
+        found = inspect.getattr_static(found, part, None)  # runs no code of a module or class
     held = {id(one) for registry in _registries() for one in registry.module_dict.values()}
     return found if id(found) in held else None
 
 
 @contextmanager
 def closed_registries() -> Iterator[None]:
-    """Let MMEngine's registries give only what they hold: elsewhere, they import and call any name.
+    """Make MMEngine's registries return only what they hold; by default, they import and call any name.
 
-    It holds for what this thread does inside; registries are as they were afterwards.
+    Only this thread is affected, and only within the block.
     """
     _enter()
     token = _is_closed.set(True)
@@ -99,7 +99,7 @@ def closed_registries() -> Iterator[None]:
 
 
 def _enter() -> None:
-    global _n_inside  # MMEngine's functions are there once in a process
+    global _n_inside  # the whole process shares MMEngine's functions, which are replaced here
     from mmengine.registry import registry
 
     with _lock:

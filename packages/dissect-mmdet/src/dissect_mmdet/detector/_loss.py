@@ -1,4 +1,4 @@
-"""A detector's own training losses on images with truth: what gradient scores and fitted constants go by."""
+"""A detector's own training losses on images with truth, for gradient scores and fitted constants."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def batches_with_truth(
     batch_size: int = 1,
     class_map: Mapping[str, str | None] | None = None,
 ) -> Iterator[Batch]:
-    """Pass images and their truth through a test pipeline, as batches for `training_loss`.
+    """Return batches for `training_loss`: images and their truth, passed through a test pipeline.
 
     The pipeline scales, clips or flips boxes with their image, as it does in training. The rules are those of
     MMDetection's ``CocoDataset``: crowd boxes go to ``ignored_instances``; left out are boxes marked ``ignore``,
@@ -42,13 +42,13 @@ def batches_with_truth(
     ----------
     pipeline : TestPipeline
     images : sequence of Path or str
-        Files that `truth` lists: their paths end with a file name there. Images without boxes count.
+        Files that `truth` lists: their paths end with a file name there. Images without boxes are included.
     truth : GroundTruth
     class_names : sequence of str
         Name of each label. Categories are recognised by name.
     batch_size : int
     class_map : mapping of str to (str or None), optional
-        For names of the detector the truth's names, where these differ.
+        The truth's name for each name of the detector that differs from it, or None to leave the class out.
 
     Returns
     -------
@@ -70,25 +70,27 @@ def batches_with_truth(
     See `MMDetDetector.loss`.
     """
     labels = _labels(truth, class_names, class_map)
-    places = _places_in_truth(images, truth)
+    indices = _indices_in_truth(images, truth)
 
-    def one(path: Path | str, place: int) -> Any:
+    def packed_image(path: Path | str, index: int) -> Any:
         def fields(size: tuple[int, int]) -> dict[str, Any]:
-            _require_size(path, size, truth.image_sizes[place])
-            return _truth_fields(truth, place, labels, size)
+            _require_size(path, size, truth.image_sizes[index])
+            return _truth_fields(truth, index, labels, size)
 
-        packed = pipeline(path, int(truth.image_ids[place]), fields)
+        packed = pipeline(path, int(truth.image_ids[index]), fields)
         sample = packed["data_samples"]
         if "bboxes" not in sample.gt_instances or "labels" not in sample.gt_instances:
             raise ConfigError(
-                "the test pipeline must hand on boxes and labels to have a loss: let it end with PackDetInputs."
+                "the test pipeline must keep boxes and labels, which a loss needs, but drops them: end it with "
+                "PackDetInputs."
             )
         return packed
 
     def batches() -> Iterator[Batch]:
         for start in range(0, len(images), batch_size):
             chosen = slice(start, start + batch_size)
-            packed = [one(path, place) for path, place in zip(images[chosen], places[chosen], strict=True)]
+            pairs = zip(images[chosen], indices[chosen], strict=True)
+            packed = [packed_image(path, index) for path, index in pairs]
             yield {key: [item[key] for item in packed] for key in ("inputs", "data_samples")}
 
     return batches()
@@ -119,27 +121,27 @@ def _labels(
     return labels
 
 
-def _places_in_truth(images: Sequence[Path | str], truth: GroundTruth) -> list[int]:
+def _indices_in_truth(images: Sequence[Path | str], truth: GroundTruth) -> list[int]:
     """Return the index of each image in the truth, by the longest end of its path that is a file name there."""
     listed: dict[str, int] = {}
     repeated: set[str] = set()
-    for place, name in enumerate(truth.file_names):
+    for index, name in enumerate(truth.file_names):
         file_name = Path(name).as_posix()
         repeated |= {file_name} & listed.keys()
-        listed[file_name] = place
-    places = []
+        listed[file_name] = index
+    indices = []
     for path in images:
         parts = Path(path).parts
         ends = ("/".join(parts[start:]) for start in range(len(parts)))
-        found = next((end for end in (Path(path).as_posix(), *ends) if end in listed), None)
-        if found is None or found in repeated:
-            how_often = "not among" if found is None else "more than once among"
+        file_name = next((end for end in (Path(path).as_posix(), *ends) if end in listed), None)
+        if file_name is None or file_name in repeated:
+            how_often = "not among" if file_name is None else "more than once among"
             raise AnnotationError(
                 f"image {path}: must be one of the truth's file names, but is {how_often} its "
                 f"{len(truth.file_names)} ({', '.join(truth.file_names[:2])}, …). Give the truth of these images."
             )
-        places.append(listed[found])
-    return places
+        indices.append(listed[file_name])
+    return indices
 
 
 def _require_size(path: Path | str, read: tuple[int, int], annotated: NDArray[np.float64]) -> None:
@@ -153,12 +155,12 @@ def _require_size(path: Path | str, read: tuple[int, int], annotated: NDArray[np
 
 
 def _truth_fields(
-    truth: GroundTruth, place: int, labels: Mapping[int, int], size: tuple[int, int]
+    truth: GroundTruth, index: int, labels: Mapping[int, int], size: tuple[int, int]
 ) -> dict[str, Any]:
     """Return the entries that MMDetection's `LoadAnnotations` would add to a pipeline's results."""
     from mmdet.structures.bbox import HorizontalBoxes
 
-    rows = slice(truth.image_splits[place], truth.image_splits[place + 1])
+    rows = slice(truth.image_splits[index], truth.image_splits[index + 1])
     boxes, category_ids = truth.boxes[rows], truth.category_ids[rows]
     inside = np.minimum(boxes[:, 2:], size) - np.maximum(boxes[:, :2], 0)
     kept = (inside > 0).all(axis=1) & (truth.sizes[rows] >= 1).all(axis=1) & (truth.area[rows] > 0)
@@ -171,12 +173,12 @@ def _truth_fields(
 
 
 def training_loss(model: Any, batch: Batch, seed: int = SEED) -> Tensor:
-    """Sum of a detector's own training losses on a batch, with nothing left to chance.
+    """Return the sum of a detector's own training losses on a batch, with random numbers from a seed.
 
     Parameters
     ----------
     model : torch.nn.Module
-        A detector of MMDetection, on any device. Its mode, and the states of random generators, are left as found.
+        A detector of MMDetection, on any device. Its mode and the states of random generators are restored.
     batch : dict
         A batch of `batches_with_truth`; it can be used again.
     seed : int
@@ -194,9 +196,9 @@ def training_loss(model: Any, batch: Batch, seed: int = SEED) -> Tensor:
 
     Notes
     -----
-    All modules are in evaluation mode: no dropout, batch norms with their own statistics. Only the flags of the
-    detector, of its decoder and of heads with a loss say training, for these choose by it what to compute: DINO its
-    denoising queries, DDQ its dense ones. Layers inside them are not touched by that.
+    All modules are in evaluation mode: no dropout, batch norms with their own statistics. Only the detector, its
+    decoder and heads with a loss have their flag `training` set, because they choose by it what to compute: DINO its
+    denoising queries, DDQ its dense ones. Layers inside them stay in evaluation mode.
     """
     if getattr(model, "with_mask", False):
         raise DissectMMDetError(
@@ -205,7 +207,7 @@ def training_loss(model: Any, batch: Batch, seed: int = SEED) -> Tensor:
         )
     if not all("bboxes" in sample.get("gt_instances", {}) for sample in batch["data_samples"]):
         raise DissectMMDetError(
-            "`batch` must hold truth for each image to have a loss, got one without. Make it with "
+            "`batch` must hold truth for each image, which a loss needs, but one has none. Make it with "
             "`prepare_with_truth`."
         )
     # MMDetection writes into samples: give it copies, so that a batch serves many variants.
@@ -221,7 +223,7 @@ def training_loss(model: Any, batch: Batch, seed: int = SEED) -> Tensor:
         for message in ("torch.meshgrid", "To copy construct from a tensor"):
             warnings.filterwarnings("ignore", message=message, category=UserWarning)
         warnings.filterwarnings("ignore", message=r".*torch\.cuda\.amp", category=FutureWarning)
-        # Through the model's call, not its method `loss`: whoever steps into the model's passes sees this one too.
+        # Through the model's call, not its method `loss`: its hooks, such as those of an ablation, must see this pass.
         losses = model(**model.data_preprocessor(fresh, False), mode="loss")
         total, _ = model.parse_losses(losses)
     return torch.as_tensor(total)
@@ -229,7 +231,7 @@ def training_loss(model: Any, batch: Batch, seed: int = SEED) -> Tensor:
 
 @contextmanager
 def _loss_mode(model: Any) -> Iterator[None]:
-    """Set evaluation mode, but for the flags by which a detector chooses what its loss needs."""
+    """Set evaluation mode for a block, except for the flags by which a detector chooses what its loss needs."""
     before = [(module, module.training, set(module._modules)) for module in model.modules()]
     choosing = [model, getattr(model, "decoder", None)]
     choosing += [module for module, *_ in before if callable(getattr(module, "loss", None))]
@@ -242,6 +244,6 @@ def _loss_mode(model: Any) -> Iterator[None]:
     finally:
         for module, training, children in before:
             module.training = training
-            # DDQ hangs branches of its head into its decoder, where they would count as more parameters.
+            # DDQ adds branches of its head to its decoder, where they would count as more parameters.
             for name in set(module._modules) - children:
                 del module._modules[name]
