@@ -1,12 +1,12 @@
 """One run at a time in an object store, which has no locks: a lease that its holder renews.
 
 An object store offers one operation to build on: make an object unless there is one of its name. So a lease is an
-object with a number in its name, and whoever made the highest number holds the study.
+object with a number in its name, and the run that made the highest number holds the study.
 
 - The holder counts `beat` up in its lease every few seconds, and writes `released` into it when it ends in order.
-- Whoever comes while a lease is not released watches it. If `beat` changes, the holder is alive: the newcomer is
-  refused. If it stays the same for `SECONDS_OF_SILENCE`, the holder was killed: the newcomer makes the next number.
-- A holder that was only slow finds a higher number at its next beat, and stops: it is `is_lost`.
+- A run that finds a lease not released watches it. If `beat` changes, the holder is alive: the new run is refused. If
+  it stays the same for `SECONDS_OF_SILENCE`, the holder was killed: the new run makes the next number.
+- A holder that was only slow finds a higher number at its next beat, sets `is_lost`, and stops.
 
 Only this process's own clock is used, for how long a lease stays unchanged: clocks of two machines may differ.
 """
@@ -46,7 +46,7 @@ def leased(folder: Path, holder: Holder, say: Callable[[str], object]) -> Iterat
 
 
 def newest(folder: Path) -> tuple[int, dict[str, Any]] | None:
-    """Return number and content of the lease that counts; None if the study has never been run.
+    """Return number and content of the lease that counts, the highest one; None if the study has never been run.
 
     Raises
     ------
@@ -60,34 +60,36 @@ def newest(folder: Path) -> tuple[int, dict[str, Any]] | None:
         content = _read(folder / NAME.format(numbers[-1]))
         if content is not None:
             return numbers[-1], content
-    raise StudyError(f"The leases of {folder} come and go too fast to be read. Try again.")
+    raise StudyError(
+        f"The leases of {folder} change too fast to be read: several runs are starting. Try again."
+    )
 
 
 def _acquired(
     folder: Path, holder: Holder, say: Callable[[str], object]
 ) -> tuple[int, dict[str, Any] | None]:
-    """Make the next lease, once the one before it is marked as done or silent."""
+    """Make the next lease once the last one is released or silent; return its number, and the silent one's content."""
     while True:
-        found = newest(folder)
-        if found is not None and not found[1].get("released"):
-            _wait_for_silence(folder, found, say)
-        number = 1 + (found[0] if found else 0)
+        last = newest(folder)
+        if last is not None and not last[1].get("released"):
+            _wait_for_silence(folder, last, say)
+        number = 1 + (last[0] if last else 0)
         # Of all that try this number at once, the store lets one succeed. The others start over with its lease.
         if not create(folder / NAME.format(number), _encoded(holder.told())):
             continue
-        # The look at the leases and the making of ours are two steps. Between them another run may have taken the
-        # number that we saw free, ended, and had its lease removed by a third one with a still higher number. Then our
-        # lease, which has a lower number than the one that counts, has never held anything: take it back.
+        # Reading the leases and making ours are two steps. Between them another run may have taken the number that we
+        # saw free, ended, and had its lease removed by a third one with a still higher number. Then our lease is not
+        # the highest, and has never held the study: take it back.
         if _numbers(folder)[-1] != number:
             _forget(folder, number)
             continue
         # From here on this run is the holder. Leases before it say nothing any more.
         for older in _numbers(folder)[:-1]:
             _forget(folder, older)
-        return number, None if found is None or found[1].get("released") else found[1]
+        return number, None if last is None or last[1].get("released") else last[1]
 
 
-def _wait_for_silence(folder: Path, found: tuple[int, dict[str, Any]], say: Callable[[str], object]) -> None:
+def _wait_for_silence(folder: Path, lease: tuple[int, dict[str, Any]], say: Callable[[str], object]) -> None:
     """Wait until a lease was not renewed for so long that its holder must be dead.
 
     Raises
@@ -99,9 +101,9 @@ def _wait_for_silence(folder: Path, found: tuple[int, dict[str, Any]], say: Call
     while time.monotonic() - begun < SECONDS_OF_SILENCE:
         time.sleep(SECONDS_BETWEEN_LOOKS)
         now = newest(folder)
-        if now is None or now[1].get("released") or now[0] != found[0]:
+        if now is None or now[1].get("released") or now[0] != lease[0]:
             return
-        if now[1].get("beat") != found[1].get("beat"):  # alive
+        if now[1].get("beat") != lease[1].get("beat"):  # alive
             raise StudyLockedError(
                 f"The study {folder} is being run by {say_who(now[1])}. Wait until it ends, stop it, or give another "
                 "folder."
@@ -112,16 +114,16 @@ def _wait_for_silence(folder: Path, found: tuple[int, dict[str, Any]], say: Call
 
 
 def _silent(_text: str) -> None:
-    """Say nothing any more."""
+    """Say nothing: takes the place of `say` once that was called."""
 
 
 def _beat(folder: Path, number: int, holder: Holder) -> None:
-    """Renew a lease, unless somebody has taken over."""
+    """Renew a lease, unless another run has taken over."""
     if holder.is_lost:
         return
-    found = newest(folder)
-    if found is None or found[0] != number:
-        holder.lose(say_who(found[1]) if found else "somebody who deleted its lease")
+    last = newest(folder)
+    if last is None or last[0] != number:
+        holder.lose(say_who(last[1]) if last else "somebody who deleted its lease")
         return
     holder.beat += 1
     _small_files.write_json(folder / NAME.format(number), holder.told())
@@ -134,9 +136,9 @@ def _numbers(folder: Path) -> list[int]:
     return sorted(int(name[4:-5]) for name in names if name[4:-5].isdigit())
 
 
-def _read(place: Path) -> dict[str, Any] | None:
+def _read(file: Path) -> dict[str, Any] | None:
     try:
-        content = json.loads(read_regular(place))
+        content = json.loads(read_regular(file))
     except FileNotFoundError:
         return None
     except ValueError:

@@ -30,7 +30,7 @@ def locked(
     Yields
     ------
     dict or None
-        Who held it last and did not leave it in order, after a kill or a loss of power.
+        What the last run wrote about itself, if it was killed or lost power; None if it ended in order.
 
     Raises
     ------
@@ -70,19 +70,19 @@ def locked(
 @contextmanager
 def _telling(folder: Path, holder: Holder) -> Iterator[None]:
     """Keep a file beside a lock that says who holds it and how far that run is; a kill leaves it there."""
-    place = folder / HOLDER
-    _small_files.write_json(place, holder.told())
+    file = folder / HOLDER
+    _small_files.write_json(file, holder.told())
 
     def tell() -> None:
         holder.beat += 1
-        _small_files.write_json(place, holder.told())
+        _small_files.write_json(file, holder.told())
 
     try:
         with every(_lease.SECONDS_BETWEEN_BEATS, tell, "dissect-holder"):
             yield
     finally:
         with suppress(OSError):
-            place.unlink()
+            file.unlink()
 
 
 def _told(folder: Path) -> dict[str, Any] | None:
@@ -104,18 +104,18 @@ def at_work(folder: Path) -> dict[str, Any] | None:
     In an object store a run counts as running if its lease was renewed lately, by this machine's clock.
     """
     if is_remote(folder):
-        found = _lease.newest(folder)
+        lease = _lease.newest(folder)
         if (
-            found is None
-            or found[1].get("released")
-            or _age(folder, found[0]) > 2 * _lease.SECONDS_OF_SILENCE
+            lease is None
+            or lease[1].get("released")
+            or _age(folder, lease[0]) > 2 * _lease.SECONDS_OF_SILENCE
         ):
             return None
-        return found[1]
+        return lease[1]
     if not (folder / LOCK).exists():
         return None
     try:
-        require_own(folder / LOCK)  # to lock a file empties it
+        require_own(folder / LOCK)  # locking a file empties it
     except IrregularFileError as error:
         raise StudyError(str(error)) from error
     try:
@@ -123,16 +123,17 @@ def at_work(folder: Path) -> dict[str, Any] | None:
             return None
     except Timeout:
         return _told(folder) or {}
-    except (OSError, NotImplementedError):  # a folder that cannot be written can be read all the same
+    except (OSError, NotImplementedError):  # a folder that cannot be written counts as not running
         return None
 
 
 def _age(folder: Path, number: int) -> float:
-    place: Any = folder / _lease.NAME.format(number)
+    """Return how many seconds ago a lease was renewed."""
+    file: Any = folder / _lease.NAME.format(number)
     with reached(folder):
-        return time.time() - float(place.stat().st_mtime)
+        return time.time() - float(file.stat().st_mtime)
 
 
 def holder_of(folder: Path) -> str:
-    """Say for people who holds a folder."""
+    """Describe the run that holds a folder, to print."""
     return say_who(_told(folder))
