@@ -167,7 +167,7 @@ def test_a_stopped_run_shows_what_it_has_and_says_so(opened: Open, stored: Any, 
     page.panel.get_by_role("button", name="Cancel").click()
     said(page, "Stopped before its end; what is finished is kept.")
     page.panel.get_by_role("button", name="Results").click()
-    page.panel.get_by_text("Of a run that was stopped: ").wait_for()
+    page.panel.get_by_text("These results are of a run that was stopped: ").wait_for()
     assert (
         page.panel.locator("figure img").first.evaluate(
             "one => getComputedStyle(one.parentElement.parentElement).opacity"

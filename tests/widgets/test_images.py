@@ -140,7 +140,7 @@ def test_degenerate_boxes_silence_no_panel(tmp_path: Path) -> None:
         assert browser.model.pairs(0)
         assert browser.model.figure(), "on grey no larger than an image may be, whatever a box reaches to"
         assert (
-            "6 detections with an inverted box (max &lt; min) are points, and false alarms."
+            "6 detections with an inverted box (max &lt; min) count as points: false alarms."
             in browser.status.value
         )
         assert "3 detections with NaN or infinity are left out" in browser.status.value

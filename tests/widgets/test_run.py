@@ -120,12 +120,12 @@ def test_cancel_keeps_what_is_finished_and_resume_ends_as_if_undisturbed(
     assert detector.waits.acquire(timeout=60), "it came back while the detector is still at work"
     assert panel.model.state == "running"
     assert (panel.start.disabled, panel.cancel.disabled) == (True, False)
-    with pytest.raises(RunStateError, match="at work already"):
+    with pytest.raises(RunStateError, match="active already"):
         panel.model.start()
     panel.cancel.click()
     assert panel.model.state == "cancelling"
-    assert "Stopping after the batch at hand" in panel.status.value
-    detector.let(FIRST_BATCH)  # the batch at hand
+    assert "Stopping after the current batch" in panel.status.value
+    detector.let(FIRST_BATCH)  # the current batch
     assert panel.model.wait(60) == "cancelled", panel.model.details
     assert Study.open(tmp_path / "out").progress() == (1, 5)
     assert "what is finished is kept. The numbers of what is finished are written." in panel.status.value

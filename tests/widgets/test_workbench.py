@@ -176,12 +176,13 @@ def test_results_of_another_study_say_so_until_they_are_of_this_one(folder: Path
     assert results.model.outdated == ""
     workbench.spec.set(("seed",), 7)
     assert (
-        "Of another study than the one that is written here: seed was 3, is now 7." in results.remarks.value
+        "These results are of another study than the one in the builder: seed was 3, is now 7."
+        in results.remarks.value
     )
     workbench.spec.set(("seed",), 3)
-    assert "Of another study" not in results.remarks.value
+    assert "of another study" not in results.remarks.value
     workbench.spec.set(("seed",), "x")
-    assert "Of another study" not in results.remarks.value, "there is nothing to compare with"
+    assert "of another study" not in results.remarks.value, "there is nothing to compare with"
     workbench.close()
 
 
@@ -197,7 +198,7 @@ def test_a_cancelled_run_shows_what_it_has(workbench: Workbench, tmp_path: Path)
     workbench.run.start()
     assert workbench.run.wait(60) == "cancelled", workbench.run.details
     workbench.show("results")
-    assert "Of a run that was stopped: " in workbench.snapshot()
+    assert "These results are of a run that was stopped: " in workbench.snapshot()
     assert workbench.panels["results"].model.outdated == ""
 
 

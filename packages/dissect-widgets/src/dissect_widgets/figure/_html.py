@@ -1,4 +1,4 @@
-"""Figures as HTML that lasts: a picture with words for it, and its numbers as a table."""
+"""Figures as HTML that needs nothing else: an image with its description, and its numbers as a table."""
 
 import base64
 from collections.abc import Iterable, Sequence
@@ -9,7 +9,7 @@ from dissect_eval.study import NamedFigure
 
 from ..base import html_text
 
-# Asks for no width of its own, and takes what there is; of its height only what leaves the page in sight.
+# As wide as the page, however wide the table is, and so low that the rest of the page stays in sight.
 _SCROLL = "overflow:auto;width:0;min-width:100%;max-height:26rem"
 _TABLE = "border-collapse:collapse;line-height:1.3;font-variant-numeric:tabular-nums"
 _HEAD = "text-align:left;vertical-align:bottom;border-bottom:1px solid"
@@ -31,7 +31,7 @@ def figure_html(
     dpi : int, default 96
         Pixels per inch.
     kind : {"png", "jpeg"}
-        What it is kept as: photographs take a fifth of the room as JPEG.
+        Format of the image: photographs take a fifth of the bytes as JPEG.
 
     Returns
     -------
@@ -95,7 +95,7 @@ def table_html(head: Sequence[str], rows: Iterable[Sequence[str]], caption: str)
 def named_figure_html(named: NamedFigure, *, dpi: int = 96) -> str:
     """Return a figure as HTML, with its caption, and its numbers folded away."""
     head, rows = named.data
-    # A name of its own for each table: they are landmarks of the page.
+    # Each table gets a name of its own, because tables are landmarks of the page for screen readers.
     cells = [[number_text(cell) for cell in row] for row in rows]
     table = table_html(head, cells, f"Numbers of the picture {named.name}") if head else ""
     return figure_html(named.figure, named.caption, table, dpi=dpi)

@@ -1,6 +1,6 @@
-"""The pictures of the panels, usable without them: functions that give matplotlib figures.
+"""The pictures of the panels, usable without them: functions that return matplotlib figures.
 
-All of them are `dissect_eval`'s; `themed` makes those that are drawn within it fit a dark page.
+All of them are `dissect_eval`'s; those drawn within `themed` fit a dark page.
 """
 
 from collections.abc import Iterator
@@ -72,6 +72,6 @@ def themed(theme: Theme) -> Iterator[None]:
         **{f"{part}.color": _PALE for part in ("text", "xtick", "ytick")},
         **{f"axes.{part}color": _PALE for part in ("label", "edge", "title")},
     }
-    colours: Any = dark if theme == "dark" else {}  # names that matplotlib's types list one by one
+    colours: Any = dark if theme == "dark" else {}  # matplotlib's types list each setting
     with _DRAWING, mpl.rc_context(colours):
         yield

@@ -75,8 +75,8 @@ class ImagesModel(StudyModel):
     ----------
     study : dissect_core.store.Study
     images : str
-        Trait: the folder of its images, or empty for those below the study's folder. A name that leads out of either
-        is not followed.
+        Trait: the folder of its images, or empty for those below the study's folder. Names that lead out of that
+        folder are not read.
     variant : str
         Trait: the ablated model beside the baseline.
     category : str
@@ -86,11 +86,11 @@ class ImagesModel(StudyModel):
     order : {"lost", "gained", "alarms", "name"}
         Trait: what the list of images is sorted by.
     place : int
-        Trait: which image of the list is shown.
+        Trait: index of the shown image in the list.
     crop : {"whole", "boxes"}
         Trait: the whole image, or what holds all boxes.
     opacity : float
-        Trait: of the outlines, in [0, 1].
+        Trait: opacity of the outlines, in [0, 1].
     theme : {"light", "dark"}
         Trait: the page that figures are drawn for.
 
@@ -123,7 +123,7 @@ class ImagesModel(StudyModel):
         self._truth = {image: self._detections.truth_on(image) for image in self._boxes_of(self.baseline)}
 
     def listed(self) -> list[ListedImage]:
-        """Return all images that were run, in the chosen order; if a class is chosen, only that one counts."""
+        """Return all images that were run, in the chosen order; only objects of the chosen class count, if any."""
         key = self.variant, self.category, self.threshold, self.order
         if self._listed is None or self._listed[0] != key:
             self._listed = key, self._sorted()
@@ -158,7 +158,7 @@ class ImagesModel(StudyModel):
             self.category = category if category in self.class_names else EVERY_CLASS
 
     def step(self, by: int) -> None:
-        """Go on in the list by some images, and stay within it."""
+        """Move by a number of images in the list, at most to its ends."""
         with self.lock:
             self.place = min(max(0, self.place + by), len(self._truth) - 1)
 
@@ -182,7 +182,7 @@ class ImagesModel(StudyModel):
         return kept[0], kept[1], kept[2]
 
     def pairs(self, image: int) -> list[MatchedBoxes]:
-        """Return each true box with the detections that `dissect_eval.match_image` matches to it, by box alone."""
+        """Return each true box with the detections that `dissect_eval.match_image` matches to it, of any class."""
         truth, *others = self.boxes(image)
         matched: list[dict[int, tuple[str, float]]] = []
         for found in others:
@@ -215,7 +215,7 @@ class ImagesModel(StudyModel):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Return what to know beside the picture: missing weights, classes and boxes that are left out."""
+        """Return notes on the picture: missing weights, classes and boxes that are left out."""
         missing = missing_weights(self.study)
         said = [f"Warning: {missing}."] if missing else []
         if self._unscored:
@@ -227,7 +227,7 @@ class ImagesModel(StudyModel):
                 said.append(f"{name}: {n_dropped:,} detections with NaN or infinity are left out.")
             if n_negative:
                 said.append(
-                    f"{name}: {n_negative:,} detections with an inverted box (max < min) are points, and false alarms."
+                    f"{name}: {n_negative:,} detections with an inverted box (max < min) count as points: false alarms."
                 )
         return tuple(said)
 

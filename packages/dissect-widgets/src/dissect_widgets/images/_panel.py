@@ -19,14 +19,14 @@ LISTED_AT_MOST = 1000
 
 
 class ImageBrowser(ModelPanel):
-    """Panel that shows images of a study; its list is walked with the arrow keys.
+    """Panel that shows images of a study; the arrow keys move through its list.
 
     Parameters
     ----------
     source : ImagesModel, Path, str or Study
         The state to show, or a study's folder.
     images : Path or str, optional
-        Folder of its images. Without it only images below the study's folder are shown; the field names it later.
+        Folder of its images. Without it only images below the study's folder are shown, until the field names one.
 
     Attributes
     ----------
@@ -39,7 +39,7 @@ class ImageBrowser(ModelPanel):
     category, order, crop, theme : Dropdown
     threshold, opacity : BoundedFloatText
     listed : Select
-        The images, in order.
+        The images, in the chosen order.
     previous, next : Button
     status, picture, pairs : HTML
     """
@@ -82,7 +82,7 @@ class ImageBrowser(ModelPanel):
         self._rows = model.listed()
         place = min(max(0, model.place), len(self._rows) - 1)
         lines = tuple(self._line(row) for row in self._rows[:LISTED_AT_MOST])
-        if lines != tuple(self.listed.options):  # made anew, the list would lose the keyboard's place
+        if lines != tuple(self.listed.options):  # setting them again would move the keyboard's focus
             self.listed.options = lines
         self.listed.index = place if place < LISTED_AT_MOST else None
         self.previous.disabled, self.next.disabled = place == 0, place == len(self._rows) - 1

@@ -19,7 +19,7 @@ from ..base import OneOf, StudyModel
 from ..figure import plots
 
 PAGE = 20
-"""Queries of a page, as many as figure 7 of the DETR paper has."""
+"""Queries on a page: as many as figure 7 of the DETR paper shows."""
 
 SHOWS: dict[str, str] = {
     "baseline": "boxes of the baseline",
@@ -40,7 +40,7 @@ class QueriesModel(StudyModel):
     Parameters
     ----------
     source : Path, str or Study
-        A study's folder; of a detector of the DETR family.
+        A study's folder; its detector must be of the DETR family.
 
     Attributes
     ----------
@@ -52,7 +52,7 @@ class QueriesModel(StudyModel):
     sort : {"distance", "giou", "score", "number"}
         Trait: order of the queries.
     threshold : float
-        Trait: only images count in which the baseline's query scores at least so much, in [0, 1].
+        Trait: of a query, only images count in which its baseline score is at least this, in [0, 1].
     page : int
         Trait: page of the queries, from 0.
     theme : {"light", "dark"}
@@ -98,18 +98,18 @@ class QueriesModel(StudyModel):
         return max(1, -(-len(self.changes.queries) // PAGE))
 
     def step(self, by: int) -> None:
-        """Go on by some pages, and stay among them."""
+        """Move by a number of pages, at most to the first or last."""
         with self.lock:
             self.page = min(max(0, self.page + by), self.n_pages() - 1)
 
     def shown(self) -> QueryChanges:
-        """Return the queries of the page."""
+        """Return the queries of the current page."""
         changes = self.changes
         page = min(max(0, self.page), max(0, -(-len(changes.queries) // PAGE) - 1))
         return changes.at(slice(page * PAGE, (page + 1) * PAGE))
 
     def figure(self) -> NamedFigure | None:
-        """Draw the queries of the page, or the displacement of all of them; None if no query counts."""
+        """Draw the queries of the current page, or the displacement of all of them; None if no query counts."""
         changes = self.changes if self.show == "displacement" else self.shown()
         if not len(changes.queries):
             return None

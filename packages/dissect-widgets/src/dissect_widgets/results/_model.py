@@ -22,7 +22,7 @@ from ..figure import plots
 from ._summary import PlotPoint, is_defined, matches, plot_points
 
 PAGE = 50
-"""Rows of a page of the table."""
+"""Rows on a page of the table."""
 
 VIEWS: dict[str, str] = {
     "doses": "Dose–response",
@@ -40,7 +40,7 @@ class ResultsModel(PanelModel):
     Parameters
     ----------
     source : Path, str or StudyTables
-        A study's folder that was measured, or its tables.
+        Folder of a study that was measured, or its tables.
 
     Attributes
     ----------
@@ -48,16 +48,16 @@ class ResultsModel(PanelModel):
     folder : Path or None
         The study's folder, if it was read from one.
     metric, view, show : str
-        Traits: one of the study's metrics; one of `views`; of classes and units the ``difference``, ``ablated`` or
-        ``baseline``.
+        Traits: one of the study's metrics; one of `views`; what cells of classes and units show, ``difference``,
+        ``ablated`` or ``baseline``.
     search, sort, descending, page : str, str, bool, int
-        Traits of the table: part of a variant's row, the column that orders it, and its page from 0 on.
+        Traits of the table: words that a row must hold, the column and direction of its order, and the page, from 0.
     variant, category : str
         Traits: variant and class that were chosen, to see their images; empty if none.
     theme : {"light", "dark"}
         Trait: the page that figures are drawn for.
     outdated : str
-        Trait: why the results are not of the study at hand, set by whoever knows both; empty if they are.
+        Trait: how the results' study differs from the one in the builder, set by the `Workbench`; empty if it does not.
 
     Raises
     ------
@@ -97,15 +97,15 @@ class ResultsModel(PanelModel):
 
     @property
     def title(self) -> str:
-        """Return the metric's name for people."""
+        """Return the metric's name to print."""
         return title_of(self.metric)
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """Return warnings: weights that were missing, a baseline at chance, a part of the images, another study."""
+        """Return warnings: of missing weights, a baseline at chance, results of a part of the images, another study."""
         done, wanted = self.tables.batches
         part = (
-            f"Of a run that was stopped: {done:,} of {wanted:,} batches of images are finished, and "
+            f"These results are of a run that was stopped: {done:,} of {wanted:,} batches of images are finished, and "
             "all numbers are of those. Resume the run for the rest."
         )
         missing = self.tables.missing_weights
@@ -125,7 +125,7 @@ class ResultsModel(PanelModel):
         return tuple(said[1:] if done < wanted and said and "not complete" in said[0] else said)
 
     def figures(self) -> list[plots.NamedFigure]:
-        """Return the pictures of the current view; of classes, also those of the chosen variant."""
+        """Return the pictures of the current view; in the view of classes, also those of the chosen variant."""
         drawn = self._figures(self.view)
         if self.view != "classes" or not self.variant:
             return drawn
@@ -133,13 +133,13 @@ class ResultsModel(PanelModel):
             return [*drawn, *plots.class_bars(self.tables, self.metric, self.variant)]
 
     def points(self) -> list[PlotPoint]:
-        """Return what the current view shows, point by point or cell by cell, the largest loss first."""
+        """Return the points or cells of the current view, the largest loss first."""
         groups = variant_groups(self.tables.summary)
         cells = class_values(self.tables, self.metric) if self.view == "classes" else {}
         return plot_points(self.tables.summary, self.metric, self.view, groups, cells)
 
     def choose(self, variant: str, category: str | None = None) -> None:
-        """Choose a variant, and a class if one is of interest, to look at in images."""
+        """Choose a variant, and perhaps a class, to look at in images."""
         with self.lock, self.hold_trait_notifications():
             self.variant, self.category = variant, category or ""
 
@@ -151,7 +151,7 @@ class ResultsModel(PanelModel):
         return tuple(name for name in (*wanted, *numbers, "no_op") if name in self.tables.summary[0])
 
     def rows(self) -> list[dict[str, Any]]:
-        """Return all rows of the table that the search leaves, in order; undefined values come last."""
+        """Return the rows of the table that match the search, in order; undefined values come last."""
         found = [row for row in self.tables.summary if matches(row, self.search)]
         defined = [row for row in found if is_defined(row[self.sort])]
         undefined = [row for row in found if not is_defined(row[self.sort])]

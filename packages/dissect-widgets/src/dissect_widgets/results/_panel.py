@@ -15,27 +15,27 @@ from ..figure import named_figure_html, number_text, table_html
 from ._model import PAGE, SHOWS, VIEWS, ResultsModel
 from ._points import POINTS_AT_MOST, PointList
 
-_DIMMED = "opacity:0.7"  # seen at a glance, and still of enough contrast
+_DIMMED = "opacity:0.7"  # easily seen, and of enough contrast to be read
 
 
 class ResultsExplorer(ModelPanel):
-    """Panel that shows what a study found out; a point or cell that is chosen leads to its images.
+    """Panel that shows the results of a study; a chosen point or cell leads to its images.
 
     Parameters
     ----------
     source : ResultsModel, Path, str or StudyTables
         The state to show, or a study's folder.
     show_images : callable, optional
-        What shows the images of the point that is chosen, instead of an `ImageBrowser` below.
+        Called to show the images of the chosen point; without it, an `ImageBrowser` opens below.
 
     Attributes
     ----------
     model : ResultsModel
-        The state. Observe ``variant`` and ``category`` to show the images of what is chosen.
+        The state. Observe ``variant`` and ``category`` to learn what is chosen.
     metric, view, show, theme, sort : Dropdown
         What is shown.
     chosen : PointList
-        The picture's points or cells, the largest loss first, with the images of the one that is chosen.
+        The picture's points or cells, the largest loss first, with the images of the chosen one.
     search : Text
         Words that rows of the table must hold.
     descending : Checkbox
@@ -94,7 +94,7 @@ class ResultsExplorer(ModelPanel):
         )
 
     def _show_fields(self) -> None:
-        columns = self.model.columns()  # of the metric at hand
+        columns = self.model.columns()  # of the current metric
         self.sort.options = [(name, name) for name in columns]
         if self.model.sort not in columns:
             self.model.sort = columns[0]

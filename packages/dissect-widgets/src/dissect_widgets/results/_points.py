@@ -1,4 +1,4 @@
-"""Points or cells of a picture as a list: what is chosen leads to its images."""
+"""Points or cells of a picture as a list: the chosen one leads to its images."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ POINTS_AT_MOST = 500
 
 
 class PointList(Panel):
-    """List of what a picture of the results shows, the largest loss first; part of `ResultsExplorer`.
+    """List of the points or cells of a picture, the largest loss first; part of `ResultsExplorer`.
 
     Parameters
     ----------
     model : ResultsModel
     show_images : callable, optional
-        What shows the images of the point that is chosen, instead of an `ImageBrowser` below.
+        Called to show the images of the chosen point; without it, an `ImageBrowser` opens below.
 
     Attributes
     ----------
     points : Select
     previous, next, see_images : Button
-        Walk the points, and show the images of the one that is chosen.
+        Choose the point before or after, and show the images of the chosen one.
     images : ImageBrowser or None
-        Once they were asked for.
+        The browser below, once images were asked for.
     choices : list of PlotPoint
-        The points, the first `POINTS_AT_MOST`.
+        The first `POINTS_AT_MOST` points.
     """
 
     _title, _pages = "Points of the picture", ("said",)
@@ -59,24 +59,24 @@ class PointList(Panel):
         self._assemble(self.points, line(self.previous, self.next, self.see_images), self.said, self.place)
 
     def refresh(self) -> None:
-        """Show the points of the current picture, and which of them is chosen."""
+        """List the points of the current picture, and mark the chosen one."""
         model = self.model
         with self._quietly():
             self.choices = model.points()[:POINTS_AT_MOST]
             labels = tuple(visible(point.label) for point in self.choices)
-            if labels != tuple(self.points.options):  # made anew, the list would lose the keyboard's place
+            if labels != tuple(self.points.options):  # setting them again would move the keyboard's focus
                 self.points.options = labels
             chosen = [(point.variant, point.category or "") for point in self.choices]
             now = (model.variant, model.category)
-            place = chosen.index(now) if now in chosen else None
-            self.points.index = place
-            self.previous.disabled = not place
-            self.next.disabled = not chosen or place == len(chosen) - 1
+            index = chosen.index(now) if now in chosen else None
+            self.points.index = index
+            self.previous.disabled = not index
+            self.next.disabled = not chosen or index == len(chosen) - 1
             self.see_images.disabled = not model.variant or (model.folder is None and self._elsewhere is None)
             self._show_chosen()
 
     def _show_chosen(self) -> None:
-        """Show the images of the chosen point, if images are shown."""
+        """Show the images of the chosen point in the browser below, once it is open."""
         model = self.model
         if self.images is not None and model.variant:
             images = self.images.model

@@ -1,4 +1,4 @@
-"""Rows of a study's summary: as points of a picture, and searched and sorted as a table."""
+"""Rows of a study's summary as points of a picture, and what a table needs to search and sort them."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ class PlotPoint(NamedTuple):
     Attributes
     ----------
     label : str
-        What it is, with its loss.
+        Its change, class and variant, to print.
     variant : str
     category : str or None
         The class, where the picture has classes.
     change : float
-        Of the metric, against the baseline.
+        Change of the metric against the baseline.
     """
 
     label: str
@@ -43,10 +43,10 @@ def plot_points(
     Parameters
     ----------
     rows : sequence of mapping
-        Of the study's summary.
+        Rows of the study's summary, the baseline first.
     metric, view : str
     groups : mapping of str to sequence of str
-        Ids of variants by the name of a row of the class map.
+        Ids of the variants of each row of the class map, by the row's name.
     cells : mapping of (variant, class) to float
         Changes of single classes; empty for views without classes.
 
@@ -82,8 +82,8 @@ def _is_shown(row: SummaryRow, view: str) -> bool:
 
 
 def _is_single(row: SummaryRow) -> bool:
-    places = row.get("removed") or []
-    return row["kind"] == "ablation" and len(places) == 1 and len(places[0]["units"]) == 1
+    removed = row.get("removed") or []
+    return row["kind"] == "ablation" and len(removed) == 1 and len(removed[0]["units"]) == 1
 
 
 def is_number(value: object) -> bool:
@@ -97,7 +97,7 @@ def is_defined(value: object) -> bool:
 
 
 def matches(row: SummaryRow, pattern: str) -> bool:
-    """Return whether all words of a search are somewhere in a row's texts, in upper or lower case.
+    """Return whether all words of a search occur in a row's texts, whatever their case.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""The run panel: begins a study, shows how far it is, stops it, and says how it ended."""
+"""The run panel: starts a study, shows its progress, stops it, and says how it ended."""
 
 from ._inputs import RunInputsModel as RunInputsModel
 from ._inputs_panel import RunInputsForm as RunInputsForm

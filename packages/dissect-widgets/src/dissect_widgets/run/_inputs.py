@@ -22,27 +22,27 @@ from ._runner import RunOutcome, StudyRunner
 
 
 class RunInputsModel(PanelModel):
-    """What a study runs over, to be filled in; a runner for `RunModel`. `RunInputsForm` shows it.
+    """Inputs of a run, to be filled in; as a callable, a runner for `RunModel`. `RunInputsForm` shows it.
 
     Parameters
     ----------
     detector : DetectorModel
-        Whose detector is run.
+        Holds the detector that is run.
     images, annotations, out : str, optional
         Folder of the images, their truth, and the study's folder.
 
     Attributes
     ----------
     images, annotations, out : str
-        Traits.
+        Traits: the parameters of these names.
     limit, batch_size, replicates : int
-        Traits: only the first images (0 for all), images a batch, and resamples for intervals.
+        Traits: how many images are run, from the first (0 for all), images a batch, and resamples for intervals.
     trust : bool
-        Trait: whether the user lets the study join the cluster that it names; another question takes it back.
+        Trait: whether the user lets the study join the cluster that it names; a new question sets it to False.
     question : str
         Trait: what the study needs that only the user can allow, by `trust`; empty if nothing.
     problems : tuple of (str, str)
-        Trait: name of a field, and what is wrong with it.
+        Trait: for each field that is missing or wrong its name, and what is wrong with it.
 
     Examples
     --------
@@ -74,9 +74,11 @@ class RunInputsModel(PanelModel):
         stop: StopRequest,
         say: Callable[[str], object],
     ) -> RunOutcome:
-        """Run a study; see `RunModel`."""
+        """Run a study on these inputs; see `Runner`."""
         if self.problems:
-            raise RunInputError(f"The run is not complete: {' '.join(text for _, text in self.problems)}")
+            raise RunInputError(
+                f"The inputs of the run are incomplete: {' '.join(text for _, text in self.problems)}"
+            )
         self._ask(spec)
         say("reading the truth")
         images, annotations = (Path(given).expanduser() for given in (self.images, self.annotations))
@@ -84,7 +86,7 @@ class RunInputsModel(PanelModel):
             CocoSplit(annotations, images, self.limit or None),
             self.out,
             self.detector.detector,
-            # Of its own number p-values may take more: as many as their correction needs.
+            # None lets p-values take as many resamples as their correction needs; a number is exact.
             replicates=None if self.replicates == REPLICATES else self.replicates,
             batch_size=self.batch_size,
             trust=self.trust,
@@ -92,7 +94,7 @@ class RunInputsModel(PanelModel):
         return run(spec, watch, stop, say)
 
     def _ask(self, spec: StudySpec) -> None:
-        """Ask for what the study needs; permission for one cluster is none for the next."""
+        """Set the question that the study asks; an answer for one cluster does not count for another."""
         try:
             agreed_execution(spec.execution)
         except UntrustedError as error:

@@ -20,7 +20,7 @@ _NUMBERS = {
 
 
 class RunInputsForm(ModelPanel):
-    """Form for what a study runs over, with problems beside their fields.
+    """Form for the inputs of a run, with problems beside their fields.
 
     Parameters
     ----------
@@ -31,9 +31,9 @@ class RunInputsForm(ModelPanel):
     images, annotations, out : Text
     limit, batch_size, replicates : BoundedIntText
     question : TrustQuestion
-        Shown once a run would join a cluster that the study names.
+        Shown if the study names a cluster for its run to join.
     notes : dict of str to HTML
-        What is wrong, by field; `detector` too.
+        What is wrong with each field, and with the `detector`.
     """
 
     _title = "What a study runs over"
@@ -54,7 +54,7 @@ class RunInputsForm(ModelPanel):
         self._assemble(self.notes["detector"], *rows, self.question)
 
     def snapshot(self) -> str:
-        """Return what is missing as plain HTML."""
+        """Return the problems as plain HTML."""
         notes = "".join(note.value for note in self.notes.values())
         return f'<section aria-label="{self._title}">{notes}</section>'
 

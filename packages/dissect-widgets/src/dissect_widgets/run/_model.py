@@ -1,4 +1,4 @@
-"""State of the run panel: a run on a worker thread, how far it is, and how it ended. No widgets in here."""
+"""State of the run panel: a run on a worker thread, its progress, and how it ended. No widgets in here."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class RunModel(WorkerModel):
     Parameters
     ----------
     study : SpecModel or StudySpec
-        What to run; of a `SpecModel`, the spec at the moment of the start.
+        What to run; of a `SpecModel`, its spec when the run starts.
     runner : callable
         Runs it, such as a `StudyRunner`.
 
@@ -44,15 +44,15 @@ class RunModel(WorkerModel):
     elapsed, remaining : float
         Traits: seconds since the start, and the estimate of what is left; NaN while it is not known.
     message : str
-        Trait: what was told last.
+        Trait: the last message of the run.
     error, details : str
-        Traits: type and message of what made a run fail, and its traceback.
+        Traits: type and message of the error that made the run fail, and its traceback.
     folder : str
         Trait: the study's folder, once it is known.
     attached : str
-        Trait: who runs it, where that is another process.
+        Trait: the process that runs the study, if it is another one; else empty.
     missing : str
-        Trait: what the run still needs, set by whoever knows; empty if nothing. It keeps the run from being started.
+        Trait: what the run still needs, set by the `Workbench`; the run can start only if it is empty.
 
     Notes
     -----
@@ -81,7 +81,7 @@ class RunModel(WorkerModel):
 
     @property
     def is_active(self) -> bool:
-        """Return whether a run is at work here."""
+        """Return whether a run is active in this process."""
         return self.state in ("running", "cancelling") and not self.attached
 
     @property
@@ -97,16 +97,16 @@ class RunModel(WorkerModel):
         return not self.obstacle and self.state not in ("running", "cancelling")
 
     def start(self) -> None:
-        """Begin the study, or go on with it if its folder holds a part of it; returns at once.
+        """Start the study, or resume it if its folder holds a part of it; return at once.
 
         Raises
         ------
         RunStateError
-            If the study is not valid yet, or a run is at work.
+            If the study is not valid, something is missing, or a run is active.
         """
         with self.lock:
             if self.state in ("running", "cancelling"):
-                raise RunStateError("A run is at work already. Cancel it, or wait until it ends.")
+                raise RunStateError("A run is active already. Cancel it, or wait until it ends.")
             if self.obstacle or self.study.spec is None:
                 raise RunStateError(self.obstacle)
             self._join()
@@ -118,9 +118,9 @@ class RunModel(WorkerModel):
             self._begin("dissect-run", self._work, self.spec, self._stop)
 
     def cancel(self) -> None:
-        """Ask the run to stop after the batch at hand; what is finished is kept. Without a run, nothing happens.
+        """Ask the run to stop after the current batch; what is finished is kept. Without a run, nothing happens.
 
-        Asked again, it does not measure what is finished either.
+        A second call keeps it from measuring what is finished.
         """
         with self.lock:
             if self.is_active:
@@ -128,18 +128,18 @@ class RunModel(WorkerModel):
                 self._stop.ask()
 
     def attach(self, folder: Path | str) -> None:
-        """Follow a study that another process runs, by its folder; returns at once.
+        """Follow a study that another process runs, by its folder; return at once.
 
         Raises
         ------
         RunStateError
-            If a run is at work here.
+            If a run is active in this process.
         StudyFolderError
             If the folder holds no study.
         """
         with self.lock:
             if self.is_active:
-                raise RunStateError("A run is at work already. Cancel it, or wait until it ends.")
+                raise RunStateError("A run is active already. Cancel it, or wait until it ends.")
             self._join()
             try:
                 study = Study.open(folder)
@@ -155,10 +155,10 @@ class RunModel(WorkerModel):
                 self._begin("dissect-follow", self._follow, study, self._end)
 
     def close(self) -> None:
-        """Ask the run to stop, wait until it has, and follow no other one any more."""
+        """Stop the run, and wait until it has ended; stop following another process."""
         with self.lock:
             self.cancel()
-            self.cancel()
+            self.cancel()  # twice, to leave out measuring
         self._join()
 
     def _join(self) -> None:
@@ -177,7 +177,7 @@ class RunModel(WorkerModel):
             if passed.done < passed.total and now - self._told < SECONDS_BETWEEN_UPDATES:
                 return
             self._told = now
-            # From the first pass on: before it, the detector was opened and the study planned.
+            # The estimate starts at the first pass: before it, the detector was opened and the study planned.
             since, counted = now - first[0][0], passed.done - first[0][1]
             left = since / counted * (passed.total - passed.done) if counted else float("nan")
             with self.lock, self.hold_trait_notifications():
@@ -208,7 +208,7 @@ class RunModel(WorkerModel):
                 self.state, self.error = "failed", f"{type(error).__name__}: {error}"
 
     def _look(self, study: Study) -> None:
-        """Read from the folder how far the run is."""
+        """Read the run's progress and state from its folder."""
         running = study.running
         done, total = study.progress()
         n_variants = len(study.variants)

@@ -1,4 +1,4 @@
-"""The run panel: begins a study, shows how far it is, stops it, and says how it ended."""
+"""The run panel: starts a study, shows its progress, stops it, and says how it ended."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ._runner import Runner
 _SAID = {
     "idle": "Nothing is running.",
     "running": "Running.",
-    "cancelling": "Stopping after the batch at hand.",
+    "cancelling": "Stopping after the current batch.",
     "done": "Done.",
     "cancelled": "Stopped before its end; what is finished is kept.",
     "failed": "Failed.",
@@ -40,11 +40,11 @@ class RunPanel(ModelPanel):
     model : RunModel
         The state.
     start, cancel : Button
-        Begin, or go on; stop after the batch at hand.
+        Start or resume the run; stop it after the current batch.
     folder, attach : Text, Button
-        The folder of a run to follow.
+        The folder of a run to follow, and the button that does.
     status, progress, problem : HTML
-        What is announced; the progress bar with its numbers; what went wrong, with the traceback folded away.
+        The line that is announced; the progress bar with its numbers; the error, with its traceback folded away.
     """
 
     _title, _pages = "A run of a study", ("status", "progress", "problem")
@@ -67,7 +67,7 @@ class RunPanel(ModelPanel):
         if not isinstance(source, RunModel):
             if runner is None:
                 raise DissectWidgetsError(
-                    "`runner` must say how to run the study, such as a `StudyRunner`, got None."
+                    "`runner` must be a callable that runs the study, such as a `StudyRunner`, got None."
                 )
             source = RunModel(source, runner)
         super().__init__(source)

@@ -1,4 +1,4 @@
-"""A study from its spec to its report: what the run panel's worker does, by the front door's `run_study`."""
+"""The work of the run panel's thread: run a study by `deep_dissect.run_study`, measure it, and write its report."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ QUICK = 0
 
 
 class RunOutcome(NamedTuple):
-    """How a run ended, where no error ended it.
+    """How a run ended without an error.
 
     Attributes
     ----------
     folder : Path
-        The study's.
+        The study's folder.
     is_finished : bool
-        Whether all was done; False after it was asked to stop.
+        Whether everything was done; False if it was asked to stop.
     """
 
     folder: Path
@@ -46,24 +46,23 @@ class Runner(Protocol):
         say: Callable[[str], object],
         /,
     ) -> RunOutcome:
-        """Run a study, tell `watch` of each pass and `say` what people read; end early once `stop` is asked."""
+        """Run a study; call `watch` for each pass and `say` with texts to show; end early once ``stop.asked``."""
         ...
 
 
 class StudyRunner:
     """Run a study as `deep_dissect.run_study` does, measure it, and write its tables and report into its folder.
 
-    What it adds: a run can be stopped at any time, and what is finished of a stopped one is measured quickly, without
-    intervals.
+    A run can be stopped at any time; what is finished of it is then measured quickly, without intervals.
 
     Parameters
     ----------
     data : deep_dissect.CocoSplit
         The images with their truth.
     out : Path or str
-        The study's folder: not there, empty, or holding a part of this study; or a URL like ``s3://bucket/study``.
+        The study's folder: a new one, empty, or with a part of this study; or a URL like ``s3://bucket/study``.
     detector : Detector, DetectorSpec or str, optional
-        The detector, or how to open one; left out, the one that the study names.
+        The detector, or how to open one; by default the one that the study names.
     replicates : int, optional
         Resamples of the images for intervals and p-values, as for `deep_dissect.Study.measure`; 0 leaves them out.
     **options
@@ -72,7 +71,7 @@ class StudyRunner:
     Raises
     ------
     DissectError, EvalError
-        When it is called: as `run_study` and `Study.measure` raise.
+        When it is called, by `run_study` and `Study.measure`.
     """
 
     def __init__(
@@ -94,7 +93,7 @@ class StudyRunner:
         stop: StopRequest,
         say: Callable[[str], object],
     ) -> RunOutcome:
-        """Run it; see `RunModel`."""
+        """Run the study, and write its tables and report; see `Runner`."""
         if stop.asked:  # while the data were read
             return RunOutcome(location_of(self.out), is_finished=False)
         say("opening the detector")
@@ -106,7 +105,7 @@ class StudyRunner:
             if results is not None:
                 results.write()
                 say("drawing the report")
-                with themed("light"):  # whatever page the panels are drawn for meanwhile
+                with themed("light"):  # the report's page is light, whatever the panels' theme is
                     results.report(images=self.data.folder)
                 say("the tables and the report are written")
                 return RunOutcome(study.path, is_finished=True)
@@ -121,7 +120,7 @@ class StudyRunner:
     def _measured(
         self, study: Study, replicates: int | None, is_stopped: Callable[[], bool]
     ) -> Results | None:
-        """Measure what is finished of a study; None if somebody stops that."""
+        """Measure what is finished of a study; return None if the user stops that."""
         try:
             return study.measure(replicates=replicates, partial=True, bar=_bar_while_not(is_stopped))
         except _StoppedError:
@@ -129,11 +128,11 @@ class StudyRunner:
 
 
 class _StoppedError(Exception):
-    """Somebody asked to stop while a study was measured."""
+    """The user asked to stop while a study was measured."""
 
 
 def _bar_while_not(is_stopped: Callable[[], bool]) -> MakeBar:
-    """Return a progress bar that shows nothing, and ends the work once somebody asks to stop."""
+    """Return a progress bar that shows nothing, and raises `_StoppedError` once the user asks to stop."""
 
     class StoppingBar:
         def update(self, n: int = 1, /) -> None:

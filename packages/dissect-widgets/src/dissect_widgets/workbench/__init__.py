@@ -1,3 +1,3 @@
-"""All panels in one, connected."""
+"""The workbench: all panels in one, connected."""
 
 from ._panel import STEPS as STEPS, Workbench as Workbench

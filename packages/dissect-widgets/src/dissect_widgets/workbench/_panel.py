@@ -1,4 +1,4 @@
-"""All panels in one, connected."""
+"""The workbench: all panels in one, connected."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def stored_spec(folder: Path) -> StudySpec:
     Raises
     ------
     StudyFolderError
-        If it holds none.
+        If it holds no study.
     """
     try:
         return Study.open(folder).spec
@@ -51,21 +51,21 @@ def stored_spec(folder: Path) -> StudySpec:
 
 
 class Workbench(Panel):
-    """The panels in one, each made when it is first looked at, and connected.
+    """All panels in one, connected; each is made when it is first shown.
 
-    Components that are selected can be added to the study; the study's plan is of the detector that is open; what was
-    run opens in the results; a point chosen there opens in the images. Closing the workbench stops its run.
+    Selected components can be added to the study; the study is planned for the open detector; a study that was run
+    opens in the results; a point chosen there opens in the images. Closing the workbench stops its run.
 
     Parameters
     ----------
     folder : Path or str, optional
-        A study that was run, to look at.
+        Folder of a study that was run, to look at.
     detector : Detector or DetectorSpec, optional
         A detector, or what to open.
     study : StudySpec, mapping, Path or str, optional
-        A study to begin with.
+        The study to begin with in the builder.
     images, annotations, out : Path or str, optional
-        What a run works on; see `RunInputsModel`.
+        Inputs of a run; see `RunInputsModel`.
 
     Attributes
     ----------
@@ -78,9 +78,9 @@ class Workbench(Panel):
     panels : dict of str to Widget
         The panels that were made, by step.
     buttons : dict of str to Button
-        What leads to each step.
+        The buttons that show each step.
     folder, open_folder : Text, Button
-        A study to look at.
+        The folder of a study to look at, and the button that opens it.
     status, place : HTML, VBox
 
     Examples
@@ -139,7 +139,7 @@ class Workbench(Panel):
         self.show("results" if folder else "model")
 
     def show(self, step: str) -> None:
-        """Show a panel, made if need be.
+        """Show the panel of a step; make it first if need be.
 
         Raises
         ------
@@ -159,7 +159,7 @@ class Workbench(Panel):
         panel = self.panels.get(step)
         self.place.children = (panel,) if panel is not None else ()
         for name, button in self.buttons.items():
-            # Said in words, not by colour alone.
+            # In words, because colour alone is not seen by everybody.
             button.description = f"{STEPS[name]} (shown)" if name == step else STEPS[name]
         self.status.value = status_html(f"{STEPS[step]}.{self._said}")
 
@@ -193,8 +193,8 @@ class Workbench(Panel):
     def _folder(self) -> Path:
         if not self.folder.value.strip():
             raise StudyFolderError("Give the folder of a study, or run one.")
-        place = location_of(self.folder.value.strip())
-        return place if is_remote(place) else place.expanduser()
+        folder = location_of(self.folder.value.strip())
+        return folder if is_remote(folder) else folder.expanduser()
 
     def _results_model(self) -> ResultsModel:
         if self._results is None:
@@ -240,10 +240,11 @@ class Workbench(Panel):
             before = stored_spec(self._folder())
         except StudyFolderError:
             before = None  # the folder holds tables alone
-        told = differences(_whole(before), _whole(now)) if before and now else []
+        changes = differences(_whole(before), _whole(now)) if before and now else []
         results.outdated = (
-            f"Of another study than the one that is written here: {listed(told)}. Run it to see what it gives."
-            if told
+            f"These results are of another study than the one in the builder: {listed(changes)}. Run that one to see "
+            "its own."
+            if changes
             else ""
         )
 
@@ -263,5 +264,5 @@ class Workbench(Panel):
 
 
 def _whole(spec: StudySpec) -> dict[str, Any]:
-    """Return a spec as plain data, its detector included."""
+    """Return a spec as plain data, with its detector but without where it is executed."""
     return spec.model_dump(mode="json", exclude={"execution"})

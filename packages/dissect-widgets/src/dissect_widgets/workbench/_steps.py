@@ -17,7 +17,7 @@ from ..run import RunInputsForm, RunInputsModel, RunModel, RunPanel
 
 
 class ModelStep(Panel):
-    """The detector, its components, and a button that adds what is selected to the study."""
+    """The detector, its components, and a button that adds the selected ones to the study."""
 
     def __init__(self, detector: DetectorModel, spec: SpecModel) -> None:
         super().__init__()
@@ -26,7 +26,7 @@ class ModelStep(Panel):
         self.browser: ComponentBrowser | None = None
         self.add = self._looks.make_button("Add what is selected to the study")
         self.said = HTML()
-        self.beside = HBox((self.add,))  # alone in a column, the button would be as wide as the page
+        self.beside = HBox((self.add,))  # a column would make the button as wide as the page
         self.place = VBox(layout=Layout(max_width="100%"))
         self.add.on_click(self._on_add)
         self._close_all_of(self.beside, self.said)  # they are no children while no detector is open
@@ -66,7 +66,7 @@ class ModelStep(Panel):
 
 
 class RunStep(Panel):
-    """The form for what to run over, and the run."""
+    """The form for the inputs of the run, and the run."""
 
     def __init__(self, inputs: RunInputsModel, run: RunModel) -> None:
         super().__init__()
@@ -75,5 +75,5 @@ class RunStep(Panel):
         self._assemble(self.head, self.form, self.panel)
 
     def snapshot(self) -> str:
-        """Return how the run stands as plain HTML."""
+        """Return the state of the run as plain HTML."""
         return self.panel.snapshot()
