@@ -87,7 +87,7 @@ class _Budget(TorchFunctionMode):
         self._n_calls += 1
         if self._n_calls > CALLS_AT_MOST:
             self._refuse(f"over {CALLS_AT_MOST:,} steps to be built, as no model of MMDetection does")
-        # In place, or an attribute's ``__get__``: these make no tensor.
+        # In place, or an attribute's ``__get__``: these take no new memory.
         if "out" in kwargs or getattr(func, "__name__", "")[-1:] == "_":
             return func(*args, **kwargs)
         given = [value for value in tree_leaves((args, kwargs)) if isinstance(value, (torch.Tensor, int))]
