@@ -133,14 +133,14 @@ def _indices_in_truth(images: Sequence[Path | str], truth: GroundTruth) -> list[
     for path in images:
         parts = Path(path).parts
         ends = ("/".join(parts[start:]) for start in range(len(parts)))
-        file_name = next((end for end in (Path(path).as_posix(), *ends) if end in listed), None)
-        if file_name is None or file_name in repeated:
-            how_often = "not among" if file_name is None else "more than once among"
+        listed_name = next((end for end in (Path(path).as_posix(), *ends) if end in listed), None)
+        if listed_name is None or listed_name in repeated:
+            how_often = "not among" if listed_name is None else "more than once among"
             raise AnnotationError(
                 f"image {path}: must be one of the truth's file names, but is {how_often} its "
                 f"{len(truth.file_names)} ({', '.join(truth.file_names[:2])}, …). Give the truth of these images."
             )
-        indices.append(listed[file_name])
+        indices.append(listed[listed_name])
     return indices
 
 
