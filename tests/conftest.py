@@ -16,6 +16,9 @@ from quick import LONG
 collect_ignore = ["hostile_mark.py"]  # which leaves a file wherever it is imported
 
 # Set where the run begins: workers inherit it.
+os.environ.setdefault(
+    "DISSECT_TEST_KEPT", "0"
+)  # random models change it: it has to be there before replay looks
 os.environ.setdefault("DISSECT_RANDOM_SEED", str(secrets.randbelow(2**31)))
 
 

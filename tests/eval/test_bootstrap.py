@@ -277,11 +277,11 @@ def test_undefined_stays_undefined(truth_of: Callable[..., GroundTruth]) -> None
 @pytest.mark.parametrize(
     ("setting", "match"),
     [
-        ({"metrics": ["ap"]}, "`metrics` must be some of AP, AP50.*got ap"),
+        ({"metrics": ["ap"]}, "`metrics` must be some of AP, AP50.*got 'ap'"),
         ({"metrics": []}, "got none"),
         ({"confidence": 95}, "`confidence` must be within 0 and 1, got 95"),
         ({"method": "t"}, "`method` must be 'percentile' or 'bca', got 't'"),
-        ({"n_replicates": -1}, "must be >= 0, got -1"),
+        ({"n_replicates": -1}, "`n_replicates` must be a whole number from 0 to .*, got -1"),
         ({"iou_threshold": 0}, "`iou_threshold` must be in"),
         ({"score_threshold": float("nan")}, "`score_threshold` must be finite"),
     ],

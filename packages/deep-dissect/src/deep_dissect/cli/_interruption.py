@@ -12,13 +12,15 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
+from ..errors import FrontDoorError
+
 __all__ = ["INTERRUPTED", "Interruption", "StoppedError", "interruptible", "leave_until_begun"]
 
 INTERRUPTED = 130
 """Exit status of a command that was interrupted, as shells have it."""
 
 
-class StoppedError(Exception):
+class StoppedError(FrontDoorError):
     """Ctrl-C ended the work of a command; the message says what is kept."""
 
 

@@ -30,6 +30,8 @@ _HOOKS = (
     "_forward_hooks_with_kwargs",
     "_forward_pre_hooks_with_kwargs",
 )
+_ENVIRONMENT = frozenset(os.environ)
+"""Variables that were there before any model ran: libraries add some of their own when they are first used."""
 Marks = list[tuple[Any, Any]]
 """Objects with what tells whether one was changed since; the objects themselves, so that no other takes their place."""
 
@@ -151,7 +153,7 @@ def held_deeply(module: nn.Module, *, alone: bool = False) -> Marks:
     roots += _of_class(type(module))
     waiting = deque(roots if alone else [*roots, *module._modules.values()])
     marks.append((module, [*vars(module), *_known(roots)]))
-    marks.append((os.environ, dict(os.environ)))
+    marks += [(os.environ, (name, value)) for name, value in os.environ.items() if name in _ENVIRONMENT]
     while waiting and len(marks) < MOST:
         value = waiting.popleft()
         if is_scalar(value) or id(value) in seen or isinstance(value, (type, types.ModuleType)):
