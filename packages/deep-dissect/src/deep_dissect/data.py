@@ -99,6 +99,41 @@ class CocoSplit:
         if check:
             self.require_images()
 
+    @classmethod
+    @checked_arguments()
+    def coco(
+        cls,
+        folder: str | PathLike[str],
+        split: str = "val2017",
+        limit: int | None = None,
+        *,
+        check: bool = True,
+    ) -> CocoSplit:
+        """Return a split of COCO from the folder in which COCO lies.
+
+        Parameters
+        ----------
+        folder : path
+            It holds the images in ``val2017`` or ``images/val2017``, and ``annotations/instances_val2017.json``.
+        split : str, default "val2017"
+            The name of another split, ``"train2017"`` for instance.
+        limit, check
+            As for `CocoSplit`.
+
+        Raises
+        ------
+        FrontDoorError
+            If it does not hold them; what was looked for is named.
+
+        Examples
+        --------
+        >>> CocoSplit.coco("no/such/folder")
+        Traceback (most recent call last):
+        deep_dissect.errors.FrontDoorError: `folder` must be the folder of COCO, got 'no/such/folder': no such folder...
+        """
+        images, annotations = coco_files(folder, split)
+        return cls(annotations, images, limit, check=check)
+
     @property
     def truth(self) -> GroundTruth:
         """The true objects, of these images alone."""
@@ -202,6 +237,27 @@ class CocoSplit:
         n, boxes = len(self), self._truth.n_boxes
         source = f" from {self._truth.source}" if self._truth.source else ""
         return f"<CocoSplit of {counted(n, 'image')} with {counted(boxes, 'object')}{source}>"
+
+
+def coco_files(
+    folder: str | PathLike[str], split: str = "val2017", what: str = "`folder`"
+) -> tuple[Path, Path]:
+    """Return the image folder and the annotation file of a split of COCO; `what` begins the messages."""
+    root = Path(folder)
+    places = (root / split, root / "images" / split)
+    annotations = root / "annotations" / f"instances_{split}.json"
+    images = next((place for place in places if place.is_dir()), None)
+    if images is not None and annotations.is_file():
+        return images, annotations
+    rule = f"{what} must be the folder of COCO, got {quoted(str(root))}:"
+    if not root.is_dir():
+        raise FrontDoorError(f"{rule} no such folder.")
+    lacks = [] if images is not None else [f"the folder {split} (or images/{split}) of the images"]
+    lacks += [] if annotations.is_file() else [f"the file annotations/{annotations.name}"]
+    raise FrontDoorError(
+        f"{rule} it has not {' and '.join(lacks)}. Give the folder in which COCO's archives were unpacked, or images "
+        "and annotations one by one."
+    )
 
 
 def _bundled(name: str) -> tuple[Path, Path]:

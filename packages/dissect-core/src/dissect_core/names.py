@@ -1,7 +1,7 @@
 """Names that are not there: what may have been meant, and the error that says so."""
 
 from collections.abc import Iterable
-from difflib import get_close_matches
+from difflib import SequenceMatcher, get_close_matches
 
 from .errors import UnknownComponentError
 from .text import quoted
@@ -9,6 +9,8 @@ from .text import quoted
 __all__ = ["near_hint", "near_matches", "unknown_component"]
 
 _WILDCARDS = "*?[]"
+_BEGINNING_ALIKE = 0.8
+"""Least ratio (`difflib`) of a name to the beginning of another, which it may be a misspelt part of."""
 
 
 def near_matches(name: str, names: Iterable[str], *, n: int = 5) -> tuple[str, ...]:
@@ -28,7 +30,8 @@ def near_matches(name: str, names: Iterable[str], *, n: int = 5) -> tuple[str, .
     tuple of str
         First the names that end with `name`, or with which `name` ends; then those that contain it; then
         those that are spelt alike (`difflib`, ratio of 0.6 or more); then those that contain `name` once each of
-        its parts between dots is spelt right. Upper and lower case count as the same.
+        its parts between dots is spelt right; if there is none, those whose beginning is spelt alike (ratio of 0.8
+        or more). Upper and lower case count as the same.
 
     Examples
     --------
@@ -39,6 +42,8 @@ def near_matches(name: str, names: Iterable[str], *, n: int = 5) -> tuple[str, .
     ('query_embedding.weight',)
     >>> near_matches("encodr.*", names)
     ('encoder.layers.0.norm.weight',)
+    >>> near_matches("detrr_r50", ["dino-4scale_r50_8xb2-12e_coco", "detr_r50_8xb2-150e_coco"])
+    ('detr_r50_8xb2-150e_coco',)
     """
     wanted = name.lower()
     for wildcard in _WILDCARDS:
@@ -52,7 +57,15 @@ def near_matches(name: str, names: Iterable[str], *, n: int = 5) -> tuple[str, .
     alike = get_close_matches(wanted, known, n=n, cutoff=0.6) if len(suffix) + len(part) < n else []
     mended = _mended(wanted, known) if not suffix and not part else wanted
     inside = [low for low in known if mended in low] if mended != wanted else []
-    return tuple(known[low] for low in dict.fromkeys([*suffix, *part, *alike, *inside]))[:n]
+    found = dict.fromkeys([*suffix, *part, *alike, *inside]) or dict.fromkeys(_begun_alike(wanted, known))
+    return tuple(known[low] for low in found)[:n]
+
+
+def _begun_alike(wanted: str, known: Iterable[str]) -> list[str]:
+    """Return the names whose beginning, as long as the one that is wanted, is spelt alike; the most alike first."""
+    ratios = {name: SequenceMatcher(None, wanted, name[: len(wanted)]).ratio() for name in known}
+    near = [name for name, ratio in ratios.items() if ratio >= _BEGINNING_ALIKE]
+    return sorted(near, key=lambda name: -ratios[name])
 
 
 def _mended(wanted: str, known: Iterable[str]) -> str:

@@ -66,6 +66,7 @@ def tqdm_bar(total: int, unit: str, label: str = "") -> tqdm[Any]:
     return tqdm(
         total=total,
         unit=unit,
+        unit_scale=unit == "B",  # bytes are read as megabytes
         desc=cut(visible(label), LABEL_AT_MOST) or None,
         mininterval=interval,
         maxinterval=max(interval, 10),

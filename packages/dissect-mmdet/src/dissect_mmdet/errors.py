@@ -55,6 +55,18 @@ class UnknownDemoError(DissectMMDetError, ValueError):
     """No bundled detector has the name; near matches and those that there are, are named."""
 
 
+class ZooError(DissectMMDetError):
+    """The index of MMDetection's zoo is missing or cannot be read, or a setting of it is wrong."""
+
+
+class UnknownModelError(ZooError, ValueError):
+    """MMDetection's zoo has no detector of that name, or none that can be opened; near matches are named."""
+
+
+class DownloadError(ZooError, OSError):
+    """Weights of the zoo cannot be downloaded, are not what the zoo says they are, or cannot be written."""
+
+
 class AnnotationError(DissectMMDetError, ValueError):
     """An annotation file cannot be read, or it and the images or labels do not belong together."""
 

@@ -26,6 +26,7 @@ from .weights import (
     require_finite,
     share_tied,
 )
+from .zoo import given_files
 
 __all__ = ["MMDetCheckpoint", "MMDetTools"]
 
@@ -181,7 +182,7 @@ class MMDetTools(AdapterTools):
 
     def _weights(self, options: Mapping[str, Any], content: dict[str, Any] | None = None) -> MMDetCheckpoint:
         """Read weights as the file names them."""
-        path = real_checkpoint(options["checkpoint"])
+        path = _files(options)[0]
         if content is None:
             content = load_mmdet_checkpoint(path, trust=options.get("trust", False))
         prefix = options.get("weights_prefix", "")
@@ -193,11 +194,11 @@ class MMDetTools(AdapterTools):
 
     def _read(self, options: Mapping[str, Any]) -> MMDetCheckpoint:
         """Read weights, and the model that they are of if its config is known."""
-        path, trust = real_checkpoint(options["checkpoint"]), options.get("trust", False)
+        (path, given), trust = _files(options), options.get("trust", False)
         imports = options.get("custom_imports", ())
         content = load_mmdet_checkpoint(path, trust=trust)
         import_modules(imports)
-        config, source = resolve_config(content, options.get("config"), trust=trust, custom_imports=imports)
+        config, source = resolve_config(content, given, trust=trust, custom_imports=imports)
         if config is None:
             return self._weights(options, content)
         prefix = options.get("weights_prefix", "")
@@ -215,12 +216,17 @@ class MMDetTools(AdapterTools):
 
     def _of(self, detector: MMDetDetector, options: Mapping[str, Any]) -> MMDetCheckpoint:
         """Read the weights that an open detector has, with the numbers of its model where the file has none."""
-        path, prefix = real_checkpoint(options["checkpoint"]), options.get("weights_prefix", "")
+        path, prefix = _files(options)[0], options.get("weights_prefix", "")
         content = load_mmdet_checkpoint(path, trust=options.get("trust", False))
         own = detector.model.state_dict()
         found = find_weights(content, own, prefix, source=str(path))
         share_tied(own, found.state)
         return MMDetCheckpoint(path, content, found, detector.anatomy, detector.fit, prefix)
+
+
+def _files(options: Mapping[str, Any]) -> tuple[Path, Any]:
+    """Return the checkpoint and the config that options name."""
+    return given_files(options.get("checkpoint"), options.get("config"), options.get("model"))
 
 
 def components_of_weights(weights: Mapping[str, Any]) -> tuple[Component, ...]:

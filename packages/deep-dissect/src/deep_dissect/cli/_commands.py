@@ -69,6 +69,9 @@ COMMANDS = {
         "app_",
         "Serve the workbench as an app in your browser, on this machine alone; Ctrl-C ends it.",
     ),
+    "models": Entry(
+        "_models", "models", "List trained models that are opened by name (--model), with their AP."
+    ),
     "studies": Entry(
         "_studies", "studies", "List the shipped studies: the usual questions, for any detection transformer."
     ),

@@ -19,11 +19,19 @@ from dissect_core.storage import check_output, write_text_whole
 from dissect_core.text import cut
 from dissect_eval import Evaluation, GroundTruth, SplitWarning, evaluate as score, match_classes
 
-from ..data import CocoSplit
 from ._console import Console, lines_of, print_whole
 from ._loaded import say_loaded, say_missing
 from ._opening import Opening, opens_detector
-from ._options import COUNT_AT_MOST, ClassMapOption, CommonClassesOption, ForceOption, class_map_of
+from ._options import (
+    COUNT_AT_MOST,
+    AnnotationsOption,
+    ClassMapOption,
+    CocoOption,
+    CommonClassesOption,
+    ForceOption,
+    class_map_of,
+)
+from ._study import files_of, images_of
 
 COCO_ROWS = (("AP", "AP50", "AP75", "APs", "APm", "APl"), ("AR1", "AR10", "AR100", "ARs", "ARm", "ARl"))
 CLASSES_AT_MOST = 1000
@@ -33,11 +41,11 @@ NAMES = {"f1": "F1", "f1_weighted": "F1", "matched_f1": "matched F1", "mean_giou
 @opens_detector(leave_out=["demo"])
 def evaluate(
     opening: Opening,
-    annotations: Annotated[
-        Path,
-        typer.Option("--annotations", "-a", help="Ground truth, a COCO instances file.", show_default=False),
-    ],
-    images: Annotated[Path, typer.Option("--images", "-i", help="Folder of the images.", show_default=False)],
+    annotations: AnnotationsOption = None,
+    images: Annotated[
+        Path | None, typer.Option("--images", "-i", help="Folder of the images.", show_default=False)
+    ] = None,
+    coco: CocoOption = None,
     limit: Annotated[
         int | None,
         typer.Option("--limit", min=1, max=COUNT_AT_MOST, help="Only the first images, by number."),
@@ -69,8 +77,9 @@ def evaluate(
     1.0: over an optimal one-to-one matching that is blind to class, score and unmatched boxes; its chance level
     stands beside it.
     """
+    images, annotations = files_of(coco, images, annotations)
     request = opening.request()
-    data = CocoSplit(annotations, images, limit)
+    data = images_of(None, images, annotations, limit)
     truth = data.truth
     if save is not None:
         files = [Path(value) for value in request.options.values() if isinstance(value, str)]

@@ -19,13 +19,14 @@ from ._opening import Opening, opens_detector
 from ._options import (
     AnnotationsOption,
     ClassMapOption,
+    CocoOption,
     ForceOption,
     ImagesOption,
     StudyArgument,
     class_map_of,
 )
 from ._source import Source
-from ._study import plan_of
+from ._study import files_of, plan_of
 
 
 @opens_detector(leave_out=["demo"])
@@ -45,10 +46,12 @@ def export(
     opening: Opening,
     images: ImagesOption = None,
     annotations: AnnotationsOption = None,
+    coco: CocoOption = None,
     force: ForceOption = False,
     class_map: ClassMapOption = None,
 ) -> None:
     """Write variants of a study as checkpoints, which any program loads that loads the original."""
+    images, annotations = files_of(coco, images, annotations)
     spec = spec_of(study)
     # The checkpoint that a study names may be a stranger's: the user must say which one is copied.
     request = opening.request()

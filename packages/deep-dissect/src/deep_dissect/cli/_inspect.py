@@ -47,7 +47,8 @@ def inspect(
         chosen = tuple(select_components(contents.anatomy.components, match))
         contents = replace(contents, anatomy=replace(contents.anatomy, components=chosen))
     note(contents.loaded)
-    name = str(opening.source or request.options.get("checkpoint") or request.named.adapter)
+    asked = request.options.get("checkpoint") or request.options.get("model")
+    name = str(opening.source or asked or request.named.adapter)
     if as_json:
         typer.echo(json.dumps(to_dict(name, contents), indent=2))
         return

@@ -20,6 +20,8 @@ __all__ = ["CHECKPOINT", "Opening", "opens_detector"]
 
 DEFAULT_ADAPTER = "mmdet"
 """The adapter if neither --adapter nor a study names one, as in version 1.0."""
+OTHERS = frozenset({"checkpoint", "model"})
+"""Options each of which names a detector: given on the command line, they mean another one than the study's."""
 CHECKPOINT = (
     "Checkpoint (.pth, .safetensors) of an MMDetection model, or demo:detr, demo:deformable_detr, demo:dino; with "
     "--adapter, the value of that adapter's first option."
@@ -33,6 +35,16 @@ CheckpointOption = Annotated[
         "-w",
         help="Checkpoint (.pth, .safetensors) of an MMDetection model, or demo:detr, demo:deformable_detr, demo:dino; "
         "left out, the study's own.",
+        show_default=False,
+    ),
+]
+ModelOption = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        help="Instead of a checkpoint: the name of a model of MMDetection's zoo (`deep-dissect models` lists them), "
+        "whose weights are downloaded once; with --adapter, its option `model`.",
+        metavar="NAME",
         show_default=False,
     ),
 ]
@@ -124,13 +136,14 @@ class Opening:
         Name of a bundled detector.
     source : Path or None
         Value of the adapter's first option, of commands that take it as an argument.
-    checkpoint, config, device, classes, allow_missing, weights_prefix, custom_imports
+    checkpoint, model, config, device, classes, allow_missing, weights_prefix, custom_imports
         Options of these names.
     trust : bool
     """
 
     source: Path | None = None
     checkpoint: CheckpointOption = None
+    model: ModelOption = None
     config: ConfigOption = None
     demo: DemoOption = None
     adapter: AdapterOption = None
@@ -178,7 +191,7 @@ class Opening:
         if self.source is not None:
             self._put(own, {names[0]: str(self.source)}, "the first argument")
         self._put(own, self._read(adapter), "-o")
-        if named is not None and (named.adapter != adapter or self.source or "checkpoint" in own):
+        if named is not None and (named.adapter != adapter or self.source or OTHERS.intersection(own)):
             named = None  # another detector than the study's
         asked = named or DetectorSpec(adapter=adapter)
         if device and "device" in names and "device" not in {**asked.options, **own}:
@@ -197,6 +210,7 @@ class Opening:
         """Return what the user gave by options of their own name."""
         said = {
             "checkpoint": None if self.checkpoint is None else str(self.checkpoint),
+            "model": self.model,
             "config": None if self.config is None else str(self.config),
             "device": self.device,
             "classes": self.classes,
@@ -217,12 +231,12 @@ class Opening:
         return bundled_detector(name)
 
     def _adapter_of(self, named: DetectorSpec | None) -> str:
-        """Return the study's adapter, unless a checkpoint is given and that adapter has no option for one."""
+        """Return the study's adapter, unless a checkpoint or a model is given that it has no option for."""
         if named is None or named.adapter == DEFAULT_ADAPTER:
             return DEFAULT_ADAPTER
         from dissect_core.detectors import option_names
 
-        mine = self.checkpoint is None or "checkpoint" in option_names(named.adapter)
+        mine = OTHERS.intersection(self._own()) <= {*option_names(named.adapter)}
         return named.adapter if mine else DEFAULT_ADAPTER
 
     def _read(self, adapter: str) -> dict[str, Any]:
@@ -262,8 +276,8 @@ def _missing(spec: StudySpec | None) -> Exception:
 
     which = ", or name one in the study" if spec is not None else ""
     return FrontDoorError(
-        "a detector is needed: give --checkpoint (and --config), or --demo detr, or --adapter with its options "
-        f"(-o){which}."
+        "a detector is needed: give --checkpoint (and --config), or --model NAME, or --demo detr, or --adapter with its "
+        f"options (-o){which}."
     )
 
 
@@ -309,7 +323,7 @@ def opens_detector(
 
 def _parameters(*, argument: str, leave_out: Sequence[str]) -> list[inspect.Parameter]:
     hints = inspect.get_annotations(Opening, eval_str=True)
-    left_out = {*leave_out, *(["checkpoint", "demo"] if argument else ["source"])}
+    left_out = {*leave_out, *(["checkpoint", "demo", *(["model"] if argument == "needed" else [])] if argument else ["source"])}
     found = []
     for each in fields(Opening):
         if each.name in left_out:

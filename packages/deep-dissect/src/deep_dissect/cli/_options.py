@@ -62,6 +62,18 @@ ReplicatesOption = Annotated[
 ForceOption = Annotated[bool, typer.Option("--force", help="Overwrite files that exist.")]
 
 
+CocoOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--coco",
+        help="Folder of COCO, instead of --images and --annotations: val2017 in it, and "
+        "annotations/instances_val2017.json.",
+        metavar="DIR",
+        show_default=False,
+    ),
+]
+
+
 def class_map_of(path: Path | None) -> dict[str, str | None] | None:
     """Return the content of ``--class-map``."""
     if path is None:

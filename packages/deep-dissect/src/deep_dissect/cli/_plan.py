@@ -25,11 +25,12 @@ from ._options import (
     COUNT_AT_MOST,
     AnnotationsOption,
     ClassMapOption,
+    CocoOption,
     ImagesOption,
     StudyArgument,
     class_map_of,
 )
-from ._study import plan_of
+from ._study import files_of, plan_of
 
 if TYPE_CHECKING:
     from dissect_core.detectors import Detector
@@ -41,6 +42,7 @@ def plan_(
     opening: Opening,
     images: ImagesOption = None,
     annotations: AnnotationsOption = None,
+    coco: CocoOption = None,
     limit: Annotated[
         int,
         typer.Option(
@@ -54,6 +56,7 @@ def plan_(
     class_map: ClassMapOption = None,
 ) -> None:
     """Show which variants a study makes of a detector, what each masks, and about how long they take."""
+    images, annotations = files_of(coco, images, annotations)
     spec = spec_of(study)
     detector = opening.open(spec)
     variants = plan_of(spec, detector, images, annotations, class_map_of(class_map))

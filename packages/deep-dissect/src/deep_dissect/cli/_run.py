@@ -38,13 +38,14 @@ from ._options import (
     COUNT_AT_MOST,
     AnnotationsOption,
     ClassMapOption,
+    CocoOption,
     CommonClassesOption,
     ReplicatesOption,
     StudyArgument,
     class_map_of,
 )
 from ._results import print_summary
-from ._study import images_of
+from ._study import files_of, images_of
 
 
 @opens_detector()
@@ -64,6 +65,7 @@ def run_(
         Path | None, typer.Option("--images", "-i", help="Folder of the images.", show_default=False)
     ] = None,
     annotations: AnnotationsOption = None,
+    coco: CocoOption = None,
     limit: Annotated[
         int | None,
         typer.Option("--limit", min=1, max=COUNT_AT_MOST, help="Only the first images, by number."),
@@ -130,6 +132,7 @@ def run_(
     cluster compute it.
     """
     console = Console(soft_wrap=True)
+    images, annotations = files_of(coco, images, annotations)
     spec = spec_of(study)
     execution = execution_of(
         spec, engine, address, workers, gpus_per_worker, cpus_per_worker, trust=opening.trust

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from dissect_core.plan import Plan, scores_needed
 
-from ..data import CocoSplit
+from ..data import CocoSplit, coco_files
 from ..errors import FrontDoorError
 from ..pipeline import Listener, plan
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from dissect_core.detectors import Detector
     from dissect_core.spec import StudySpec
 
-__all__ = ["DEMO_IMAGES", "images_of", "plan_of"]
+__all__ = ["DEMO_IMAGES", "files_of", "images_of", "plan_of"]
 
 DEMO_IMAGES = 100
 
@@ -41,10 +41,27 @@ def plan_of(
     if images is None or annotations is None:
         raise FrontDoorError(
             f"study {spec.name} selects by {', '.join(by_gradient)}, which takes images with their truth: give "
-            "--images and --annotations."
+            "--images and --annotations, or --coco."
         )
     data = CocoSplit(annotations, images, check=False)
     return plan(spec, detector, data, class_map=class_map, listener=Listener())
+
+
+def files_of(
+    coco: Path | None, images: Path | None, annotations: Path | None
+) -> tuple[Path | None, Path | None]:
+    """Return the image folder and the annotation file that a command is given, by ``--coco`` or one by one.
+
+    Raises
+    ------
+    FrontDoorError
+        If both ways are taken, or the folder is not that of COCO.
+    """
+    if coco is None:
+        return images, annotations
+    if images is not None or annotations is not None:
+        raise FrontDoorError("--coco stands for --images and --annotations: leave these out, or --coco.")
+    return coco_files(coco, what="--coco")
 
 
 def images_of(
@@ -66,6 +83,7 @@ def images_of(
         return CocoSplit("demo:scenes", limit=limit or DEMO_IMAGES)
     if images is None or annotations is None:
         raise FrontDoorError(
-            "a study runs over images with their truth: give --images and --annotations, or --demo for bundled ones."
+            "a study runs over images with their truth: give --images and --annotations, or --coco, or --demo for bundled "
+            "ones."
         )
     return CocoSplit(annotations, images, limit, check=check)

@@ -28,6 +28,7 @@ from ._protocol import (
 )
 from ._result import CheckResult, ConformanceReport, Status
 from ._tools import AdapterTools, DetectorContents, WritableCheckpoint, adapter_tools
+from ._zoo import ZooModel, zoo_models
 from .trust import DetectorRequest, harmless_options
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ __all__ = [
     "Status",
     "TorchDetector",
     "WritableCheckpoint",
+    "ZooModel",
     "adapter_tools",
     "available_detectors",
     "bundled_data",
@@ -65,6 +67,7 @@ __all__ = [
     "options_of",
     "read_options",
     "with_whole_paths",
+    "zoo_models",
 ]
 
 # The base class and checks need all of `dissect_core.plan`; who reads detections needs none of it.

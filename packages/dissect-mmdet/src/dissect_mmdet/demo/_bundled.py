@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import tempfile
 from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
-from platformdirs import user_cache_path
-
 from dissect_core.names import near_matches
 from dissect_core.storage import claim_folder, own_folder, read_regular, why_refused, write_text_whole
 
+from .._cache import CACHE, cache_folder
 from ..errors import DissectMMDetError, UnknownDemoError
 from ._data import FORMAT_VERSION, write_split
 from ._scenes import file_name, image_ids
@@ -27,8 +25,6 @@ DEMO_DETECTORS: dict[str, str] = {
 
 _FOLDER = Path(__file__).parent
 
-CACHE = "DEEP_DISSECT_CACHE"
-"""Environment variable that names another folder for scenes than the user's folder for caches."""
 N_SCENES = 200
 SPLIT = "test"
 LONGEST_S = 600
@@ -92,16 +88,11 @@ def scenes() -> tuple[Path, Path]:
     DissectMMDetError
         If the folder holds somebody else's files, is a link, or cannot be written.
     """
-    folder = _cache_folder() / f"scenes-{FORMAT_VERSION}-opencv-{_opencv()}"
+    folder = cache_folder() / f"scenes-{FORMAT_VERSION}-opencv-{_opencv()}"
     annotations, images = folder / "annotations" / f"instances_{SPLIT}.json", folder / SPLIT
     if not _is_whole(folder):
         _write(folder)
     return annotations, images
-
-
-def _cache_folder() -> Path:
-    named = os.environ.get(CACHE)
-    return Path(named).absolute() if named else user_cache_path("deep-dissect", appauthor=False)
 
 
 def _opencv() -> str:

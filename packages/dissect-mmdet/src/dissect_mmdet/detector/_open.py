@@ -12,7 +12,6 @@ import torch
 from dissect_core.detectors import harmless_options
 
 from .._runtime import require_mmdet
-from ..bundled import real_checkpoint
 from ..configs import STORED, checked_config, config_of_checkpoint, import_modules, load_config
 from ..errors import ConfigError
 from ..weights import (
@@ -25,14 +24,16 @@ from ..weights import (
     put_weights,
     unused_names,
 )
+from ..zoo import given_files
 from ._detector import MMDetDetector
 from ._models import available_device, build_model, fixed_chance
 
 
-@harmless_options("checkpoint", "device", "allow_missing", "weights_prefix", "classes")
+@harmless_options("checkpoint", "model", "device", "allow_missing", "weights_prefix", "classes")
 def open_mmdet(
-    checkpoint: Path | str,
+    checkpoint: Path | str | None = None,
     *,
+    model: str | None = None,
     config: Path | str | Any | None = None,
     device: str = "cpu",
     trust: bool = False,
@@ -45,10 +46,14 @@ def open_mmdet(
 
     Parameters
     ----------
-    checkpoint : Path or str
+    checkpoint : Path or str, optional
         Read with ``weights_only=True`` unless `trust`, or a ``.safetensors`` file; ``"demo:detr"``,
         ``"demo:deformable_detr"`` and ``"demo:dino"`` are the bundled ones. What training wrappers put before all
         names (``module.``, ``_orig_mod.``, ``teacher.``, …) is taken off where the rest is what the model has.
+    model : str, optional
+        Instead of a checkpoint: the name of a model of MMDetection's zoo, such as ``"detr_r50_8xb2-150e_coco"``. Its
+        config is that of the installed mmdet, unless one is given; its weights are downloaded once into the folder for
+        caches, and checked.
     config : Path, str or mmengine Config, optional
         Left out, the config that MMEngine stored in the checkpoint is used, if it is made of literals only, and names
         only what MMDetection, MMEngine and mmcv register. One that is given beats what the checkpoint says of itself,
@@ -78,7 +83,8 @@ def open_mmdet(
 
     Raises
     ------
-    ConfigError, CheckpointFitError, DeviceError, MissingDependencyError, dissect_core.CheckpointError
+    ConfigError, CheckpointFitError, DeviceError, MissingDependencyError, UnknownModelError, DownloadError
+    dissect_core.CheckpointError, dissect_core.DetectorOptionError
         See their messages: each names the file, the rule and the remedy.
 
     Examples
@@ -89,15 +95,15 @@ def open_mmdet(
     """
     require_mmdet()
     import_modules(custom_imports)
-    checkpoint = real_checkpoint(checkpoint)
     place = available_device(device)
+    checkpoint, config = given_files(checkpoint, config, model)
     loaded = load_mmdet_checkpoint(checkpoint, trust=trust)
     resolved, source = resolve_config(loaded, config, trust=trust, custom_imports=custom_imports)
     if resolved is None:
         raise ConfigError(
             f"checkpoint {checkpoint} holds no config that can be read safely: give one with --config."
         )
-    model, fit, _ = fitted_model(
+    built, fit, _ = fitted_model(
         resolved,
         loaded,
         checkpoint=checkpoint,
@@ -106,13 +112,13 @@ def open_mmdet(
         weights_prefix=weights_prefix,
     )
     names = class_names_of(
-        loaded, resolved, model, source=source, config_is_given=config is not None, classes=classes
+        loaded, resolved, built, source=source, config_is_given=config is not None, classes=classes
     )
     if note := unused_names(loaded, names):
         fit = replace(fit, notes=(*fit.notes, note))
-    model.cfg = resolved
-    model.dataset_meta = {"classes": names}
-    return MMDetDetector(model.to(place).eval(), resolved, names, fit)
+    built.cfg = resolved
+    built.dataset_meta = {"classes": names}
+    return MMDetDetector(built.to(place).eval(), resolved, names, fit)
 
 
 def resolve_config(
