@@ -23,7 +23,7 @@ from ._download import cached
 
 METAFILE = "metafile.yml"
 SCORE = "box AP"
-"""What the zoo calls the AP of boxes: whatever has it is a detector of boxes."""
+"""What the zoo calls the AP of boxes: what has none is a tracker, a segmenter, a proposer of regions …"""
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # in C ten times as fast
 
 
@@ -167,11 +167,16 @@ def _entry(model: Mapping[str, Any], folder: Path, by_stem: Mapping[str, Path]) 
     found = config if written and config.is_file() else by_stem.get(Path(written).stem) or by_stem.get(name)
     weights, problem = model.get("Weights"), ""
     aliases = model.get("Alias") or ()
-    if scored is None:
-        told = sorted({metric for one in results for metric in _metrics(one)})
-        problem = f"is no detector of boxes: what the zoo tells of it is {', '.join(told) or 'nothing'}."
-    elif not isinstance(weights, str) or urlsplit(weights).scheme not in ("http", "https"):
+    if not weights:
         problem = "has no weights there: train it, and give them as `checkpoint`, with `config`."
+    elif scored is None:
+        told = sorted({metric for one in results for metric in _metrics(one)})
+        problem = (
+            f"has no published AP of boxes, only {', '.join(told) or 'nothing'}: if it detects boxes, give its files as "
+            "`checkpoint` and `config`."
+        )
+    elif not isinstance(weights, str) or urlsplit(weights).scheme not in ("http", "https"):
+        problem = "has weights that are no single file of a server: give them as `checkpoint`, with `config`."
     elif found is None:
         problem = f"has the config {quoted(written)}, which the installed mmdet does not bring."
     return ZooEntry(
