@@ -1,4 +1,4 @@
-"""Architectures beyond those that the zoo of the tests knows: each opens from a file, lists its parts, runs a variant."""
+"""Architectures beyond those of `zoo`: each opens from a file, lists its components, and runs a variant."""
 
 from __future__ import annotations
 

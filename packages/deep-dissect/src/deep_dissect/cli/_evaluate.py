@@ -19,6 +19,8 @@ from dissect_core.storage import check_output, write_text_whole
 from dissect_core.text import cut
 from dissect_eval import Evaluation, GroundTruth, SplitWarning, evaluate as score, match_classes
 
+from ..data import CocoSplit
+from ..errors import FrontDoorError
 from ._console import Console, lines_of, print_whole
 from ._loaded import say_loaded, say_missing
 from ._opening import Opening, opens_detector
@@ -31,7 +33,7 @@ from ._options import (
     ForceOption,
     class_map_of,
 )
-from ._study import files_of, images_of
+from ._study import files_of
 
 COCO_ROWS = (("AP", "AP50", "AP75", "APs", "APm", "APl"), ("AR1", "AR10", "AR100", "ARs", "ARm", "ARl"))
 CLASSES_AT_MOST = 1000
@@ -78,8 +80,12 @@ def evaluate(
     stands beside it.
     """
     images, annotations = files_of(coco, images, annotations)
+    if images is None or annotations is None:
+        raise FrontDoorError(
+            "a detector is measured on images with their truth: give --images and --annotations, or --coco."
+        )
     request = opening.request()
-    data = images_of(None, images, annotations, limit)
+    data = CocoSplit(annotations, images, limit)
     truth = data.truth
     if save is not None:
         files = [Path(value) for value in request.options.values() if isinstance(value, str)]

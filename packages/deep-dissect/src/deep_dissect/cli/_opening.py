@@ -276,8 +276,8 @@ def _missing(spec: StudySpec | None) -> Exception:
 
     which = ", or name one in the study" if spec is not None else ""
     return FrontDoorError(
-        "a detector is needed: give --checkpoint (and --config), or --model NAME, or --demo detr, or --adapter with its "
-        f"options (-o){which}."
+        "a detector is needed: give --checkpoint (and --config), or --model NAME, or --demo detr, or --adapter with "
+        f"its options (-o){which}."
     )
 
 
@@ -323,7 +323,10 @@ def opens_detector(
 
 def _parameters(*, argument: str, leave_out: Sequence[str]) -> list[inspect.Parameter]:
     hints = inspect.get_annotations(Opening, eval_str=True)
-    left_out = {*leave_out, *(["checkpoint", "demo", *(["model"] if argument == "needed" else [])] if argument else ["source"])}
+    left_out = {
+        *leave_out,
+        *(["checkpoint", "demo", *(["model"] if argument == "needed" else [])] if argument else ["source"]),
+    }
     found = []
     for each in fields(Opening):
         if each.name in left_out:

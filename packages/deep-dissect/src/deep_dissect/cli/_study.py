@@ -83,7 +83,7 @@ def images_of(
         return CocoSplit("demo:scenes", limit=limit or DEMO_IMAGES)
     if images is None or annotations is None:
         raise FrontDoorError(
-            "a study runs over images with their truth: give --images and --annotations, or --coco, or --demo for bundled "
-            "ones."
+            "a study runs over images with their truth: give --images and --annotations, or --coco, or --demo for "
+            "bundled ones."
         )
     return CocoSplit(annotations, images, limit, check=check)

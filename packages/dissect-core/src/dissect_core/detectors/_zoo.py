@@ -70,8 +70,10 @@ def zoo_models(adapter: str = "") -> dict[str, tuple[ZooModel, ...]]:
     dissect_core.errors.DetectorUnavailableError: The adapter 'yolo-in-fortran' has no models by name...
     """
     entries = entries_of(ZOO)
-    if adapter and adapter not in entries or not entries:
-        known = f"those that have are {', '.join(map(quoted, sorted(entries)))}" if entries else "none here has"
+    if (adapter and adapter not in entries) or not entries:
+        known = (
+            f"those that have are {', '.join(map(quoted, sorted(entries)))}" if entries else "none here has"
+        )
         raise DetectorUnavailableError(
             f"The adapter {quoted(adapter)} has no models by name: {known}."
             if adapter

@@ -145,22 +145,26 @@ def _download(url: str, target: Path, name: str) -> None:
 def _receive_all(url: str, part: Path, target: Path, name: str) -> None:
     """Receive a file, taken up where a connection broke off, as long as more of it comes."""
     tries, most = 0, _size(part)
-    while True:
-        try:
-            receive(url, part, target.name)
-        except (RefusedError, BrokenOffError) as error:
-            size = _size(part)
-            tries = 0 if size > most else tries + 1
-            most = max(most, size)
-            if isinstance(error, RefusedError) or tries >= TRIES:
-                kept = f" {size:,} bytes are kept, and the same command goes on from there." if size else ""
-                raise DownloadError(
-                    f"the weights of {name} cannot be downloaded from {url}: {error}.{kept} Without a network, put that "
-                    f"file to {target}, or give `checkpoint` and `config`; the environment variable {ZOO} names a mirror."
-                ) from error
-            time.sleep(PAUSE_S * 2 ** max(0, tries - 1))
-        else:
-            return
+    while (error := _failure(url, part, target.name)) is not None:
+        size = _size(part)
+        tries = 0 if size > most else tries + 1
+        most = max(most, size)
+        if isinstance(error, RefusedError) or tries >= TRIES:
+            kept = f" {size:,} bytes are kept, and the same command goes on from there." if size else ""
+            raise DownloadError(
+                f"the weights of {name} cannot be downloaded from {url}: {error}.{kept} Without a network, put that "
+                f"file to {target}, or give `checkpoint` and `config`; the environment variable {ZOO} names a mirror."
+            ) from error
+        time.sleep(PAUSE_S * 2 ** max(0, tries - 1))
+
+
+def _failure(url: str, part: Path, label: str) -> RefusedError | BrokenOffError | None:
+    """Receive what is missing of a file, and return why it is not there; None if all of it is."""
+    try:
+        receive(url, part, label)
+    except (RefusedError, BrokenOffError) as error:
+        return error
+    return None
 
 
 def _size(path: Path) -> int:

@@ -133,9 +133,9 @@ def read_index() -> tuple[ZooEntry, ...]:
 
 @functools.cache
 def _read(folder: Path) -> tuple[ZooEntry, ...]:
-    stems = [path for path in (folder / "configs").rglob("*.py")]
-    counts = Counter(path.stem for path in stems)
-    by_stem = {path.stem: path for path in stems if counts[path.stem] == 1}
+    configs = list((folder / "configs").rglob("*.py"))
+    counts = Counter(path.stem for path in configs)
+    by_stem = {path.stem: path for path in configs if counts[path.stem] == 1}
     entries: dict[str, ZooEntry] = {}
     for path in sorted((folder / "configs").rglob(METAFILE)):
         for model in _models(path):
@@ -146,7 +146,7 @@ def _read(folder: Path) -> tuple[ZooEntry, ...]:
 
 def _models(path: Path) -> Iterator[Mapping[str, Any]]:
     try:
-        content = yaml.load(read_regular(path), _LOADER)  # noqa: S506  # a safe loader
+        content = yaml.load(read_regular(path), _LOADER)  # a safe loader
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise ZooError(
             f"the index of MMDetection's zoo cannot be read: {path}: {said(error)}. Reinstall mmdet."
@@ -172,8 +172,8 @@ def _entry(model: Mapping[str, Any], folder: Path, by_stem: Mapping[str, Path]) 
     elif scored is None:
         told = sorted({metric for one in results for metric in _metrics(one)})
         problem = (
-            f"has no published AP of boxes, only {', '.join(told) or 'nothing'}: if it detects boxes, give its files as "
-            "`checkpoint` and `config`."
+            f"has no published AP of boxes, only {', '.join(told) or 'nothing'}: if it detects boxes, give its files "
+            "as `checkpoint` and `config`."
         )
     elif not isinstance(weights, str) or urlsplit(weights).scheme not in ("http", "https"):
         problem = "has weights that are no single file of a server: give them as `checkpoint`, with `config`."

@@ -58,7 +58,7 @@ def receive(url: str, part: Path, label: str) -> None:
     """
     have = part.stat().st_size if part.exists() else 0
     headers = {"User-Agent": f"dissect-mmdet/{version('dissect-mmdet')}", "Accept-Encoding": "identity"}
-    request = Request(url, headers=headers | ({"Range": f"bytes={have}-"} if have else {}))  # noqa: S310  # checked
+    request = Request(url, headers=headers | ({"Range": f"bytes={have}-"} if have else {}))  # checked
     with _network():
         try:
             answer = build_opener(_Redirects).open(request, timeout=TIMEOUT_S)
@@ -141,8 +141,8 @@ def _require_room(folder: Path, n_bytes: int | None) -> None:
     free = shutil.disk_usage(folder).free
     if n_bytes is not None and n_bytes > free:
         raise DownloadError(
-            f"the weights cannot be written to {folder}: they need {n_bytes / 1e6:,.1f} MB, and {free / 1e6:,.1f} MB are "
-            "free. Make room, or let the environment variable DEEP_DISSECT_CACHE name another folder."
+            f"the weights cannot be written to {folder}: they need {n_bytes / 1e6:,.1f} MB, and {free / 1e6:,.1f} MB "
+            "are free. Make room, or let the environment variable DEEP_DISSECT_CACHE name another folder."
         )
 
 
