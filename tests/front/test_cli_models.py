@@ -50,7 +50,7 @@ def test_a_study_is_one_line(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     more = ["--limit", 2, "--replicates", 0, "--out", "study"]
-    code, out, err = call(capsys, "run", "head_importance_ranking", "--model", NAME, "--coco", coco, *more)
+    code, _, err = call(capsys, "run", "head_importance_ranking", "--model", NAME, "--coco", coco, *more)
     assert code == 2  # no such study: said before anything is downloaded
     assert "head_importance_ranking" in err
     assert zoo.asked == []
@@ -158,7 +158,7 @@ def test_a_split_is_found_in_the_folder_of_coco(images: str, coco: Path) -> None
 
 
 def test_what_a_folder_of_coco_lacks_is_said(coco: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    lacks = r"it has not the folder train2017 \(or images/train2017\) of the images and the file annotations/inst.*\.json\."
+    lacks = r"it has not the folder train2017 \(or images/train2017\) of the images and the file annotations/.*\.json\."
     with pytest.raises(dd.ERRORS, match=rf"{lacks} Give the folder"):
         dd.CocoSplit.coco(coco, "train2017")
     with pytest.raises(

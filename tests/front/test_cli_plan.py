@@ -177,7 +177,7 @@ def test_studies_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
         (["plan", "paper"], "A study must be a file or one of the shipped studies (deformable_sampling"),
         (
             ["plan", "paper_protocol"],
-            "a detector is needed: give --checkpoint (and --config), or --demo detr",
+            "a detector is needed: give --checkpoint (and --config), or --model NAME, or --demo detr",
         ),
         (
             ["plan", "paper_protocol", "--demo", "yolo"],

@@ -186,7 +186,7 @@ def test_a_study_needs_images_and_truth(
     place: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     status, _, err = call(capsys, "run", place / "few.yaml", "-w", "demo:detr", "--out", tmp_path / "out")
-    assert (status, "give --images and --annotations, or --demo" in err) == (2, True)
+    assert (status, "give --images and --annotations, or --coco, or --demo" in err) == (2, True)
     status, _, err = call(capsys, "run", place / "few.yaml", "--out", tmp_path / "out")
     assert (status, "a detector is needed" in err) == (2, True)
     assert not (tmp_path / "out").exists()

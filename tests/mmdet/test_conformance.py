@@ -86,8 +86,8 @@ def test_it_is_found_by_its_entry_point(detr: MMDetDetector, demo_data: DemoData
 
 def test_options_are_those_of_open_mmdet() -> None:
     message = (
-        r"has no option 'weights' and needs 'checkpoint'\. Near matches of 'weights': weights_prefix\. "
-        r"Its options are: checkpoint \(needed\), config, device"
+        r"has no option 'weights'\. Near matches of 'weights': weights_prefix\. "
+        r"Its options are: checkpoint, model, config, device"
     )
     with pytest.raises(DetectorOptionError, match=message):
         open_detector("mmdet", weights="detr.pth")

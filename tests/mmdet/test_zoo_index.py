@@ -66,6 +66,10 @@ def test_names_are_found_in_each_form_that_people_know() -> None:
             "../../etc/passwd",
             r"must be one of MMDetection's zoo, got '\.\./\.\./etc/passwd'\. `deep-dissect models`",
         ),
+        (
+            "facebook/detr-resnet-50",
+            r"For a model of Hugging Face Transformers say --adapter transformers\.$",
+        ),
         (7, r"must be the name of a model of MMDetection's zoo, got 7"),
     ],
 )

@@ -91,9 +91,10 @@ def find_entry(name: str) -> ZooEntry:
     found = by_name.get(name) or by_name.get(name.removesuffix(".py"))
     if found is None:
         hint = near_hint(name, [known for known, entry in by_name.items() if not entry.problem])
+        other = " For a model of Hugging Face Transformers say --adapter transformers." * ("/" in name)
         raise UnknownModelError(
             f"`model` must be one of MMDetection's zoo, got {quoted(name)}.{hint} `deep-dissect models` lists them; "
-            "files of your own are given as `checkpoint` and `config`."
+            f"files of your own are given as `checkpoint` and `config`.{other}"
         )
     if found.problem:
         raise UnknownModelError(f"`model` {quoted(found.name)} of MMDetection's zoo {found.problem}")

@@ -18,7 +18,7 @@ from urllib.request import HTTPRedirectHandler, Request, build_opener
 from dissect_core.progress import tqdm_bar
 from dissect_core.text import cut, visible
 
-from ..errors import SAID_AT_MOST, DownloadError
+from ..errors import SAID_AT_MOST, DownloadError, ZooError
 
 TIMEOUT_S = 30
 """Seconds that a server may be silent."""
@@ -28,11 +28,11 @@ _PIECE = 1 << 18
 _RANGE = re.compile(r"bytes (?:(\d+)-\d+|\*)/(\d+|\*)")
 
 
-class RefusedError(Exception):
+class RefusedError(ZooError):
     """What was asked for is not to be had: asking again would not help."""
 
 
-class BrokenOffError(Exception):
+class BrokenOffError(ZooError):
     """The connection ended before all was there: asking again may help."""
 
 
