@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,13 +10,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 pytest.importorskip("mmdet")
 
 from dissect_core.detectors import DetectorRequest, adapter_tools, open_detector, zoo_models
 from dissect_core.errors import DetectorOptionError
 from dissect_core.spec import DetectorSpec
-from dissect_mmdet import open_mmdet
+from dissect_mmdet import ConfigError, build_model, load_config, open_mmdet
 from dissect_mmdet.demo import demo_files
 from dissect_mmdet.errors import MissingDependencyError, UnknownModelError, ZooError
 from dissect_mmdet.zoo import find_entry, models, read_index
@@ -179,8 +181,6 @@ def test_weights_are_read_as_data(server: Server, tmp_path: Path) -> None:
     """A zoo that is not what it was runs nothing here."""
     import pickle
 
-    import torch
-
     from dissect_core import CheckpointError
 
     class Evil:
@@ -199,6 +199,30 @@ def test_weights_are_read_as_data(server: Server, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError):
         open_mmdet(model="evil_r18_coco")
     assert not (tmp_path / "mark").exists()
+
+
+def test_a_config_that_needs_a_package_names_it() -> None:
+    if importlib.util.find_spec("mmpretrain") is not None:
+        pytest.skip("mmpretrain is installed")
+    config = find_entry("mask-rcnn_convnext-t-p4-w7_fpn_amp-ms-crop-3x_coco").config
+    assert config is not None
+    with pytest.raises(
+        ConfigError,
+        match=r"cannot be read: .*'mmpretrain\.models'.*\. Install their package, or put its folder on",
+    ) as raised:
+        load_config(config)
+    assert "sys.path" not in str(raised.value)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_a_teacher_is_not_downloaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is of use in training only, and no part of the weights."""
+    monkeypatch.setattr("torch.hub.download_url_to_file", lambda *_, **__: pytest.fail("it is downloaded"))
+    config = find_entry("lad_r101-paa-r50_fpn_2xb8_coco_1x").config
+    assert config is not None
+    with torch.device("meta"):
+        model = build_model(load_config(config))
+    assert not any(name.startswith("teacher") for name in model.state_dict())
 
 
 def test_one_of_checkpoint_and_model_is_needed() -> None:

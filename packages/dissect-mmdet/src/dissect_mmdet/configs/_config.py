@@ -135,7 +135,9 @@ def _program(path: Path) -> Any:
             "the config in the folder where it was written."
         ) from error
     except Exception as error:  # a config runs code of its own: anything can come out of it
-        raise ConfigError(f"config {path} cannot be read: {said(error)}") from error
+        told, of_imports, _ = said(error).partition(", the current sys.path is")
+        remedy = ". Install their package, or put its folder on PYTHONPATH." if of_imports else ""
+        raise ConfigError(f"config {path} cannot be read: {told}{remedy}") from error
 
 
 def _plain_file(path: Path, custom_imports: Sequence[str]) -> Any:

@@ -56,6 +56,8 @@ def build_model(config: Any, *, source: str = "the config", n_bytes: int = 0) ->
 
     model_config = copy.deepcopy(config.model)
     drop_initial_weights(model_config)
+    if isinstance(model_config, dict):
+        model_config.pop("teacher_ckpt", None)  # of a distilled detector: of use in training only
     budget = building_budget(n_bytes, source) if is_plain(config) else nullcontext()
     try:
         with closed_for(config), budget:
