@@ -46,6 +46,8 @@ from transformers import (
     YolosImageProcessorPil,
 )
 
+from dissect_transformers.models._rf_detr import RfDetrImageProcessorPil
+
 CLASS_NAMES = ("circle", "square", "triangle")
 N_QUERIES = 10
 SEED = 0
@@ -204,8 +206,7 @@ def _yolos() -> tuple[Any, Any]:
         num_attention_heads=_HEADS,
         intermediate_size=_FFN,
         image_size=[96, 96],
-        num_detection_tokens=N_QUERIES,
-        auxiliary_loss=True,
+        num_detection_tokens=N_QUERIES,  # no auxiliary loss: with one, Transformers 5.24 fails on labels
         **_labels(),
     )
     return YolosForObjectDetection(config), YolosImageProcessorPil(size=_SIDES)
@@ -255,7 +256,7 @@ def _rf_detr() -> tuple[Any, Any]:
         out_indices=[2, 4],
     )
     config = RfDetrConfig(backbone_config=backbone, **_vit_decoder())
-    processor = DeformableDetrImageProcessorPil(size={"height": 112, "width": 112}, do_pad=True)
+    processor = RfDetrImageProcessorPil(size={"height": 112, "width": 112}, do_pad=True)
     return RfDetrForObjectDetection(config), processor
 
 

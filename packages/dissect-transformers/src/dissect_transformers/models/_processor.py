@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from .._runtime import quiet
 from ..errors import ProcessorError, RemoteCodeError, said
 from ._files import NESTED_PROCESSOR, PROCESSOR, read_json
+
+_RF_DETR = ("RfDetrImageProcessor", "RfDetrImageProcessorFast", "RfDetrImageProcessorPil")
+"""What files call the image processor of RF-DETR."""
 
 
 def load_processor(folder: Path, *, trust: bool = False) -> Any:
@@ -45,6 +49,10 @@ def load_processor(folder: Path, *, trust: bool = False) -> Any:
         )
     try:
         with quiet():
+            if kind in _RF_DETR and find_spec("torchvision") is None:
+                from ._rf_detr import RfDetrImageProcessorPil
+
+                return RfDetrImageProcessorPil.from_pretrained(str(folder), local_files_only=True)
             processor = AutoImageProcessor.from_pretrained(
                 str(folder), local_files_only=True, trust_remote_code=trust
             )
