@@ -109,7 +109,7 @@ def units(
         record = {"unit": unit, "percent": percent, "units": drawn.tolist(), "seed": seed}
         record |= {"segments": segments} if cut_in_segments else {}
         cut = f"{unit}{segments}" if cut_in_segments and segments != SEGMENTS else unit
-        file = f"{found.name}_{cut}_{percent:g}_{repeat}.pth"
+        file = f"{found.name}_{cut}_{percent:g}_{repeat}"
         source.write(out / file, masks, variant, record, intervention, force=force)
 
 
@@ -167,9 +167,7 @@ def heads(
             ).tolist()
         masks = head_masks(layout, chosen, _part(part))
         record = {"unit": "head", "part": part, "units": list(chosen), "seed": seed}
-        source.write(
-            out / f"{block}_head_{part}_{label}.pth", masks, variant, record, intervention, force=force
-        )
+        source.write(out / f"{block}_head_{part}_{label}", masks, variant, record, intervention, force=force)
 
 
 @app.command("component")
@@ -199,7 +197,7 @@ def component_(
     record = {"unit": "component", "components": [c.name for c in found], "bias": bias}
     masks = _whole(found)
     source.write(
-        out / f"{label}.pth",
+        out / label,
         masks,
         f"{component}/component",
         record,
@@ -234,7 +232,7 @@ def layers(
     for count in range(1, len(order) + 1):
         removed = [c.name for c in order[:count]]
         record = {"unit": "layer", "components": removed}
-        file = f"{stack}_{component}_{direction}_{count}.pth"
+        file = f"{stack}_{component}_{direction}_{count}"
         variant = f"{stack}/{component}/{direction}/{count}"
         source.write(out / file, _whole(order[:count]), variant, record, intervention, force=force)
 
@@ -242,10 +240,11 @@ def layers(
 def _source_of(opening: Opening, *, with_model: bool = False) -> Source:
     """Read the checkpoint, and say which of its weights are ablated if it holds several sets."""
     request = opening.request()
-    checkpoint = adapter_tools(request.named.adapter).checkpoint(request, with_model=with_model)
+    tools = adapter_tools(request.named.adapter)
+    checkpoint = tools.checkpoint(request, with_model=with_model)
     if not with_model:
         note(checkpoint.told)
-    return Source(checkpoint)
+    return Source(checkpoint, tools.checkpoint_suffix)
 
 
 def _fraction(percent: float) -> float:

@@ -60,9 +60,9 @@ def export(
     for one in variants:
         one.as_edits()  # refuses what cannot be written before the first file is written
     tools = adapter_tools(request.named.adapter)
-    source = Source(tools.checkpoint(request, detector=detector))
+    source = Source(tools.checkpoint(request, detector=detector), tools.checkpoint_suffix)
     say_loaded(detector)
-    targets = [out / f"{name}{tools.checkpoint_suffix}" for name in file_names([one.id for one in variants])]
+    targets = [out / f"{name}{source.suffix}" for name in file_names([one.id for one in variants])]
     for one, target in zip(variants, targets, strict=True):
         source.export(one, target, force=force)
 

@@ -41,10 +41,13 @@ class Source:
     ----------
     checkpoint : WritableCheckpoint
         From the adapter's tools.
+    suffix : str
+        Ending of what is written; empty where these are folders.
     """
 
-    def __init__(self, checkpoint: WritableCheckpoint) -> None:
+    def __init__(self, checkpoint: WritableCheckpoint, suffix: str) -> None:
         self.checkpoint = checkpoint
+        self.suffix = suffix
 
     @property
     def components(self) -> tuple[Component, ...]:
@@ -61,7 +64,10 @@ class Source:
         *,
         force: bool,
     ) -> None:
-        """Write one variant and say what it changed; refuse to overwrite, and note a no-op."""
+        """Write one variant and say what it changed; refuse to overwrite, and note a no-op.
+
+        `target` comes without an ending.
+        """
         from dissect_core.torch import edit_state
 
         # Settings other than the default are part of the name, so that runs with others write other files.
@@ -69,7 +75,7 @@ class Source:
             f"_seed{record['seed']}" if record.get("seed") else "",
             f"_{intervention}" * (intervention != "zero"),
         ]
-        target = target.with_name(f"{target.stem}{''.join(marks)}{target.suffix}")
+        target = target.with_name(f"{target.name}{''.join(marks)}{self.suffix}")
         self._require_free(target, force=force)
         edits = [Edit(name, mask, INTERVENTIONS[intervention]) for name, mask in masks.items()]
         state, report = edit_state(
