@@ -31,5 +31,11 @@ def _settings(processor: Any) -> dict[str, Any]:
 
 
 def _digest(part: Mapping[str, Any]) -> str:
-    kept = {key: value for key, value in part.items() if key not in _INCIDENTAL}
-    return sha256(json.dumps(kept, sort_keys=True, default=str).encode()).hexdigest()
+    return sha256(json.dumps(_lasting(part), sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _lasting(part: Any) -> Any:
+    """Return settings without those that say where a model is from, or which a file repeats; inner ones too."""
+    if isinstance(part, Mapping):
+        return {str(key): _lasting(value) for key, value in part.items() if key not in _INCIDENTAL}
+    return [_lasting(item) for item in part] if isinstance(part, (list, tuple)) else part

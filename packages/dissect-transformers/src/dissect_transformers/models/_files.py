@@ -42,12 +42,12 @@ def model_folder(
         If a revision is asked of a folder, or the folder holds no config.
     """
     folder = Path(model)
-    if folder.is_dir():
+    if str(model) and folder.is_dir():
         if revision is not None:
             raise ModelError(
                 f"model {folder}: is a folder, which has no revision {quoted(revision)}: leave `revision` out."
             )
-    elif folder.exists():
+    elif str(model) and folder.exists():
         raise ModelError(
             f"model {folder}: is a file, but a model of Transformers is a folder with {CONFIG}, weights and "
             f"{PROCESSOR}, as `save_pretrained` writes it."

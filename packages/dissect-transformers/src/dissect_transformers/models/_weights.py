@@ -12,7 +12,7 @@ from .._runtime import quiet
 from ..errors import MissingPackageError, ModelError, WeightsError, said
 from ._files import require_weights
 
-NAMED_AT_MOST = 5
+NAMED_AT_MOST = 3
 
 
 def load_model(folder: Path, *, trust: bool = False) -> Any:
@@ -92,8 +92,8 @@ def require_fit(told: dict[str, Any], source: str) -> None:
 def listed(names: Collection[str]) -> str:
     """Return the first of some names, and how many more there are.
 
-    >>> listed(["a", "b", "c", "d", "e", "f", "g"])
-    'a, b, c, d, e and 2 more'
+    >>> listed(["a", "b", "c", "d", "e"])
+    'a, b, c and 2 more'
     """
     more = f" and {len(names) - NAMED_AT_MOST:,} more" if len(names) > NAMED_AT_MOST else ""
     return ", ".join(list(names)[:NAMED_AT_MOST]) + more
