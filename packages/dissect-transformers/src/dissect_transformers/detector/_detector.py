@@ -298,7 +298,7 @@ class TransformersDetector(BaseDetector):
 
     def _placed(self, values: Any) -> torch.Tensor:
         parameter = next(self.model.parameters())
-        tensor = torch.as_tensor(values)
+        tensor = torch.as_tensor(values).clone()  # at an address of torch's choice: kernels round by it
         if tensor.is_floating_point():
             tensor = tensor.to(parameter.dtype)
         if (

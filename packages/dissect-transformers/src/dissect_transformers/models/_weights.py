@@ -57,7 +57,19 @@ def load_model(folder: Path, *, trust: bool = False) -> Any:
     except Exception as error:  # whatever a class makes of its config, or a reader of a damaged file
         raise ModelError(f"model {folder}: cannot be built from its files: {said(error)}") from error
     require_fit(told, str(folder))
+    _take_out_of_file(model)
     return model.eval()
+
+
+@torch.no_grad()
+def _take_out_of_file(model: torch.nn.Module) -> None:
+    """Move values into memory of torch's own: as they are read, they are views of the file.
+
+    A file that changes would change them. And they lie at odd addresses there, for which kernels round otherwise: the
+    same model would give other last digits than in memory.
+    """
+    for values in (*model.parameters(), *model.buffers()):
+        values.data = values.data.clone()
 
 
 def require_fit(told: dict[str, Any], source: str) -> None:
