@@ -203,6 +203,17 @@ def test_tied_weights_may_be_left_out_of_a_file(tmp_path: Path) -> None:
     assert opened.class_embed[0].weight is opened.model.decoder.class_embed[0].weight
 
 
+def test_weights_do_not_lie_in_the_file(folder: Path, pictures: list[Path]) -> None:
+    """A file that is overwritten changes nothing; and all lie at addresses for which kernels round alike."""
+    detector = open_transformers(folder)
+    before = detector.predict(pictures[0])
+    with (folder / WEIGHTS).open("r+b") as file:
+        file.seek(-50_000, 2)
+        file.write(bytes(50_000))
+    assert np.array_equal(detector.predict(pictures[0]).boxes, before.boxes)
+    assert not any(values.data_ptr() % 64 for values in detector.model.state_dict().values())
+
+
 def test_no_random_numbers_are_drawn(folder: Path) -> None:
     before = torch.get_rng_state()
     open_transformers(folder)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ._runtime import require_transformers
     from .detector import TransformersDetector, open_transformers
     from .errors import (
+        AnnotationError,
         DissectTransformersError,
         MissingPackageError,
         ModelError,
@@ -22,11 +23,11 @@ if TYPE_CHECKING:
         ProcessorError,
         RemoteCodeError,
         TransformersDeviceError,
-        TruthError,
         WeightsError,
     )
 
 __all__ = [
+    "AnnotationError",
     "DissectTransformersError",
     "MissingPackageError",
     "ModelError",
@@ -36,7 +37,6 @@ __all__ = [
     "RemoteCodeError",
     "TransformersDetector",
     "TransformersDeviceError",
-    "TruthError",
     "WeightsError",
     "open_transformers",
     "require_transformers",
@@ -49,7 +49,7 @@ __getattr__, __dir__ = names_when_used(
         "detector": "TransformersDetector open_transformers",
         "errors": (
             "DissectTransformersError MissingPackageError ModelError ModelNotFoundError PictureError ProcessorError "
-            "RemoteCodeError TransformersDeviceError TruthError WeightsError"
+            "RemoteCodeError TransformersDeviceError AnnotationError WeightsError"
         ),
     },
 )

@@ -49,7 +49,7 @@ class PictureNotFoundError(PictureError, FileNotFoundError):
     """An image is not where it was looked for."""
 
 
-class TruthError(DissectTransformersError, ValueError):
+class AnnotationError(DissectTransformersError, ValueError):
     """The truth and the images or classes of a detector do not belong together."""
 
 

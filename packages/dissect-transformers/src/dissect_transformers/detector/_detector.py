@@ -209,7 +209,7 @@ class TransformersDetector(BaseDetector):
 
         Raises
         ------
-        TruthError
+        AnnotationError
             If an image is not in `truth`, no category is a class of the detector, or one is several.
         PictureError
             If an image is missing, cannot be decoded, or is of another size than annotated.

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from dissect_eval import GroundTruth, match_classes
 
-from ..errors import DissectTransformersError, PictureError, TruthError, said
+from ..errors import AnnotationError, DissectTransformersError, PictureError, said
 
 SEED = 0
 """Seed of random numbers in a loss: always the same, so that two losses differ by the model alone."""
@@ -98,7 +98,7 @@ def truths_of(
 
     Raises
     ------
-    TruthError
+    AnnotationError
         If an image is not in `truth`, or no category is a class.
     """
     return Truths(truth, _places_in_truth(images, truth), _labels(truth, class_names, class_map))
@@ -109,7 +109,7 @@ def _labels(
 ) -> dict[int, int]:
     """Return the detector's label of each category that is a class."""
     if class_map is None and not set(class_names) & set(truth.category_names.values()):
-        raise TruthError(
+        raise AnnotationError(
             f"the detector's classes ({', '.join(class_names[:3])}, …) and the truth's categories "
             f"({', '.join(list(truth.category_names.values())[:3])}, …) have no name in common: is it the truth of "
             "another data set? A `class_map` (--class-map FILE) pairs names that differ."
@@ -119,7 +119,7 @@ def _labels(
     for label, category in enumerate(match.categories.tolist()):
         if category in labels:
             names = [class_names[labels[category]], class_names[label]]
-            raise TruthError(
+            raise AnnotationError(
                 f"a loss needs one class for each category of the truth, but `class_map` gives "
                 f"{truth.category_names[category]!r} to {' and '.join(map(repr, names))}. Select by weight_norm, or "
                 "map one class to it."
@@ -144,7 +144,7 @@ def _places_in_truth(images: Sequence[Path | str], truth: GroundTruth) -> list[i
         found = next((end for end in (Path(path).as_posix(), *ends) if end in listed), None)
         if found is None or found in repeated:
             how_often = "not among" if found is None else "more than once among"
-            raise TruthError(
+            raise AnnotationError(
                 f"image {path}: must be one of the truth's file names, but is {how_often} its "
                 f"{len(truth.file_names)} ({', '.join(truth.file_names[:2])}, …). Give the truth of these images."
             )
