@@ -140,7 +140,7 @@ def test_wrong_options_end_in_one_line(option: str, text: str, command: Any) -> 
 def test_copies_with_ablated_weights_are_folders(command: Any, place: Path, pictures: list[Path]) -> None:
     component = "bbox_predictor.layers.0.weight"
     ablate = ["ablate", "component", "detr", component, "--adapter", "transformers", "--out", "copies"]
-    status, out, err = command(*ablate)
+    status, _, err = command(*ablate)
     assert status == 0, err
     copy = place / "copies" / f"{component}_component"
     before, after = load_file(place / "detr" / "model.safetensors"), load_file(copy / "model.safetensors")
@@ -153,7 +153,7 @@ def test_copies_with_ablated_weights_are_folders(command: Any, place: Path, pict
     with detector.ablated(components=component):
         expected = detector.predict(pictures[0])
     assert np.array_equal(open_transformers(copy).predict(pictures[0]).boxes, expected.boxes)
-    status, out, err = command(*ablate)
+    status, _, err = command(*ablate)
     assert status != 0
     assert "exists already" in err
     assert command(*ablate, "--force")[0] == 0
@@ -211,7 +211,7 @@ def test_nothing_but_folders_of_its_own_is_replaced(place: Path, tmp_path: Path)
 
     checkpoint = TransformersCheckpoint(open_transformers(place / "detr"))
     (tmp_path / "mine").mkdir()
-    with pytest.raises(CheckpointError, match="must be a new folder, or one with deep_dissect.json"):
+    with pytest.raises(CheckpointError, match=r"must be a new folder, or one with deep_dissect\.json"):
         checkpoint.write(checkpoint.weights, {}, tmp_path / "mine")
     assert not any((tmp_path / "mine").iterdir())
     with pytest.raises(CheckpointError, match="cannot be written"):
