@@ -216,7 +216,7 @@ def test_one_variant_of_many_reads_its_row_groups_only(
 
 def test_an_unknown_variant_names_near_ones(made: Path) -> None:
     with pytest.raises(
-        StudyError, match=r"no variant 'channels/channel/each/features:9'. Did you mean channels"
+        StudyError, match=r"no variant 'channels/channel/each/features:9'. Near matches: 'channels"
     ):
         Study.open(made).found("channels/channel/each/features:9")
     with pytest.raises(StudyError, match="no such folder"):

@@ -15,6 +15,7 @@ import studies
 from dissect_core import PlanError, StudyChangedError, StudyError
 from dissect_core.detectors import ImageDetections
 from dissect_core.engine import StopRequest
+from dissect_core.errors import ArgumentError
 from dissect_core.plan import Plan, plan
 from dissect_core.spec import RayExecution, load_spec
 from dissect_core.store import ImageRef, Study
@@ -252,7 +253,7 @@ def test_half_precision_is_on_record_and_not_mixed(images: list[Path], tmp_path:
     assert np.array_equal(slow.found(slow.variants[3]).boxes, half.found(half.variants[3]).boxes)
     with pytest.raises(StudyChangedError, match="precision"):
         studies.run_toy(images, tmp_path / "half", detector, spec=spec)
-    with pytest.raises(StudyError, match="must be one of full, bf16, fp16, got 'int8'"):
+    with pytest.raises(ArgumentError, match="must be one of 'full', 'bf16', 'fp16', got 'int8'"):
         studies.run_toy(images, tmp_path / "none", detector, spec=spec, precision="int8")
     with pytest.raises(StudyError, match="needs a torch model"):
         studies.run_toy(images, tmp_path / "none", precision="bf16")
