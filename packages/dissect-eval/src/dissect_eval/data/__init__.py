@@ -12,4 +12,9 @@ from ._labels import (
 )
 from ._split import check_split as check_split
 from ._subset import AREA_RANGES as AREA_RANGES
+from ._training import (
+    ImageTruth as ImageTruth,
+    TrainingTruth as TrainingTruth,
+    training_truth as training_truth,
+)
 from ._truth import GroundTruth as GroundTruth

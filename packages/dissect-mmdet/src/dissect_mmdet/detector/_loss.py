@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from dissect_eval import GroundTruth, match_classes
+from dissect_eval import GroundTruth
+from dissect_eval.data import ImageTruth, training_truth
+from dissect_eval.errors import TruthError
 
 from ..errors import AnnotationError, ConfigError, DissectMMDetError, ImageError
 from ._models import fixed_chance
@@ -69,15 +70,18 @@ def batches_with_truth(
     --------
     See `MMDetDetector.loss`.
     """
-    labels = _labels(truth, class_names, class_map)
-    indices = _indices_in_truth(images, truth)
+    try:
+        told = training_truth(images, truth, class_names, class_map)
+    except TruthError as error:
+        raise AnnotationError(str(error)) from error
 
-    def packed_image(path: Path | str, index: int) -> Any:
+    def packed_image(path: Path | str, number: int) -> Any:
         def fields(size: tuple[int, int]) -> dict[str, Any]:
-            _require_size(path, size, truth.image_sizes[index])
-            return _truth_fields(truth, index, labels, size)
+            if differs := told.differing_size(number, size):
+                raise ImageError(f"image {path} {differs}")
+            return _truth_fields(told.of(number, size))
 
-        packed = pipeline(path, int(truth.image_ids[index]), fields)
+        packed = pipeline(path, told.image_id(number), fields)
         sample = packed["data_samples"]
         if "bboxes" not in sample.gt_instances or "labels" not in sample.gt_instances:
             raise ConfigError(
@@ -88,87 +92,21 @@ def batches_with_truth(
 
     def batches() -> Iterator[Batch]:
         for start in range(0, len(images), batch_size):
-            chosen = slice(start, start + batch_size)
-            pairs = zip(images[chosen], indices[chosen], strict=True)
-            packed = [packed_image(path, index) for path, index in pairs]
+            chosen = enumerate(images[start : start + batch_size], start)
+            packed = [packed_image(path, number) for number, path in chosen]
             yield {key: [item[key] for item in packed] for key in ("inputs", "data_samples")}
 
     return batches()
 
 
-def _labels(
-    truth: GroundTruth, class_names: Sequence[str], class_map: Mapping[str, str | None] | None
-) -> dict[int, int]:
-    """Return the detector's label of each category that is a class."""
-    if class_map is None and not set(class_names) & set(truth.category_names.values()):
-        raise AnnotationError(
-            f"the detector's classes ({', '.join(class_names[:3])}, …) and the truth's categories "
-            f"({', '.join(list(truth.category_names.values())[:3])}, …) have no name in common: is it the truth of "
-            "another data set? A `class_map` (--class-map FILE) pairs names that differ."
-        )
-    match = match_classes(truth, class_names, common_classes=True, class_map=class_map)
-    labels: dict[int, int] = {}
-    for label, category in enumerate(match.categories.tolist()):
-        if category in labels:
-            names = [class_names[labels[category]], class_names[label]]
-            raise AnnotationError(
-                f"a loss needs one class for each category of the truth, but `class_map` gives "
-                f"{truth.category_names[category]!r} to {' and '.join(map(repr, names))}. Select by weight_norm, or "
-                "map one class to it."
-            )
-        if category in truth.category_names:
-            labels[category] = label
-    return labels
-
-
-def _indices_in_truth(images: Sequence[Path | str], truth: GroundTruth) -> list[int]:
-    """Return the index of each image in the truth, by the longest end of its path that is a file name there."""
-    listed: dict[str, int] = {}
-    repeated: set[str] = set()
-    for index, name in enumerate(truth.file_names):
-        file_name = Path(name).as_posix()
-        repeated |= {file_name} & listed.keys()
-        listed[file_name] = index
-    indices = []
-    for path in images:
-        parts = Path(path).parts
-        ends = ("/".join(parts[start:]) for start in range(len(parts)))
-        listed_name = next((end for end in (Path(path).as_posix(), *ends) if end in listed), None)
-        if listed_name is None or listed_name in repeated:
-            how_often = "not among" if listed_name is None else "more than once among"
-            raise AnnotationError(
-                f"image {path}: must be one of the truth's file names, but is {how_often} its "
-                f"{len(truth.file_names)} ({', '.join(truth.file_names[:2])}, …). Give the truth of these images."
-            )
-        indices.append(listed[listed_name])
-    return indices
-
-
-def _require_size(path: Path | str, read: tuple[int, int], annotated: NDArray[np.float64]) -> None:
-    """Refuse an image of another size than the annotated one: its true boxes would lie elsewhere in it."""
-    if not np.isnan(annotated).any() and tuple(annotated) != read:
-        raise ImageError(
-            f"image {path} is read as {read[0]} x {read[1]} pixels, but was annotated as {annotated[0]:g} x "
-            f"{annotated[1]:g}: its true boxes would lie elsewhere in it. Take the images that were annotated, or "
-            "correct their `width` and `height` in the annotation file if only these are wrong."
-        )
-
-
-def _truth_fields(
-    truth: GroundTruth, index: int, labels: Mapping[int, int], size: tuple[int, int]
-) -> dict[str, Any]:
+def _truth_fields(objects: ImageTruth) -> dict[str, Any]:
     """Return the entries that MMDetection's `LoadAnnotations` would add to a pipeline's results."""
     from mmdet.structures.bbox import HorizontalBoxes
 
-    rows = slice(truth.image_splits[index], truth.image_splits[index + 1])
-    boxes, category_ids = truth.boxes[rows], truth.category_ids[rows]
-    inside = np.minimum(boxes[:, 2:], size) - np.maximum(boxes[:, :2], 0)
-    kept = (inside > 0).all(axis=1) & (truth.sizes[rows] >= 1).all(axis=1) & (truth.area[rows] > 0)
-    kept &= ~truth.ignore[rows] & np.isin(category_ids, list(labels))
     return {
-        "gt_bboxes": HorizontalBoxes(boxes[kept].astype(np.float32)),
-        "gt_bboxes_labels": np.array([labels[int(i)] for i in category_ids[kept]], dtype=np.int64),
-        "gt_ignore_flags": truth.iscrowd[rows][kept],
+        "gt_bboxes": HorizontalBoxes(objects.boxes.astype(np.float32)),
+        "gt_bboxes_labels": objects.labels,
+        "gt_ignore_flags": objects.iscrowd,
     }
 
 

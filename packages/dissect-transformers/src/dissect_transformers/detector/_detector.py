@@ -25,12 +25,14 @@ from dissect_core.torch import (
     components_of,
 )
 from dissect_eval import GroundTruth
+from dissect_eval.data import TrainingTruth, training_truth
+from dissect_eval.errors import TruthError
 
-from ..errors import PictureError, ProcessorError, said
+from ..errors import AnnotationError, PictureError, ProcessorError, said
 from ._facts import detector_facts
 from ._found import detections
 from ._images import read_image
-from ._loss import Truths, training_loss, truths_of
+from ._loss import annotations_of, training_loss
 
 INPUTS = ("pixel_values", "pixel_mask")
 """What a model is given of what its processor makes, as far as the model takes it."""
@@ -202,7 +204,8 @@ class TransformersDetector(BaseDetector):
         images : sequence of Path or str
             Files that `truth` lists; their paths end with a file name there.
         truth : dissect_eval.GroundTruth
-            Categories are recognised by name; see `truths_of` for boxes that do not count.
+            Categories are recognised by name; see `dissect_eval.data.TrainingTruth.of` for
+            boxes that do not count; crowds are left out.
         batch_size : int
         class_map : mapping of str to (str or None), optional
             For names of the detector the truth's names, where these differ; see `dissect_eval.match_classes`.
@@ -214,17 +217,23 @@ class TransformersDetector(BaseDetector):
         PictureError
             If an image is missing, cannot be decoded, or is of another size than annotated.
         """
-        return self._with_truth(images, truths_of(images, truth, self.class_names, class_map), batch_size)
+        try:
+            told = training_truth(images, truth, self.class_names, class_map)
+        except TruthError as error:
+            raise AnnotationError(str(error)) from error
+        return self._with_truth(images, told, batch_size)
 
-    def _with_truth(self, images: Sequence[Path | str], truths: Truths, batch_size: int) -> Iterator[Batch]:
+    def _with_truth(
+        self, images: Sequence[Path | str], told: TrainingTruth, batch_size: int
+    ) -> Iterator[Batch]:
         for start in range(0, len(images), batch_size):
             paths = [str(path) for path in images[start : start + batch_size]]
             read = [read_image(path) for path in paths]
-            annotations = [
-                truths.annotations(start + number, path, image.size)
-                for number, (path, image) in enumerate(zip(paths, read, strict=True))
-            ]
-            yield self._batch(read, paths, annotations)
+            for number, (path, image) in enumerate(zip(paths, read, strict=True), start):
+                if differs := told.differing_size(number, image.size):
+                    raise PictureError(f"image {path} {differs}")
+            objects = [told.of(number, image.size) for number, image in enumerate(read, start)]
+            yield self._batch(read, paths, [annotations_of(one) for one in objects])
 
     def image_sizes(self, batch: Batch) -> list[tuple[int, int] | None]:
         """Return width and height of each image as it was read."""
