@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import socket
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,11 @@ from transformers import ResNetConfig, ResNetForImageClassification
 
 from dissect_core import DissectError
 from dissect_core.detectors import DetectorRequest, open_detector
-from dissect_core.errors import UntrustedError
+from dissect_core.errors import DetectorUnavailableError, UntrustedError
 from dissect_core.spec import DetectorSpec
 from dissect_transformers import (
     DissectTransformersError,
+    MissingPackageError,
     ModelError,
     ModelNotFoundError,
     ProcessorError,
@@ -250,6 +252,7 @@ def test_even_with_trust_a_pickle_is_read_as_weights_only(
 
 
 CODE = """
+from importlib.util import find_spec
 from pathlib import Path
 Path(__file__).with_name("ran").touch()
 from transformers import DetrConfig, DetrForObjectDetection
@@ -369,3 +372,16 @@ def test_every_error_has_one_root() -> None:
     ]
     assert len(errors) > 5
     assert all(issubclass(error, DissectTransformersError) for error in errors)
+
+
+def test_a_package_that_a_model_needs(folder: Path) -> None:
+    backbone = {"model_type": "timm_backbone", "backbone": "resnet18", "out_indices": [1, 2, 3, 4]}
+    change(folder / "config.json", backbone_config=backbone)
+    if find_spec("timm") is not None:
+        pytest.skip("timm is installed")
+    with pytest.raises(MissingPackageError, match="needs a package that is not installed") as caught:
+        open_transformers(folder)
+    assert "timm" in str(caught.value)
+    assert "\n" not in str(caught.value)
+    with pytest.raises(DetectorUnavailableError, match="timm"):
+        open_detector("transformers", folder)
