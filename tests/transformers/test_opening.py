@@ -172,6 +172,20 @@ def change_weights(folder: Path, change: Any) -> None:
     save_file(weights, folder / WEIGHTS, metadata={"format": "pt"})
 
 
+@pytest.mark.parametrize(
+    ("settings", "text"),
+    [
+        ({"num_queries": 10**9}, "that takes over 268 MB, which its weights of 0.3 MB could not fill"),
+        ({"d_model": 2**17}, "that takes over 268 MB"),
+        ({"encoder_ffn_dim": 10**8}, "that takes over 268 MB"),
+        ({"decoder_layers": 10**9}, "that takes over 20,000 modules"),
+    ],
+)
+def test_a_config_that_asks_for_too_much(settings: dict[str, Any], text: str, folder: Path) -> None:
+    change(folder / "config.json", **settings)
+    refused(ModelError, text, folder)
+
+
 def test_weights_that_are_missing(folder: Path) -> None:
     change_weights(folder, lambda weights: weights.pop("bbox_predictor.layers.0.bias"))
     text = "its weights are not this model's: 1 missing (bbox_predictor.layers.0.bias)."

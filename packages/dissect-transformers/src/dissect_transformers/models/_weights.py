@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from dissect_core import DissectError
+
 from .._runtime import quiet
 from ..errors import MissingPackageError, ModelError, WeightsError, said
+from ._budget import building_budget
 from ._files import require_weights
 
 NAMED_AT_MOST = 3
@@ -34,13 +38,15 @@ def load_model(folder: Path, *, trust: bool = False) -> Any:
     MissingPackageError
         If it needs a package that is not installed, such as timm.
     ModelError
-        If it cannot be built.
+        If it cannot be built, or its config asks for far more than its weights could fill and `trust` is not given.
     """
     from transformers import AutoModelForObjectDetection
 
     require_weights(folder, trust=trust)
+    budget = nullcontext() if trust else building_budget(folder)
     try:
-        with quiet(), torch.random.fork_rng(devices=[]):  # of what is missing, random numbers would be drawn
+        # Of weights that are missing, random numbers would be drawn.
+        with quiet(), budget, torch.random.fork_rng(devices=[]):
             model, told = AutoModelForObjectDetection.from_pretrained(
                 str(folder),
                 local_files_only=True,
@@ -49,6 +55,8 @@ def load_model(folder: Path, *, trust: bool = False) -> Any:
                 ignore_mismatched_sizes=True,  # they are refused below, in one line
                 output_loading_info=True,
             )
+    except DissectError:
+        raise
     except ImportError as error:
         needed = error.name or said(error).partition(" ")[2]
         raise MissingPackageError(
