@@ -18,7 +18,7 @@ from transformers import ResNetConfig, ResNetForImageClassification
 
 from dissect_core import DissectError
 from dissect_core.detectors import DetectorRequest, open_detector
-from dissect_core.errors import DetectorUnavailableError, UntrustedError
+from dissect_core.errors import ArgumentError, DetectorUnavailableError, UntrustedError
 from dissect_core.spec import DetectorSpec
 from dissect_transformers import (
     DissectTransformersError,
@@ -341,9 +341,30 @@ def test_a_hub_that_cannot_be_reached(monkeypatch: pytest.MonkeyPatch, tmp_path:
     refused(ModelNotFoundError, "not in the cache, and the Hub cannot be reached", "owner/name")
 
 
-@pytest.mark.parametrize("name", ["no/such/folder/here", "../up", "a b", "", "owner/" + "x" * 300])
+@pytest.mark.parametrize("name", ["no/such/folder/here", "../up", "a b", "owner/" + "x" * 100])
 def test_what_is_neither_a_folder_nor_an_id(name: str) -> None:
     refused(ModelError, "is no folder here, and cannot be an id on the Hub", name)
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"model": 5}, "`model` must be a path"),
+        ({"model": None}, "give a folder, an id on the Hub, or a detector of Transformers"),
+        ({"model": ""}, "`model` must be"),
+        ({"model": "a\0b"}, "without NUL"),
+        ({"model": "owner/" + "x" * 300}, "names of 1 to 255 bytes"),
+        ({"model": "a/b", "device": None}, "`device` must be a text, got None"),
+        ({"model": "a/b", "revision": 3}, "`revision` must be a text or None, got 3"),
+        ({"model": "a/b", "trust": "yes"}, "`trust` must be True or False, got 'yes'"),
+        ({"model": "a/b", "local_files_only": 1}, "`local_files_only` must be True or False, got 1"),
+    ],
+)
+@pytest.mark.usefixtures("no_network")
+def test_wrong_arguments(options: dict[str, Any], text: str) -> None:
+    with pytest.raises(ArgumentError) as caught:
+        open_transformers(**options)
+    assert text in str(caught.value)
 
 
 def test_a_file_is_no_folder(folder: Path) -> None:

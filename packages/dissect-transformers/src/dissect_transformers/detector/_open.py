@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from pydantic import InstanceOf
 
+from dissect_core.arguments import check_value
 from dissect_core.detectors import harmless_options
 from dissect_core.text import quoted
 
@@ -69,6 +70,13 @@ def open_transformers(
     dissect_transformers.errors.ModelNotFoundError: model 'no-such-folder/model/here': is no folder here, and cannot ...
     """
     require_transformers()
+    if not isinstance(model, torch.nn.Module):
+        remedy = "give a folder, an id on the Hub, or a detector of Transformers with its `processor`"
+        model = check_value("model", model, Path | str, remedy)
+    check_value("device", device, str)
+    check_value("revision", revision, str | None)
+    check_value("trust", trust, bool)
+    check_value("local_files_only", local_files_only, bool)
     place = available_device(device)
     if isinstance(model, torch.nn.Module):
         if revision is not None:
