@@ -11,7 +11,8 @@ separate
     (Conditional DETR; Meng et al. 2021, arXiv:2108.06152, figure 3).
 deformable (Zhu et al. 2021, arXiv:2010.04159, equation 3)
     Head h owns rows of ``value_proj``, columns of ``output_proj``, and for each level and point two rows of
-    ``sampling_offsets`` and one of ``attention_weights``. There are no keys: the query says where to look.
+    ``sampling_offsets`` and one of ``attention_weights``. There are no keys: the query says where to look. Some
+    have neither of the first two (D-FINE): their heads can be removed from activations only.
 """
 
 from collections.abc import Sequence
@@ -71,7 +72,10 @@ class AttentionLayout:
     slices : tuple of HeadSlice
         One for each parameter and part.
     n_levels, n_points : int or None
-        Feature levels, and sampling points per head and level, of a deformable block.
+        Feature levels, and sampling points per head and level, of a deformable block; the most of a level where they
+        differ.
+    points : tuple of int or None
+        Sampling points per head of each level.
 
     Raises
     ------
@@ -93,13 +97,22 @@ class AttentionLayout:
     n_heads: int
     slices: tuple[HeadSlice, ...]
     n_levels: int | None = None
-    n_points: int | None = None
+    points: tuple[int, ...] | None = None
+
+    @property
+    def n_points(self) -> int | None:
+        """Sampling points per head and level; the most of a level where they differ; None if it is not deformable."""
+        return None if self.points is None else max(self.points)
 
     def __post_init__(self) -> None:
-        for name in ("embed_dims", "n_heads", "n_levels", "n_points"):
-            value = getattr(self, name)
+        numbers = [(name, getattr(self, name)) for name in ("embed_dims", "n_heads", "n_levels")]
+        for name, value in [*numbers, *(("n_points", n) for n in self.points or ())]:
             if value is not None and value < 1:
                 raise LayoutError(f"`{name}` must be 1 or more, got {value}.")
+        if self.points is not None and len(self.points) != self.n_levels:
+            raise LayoutError(
+                f"`n_points` must be a number, or one for each of {self.n_levels} levels, got {self.points}."
+            )
         for part in self.slices:
             if part.width < 1 or not 0 <= part.axis < len(part.shape):
                 raise LayoutError(
@@ -333,11 +346,12 @@ def deformable_layout(
     embed_dims: int,
     n_heads: int,
     n_levels: int,
-    n_points: int,
+    n_points: int | Sequence[int],
     *,
     prefix: str = "",
     value_dims: int | None = None,
     bias: bool = True,
+    projected: bool = True,
 ) -> AttentionLayout:
     """Return the layout of multi-scale deformable attention, named as in Deformable DETR and MMCV.
 
@@ -348,14 +362,19 @@ def deformable_layout(
     ----------
     embed_dims : int
         Width E of the block.
-    n_heads, n_levels, n_points : int
-        Heads; feature levels; sampling points per head and level.
+    n_heads, n_levels : int
+        Heads; feature levels.
+    n_points : int or sequence of int
+        Sampling points per head and level, or a number for each level (D-FINE; Peng et al. 2024, arXiv:2410.13842).
     prefix : str
         Put before every name, with its dot.
     value_dims : int, optional
         Width of the projected values, `embed_dims` unless given; `n_heads` must divide it.
     bias : bool, default True
         Whether the projections have biases.
+    projected : bool, default True
+        Whether there are layers ``value_proj`` and ``output_proj``. Without them (D-FINE) a head is a part of the
+        features that come in, and no parameter holds what it gives.
 
     Returns
     -------
@@ -377,16 +396,19 @@ def deformable_layout(
     """
     values = embed_dims if value_dims is None else value_dims
     width = head_width(values, n_heads)
-    per_head = n_levels * n_points
+    points = (n_points,) * n_levels if isinstance(n_points, int) else tuple(n_points)
+    per_head = sum(points)
     rows: list[tuple[str, HeadPart, int]] = [
         ("sampling_offsets", "query", 2 * per_head),
         ("attention_weights", "query", per_head),
-        ("value_proj", "value", width),
     ]
+    if projected:
+        rows.append(("value_proj", "value", width))
     slices = []
     for name, part, n in rows:
         slices.append(HeadSlice(f"{prefix}{name}.weight", (n * n_heads, embed_dims), part, 0, 0, n))
         if bias:
             slices.append(HeadSlice(f"{prefix}{name}.bias", (n * n_heads,), part, 0, 0, n))
-    slices.append(HeadSlice(f"{prefix}output_proj.weight", (embed_dims, values), "output", 1, 0, width))
-    return AttentionLayout("deformable", embed_dims, n_heads, tuple(slices), n_levels, n_points)
+    if projected:
+        slices.append(HeadSlice(f"{prefix}output_proj.weight", (embed_dims, values), "output", 1, 0, width))
+    return AttentionLayout("deformable", embed_dims, n_heads, tuple(slices), n_levels, points)

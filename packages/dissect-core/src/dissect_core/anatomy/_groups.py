@@ -6,6 +6,7 @@ a handful of edits: masks of parameters, each with what takes the masked values'
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Literal
 
 import numpy as np
@@ -33,6 +34,8 @@ class UnitSlice:
     axis, start, width, repeats, period : int
     step : int
         From one unit to the next; 0 stands for `width`.
+    owned : tuple of tuple of int
+        The indices of each unit, where units are of different sizes; then `start`, `width` and so on are not used.
     removal : float or None
         The value that removing a unit puts here, where zero would not remove it.
     """
@@ -46,18 +49,28 @@ class UnitSlice:
     period: int = 0
     removal: float | None = None
     step: int = 0
+    owned: tuple[tuple[int, ...], ...] = ()
 
     def end(self, n_units: int) -> int:
         """Return the index behind the last one of so many units."""
+        if self.owned:
+            return 1 + max(chain.from_iterable(self.owned), default=-1)
         last = self.start + (self.repeats - 1) * self.period + (n_units - 1) * (self.step or self.width)
         return last + self.width if n_units else self.start
 
     def mask(self, chosen: Mask) -> Mask:
         """Return the mask of the chosen units, given as a bool for each unit."""
         along = np.zeros(self.shape[self.axis], dtype=np.bool_)
+        if self.owned:
+            along[list(chain.from_iterable(self.owned[unit] for unit in np.flatnonzero(chosen)))] = True
+            return self._spread(along)
         begins = self.start + np.flatnonzero(chosen) * (self.step or self.width)
         within = np.arange(self.width) + np.arange(self.repeats)[:, None] * self.period
         along[(begins[:, None] + within.reshape(-1)).reshape(-1)] = True
+        return self._spread(along)
+
+    def _spread(self, along: Mask) -> Mask:
+        """Return a mask of the parameter from one along the axis."""
         shape = [-1 if axis == self.axis else 1 for axis in range(len(self.shape))]
         return np.array(np.broadcast_to(along.reshape(shape), self.shape))
 
@@ -105,7 +118,9 @@ class UnitGroup:
 
     @property
     def n_parameters(self) -> int:
-        """Values that one unit owns."""
+        """Values that one unit owns; 0 where units are of different sizes."""
+        if any(s.owned for s in self.slices):
+            return 0
         return sum(
             int(np.prod(s.shape)) // s.shape[s.axis] * s.width * s.repeats
             for s in self.slices
@@ -199,17 +214,23 @@ def _heads(heads: int | Iterable[int], n_heads: int) -> Sequence[int]:
 
 
 def feed_forward_group(
-    path: str, first: tuple[str, tuple[int, ...]], first_bias: str | None, second: tuple[str, tuple[int, ...]]
+    path: str,
+    first: tuple[str, tuple[int, ...]],
+    first_bias: str | None,
+    second: tuple[str, tuple[int, ...]],
+    *more: tuple[str, tuple[int, ...]],
 ) -> UnitGroup:
     """Return the hidden neurons of a feed-forward block: rows of the first linear layer, columns of the second.
 
     `first` and `second` are names and shapes of the two weights, (hidden, in) and (out, hidden), and `first_bias` is
-    the name of the first layer's bias, if it has one. The second layer's bias belongs to no neuron and stays.
+    the name of the first layer's bias, if it has one. The second layer's bias belongs to no neuron and stays. `more`
+    are weights and biases that have a row for each neuron, too: those of the gate of a gated block (SwiGLU).
     """
     n = first[1][0]
     slices = [UnitSlice(*first, axis=0)]
     if first_bias is not None:
         slices.append(UnitSlice(first_bias, (n,), axis=0))
+    slices += [UnitSlice(*one, axis=0) for one in more]
     return UnitGroup(path, "neuron", n, (*slices, UnitSlice(*second, axis=1)))
 
 
@@ -278,25 +299,43 @@ def sampling_groups(path: str, layout: AttentionLayout) -> tuple[UnitGroup, Unit
     UnitError
         If the block is not deformable.
     """
-    if layout.n_levels is None or layout.n_points is None:
+    if layout.n_levels is None or layout.points is None:
         raise UnitError(
             f"{path!r} must be deformable attention to have levels and points, got {layout.kind}."
         )
-    heads, levels, points = layout.n_heads, layout.n_levels, layout.n_points
+    heads, levels, points = layout.n_heads, layout.n_levels, layout.points
+    regular = len(set(points)) == 1
     found: dict[GroupUnit, list[UnitSlice]] = {"level": [], "point": []}
     for s in layout.slices:
         if s.part != "query":
             continue
-        each = s.width // (levels * points)  # 2 coordinates of an offset, 1 attention weight
+        each = s.width // sum(points)  # 2 coordinates of an offset, 1 attention weight
         logit = SILENT_LOGIT if each == 1 and s.parameter.endswith("bias") else None
-        found["level"].append(
-            UnitSlice(s.parameter, s.shape, 0, s.start, points * each, heads, levels * points * each, logit)
-        )
-        found["point"].append(
-            UnitSlice(s.parameter, s.shape, 0, s.start, each, heads * levels, points * each, logit)
-        )
+        if regular:
+            n = points[0]
+            found["level"].append(
+                UnitSlice(s.parameter, s.shape, 0, s.start, n * each, heads, levels * n * each, logit)
+            )
+            found["point"].append(
+                UnitSlice(s.parameter, s.shape, 0, s.start, each, heads * levels, n * each, logit)
+            )
+            continue
+        # Level and point of every row of a head, in order.
+        rows = [(level, point) for level, n in enumerate(points) for point in range(n)]
+        for i, unit in enumerate(found):
+            owned = tuple(
+                tuple(
+                    s.start + head * s.width + row * each + coordinate
+                    for head in range(heads)
+                    for row, of in enumerate(rows)
+                    if of[i] == number
+                    for coordinate in range(each)
+                )
+                for number in range(levels if unit == "level" else max(points))
+            )
+            found[unit].append(UnitSlice(s.parameter, s.shape, 0, removal=logit, owned=owned))
     outputs = tuple((s.parameter, s.shape) for s in layout.slices if s.part == "output")
     return (
         UnitGroup(path, "level", levels, tuple(found["level"]), outputs),
-        UnitGroup(path, "point", points, tuple(found["point"]), outputs),
+        UnitGroup(path, "point", max(points), tuple(found["point"]), outputs),
     )

@@ -1,14 +1,30 @@
 """The attention blocks of a live model, recognised by what they are made of."""
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping
 
 from torch import nn
 
-from ...anatomy import AttentionLayout, deformable_layout, multihead_layout, separate_layout, stacked_layout
+from ...anatomy import (
+    AttentionLayout,
+    HeadPart,
+    HeadSlice,
+    deformable_layout,
+    multihead_layout,
+    stacked_layout,
+)
 
-_QUERY = ("q_proj", "qcontent_proj", "qpos_proj", "qpos_sine_proj")
-_KEY = ("k_proj", "kcontent_proj", "kpos_proj")
-_VALUE = ("v_proj",)
+# Names of the linear layers that make queries, keys and values. A block may have several that are added, or joined head
+# by head (Conditional DETR), and may name the block as well (DAB-DETR's `self_attn_query_content_proj`).
+_OF_BLOCK, _OF_WHAT = r"((self|cross|encoder)_attn_)?", r"(_?(content|pos|pos_sine))?"
+_PROJECTIONS: Mapping[HeadPart, re.Pattern[str]] = {
+    "query": re.compile(rf"{_OF_BLOCK}(q|query){_OF_WHAT}(_proj)?"),
+    "key": re.compile(rf"{_OF_BLOCK}(k|key){_OF_WHAT}(_proj)?"),
+    "value": re.compile(rf"{_OF_BLOCK}(v|value)(_proj)?"),
+}
+_OUTPUTS = ("out_proj", "o_proj", "output_proj")
+_HEADS = ("num_heads", "n_heads", "num_attention_heads", "attention_heads")
+_HEAD_WIDTHS = ("head_dim", "attention_head_size")
 
 
 def attention_layouts(model: nn.Module) -> dict[str, AttentionLayout]:
@@ -17,11 +33,14 @@ def attention_layouts(model: nn.Module) -> dict[str, AttentionLayout]:
     Recognised are
 
     - `torch.nn.MultiheadAttention` and its subclasses, with one stacked projection or three;
-    - multi-scale deformable attention: any module with the linear layers ``sampling_offsets``,
-      ``attention_weights``, ``value_proj`` and ``output_proj`` and the numbers ``num_heads``, ``num_levels``
-      and ``num_points`` (or ``n_heads``, ...), as in MMCV, the Deformable DETR repository and Transformers;
-    - modules with ``num_heads`` and square linear layers ``v_proj``, ``out_proj`` and ``q_proj``, ``k_proj``
-      or the several query and key layers of MMDetection's Conditional DETR;
+    - multi-scale deformable attention: any module with linear layers ``sampling_offsets`` and ``attention_weights``,
+      with ``value_proj`` and ``output_proj`` (MMCV, the Deformable DETR repository, RT-DETR, RF-DETR) or without
+      (D-FINE, DEIMv2), and the numbers ``num_heads``, ``num_levels`` and ``num_points`` (or ``n_heads``, ...);
+      of points there may be a number for each level;
+    - modules with linear layers for queries, keys and values (``q_proj``, ``query``, ``qcontent_proj``,
+      ``self_attn_query_content_proj``, ...) and one behind them (``out_proj``, ``o_proj``, ``output_proj``), which may
+      lie in a child (DAB-DETR), or the first three in one child and the last in another (YOLOS, ViT), with the number
+      of heads (``num_heads``, ``num_attention_heads``, ...) or the width of one (``head_dim``);
     - modules with ``num_heads`` and a linear layer ``qkv`` three times as wide as its input, followed by a square
       ``proj`` or ``out_proj``, as in ViT and Swin (windows do not matter: a head is one in all of them).
 
@@ -70,40 +89,131 @@ def _multihead(module: nn.Module, prefix: str) -> AttentionLayout | None:
 
 def _deformable(module: nn.Module, prefix: str) -> AttentionLayout | None:
     linear = _linears(module, ("sampling_offsets", "attention_weights", "value_proj", "output_proj"))
-    n_heads, n_levels, n_points = (_number(module, name) for name in ("heads", "levels", "points"))
-    if len(linear) != 4 or n_heads is None or n_levels is None or n_points is None:
+    n_heads, n_levels = _number(module, _HEADS), _number(module, ("num_levels", "n_levels"))
+    if not {"sampling_offsets", "attention_weights"} <= linear.keys() or n_heads is None or n_levels is None:
         return None
-    values = linear["value_proj"].out_features
-    if values % n_heads:
+    points = _points(module, n_levels)
+    if points is None or ("value_proj" in linear) != ("output_proj" in linear):
+        return None
+    biases = {linear[name].bias is not None for name in linear if name != "output_proj"}
+    values = (
+        linear["value_proj"].out_features
+        if "value_proj" in linear
+        else linear["sampling_offsets"].in_features
+    )
+    if values % n_heads or len(biases) != 1:
         return None
     return deformable_layout(
-        linear["output_proj"].out_features,
+        linear["output_proj"].out_features if "output_proj" in linear else values,
         n_heads,
         n_levels,
-        n_points,
+        points[0] if len(set(points)) == 1 else points,
         prefix=prefix,
         value_dims=values,
-        bias=linear["value_proj"].bias is not None,
+        bias=biases.pop(),
+        projected="output_proj" in linear,
     )
 
 
+def _points(module: nn.Module, n_levels: int) -> tuple[int, ...] | None:
+    """Return the sampling points of each level."""
+    for name in ("num_points", "n_points"):
+        value = getattr(module, name, None)
+        if isinstance(value, int) and value > 0:
+            return (value,) * n_levels
+        if (
+            isinstance(value, (list, tuple))
+            and len(value) == n_levels
+            and all(isinstance(n, int) and n > 0 for n in value)
+        ):
+            return tuple(value)
+    return None
+
+
 def _separate(module: nn.Module, prefix: str) -> AttentionLayout | None:
-    linear = _linears(module, (*_QUERY, *_KEY, *_VALUE, "out_proj"))
-    n_heads = _number(module, "heads")
-    parts = [[name for name in names if name in linear] for names in (_QUERY, _KEY, _VALUE)]
-    if n_heads is None or not all(parts) or "out_proj" not in linear:
-        return None
-    embed_dims = linear["out_proj"].out_features
-    if embed_dims % n_heads:
-        return None
-    query, key, value = parts
-    bias = linear["v_proj"].bias is not None
-    return separate_layout(embed_dims, n_heads, query=query, key=key, value=value, prefix=prefix, bias=bias)
+    for holder, output in _projections(module):
+        linears = _direct_linears(module, holder)
+        parts = {part: _named(linears, pattern) for part, pattern in _PROJECTIONS.items()}
+        if not all(parts.values()):
+            continue
+        behind = module.get_submodule(output)
+        values = {linears[name].out_features for name in parts["value"]}
+        owners = (module, module.get_submodule(holder), module.get_submodule(output.rpartition(".")[0]))
+        if not isinstance(behind, nn.Linear) or values != {behind.in_features}:
+            continue
+        n_heads = _n_heads(owners, behind.in_features)
+        widths = [linears[name].out_features for names in parts.values() for name in names]
+        if n_heads is None or any(width % n_heads for width in widths):
+            continue
+        slices = [
+            where
+            for part, names in parts.items()
+            for name in names
+            for where in _rows(f"{prefix}{name}", linears[name], part, n_heads)
+        ]
+        weight = f"{prefix}{output}.weight"
+        slices.append(
+            HeadSlice(weight, tuple(behind.weight.shape), "output", 1, 0, behind.in_features // n_heads)
+        )
+        return AttentionLayout("separate", behind.out_features, n_heads, tuple(slices))
+    return None
+
+
+def _projections(module: nn.Module) -> Iterator[tuple[str, str]]:
+    """Yield where the query, key and value layers of a block may lie, and its output layer: paths in the module."""
+    outputs = [name for name in _OUTPUTS if isinstance(getattr(module, name, None), nn.Linear)]
+    if len(outputs) == 1:
+        yield "", outputs[0]
+        return
+    children = [(name, child) for name, child in module.named_children() if not isinstance(child, nn.Linear)]
+    alone = {name: inner for name, child in children if len(inner := list(_inside(child))) == 1}
+    for name, (output,) in alone.items():
+        if output in _OUTPUTS:
+            yield "", f"{name}.{output}"
+        elif output == "dense":
+            yield from ((holder, f"{name}.{output}") for holder, _ in children if holder != name)
+
+
+def _inside(module: nn.Module) -> Iterator[str]:
+    """Yield the paths of all that holds parameters in a module; an empty one if it does so itself."""
+    return (
+        path
+        for path, inner in module.named_modules()
+        if next(inner.parameters(recurse=False), None) is not None
+    )
+
+
+def _direct_linears(module: nn.Module, holder: str) -> dict[str, nn.Linear]:
+    inner = module.get_submodule(holder)
+    prefix = f"{holder}." if holder else ""
+    return {
+        f"{prefix}{name}": child for name, child in inner.named_children() if isinstance(child, nn.Linear)
+    }
+
+
+def _named(linears: Collection[str], pattern: re.Pattern[str]) -> list[str]:
+    return [name for name in linears if pattern.fullmatch(name.rpartition(".")[2])]
+
+
+def _rows(name: str, linear: nn.Linear, part: HeadPart, n_heads: int) -> Iterator[HeadSlice]:
+    shape = tuple(linear.weight.shape)
+    yield HeadSlice(f"{name}.weight", shape, part, 0, 0, shape[0] // n_heads)
+    if linear.bias is not None:
+        yield HeadSlice(f"{name}.bias", shape[:1], part, 0, 0, shape[0] // n_heads)
+
+
+def _n_heads(owners: Collection[nn.Module], width: int) -> int | None:
+    """Return the number of heads: as one of some modules says it, else by the width of a head."""
+    for owner in owners:
+        if (n := _number(owner, _HEADS)) is not None:
+            return n
+    each = next((n for owner in owners if (n := _number(owner, _HEAD_WIDTHS)) is not None), None)
+    return None if each is None or width % each else width // each
 
 
 def _stacked(module: nn.Module, prefix: str) -> AttentionLayout | None:
     linear = _linears(module, ("qkv", "proj", "out_proj"))
-    n_heads = _number(module, "heads")
+    n_heads = _number(module, _HEADS)
     outputs = [name for name in ("proj", "out_proj") if name in linear]
     if n_heads is None or "qkv" not in linear or len(outputs) != 1:
         return None
@@ -132,8 +242,8 @@ def _linears(module: nn.Module, names: tuple[str, ...]) -> dict[str, nn.Linear]:
     return {name: child for name, child in children.items() if isinstance(child, nn.Linear)}
 
 
-def _number(module: nn.Module, what: str) -> int | None:
-    for name in (f"num_{what}", f"n_{what}"):
+def _number(module: nn.Module, names: Collection[str]) -> int | None:
+    for name in names:
         value = getattr(module, name, None)
         if isinstance(value, int) and value > 0:
             return value

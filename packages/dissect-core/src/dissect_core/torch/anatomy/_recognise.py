@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
+from typing import NamedTuple
 
 from torch import nn
 
@@ -10,6 +12,8 @@ from ...anatomy import AttentionLayout, BlockKind, UnitGroup, feed_forward_group
 CONTAINERS = (nn.ModuleList, nn.Sequential, nn.ModuleDict)
 """Modules that only hold others."""
 _PAIRS = (("linear1", "linear2"), ("fc1", "fc2"))
+_GATED = ("gate_proj", "up_proj", "down_proj")
+_GATED = ("gate_proj", "up_proj", "down_proj")
 
 
 @dataclass(frozen=True)
@@ -95,38 +99,51 @@ def feed_forward_blocks(
     for path, module in modules.items():
         if not inside.isdisjoint(upwards(path)):
             continue
-        for block, first, second in (_chain(path, module), _pair(path, module)):
-            weights = [names.get(joined(linear, "weight")) for linear in (first, second)]
-            lower, upper = modules.get(first), modules.get(second)
-            if not block or None in weights:  # weights that are computed cannot be masked
-                continue
-            if not isinstance(lower, nn.Linear) or not isinstance(upper, nn.Linear):
+        for recognise in _FEED_FORWARD:
+            found = recognise(path, module)
+            if found is None or any(joined(linear, "weight") not in names for linear in found.linears):
+                continue  # weights that are computed cannot be masked
+            *lower, upper = (modules.get(linear) for linear in found.linears)
+            if not isinstance(upper, nn.Linear) or not all(isinstance(one, nn.Linear) for one in lower):
                 continue  # a layer that another block shares stands under that block's path
-            hidden, out = lower.out_features, upper.out_features
-            around = path if block == second else owner(block, modules)
-            if lower.in_features != out or upper.in_features != hidden:
+            hidden, out = upper.in_features, upper.out_features
+            around = path if found.block == found.linears[-1] else owner(found.block, modules)
+            if {(one.in_features, one.out_features) for one in lower if isinstance(one, nn.Linear)} != {
+                (out, hidden)
+            }:
                 continue
             if hidden <= out and around not in attention:
                 continue
-            group = feed_forward_group(
-                block,
-                (names[joined(first, "weight")], (hidden, out)),
-                names.get(joined(first, "bias")),
-                (names[joined(second, "weight")], (out, hidden)),
-            )
-            inside.add(block)
-            yield Recognised(block, "ffn", "ffn", (first, second) if block == second else (), (group,))
+            inside.add(found.block)
+            parts = found.linears if found.block == found.linears[-1] else ()
+            yield Recognised(found.block, "ffn", "ffn", parts, (_neurons(found, names, hidden, out),))
             break
 
 
-_Linears = tuple[str, str, str]
-_NONE: _Linears = ("", "", "")
+class _FeedForward(NamedTuple):
+    """The linear layers of what may be a feed-forward block: those that it begins with, and the last."""
+
+    block: str
+    linears: tuple[str, ...]
 
 
-def _chain(path: str, module: nn.Module) -> _Linears:
+def _neurons(found: _FeedForward, names: Mapping[str, str], hidden: int, out: int) -> UnitGroup:
+    first, *gates, last = found.linears
+
+    def rows(linear: str) -> list[tuple[str, tuple[int, ...]]]:
+        bias = names.get(joined(linear, "bias"))
+        return [(names[joined(linear, "weight")], (hidden, out)), *([(bias, (hidden,))] if bias else [])]
+
+    weight, *bias = rows(first)
+    more = [one for gate in gates for one in rows(gate)]
+    end = (names[joined(last, "weight")], (out, hidden))
+    return feed_forward_group(found.block, weight, bias[0][0] if bias else None, end, *more)
+
+
+def _chain(path: str, module: nn.Module) -> _FeedForward | None:
     """Return the linear layers of a module that is linear, activation, linear, through nested `Sequential`s too."""
     if isinstance(module, (nn.ModuleList, nn.ModuleDict)):
-        return _NONE  # who knows in which order it is called
+        return None  # who knows in which order it is called
     leaves = [(name, m) for name, m in _leaves(path, module) if not _passes_on(m)]
     # PReLU is an activation with a parameter.
     holding = [
@@ -135,25 +152,64 @@ def _chain(path: str, module: nn.Module) -> _Linears:
         if not isinstance(m, nn.PReLU) and any(True for _ in m.parameters())
     ]
     if len(holding) != 2 or not all(isinstance(leaves[i][1], nn.Linear) for i in holding):
-        return _NONE
+        return None
     first, second = holding
-    return (path, leaves[first][0], leaves[second][0]) if path and second > first + 1 else _NONE
+    return _FeedForward(path, (leaves[first][0], leaves[second][0])) if path and second > first + 1 else None
 
 
-def _pair(path: str, module: nn.Module) -> _Linears:
+def _pair(path: str, module: nn.Module) -> _FeedForward | None:
     """Return the two linear layers that a module calls by name, with any activation between.
 
     They are the module where it holds no other parameters. In a layer that keeps them beside its attention, the
     block's path is the second one's: what that gives is what the block gives.
     """
-    for pair in _PAIRS:
-        layers = [getattr(module, name, None) for name in pair]
-        if all(isinstance(layer, nn.Linear) for layer in layers):
-            first, second = (joined(path, name) for name in pair)
-            own = {id(p) for layer in layers if layer is not None for p in layer.parameters()}
-            alone = path and own == {id(p) for p in module.parameters()}
-            return (path if alone else second), first, second
-    return _NONE
+    return next((found for pair in _PAIRS if (found := _by_names(path, module, pair)) is not None), None)
+
+
+def _gated(path: str, module: nn.Module) -> _FeedForward | None:
+    """Return the linear layers of a gated block (SwiGLU; Shazeer 2020, arXiv:2002.05202): two in parallel, then one."""
+    return _by_names(path, module, _GATED)
+
+
+def _by_names(path: str, module: nn.Module, names: tuple[str, ...]) -> _FeedForward | None:
+    layers = [getattr(module, name, None) for name in names]
+    if not all(isinstance(layer, nn.Linear) for layer in layers):
+        return None
+    linears = tuple(joined(path, name) for name in names)
+    own = {id(p) for layer in layers if layer is not None for p in layer.parameters()}
+    alone = path and own == {id(p) for p in module.parameters()}
+    return _FeedForward(path if alone else linears[-1], linears)
+
+
+def _list(path: str, module: nn.Module) -> _FeedForward | None:
+    """Return the two linear layers of a module that holds them in a list `layers`, which its kind calls in order."""
+    children = {
+        name: child for name, child in module.named_children() if next(child.parameters(), None) is not None
+    }
+    if not path or children.keys() != {"layers"} or not isinstance(children["layers"], nn.ModuleList):
+        return None
+    if next(module.parameters(recurse=False), None) is not None or len(children["layers"]) != 2:
+        return None
+    return _FeedForward(path, tuple(joined(path, f"layers.{i}") for i in range(2)))
+
+
+def _apart(path: str, module: nn.Module) -> _FeedForward | None:
+    """Return the linear layers of the children `intermediate` and `output` of a layer (ViT, YOLOS)."""
+    linears = tuple(joined(path, f"{name}.dense") for name in ("intermediate", "output"))
+    for name in ("intermediate", "output"):
+        child = getattr(module, name, None)
+        if not isinstance(child, nn.Module):
+            return None
+        holding = [
+            inner for inner in child.modules() if next(inner.parameters(recurse=False), None) is not None
+        ]
+        if len(holding) != 1 or getattr(child, "dense", None) is not holding[0]:
+            return None
+    return _FeedForward(linears[-1], linears)
+
+
+_FEED_FORWARD = (_chain, _pair, _list, _gated, _apart)
+"""From a path and its module to the linear layers of a feed-forward block, or None; the first that fits counts."""
 
 
 def _leaves(path: str, module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
