@@ -278,12 +278,18 @@ def query_group(
     >>> group.n_units, int(group.slices[0].mask(np.ones(300, dtype=bool)).any(axis=1).sum())
     (300, 300)
     """
-    rows = range(parameters[0][1][0]) if rows is None else rows
+    first = parameters[0][1]
+    rows = range(first[_row_axis(first)]) if rows is None else rows
     slices = (
-        UnitSlice(name, shape, axis=0, start=rows.start, step=rows.step if rows.step > 1 else 0)
+        UnitSlice(name, shape, _row_axis(shape), start=rows.start, step=rows.step if rows.step > 1 else 0)
         for name, shape in parameters
     )
     return UnitGroup(path, "query", len(rows), tuple(slices))
+
+
+def _row_axis(shape: tuple[int, ...]) -> int:
+    """Return the axis of the rows of a table, which may have an axis of one image before them (YOLOS)."""
+    return 1 if len(shape) == 3 and shape[0] == 1 else 0
 
 
 def sampling_groups(path: str, layout: AttentionLayout) -> tuple[UnitGroup, UnitGroup]:

@@ -44,6 +44,8 @@ def pool_of(target: Target, anatomy: Anatomy, space: Space = "weight") -> Pool:
         parts = FINDERS[kind.lies_in](target, anatomy)
     if space == "activation" and kind.activation == "whole":
         _require_modules(parts, anatomy)
+    if space == "weight":
+        _require_weights(parts, kind.plural)
     if target.expect is not None and len(parts) != target.expect:
         listed = ", ".join(part.path for part in parts[:8])
         raise PlanError(
@@ -69,11 +71,22 @@ def _parts_of_groups(groups: Sequence[UnitGroup]) -> list[PoolPart]:
 def _in_attention(target: Target, anatomy: Anatomy) -> list[PoolPart]:
     paths = anatomy.paths_by(list(anatomy.attention), "attention block").select(target.components)
     part = target.part if isinstance(target, HeadTarget) else "output"
-    return _parts_of_groups([head_group(path, anatomy.attention[path], part) for path in paths])
+    layouts = {path: anatomy.attention[path] for path in paths}
+    return _parts_of_groups(
+        [
+            # Without an output projection no weight holds what a head gives: it can be stepped into only.
+            UnitGroup(path, "head", layout.n_heads, ())
+            if part == "output" and part not in layout.parts
+            else head_group(path, layout, part)
+            for path, layout in layouts.items()
+        ]
+    )
 
 
 def _in_groups(target: Target, anatomy: Anatomy) -> list[PoolPart]:
     having = {group.path: group for group in anatomy.groups if group.unit == target.unit}
+    if having and not any(group.slices for group in having.values()):
+        _require_weights(_parts_of_groups(list(having.values())), unit_kind(target.unit).plural)
     selector = anatomy.paths_by(list(having), f"place with {unit_kind(target.unit).plural}")
     return _parts_of_groups([having[path] for path in selector.select(target.components)])
 
@@ -162,6 +175,11 @@ def _parts_with_rows(target: Target, anatomy: Anatomy) -> list[PoolPart]:
                 "decoder layers. Write `components: decoder.layer`, or leave `space` out."
             )
     blocks = anatomy.select_blocks(target.components, ("layer",))
+    if others := [block.path for block in blocks if "decoder.layer" not in block.roles]:
+        raise PlanError(
+            f"{others[0]!r} is no layer of a decoder, whose rows are the {units}: elsewhere the rows are positions of "
+            "the image, too. Write `components: decoder.layer`, or replace the weights of the embedding."
+        )
     return [PoolPart(block.path, min(sizes), 0) for block in blocks]
 
 
@@ -195,6 +213,16 @@ def _decoder_layers(target: Target, blocks: Sequence[Block], anatomy: Anatomy) -
 
 def _stack(block: Block) -> str:
     return block.path.rpartition(".")[0]
+
+
+def _require_weights(parts: Sequence[PoolPart], units: str) -> None:
+    """Refuse units that are in no parameter: heads without an output projection, queries that are chosen per image."""
+    without = [part.path for part in parts if part.group is not None and not part.group.slices]
+    if without:
+        raise PlanError(
+            f"{units} of {', '.join(without[:3])}{', …' if len(without) > 3 else ''} lie in no weight that could be "
+            "replaced. Write `space: activation` in the intervention, or name other blocks in `components`."
+        )
 
 
 def _require_modules(parts: Sequence[PoolPart], anatomy: Anatomy) -> None:

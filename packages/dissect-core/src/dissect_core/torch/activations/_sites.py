@@ -27,8 +27,9 @@ class TapPoint:
     site : ActivationSite
     module : torch.nn.Module
         The module at which it is read.
-    where : {"heads", "input", "output"}
-        Before the module's fused output projection, at one of its arguments, or at its output.
+    where : {"heads", "input", "output", "first"}
+        Before the module's fused output projection, at one of its arguments, at its output, or at the first tensor of
+        its output.
     n_units : int or None
         Number of units; None where the activation's shape gives it.
     width : int
@@ -44,7 +45,7 @@ class TapPoint:
 
     site: ActivationSite
     module: nn.Module
-    where: Literal["heads", "input", "output"]
+    where: Literal["heads", "input", "output", "first"]
     n_units: int | None
     width: int = 1
     batch_axis: int = 0
@@ -67,6 +68,8 @@ class TapPoint:
             return args, {**kwargs, key: edit(kwargs[key])}
 
         def post(_module: nn.Module, _args: tuple[Any, ...], output: Any) -> Any:
+            if self.where == "first" and isinstance(output, tuple):
+                return (edit(output[0]), *output[1:])
             return map_tensors(edit, output)
 
         handle = (
@@ -150,8 +153,11 @@ def _heads(model: nn.Module, site: ActivationSite, module: nn.Module) -> TapPoin
             f"{len(layouts)} ({inside}). Give the path of one block."
         )
     ((name, layout),) = layouts.items()
-    output = next(part for part in layout.slices if part.part == "output")
+    output = next((part for part in layout.slices if part.part == "output"), None)
     block = module.get_submodule(name)
+    if output is None:  # what the heads give is what the block gives, beside the weights of its attention
+        width = layout.embed_dims // layout.n_heads
+        return TapPoint(site, block, "first", layout.n_heads, width, _given(site, 0), is_sequence=True)
     if isinstance(block, nn.MultiheadAttention):
         axis = 0 if block.batch_first else 1
         return TapPoint(

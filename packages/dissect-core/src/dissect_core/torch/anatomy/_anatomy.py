@@ -1,17 +1,25 @@
 """Reading the anatomy of a live model: its parts, and the roles that they play."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import re
+import warnings
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from torch import nn
 
-from ...anatomy import Anatomy, AttentionLayout, Block, Component
+from ...anatomy import Anatomy, AttentionLayout, Block, Component, UnitGroup, unit_kind
 from ._attention import attention_layouts
 from ._components import components_of
 from ._queries_read import only_read
 from ._recognise import Recognised, attention_blocks, feed_forward_blocks, layers, owner, parent, upwards
 from ._recognise_units import convolutions, norms, queries
 from ._role_rules import REGIONS, RoleRule, said_roles
+
+_NAMED_AT_MOST = 3
+
+
+class UnrecognisedAttentionWarning(UserWarning):
+    """A part of a model looks like attention and is not recognised, so that its heads cannot be removed."""
 
 
 def anatomy_of(
@@ -77,6 +85,7 @@ def anatomy_of(
         for part in recognised.parts or (recognised.path,)
         if block.roles
     }
+    _warn_of_others(dict(model.named_modules()), layouts)
     groups, notes = only_read(model, [group for block in found.blocks for group in block.groups], run)
     with_roles = tuple(replace(component, role=_role(component, bearing)) for component in components)
     return Anatomy(with_roles, tuple(blocks), layouts, groups, notes)
@@ -120,11 +129,24 @@ class _Blocks:
         )
         known = {block.path for block in blocks}
         named = dict.fromkeys((*said, *self._owners))
-        blocks += [Recognised(path, "module", "") for path in named if path not in known]
+        chosen = {} if _have_queries(blocks) else self._queries_chosen()
+        blocks += [
+            Recognised(path, "module", "", groups=chosen.get(path, ())) for path in named if path not in known
+        ]
         order = {path: i for i, path in enumerate(modules)}
         self.blocks = sorted(
             blocks, key=lambda block: order.get(block.path, order.get(parent(block.path), 0))
         )
+
+    def _queries_chosen(self) -> dict[str, tuple[UnitGroup, ...]]:
+        """Return the queries of a decoder that takes them from the image (two-stage): in activations only."""
+        decoders = [path for path, kind in self._owners.items() if kind == "decoder"]
+        config = getattr(self._model, "config", None)
+        numbers = [getattr(config, name, None) for name in ("two_stage_num_proposals", "num_queries")]
+        n = next((n for n in numbers if isinstance(n, int) and n > 0), None)
+        if len(decoders) != 1 or n is None:
+            return {}
+        return {decoders[0]: (UnitGroup(decoders[0], "query", n, ()),)}
 
     def described(self, found: Recognised) -> Block:
         """Return a block with its roles, its layer, and the size of its parameters."""
@@ -145,6 +167,32 @@ class _Blocks:
             yield from self._model.get_submodule(path).parameters()
 
 
+def _have_queries(blocks: Iterable[Recognised]) -> bool:
+    return any(unit_kind(group.unit).activation == "rows" for block in blocks for group in block.groups)
+
+
+def _warn_of_others(modules: Mapping[str, nn.Module], attention: Collection[str]) -> None:
+    """Warn of modules that are called attention, hold linear layers, and are not recognised."""
+    known = {path for found in attention for path in upwards(found)}
+    others: dict[str, str] = {}
+    for path, module in modules.items():
+        name = type(module).__name__
+        inside = any(path == found or path.startswith(f"{found}.") for found in (*attention, *others))
+        if inside or path in known or not re.search(r"attention|attn", name, re.IGNORECASE):
+            continue
+        if any(isinstance(inner, nn.Linear) for inner in module.modules()):
+            others[path] = name
+    if others:
+        listed = ", ".join(f"{path} ({name})" for path, name in list(others.items())[:_NAMED_AT_MOST])
+        more = f", and {len(others) - _NAMED_AT_MOST} more" if len(others) > _NAMED_AT_MOST else ""
+        warnings.warn(
+            f"{len(others)} of the model's modules look like attention and are not recognised: {listed}{more}. They "
+            "have no heads, and roles such as `self_attn` leave them out; as components they can be removed whole.",
+            UnrecognisedAttentionWarning,
+            stacklevel=3,
+        )
+
+
 def _regions(
     modules: Mapping[str, nn.Module],
     stacked: Mapping[str, int],
@@ -161,6 +209,8 @@ def _regions(
     for stack, found in words.items():
         around = next((regions[path] for path in upwards(stack) if path in regions), "")
         seen = "decoder" if "cross_attn" in found else "encoder" if "self_attn" in found else ""
+        # What a path says wins over what its blocks suggest; of two names, the inner one.
+        seen = next((name for name in reversed(stack.split(".")) if name in ("encoder", "decoder")), seen)
         # A stack in a backbone is part of it; in a neck or head it is an encoder or decoder of its own.
         kinds[stack] = around if around in ("backbone", "encoder", "decoder") else seen
     owned: dict[str, set[str]] = {}

@@ -51,6 +51,8 @@ def only_read(
 
 def _narrowed(group: UnitGroup, read: Sequence[NDArray[np.bool_] | None]) -> tuple[UnitGroup, str]:
     """Return the group with only the rows that are read in one of its parameters, and a note on the others."""
+    if any(s.axis for s in group.slices):
+        return group, ""  # tokens that the model takes as a whole, behind an axis of one image
     seen = [rows for rows in read if rows is not None]
     if not seen:
         return group, (

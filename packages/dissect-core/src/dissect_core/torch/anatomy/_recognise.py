@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
-from typing import NamedTuple
 
 from torch import nn
 
@@ -12,7 +11,6 @@ from ...anatomy import AttentionLayout, BlockKind, UnitGroup, feed_forward_group
 CONTAINERS = (nn.ModuleList, nn.Sequential, nn.ModuleDict)
 """Modules that only hold others."""
 _PAIRS = (("linear1", "linear2"), ("fc1", "fc2"))
-_GATED = ("gate_proj", "up_proj", "down_proj")
 _GATED = ("gate_proj", "up_proj", "down_proj")
 
 

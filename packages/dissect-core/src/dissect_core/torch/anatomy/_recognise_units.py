@@ -9,7 +9,9 @@ from ...anatomy import UnitGroup, channel_group, query_group
 from ._recognise import Recognised, joined, parent
 
 _QUERIES = re.compile(
-    r"quer(y|ies)\w*(embed|feat|pos)|^(object_|query_)?(queries|tokens)$|^(tgt|refpoint)_embed", re.IGNORECASE
+    r"quer(y|ies)\w*(embed|feat|pos)|^(object_|query_|detection_)?(queries|tokens)$|^(tgt|refpoint)_embed"
+    r"|^weight_embedding$",  # of RT-DETR and its kin, where queries are learned
+    re.IGNORECASE,
 )
 _BESIDE = re.compile(r"^(reference_?point|refpoint|anchor)", re.IGNORECASE)
 
@@ -126,10 +128,10 @@ def queries(
     tables = list(_tables(modules, names))
     for path, name, shape in tables:
         if path in said or _QUERIES.search(path.rpartition(".")[2]):
-            sets.setdefault((parent(path), shape[0]), []).append((path, name, shape))
+            sets.setdefault((parent(path), shape[-2]), []).append((path, name, shape))
     for path, name, shape in tables:
         if _BESIDE.match(path.rpartition(".")[2]):
-            found = sets.get((parent(path), shape[0]))
+            found = sets.get((parent(path), shape[-2]))
             if found and (path, name, shape) not in found:
                 found.append((path, name, shape))
     for members in sets.values():
@@ -149,5 +151,5 @@ def _tables(
                 yield path, name, tuple(module.weight.shape)
             continue
         for key, value in module.named_parameters(recurse=False):
-            if value.ndim == 2 and key != "weight":
+            if (value.ndim == 2 or (value.ndim == 3 and value.shape[0] == 1)) and key != "weight":
                 yield joined(path, key), names[joined(path, key)], tuple(value.shape)

@@ -15,6 +15,7 @@ REGIONS = ("backbone", "neck", "head", "encoder", "decoder")
 
 _TOP = {
     "backbone": "backbone",
+    "conv_encoder": "backbone",
     "neck": "neck",
     "bbox_head": "head",
     "head": "head",
@@ -22,8 +23,16 @@ _TOP = {
     "rpn_head": "head",
     "class_embed": "head",
     "bbox_embed": "head",
-    "rpn": "head",  # the last two are torchvision's
+    "rpn": "head",  # this and the next are torchvision's
     "roi_heads": "head",
+    "class_labels_classifier": "head",  # these are of Transformers
+    "bbox_predictor": "head",
+    "decoder.class_embed": "head",
+    "decoder.bbox_embed": "head",
+    "enc_score_head": "head",
+    "enc_bbox_head": "head",
+    "enc_out_class_embed": "head",
+    "enc_out_bbox_embed": "head",
 }
 
 

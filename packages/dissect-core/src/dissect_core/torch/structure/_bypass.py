@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from itertools import chain
 from typing import Any, Literal
 
 import torch
@@ -16,7 +17,7 @@ from ..activations import (
     without_fast_path,
     wrapped_forward,
 )
-from ..anatomy import attention_layouts
+from ..anatomy import attention_layouts, is_norm
 
 
 @contextmanager
@@ -78,8 +79,10 @@ def bypassed(
     with ExitStack() as stack:
         stack.enter_context(without_fast_path())
         if kind == "sublayer":
-            stack.enter_context(silent(projection_of(path, module)))
-            stack.enter_context(wrapped_forward(module, _residual_only(path, module)))
+            projection = projection_of(path, module)
+            stack.enter_context(silent(projection))
+            if projection is not module:
+                stack.enter_context(wrapped_forward(module, _residual_only(path, module)))
         else:
             stack.enter_context(wrapped_forward(module, _through(path, module)))
         stack.enter_context(wrapped_forward(module, count))
@@ -134,8 +137,8 @@ def projection_of(path: str, module: nn.Module) -> nn.Module:
         block = module.get_submodule(name)
         if isinstance(block, nn.MultiheadAttention):
             return block
-        output = next(part.parameter for part in layout.slices if part.part == "output")
-        return module.get_submodule(output.rpartition(".")[0])
+        output = next((part.parameter for part in layout.slices if part.part == "output"), None)
+        return block if output is None else module.get_submodule(output.rpartition(".")[0])
     linears = [child for child in module.modules() if isinstance(child, nn.Linear)]
     if len(layouts) > 1 or not linears:
         found = f"{len(layouts)} attention blocks" if layouts else "no linear layer"
@@ -165,9 +168,12 @@ def silent(module: nn.Module) -> Iterator[None]:
 def _residual_only(path: str, module: nn.Module) -> Any:
     """Return a wrapper for `wrapped_forward` that checks, at the first run, a sublayer whose projection is silent.
 
-    The sublayer must return one of its inputs, or zeros.
+    The sublayer must return one of its inputs, the norm of one that it holds, or zeros.
     """
-    checked = isinstance(module, (nn.Linear, nn.MultiheadAttention))
+    checked = False
+    norms = [
+        child for child in module.children() if is_norm(child)
+    ]  # DAB-DETR has the layer's norm inside of the block
 
     def around(forward: Forward, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         nonlocal checked
@@ -177,7 +183,8 @@ def _residual_only(path: str, module: nn.Module) -> Any:
             inputs = [
                 x for x in (*args, *kwargs.values()) if isinstance(x, Tensor) and x.shape == first.shape
             ]
-            if not any(same_values(first, x) for x in (torch.zeros_like(first), *inputs)):
+            normed = (norm(x) for norm in norms for x in inputs)
+            if not any(same_values(first, x) for x in chain((torch.zeros_like(first), *inputs), normed)):
                 raise InterventionError(
                     f"{path!r} is more than a residual branch: with its output projection at zero it returns "
                     "neither its input nor zeros. Bypass a block inside it."
