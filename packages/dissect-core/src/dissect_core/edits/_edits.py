@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..anatomy import Indices, Mask, UnitGroup, chosen_units, unit_kind
-from ..errors import InterventionError
+from ..errors import InterventionError, UnitError
 from ..names import unknown_component
 from ._drawing import variant_rng
 from ._interventions import Constant, Intervention
@@ -49,7 +49,8 @@ def group_edits(group: UnitGroup, units: Indices, intervention: Intervention) ->
     Raises
     ------
     UnitError
-        If a unit is out of range or given twice.
+        If a unit is out of range or given twice, or all sampling points of a block are to go that has no output
+        projection.
 
     Examples
     --------
@@ -71,6 +72,11 @@ def group_edits(group: UnitGroup, units: Indices, intervention: Intervention) ->
         )
         for s in group.slices
     )
+    if removing and chosen.all() and not group.exhausted and any(s.removal is not None for s in group.slices):
+        raise UnitError(
+            f"{unit_kind(group.unit).plural} of {group.path!r} share one softmax, and no weight holds what the block "
+            f"gives: one of its {group.n_units} must be left. Leave out the block whole: `unit: sublayer`."
+        )
     whole = group.exhausted if removing and chosen.all() else ()
     return (*edits, *(Edit(name, np.ones(shape, np.bool_), intervention) for name, shape in whole))
 

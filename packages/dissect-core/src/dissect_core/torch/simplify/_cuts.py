@@ -14,7 +14,7 @@ from ...errors import InterventionError, UnitError
 from ..anatomy import identity, parent
 from ._slim import SlimAttention, require_plain
 
-_HEADS = ("num_heads", "n_heads")
+_HEADS = ("num_heads", "n_heads", "num_attention_heads", "attention_heads", "decoder_attention_heads")
 # Attributes of blocks for the width that their heads share; one is changed only where its value is that width.
 _WIDTHS = (
     "embed_dims",
@@ -24,6 +24,7 @@ _WIDTHS = (
     "hidden_dim",
     "all_head_size",
     "inner_dim",
+    "output_dim",
     "dim",
 )
 
@@ -70,6 +71,11 @@ def head_cut(
         raise UnitError(
             f"{group.path!r} must be an attention block of {group.n_units} heads, as in the plan, but is none in "
             "this model. Plan with the anatomy of this model."
+        )
+    if "output" not in layout.parts:
+        raise UnitError(
+            f"Heads of {group.path!r} cannot be cut out: the block has no projections of its own, so that a head is a "
+            "part of the features that pass. Apply the variant with `ablated` instead."
         )
     removing = [head_group(group.path, layout, part).slices for part in _REMOVING]
     if weights and group.slices not in removing:
@@ -212,11 +218,12 @@ def _set_numbers(block: nn.Module, layout: AttentionLayout, n_heads: int) -> Non
     """Set the numbers that a block's forward computes with: its number of heads, and the width that they share."""
     output = next(s for s in layout.slices if s.part == "output")
     width = output.shape[output.axis]
-    names = [name for name in _HEADS if getattr(block, name, None) == layout.n_heads]
-    # MMCV's deformable attention (`num_heads`) divides no width; the original's (`n_heads`) divides `d_model`.
-    divides = layout.kind != "deformable" or "n_heads" in names
-    for name in names:
-        setattr(block, name, n_heads)
-    for name in _WIDTHS if divides else ():
-        if type(getattr(block, name, None)) is int and getattr(block, name) == width:
-            setattr(block, name, n_heads * output.width)
+    for module in block.modules():  # a child may do the computing, as in DAB-DETR and YOLOS
+        names = [name for name in _HEADS if getattr(module, name, None) == layout.n_heads]
+        # MMCV's deformable attention (`num_heads`) divides no width; the original's (`n_heads`) divides `d_model`.
+        divides = bool(names) and (layout.kind != "deformable" or "n_heads" in names)
+        for name in names:
+            setattr(module, name, n_heads)
+        for name in _WIDTHS if divides else ():
+            if type(getattr(module, name, None)) is int and getattr(module, name) == width:
+                setattr(module, name, n_heads * output.width)

@@ -48,9 +48,11 @@ def reduced(model: nn.Module, reduction: Reduction) -> nn.Module:
         If a module that is to be replaced has hooks, which would be lost.
     """
     blocks = {path: model.get_submodule(path) for path in reduction.stand_ins}
-    cut_blocks = ((cut.path, model.get_submodule(cut.path)) for cut in reduction.cuts)
-    for path, block in [*blocks.items(), *cut_blocks]:
-        _require_bare(path, block)
+    cut_blocks = {cut.path: model.get_submodule(cut.path) for cut in reduction.cuts}
+    for path, block in [*blocks.items(), *cut_blocks.items()]:
+        # Other blocks than torch's stay where they are when they are cut, with their hooks: Transformers puts some of
+        # its own on the attention blocks of a backbone.
+        _require_bare(path, block, hooks=path in blocks or isinstance(block, nn.MultiheadAttention))
     changed: list[nn.Module] = []
     for path, block in blocks.items():
         stand_in = StandIn(block, reduction.stand_ins[path])
@@ -116,9 +118,10 @@ def _unfuse(model: nn.Module, changed: Sequence[nn.Module]) -> None:
             module.use_nested_tensor = False
 
 
-def _require_bare(path: str, block: nn.Module) -> None:
+def _require_bare(path: str, block: nn.Module, *, hooks: bool) -> None:
     for module in block.modules():
-        if module._forward_hooks or module._forward_pre_hooks or "forward" in vars(module):
+        hooked = hooks and (module._forward_hooks or module._forward_pre_hooks)
+        if hooked or "forward" in vars(module):
             raise InterventionError(
                 f"{path!r} must have no hooks, nor an ablation in force, to be replaced: they would be lost. Remove "
                 "them, or call `simplify` outside the block."
