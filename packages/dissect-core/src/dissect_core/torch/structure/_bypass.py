@@ -84,7 +84,7 @@ def bypassed(
             if projection is not module:
                 stack.enter_context(wrapped_forward(module, _residual_only(path, module)))
         else:
-            stack.enter_context(wrapped_forward(module, _through(path, module)))
+            stack.enter_context(wrapped_forward(module, through(path, module)))
         stack.enter_context(wrapped_forward(module, count))
         yield
     if not runs:
@@ -94,7 +94,7 @@ def bypassed(
         )
 
 
-def _through(path: str, module: nn.Module) -> Any:
+def through(path: str, module: nn.Module) -> Any:
     """Return a wrapper for `wrapped_forward` that gives a module's input in the place of its output.
 
     The first call runs the module, to see the output's structure. If that is a plain tensor, later calls do not run it.

@@ -7,8 +7,8 @@ from typing import Any
 from torch import Tensor, nn
 
 from ...errors import InterventionError
-from ..activations import floats_in, module_at
-from ._bypass import same_values
+from ..activations import floats_in, module_at, wrapped_forward
+from ._bypass import same_values, through
 from ._readout_stack import Stacks
 
 
@@ -19,7 +19,8 @@ def read_out(model: nn.Module, path: str) -> Iterator[None]:
     A detection transformer's decoder hands the results of all its layers to the head, stacked or in a list, and the
     head reads the last of them. Inside the block they end with the layer at `path`: a model with branches for each
     layer (Deformable DETR, DINO) then uses this layer's branches and reference boxes. Where the decoder also returns
-    the last layer's result by itself, this layer's result takes its place.
+    the last layer's result by itself, this layer's result takes its place; where it returns nothing else (DETR of
+    Transformers), what the decoder makes of this layer's result when the layers behind it are left out.
 
     Parameters
     ----------
@@ -82,7 +83,15 @@ def read_out(model: nn.Module, path: str) -> Iterator[None]:
     def begin(_module: nn.Module, _args: Any) -> None:
         call.begin()
 
-    def end_earlier(_module: nn.Module, _args: Any, output: Any) -> Any:
+    def without_later(args: Any, kwargs: Any) -> Any:
+        """Run the decoder once more, with the layers behind this one left out."""
+        with ExitStack() as later:
+            for i in range(index + 1, len(layers)):
+                later.enter_context(wrapped_forward(layers[i], through(f"{above}.{i}", layers[i])))
+            call.begin()
+            return decoder.forward(*args, **kwargs)
+
+    def end_earlier(_module: nn.Module, args: Any, kwargs: Any, output: Any) -> Any:
         nonlocal runs
         runs += 1
         if index == len(layers) - 1:
@@ -93,13 +102,33 @@ def read_out(model: nn.Module, path: str) -> Iterator[None]:
                 f"got the order {call.order or 'none: they did not run'}. Such a decoder cannot be read out."
             )
         stacks = Stacks(call.given, output)
-        if not stacks.found:
-            raise InterventionError(
-                f"{decoder_path!r} must return the results of all its {len(layers)} layers to be read out at "
-                f"{path!r}, but none of what it returns holds them, layer by layer. Build it to return intermediate "
-                "results."
+        ending = stacks.ending_with(index)
+        if stacks.found and not stacks.unknown:
+            return ending
+        # What is not recognised must not depend on the layers behind. Without results of all layers, what the decoder
+        # gives without these layers takes their place, if it is what this layer gave, or what a norm made of that.
+        shorter = without_later(args, kwargs)
+        of_layer = [
+            one for given in call.given[index:] for one in given
+        ]  # layers left out hand on what it gave
+        unknown = stacks.unknown if stacks.found else floats_in(output)
+        made = [
+            (tensor, instead)
+            for tensor, instead in zip(floats_in(output), floats_in(shorter), strict=True)
+            if any(tensor is one for one in unknown) and not same(tensor, instead)
+        ]
+        held = not stacks.found and all(any(same(instead, one) for one in of_layer) for _, instead in made)
+        if (made or not stacks.found) and not (held and made):
+            what = (
+                f"makes a tensor of the shape {tuple(made[0][0].shape)} of the last alone"
+                if made
+                else "does not"
             )
-        return stacks.ending_with(index)
+            raise InterventionError(
+                f"{decoder_path!r} must return the results of all its {len(layers)} layers to be read out at {path!r}, "
+                f"but it {what}. Build it to return intermediate results."
+            )
+        return ending if stacks.found else shorter
 
     with ExitStack() as stack:
         stack.callback(decoder.register_forward_pre_hook(begin).remove)
@@ -109,12 +138,17 @@ def read_out(model: nn.Module, path: str) -> Iterator[None]:
         for module in decoder.modules():
             if module is not decoder and id(module) not in inside:
                 stack.callback(module.register_forward_hook(call.after_other).remove)
-        stack.callback(decoder.register_forward_hook(end_earlier).remove)
+        stack.callback(decoder.register_forward_hook(end_earlier, with_kwargs=True).remove)
         yield
     if not runs:
         raise InterventionError(
             f"The decoder of {path!r} never ran inside the block, so that nothing was read out. Run the model there."
         )
+
+
+def same(one: Tensor, other: Tensor) -> bool:
+    """Return whether two tensors are of one shape and hold the same values."""
+    return one.shape == other.shape and same_values(one, other)
 
 
 class _Call:

@@ -35,8 +35,14 @@ class Stacks:
         self._given, self._output = given, output
         self._stacks: dict[int, _Stack] = {}
         self._layouts: set[tuple[int | None, tuple[int, ...]]] = set()
+        self._unknown: list[Tensor] = []
         for part in parts_in(output):
             self._recognise(part)
+
+    @property
+    def unknown(self) -> list[Tensor]:
+        """Return the tensors of the output, once it was made to end earlier, that have no entry for each layer."""
+        return self._unknown
 
     @property
     def found(self) -> bool:
@@ -67,9 +73,12 @@ class Stacks:
                 length = stack.first + layer + 1
                 return one[:length] if stack.axis is None else one.narrow(stack.axis, 0, length)
             if isinstance(one, Tensor):
-                return next(
-                    (read for last, read in instead if one.shape == last.shape and _equal(one, last)), one
+                read = next(
+                    (read for last, read in instead if one.shape == last.shape and _equal(one, last)), None
                 )
+                if read is None and one.is_floating_point():
+                    self._unknown.append(one)
+                return one if read is None else read
             return None
 
         return map_parts(shortened, self._output)
