@@ -1,6 +1,6 @@
 """Read the predictions of a decoder layer before the last, without training anew."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -19,8 +19,8 @@ def read_out(model: nn.Module, path: str) -> Iterator[None]:
     A detection transformer's decoder hands the results of all its layers to the head, stacked or in a list, and the
     head reads the last of them. Inside the block they end with the layer at `path`: a model with branches for each
     layer (Deformable DETR, DINO) then uses this layer's branches and reference boxes. Where the decoder also returns
-    the last layer's result by itself, this layer's result takes its place; where it returns nothing else (DETR of
-    Transformers), what the decoder makes of this layer's result when the layers behind it are left out.
+    the last layer's result by itself, or nothing else (DETR of Transformers), this layer's result takes its place, with
+    the norm that the decoder has behind its last layer. What else it returns must not depend on the layers behind.
 
     Parameters
     ----------
@@ -101,34 +101,18 @@ def read_out(model: nn.Module, path: str) -> Iterator[None]:
                 f"The layers of {decoder_path!r} must run one after the other, each once, to be read out at {path!r}; "
                 f"got the order {call.order or 'none: they did not run'}. Such a decoder cannot be read out."
             )
+        call.complete(index)
         stacks = Stacks(call.given, output)
         ending = stacks.ending_with(index)
-        if stacks.found and not stacks.unknown:
-            return ending
-        # What is not recognised must not depend on the layers behind. Without results of all layers, what the decoder
-        # gives without these layers takes their place, if it is what this layer gave, or what a norm made of that.
-        shorter = without_later(args, kwargs)
-        of_layer = [
-            one for given in call.given[index:] for one in given
-        ]  # layers left out hand on what it gave
-        unknown = stacks.unknown if stacks.found else floats_in(output)
-        made = [
-            (tensor, instead)
-            for tensor, instead in zip(floats_in(output), floats_in(shorter), strict=True)
-            if any(tensor is one for one in unknown) and not same(tensor, instead)
-        ]
-        held = not stacks.found and all(any(same(instead, one) for one in of_layer) for _, instead in made)
-        if (made or not stacks.found) and not (held and made):
-            what = (
-                f"makes a tensor of the shape {tuple(made[0][0].shape)} of the last alone"
-                if made
-                else "does not"
-            )
-            raise InterventionError(
-                f"{decoder_path!r} must return the results of all its {len(layers)} layers to be read out at {path!r}, "
-                f"but it {what}. Build it to return intermediate results."
-            )
-        return ending if stacks.found else shorter
+        if not stacks.found and not stacks.replaced:
+            raise _not_returned(decoder_path, path, len(layers), "it does not")
+        if stacks.unknown:  # what is not recognised must not depend on the layers behind
+            shorter = without_later(args, kwargs)
+            for tensor, instead in zip(floats_in(output), floats_in(shorter), strict=True):
+                if any(tensor is one for one in stacks.unknown) and not same(tensor, instead):
+                    made = f"it makes a tensor of the shape {tuple(tensor.shape)} of the last alone"
+                    raise _not_returned(decoder_path, path, len(layers), made)
+        return ending
 
     with ExitStack() as stack:
         stack.callback(decoder.register_forward_pre_hook(begin).remove)
@@ -144,6 +128,13 @@ def read_out(model: nn.Module, path: str) -> Iterator[None]:
         raise InterventionError(
             f"The decoder of {path!r} never ran inside the block, so that nothing was read out. Run the model there."
         )
+
+
+def _not_returned(decoder: str, path: str, n_layers: int, but: str) -> InterventionError:
+    return InterventionError(
+        f"{decoder!r} must return the results of all its {n_layers} layers to be read out at {path!r}, but {but}. "
+        "Build it to return intermediate results."
+    )
 
 
 def same(one: Tensor, other: Tensor) -> bool:
@@ -174,24 +165,61 @@ class _Call:
         """Forget the previous call."""
         self.order: list[int] = []
         self.given: list[list[Tensor]] = [[] for _ in range(self._n_layers)]
+        self._makers: list[list[tuple[nn.Module, int] | None]] = [[] for _ in range(self._n_layers)]
 
     def after_layer(self, index: int) -> Any:
         """Return a hook that notes what a layer returned."""
 
         def note(_module: nn.Module, _args: Any, output: Any) -> None:
             self.order.append(index)
-            self.given[index] += floats_in(output)
+            found = list(floats_in(output))
+            self.given[index] += found
+            self._makers[index] += [None] * len(found)
 
         return note
 
-    def after_other(self, _module: nn.Module, args: Any, output: Any) -> None:
+    def after_other(self, module: nn.Module, args: Any, output: Any) -> None:
         """Note what a module returned if it was given what the last layer returned, and kept its shape."""
         if not self.order or not isinstance(output, Tensor):
             return
         of_layer = self.given[self.order[-1]]
         for tensor in floats_in(args):
-            if tensor.shape == output.shape and any(
-                tensor is one or (tensor.shape == one.shape and same_values(tensor, one)) for one in of_layer
-            ):
+            if tensor.shape != output.shape:
+                continue
+            source = next((i for i, one in enumerate(of_layer) if tensor is one or same(tensor, one)), None)
+            if source is not None:
                 of_layer.append(output)
+                self._makers[self.order[-1]].append((module, source))
                 return
+
+    def complete(self, index: int) -> None:
+        """Order what a layer returned as what the last layer returned, and make of it what was made of that: a norm.
+
+        Other modules may have made more of it, for the next layer.
+        """
+        given, makers = self.given[index], self._makers[index]
+        ordered: list[Tensor] = []
+        places: list[int] = []
+        for k, maker in enumerate(list(self._makers[-1])):
+            if maker is None:
+                place = k if k < len(given) and makers[k] is None else None
+            else:
+                module, source = maker
+                place = _place(makers, module, places[source])
+                if place is None:
+                    place = len(given)
+                    given.append(module(ordered[source]))
+                    makers.append((module, source))
+            if place is None:
+                return
+            places.append(place)
+            ordered.append(given[place])
+        self.given[index] = ordered + [one for i, one in enumerate(given) if i not in places]
+
+
+def _place(
+    makers: Sequence[tuple[nn.Module, int] | None], module: nn.Module, source: int | None
+) -> int | None:
+    """Return where a module's result of a source is among the results of a layer."""
+    wanted = (module, source)
+    return next((i for i, maker in enumerate(makers) if maker is not None and maker == wanted), None)

@@ -29,6 +29,11 @@ class Stacks:
         What each layer returned in this call.
     output : object
         What the decoder returned: tensors in any structure of tuples, lists and dicts.
+
+    Attributes
+    ----------
+    replaced : int
+        Tensors that were the last layer's result alone, once the output was made to end earlier.
     """
 
     def __init__(self, given: Sequence[Sequence[Tensor]], output: Any) -> None:
@@ -36,6 +41,7 @@ class Stacks:
         self._stacks: dict[int, _Stack] = {}
         self._layouts: set[tuple[int | None, tuple[int, ...]]] = set()
         self._unknown: list[Tensor] = []
+        self.replaced = 0
         for part in parts_in(output):
             self._recognise(part)
 
@@ -78,6 +84,7 @@ class Stacks:
                 )
                 if read is None and one.is_floating_point():
                     self._unknown.append(one)
+                self.replaced += read is not None
                 return one if read is None else read
             return None
 
