@@ -158,8 +158,15 @@ def test_samples_of_other_images_are_never_duplicates() -> None:
 
 
 def test_queries_enter_each_layer() -> None:
-    target = {"unit": "query", "components": "encoder.layer", "pool": False}
-    found = plan(study(target, MEAN), anatomy())
+    target = {"unit": "query", "components": "decoder.layer", "pool": False}
+    whole = anatomy()
+    blocks = tuple(
+        replace(block, roles=tuple(role.replace("encoder", "decoder") for role in block.roles))
+        for block in whole.blocks
+    )
+    with pytest.raises(PlanError, match=r"'encoder.layers.0' is no layer of a decoder"):
+        plan(study({**target, "components": "encoder.layer"}, MEAN), whole)
+    found = plan(study(target, MEAN), replace(whole, blocks=blocks))
     variants = found[1:]
     assert len(variants) == 3 * QUERIES
     assert variants[QUERIES].sites() == (ActivationSite("encoder.layers.1", "query", (0,)),)

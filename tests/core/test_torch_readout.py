@@ -173,7 +173,7 @@ def test_layers_with_equal_results_are_told_by_their_axis() -> None:
     for layer in model.decoder.layers:
         layer.forward = lambda queries, memory: torch.ones_like(queries)
     with (
-        pytest.raises(InterventionError, match="but it does not. Build it"),
+        pytest.raises(InterventionError, match=r"but it does not\. Build it"),
         read_out(model, "decoder.layers.0"),
     ):
         model(torch.randn(N, 6, 8))

@@ -26,7 +26,13 @@ from .activations import (
     load_reference,
     save_reference,
 )
-from .anatomy import RoleRule, anatomy_of, attention_layouts, components_of
+from .anatomy import (
+    RoleRule,
+    UnrecognisedAttentionWarning,
+    anatomy_of,
+    attention_layouts,
+    components_of,
+)
 from .checkpoints import (
     RefusedNameError,
     export,
@@ -50,6 +56,7 @@ __all__ = [
     "RefusedNameError",
     "RoleRule",
     "Simplified",
+    "UnrecognisedAttentionWarning",
     "VariantEffect",
     "VariantReport",
     "ablate_state",

@@ -33,6 +33,7 @@ def attention_layouts(model: nn.Module) -> dict[str, AttentionLayout]:
     Recognised are
 
     - `torch.nn.MultiheadAttention` and its subclasses, with one stacked projection or three;
+    - modules with ``in_proj_weight``, ``out_proj`` and ``num_heads`` as that has them: what `simplify` makes of it;
     - multi-scale deformable attention: any module with linear layers ``sampling_offsets`` and ``attention_weights``,
       with ``value_proj`` and ``output_proj`` (MMCV, the Deformable DETR repository, RT-DETR, RF-DETR) or without
       (D-FINE, DEIMv2), and the numbers ``num_heads``, ``num_levels`` and ``num_points`` (or ``n_heads``, ...);
@@ -85,6 +86,29 @@ def _multihead(module: nn.Module, prefix: str) -> AttentionLayout | None:
         value_dims=module.vdim,
         bias_kv=module.bias_k is not None,
     )
+
+
+def _packed(module: nn.Module, prefix: str) -> AttentionLayout | None:
+    """Return the layout of a block like torch's with fewer heads than fit its width, as `simplify` leaves it."""
+    stacked, output = getattr(module, "in_proj_weight", None), getattr(module, "out_proj", None)
+    n_heads = _number(module, _HEADS)
+    if not isinstance(stacked, nn.Parameter) or not isinstance(output, nn.Linear) or n_heads is None:
+        return None
+    inner = output.in_features
+    if stacked.ndim != 2 or len(stacked) != 3 * inner or inner % n_heads:
+        return None
+    width = inner // n_heads
+    shapes = [(f"{prefix}in_proj_weight", tuple(stacked.shape))]
+    bias = getattr(module, "in_proj_bias", None)
+    shapes += [] if bias is None else [(f"{prefix}in_proj_bias", tuple(bias.shape))]
+    slices = [
+        HeadSlice(name, shape, part, 0, i * inner, width)
+        for name, shape in shapes
+        for i, part in enumerate(_PROJECTIONS)
+    ]
+    weight = f"{prefix}out_proj.weight"
+    slices.append(HeadSlice(weight, tuple(output.weight.shape), "output", 1, 0, width))
+    return AttentionLayout("fused", output.out_features, n_heads, tuple(slices))
 
 
 def _deformable(module: nn.Module, prefix: str) -> AttentionLayout | None:
@@ -227,6 +251,7 @@ def _stacked(module: nn.Module, prefix: str) -> AttentionLayout | None:
 
 _RECOGNISERS: tuple[Callable[[nn.Module, str], AttentionLayout | None], ...] = (
     _multihead,
+    _packed,
     _deformable,
     _separate,
     _stacked,
