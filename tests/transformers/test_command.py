@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -203,6 +204,17 @@ def test_variants_of_a_study_are_exported(command: Any, place: Path, pictures: l
     assert status == 0, err
     (copy,) = (place / "exported").iterdir()
     assert not open_transformers(copy).model.bbox_predictor.layers[0].weight.any()
+
+
+def test_the_example_of_the_readme_runs(place: Path, pictures: list[Path]) -> None:
+    readme = Path(__file__).parents[2] / "packages" / "dissect-transformers" / "README.md"
+    (block,) = re.findall(r"```python\n(.*?)```", readme.read_text(encoding="utf-8"), flags=re.DOTALL)
+    for name, stand_in in (("PekingU/rtdetr_r18vd", place / "rt_detr"), ("street.jpg", pictures[0])):
+        assert name in block
+        block = block.replace(name, stand_in.as_posix())
+    names: dict[str, Any] = {}
+    exec(compile(block, str(readme), "exec"), names)
+    assert len(names["found"].scores) == 10
 
 
 def test_nothing_but_folders_of_its_own_is_replaced(place: Path, tmp_path: Path) -> None:

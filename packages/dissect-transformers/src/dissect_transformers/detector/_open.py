@@ -79,48 +79,44 @@ def open_transformers(
     check_value("local_files_only", local_files_only, bool)
     place = available_device(device)
     if isinstance(model, torch.nn.Module):
-        if revision is not None:
-            raise ModelError(f"a model in memory has no revision {quoted(revision)}: leave `revision` out.")
-        loaded, source, folder = _given(model), "", None
-    else:
-        folder = model_folder(model, revision=revision, trust=trust, local_files_only=local_files_only)
-        checked_config(folder, trust=trust)
-        source = str(model)
-        loaded = None
+        loaded, tools = _given(model, processor, revision, trust=trust, local_files_only=local_files_only)
+        return TransformersDetector(loaded.to(place), tools, class_names_of(loaded.config))
+    folder = model_folder(model, revision=revision, trust=trust, local_files_only=local_files_only)
+    checked_config(folder, trust=trust)
     # Before the weights: an error in these small files need not wait for them.
-    tools = _processor_of(processor, folder, trust=trust, local_files_only=local_files_only)
-    if loaded is None:
-        assert folder is not None
-        loaded = load_model(folder, trust=trust)
-    return TransformersDetector(loaded.to(place), tools, class_names_of(loaded.config), source)
+    if processor is None:
+        tools = load_processor(folder, trust=trust)
+    else:
+        tools = _chosen(processor, trust=trust, local_files_only=local_files_only)
+    loaded = load_model(folder, trust=trust)
+    return TransformersDetector(loaded.to(place), tools, class_names_of(loaded.config), str(model))
 
 
-def _given(model: torch.nn.Module) -> Any:
-    """Return a model in memory, if it can be a detector."""
-    config = getattr(model, "config", None)
-    if not hasattr(config, "id2label"):
+def _given(
+    model: torch.nn.Module, processor: Any, revision: str | None, *, trust: bool, local_files_only: bool
+) -> tuple[Any, Any]:
+    """Return a model in memory and its image processor, if they can be a detector."""
+    if revision is not None:
+        raise ModelError(f"a model in memory has no revision {quoted(revision)}: leave `revision` out.")
+    if not hasattr(getattr(model, "config", None), "id2label"):
         raise ModelError(
             f"`model` must be a detector of Transformers or name one, got an object of type {type(model).__name__}, "
             "which has no config with `id2label`."
         )
-    return model.eval()
-
-
-def _processor_of(processor: Any, folder: Path | None, *, trust: bool, local_files_only: bool) -> Any:
-    """Return the image processor that is given, else that of the model's folder."""
     if processor is None:
-        if folder is None:
-            raise ProcessorError(
-                "a model in memory needs `processor`, its image processor or the folder of one, got none."
-            )
-        return load_processor(folder, trust=trust)
-    if isinstance(processor, (str, Path)):
-        if not Path(processor).is_dir():
-            return load_processor(
-                model_folder(processor, trust=trust, local_files_only=local_files_only), trust=trust
-            )
-        return load_processor(Path(processor), trust=trust)
-    return require_processor(processor, "`processor`")
+        raise ProcessorError(
+            "a model in memory needs `processor`, its image processor or the folder of one, got none."
+        )
+    return model.eval(), _chosen(processor, trust=trust, local_files_only=local_files_only)
+
+
+def _chosen(processor: Any, *, trust: bool, local_files_only: bool) -> Any:
+    """Return the image processor that an argument is, or names."""
+    if not isinstance(processor, (str, Path)):
+        return require_processor(processor, "`processor`")
+    path = Path(processor)
+    folder = path if path.is_dir() else model_folder(path, trust=trust, local_files_only=local_files_only)
+    return load_processor(folder, trust=trust)
 
 
 def available_device(name: str) -> torch.device:
