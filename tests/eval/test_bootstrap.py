@@ -147,6 +147,22 @@ def test_all_images_once_is_the_metric_itself() -> None:
     assert [r.metric for r in results] == list(METRICS)
 
 
+@pytest.mark.parametrize("n_categories", [1, 2, 3, 17])
+@pytest.mark.parametrize("seed", range(4))
+def test_all_images_once_is_pycocotools_to_the_last_digit(seed: int, n_categories: int) -> None:
+    truth, found = problem(seed, n_images=20, n_categories=n_categories)
+    names = [name for name in METRICS if name.startswith("A")]
+    results = bootstrap(truth, found, metrics=names, per_class=True, n_replicates=2)
+    theirs = coco_ap(truth, found, backend="pycocotools")
+    ours = {(r.metric, r.category_id): r.estimate for r in results}
+    np.testing.assert_array_equal(
+        [ours[name, None] for name in names], [getattr(theirs, name) for name in names]
+    )
+    np.testing.assert_array_equal(
+        [ours["AP", category] for category in theirs.per_class], list(theirs.per_class.values())
+    )
+
+
 @pytest.mark.parametrize("method", ["percentile", "bca"])
 def test_intervals_equal_scipy(method: str) -> None:
     """The mean GIoU of images with one pair each is a plain mean: scipy.stats.bootstrap knows its interval."""

@@ -5,6 +5,7 @@ from ._ap_numpy import (
     RECALLS as RECALLS,
     MatchedSplit as MatchedSplit,
     match_split as match_split,
+    mean_of_defined as mean_of_defined,
     precision_of_known as precision_of_known,
     recall_at as recall_at,
 )

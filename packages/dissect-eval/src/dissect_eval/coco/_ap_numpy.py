@@ -23,6 +23,7 @@ __all__ = [
     "MatchedSplit",
     "evaluate",
     "match_split",
+    "mean_of_defined",
     "precision_arrays",
     "precision_at",
     "precision_of_known",
@@ -64,12 +65,17 @@ def evaluate(truth: GroundTruth, aligned: Detections, tie_break: TieBreak) -> tu
     # Only categories with truth: there may be many others, and all their numbers are undefined.
     precision = [precision_of_known(split, area)[0] for area in range(len(AREA_RANGES))]
     whole, known = precision[0], np.flatnonzero(split.index.n_counted[0] > 0).tolist()
-    aps = [_mean(whole), _mean(whole[0]), _mean(whole[5]), *(_mean(values) for values in precision[1:])]
+    aps = [
+        mean_of_defined(whole),
+        mean_of_defined(whole[0]),
+        mean_of_defined(whole[5]),
+        *(mean_of_defined(values) for values in precision[1:]),
+    ]
     recalls = [recall_at(split, 0, cut) for cut in CUTS]
     recalls += [recall_at(split, area, MAX_DETECTIONS) for area in (1, 2, 3)]
-    per_class = dict(zip(known, (_mean(whole[:, :, k]) for k in range(len(known))), strict=True))
+    per_class = dict(zip(known, (mean_of_defined(whole[:, :, k]) for k in range(len(known))), strict=True))
     n_categories = len(split.index.categories)
-    return aps + [_mean(values) for values in recalls], [
+    return aps + [mean_of_defined(values) for values in recalls], [
         per_class.get(k, float("nan")) for k in range(n_categories)
     ]
 
@@ -149,7 +155,7 @@ def _hits(split: MatchedSplit, area: int, cut: int) -> Iterator[tuple[int, Ints,
         yield t, at[chosen], counted.astype(np.float64)
 
 
-def _mean(values: NDArray[np.float64]) -> float:
+def mean_of_defined(values: NDArray[np.float64]) -> float:
     """Return the mean of the defined values; NaN if there are none."""
     defined = values[~np.isnan(values)]
     return float(defined.mean()) if len(defined) else float("nan")

@@ -7,6 +7,7 @@ positive, for all resamples at once.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from .._arrays import Ints, ratio
-from ..coco import MAX_DETECTIONS, RECALLS, MatchedSplit, precision_of_known, recall_at
+from ..coco import MAX_DETECTIONS, RECALLS, MatchedSplit, mean_of_defined, precision_of_known, recall_at
 from ._metrics import Floats, MetricSettings, Statistic, Values, count_matrix
 
 __all__ = ["ap_statistic"]
@@ -41,20 +42,17 @@ def ap_statistic(split: MatchedSplit, n_images: int, settings: MetricSettings) -
     recalls: dict[str, _Recall] = {}
 
     def whole() -> Values:
+        """Return the numbers of all images, added up in the order of pycocotools: equal to the last digit."""
         values: Values = {}
         for name, area in precision.items():
             precisions, known = precision_of_known(split, area)
-            if (
-                len(known) == 1 < len(categories)
-            ):  # a second column: NumPy adds up a single one in another order, with other last bits
-                precisions = np.repeat(precisions, 2, axis=2)
-            average = precisions[THRESHOLDS.get(name, slice(None))].mean(axis=1).mean(axis=0)
-            found = np.full(len(categories), np.nan)
-            found[known] = average[: len(known)]
-            _add(values, name, found[:, None], per_class)
+            precisions = precisions[THRESHOLDS.get(name, slice(None))]
+            values[name, None] = np.array([mean_of_defined(precisions)])
+            _add_classes(values, name, _of_each(precisions, known, len(categories)), per_class)
         for name in recall:
             reached = recall_at(split, AREAS.get(name[-1], 0), _cut(name))
-            _add(values, name, reached.mean(axis=0)[:, None], per_class)
+            values[name, None] = np.array([mean_of_defined(reached)])
+            _add_classes(values, name, reached.mean(axis=0)[:, None], per_class)
         return values
 
     def block(weights: Floats) -> Values:
@@ -83,10 +81,24 @@ def ap_statistic(split: MatchedSplit, n_images: int, settings: MetricSettings) -
     return statistic
 
 
+def _of_each(precisions: Floats, known: Ints, n_categories: int) -> Floats:
+    """Return the mean precision of each category from that of the known ones, (T, 101, n); NaN for the others."""
+    found = np.full((n_categories, 1), np.nan)
+    # Each category's numbers side by side: they are added up in the same order, however many categories there are.
+    rows = np.ascontiguousarray(np.moveaxis(precisions, 2, 0))
+    found[known, 0] = rows.reshape(len(known), math.prod(rows.shape[1:])).mean(axis=1)
+    return found
+
+
 def _add(values: Values, name: str, per_class: Floats, categories: list[int]) -> None:
     """Add the mean over the categories that have truth in a resample, and the categories asked for."""
     defined = ~np.isnan(per_class)
     values[name, None] = ratio(np.where(defined, per_class, 0).sum(axis=0), defined.sum(axis=0))
+    _add_classes(values, name, per_class, categories)
+
+
+def _add_classes(values: Values, name: str, per_class: Floats, categories: list[int]) -> None:
+    """Add the categories asked for: all, or none."""
     for category, row in zip(categories, per_class, strict=False):
         values[name, category] = row
 
