@@ -1,4 +1,4 @@
-"""YOLOX-Nano, trained on COCO, on real photographs: the AP that it is known for, and studies that are checked by hand."""
+"""YOLOX-Nano, trained on COCO, on real photographs: its published AP, and studies that are checked by hand."""
 
 from __future__ import annotations
 
