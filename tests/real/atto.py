@@ -50,20 +50,14 @@ class AttoProcessor(RTDetrImageProcessorPil):
         scores, index = outputs.logits.sigmoid().flatten(1).topk(N_DETECTIONS)
         n_classes = outputs.logits.shape[-1]
         x, y, w, h = outputs.pred_boxes.unbind(-1)
-        height, width = torch.as_tensor(target_sizes).to(x).T[:, :, None]
-        boxes = torch.stack(
-            [(x - w / 2) * width, (y - h / 2) * height, (x + w / 2) * width, (y + h / 2) * height], dim=-1
-        )
+        boxes = torch.stack([x - w / 2, y - h / 2, x + w / 2, y + h / 2], dim=-1)
+        if target_sizes is not None:
+            height, width = torch.as_tensor(target_sizes).to(boxes).T[:, :, None]
+            boxes = boxes * torch.stack([width, height, width, height], dim=-1)
         found = []
         for score, pair, box in zip(scores, index, boxes, strict=True):
-            kept = score > threshold
-            found.append(
-                {
-                    "scores": score[kept],
-                    "labels": pair[kept] % n_classes,
-                    "boxes": box[pair[kept] // n_classes],
-                }
-            )
+            score, pair = score[score > threshold], pair[score > threshold]
+            found.append({"scores": score, "labels": pair % n_classes, "boxes": box[pair // n_classes]})
         return found
 
 
