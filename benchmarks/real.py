@@ -42,10 +42,12 @@ def each(name: str, unit: str, components: str, **further: Any) -> dict[str, Any
     return {"name": name, "target": target, "select": {"by": "each"}, **further}
 
 
-def shares(name: str, unit: str, components: str, fractions: list[float], **further: Any) -> dict[str, Any]:
-    """Return an ablation of growing shares of random units, three draws each."""
+def shares(
+    name: str, unit: str, components: str, fractions: list[float], repeats: int = 3, **further: Any
+) -> dict[str, Any]:
+    """Return an ablation of growing shares of random units, some draws each."""
     target = {"unit": unit, "components": components}
-    select = {"by": "fraction", "fractions": fractions, "repeats": 3}
+    select = {"by": "fraction", "fractions": fractions, "repeats": repeats}
     return {"name": name, "target": target, "select": select, **further}
 
 
@@ -73,10 +75,10 @@ ATTO = {
 }
 YOLOX = {
     "yolox-stages": [
-        shares(f"stage {stage}", "channel", f"backbone.stage{stage}.*", [0.02, 0.05, 0.1, 0.2])
+        shares(f"stage {stage}", "channel", f"backbone.stage{stage}.*", [0.02, 0.05, 0.1, 0.2], repeats=2)
         for stage in range(1, 5)
     ],
-    "yolox-channels": [each("channels behind stage 2", "channel", "backbone.stage2.1.final_conv.conv")],
+    "yolox-channels": [each("channels behind stage 1", "channel", "backbone.stage1.1.final_conv.conv")],
 }
 STUDIES = {**ATTO, **YOLOX}
 

@@ -9,7 +9,7 @@ import pytest
 
 import deep_dissect as dd
 from commands import skip_without_mmdet
-from real.photographs import FOLDER, photographs
+from real.photographs import FOLDER, coco_classes, photographs
 from real_data import needed
 
 if TYPE_CHECKING:
@@ -42,4 +42,15 @@ def yolox_files() -> dict[str, Path]:
 def yolox(yolox_files: dict[str, Path]) -> BaseDetector:
     """Open YOLOX-Nano by the front door."""
     detector: BaseDetector = dd.open_detector("mmdet", **yolox_files)  # type: ignore[assignment]
+    return detector
+
+
+@pytest.fixture(scope="session")
+def atto(data: dd.CocoSplit) -> BaseDetector:
+    """Open DEIMv2-Atto by the front door."""
+    pytest.importorskip("transformers", reason="Transformers is not installed")
+    from real.atto import build, processor
+
+    model = build(needed("data/deimv2") / "atto_transformers.pth", coco_classes(data))
+    detector: BaseDetector = dd.open_detector("transformers", model=model, processor=processor())  # type: ignore[assignment]
     return detector
