@@ -1,7 +1,7 @@
 """What the parts of two real detectors are worth on real photographs: tables with intervals, and pictures.
 
-    python benchmarks/real.py [--out real-studies] [--only atto-heads ...] [--images 158] [--replicates 1000]
-        [--jobs 2] [--pictures docs/images]
+    python benchmarks/real.py [--out real-studies] [--only atto-heads ...] [--images 158] [--jobs 2]
+        [--pictures docs/images]
 
 The detectors are DEIMv2-Atto (a detection transformer of 0.5 M parameters) and YOLOX-Nano (convolutions, 0.9 M), the
 photographs are 158 of COCO val2017; `DISSECT_TEST_DATA` names the folder that holds them, see CONTRIBUTING.md. Each study
@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -81,6 +80,8 @@ YOLOX = {
     "yolox-channels": [each("channels behind stage 1", "channel", "backbone.stage1.1.final_conv.conv")],
 }
 STUDIES = {**ATTO, **YOLOX}
+PICTURES = ("dose-response", "units-", "worst")
+"""Beginnings of the names of the pictures that `--pictures` writes."""
 
 
 def open_atto(data: dd.CocoSplit) -> dd.Detector:
@@ -110,17 +111,51 @@ def opened_once(data: dd.CocoSplit) -> Callable[[str], dd.Detector]:
     return detector
 
 
-def table(results: dd.Results) -> Iterator[str]:
-    """Yield the lines of a table in Markdown: each variant or dose, its AP, and what was lost, with its interval."""
+def tables(results: dd.Results) -> Iterator[str]:
+    """Yield the lines of a table of single parts, and of one of doses, in Markdown, as far as the study has them."""
     baseline, *rows = results.tables.summary
-    yield f"| | {' | '.join(SHOWN)} | change of AP | |"
-    yield "|---|" + "---|" * (len(SHOWN) + 2)
-    yield f"| whole | {' | '.join(f'{baseline[name]:.3f}' for name in SHOWN)} | | |"
-    for row in rows:
-        numbers = " | ".join(f"{row[name]:.3f}" for name in SHOWN)
-        low, high, p = row["AP_low"], row["AP_high"], row["AP_p"]
-        sure = "changes nothing" if row["no_op"] else "control" if row["kind"] == "control" else f"p {p:.3f}"
-        yield f"| {row['id']} | {numbers} | {row['AP_difference']:+.3f} [{low:+.3f}, {high:+.3f}] | {sure} |"
+    swept = [name for name, by in results.tables.selections.items() if by == "fraction"]
+    parts = [row for row in rows if row["kind"] == "ablation" and row["ablation"] not in swept]
+    controls = {row["control_of"]: row["AP_difference"] for row in rows if row["kind"] == "control"}
+    if parts:
+        yield from headed(*SHOWN, "change of AP, 95 % interval", "p", "change by as many random weights")
+        yield line("whole", *numbers(baseline), "", "", "")
+    for row in parts:
+        change = f"{row['AP_difference']:+.3f} [{row['AP_low']:+.3f}, {row['AP_high']:+.3f}]"
+        control = f"{controls[row['id']]:+.3f}" if row["id"] in controls else ""
+        p = "changes nothing" if row["no_op"] else f"{row['AP_p']:.3f}"
+        yield line(named(row), *numbers(row), change, p, control)
+    if swept:
+        yield from headed("share removed", "AP, mean of the draws", "from", "to")
+        yield line("whole", "", f"{baseline['AP']:.3f}", "", "")
+    for name in swept:
+        for dose in sorted({row["dose"] for row in rows if row["ablation"] == name}):
+            draws = [row["AP"] for row in rows if row["ablation"] == name and row["dose"] == dose]
+            mean, low, high = sum(draws) / len(draws), min(draws), max(draws)
+            yield line(name, f"{dose:.0%}", f"{mean:.3f}", f"{low:.3f}", f"{high:.3f}")
+
+
+def headed(*heads: str) -> Iterator[str]:
+    """Yield the head of a table whose first column has none."""
+    yield line("", *heads)
+    yield "|---" * (len(heads) + 1) + "|"
+
+
+def line(*cells: str) -> str:
+    """Return a row of a table."""
+    return f"| {' | '.join(cells)} |"
+
+
+def numbers(row: Any) -> list[str]:
+    """Return the metrics of a row that are shown."""
+    return [f"{row[name]:.3f}" for name in SHOWN]
+
+
+def named(row: Any) -> str:
+    """Return the name of what a variant removes: its block, and the number of the unit in it, if it has several."""
+    (one,) = row["removed"]
+    unit = "" if row["unit"] in ("layer", "sublayer") else f" {row['unit']} {one['units'][0]}"
+    return f"{one['path'].removeprefix('model.')}{unit}"
 
 
 def main() -> None:
@@ -130,13 +165,12 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("real-studies"))
     parser.add_argument("--only", nargs="*", default=list(STUDIES), choices=list(STUDIES), metavar="STUDY")
     parser.add_argument("--images", type=int, help="the first of the photographs (default: all)")
-    parser.add_argument("--replicates", type=int, default=1000)
+    parser.add_argument("--replicates", type=int, help="resamples (default: as many as p-values need)")
     parser.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1), help="processes that measure")
     parser.add_argument("--pictures", type=Path, help="write each study's pictures into this folder")
     options = parser.parse_args()
     if not data_path(FOLDER).exists():
         sys.exit(f"{data_path(FOLDER)} is not there: DISSECT_TEST_DATA names the folder of the test data.")
-    warnings.simplefilter("ignore")
     data = photographs(data_path(FOLDER), options.images)
     detector_of = opened_once(data)
     for name in options.only:
@@ -148,12 +182,12 @@ def main() -> None:
         results.write()
         results.report()
         print(f"\n## {name}: {len(study.variants) - 1} variants, {len(data)} photographs\n")
-        print("\n".join(table(results)))
+        print("\n".join(tables(results)))
         for note in results.notes:
             print(f"\nnote: {note}")
         if options.pictures:
             options.pictures.mkdir(parents=True, exist_ok=True)
-            for one in results.figures("AP"):
+            for one in (one for one in results.figures("AP") if one.name.startswith(PICTURES)):
                 file = options.pictures / f"real-{name}-{one.name}.png"
                 one.figure.savefig(file, dpi=110)
                 print(f"\n{file}: {one.caption}")
