@@ -95,7 +95,9 @@ def open_atto(data: dd.CocoSplit) -> dd.Detector:
 def open_yolox(_data: dd.CocoSplit) -> dd.Detector:
     """Open YOLOX-Nano."""
     files = data_path("data/yolox_nano")
-    return dd.open_detector("mmdet", checkpoint=files / "yolox_nano_mmdet.pth", config=files / "yolox_nano.py")
+    return dd.open_detector(
+        "mmdet", checkpoint=files / "yolox_nano_mmdet.pth", config=files / "yolox_nano.py"
+    )
 
 
 def opened_once(data: dd.CocoSplit) -> Callable[[str], dd.Detector]:
@@ -166,7 +168,9 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", default=list(STUDIES), choices=list(STUDIES), metavar="STUDY")
     parser.add_argument("--images", type=int, help="the first of the photographs (default: all)")
     parser.add_argument("--replicates", type=int, help="resamples (default: as many as p-values need)")
-    parser.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1), help="processes that measure")
+    parser.add_argument(
+        "--jobs", type=int, default=min(2, os.cpu_count() or 1), help="processes that measure"
+    )
     parser.add_argument("--pictures", type=Path, help="write each study's pictures into this folder")
     options = parser.parse_args()
     if not data_path(FOLDER).exists():
