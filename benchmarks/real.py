@@ -4,9 +4,9 @@
         [--pictures docs/images]
 
 The detectors are DEIMv2-Atto (a detection transformer of 0.5 M parameters) and YOLOX-Nano (convolutions, 0.9 M), the
-photographs are 158 of COCO val2017; `DISSECT_TEST_DATA` names the folder that holds them, see CONTRIBUTING.md. Each study
-is kept in a folder below `--out`, and goes on where it was. All six take half an hour on one quiet core; two
-calls with other studies after `--only` run side by side. Intervals are paired, over resampled images.
+photographs are 158 of COCO val2017; `DISSECT_TEST_DATA` names the folder that holds them, see CONTRIBUTING.md. Each
+study is kept in a folder below `--out`, and goes on where it was. All six take about half an hour on one quiet core;
+two calls with other studies after `--only` run side by side. Intervals are paired, over resampled images.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-TESTS = Path(__file__).resolve().parents[1] / "tests"
-sys.path[:0] = [str(TESTS), str(TESTS / "real")]
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "real"))
 
 from photographs import FOLDER, coco_classes, photographs
-from real_data import data_path
 
 import deep_dissect as dd
 from dissect_core.progress import tqdm_bar
+from real_data import data_path
 
 VERIFIED = 0.02
 """Share of the passes that are made in full as well; any difference ends a study."""
