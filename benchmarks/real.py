@@ -56,6 +56,11 @@ ATTO = {
         each("self-attention", "sublayer", "decoder.self_attn"),
         each("cross-attention", "sublayer", "decoder.cross_attn"),
         each("feed-forward", "sublayer", "decoder.ffn"),
+        {
+            "name": "self-attention heads, all but the bias behind them",
+            "target": {"unit": "head", "components": "decoder.self_attn", "pool": False},
+            "select": {"by": "all"},
+        },
     ],
     "atto-heads": [
         each("self-attention heads", "head", "decoder.self_attn", control={"match": "parameters"}),
@@ -156,7 +161,12 @@ def numbers(row: Any) -> list[str]:
 def named(row: Any) -> str:
     """Return the name of what a variant removes: its block, and the number of the unit in it, if it has several."""
     (one,) = row["removed"]
-    unit = "" if row["unit"] in ("layer", "sublayer") else f" {row['unit']} {one['units'][0]}"
+    if row["unit"] in ("layer", "sublayer"):
+        unit = ""
+    elif len(one["units"]) == 1:
+        unit = f" {row['unit']} {one['units'][0]}"
+    else:
+        unit = f", all {len(one['units'])} {row['unit']}s"
     return f"{one['path'].removeprefix('model.')}{unit}"
 
 
