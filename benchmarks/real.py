@@ -125,13 +125,14 @@ def tables(results: dd.Results) -> Iterator[str]:
     parts = [row for row in rows if row["kind"] == "ablation" and row["ablation"] not in swept]
     controls = {row["control_of"]: row["AP_difference"] for row in rows if row["kind"] == "control"}
     if parts:
-        yield from headed(*SHOWN, "change of AP, 95 % interval", "p", "change by as many random weights")
-        yield line("whole", *numbers(baseline), "", "", "")
+        beside = ["change by as many random weights"] if controls else []
+        yield from headed(*SHOWN, "change of AP, 95 % interval", "p", *beside)
+        yield line("whole", *numbers(baseline), "", "", *[""] * len(beside))
     for row in parts:
         change = f"{row['AP_difference']:+.3f} [{row['AP_low']:+.3f}, {row['AP_high']:+.3f}]"
-        control = f"{controls[row['id']]:+.3f}" if row["id"] in controls else ""
+        control = [f"{controls[row['id']]:+.3f}" if row["id"] in controls else "" for _ in beside]
         p = "changes nothing" if row["no_op"] else f"{row['AP_p']:.3f}"
-        yield line(named(row), *numbers(row), change, p, control)
+        yield line(named(row), *numbers(row), change, p, *control)
     if swept:
         yield from headed("share removed", "AP, mean of the draws", "from", "to")
         yield line("whole", "", f"{baseline['AP']:.3f}", "", "")
