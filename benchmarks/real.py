@@ -85,8 +85,8 @@ YOLOX = {
     "yolox-channels": [each("channels behind stage 1", "channel", "backbone.stage1.1.final_conv.conv")],
 }
 STUDIES = {**ATTO, **YOLOX}
-PICTURES = ("dose-response", "units-", "worst")
-"""Beginnings of the names of the pictures that `--pictures` writes."""
+PICTURES = ("dose-response", "units-")
+"""Beginnings of the names of the pictures that `--pictures` writes; of a study without any, what loses most."""
 
 
 def open_atto(data: dd.CocoSplit) -> dd.Detector:
@@ -141,6 +141,14 @@ def tables(results: dd.Results) -> Iterator[str]:
             draws = [row["AP"] for row in rows if row["ablation"] == name and row["dose"] == dose]
             mean, low, high = sum(draws) / len(draws), min(draws), max(draws)
             yield line(name, f"{dose:.0%}", f"{mean:.3f}", f"{low:.3f}", f"{high:.3f}")
+
+
+def pictures(results: dd.Results) -> list[Any]:
+    """Return curves and maps of a study; where it has neither, the variants that lose most."""
+    drawn = results.figures("AP")
+    return [one for one in drawn if one.name.startswith(PICTURES)] or [
+        one for one in drawn if one.name == "worst"
+    ]
 
 
 def headed(*heads: str) -> Iterator[str]:
@@ -202,7 +210,7 @@ def main() -> None:
             print(f"\nnote: {note}")
         if options.pictures:
             options.pictures.mkdir(parents=True, exist_ok=True)
-            for one in (one for one in results.figures("AP") if one.name.startswith(PICTURES)):
+            for one in pictures(results):
                 file = options.pictures / f"real-{name}-{one.name}.png"
                 one.figure.savefig(file, dpi=110)
                 print(f"\n{file}: {one.caption}")
