@@ -116,6 +116,17 @@ def test_inspect_evaluate_plan_and_run(name: str, command: Any, place: Path, pic
     assert "weights" in err
 
 
+@pytest.mark.parametrize("study", ["layer_knockout", "leave_one_head_out"])
+@pytest.mark.parametrize("name", FAMILIES)
+def test_shipped_studies_run(name: str, study: str, command: Any, place: Path, pictures: list[Path]) -> None:
+    out = f"{study}_{name}"
+    run = ["run", study, "--adapter", "transformers", "-o", f"model={name}", *data(pictures), "--out", out]
+    status, _, err = command(*run, "--batch-size", 2, "--verify", 1, "--replicates", 20)
+    assert status == 0, err
+    log = [json.loads(line) for line in (place / out / "log.jsonl").read_text().splitlines()]
+    assert log[-1]["verified"] > 10, "every pass was compared with a full one"
+
+
 def test_the_study_names_the_detector(command: Any, place: Path, pictures: list[Path]) -> None:
     named = f"detector: {{adapter: transformers, options: {{model: {place / 'detr'}}}}}\n"
     (place / "named.yaml").write_text(SPEC + named)
