@@ -12,7 +12,7 @@ from ._choices import Scores, choices, n_choices, unit_names
 from ._controls import Controls, n_controls, units_of
 from ._plan import Plan
 from ._pool import Pool
-from ._resolve import ablation_pool
+from ._resolve import ablation_pool, in_reach
 from ._variant import Chosen, Drawn, Variant, Whole, baseline, count_by_part
 
 __all__ = ["n_variants", "plan"]
@@ -68,15 +68,14 @@ def plan(spec: StudySpec, anatomy: Anatomy, scores: Scores | None = None) -> Pla
     queries/row/1/0 100
     """
     _guard(spec, anatomy)
+    ablations = [in_reach(ablation, anatomy) for ablation in spec.ablations]
     asked = [
-        (ablation, v)
-        for ablation in spec.ablations
-        for v in _variants(ablation, anatomy, spec.seed, scores or {})
+        (ablation, v) for ablation in ablations for v in _variants(ablation, anatomy, spec.seed, scores or {})
     ]
     merged = _Merged(spec.seed, _with_singles(asked))
     controls = Controls(list(merged.variants.values()), anatomy)
     made: dict[str, list[Variant]] = {}
-    for ablation in spec.ablations:
+    for ablation in ablations:
         if ablation.control is None:
             continue
         own = [(v, merged.known_as(v)) for of, v in asked if of is ablation]
@@ -175,6 +174,7 @@ def _guard(spec: StudySpec, anatomy: Anatomy) -> None:
 
 def n_variants(ablation: Ablation, anatomy: Anatomy) -> int:
     """Return how many variants an ablation asks for at most: with controls and the single units of pairs."""
+    ablation = in_reach(ablation, anatomy)
     return len(ablation.interventions) * sum(
         n_choices(ablation, pool) * (1 + n_controls(ablation, pool, anatomy))
         for pool in _pools(ablation, anatomy)

@@ -4,12 +4,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, TypeAlias
 
 from ..anatomy import Anatomy, Block, Component, UnitGroup, head_group, is_inside, unit_count, unit_kind
-from ..edits import is_activation
+from ..edits import Zero, ZeroActivation, is_activation
 from ..errors import DissectError, PlanError
 from ..spec import Ablation, ComponentTarget, HeadTarget, SegmentTarget, Target
 from ._pool import Pool, PoolPart
 
-__all__ = ["Space", "ablation_pool", "pool_of"]
+__all__ = ["Space", "ablation_pool", "in_reach", "pool_of"]
 
 Space: TypeAlias = Literal["weight", "activation"]
 
@@ -62,6 +62,26 @@ def ablation_pool(ablation: Ablation, anatomy: Anatomy) -> Pool:
         return pool_of(ablation.target, anatomy, "activation" if acting else "weight")
     except DissectError as error:
         raise type(error)(f"In the ablation {ablation.name!r}: {error}") from error
+
+
+def in_reach(ablation: Ablation, anatomy: Anatomy) -> Ablation:
+    """Return an ablation that puts its zeros in activations if units of it lie in no weight, where that is the same.
+
+    The heads of D-FINE's cross-attention for instance are parts of the features that pass. So a study of the heads of
+    any model need not say where it acts.
+    """
+    kind, target = unit_kind(ablation.target.unit), ablation.target
+    by_part = isinstance(target, HeadTarget) and target.part != "output"
+    zeros = all(isinstance(intervention, Zero) for intervention in ablation.interventions)
+    if not kind.zero_is_in_weights or by_part or not zeros:
+        return ablation
+    try:
+        parts = FINDERS[kind.lies_in](target, anatomy)
+    except DissectError:
+        return ablation  # it is refused when it is resolved, with the name of the ablation
+    if all(part.group is None or part.group.slices for part in parts):
+        return ablation
+    return ablation.model_copy(update={"interventions": (ZeroActivation(),)})
 
 
 def _parts_of_groups(groups: Sequence[UnitGroup]) -> list[PoolPart]:
