@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ..anatomy import Anatomy
+from ..anatomy import Anatomy, unit_kind
 from ..edits import intervention_label
 from ..errors import PlanError
 from ..spec import Ablation, StudySpec
@@ -83,7 +83,12 @@ def plan(spec: StudySpec, anatomy: Anatomy, scores: Scores | None = None) -> Pla
             made.setdefault(str(control.control_of), []).append(control)
     variants = [one for variant in merged.all() for one in (variant, *made.get(variant.id, ()))]
     total = sum(component.n_parameters for component in anatomy.components)
-    return Plan(spec, variants, controls.notes, total)
+    changed = [
+        f"Controls of {named.name!r} match {unit_kind(named.target.unit).plural}, as these lie in no weight."
+        for named, made_of in zip(spec.ablations, ablations, strict=True)
+        if named.control != made_of.control
+    ]
+    return Plan(spec, variants, (*controls.notes, *changed), total)
 
 
 class _Merged:

@@ -81,7 +81,10 @@ def in_reach(ablation: Ablation, anatomy: Anatomy) -> Ablation:
         return ablation  # it is refused when it is resolved, with the name of the ablation
     if all(part.group is None or part.group.slices for part in parts):
         return ablation
-    return ablation.model_copy(update={"interventions": (ZeroActivation(),)})
+    control = ablation.control
+    if control is not None and control.match == "parameters":
+        control = control.model_copy(update={"match": "units"})  # there are none to match
+    return ablation.model_copy(update={"interventions": (ZeroActivation(),), "control": control})
 
 
 def _parts_of_groups(groups: Sequence[UnitGroup]) -> list[PoolPart]:
