@@ -11,13 +11,13 @@ STAMP  := $(VENV)/.installed
 
 SETUP_FILES := constraints.txt requirements-dev.txt tools/opencv-headless/pyproject.toml $(wildcard packages/*/pyproject.toml)
 
-.PHONY: demo test quick lint typecheck unit random fuzz browser cluster wheels bench setup clean
+.PHONY: demo test quick lint typecheck unit slow random fuzz browser cluster wheels bench setup clean
 
 setup: $(STAMP)
 
 # Stale when a set-up file is newer, or when the interpreter it was made from is gone.
 ifneq ($(shell $(BIN)/python -c "print('ok')" 2>/dev/null),ok)
-.PHONY: demo test quick lint typecheck unit random fuzz browser cluster wheels bench setup clean
+.PHONY: demo test quick lint typecheck unit slow random fuzz browser cluster wheels bench setup clean
 endif
 
 # With a new pip, as that of Python 3.11 thinks for a minute about which wheel fits.
@@ -55,7 +55,11 @@ typecheck: $(STAMP)
 
 # A worker for each core, each on one thread: tests are small, and two would only wait for each other.
 unit: $(STAMP)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist worksteal -m "not packaging and not browser and not cluster"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist worksteal -m "not slow and not packaging and not browser and not cluster"
+
+# What takes long: every architecture of the zoo, notebooks, real detectors over all photographs.
+slow: $(STAMP)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist worksteal -m "slow and not packaging and not browser and not cluster"
 
 # Random models against prefix replay, thousands of them, with a fresh seed, which is printed; `unit` has some, too.
 random: $(STAMP)
