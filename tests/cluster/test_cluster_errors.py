@@ -15,6 +15,7 @@ from dissect_core.engine import RunOptions
 from dissect_core.engine._fingerprint import run_facts
 from dissect_core.engine._task import Task
 from dissect_core.engine.ray._worker import Job, Worker
+from dissect_core.errors import ArgumentError
 from dissect_core.plan import plan
 from dissect_core.spec import DetectorSpec, RayExecution
 from dissect_core.store import Study
@@ -64,7 +65,7 @@ def test_arguments_are_checked_before_a_cluster_is_asked(images: list[Path], tmp
     nowhere = RayExecution(engine="ray", address="127.0.0.1:9")
     with pytest.raises(StudyError, match="`verify` must be a share"):
         studies.run_toy(images, tmp_path / "out", execution=nowhere, verify=2.0)
-    with pytest.raises(StudyError, match="`precision` must be one of"):
+    with pytest.raises(ArgumentError, match="`precision` must be one of"):
         studies.run_toy(images, tmp_path / "out", execution=nowhere, precision="half")
 
 
