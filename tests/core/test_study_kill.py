@@ -20,6 +20,8 @@ from dissect_core.engine import StopRequest
 from dissect_core.engine._stop import stop_on_interrupt
 from dissect_core.store import Study, StudyFolder
 
+pytestmark = pytest.mark.slow
+
 N_KILLS = 12
 
 

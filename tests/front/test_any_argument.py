@@ -18,6 +18,8 @@ from dissect_core.progress import no_bar
 from toy_detector import ToyDetector
 from toy_split import Split
 
+pytestmark = pytest.mark.slow
+
 LONGEST = 700
 """Characters of the longest message: a sentence or two, with all names of a study or an option."""
 SHORT = "x" * 5000
