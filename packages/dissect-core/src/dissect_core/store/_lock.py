@@ -6,8 +6,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from ..errors import IrregularFileError, StudyError, StudyLockedError
 from ..storage.files import require_own
 from ..storage.locations import is_remote, reached
@@ -44,6 +42,8 @@ def locked(
         with _lease.leased(folder, holder, say) as before:
             yield before
         return
+    from filelock import FileLock, Timeout  # a tenth of a second, which reading a finished study saves
+
     try:
         require_own(folder / LOCK)  # locking a file empties it
         lock = FileLock(folder / LOCK, timeout=0, thread_local=False)
@@ -118,6 +118,8 @@ def at_work(folder: Path) -> dict[str, Any] | None:
         require_own(folder / LOCK)  # locking a file empties it
     except IrregularFileError as error:
         raise StudyError(str(error)) from error
+    from filelock import FileLock, Timeout
+
     try:
         with FileLock(folder / LOCK, timeout=0, thread_local=False):
             return None
