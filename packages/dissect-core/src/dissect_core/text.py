@@ -4,10 +4,12 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
-__all__ = ["cut", "file_name", "file_names", "quoted", "visible"]
+__all__ = ["cut", "file_name", "file_names", "quoted", "said", "visible"]
 
 NAME_AT_MOST = 200
 """Characters of a name that a message shows."""
+SAID_AT_MOST = 300
+"""Characters of another package's error that a message shows."""
 FILE_NAME_AT_MOST = 150
 """Bytes of a file's name without its suffix: file systems take 255 with all that is put around it."""
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
@@ -183,3 +185,24 @@ def file_names(names: Sequence[str]) -> list[str]:
         taken.add(free.casefold())
         found.append(free)
     return found
+
+
+def said(error: BaseException) -> str:
+    r"""Return another package's error as one line for a message of ours.
+
+    Parameters
+    ----------
+    error : BaseException
+
+    Returns
+    -------
+    str
+        The name of its class, and its text: visible, on one line, and cut.
+
+    Examples
+    --------
+    >>> said(ValueError("a\nb"))
+    'ValueError: a b'
+    """
+    text = visible(" ".join(str(error).split()))
+    return cut(f"{type(error).__name__}: {text}" if text else type(error).__name__, SAID_AT_MOST)

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from dissect_core import BadImageError, DissectError
-from dissect_core.text import cut, visible
-
-SAID_AT_MOST = 300
-"""Characters of what another package says."""
+from dissect_core.text import SAID_AT_MOST as SAID_AT_MOST, said as said
 
 
 class DissectMMDetError(DissectError):
@@ -85,13 +82,3 @@ class FolderNotFoundError(DissectMMDetError, FileNotFoundError):
 
 class DeviceError(DissectMMDetError, ValueError):
     """A device was asked for that torch does not know or this machine does not have."""
-
-
-def said(error: BaseException) -> str:
-    r"""Return another package's error as one line for a message of ours.
-
-    >>> said(ValueError("a\nb"))
-    'ValueError: a b'
-    """
-    text = visible(" ".join(str(error).split()))
-    return cut(f"{type(error).__name__}: {text}" if text else type(error).__name__, SAID_AT_MOST)

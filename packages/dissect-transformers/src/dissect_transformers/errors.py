@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from dissect_core import BadImageError, DissectError
-from dissect_core.text import cut, visible
-
-SAID_AT_MOST = 300
-"""Characters of what another package says."""
+from dissect_core.text import said as said
 
 
 class DissectTransformersError(DissectError):
@@ -51,13 +48,3 @@ class PictureNotFoundError(PictureError, FileNotFoundError):
 
 class AnnotationError(DissectTransformersError, ValueError):
     """The truth and the images or classes of a detector do not belong together."""
-
-
-def said(error: BaseException) -> str:
-    r"""Return another package's error as one line for a message of ours.
-
-    >>> said(ValueError("a\nb"))
-    'ValueError: a b'
-    """
-    text = visible(" ".join(str(error).split()))
-    return cut(f"{type(error).__name__}: {text}" if text else type(error).__name__, SAID_AT_MOST)
