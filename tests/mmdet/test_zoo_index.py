@@ -14,6 +14,7 @@ import torch
 
 pytest.importorskip("mmdet")
 
+from deep_dissect.cli import main
 from dissect_core.detectors import DetectorRequest, adapter_tools, open_detector, zoo_models
 from dissect_core.errors import DetectorOptionError
 from dissect_core.spec import DetectorSpec
@@ -151,6 +152,32 @@ def test_a_model_by_name_is_the_detector_of_its_files(server: Server) -> None:
     open_detector("mmdet", model=NAME)
     assert len(server.asked) == 1
     assert [one.is_here for one in models()] == [True]
+
+
+@pytest.mark.parametrize(
+    ("command", "file"),
+    [
+        (["component", "query_embedding.weight"], "query_embedding.weight_component.pth"),
+        (
+            ["heads", "encoder.layers.0.self_attn.attn", "--head", "1"],
+            "encoder.layers.0.self_attn.attn_head_output_1.pth",
+        ),
+    ],
+)
+def test_ablated_checkpoints_of_a_model_by_name(
+    command: list[str], file: str, server: Server, tmp_path: Path
+) -> None:
+    name, *rest = command
+    for words, folder in ((["--model", NAME, *rest], "out"), (["demo:detr", *rest], "same")):
+        with pytest.raises(SystemExit) as ended:
+            main(["ablate", name, *words, "--out", str(tmp_path / folder)])
+        assert ended.value.code in (0, None)
+    (ours, theirs) = (
+        torch.load(next((tmp_path / folder).glob("*.pth")), weights_only=True)["state_dict"]
+        for folder in ("out", "same")
+    )
+    assert ours.keys() == theirs.keys()
+    assert all(torch.equal(ours[key], theirs[key]) for key in ours)
 
 
 def test_a_study_may_name_a_model(server: Server) -> None:

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 import typer
 
@@ -289,7 +289,8 @@ def opens_detector(
     Parameters
     ----------
     argument : str
-        Whether the detector is the command's argument, needed or optional; otherwise ``--checkpoint`` names it.
+        Whether the detector is the command's argument, needed or optional; otherwise ``--checkpoint`` names it. Where
+        it is needed, ``--model`` may stand in for it, and then the command's next argument is the first.
     leave_out : sequence of str
         Options without a use for the command.
     """
@@ -305,7 +306,13 @@ def opens_detector(
             else:
                 parameters.append(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY))
 
+        if argument == "needed":
+            first = _first_argument(parameters)
+            parameters = [_optional(one) if one.name == first else one for one in parameters]
+
         def called(**given: Any) -> Any:
+            if argument == "needed":
+                _shift(given, first)
             opening = Opening(**{name: given.pop(name) for name in names})
             return command(opening=opening, **given)
 
@@ -325,7 +332,7 @@ def _parameters(*, argument: str, leave_out: Sequence[str]) -> list[inspect.Para
     hints = inspect.get_annotations(Opening, eval_str=True)
     left_out = {
         *leave_out,
-        *(["checkpoint", "demo", *(["model"] if argument == "needed" else [])] if argument else ["source"]),
+        *(["checkpoint", "demo"] if argument else ["source"]),
     }
     found = []
     for each in fields(Opening):
@@ -336,8 +343,41 @@ def _parameters(*, argument: str, leave_out: Sequence[str]) -> list[inspect.Para
             hint = Annotated[
                 Path | None, typer.Argument(help=CHECKPOINT, show_default=False, metavar="CHECKPOINT")
             ]
-            default = inspect.Parameter.empty if argument == "needed" else None
+            default = None
         found.append(
             inspect.Parameter(each.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=hint)
         )
     return found
+
+
+def _first_argument(parameters: Sequence[inspect.Parameter]) -> str:
+    """Return the name of the command's first argument after the detector."""
+    return next(
+        one.name
+        for one in parameters
+        if one.name != "source"
+        and any(isinstance(note, typer.models.ArgumentInfo) for note in get_args(one.annotation)[1:])
+    )
+
+
+def _optional(parameter: inspect.Parameter) -> inspect.Parameter:
+    """Return a parameter that may be left out: whether it is missing is known once all options are."""
+    kind, note, *_ = get_args(parameter.annotation)
+    return parameter.replace(annotation=Annotated[kind | None, note], default=None)
+
+
+def _shift(given: dict[str, Any], first: str) -> None:
+    """Take the command's only argument for its own where ``--model`` names the detector; refuse what is missing."""
+    if given["model"] is not None and given[first] is None:
+        given["source"], given[first] = None, None if given["source"] is None else str(given["source"])
+    missing = [
+        name for name in (*(["source"] if given["model"] is None else []), first) if given[name] is None
+    ]
+    if missing:
+        from ..errors import FrontDoorError
+
+        words = ["CHECKPOINT" if name == "source" else name.strip("_").upper() for name in missing]
+        other = ", or give --model NAME, a model of the zoo," if "source" in missing else ""
+        raise FrontDoorError(
+            f"Missing {' and '.join(words)}: name the detector{other} and then what is removed (see --help)."
+        )
