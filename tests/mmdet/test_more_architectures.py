@@ -76,6 +76,11 @@ def test_architecture_opens_and_runs_a_variant(name: str, tmp_path: Path) -> Non
     assert len(before.scores) >= 5
 
     units: dict[str, Any] = {"unit": "channel", "components": [backbone]}
+    if name == "Soft Teacher":
+        assert {block.path.partition(".")[0] for block in anatomy.blocks} == {"teacher"}
+        assert {"backbone", "neck", "head.rpn", "head.roi", "head.bbox"} <= set(anatomy.roles)
+        assert "the teacher detects" in " ".join(anatomy.notes)
+        units = {"unit": "channel", "components": ["backbone"]}  # its role
     if name in WITH_HEADS:
         units = {"unit": "head", "components": ["*"]}
     half = {"name": "half", "target": units, "select": {"by": "fraction", "fractions": [0.5]}}

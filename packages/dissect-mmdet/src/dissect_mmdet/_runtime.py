@@ -35,8 +35,8 @@ def require_mmdet() -> str:
     if missing:
         raise MissingDependencyError(
             f"MMDetection models need {', '.join(missing)}, not installed here. Install them with "
-            'pip install "dissect-mmdet[lite]" (no compiler needed), or "dissect-mmdet[full]" where a '
-            "compiled mmcv is wanted; never both."
+            'pip install "dissect-mmdet[lite]" (no compiler needed), "dissect-mmdet[full]" where a compiled '
+            'mmcv is wanted, or "dissect-mmdet[fork]" for the maintained fork; never two of them.'
         )
     _require_opencv()
     from .ops import accelerate_attention, enable_mmcv_ops

@@ -7,6 +7,7 @@ import tempfile
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -44,6 +45,7 @@ from ._loss import batches_with_truth, training_loss
 from ._models import use_registries
 from ._pipeline import TestPipeline
 from ._queries import FIELD, queries_told
+from ._roles import detecting_part
 
 Batch = dict[str, Any]
 
@@ -190,7 +192,9 @@ class MMDetDetector(BaseDetector):
         Rows of query embeddings are queries as far as a pass over a picture of noise reads them.
         """
         if self._anatomy is None:
-            self._anatomy = anatomy_of(self.model, run=self._try)
+            part, note = detecting_part(self.model)
+            found = anatomy_of(self.model, run=self._try, part=part)
+            self._anatomy = replace(found, notes=(*found.notes, note)) if note else found
         return self._anatomy
 
     def _try(self) -> None:

@@ -68,3 +68,24 @@ def mmdet_roles(path: str, module: nn.Module) -> list[str]:
     if type(module).__name__ == "ChannelMapper":
         found.append("neck.channel_mapper")
     return found
+
+
+def detecting_part(model: nn.Module) -> tuple[str, str]:
+    """Return the path of the only part of a model that detects, and a note on the rest; both empty for most models.
+
+    Semi-supervised detectors hold two whole detectors, a student and a teacher, of which one is asked.
+
+    Examples
+    --------
+    >>> detecting_part(nn.Linear(2, 2))
+    ('', '')
+    """
+    config = getattr(model, "semi_test_cfg", None)
+    parts = ("teacher", "student")
+    if config is None or not all(isinstance(getattr(model, part, None), nn.Module) for part in parts):
+        return "", ""
+    part, other = parts if config.get("predict_on", "teacher") == "teacher" else parts[::-1]
+    return part, (
+        f"Of this model's two detectors the {part} detects (`semi_test_cfg.predict_on`): blocks, roles and units are "
+        f"its own. The {other}'s weights are components without a role: removing them changes no detection."
+    )

@@ -23,7 +23,11 @@ class UnrecognisedAttentionWarning(UserWarning):
 
 
 def anatomy_of(
-    model: nn.Module, *, roles: Iterable[RoleRule] = (), run: Callable[[], object] | None = None
+    model: nn.Module,
+    *,
+    roles: Iterable[RoleRule] = (),
+    run: Callable[[], object] | None = None,
+    part: str = "",
 ) -> Anatomy:
     """Read from a live model what there is to aim at: components, blocks with their roles, and units.
 
@@ -53,6 +57,9 @@ def anatomy_of(
         Runs the model once in evaluation, over any image. Of query embeddings, only rows that this pass reads are
         queries then: of group queries, those of one group. Left out, every row is one. It is not called where there
         are no queries.
+    part : str, optional
+        Path of the only module that detects, such as the teacher of a model with a student: blocks are looked for in
+        it alone. Everything else is components, without a role.
 
     Returns
     -------
@@ -76,8 +83,9 @@ def anatomy_of(
     'encoder.ffn'
     """
     components = components_of(model)
-    layouts = attention_layouts(model)
-    found = _Blocks(model, components, layouts, said_roles(dict(model.named_modules()), roles))
+    modules = _modules_of(model, part)
+    layouts = {path: layout for path, layout in attention_layouts(model).items() if path in modules}
+    found = _Blocks(model, modules, components, layouts, said_roles(modules, roles, part))
     blocks = [found.described(block) for block in found.blocks]
     bearing = {
         part: block.roles[0]
@@ -85,10 +93,20 @@ def anatomy_of(
         for part in recognised.parts or (recognised.path,)
         if block.roles
     }
-    _warn_of_others(dict(model.named_modules()), layouts)
+    _warn_of_others(modules, layouts)
     groups, notes = only_read(model, [group for block in found.blocks for group in block.groups], run)
     with_roles = tuple(replace(component, role=_role(component, bearing)) for component in components)
     return Anatomy(with_roles, tuple(blocks), layouts, groups, notes)
+
+
+def _modules_of(model: nn.Module, part: str) -> dict[str, nn.Module]:
+    """Return the modules of a part of a model, and those around it, by path."""
+    around = set(upwards(part))
+    return {
+        path: module
+        for path, module in model.named_modules()
+        if not part or path in around or path.startswith(f"{part}.")
+    }
 
 
 class _Blocks:
@@ -100,6 +118,8 @@ class _Blocks:
     Parameters
     ----------
     model : torch.nn.Module
+    modules : mapping of str to torch.nn.Module
+        Those that blocks are looked for in.
     components : sequence of Component
     layouts : mapping of str to AttentionLayout
     said : mapping of str to tuple of str
@@ -109,13 +129,13 @@ class _Blocks:
     def __init__(
         self,
         model: nn.Module,
+        modules: Mapping[str, nn.Module],
         components: Sequence[Component],
         layouts: Mapping[str, AttentionLayout],
         said: Mapping[str, tuple[str, ...]],
     ) -> None:
         self._model, self._said = model, said
         self._parameters = dict(model.named_parameters(remove_duplicate=False))
-        modules = dict(model.named_modules())
         names = {name: c.name for c in components for name in (c.name, *c.aliases)}
         blocks = list(attention_blocks(modules, layouts))
         blocks += feed_forward_blocks(modules, names, {owner(block.path, modules) for block in blocks})

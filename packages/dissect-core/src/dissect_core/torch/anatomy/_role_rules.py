@@ -62,8 +62,19 @@ class RoleRule(Protocol):
         ...
 
 
-def said_roles(modules: Mapping[str, nn.Module], rules: Iterable[RoleRule]) -> dict[str, tuple[str, ...]]:
-    """Return the roles of modules by name or rule, each role of a module once; the model itself has none."""
+def said_roles(
+    modules: Mapping[str, nn.Module], rules: Iterable[RoleRule], part: str = ""
+) -> dict[str, tuple[str, ...]]:
+    """Return the roles of modules by name or rule, each role of a module once; the model itself has none.
+
+    Rules and names see the paths in `part`, the module that detects, where the model holds others.
+    """
+    start = f"{part}." if part else ""
+    inner = {path.removeprefix(start): one for path, one in modules.items() if path.startswith(start)}
+    return {f"{start}{path}": roles for path, roles in _said(inner, rules).items()}
+
+
+def _said(modules: Mapping[str, nn.Module], rules: Iterable[RoleRule]) -> dict[str, tuple[str, ...]]:
     said: dict[str, list[str]] = {}
     for rule in rules:
         for path, module in modules.items():
