@@ -5,8 +5,10 @@
 
 The old way: for each variant an ablated checkpoint is written and `init_detector` loads it, images go through
 `inference_detector` one by one, results are pickled, and each of four metrics reads the pickle again. `run` does the
-same study, and its tables hold more. Full-size detectors have random weights, which are as fast as trained ones, and
-go image by image here too; the bundled ones take ten images at a time.
+same study, and its tables hold more. For DETR of Hugging Face Transformers the old way is the same with that library's
+own calls: `save_pretrained`, `from_pretrained`, its image processor and its post-processing. Full-size detectors have
+random weights, which are as fast as trained ones, and go image by image here too; the bundled ones take ten images at a
+time.
 
 The limit is one pass of the baseline and, for each variant, the share of its operations that come after the first use
 of what it ablates (by `torch.utils.flop_counter`). Memory is the most that the process held.
@@ -20,11 +22,12 @@ import io
 import json
 import logging
 import pickle
+import shutil
 import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +51,8 @@ from dissect_eval import GroundTruth
 from dissect_eval.study import Settings, measure
 from dissect_mmdet import open_mmdet
 
-FULL = ["DETR", "Deformable DETR", "DINO"]
+TRANSFORMERS = "DETR of Transformers"
+FULL = ["DETR", TRANSFORMERS, "Deformable DETR", "DINO"]
 
 
 class Case:
@@ -61,11 +65,15 @@ class Case:
         self.name, self.folder, self.device = name, folder, device
         if name in DEMO_DETECTORS:
             self._bundled(n_images)
+        elif name == TRANSFORMERS:
+            self._of_transformers()
         else:
-            self._full_size(n_images)
+            self._full_size()
+        if name not in DEMO_DETECTORS:
+            self.images, self.annotations = random_split(self.folder, n_images)
         self.truth = GroundTruth.from_coco(self.annotations)
         self.paths = [self.images / file for file in self.truth.file_names]
-        self.detector = open_mmdet(config=self.config, checkpoint=self.checkpoint, device=device)
+        self.detector = self._open()
         self.spec = paper_study(repeats)
         self.variants = plan(self.spec, self.detector.anatomy)
 
@@ -76,9 +84,30 @@ class Case:
         self.config, self.checkpoint = files.config, files.checkpoint
         self.images, self.annotations = write_split(self.folder / "data", "test", n_images)
 
-    def _full_size(self, n_images: int) -> None:
-        import cv2
+    def _open(self) -> Any:
+        if self.name == TRANSFORMERS:
+            from dissect_transformers import open_transformers
 
+            return open_transformers(self.checkpoint, device=self.device)
+        return open_mmdet(config=self.config, checkpoint=self.checkpoint, device=self.device)
+
+    def _of_transformers(self) -> None:
+        """Write the model of facebook/detr-resnet-50 with random weights, without asking for its files."""
+        from transformers import DetrConfig, DetrForObjectDetection, DetrImageProcessorPil, ResNetConfig
+
+        torch.manual_seed(0)
+        backbone = ResNetConfig(out_features=["stage4"], layer_type="bottleneck")
+        config = DetrConfig(
+            backbone_config=backbone,
+            use_timm_backbone=False,
+            backbone=None,
+            id2label=dict(enumerate(zoo_classes())),
+        )
+        self.checkpoint = self.folder / "model"
+        DetrForObjectDetection(config).save_pretrained(self.checkpoint)
+        DetrImageProcessorPil().save_pretrained(self.checkpoint)
+
+    def _full_size(self) -> None:
         import zoo
         from dissect_mmdet.ops import enable_mmcv_ops
 
@@ -90,27 +119,6 @@ class Case:
         torch.save(
             {"state_dict": model.state_dict(), "meta": {"dataset_meta": {"classes": names}}}, self.checkpoint
         )
-        self.images, self.annotations = self.folder / "images", self.folder / "truth.json"
-        self.images.mkdir()
-        rng = np.random.default_rng(0)
-        images, boxes = [], []
-        for number in range(n_images):
-            file = f"{number:06}.png"
-            cv2.imwrite(str(self.images / file), zoo.random_image(600, 800, number))
-            images.append({"id": number, "file_name": file, "width": 800, "height": 600})
-            for _ in range(7):
-                box = [*rng.uniform(0, 400, 2).tolist(), *rng.uniform(20, 200, 2).tolist()]
-                one = {
-                    "id": len(boxes) + 1,
-                    "image_id": number,
-                    "bbox": box,
-                    "area": box[2] * box[3],
-                    "iscrowd": 0,
-                }
-                boxes.append({**one, "category_id": int(rng.integers(len(names))) + 1})
-        categories = [{"id": i + 1, "name": name} for i, name in enumerate(names)]
-        content = {"images": images, "annotations": boxes, "categories": categories}
-        self.annotations.write_text(json.dumps(content))
 
     def run(self, out: Path) -> Study:
         """Run the study, and write its tables."""
@@ -127,6 +135,37 @@ class Case:
         return study
 
 
+def random_split(folder: Path, n_images: int) -> tuple[Path, Path]:
+    """Write random images and boxes of COCO's classes, and return their folder and their truth."""
+    import cv2
+
+    import zoo
+
+    names = zoo_classes()
+    images_folder, annotations = folder / "images", folder / "truth.json"
+    images_folder.mkdir()
+    rng = np.random.default_rng(0)
+    images, boxes = [], []
+    for number in range(n_images):
+        file = f"{number:06}.png"
+        cv2.imwrite(str(images_folder / file), zoo.random_image(600, 800, number))
+        images.append({"id": number, "file_name": file, "width": 800, "height": 600})
+        for _ in range(7):
+            box = [*rng.uniform(0, 400, 2).tolist(), *rng.uniform(20, 200, 2).tolist()]
+            one = {
+                "id": len(boxes) + 1,
+                "image_id": number,
+                "bbox": box,
+                "area": box[2] * box[3],
+                "iscrowd": 0,
+            }
+            boxes.append({**one, "category_id": int(rng.integers(len(names))) + 1})
+    categories = [{"id": i + 1, "name": name} for i, name in enumerate(names)]
+    content = {"images": images, "annotations": boxes, "categories": categories}
+    annotations.write_text(json.dumps(content))
+    return images_folder, annotations
+
+
 def paper_study(repeats: int) -> StudySpec:
     """Return the shipped study `paper_protocol`, with this number of draws at each dose."""
     content = load_spec(study_path("paper_protocol")).model_dump(mode="json")
@@ -137,6 +176,9 @@ def paper_study(repeats: int) -> StudySpec:
 
 def zoo_classes() -> tuple[str, ...]:
     """Return COCO's class names."""
+    from dissect_mmdet.ops import enable_mmcv_ops
+
+    enable_mmcv_ops()
     from mmdet.datasets import CocoDataset
 
     names: tuple[str, ...] = CocoDataset.METAINFO["classes"]
@@ -145,9 +187,7 @@ def zoo_classes() -> tuple[str, ...]:
 
 def old_way(case: Case) -> None:
     """Write and load a checkpoint for each variant, run images one by one, and read each pickle four times."""
-    from mmdet.apis import inference_detector, init_detector
-
-    whole = torch.load(case.checkpoint, map_location="cpu", weights_only=True)
+    ablated = ablated_by_transformers(case) if case.name == TRANSFORMERS else ablated_by_mmdet(case)
     per_image = [
         {
             "bboxes": torch.tensor(case.truth.boxes[a:b], dtype=torch.float32),
@@ -155,20 +195,67 @@ def old_way(case: Case) -> None:
         }
         for a, b in zip(case.truth.image_splits[:-1], case.truth.image_splits[1:], strict=True)
     ]
-    for number, variant in enumerate(case.variants):
-        path, results = case.folder / f"ablated-{number}.pth", case.folder / f"results-{number}.pkl"
-        state, _ = edit_state(whole["state_dict"], variant.edits(), seed=variant.seed, variant=variant.id)
-        torch.save({**whole, "state_dict": state}, path)
-        model = init_detector(str(case.config), str(path), device=case.device)
-        samples = []
-        for image, truth in zip(case.paths, per_image, strict=True):
-            found = inference_detector(model, str(image)).pred_instances.cpu()
-            predicted = {"bboxes": found.bboxes, "labels": found.labels, "scores": found.scores}
-            samples.append({"gt_instances": truth, "pred_instances": predicted})
+    for number, detect in enumerate(ablated):
+        results = case.folder / f"results-{number}.pkl"
+        samples = [
+            {"gt_instances": truth, "pred_instances": detect(image)}
+            for image, truth in zip(case.paths, per_image, strict=True)
+        ]
         results.write_bytes(pickle.dumps(samples))
         for metric in PASSES:
             metric(results)
+
+
+Detect = Callable[[Path], dict[str, torch.Tensor]]
+
+
+def ablated_by_mmdet(case: Case) -> Iterator[Detect]:
+    """Yield for each variant the detections of its checkpoint, by MMDetection's own functions."""
+    from mmdet.apis import inference_detector, init_detector
+
+    whole = torch.load(case.checkpoint, map_location="cpu", weights_only=True)
+    for number, variant in enumerate(case.variants):
+        path = case.folder / f"ablated-{number}.pth"
+        state, _ = edit_state(whole["state_dict"], variant.edits(), seed=variant.seed, variant=variant.id)
+        torch.save({**whole, "state_dict": state}, path)
+        model = init_detector(str(case.config), str(path), device=case.device)
+
+        def detect(image: Path, model: Any = model) -> dict[str, torch.Tensor]:
+            found = inference_detector(model, str(image)).pred_instances.cpu()
+            return {"bboxes": found.bboxes, "labels": found.labels, "scores": found.scores}
+
+        yield detect
         path.unlink()
+
+
+def ablated_by_transformers(case: Case) -> Iterator[Detect]:
+    """Yield for each variant the detections of its folder, by Transformers' own classes."""
+    from PIL import Image
+    from transformers import AutoModelForObjectDetection, DetrImageProcessorPil
+
+    processor = DetrImageProcessorPil.from_pretrained(case.checkpoint)
+    whole = AutoModelForObjectDetection.from_pretrained(case.checkpoint)
+    intact = {name: value.clone() for name, value in whole.state_dict().items()}
+    for number, variant in enumerate(case.variants):
+        path = case.folder / f"ablated-{number}"
+        state, _ = edit_state(intact, variant.edits(), seed=variant.seed, variant=variant.id)
+        whole.load_state_dict(state)
+        whole.save_pretrained(path)
+        model = AutoModelForObjectDetection.from_pretrained(path).to(case.device).eval()
+
+        def detect(image: Path, model: Any = model) -> dict[str, torch.Tensor]:
+            with torch.no_grad(), Image.open(image) as picture:
+                given = processor(picture.convert("RGB"), return_tensors="pt").to(case.device)
+                size = torch.tensor([picture.size[::-1]])
+                (found,) = processor.post_process_object_detection(model(**given), 0.0, size)
+            return {
+                "bboxes": found["boxes"].cpu(),
+                "labels": found["labels"].cpu(),
+                "scores": found["scores"].cpu(),
+            }
+
+        yield detect
+        shutil.rmtree(path)
 
 
 def seconds(function: Callable[[], object]) -> float:
