@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 import torch
 from huggingface_hub import constants
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
-from transformers import ResNetConfig, ResNetForImageClassification
+from transformers import ResNetConfig, ResNetForImageClassification, modeling_utils
 
 from dissect_core import DissectError
 from dissect_core.detectors import DetectorRequest, open_detector
@@ -49,6 +50,29 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def folder(saved: Path, tmp_path: Path) -> Path:
     """A copy of a model's folder, to be damaged."""
     return Path(shutil.copytree(saved, tmp_path / "model"))
+
+
+def test_weights_are_read_once(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each tensor of the file once, by one reader: opening a large model costs one pass over its file."""
+    read: list[str] = []
+
+    class Counted:
+        def __init__(self, file: Any, **options: Any) -> None:
+            self._file = safe_open(file, **options)
+
+        def get_slice(self, name: str) -> Any:
+            read.append(name)
+            return self._file.get_slice(name)
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._file, name)
+
+    monkeypatch.setattr(modeling_utils, "safe_open", Counted)
+    detector = open_transformers(saved)
+    assert sorted(read) == sorted(set(read))
+    assert len(read) == len(load_file(saved / WEIGHTS))
+    assert detector.facts
+    assert len(read) == len(load_file(saved / WEIGHTS))  # nor for what a study keeps of it
 
 
 @pytest.fixture
