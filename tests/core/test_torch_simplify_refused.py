@@ -32,6 +32,27 @@ def test_shared_parameters_are_not_cut() -> None:
         simplify(model, variant_of(model, "neuron", {1}, "ffn"))
 
 
+class Odd(nn.Linear):
+    """A linear layer that may be more than one, so that zeros cannot stand in for its rows."""
+
+
+def test_a_forward_that_computes_with_its_whole_width_goes_on_over_zeros() -> None:
+    model = shaken(Stack(Layer(copes=False), Layer()))
+    small = simplify(model, variant_of(model, "head", {0, 2}), run=run, batch=X)
+    assert small.largest_difference is not None
+    assert small.largest_difference < 1e-12
+    assert small.flops_after is not None
+    assert small.flops_before is not None
+    assert small.flops_after < small.flops_before
+    assert [cut.padded for cut in small.reduction.cuts] == [True]
+    attention = small.model.layers[0].self_attn
+    width = model.layers[0].self_attn.q_proj.weight.shape[0] // 4
+    assert {tuple(one.weight.shape) for one in attention.children() if isinstance(one, nn.Linear)} == {
+        (2 * width, 4 * width),
+        (4 * width, 2 * width),
+    }
+
+
 def test_what_cannot_be_removed() -> None:
     model = shaken(nn.TransformerEncoder(nn.TransformerEncoderLayer(8, 4, 6, batch_first=True), 2))
 
@@ -61,12 +82,15 @@ def test_what_cannot_be_removed() -> None:
         {0},
         on=shaken(Stack(Layer())),
     )
+    odd = shaken(Stack(Layer(copes=False)))
+    for linear in (one for one in odd.modules() if type(one) is nn.Linear):
+        linear.__class__ = Odd
     refused(
         InterventionError,
         "does not run without what .*: RuntimeError: .* with `ablated`",
         "head",
         {0},
-        on=shaken(Stack(Layer(copes=False))),
+        on=odd,
         run=run,
         batch=X,
     )

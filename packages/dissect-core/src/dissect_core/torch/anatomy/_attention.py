@@ -55,7 +55,8 @@ def attention_layouts(model: nn.Module) -> dict[str, AttentionLayout]:
     dict of str to AttentionLayout
         By the block's path in the model (``"encoder.layers.0.self_attn.attn"``; ``""`` for the model itself),
         in the order of ``model.named_modules()``. A block whose weights are computed rather than stored
-        (parametrized, quantized) is left out, as there is nothing to mask.
+        (parametrized, quantized) is left out, as there is nothing to mask; so is one that `simplify` has made narrower
+        than its own forward can be.
 
     Examples
     --------
@@ -66,6 +67,8 @@ def attention_layouts(model: nn.Module) -> dict[str, AttentionLayout]:
     shapes = {name: tuple(p.shape) for name, p in model.named_parameters(remove_duplicate=False)}
     layouts = {}
     for path, module in model.named_modules():
+        if any(getattr(one, "heads_cut", False) for one in (module, *module.children())):
+            continue
         for recognise in _RECOGNISERS:
             layout = recognise(module, f"{path}." if path else "")
             if layout is not None and all(shapes.get(s.parameter) == s.shape for s in layout.slices):

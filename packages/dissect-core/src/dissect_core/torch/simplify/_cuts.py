@@ -12,6 +12,7 @@ from torch import nn
 from ...anatomy import AttentionLayout, UnitGroup, UnitSlice, head_group
 from ...errors import InterventionError, UnitError
 from ..anatomy import identity, parent
+from ._narrow import keep_features, pad
 from ._slim import SlimAttention, require_plain
 
 _HEADS = ("num_heads", "n_heads", "num_attention_heads", "attention_heads", "decoder_attention_heads")
@@ -32,7 +33,7 @@ _WIDTHS = (
 _REMOVING: tuple[Literal["output", "value", "all"], ...] = ("output", "value", "all")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Cut:
     """Units to be cut out of one block.
 
@@ -43,11 +44,15 @@ class Cut:
     removed : ndarray of bool, shape (n_units,)
     layout : AttentionLayout or None
         Layout of the block, for heads; None for neurons.
+    padded : bool
+        Whether the block's forward goes on over its whole width, with zeros where heads were: for one that computes
+        with that width.
     """
 
     group: UnitGroup
     removed: NDArray[np.bool_]
     layout: AttentionLayout | None = None
+    padded: bool = False
 
     @property
     def path(self) -> str:
@@ -72,12 +77,16 @@ def head_cut(
             f"{group.path!r} must be an attention block of {group.n_units} heads, as in the plan, but is none in "
             "this model. Plan with the anatomy of this model."
         )
-    if "output" not in layout.parts:
+    if "output" not in layout.parts and (weights or layout.kind != "deformable"):
         raise UnitError(
             f"Heads of {group.path!r} cannot be cut out: the block has no projections of its own, so that a head is a "
             "part of the features that pass. Apply the variant with `ablated` instead."
         )
-    removing = [head_group(group.path, layout, part).slices for part in _REMOVING]
+    removing = [
+        head_group(group.path, layout, part).slices
+        for part in _REMOVING
+        if part == "all" or part in layout.parts
+    ]
     if weights and group.slices not in removing:
         raise UnitError(
             f"`part` must be one whose zeros remove a head of {group.path!r} ({', '.join(_REMOVING)}), got zeros in "
@@ -88,7 +97,8 @@ def head_cut(
             f"A head must be left in {group.path!r}, got all {group.n_units} to remove. Remove the block whole: "
             "`unit: sublayer` (that leaves out the output projection's bias too)."
         )
-    return Cut(head_group(group.path, layout, "all"), _chosen(units, group.n_units), layout)
+    part: Literal["all", "query"] = "all" if "output" in layout.parts else "query"
+    return Cut(head_group(group.path, layout, part), _chosen(units, group.n_units), layout)
 
 
 def neuron_cut(group: UnitGroup, units: NDArray[np.int64]) -> Cut:
@@ -152,7 +162,7 @@ def _require_known(model: nn.Module, cut: Cut, verified: bool) -> None:
     block = model.get_submodule(cut.path)
     if isinstance(block, nn.MultiheadAttention):
         require_plain(block)
-    elif cut.layout is not None and cut.layout.kind != "deformable" and not verified:
+    elif cut.layout is not None and not verified and not _knows_its_number(cut.layout):
         raise InterventionError(
             f"{cut.path!r}, a {type(block).__name__}, computes with its number of heads in a forward of its own: "
             "whether it works with fewer has to be tried. Give `run` and `batch`."
@@ -167,6 +177,19 @@ def _require_known(model: nn.Module, cut: Cut, verified: bool) -> None:
                 )
 
 
+def _knows_its_number(layout: AttentionLayout) -> bool:
+    """Return whether a block is known to work with any number of heads: MMCV's deformable attention."""
+    return layout.kind == "deformable" and "output" in layout.parts
+
+
+def may_be_padded(model: nn.Module, cut: Cut) -> bool:
+    """Return whether heads can also be cut out of a block's projections alone, which are linear layers of their own."""
+    if cut.layout is None or "output" not in cut.layout.parts:
+        return False
+    owners = {type(model.get_submodule(parent(where.parameter))) for where in cut.group.slices}
+    return owners == {nn.Linear} and not isinstance(model.get_submodule(cut.path), nn.MultiheadAttention)
+
+
 def apply_cut(model: nn.Module, cut: Cut) -> Iterator[tuple[nn.Module, nn.Module | None]]:
     """Cut a block's parameters, in place, and change the numbers that its modules keep about them.
 
@@ -179,11 +202,15 @@ def apply_cut(model: nn.Module, cut: Cut) -> Iterator[tuple[nn.Module, nn.Module
         owner, _, attribute = name.rpartition(".")
         module = model.get_submodule(owner)
         module._parameters[attribute] = _part(model.get_parameter(name), axis, kept)
+        if cut.padded:
+            pad(module, axis, kept.tolist())
+            yield module, None
+            continue
         if isinstance(module, nn.Linear) and attribute == "weight":
             module.out_features, module.in_features = module.weight.shape
             if not module.weight.numel():
                 yield module, None
-    if cut.layout is None:
+    if cut.layout is None or cut.padded:
         return
     block = model.get_submodule(cut.path)
     heads = np.flatnonzero(~cut.removed)
@@ -191,6 +218,10 @@ def apply_cut(model: nn.Module, cut: Cut) -> Iterator[tuple[nn.Module, nn.Module
         yield block, SlimAttention(block, heads.tolist())
         return
     _set_numbers(block, cut.layout, len(heads))
+    if "output" not in cut.layout.parts:
+        width = cut.layout.embed_dims // cut.layout.n_heads
+        features = (heads[:, None] * width + np.arange(width)).ravel()
+        keep_features(block, features.tolist(), cut.layout.embed_dims)
 
 
 def _kept(cut: Cut) -> Mapping[str, tuple[int, NDArray[np.int64]]]:
@@ -216,8 +247,9 @@ def _part(parameter: nn.Parameter, axis: int, kept: NDArray[np.int64]) -> nn.Par
 
 def _set_numbers(block: nn.Module, layout: AttentionLayout, n_heads: int) -> None:
     """Set the numbers that a block's forward computes with: its number of heads, and the width that they share."""
-    output = next(s for s in layout.slices if s.part == "output")
-    width = output.shape[output.axis]
+    output = next((s for s in layout.slices if s.part == "output"), None)
+    width = layout.embed_dims if output is None else output.shape[output.axis]
+    of_a_head = width // layout.n_heads if output is None else output.width
     for module in block.modules():  # a child may do the computing, as in DAB-DETR and YOLOS
         names = [name for name in _HEADS if getattr(module, name, None) == layout.n_heads]
         # MMCV's deformable attention (`num_heads`) divides no width; the original's (`n_heads`) divides `d_model`.
@@ -226,4 +258,4 @@ def _set_numbers(block: nn.Module, layout: AttentionLayout, n_heads: int) -> Non
             setattr(module, name, n_heads)
         for name in _WIDTHS if divides else ():
             if type(getattr(module, name, None)) is int and getattr(module, name) == width:
-                setattr(module, name, n_heads * output.width)
+                setattr(module, name, n_heads * of_a_head)

@@ -44,6 +44,7 @@ class CutSaid(_Strict):
     n_units: _Count
     removed: list[_Count]
     slices: list[SliceSaid]
+    padded: bool = False
 
 
 class WeightsSaid(_Strict):

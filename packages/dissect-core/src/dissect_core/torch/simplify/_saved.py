@@ -3,6 +3,7 @@
 import copy
 import inspect
 from collections.abc import Mapping
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar
@@ -18,7 +19,7 @@ from ...text import cut as shortened, visible
 from ..activations import module_at
 from ..anatomy import attention_layouts, components_of
 from ..checkpoints import load_safetensors, save_safetensors
-from ._cuts import CUTTERS, Cut, require_cuttable
+from ._cuts import CUTTERS, Cut, may_be_padded, require_cuttable
 from ._description import (
     DESCRIPTION,
     FORMAT,
@@ -259,7 +260,9 @@ def _reduction(module: nn.Module, said: Description) -> Reduction:
             raise LayoutError(
                 f"{one.path!r} holds its {kind.plural} elsewhere than the model that was saved."
             )
-        cuts.append(cut)
+        if one.padded and not may_be_padded(module, cut):
+            raise LayoutError(f"{one.path!r} has no projections that are plain linear layers.")
+        cuts.append(replace(cut, padded=one.padded))
     require_cuttable(module, cuts, verified=True)
     return Reduction(stand_ins, tuple(said.unread), tuple(cuts))
 
@@ -295,6 +298,7 @@ def _cut_said(cut: Cut) -> CutSaid:
         unit=unit,
         n_units=cut.group.n_units,
         removed=np.flatnonzero(cut.removed).tolist(),
+        padded=cut.padded,
         slices=[
             SliceSaid(parameter=s.parameter, axis=s.axis, start=s.start, width=s.width)
             for s in cut.group.slices

@@ -15,7 +15,7 @@ from ..ablation import applied
 from ..activations import wrapped_forward
 from ..anatomy import parent
 from ..measure import operations
-from ._cuts import Cut
+from ._cuts import Cut, may_be_padded
 from ._reduce import Reduction, feeding_linears, known_unread, leave_out_unread, reduced
 from ._removals import removals_of, require_removable
 from ._stand_ins import Answer, Witness
@@ -84,7 +84,9 @@ def simplify(
       of layers, their indices and what depends on these stay as they were. The first linear layer of a feed-forward
       block is removed with the second one where that is known to change nothing, or a trial shows it.
     - Heads: rows and columns of the projections are cut. `torch.nn.MultiheadAttention` becomes an attention block
-      that is narrower inside, deformable attention and blocks with separate projections keep their class.
+      that is narrower inside, deformable attention and blocks with separate projections keep their class. A block
+      whose forward computes with its whole width goes on over zeros, and is narrower in its projections alone; one
+      without projections (cross-attention of D-FINE and DEIMv2) sees the features of the heads that are left.
     - Neurons: rows of the first linear layer and columns of the second are cut. With all of them removed the second
       layer's bias is left.
 
@@ -155,15 +157,24 @@ def simplify(
     with evaluating(model):
         flops_before = operations(partial(probe, model))
         expected, answers = _expected(model, variant, answers, probe)
-    reduction = _reduction(small, answers, cuts)
-    small = reduced(small, reduction)
     tolerance = rounding(model, expected)
 
     def difference() -> float:
         with evaluating(small):
             return largest_difference(expected, floating_values(probe(small)), tolerance)
 
-    largest = _tried(difference, variant)
+    reduction = _reduction(small, answers, cuts)
+    small = reduced(small, reduction)
+    try:
+        largest = _tried(difference, variant)
+    except InterventionError:
+        padded = [replace(cut, padded=True) if may_be_padded(model, cut) else cut for cut in cuts]
+        if not any(cut.padded for cut in padded):
+            raise
+        # A forward that computes with its whole width may go on over zeros.
+        small, reduction = copy.deepcopy(model), replace(reduction, cuts=tuple(padded))
+        small = reduced(small, reduction)
+        largest = _tried(difference, variant)
     unread, largest = _without_unread(small, reduction, difference, largest)
     with evaluating(small):
         flops_after = operations(partial(probe, small))
