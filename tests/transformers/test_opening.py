@@ -75,6 +75,12 @@ def test_weights_are_read_once(saved: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert len(read) == len(load_file(saved / WEIGHTS))  # nor for what a study keeps of it
 
 
+def test_an_adapter_of_peft_is_no_model(tmp_path: Path) -> None:
+    (tmp_path / "adapter_config.json").write_text('{"peft_type": "LORA"}')
+    with pytest.raises(ModelError, match=r"holds an adapter of PEFT.*Merge it into its model"):
+        open_transformers(tmp_path)
+
+
 @pytest.fixture
 def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*args: Any, **kwargs: Any) -> None:

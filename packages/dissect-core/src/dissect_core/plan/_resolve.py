@@ -244,7 +244,9 @@ def _require_weights(parts: Sequence[PoolPart], units: str) -> None:
     if without:
         raise PlanError(
             f"{units} of {', '.join(without[:3])}{', …' if len(without) > 3 else ''} lie in no weight that could be "
-            "replaced. Write `space: activation` in the intervention, or name other blocks in `components`."
+            f"replaced. Name other blocks in `components`, or aim at their activations: `components: {without[0]}` and "
+            "`interventions: {kind: zero, space: activation}`. A shipped study is copied and changed (`deep-dissect "
+            "studies` says where it lies)."
         )
 
 

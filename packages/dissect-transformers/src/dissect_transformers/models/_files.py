@@ -11,6 +11,7 @@ from dissect_core.text import quoted
 from ..errors import ModelError, ModelNotFoundError, WeightsError, said
 
 CONFIG, PROCESSOR, NESTED_PROCESSOR = "config.json", "preprocessor_config.json", "processor_config.json"
+ADAPTER = "adapter_config.json"
 WEIGHTS, SHARDS = "model.safetensors", "model.safetensors.index.json"
 PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json")
 
@@ -54,6 +55,11 @@ def model_folder(
         )
     else:
         folder = _fetched(str(model), revision, trust=trust, local_files_only=local_files_only)
+    if not (folder / CONFIG).is_file() and (folder / ADAPTER).is_file():
+        raise ModelError(
+            f"model {folder}: holds an adapter of PEFT ({ADAPTER}), not a whole model. Merge it into its model with "
+            "PEFT's `merge_and_unload`, and give the folder that `save_pretrained` then writes."
+        )
     if not (folder / CONFIG).is_file():
         raise ModelNotFoundError(
             f"model {model}: holds no {CONFIG}, which says what kind of model it is. Give the folder that "
