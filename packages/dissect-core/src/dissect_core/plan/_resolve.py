@@ -194,8 +194,8 @@ def _parts_with_rows(target: Target, anatomy: Anatomy) -> list[PoolPart]:
     for pattern in target.components:
         if pattern in embeddings or pattern == "query_embedding":
             raise PlanError(
-                f"{pattern!r} is an embedding, whose weights are read without a call; activations of {units} enter "
-                "decoder layers. Write `components: decoder.layer`, or leave `space` out."
+                f"{pattern!r} has no call that could be stepped into; activations of {units} enter decoder layers. "
+                "Write `components: decoder.layer`, or leave `space` out."
             )
     blocks = anatomy.select_blocks(target.components, ("layer",))
     if others := [block.path for block in blocks if "decoder.layer" not in block.roles]:
@@ -242,9 +242,10 @@ def _require_weights(parts: Sequence[PoolPart], units: str) -> None:
     """Refuse units that are in no parameter: heads without an output projection, queries that are chosen per image."""
     without = [part.path for part in parts if part.group is not None and not part.group.slices]
     if without:
+        aim = "decoder.layer" if units == unit_kind("query").plural else without[0]
         raise PlanError(
             f"{units} of {', '.join(without[:3])}{', …' if len(without) > 3 else ''} lie in no weight that could be "
-            f"replaced. Name other blocks in `components`, or aim at their activations: `components: {without[0]}` and "
+            f"replaced. Name other blocks in `components`, or aim at their activations: `components: {aim}` and "
             "`interventions: {kind: zero, space: activation}`. A shipped study is copied and changed (`deep-dissect "
             "studies` says where it lies)."
         )
