@@ -99,7 +99,7 @@ def test_an_ablated_file_says_where_it_comes_from(tmp_path: Path) -> None:
     ("words", "message"),
     [
         (["nonsense"], "No such command 'nonsense'; there are inspect, ablate, evaluate, plan"),
-        (["ablate", "heads"], "Missing argument"),
+        (["ablate", "heads"], "Missing option '--out'"),
         (["inspect"], "a detector is needed: give --checkpoint"),
         (["inspect", "demo:detr", "--depth", "0"], "--depth"),
         (["inspect", "demo:yolo"], "must be one of the bundled ones, demo:detr"),
