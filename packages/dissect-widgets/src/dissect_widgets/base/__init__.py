@@ -4,8 +4,10 @@ from ._controls import (
     Looks as Looks,
     choice_box as choice_box,
     close_all as close_all,
+    holds as holds,
     labelled as labelled,
     line as line,
+    segments as segments,
     share_box as share_box,
     variant_box as variant_box,
 )
@@ -13,6 +15,7 @@ from ._model import (
     THEMES as THEMES,
     OneOf as OneOf,
     PanelModel as PanelModel,
+    Selection as Selection,
     Share as Share,
     StudyModel as StudyModel,
     WorkerModel as WorkerModel,

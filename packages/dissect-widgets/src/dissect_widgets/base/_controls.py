@@ -3,7 +3,17 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from ipywidgets import BoundedFloatText, Button, ButtonStyle, Combobox, Dropdown, HBox, Layout, Widget
+from ipywidgets import (
+    BoundedFloatText,
+    Button,
+    ButtonStyle,
+    Combobox,
+    Dropdown,
+    HBox,
+    Layout,
+    RadioButtons,
+    Widget,
+)
 from ipywidgets.widgets.widget_bool import CheckboxStyle
 from ipywidgets.widgets.widget_string import HTMLStyle
 
@@ -193,6 +203,34 @@ def line(*widgets: Widget) -> HBox:
     >>> close_all(row)
     """
     return HBox(widgets, layout=Layout(flex_flow="row wrap", align_items="center"))
+
+
+def segments(description: str, options: Mapping[str, str], **more: Any) -> RadioButtons:
+    """Make a row of options of which one is chosen, for a choice that should be seen without opening a list.
+
+    Parameters
+    ----------
+    description : str
+        What is chosen.
+    options : mapping of str to str
+        Text for people by value.
+    **more
+        Further arguments of `ipywidgets.RadioButtons`.
+
+    Examples
+    --------
+    >>> box = segments("Remove", {"head": "heads", "row": "rows"})
+    >>> box.value, box.label
+    ('head', 'heads')
+    >>> close_all(box)
+    """
+    pairs = [(text, value) for value, text in options.items()]
+    return labelled(RadioButtons, description, options=pairs, **more).add_class("dd-segments")
+
+
+def holds(widget: Widget, part: Widget) -> bool:
+    """Return whether a widget is another one, or holds it at any depth."""
+    return widget is part or any(holds(child, part) for child in getattr(widget, "children", ()))
 
 
 def close_all(widget: Widget, keep: Iterable[Widget] = ()) -> None:

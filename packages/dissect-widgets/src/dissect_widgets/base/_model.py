@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from traitlets import Float, HasTraits, TraitType, Unicode
+from traitlets import Float, HasTraits, Int, TraitType, Unicode
 
 from dissect_core import DissectError, near_matches
 from dissect_core.store import Study
@@ -94,6 +94,37 @@ class PanelModel(HasTraits):
     def __init__(self, **traits: Any) -> None:
         self.lock = threading.RLock()
         super().__init__(**traits)
+
+
+class Selection(HasTraits):
+    """What is chosen in a study: one choice, which results, images, queries and table show from their sides.
+
+    Attributes
+    ----------
+    variant, category : str
+        Traits: id of a variant, and name of a class; empty for none.
+    image, query : int or None
+        Traits: number of an image in the study, and of an object query.
+
+    Examples
+    --------
+    >>> selection = Selection()
+    >>> selection.observe(lambda change: print(change["name"], change["new"]))
+    >>> selection.choose(variant="heads/0", category="ring")
+    variant heads/0
+    category ring
+    """
+
+    variant = Unicode()
+    category = Unicode()
+    image = Int(None, allow_none=True)
+    query = Int(None, allow_none=True)
+
+    def choose(self, **what: Any) -> None:
+        """Set several of the traits; those who observe them see all of them changed."""
+        with self.hold_trait_notifications():
+            for name, value in what.items():
+                setattr(self, name, value)
 
 
 class WorkerModel(PanelModel):

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from threading import RLock
 from typing import Any, TypeVar
 
-from ipywidgets import HTML, Layout, VBox, Widget
+from ipywidgets import HTML, Button, Layout, VBox, Widget
 from traitlets import HasTraits
 
 from dissect_core import DissectError
 
-from ._controls import Looks, close_all
+from ..front import look_html
+from ._controls import Looks, close_all, holds
+from ._text import problem_html
 
 Part = TypeVar("Part", bound=Widget)
 
@@ -22,7 +25,8 @@ class Panel(VBox):  # type: ignore[misc]  # ipywidgets has no types
     """A box of widgets that also shows itself as plain HTML, and leaves nothing behind when it is closed.
 
     A subclass calls ``super().__init__()``, makes its widgets, and calls `_assemble` with them. What it observes, it
-    observes with `_follow`; parts that are panels themselves go through `_own`; `close` undoes both.
+    observes with `_follow`, and clicks with `_on_click`: an error in a handler is shown beside the control, and none is
+    lost. Parts that are panels themselves go through `_own`; `close` undoes all of this.
 
     A code host's preview, or a notebook opened without a kernel, cannot show a widget: there the HTML of `snapshot`
     stands for it, as the panel was when it was displayed.
@@ -40,7 +44,12 @@ class Panel(VBox):  # type: ignore[misc]  # ipywidgets has no types
         self._looks = Looks()
         self._is_refreshing = False
         self._undo: list[Callable[[], object]] = []
+        self._acting: Widget | None = None
         super().__init__(layout=Layout(max_width="100%"))
+        self.add_class("dd").add_class("dd-panel")
+        self._look = HTML(look_html(), layout=Layout(display="none"))
+        self._trouble = HTML()
+        self._close_all_of(self._look, self._trouble)  # not always among the children
 
     def snapshot(self) -> str:
         """Return what the panel shows as plain HTML, which needs no kernel and no widgets.
@@ -70,13 +79,48 @@ class Panel(VBox):  # type: ignore[misc]  # ipywidgets has no types
 
     def _assemble(self, *parts: Widget) -> None:
         """Show the widgets, once all of them are made."""
-        self.children = parts
+        self.children = (self._look, *parts)
         self._is_live = True
 
     def _follow(self, observed: HasTraits, handler: Callable[..., object], names: Any) -> None:
         """Call `handler` when one of the traits changes, until the panel is closed."""
-        observed.observe(handler, names)
-        self._undo.append(lambda: observed.unobserve(handler, names))
+        guarded = self._guarded(handler, observed if isinstance(observed, Widget) else None)
+        observed.observe(guarded, names)
+        self._undo.append(lambda: observed.unobserve(guarded, names))
+
+    def _on_click(self, button: Button, handler: Callable[..., object]) -> None:
+        """Call `handler` with the button when it is clicked."""
+        button.on_click(self._guarded(handler, button))
+
+    def _guarded(self, handler: Callable[..., object], control: Widget | None) -> Callable[..., None]:
+        """Return the handler with every error shown beside the control: front ends say nothing of errors."""
+
+        def guarded(*arguments: Any) -> None:
+            outer = self._acting
+            self._acting = outer or control
+            try:
+                if outer is None and control is not None:
+                    self._show_trouble("", "", None)
+                handler(*arguments)
+            except DissectError as error:
+                self._show_trouble(str(error), "", self._acting)
+            except Exception as error:
+                details = "".join(traceback.format_exception(error))
+                self._show_trouble(f"{type(error).__name__}: {error}", details, self._acting)
+            finally:
+                self._acting = outer
+
+        return guarded
+
+    def _show_trouble(self, error: str, details: str, control: Widget | None) -> None:
+        """Show an error below the row that holds the control, or at the top; an empty one is taken away."""
+        parts = [part for part in self.children if part is not self._trouble]
+        self._trouble.value = f'<div class="dd-problem">{problem_html(error, details)}</div>' if error else ""
+        if error:
+            place = next((i for i, part in enumerate(parts) if control and holds(part, control)), 0)
+            parts.insert(place + 1, self._trouble)
+        if len(parts) != len(self.children) or error:
+            self.children = tuple(parts)
 
     def _close_all_of(self, *parts: Widget) -> None:
         """Close widgets with the panel that are not always among its children; shared looks are left to the end."""
@@ -86,6 +130,8 @@ class Panel(VBox):  # type: ignore[misc]  # ipywidgets has no types
     def _own(self, part: Part) -> Part:
         """Close a part with the panel, and before the panel's other widgets; returns it."""
         self._undo.append(part.close)
+        if isinstance(part, Panel):  # the style sheet is needed once
+            part.children = tuple(one for one in part.children if one is not part._look)
         return part
 
     @contextmanager

@@ -76,8 +76,8 @@ class StudyBuilder(ModelPanel):
         self.apply = self._looks.make_button("Take over the YAML")
         self.path = labelled(Text, "Save as", value="study.yaml")
         self.save = self._looks.make_button("Save the YAML")
-        self.apply.on_click(self._on_apply)
-        self.save.on_click(self._on_save)
+        self._on_click(self.apply, self._on_apply)
+        self._on_click(self.save, self._on_save)
         self._undo.append(self._stop_rows)
         self._assemble(self.status, self.form, self.plan, self.text, line(self.apply, self.path, self.save))
 
@@ -126,7 +126,7 @@ class StudyBuilder(ModelPanel):
         for key, field in fields.items():
             if key not in kept:
                 kind = GroupRow if field.kind in ("group", "items") else LeafRow
-                kept[key] = kind(field, self._looks, self._on_change)
+                kept[key] = kind(field, self._looks, self._guarded(self._on_change, None))
         for key, field in fields.items():
             kept[key].hold([kept[_key(inner)] for inner in field.fields])
         self._rows = kept

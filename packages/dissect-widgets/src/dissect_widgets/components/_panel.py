@@ -91,9 +91,9 @@ class ComponentBrowser(ModelPanel):
         self.tree = VBox()
         self._follow(self.search, self._on_search, "value")
         self._follow(self.show_weights, self._on_show_weights, "value")
-        self.clear_search.on_click(self._on_clear_search)
-        self.clear_selection.on_click(self._on_clear_selection)
-        self.more_rows.on_click(self._on_more_rows)
+        self._on_click(self.clear_search, self._on_clear_search)
+        self._on_click(self.clear_selection, self._on_clear_selection)
+        self._on_click(self.more_rows, self._on_more_rows)
         self._assemble(
             HBox((self.search, self.clear_search, self.clear_selection), layout=Layout(flex_flow="row wrap")),
             self.status,

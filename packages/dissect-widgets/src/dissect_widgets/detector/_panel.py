@@ -65,7 +65,7 @@ class DetectorPanel(ModelPanel):
         self.question = self._own(TrustQuestion(self._on_agreed))
         self._follow(self.name, self._on_name, "value")
         self._follow(self.options, self._on_options, "value")
-        self.open_it.on_click(self._on_open)
+        self._on_click(self.open_it, self._on_open)
         self._assemble(
             self.name, self.options, self.question, HBox((self.open_it,)), self.status, self.problem
         )

@@ -3,7 +3,7 @@
 All of them are `dissect_eval`'s; those drawn within `themed` fit a dark page.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from threading import RLock
 from typing import Any, Literal, TypeAlias
@@ -65,13 +65,20 @@ def themed(theme: Theme) -> Iterator[None]:
     """
     if theme not in THEMES:
         raise UnknownNameError(f"`theme` must be one of {', '.join(THEMES)}, got {theme!r}.")
-    import matplotlib as mpl
-
     dark: dict[str, str] = {
         **{f"{part}.facecolor": _DARK for part in ("figure", "axes", "savefig", "legend")},
         **{f"{part}.color": _PALE for part in ("text", "xtick", "ytick")},
         **{f"axes.{part}color": _PALE for part in ("label", "edge", "title")},
     }
-    colours: Any = dark if theme == "dark" else {}  # matplotlib's types list each setting
-    with _DRAWING, mpl.rc_context(colours):
+    with drawing(dark if theme == "dark" else {}):
+        yield
+
+
+@contextmanager
+def drawing(settings: Mapping[str, Any]) -> Iterator[None]:
+    """Draw figures within a block by some of matplotlib's settings, on one thread at a time."""
+    import matplotlib as mpl
+
+    changed: Any = dict(settings)  # matplotlib's types list each setting
+    with _DRAWING, mpl.rc_context(changed):
         yield

@@ -64,8 +64,8 @@ class ImageBrowser(ModelPanel):
         self.previous, self.next = self._looks.make_steps("image")
         self.status, self.picture, self.pairs = HTML(), HTML(), HTML()
         self._follow(self.listed, self._on_listed, "index")
-        self.previous.on_click(self._on_step)
-        self.next.on_click(self._on_step)
+        self._on_click(self.previous, self._on_step)
+        self._on_click(self.next, self._on_step)
         self._assemble(
             self.variant,
             self.images,

@@ -49,8 +49,8 @@ class QueryPanel(ModelPanel):
         self.threshold = share_box("Score threshold")
         self.previous, self.next = self._looks.make_steps("queries")
         self.status, self.picture, self.table = HTML(), HTML(), HTML()
-        self.previous.on_click(self._on_step)
-        self.next.on_click(self._on_step)
+        self._on_click(self.previous, self._on_step)
+        self._on_click(self.next, self._on_step)
         self._assemble(
             self.variant,
             line(self.show, self.sort, self.threshold),

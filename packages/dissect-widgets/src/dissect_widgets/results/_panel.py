@@ -78,10 +78,10 @@ class ResultsExplorer(ModelPanel):
         self.save_picture = self._looks.make_button("Save picture as PNG")
         self.status, self.remarks, self.pictures, self.table = HTML(), HTML(), HTML(), HTML()
         self.chosen = self._own(PointList(model, show_images))
-        self.previous.on_click(self._on_page)
-        self.next.on_click(self._on_page)
-        self.save_table.on_click(self._on_save)
-        self.save_picture.on_click(self._on_save)
+        self._on_click(self.previous, self._on_page)
+        self._on_click(self.next, self._on_page)
+        self._on_click(self.save_table, self._on_save)
+        self._on_click(self.save_picture, self._on_save)
         self._assemble(
             line(self.metric, self.view, self.show, self.theme),
             self.status,

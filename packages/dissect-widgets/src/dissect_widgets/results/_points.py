@@ -53,9 +53,9 @@ class PointList(Panel):
         self.said, self.place = HTML(), VBox(layout=Layout(max_width="100%"))
         self._follow(self.points, self._on_point, "index")
         self._undo.append(self._close_images)
-        self.previous.on_click(self._on_step)
-        self.next.on_click(self._on_step)
-        self.see_images.on_click(self._on_images)
+        self._on_click(self.previous, self._on_step)
+        self._on_click(self.next, self._on_step)
+        self._on_click(self.see_images, self._on_images)
         self._assemble(self.points, line(self.previous, self.next, self.see_images), self.said, self.place)
 
     def refresh(self) -> None:

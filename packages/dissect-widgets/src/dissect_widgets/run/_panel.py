@@ -76,9 +76,9 @@ class RunPanel(ModelPanel):
         self.folder = labelled(Text, "Folder of a run elsewhere", max_width="36rem", continuous_update=False)
         self.attach = self._looks.make_button("Follow it")
         self.status, self.progress, self.problem = HTML(), HTML(), HTML()
-        self.start.on_click(self._on_start)
-        self.cancel.on_click(self._on_cancel)
-        self.attach.on_click(self._on_attach)
+        self._on_click(self.start, self._on_start)
+        self._on_click(self.cancel, self._on_cancel)
+        self._on_click(self.attach, self._on_attach)
         if is_own:
             self._own(self.model)
         self._follow(self.model.study, self._refresh, "draft")

@@ -123,8 +123,8 @@ class Workbench(Panel):
         self.open_folder = self._looks.make_button("Look at it")
         self.status, self.place = HTML(), VBox(layout=Layout(max_width="100%"))
         for button in self.buttons.values():
-            button.on_click(self._on_step)
-        self.open_folder.on_click(self._on_open)
+            self._on_click(button, self._on_step)
+        self._on_click(self.open_folder, self._on_open)
         self._undo += [link.unlink, self.inputs.close, self._drop_all, self.run.close]
         self._follow(self.detector, self._on_detector, "detector")
         self._follow(self.run, self._on_run, "state")

@@ -28,7 +28,7 @@ class ModelStep(Panel):
         self.said = HTML()
         self.beside = HBox((self.add,))  # a column would make the button as wide as the page
         self.place = VBox(layout=Layout(max_width="100%"))
-        self.add.on_click(self._on_add)
+        self._on_click(self.add, self._on_add)
         self._close_all_of(self.beside, self.said)  # they are no children while no detector is open
         self._undo.append(self._close_browser)
         self._follow(detector, self._on_detector, "detector")
