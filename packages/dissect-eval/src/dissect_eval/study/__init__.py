@@ -49,8 +49,10 @@ from .measuring import (
 )
 from .stored import TRUTH, ImageBoxes, StoredDetections, StoredStudy, StudyDetections, kept_truth, truth_file
 from .tables import (
+    BlockName,
     Comparison,
     StudyTables,
+    block_names,
     class_table,
     compare,
     dose_rows,
@@ -58,12 +60,14 @@ from .tables import (
     frame,
     summary_rows,
     variant_groups,
+    variant_names,
 )
 
 __all__ = [
     "DEFAULT_METRIC",
     "REPLICATES",
     "TRUTH",
+    "BlockName",
     "Comparison",
     "Example",
     "ImageBoxes",
@@ -79,6 +83,7 @@ __all__ = [
     "StudyDetections",
     "StudyResults",
     "StudyTables",
+    "block_names",
     "class_bars",
     "class_map",
     "class_table",
@@ -111,6 +116,7 @@ __all__ = [
     "title_of",
     "truth_file",
     "variant_groups",
+    "variant_names",
     "widened",
     "with_no_ops",
     "worst_variants",

@@ -12,5 +12,6 @@ from ._groups import (
     is_single as is_single,
     variant_groups as variant_groups,
 )
+from ._names import BlockName as BlockName, block_names as block_names, variant_names as variant_names
 from ._rows import class_table as class_table, error_rows as error_rows, summary_rows as summary_rows
 from ._tables import StudyTables as StudyTables
