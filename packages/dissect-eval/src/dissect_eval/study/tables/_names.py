@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ._groups import Row, is_single
 
@@ -152,7 +152,7 @@ def variant_names(summary: Sequence[Row]) -> dict[str, str]:
     return _distinct({row["id"]: names[row["id"]] for row in summary})
 
 
-def _name(row: Row, blocks: Mapping[str, BlockName], draws: Mapping[tuple[object, ...], int]) -> str:
+def _name(row: Row, blocks: Mapping[str, BlockName], draws: Mapping[tuple[Any, ...], int]) -> str:
     places, unit = row.get("removed") or [], str(row["unit"])
     if is_single(row):
         block, number = blocks[places[0]["path"]].text, places[0]["units"][0]
