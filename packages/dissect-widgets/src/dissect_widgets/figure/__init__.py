@@ -6,3 +6,4 @@ from ._html import (
     number_text as number_text,
     table_html as table_html,
 )
+from ._svg import page_colours as page_colours, shares_of as shares_of, svg_of as svg_of
