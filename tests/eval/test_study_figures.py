@@ -22,6 +22,8 @@ from dissect_eval.study import (
     error_bars,
     figures,
     head_maps,
+    layer_maps,
+    signed_text,
     variant_groups,
     worst_variants,
 )
@@ -201,17 +203,68 @@ def test_all_maps_of_a_metric_have_one_colour_scale() -> None:
         ]
     )
     for show in ("difference", "ablated", "baseline"):
-        drawn = [*head_maps(study, "AP", show=show), *class_map(study, "AP", show=show)]
-        images = [one.figure.axes[0].images[0] for one in drawn]
-        assert len(images) == 5
-        assert len({image.get_clim() for image in images}) == 1
-        assert len({tuple(map(float, image.to_rgba(0.02))) for image in images}) == 1
-        assert all("one colour scale" in one.caption for one in drawn)
-        values = np.concatenate([np.ravel(image.get_array().compressed()) for image in images])
-        low, high = images[0].get_clim()
-        assert low <= values.min() <= values.max() <= high, "no value is beyond the colours"
+        # Of units and of classes each: a class can lose all, and beside it every head would be pale.
+        for draw, n in ((head_maps, 2), (class_map, 3)):
+            drawn = [*draw(study, "AP", show=show)]
+            images = [one.figure.axes[0].images[0] for one in drawn]
+            assert len(images) == n
+            assert len({image.get_clim() for image in images}) == 1
+            assert len({tuple(map(float, image.to_rgba(0.02))) for image in images}) == 1
+            assert all("one colour scale" in one.caption for one in drawn)
+            values = np.concatenate([np.ravel(image.get_array().compressed()) for image in images])
+            low, high = images[0].get_clim()
+            assert low <= values.min() <= values.max() <= high, "no value is beyond the colours"
     image = next(head_maps(study, "AP")).figure.axes[0].images[0]
     assert image.to_rgba(-0.038) != image.to_rgba(-0.187)
+
+
+def test_units_are_maps_beside_each_other_with_layers_as_rows() -> None:
+    def cell(part: str, layer: int, head: int, value: float, **more: Any) -> dict[str, Any]:
+        path = f"{part}.layers.{layer}.self_attn"
+        place = [{"path": path, "units": [head]}]
+        return row(f"{path}:{head}", value, part, unit="head", removed=place, AP_high=0.05, **more)
+
+    rows = [
+        cell(part, layer, head, 0.8 - layer / 10 - head / 100)
+        for part in ("encoder", "decoder")
+        for layer in (0, 1)
+        for head in range(3)
+    ]
+    rows[1] |= {"AP_high": -0.001}
+    (drawn,) = layer_maps(tables(rows), "AP")
+    encoder, decoder, scale = drawn.figure.axes
+    assert [axes.get_title("left") for axes in (encoder, decoder)] == [
+        "Encoder self-attention",
+        "Decoder self-attention",
+    ]
+    assert [text.get_text() for text in encoder.get_yticklabels()] == ["0", "1"]
+    assert [text.get_text() for text in decoder.get_xticklabels()] == ["0", "1", "2"]
+    (first,), (second,) = encoder.collections, decoder.collections
+    assert first.get_clim() == second.get_clim() == scale.images[0].get_clim()
+    bold = [text.get_text() for text in encoder.texts if text.get_fontweight() == "bold"]
+    assert bold == [signed_text(rows[1]["AP_difference"])]
+    assert "Bold (1 of 12): the 95 % interval leaves out 0" in drawn.caption
+    # A mark for each cell, where the cell is, for the variant that the cell shows.
+    assert [mark.variant for mark in drawn.marks] == [one["id"] for one in rows]
+    assert drawn.marks[5].box == (1.5, 2.5, 0.5, 1.5)
+    assert drawn.marks[7].axes == 1
+    assert drawn.marks[1].label.startswith("encoder 0 · head 1: AP −")
+
+
+def test_units_of_several_ablations_are_in_maps_of_their_own() -> None:
+    place = [{"path": "encoder.layers.0.self_attn", "units": [0]}]
+    rows = [row(f"{kind}/0", 0.7, kind, unit="head", removed=place) for kind in ("output", "value")]
+    (drawn,) = layer_maps(tables(rows), "AP")
+    titles = [axes.get_title("left") for axes in drawn.figure.axes[:2]]
+    assert titles == ["Encoder self-attention: output, zero", "Encoder self-attention: value, zero"]
+    assert len(drawn.marks) == 2
+
+
+def test_a_cell_of_a_class_says_what_it_is_the_mean_of() -> None:
+    (drawn,) = class_map(tables(draws(0.5, [0.7, 0.5])), "AP")
+    (mark, *_) = drawn.marks
+    assert ", mean of 2; the largest loss is −" in mark.label
+    assert mark.variant == "heads/0.5/1"
 
 
 def test_cells_that_may_be_zero_are_hatched_and_the_legend_says_so() -> None:
@@ -300,7 +353,7 @@ def test_every_caption_says_of_how_many_images() -> None:
     about = {**given.about, "n_images": 40, "n_truth": 107, "seed": 3}
     study = StudyTables(about, given.summary, given.per_class, given.errors, [])
     drawn = [*figures(study, "AP"), *class_bars(study, "AP", study.summary[1]["id"])]
-    assert {one.name for one in drawn} == {"units-heads", "worst", "classes-heads", "errors", "class-bars"}
+    assert {one.name for one in drawn} == {"units", "worst", "classes-heads", "errors", "class-bars"}
     for one in drawn:
         assert "n = 40 images with 107 objects; 1 study seed (3)." in one.caption
 

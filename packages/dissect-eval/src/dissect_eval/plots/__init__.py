@@ -21,6 +21,7 @@ from ._style import (
     tidy as tidy,
 )
 from ._text import as_text as as_text, drawn as drawn, drawn_all as drawn_all, drawn_quietly as drawn_quietly
+from ._unit_maps import UnitMap as UnitMap, unit_map_figure as unit_map_figure
 
 __all__ = [
     "Curve",

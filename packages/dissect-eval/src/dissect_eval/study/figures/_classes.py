@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 
 from ...plots import drawn, drawn_all, error_type_bars, per_class_bars
 from ...tide import ERROR_TYPES, SPECIAL_TYPES
-from ..tables import Row, StudyTables, controls_of
+from ..tables import Row, StudyTables, controls_of, variant_names
 from ._captions import counted, joined, measured_on
-from ._named import FigureData, NamedFigure, title_of
+from ._marks import signed_text
+from ._named import FigureData, FigureMark, NamedFigure, title_of
 from ._values import class_values
 
 __all__ = ["class_bars", "error_bars"]
@@ -52,8 +53,18 @@ def class_bars(tables: StudyTables, metric: str, variant: str) -> Iterator[Named
         ("class", "baseline", "ablated", "change"),
         tuple((name, before[name], after[name], losses[name]) for name in names),
     )
-    what = f"{label} of each class with and without {variant}, the largest loss first."
-    yield NamedFigure("class-bars", joined((what, cut, measured_on(tables))), figure, data)
+    what = f"{label} of each class with and without {variant_names(tables.summary)[variant]}, the largest loss first."
+    marks = tuple(
+        FigureMark(
+            0,
+            (*figure.axes[0].get_xlim(), i - 0.5, i + 0.5),
+            f"{name}: {label} {before[name]:.3f} \N{RIGHTWARDS ARROW} {after[name]:.3f} ({signed_text(losses[name])})",
+            variant,
+            name,
+        )
+        for i, name in enumerate(names)
+    )
+    yield NamedFigure("class-bars", joined((what, cut, measured_on(tables))), figure, data, marks)
 
 
 class _Errors(NamedTuple):

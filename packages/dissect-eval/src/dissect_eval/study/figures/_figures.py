@@ -11,7 +11,7 @@ from ...errors import SettingError
 from ...plots import Curve, dose_response_grid
 from ...statistics import summarize_repeats
 from ..measuring import DEFAULT_METRIC
-from ..tables import DRAWS_FOR_A_BAND, Group, StudyTables, groups_of
+from ..tables import DRAWS_FOR_A_BAND, Group, StudyTables, groups_of, variant_names
 from ._captions import (
     confidence_of,
     counted,
@@ -21,8 +21,10 @@ from ._captions import (
     noise_text,
 )
 from ._classes import error_bars
-from ._maps import class_map, head_maps
-from ._named import FigureData, NamedFigure, title_of, with_no_ops
+from ._layers import layer_maps
+from ._maps import class_map
+from ._marks import told
+from ._named import FigureData, FigureMark, NamedFigure, title_of, with_no_ops
 from ._worst import worst_variants
 
 SIGNED = ("giou", "matched_giou")
@@ -48,7 +50,7 @@ def figures(tables: StudyTables, metric: str = DEFAULT_METRIC) -> Iterator[Named
     if metric not in tables.metrics:
         raise SettingError(f"`metric` must be one of {', '.join(tables.metrics)}, got {metric!r}.")
     taken: set[str] = set()
-    for draw in (dose_curves, head_maps, worst_variants, class_map, error_bars):
+    for draw in (dose_curves, layer_maps, worst_variants, class_map, error_bars):
         for one in draw(tables, metric):
             name, number = one.name, 2
             while (
@@ -101,7 +103,19 @@ def dose_curves(tables: StudyTables, metric: str) -> Iterator[NamedFigure]:
             measured_on(tables),
         )
     )
-    yield NamedFigure("dose-response", caption, figure, data)
+    names = variant_names(tables.summary)
+    marks = [
+        FigureMark(
+            i, (group.dose, group.dose, row[metric], row[metric]), told(tables, names, row, metric), row["id"]
+        )
+        for i, question in enumerate(panels)
+        for (of, _), groups in swept.items()
+        if of == question
+        for group in groups
+        for row in group.rows
+        if math.isfinite(row[metric])
+    ]
+    yield NamedFigure("dose-response", caption, figure, data, tuple(marks))
 
 
 def _swept(tables: StudyTables) -> dict[tuple[str, str], list[Group]]:

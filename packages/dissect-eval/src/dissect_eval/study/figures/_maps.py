@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
 from ..._text import visible
 from ...plots import drawn_all, value_heatmap
-from ..tables import DRAWS_FOR_A_BAND, StudyTables
+from ..tables import DRAWS_FOR_A_BAND, StudyTables, variant_names
 from ._captions import (
     confidence_of,
     counted,
@@ -21,8 +22,9 @@ from ._captions import (
     resamples,
     why_no_intervals,
 )
-from ._named import FigureData, NamedFigure, title_of
-from ._values import Show, ValueMap, class_maps, map_limits, unit_maps
+from ._marks import signed_text
+from ._named import FigureData, FigureMark, NamedFigure, title_of
+from ._values import Show, ValueMap, class_maps, class_values, map_limits, unit_maps
 
 __all__ = ["class_map", "head_maps"]
 
@@ -44,7 +46,7 @@ def head_maps(tables: StudyTables, metric: str, *, show: Show = "difference") ->
         What the cells hold.
     """
     maps = unit_maps(tables, metric, show)
-    limits = map_limits(tables, metric, show) if maps else (0.0, 1.0)
+    limits = map_limits(tables, metric, show, unit_maps) if maps else (0.0, 1.0)
     what = {
         "difference": f"change of {title_of(metric)} when one unit alone is removed, a variant each.",
         "ablated": f"{title_of(metric)} when one unit alone is removed, a variant each.",
@@ -69,7 +71,8 @@ def class_map(tables: StudyTables, metric: str, *, show: Show = "difference") ->
     """
     what = f"change of {title_of(metric)}" if show == "difference" else f"{title_of(metric)} ({show})"
     maps = class_maps(tables, metric, show)
-    limits = map_limits(tables, metric, show) if maps else (0.0, 1.0)
+    limits = map_limits(tables, metric, show, class_maps) if maps else (0.0, 1.0)
+    changes, names = class_values(tables, metric), variant_names(tables.summary)
     for one in maps:
         if one.ablation:
             name, head = f"classes-{one.ablation}", "variant"
@@ -80,9 +83,36 @@ def class_map(tables: StudyTables, metric: str, *, show: Show = "difference") ->
             draws = draws_text(one.groups) if show != "baseline" else ""
             mean = ", mean of a row's draws" if "draws" in draws else ""
             text = f"{what[0].upper()}{what[1:]} of each class{mean}{f' ({draws} a row)' if draws else ''}."
-        yield _drawn(
+        drawn = _drawn(
             tables, metric, show, one, limits, name, text, FigureData((head, *one.columns), _table(one))
         )
+        yield drawn._replace(marks=tuple(_marks(one, show, metric, changes, names)))
+
+
+def _marks(
+    one: ValueMap,
+    show: Show,
+    metric: str,
+    changes: Mapping[tuple[str, str], float],
+    names: Mapping[str, str],
+) -> Iterator[FigureMark]:
+    """Yield a mark for each cell of a map of classes: of several draws, it stands for the one that loses most."""
+    for (y, x), value in np.ndenumerate(one.values):
+        category = one.columns[x]
+        known = [row for row in one.members[y] if math.isfinite(changes.get((row["id"], category), math.nan))]
+        if not known or not math.isfinite(value):
+            continue
+        worst = min(known, key=lambda row: changes[row["id"], category])
+        number = signed_text(float(value)) if show == "difference" else f"{value:.3f}"
+        several = len(known) > 1
+        text = (
+            f"{category}, {names[worst['id']] if not several else one.rows[y]}: {title_of(metric)} {number}"
+        )
+        if several:
+            text += (
+                f", mean of {len(known)}; the largest loss is {signed_text(changes[worst['id'], category])}"
+            )
+        yield FigureMark(0, (x - 0.5, x + 0.5, y - 0.5, y + 0.5), text, worst["id"], category)
 
 
 def _drawn(
@@ -128,7 +158,7 @@ def _drawn(
             beside,
             _hatching(tables, one, sure, within) if is_change and known else "",
             noise_text(tables, metric),
-            f"All maps of {title_of(metric)} of this study have one colour scale.",
+            f"All maps of {'units' if data.head[0] == 'block' else 'classes'} of this study have one colour scale.",
             measured_on(tables),
         )
     )

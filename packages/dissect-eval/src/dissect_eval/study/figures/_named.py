@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["FigureData", "NamedFigure", "title_of", "with_no_ops"]
+__all__ = ["FigureData", "FigureMark", "NamedFigure", "title_of", "with_no_ops"]
 
 TITLES = {
     "f1": "F1",
@@ -27,13 +27,38 @@ class FigureData(NamedTuple):
     rows: tuple[tuple[object, ...], ...] = ()
 
 
+class FigureMark(NamedTuple):
+    """A place in a figure that stands for a variant: a cell, a point, or a row.
+
+    Attributes
+    ----------
+    axes : int
+        Index of its axes in ``figure.axes``.
+    box : tuple of float
+        Least and greatest x, then y, in the coordinates of the axes; of a point twice the same.
+    label : str
+        What it is, with its value and interval.
+    variant : str
+        Id of the variant, or empty.
+    category : str
+        Name of a class, or empty.
+    """
+
+    axes: int
+    box: tuple[float, float, float, float]
+    label: str
+    variant: str = ""
+    category: str = ""
+
+
 class NamedFigure(NamedTuple):
-    """A figure, its name (that of its file, without a suffix), its caption, and its numbers."""
+    """A figure, its name (that of its file, without a suffix), its caption, its numbers, and its marks."""
 
     name: str
     caption: str
     figure: Figure
     data: FigureData = FigureData()
+    marks: tuple[FigureMark, ...] = ()
 
 
 def title_of(metric: str) -> str:

@@ -49,6 +49,8 @@ class ValueMap(NamedTuple):
         What is left out, as a sentence; empty if nothing is.
     n_no_op : int
         Cells that are left empty since their variant changed nothing.
+    members : tuple of tuple of mapping
+        Of a map of classes, rows of the variants behind each row.
     """
 
     ablation: str
@@ -61,6 +63,7 @@ class ValueMap(NamedTuple):
     n_controls: tuple[int, int]
     cut: str
     n_no_op: int = 0
+    members: tuple[tuple[Row, ...], ...] = ()
 
 
 class _Cell(NamedTuple):
@@ -77,12 +80,19 @@ _Lookup: TypeAlias = Callable[[Row], tuple[float, float, float]]
 """Value of a variant with its interval."""
 
 
-def map_limits(tables: StudyTables, metric: str, show: Show) -> tuple[float, float]:
-    """Return the range of the colour scale that all maps of a metric in a study share, for changes or for values."""
+def map_limits(
+    tables: StudyTables,
+    metric: str,
+    show: Show,
+    make: Callable[[StudyTables, str, Show], list[ValueMap]],
+) -> tuple[float, float]:
+    """Return the range of the colour scale that all maps of a kind share, for changes or for values.
+
+    Maps of classes and of units have scales of their own: a class can lose all, and beside it every head would be
+    pale.
+    """
     shows: tuple[Show, ...] = ("difference",) if show == "difference" else ("ablated", "baseline")
-    maps = [
-        one.values for each in shows for make in (unit_maps, class_maps) for one in make(tables, metric, each)
-    ]
+    maps = [one.values for each in shows for one in make(tables, metric, each)]
     known = np.concatenate([np.zeros(1), *(values[np.isfinite(values)] for values in maps)])
     low, high = float(known.min()), float(known.max())
     if show == "difference":
@@ -237,7 +247,11 @@ def _class_map(
     first = " and ".join(filter(None, (classes, cut)))
     counts = [len(members) for name, members in rows if name == CONTROL]
     made = _map(title, [name for name, _ in rows], names, table, counts)
-    return made._replace(groups=groups, cut=f"The first {first}." if first else "")
+    return made._replace(
+        groups=groups,
+        cut=f"The first {first}." if first else "",
+        members=tuple(tuple(members) for _, members in rows),
+    )
 
 
 def _map(

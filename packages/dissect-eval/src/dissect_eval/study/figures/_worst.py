@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from scipy import special
 
 from ...plots import as_text, drawn_all, legend_below, reference_color, tidy
-from ..tables import StudyTables, controls_of
+from ..tables import StudyTables, controls_of, variant_names
 from ._captions import confidence_of, joined, measured_on, noise_of_detector, noise_text, resamples
-from ._named import FigureData, NamedFigure, title_of
+from ._marks import told
+from ._named import FigureData, FigureMark, NamedFigure, title_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -56,7 +57,16 @@ def worst_variants(tables: StudyTables, metric: str) -> Iterator[NamedFigure]:
     sure = f"{confidence:.0%}".replace("%", " %")
     figure = FigureClass(figsize=(8.6, 1.5 + 0.3 * len(worst)), layout="constrained")
     axes = figure.subplots()
-    _draw(axes, [row["id"] for row in worst], change, low, high, controls, noise_of_detector(tables, metric))
+    names = variant_names(tables.summary)
+    _draw(
+        axes,
+        [names[row["id"]] for row in worst],
+        change,
+        low,
+        high,
+        controls,
+        noise_of_detector(tables, metric),
+    )
     together = f" for {len(known):,} together" if len(known) > 1 else ""
     axes.set_xlabel(f"change of {title_of(metric)}, with its {sure} interval{together}")
     if controls:
@@ -70,7 +80,12 @@ def worst_variants(tables: StudyTables, metric: str) -> Iterator[NamedFigure]:
         ),
     )
     caption = _caption(tables, metric, change, len(known), sure, has_controls=bool(controls))
-    yield NamedFigure("worst", caption, as_text(figure), data)
+    reach = axes.get_xlim()
+    marks = tuple(
+        FigureMark(0, (*reach, i - 0.45, i + 0.45), told(tables, names, row, metric), row["id"])
+        for i, row in enumerate(worst)
+    )
+    yield NamedFigure("worst", caption, as_text(figure), data, marks)
 
 
 def _draw(

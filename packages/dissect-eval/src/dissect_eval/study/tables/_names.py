@@ -120,12 +120,15 @@ def variant_names(summary: Sequence[Row]) -> dict[str, str]:
     Examples
     --------
     >>> row = {"id": "a", "ablation": "heads", "kind": "ablation", "unit": "head", "intervention": "zero",
-    ...        "n_units": 1, "n_available": 8, "repeat": 0, "control_of": None}
+    ...        "dose": 0.1, "n_units": 1, "n_available": 8, "repeat": 0, "control_of": None}
     >>> whole = {**row, "id": "baseline", "kind": "baseline", "removed": []}
     >>> one = {**row, "removed": [{"path": "encoder.layers.2.self_attn", "units": [1]}]}
-    >>> some = {**row, "id": "b", "n_units": 3, "removed": [], "repeat": 1}
-    >>> list(variant_names([whole, one, some, {**some, "id": "c", "kind": "control", "control_of": "a"}]).values())
-    ['whole model', 'encoder 2 · head 1', 'heads · 3 of 8 heads · draw 2', 'encoder 2 · head 1, random control']
+    >>> some = {**row, "id": "b", "dose": 0.4, "n_units": 3, "removed": []}
+    >>> control = {**some, "id": "c", "kind": "control", "control_of": "a"}
+    >>> names = variant_names([whole, one, some, {**some, "id": "d", "repeat": 1}, control])
+    >>> [*names.values()][1:]
+    ['encoder 2 · head 1', 'heads · 3 of 8 heads · draw 1', 'heads · 3 of 8 heads · draw 2', 'encoder 2 · head 1, random
+    control']
     """
     blocks = block_names(
         place["path"] for row in summary if row["kind"] == "ablation" for place in row.get("removed") or []
@@ -134,7 +137,7 @@ def variant_names(summary: Sequence[Row]) -> dict[str, str]:
     for row in summary:
         if row["kind"] == "ablation":
             several[row["ablation"]].add(row["intervention"])
-    draws = Counter((row["ablation"], row["kind"], row["intervention"], row["n_units"]) for row in summary)
+    draws = Counter(map(_drawn_with, summary))
     names: dict[str, str] = {}
     for row in summary:
         if row["kind"] == "baseline":
@@ -152,6 +155,11 @@ def variant_names(summary: Sequence[Row]) -> dict[str, str]:
     return _distinct({row["id"]: names[row["id"]] for row in summary})
 
 
+def _drawn_with(row: Row) -> tuple[Any, ...]:
+    """Return what the draws of one dose have in common."""
+    return row["ablation"], row["kind"], row["intervention"], row["dose"]
+
+
 def _name(row: Row, blocks: Mapping[str, BlockName], draws: Mapping[tuple[Any, ...], int]) -> str:
     places, unit = row.get("removed") or [], str(row["unit"])
     if is_single(row):
@@ -162,9 +170,11 @@ def _name(row: Row, blocks: Mapping[str, BlockName], draws: Mapping[tuple[Any, .
     if 1 < len(places) <= 2 and all(len(place["units"]) == 1 for place in places):
         return " + ".join(f"{blocks[one['path']].text}{SEPARATOR}{unit} {one['units'][0]}" for one in places)
     plural = _PLURALS.get(unit, f"{unit}s")
-    share = f"{row['n_units']:,} of {row['n_available']:,} {plural}"
-    repeats = draws[row["ablation"], row["kind"], row["intervention"], row["n_units"]]
-    draw = f"{SEPARATOR}draw {row['repeat'] + 1}" if repeats > 1 or row.get("repeat") else ""
+    n, available = row.get("n_units"), row.get("n_available")
+    known = n is not None and available is not None  # tables of older versions do not know
+    share = f"{n:,} of {available:,} {plural}" if known else f"{row['dose']:.0%} of {plural}"
+    repeat = row.get("repeat")
+    draw = f"{SEPARATOR}draw {repeat + 1}" if repeat is not None and draws[_drawn_with(row)] > 1 else ""
     return f"{row['ablation']}{SEPARATOR}{share}{draw}"
 
 
