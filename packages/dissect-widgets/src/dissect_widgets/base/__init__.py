@@ -19,6 +19,7 @@ from ._model import (
     Share as Share,
     StudyModel as StudyModel,
     WorkerModel as WorkerModel,
+    share as share,
 )
 from ._panel import ModelPanel as ModelPanel, Panel as Panel
 from ._question import TrustQuestion as TrustQuestion

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -125,6 +126,37 @@ class Selection(HasTraits):
         with self.hold_trait_notifications():
             for name, value in what.items():
                 setattr(self, name, value)
+
+
+def share(
+    model: HasTraits, selection: Selection, names: Sequence[str], undo: list[Callable[[], object]]
+) -> None:
+    """Keep traits of a model and of a selection equal; what the model does not know it passes over.
+
+    Parameters
+    ----------
+    model : HasTraits
+    selection : Selection
+    names : sequence of str
+        Traits that both have.
+    undo : list of callable
+        Grows by what ends it.
+    """
+
+    def to_model(change: Mapping[str, Any]) -> None:
+        with suppress(UnknownNameError):  # a selection may be of another study for a moment
+            setattr(model, change["name"], change["new"])
+
+    def to_selection(change: Mapping[str, Any]) -> None:
+        setattr(selection, change["name"], change["new"])
+
+    for name in names:
+        if (value := getattr(selection, name)) not in ("", None):
+            to_model({"name": name, "new": value})
+    selection.observe(to_model, list(names))
+    model.observe(to_selection, list(names))
+    undo.append(lambda: selection.unobserve(to_model, list(names)))
+    undo.append(lambda: model.unobserve(to_selection, list(names)))
 
 
 class WorkerModel(PanelModel):

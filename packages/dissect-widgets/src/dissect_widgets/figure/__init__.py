@@ -6,4 +6,11 @@ from ._html import (
     number_text as number_text,
     table_html as table_html,
 )
-from ._svg import page_colours as page_colours, shares_of as shares_of, svg_of as svg_of
+from ._svg import (
+    Picture as Picture,
+    page_colours as page_colours,
+    picture_html as picture_html,
+    picture_of as picture_of,
+    shares_of as shares_of,
+    svg_of as svg_of,
+)

@@ -5,13 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 from dissect_eval.plots import figure_bytes
+from dissect_eval.study import NamedFigure
 
+from ..front import Mark
+from ._html import figure_html, number_text, table_html
 from .plots import drawing
 
-__all__ = ["page_colours", "shares_of", "svg_of"]
+__all__ = ["Picture", "page_colours", "picture_html", "picture_of", "shares_of", "svg_of"]
+
+PIXELS_PER_INCH = 96
 
 FOREGROUND, MUTED, LINE, BACKGROUND = "#1d2431", "#5b6578", "#dfe3ea", "#fffffe"
 """Colours that are drawn in place of the page's own: no other part of a picture has exactly these."""
@@ -100,3 +105,61 @@ def shares_of(
             )
         )
     return found
+
+
+class Picture(NamedTuple):
+    """A figure as it is shown: drawn once, with its marks, and what each of them stands for.
+
+    Attributes
+    ----------
+    named : NamedFigure
+    svg : str
+    marks : tuple of Mark
+        The id of a mark is its place among them.
+    """
+
+    named: NamedFigure
+    svg: str
+    marks: tuple[Mark, ...]
+
+    @property
+    def width(self) -> float:
+        """Return its width in pixels."""
+        return float(self.named.figure.get_figwidth()) * PIXELS_PER_INCH
+
+    def stands_for(self, mark: str) -> tuple[str, str]:
+        """Return the variant and the class that a mark stands for, by its id."""
+        found = self.named.marks[int(mark)]
+        return found.variant, found.category
+
+    def mark_of(self, variant: str, category: str) -> str:
+        """Return the id of the mark that stands for a variant and a class; empty if there is none."""
+        for i, one in enumerate(self.named.marks):
+            if variant and (one.variant, one.category) == (variant, category if one.category else ""):
+                return str(i)
+        return ""
+
+
+def picture_of(named: NamedFigure) -> Picture:
+    """Return a figure that was drawn within `page_colours` as a picture."""
+    svg = svg_of(named.figure)
+    marks = []
+    axes = list(named.figure.axes)
+    for i, one in enumerate(named.marks):
+        (box,) = shares_of(named.figure, axes[one.axes], [one.box])
+        is_point = one.box[0] == one.box[1] and one.box[2] == one.box[3]
+        marks.append(Mark(str(i), one.label, box, shape="point" if is_point else "rect"))
+    return Picture(named, svg, tuple(marks))
+
+
+def picture_html(named: NamedFigure) -> str:
+    """Return a figure that was drawn within `page_colours` as plain HTML: an image on white, words, and its numbers."""
+    figure = named.figure
+    figure.set_facecolor("white")
+    try:
+        head, rows = named.data
+        cells = [[number_text(cell) for cell in row] for row in rows]
+        table = table_html(head, cells, f"Numbers of the picture {named.name}") if head else ""
+        return figure_html(figure, named.caption, table)
+    finally:
+        figure.set_facecolor("none")
