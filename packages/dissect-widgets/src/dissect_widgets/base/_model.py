@@ -205,12 +205,11 @@ class StudyModel(PanelModel):
     Attributes
     ----------
     study : dissect_core.store.Study
+    selection : Selection
     variant : str
         Trait: the ablated model beside the baseline.
     threshold : float
         Trait: least score that counts, in [0, 1].
-    theme : {"light", "dark"}
-        Trait: the page that figures are drawn for.
 
     Raises
     ------
@@ -220,9 +219,14 @@ class StudyModel(PanelModel):
 
     variant = OneOf(lambda model: model.study.variants)
     threshold = Share(0.0)
-    theme = OneOf(THEMES, "light")
 
-    def __init__(self, source: Path | str | Study) -> None:
+    def __init__(
+        self,
+        source: Path | str | Study,
+        *,
+        selection: Selection | None = None,
+        shared: Sequence[str] = ("variant", "query"),
+    ) -> None:
         try:
             self.study = source if isinstance(source, Study) else Study.open(source)
             self._detections = StudyDetections(self.study)
@@ -234,6 +238,14 @@ class StudyModel(PanelModel):
             raise StudyFolderError(str(error)) from error
         super().__init__()
         self.variant = self.study.variants[min(1, len(self.study.variants) - 1)]
+        self.selection = selection or Selection()
+        self._shared: list[Callable[[], object]] = []
+        share(self, self.selection, shared, self._shared)
+
+    def close(self) -> None:
+        """Stop following the selection."""
+        while self._shared:
+            self._shared.pop()()
 
     def _prepare(self) -> None:
         """Read what is needed whichever variant is shown; errors of the study's become `StudyFolderError`."""

@@ -3,3 +3,4 @@
 from ._figure import Figure as Figure, Mark as Mark
 from ._grid import Cell as Cell, Column as Column, Grid as Grid, GridRow as GridRow
 from ._look import LOOK as LOOK, look_html as look_html
+from ._slider import Slider as Slider

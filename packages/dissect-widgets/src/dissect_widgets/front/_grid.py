@@ -29,8 +29,8 @@ class Column(NamedTuple):
     key, title : str
         Its name in the program, and in its head; the head may be empty where `label` says what it is.
     kind : str
-        What its cells are: ``"text"`` (str, or ``{"text", "note", "look"}``), ``"number"`` (the same, aligned at the
-        right), ``"interval"`` (``{"value", "low", "high", "sure", "text"}``), ``"bar"`` (``{"share", "text"}``),
+        What its cells are: ``"text"`` (str, or ``{"text", "note", "look", "title"}``), ``"number"`` (the same, aligned
+        at the right), ``"interval"`` (``{"value", "low", "high", "sure", "text"}``), ``"bar"`` (``{"share", "text"}``),
         ``"dots"`` (a list of ``{"id", "label", "on"}``), ``"check"`` (``{"on", "label"}``, None for some of it).
     sortable : bool
     low, high : float

@@ -2,7 +2,7 @@
 // rows there are and in which order; cells may hold text, numbers, intervals, bars, dots, or a box to tick.
 
 const SVG = "http://www.w3.org/2000/svg";
-const ROOM = 150; // width of an interval, in pixels
+const ROOM = 120; // width of an interval, in pixels
 
 function make(tag, name, parent, text) {
   const element = document.createElement(tag);
@@ -21,7 +21,8 @@ function line(svg, name, x1, x2, y1, y2) {
 const CELLS = {
   text(td, cell, column, tell) {
     if (cell && typeof cell === "object") {
-      make("span", cell.look ? `dd-${cell.look}` : "", td, cell.text);
+      const text = make("span", cell.look ? `dd-${cell.look}` : "", td, cell.text);
+      if (cell.title) text.title = cell.title;
       if (cell.note) make("span", "dd-note", td, ` ${cell.note}`);
     } else td.append(cell ?? "–");
   },

@@ -2,3 +2,4 @@
 
 from ._model import ImagesModel as ImagesModel
 from ._panel import ImageBrowser as ImageBrowser
+from ._sheet import ImageSheet as ImageSheet

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from traitlets import Int, Unicode
+from traitlets import Int, Unicode, observe
 
 from dissect_core.store import Study
 from dissect_eval import match_image
@@ -24,8 +24,11 @@ from dissect_eval.study import (
     side_by_side,
 )
 
-from ..base import OneOf, Share, StudyModel
+from ..base import OneOf, Selection, Share, StudyModel
 from ..figure import plots
+from ..front import Mark
+from ._objects import ObjectChange, alarms_of, changes_of, marks_of
+from ._pixels import image_bytes
 
 ORDERS = {
     "lost": "objects lost",
@@ -70,6 +73,8 @@ class ImagesModel(StudyModel):
         A study's folder, with truth, finished or not.
     images : Path or str, optional
         Folder of its images. Without it only images below the study's folder are shown.
+    selection : Selection, optional
+        What is chosen, shared with other panels; its own by default.
 
     Attributes
     ----------
@@ -85,14 +90,15 @@ class ImagesModel(StudyModel):
         Trait: least score of the detections shown, in [0, 1].
     order : {"lost", "gained", "alarms", "name"}
         Trait: what the list of images is sorted by.
-    place : int
-        Trait: index of the shown image in the list.
+    image : int or None
+        Trait: number of the shown image in the study; None for the first of the list. It stays when the threshold
+        changes, and is None again when variant, class or order do.
+    query : int or None
+        Trait: the chosen object query.
     crop : {"whole", "boxes"}
         Trait: the whole image, or what holds all boxes.
     opacity : float
         Trait: opacity of the outlines, in [0, 1].
-    theme : {"light", "dark"}
-        Trait: the page that figures are drawn for.
 
     Raises
     ------
@@ -104,18 +110,32 @@ class ImagesModel(StudyModel):
     category = OneOf(lambda model: (EVERY_CLASS, *model.class_names))
     threshold = Share(0.3)
     order = OneOf(ORDERS, "lost")
-    place = Int(0)
+    image = Int(None, allow_none=True)
+    query = Int(None, allow_none=True)
     crop = OneOf(CROPS, "whole")
     opacity = Share(1.0)
 
     _last: tuple[tuple[str, str], NDArray[np.uint8]] | None = None
+    _first: tuple[tuple[str, str, str], int] | None = None
     _listed: tuple[tuple[str, str, float, str], list[ListedImage]] | None = None
 
-    def __init__(self, source: Path | str | Study, *, images: Path | str | None = None) -> None:
+    def __init__(
+        self,
+        source: Path | str | Study,
+        *,
+        images: Path | str | None = None,
+        selection: Selection | None = None,
+    ) -> None:
         self._degenerate: dict[str, tuple[int, int]] = {}
-        super().__init__(source)
+        self._encoded: dict[tuple[str, int], tuple[bytes, str]] = {}
+        self._queries: dict[str, Mapping[int, NDArray[np.int64]] | None] = {}
+        super().__init__(source, selection=selection, shared=("variant", "category", "image", "query"))
         self._hits_of = lru_cache(maxsize=2)(self._read_hits)
         self.images = str(images or "")
+
+    @observe("variant", "category", "order")
+    def _begin_anew(self, _: Mapping[str, Any]) -> None:
+        self.image = None
 
     def _prepare(self) -> None:
         self.class_names = self._detections.class_names
@@ -152,21 +172,91 @@ class ImagesModel(StudyModel):
 
     def look_at(self, variant: str, category: str = EVERY_CLASS) -> None:
         """Show the first image of a variant, of one class or of all."""
-        with self.lock, self.hold_trait_notifications():
-            self.place = 0
+        with self.lock:
             self.variant = variant
             self.category = category if category in self.class_names else EVERY_CLASS
+            self.image = None
 
     def step(self, by: int) -> None:
         """Move by a number of images in the list, at most to its ends."""
         with self.lock:
-            self.place = min(max(0, self.place + by), len(self._truth) - 1)
+            listed = self.listed()
+            self.image = listed[min(max(0, self.place + by), len(listed) - 1)].image
+
+    @property
+    def place(self) -> int:
+        """Return the place of the shown image in the list."""
+        shown = self.image if self.image in self._truth else self._first_image()
+        return next(i for i, row in enumerate(self.listed()) if row.image == shown)
 
     @property
     def shown(self) -> ListedImage:
         """Return the image that is shown."""
-        listed = self.listed()
-        return listed[min(max(0, self.place), len(listed) - 1)]
+        return self.listed()[self.place]
+
+    def _first_image(self) -> int:
+        """Return the image to begin with; it is not another one when only the threshold changes."""
+        key = self.variant, self.category, self.order
+        if self._first is None or self._first[0] != key:
+            self._first = key, self.listed()[0].image
+        return self._first[1]
+
+    def changes(self, image: int) -> list[ObjectChange]:
+        """Return what becomes of each object of an image at the threshold, of the chosen class or all; lost first."""
+        return changes_of(*self._sides(image), self.threshold, self._name, self._label)
+
+    def marks(self, image: int) -> tuple[Mark, ...]:
+        """Return the boxes to show over an image: objects by what becomes of them, and new false alarms."""
+        truth, before, after = self._sides(image)
+        alarms = alarms_of(truth, before, after, self.threshold, self._label)
+        return tuple(marks_of(self.changes(image), alarms, after, self.size(image), self._name))
+
+    def size(self, image: int) -> tuple[int, int]:
+        """Return height and width of an image in pixels; of one that cannot be read, what holds all of its boxes."""
+        pixels = self._pixels(image)
+        if not isinstance(pixels, str):
+            return int(pixels.shape[0]), int(pixels.shape[1])
+        boxes = np.concatenate([one.boxes for one in self._sides(image)])
+        reach = boxes[:, 2:].max(axis=0) if len(boxes) else np.array([64.0, 64.0])
+        width, height = (int(min(max(float(end), 1.0), GREY_AT_MOST)) + 1 for end in reach)
+        return height, width
+
+    def pixels(self, image: int) -> NDArray[np.uint8]:
+        """Return an image, shape (height, width, 3); grey if it cannot be read."""
+        pixels = self._pixels(image)
+        return np.full((*self.size(image), 3), 200, dtype=np.uint8) if isinstance(pixels, str) else pixels
+
+    def picture(self, image: int) -> tuple[bytes, str]:
+        """Return an image as the content of a file, and its type."""
+        key = self.images, image
+        if key not in self._encoded:
+            self._encoded = {**dict(list(self._encoded.items())[-3:]), key: image_bytes(self.pixels(image))}
+        return self._encoded[key]
+
+    def query_of(self, variant: str, image: int, place: int) -> int | None:
+        """Return the object query that gave a detection; None where the study does not know."""
+        self._boxes_of(variant)
+        queries = self._queries[variant]
+        return None if queries is None else int(queries[image][place])
+
+    def found_by(self, image: int, query: int) -> tuple[str, float] | None:
+        """Return the class and score that a query of the ablated model gives in an image; None if it gives nothing."""
+        boxes = self._boxes_of(self.variant)[image]
+        queries = self._queries[self.variant]
+        if queries is None:
+            return None
+        own = np.flatnonzero(queries[image] == query)
+        if not len(own):
+            return None
+        best = own[boxes.scores[own].argmax()]
+        return self._name(int(boxes.labels[best])), float(boxes.scores[best])
+
+    @property
+    def _label(self) -> int | None:
+        return self.class_names.index(self.category) if self.category else None
+
+    def _sides(self, image: int) -> tuple[ImageBoxes, ImageBoxes, ImageBoxes]:
+        return self._truth[image], self._boxes_of(self.baseline)[image], self._boxes_of(self.variant)[image]
 
     def boxes(self, image: int) -> tuple[ImageBoxes, ImageBoxes, ImageBoxes]:
         """Return truth, baseline and ablated detections of an image at the threshold, of the chosen class or all."""
@@ -204,7 +294,7 @@ class ImagesModel(StudyModel):
             reach = max((float(one.boxes[:, 2:].max()) for one in parts if len(one.boxes)), default=64.0)
             size = int(min(max(reach, 0.0), GREY_AT_MOST)) + 1
             pixels = np.full((size, size, 3), 200, dtype=np.uint8)
-        with plots.themed(self.theme):  # type: ignore[arg-type]  # checked when it was set
+        with plots.themed("light"):
             return side_by_side(
                 pixels,
                 parts,
@@ -237,14 +327,15 @@ class ImagesModel(StudyModel):
         pixels = self._pixels()
         return pixels if isinstance(pixels, str) else ""
 
-    def _pixels(self) -> NDArray[np.uint8] | str:
-        """Return the shown image, or why it cannot be shown."""
+    def _pixels(self, image: int | None = None) -> NDArray[np.uint8] | str:
+        """Return an image, the shown one by default, or why it cannot be shown."""
         folder = Path(self.images).expanduser() if self.images else None
-        key = self.images, self.shown.file_name
+        name = self.shown.file_name if image is None else self.study.images[image].file_name
+        key = self.images, name
         if self._last is None or self._last[0] != key:
             pictures = pictures_of(self.study, folder)
             try:
-                self._last = key, pictures.read(self.shown.file_name, turned=self.study.turns_by_exif)
+                self._last = key, pictures.read(name, turned=self.study.turns_by_exif)
             except StudyDataError as error:
                 return str(error)
         return self._last[1]
@@ -272,6 +363,11 @@ class ImagesModel(StudyModel):
     def _read(self, variant: str) -> Mapping[int, ImageBoxes]:
         flat = self._detections.flat(variant)
         self._degenerate[variant] = flat.n_dropped, flat.n_negative
+        self._queries[variant] = (
+            None
+            if flat.queries is None
+            else dict(zip(flat.ran.tolist(), *flat.split(flat.queries), strict=True))
+        )
         return flat.on_images()
 
     def _read_hits(self, variant: str) -> ImageHits:

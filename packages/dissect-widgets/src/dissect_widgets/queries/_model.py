@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from traitlets import Int
 
@@ -16,7 +18,7 @@ from dissect_eval.study import (
 )
 
 from ..base import OneOf, StudyModel
-from ..figure import plots
+from ..figure import Picture, page_colours, picture_of
 
 PAGE = 20
 """Queries on a page: as many as figure 7 of the DETR paper shows."""
@@ -55,8 +57,8 @@ class QueriesModel(StudyModel):
         Trait: of a query, only images count in which its baseline score is at least this, in [0, 1].
     page : int
         Trait: page of the queries, from 0.
-    theme : {"light", "dark"}
-        Trait: the page that figures are drawn for.
+    query : int or None
+        Trait: the chosen query.
 
     Raises
     ------
@@ -67,7 +69,9 @@ class QueriesModel(StudyModel):
     show = OneOf(SHOWS, "baseline")
     sort = OneOf(SORTS, "distance")
     page = Int(0)
+    query = Int(None, allow_none=True)
 
+    _drawn: tuple[Any, Picture | None] | None = None
     _changes: tuple[tuple[str, float, str], QueryChanges] | None = None
 
     @property
@@ -108,12 +112,20 @@ class QueriesModel(StudyModel):
         page = min(max(0, self.page), max(0, -(-len(changes.queries) // PAGE) - 1))
         return changes.at(slice(page * PAGE, (page + 1) * PAGE))
 
+    def picture(self) -> Picture | None:
+        """Return the drawn queries with a mark for each; None if no query counts."""
+        key = self.variant, self.threshold, self.sort, self.show, self.page
+        if self._drawn is None or self._drawn[0] != key:
+            drawn = self.figure()
+            self._drawn = key, None if drawn is None else picture_of(drawn)
+        return self._drawn[1]
+
     def figure(self) -> NamedFigure | None:
         """Draw the queries of the current page, or the displacement of all of them; None if no query counts."""
         changes = self.changes if self.show == "displacement" else self.shown()
         if not len(changes.queries):
             return None
-        with plots.themed(self.theme):  # type: ignore[arg-type]  # checked when it was set
+        with page_colours():
             if self.show == "displacement":
                 return displacement_map(changes, what=self.variant)
             variant = self.baseline if self.show == "baseline" else self.variant

@@ -1,18 +1,43 @@
-"""The query panel: where each object query's boxes are, and where an ablation moves them."""
+"""The query panel: where each object query's boxes are, and how an ablation moves them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from ipywidgets import HTML, Button
 
 from dissect_core.store import Study
 from dissect_eval.study import missing_weights
 
-from ..base import ModelPanel, choice_box, html_text, line, share_box, status_html, variant_box
-from ..figure import named_figure_html, number_text, table_html
+from ..base import (
+    ModelPanel,
+    Selection,
+    choice_box,
+    html_text,
+    line,
+    segments,
+    share_box,
+    status_html,
+    variant_box,
+)
+from ..figure import number_text, picture_html, table_html
+from ..front import Column, Figure, Grid, GridRow
 from ._model import PAGE, SHOWS, SORTS, QueriesModel
+
+_COLUMNS = (
+    Column("query", "Query"),
+    Column("images", "Images", "number"),
+    Column("distance", "Distance", "number", help="Mean way of the centre, as a share of the image"),
+    Column("shift", "Shift x, y", "number"),
+    Column("giou", "GIoU with whole", "number"),
+    Column("score", "Change of score", "number"),
+)
+_TWO_STAGE = (
+    "Where a detector chooses its queries from each image (two-stage: DINO, RT-DETR and their kin), query k of one "
+    "variant is another proposal than query k of the other, and shifts between them mean nothing."
+)
 
 
 class QueryPanel(ModelPanel):
@@ -22,6 +47,8 @@ class QueryPanel(ModelPanel):
     ----------
     source : QueriesModel, Path, str or Study
         The state to show, or a study's folder.
+    selection : Selection, optional
+        What is chosen, shared with other panels.
 
     Attributes
     ----------
@@ -29,78 +56,122 @@ class QueryPanel(ModelPanel):
         The state.
     variant : Combobox
         The ablated model: type a part of its id.
-    show, sort, theme : Dropdown
+    show, sort : RadioButtons, Dropdown
     threshold : BoundedFloatText
+    figure : Figure
+        The queries; a mark stands for one.
+    table : Grid
     previous, next : Button
-    status, picture, table : HTML
+    status : HTML
     """
 
-    _title, _pages = "Object queries of a study", ("status", "picture", "table")
-    _fields = ("variant", "show", "sort", "theme", "threshold")
-    _shown = ("page",)
+    _fields = ("variant", "show", "sort", "threshold")
+    _shown = ("page", "query")
     _restarts: Mapping[str, str] = {"variant": "page", "sort": "page", "threshold": "page"}
 
-    def __init__(self, source: QueriesModel | Path | str | Study) -> None:
-        super().__init__(source if isinstance(source, QueriesModel) else QueriesModel(source))
+    def __init__(
+        self, source: QueriesModel | Path | str | Study, *, selection: Selection | None = None
+    ) -> None:
+        is_own = not isinstance(source, QueriesModel)
+        super().__init__(
+            source if isinstance(source, QueriesModel) else QueriesModel(source, selection=selection)
+        )
         self.variant = variant_box(self.model.study.variants)
-        self.show = choice_box("Show", SHOWS)
+        self.show = segments("Show", SHOWS)
         self.sort = choice_box("Queries", SORTS)
-        self.theme = choice_box("Page", {"light": "light", "dark": "dark"})
         self.threshold = share_box("Score threshold")
         self.previous, self.next = self._looks.make_steps("queries")
-        self.status, self.picture, self.table = HTML(), HTML(), HTML()
+        self.figure = Figure("object queries")
+        self.table = Grid("Object queries", _COLUMNS, empty="No query to list.")
+        self.status, self._nothing = HTML(), HTML()
+        self._follow(self.figure, self._on_mark, "chosen")
+        self._follow(self.table, self._on_row, "chosen")
         self._on_click(self.previous, self._on_step)
         self._on_click(self.next, self._on_step)
+        if is_own:
+            self._undo.append(self.model.close)
         self._assemble(
             self.variant,
-            line(self.show, self.sort, self.threshold),
-            line(self.theme, self.previous, self.next),
+            self.show,
+            line(self.sort, self.threshold, self.previous, self.next),
             self.status,
-            self.picture,
+            self._nothing,
+            self.figure,
             self.table,
+            HTML(f'<p class="dd-sub">{html_text(_TWO_STAGE)}</p>'),
         )
+
+    def snapshot(self) -> str:
+        """Return the queries as plain HTML."""
+        picture = self.model.picture()
+        shown = picture_html(picture.named) if picture else self._nothing.value
+        cells = [[str(cell) for cell in row.cells] for row in self.table.rows]
+        table = table_html([one.title for one in _COLUMNS], cells, self.table.label)
+        return f'<section aria-label="Object queries of a study">{self.status.value}{shown}{table}</section>'
 
     def _show(self) -> None:
         model = self.model
         n, n_pages = len(model.changes.queries), model.n_pages()
         page = min(max(0, model.page), n_pages - 1)
         self.previous.disabled, self.next.disabled = page == 0, page == n_pages - 1
-        drawn = model.figure()
+        picture = model.picture()
         nothing = f"<p>{html_text('No query reaches this score in any image.')}</p>"
-        self.picture.value = named_figure_html(drawn, dpi=80) if drawn else nothing
-        self.table.value = self._table(page, n)
+        self._nothing.value = "" if picture else nothing
+        chosen = "" if model.query is None else str(model.query)
+        if picture is None:
+            self.figure.show(marks=(), svg="", alt="", caption="", width=0.0, chosen="")
+        else:
+            self.figure.show(
+                marks=picture.marks,
+                svg=picture.svg,
+                width=picture.width,
+                alt=picture.named.caption,
+                caption=picture.named.caption,
+                subject=f"{model.show} {model.variant} {page}",
+                chosen=picture.mark_of(chosen, ""),
+            )
+        rows = self._rows()
+        caption = (
+            f"What {model.variant} changes in queries: means over images; distances are shares of the image"
+        )
+        self.table.show(rows, label=caption, chosen=chosen if any(row.id == chosen for row in rows) else "")
         self.status.value = status_html(self._status(page, n))
+
+    def _rows(self) -> list[GridRow]:
+        return [
+            GridRow(
+                str(query),
+                (
+                    f"query {query}",
+                    f"{images:,}",
+                    number_text(float(distance)),
+                    f"{number_text(float(shift[0]), signed=True)}, {number_text(float(shift[1]), signed=True)}",
+                    number_text(float(giou)),
+                    number_text(float(score), signed=True),
+                ),
+            )
+            for query, images, _, shift, distance, giou, score in zip(*self.model.shown(), strict=True)
+        ]
 
     def _status(self, page: int, n: int) -> str:
         model = self.model
         missing = missing_weights(model.study)
         few = "" if n == model.n_queries else f" ({model.n_queries:,} in all)"
+        chosen = "" if model.query is None else f" Chosen: query {model.query}."
         return (
             f"Queries {page * PAGE + 1 if n else 0:,} to {min(n, (page + 1) * PAGE):,} of {n:,}{few}, "
-            f"{SORTS[model.sort]}, at score {model.threshold:g}, {SHOWS[model.show]}."
+            f"{SORTS[model.sort]}, at score {model.threshold:g}, {SHOWS[model.show]}.{chosen}"
             f"{f' Warning: {missing}.' if missing else ''}{self._said}"
         )
 
-    def _table(self, page: int, n: int) -> str:
-        rows = self.model.shown()
-        cells = [
-            [
-                f"query {query}",
-                f"{images:,}",
-                number_text(float(distance)),
-                f"{number_text(float(shift[0]), signed=True)}, {number_text(float(shift[1]), signed=True)}",
-                number_text(float(giou)),
-                number_text(float(score), signed=True),
-            ]
-            for query, images, _, shift, distance, giou, score in zip(*rows, strict=True)
-        ]
-        head = ("query", "images", "distance", "shift x, y", "GIoU with baseline", "change of score")
-        first = page * PAGE + 1 if n else 0
-        caption = (
-            f"What {self.model.variant} changes in queries {first:,} to {first + len(cells) - 1:,} of {n:,}: means "
-            "over images; distances are shares of the image"
-        )
-        return table_html(head, cells, caption if cells else "No query to list")
+    def _on_mark(self, change: Mapping[str, Any]) -> None:
+        picture = self.model.picture()
+        if not self._is_refreshing and change["new"] and picture is not None:
+            self.model.query = int(picture.stands_for(change["new"])[0])
+
+    def _on_row(self, change: Mapping[str, Any]) -> None:
+        if not self._is_refreshing and change["new"]:
+            self.model.query = int(change["new"])
 
     def _on_step(self, button: Button) -> None:
         self.model.step(1 if button is self.next else -1)

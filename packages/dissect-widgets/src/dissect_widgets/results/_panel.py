@@ -1,4 +1,4 @@
-"""The results explorer: a study's pictures and tables, from its folder."""
+"""The results explorer: a study's answer, pictures and table, and what is chosen in them beside."""
 
 from __future__ import annotations
 
@@ -6,43 +6,65 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ipywidgets import HTML, Button, Checkbox, Layout, Text
+from ipywidgets import HTML, Button, HBox, Layout, Text, VBox
 
 from dissect_eval.study import StudyTables, title_of
 
-from ..base import ModelPanel, choice_box, counted, html_text, labelled, line, status_html
-from ..figure import named_figure_html, number_text, table_html
-from ._model import PAGE, SHOWS, VIEWS, ResultsModel
-from ._points import POINTS_AT_MOST, PointList
+from ..base import (
+    ModelPanel,
+    Selection,
+    choice_box,
+    counted,
+    html_text,
+    labelled,
+    line,
+    segments,
+    status_html,
+)
+from ..errors import StudyFolderError
+from ..figure import picture_html, table_html
+from ..front import Figure, Grid
+from ..images import ImageSheet
+from ._chosen import chosen_html
+from ._model import SHOWS, VIEWS, ResultsModel
+from ._table import columns_of, grid_rows
 
-_DIMMED = "opacity:0.7"  # easily seen, and of enough contrast to be read
+_DIMMED = "0.55"
+_NOTHING = "<p>Nothing is chosen. Click a cell, a point or a row; Enter chooses, too.</p>"
 
 
 class ResultsExplorer(ModelPanel):
-    """Panel that shows the results of a study; a chosen point or cell leads to its images.
+    """Panel that shows the tables and figures of a study that was run; a variant that is chosen is told of beside.
+
+    A cell, a point and a row are the same choice: a click or Enter makes it, a double click or Enter again opens its
+    images.
 
     Parameters
     ----------
     source : ResultsModel, Path, str or StudyTables
-        The state to show, or a study's folder.
+        The state to show, or a study's folder, or its tables.
     show_images : callable, optional
-        Called to show the images of the chosen point; without it, an `ImageBrowser` opens below.
+        Called to show the images of the chosen variant; without it, an `ImageBrowser` opens below.
+    selection : Selection, optional
+        What is chosen, shared with other panels.
 
     Attributes
     ----------
     model : ResultsModel
         The state. Observe ``variant`` and ``category`` to learn what is chosen.
-    metric, view, show, theme, sort : Dropdown
+    metric, view, show : Dropdown, RadioButtons, Dropdown
         What is shown.
-    chosen : PointList
-        The picture's points or cells, the largest loss first, with the images of the chosen one.
+    figures : list of Figure
+        The pictures: ``figures[0].choose(mark)``.
     search : Text
         Words that rows of the table must hold.
-    descending : Checkbox
-    previous, next, save_table, save_picture : Button
-    target : Text
-        Folder to save in.
-    status, remarks, pictures, table : HTML
+    table : Grid
+        The variants.
+    see_images : Button
+    sheet : ImageSheet or None
+        The images that lose most by the chosen variant.
+    save_table, save_picture, target : Button, Button, Text
+    title, status, remarks, chosen : HTML
 
     Examples
     --------
@@ -51,116 +73,223 @@ class ResultsExplorer(ModelPanel):
     dissect_widgets.errors.StudyFolderError: There is no folder no/such/folder. Give a study's folder.
     """
 
-    _title, _pages = "Results of a study", ("status", "remarks", "pictures", "table")
-    _fields = ("metric", "view", "show", "theme", "sort", "search", "descending")
-    _shown = ("page", "variant", "category", "outdated")
-    _restarts: Mapping[str, str] = {"search": "page", "sort": "page", "descending": "page"}
+    _fields = ("metric", "view", "show", "search")
+    _shown = ("sort", "descending", "variant", "category", "outdated")
 
     def __init__(
         self,
         source: ResultsModel | Path | str | StudyTables,
         *,
         show_images: Callable[[], object] | None = None,
+        selection: Selection | None = None,
     ) -> None:
-        super().__init__(source if isinstance(source, ResultsModel) else ResultsModel(source))
-        model = self.model
+        is_own = not isinstance(source, ResultsModel)
+        model = source if isinstance(source, ResultsModel) else ResultsModel(source, selection=selection)
+        super().__init__(model)
+        self._elsewhere = show_images
+        self._shown_table: Any = None
+        self.figures: list[Figure] = []
+        self.title, self.status, self.remarks, self.chosen = HTML(), HTML(), HTML(), HTML()
         self.metric = choice_box("Metric", {name: title_of(name) for name in model.tables.metrics})
-        self.view = choice_box("Picture", {name: VIEWS[name] for name in model.views})
+        self.view = segments("Picture", {name: VIEWS[name] for name in model.views})
         self.show = choice_box("Cells show", {name: name for name in SHOWS})
-        self.theme = choice_box("Page", {"light": "light", "dark": "dark"})
-        self.search = labelled(Text, "Search the table", continuous_update=False)
-        self.sort = choice_box("Sort by", {name: name for name in model.columns()})
-        self.descending = Checkbox(description="Largest first", indent=False, layout=Layout(width="auto"))
-        self.previous, self.next = self._looks.make_steps("page")
-        folder = str(model.folder or Path.cwd())
-        self.target = labelled(Text, "Save in", max_width="40rem", value=folder)
+        self.search = labelled(Text, "Search", placeholder="words", continuous_update=False)
+        self.table = Grid("Variants", names="name")
+        self.sheet = ImageSheet(model.folder) if model.folder is not None else None
+        self.see_images = self._looks.make_button("See its images")
+        self.see_images.add_class("dd-primary")
+        self.target = labelled(Text, "Save in", max_width="40rem", value=str(model.folder or Path.cwd()))
         self.save_table = self._looks.make_button("Save table as CSV")
         self.save_picture = self._looks.make_button("Save picture as PNG")
-        self.status, self.remarks, self.pictures, self.table = HTML(), HTML(), HTML(), HTML()
-        self.chosen = self._own(PointList(model, show_images))
-        self._on_click(self.previous, self._on_page)
-        self._on_click(self.next, self._on_page)
+        self._pictures = VBox(layout=Layout(max_width="100%"))
+        self._heading = HTML()
+        self._below = VBox(layout=Layout(max_width="100%"))
+        self._images: Any = None
+        self._follow(self.table, self._on_row, "chosen")
+        self.table.on("sort", self._guarded(self.model.sort_by, self.table))
+        self.table.on("open", self._guarded(self._on_open_row, self.table))
+        self._on_click(self.see_images, self._on_images)
         self._on_click(self.save_table, self._on_save)
         self._on_click(self.save_picture, self._on_save)
+        if self.sheet is not None:
+            self.sheet.figure.on_open(self._guarded(self._on_open_image, self.sheet))
+            self._follow(self.sheet.figure, self._on_image, "chosen")
+            self._own(self.sheet)
+        self._undo.append(self._close_images)
+        if is_own:
+            self._undo.append(model.close)
+        beside = VBox((self.chosen, self.see_images, *([self.sheet] if self.sheet else ())))
+        beside.add_class("dd-box")
+        left = VBox((self._pictures, self._heading, self.search, self.table))
+        self._columns = HBox((left, beside)).add_class("dd-two")
         self._assemble(
-            line(self.metric, self.view, self.show, self.theme),
-            self.status,
+            self.title,
             self.remarks,
-            self.pictures,
-            self.chosen,
-            line(self.search, self.sort, self.descending, self.previous, self.next),
-            self.table,
+            self.view,
+            line(self.metric, self.show),
+            self._columns,
+            self.status,
+            self._below,
             line(self.target, self.save_table, self.save_picture),
         )
 
-    def _show_fields(self) -> None:
-        columns = self.model.columns()  # of the current metric
-        self.sort.options = [(name, name) for name in columns]
-        if self.model.sort not in columns:
-            self.model.sort = columns[0]
-        super()._show_fields()
+    def snapshot(self) -> str:
+        """Return the answer, the pictures and the table as plain HTML."""
+        model = self.model
+        pictures = "".join(picture_html(one.named) for one in model.pictures())
+        rows = model.rows()
+        columns = [one for one in self.table.columns if one.kind != "interval"]
+        keys = [one.key for one in self.table.columns]
+        cells = []
+        for i in model.order():
+            made = self.table.rows[i].cells
+            texts = [made[keys.index(one.key)] for one in columns]
+            cells.append([str(text["text"]) if isinstance(text, Mapping) else str(text) for text in texts])
+        table = table_html(
+            [one.title for one in columns], cells, f"{counted(len(cells), 'variant')} of {len(rows):,}"
+        )
+        chosen = self.chosen.value if model.variant else ""
+        return (
+            f'<section aria-label="Results of a study">{self.title.value}{self.remarks.value}{pictures}{table}{chosen}'
+            "</section>"
+        )
 
     def _show(self) -> None:
         model = self.model
+        answer, about = model.headline
+        self.title.value = f'<h2>{html_text(answer)}</h2><p class="dd-sub">{html_text(about)}</p>'
         self.show.disabled = model.view not in ("classes", "units")
-        remarks = [f"<strong>{html_text(text)}</strong>" for text in model.remarks]
-        notes = [f"Note: {html_text(text)}" for text in model.notes]
-        self.remarks.value = "".join(f'<p role="note">{text}</p>' for text in (*remarks, *notes))
+        remarks = [f'<p class="dd-warning"><strong>{html_text(text)}</strong></p>' for text in model.remarks]
+        notes = [f"<p>{html_text(text)}</p>" for text in model.notes]
+        told = f"<details><summary>Notes on these numbers ({len(notes)})</summary>{''.join(notes)}</details>"
+        self.remarks.value = f'<div role="note">{"".join(remarks)}{told if notes else ""}</div>'
+        dimmed = _DIMMED if model.remarks else None
+        self._pictures.layout.opacity = self.table.layout.opacity = dimmed  # both, since both are of that run
         self._show_pictures()
         self._show_table()
+        self._show_chosen()
         self.status.value = status_html(self._status())
 
     def _show_pictures(self) -> None:
         model = self.model
-        self.chosen.refresh()
-        pages = [named_figure_html(one) for one in model.figures()]
-        self.pictures.value = self._dimmed(
-            "".join(pages) or f"<p>{html_text(VIEWS[model.view])}: nothing to show.</p>"
-        )
+        pictures = model.pictures()
+        while len(self.figures) < len(pictures):
+            figure = Figure("picture")
+            figure.on_open(self._guarded(self._opener(len(self.figures)), figure))
+            self._follow(figure, self._on_mark, "chosen")
+            self._close_all_of(figure)
+            self.figures.append(figure)
+        for figure, one in zip(self.figures, pictures, strict=False):
+            figure.show(
+                marks=one.marks,
+                name=one.named.name,
+                svg=one.svg,
+                width=one.width,
+                alt=one.named.caption,
+                caption=one.named.caption,
+                subject=f"{model.view} {model.metric} {one.named.name}",
+                chosen=one.mark_of(model.variant, model.category),
+            )
+        shown = tuple(self.figures[: len(pictures)])
+        if self._pictures.children != shown:
+            self._pictures.children = shown
 
     def _show_table(self) -> None:
         model = self.model
-        rows, columns = model.rows(), model.columns()
-        page = min(max(0, model.page), model.n_pages() - 1)
-        shown = rows[page * PAGE : (page + 1) * PAGE]
-        cells = [
-            [number_text(row[name], signed=name.endswith("_difference")) for name in columns] for row in shown
-        ]
-        caption = (
-            f"Rows {page * PAGE + 1:,} to {page * PAGE + len(shown):,} of {counted(len(rows), 'variant')}"
+        rows = model.rows()
+        if self._shown_table is not rows:
+            confidence = float(model.tables.about["settings"].get("confidence", 0.95))
+            columns = columns_of(rows, model.metric, confidence)
+            made = grid_rows(rows, columns, model.metric)
+            self.table.show(made, columns=columns, empty="No variant matches the search.")
+            self._shown_table = rows
+        order = model.order()
+        chosen = model.variant if any(row.id == model.variant for row in rows) else ""
+        self.table.show(order=order, sort=[model.sort, model.descending], chosen=chosen)
+        way = "largest" if model.descending else "smallest"
+        what = "largest loss first" if model.sort == "change" and not model.descending else f"{way} first"
+        shown = (
+            f"{len(order):,} of {counted(len(rows), 'variant')}" if len(order) < len(rows) else "All variants"
         )
-        self.table.value = self._dimmed(
-            table_html(columns, cells, caption if shown else "No variant matches the search")
-        )
-        self.previous.disabled, self.next.disabled = page == 0, page >= model.n_pages() - 1
+        self._heading.value = f"<h3>{shown}, {what}</h3>"
+
+    def _show_chosen(self) -> None:
+        model = self.model
+        chosen = model.chosen()
+        self.chosen.value = chosen_html(chosen, model.metric, model.category) if chosen else _NOTHING
+        self.see_images.disabled = not model.variant or (model.folder is None and self._elsewhere is None)
+        if self.sheet is not None:
+            self.sheet.show(model.variant if chosen else "", model.category)
+        if self._images is not None and model.variant:
+            self._images.model.look_at(model.variant, model.category)
 
     def _status(self) -> str:
         model = self.model
-        about = model.tables.about
-        n_points = len(model.points())
-        more = f" The list holds the first {POINTS_AT_MOST:,}." if n_points > POINTS_AT_MOST else ""
-        chosen = (
-            f" Chosen: {model.variant}{f', {model.category}' if model.category else ''}."
-            if model.variant
-            else ""
+        n = len(model.points())
+        chosen = model.chosen()
+        told = (
+            f" Chosen: {chosen.row.name}{f', {model.category}' if model.category else ''}." if chosen else ""
         )
+        about = model.tables.about
         return (
             f"{about.get('study', 'study')}: {counted(len(model.tables.summary), 'variant')}, "
             f"{counted(int(about.get('n_images') or 0), 'image')}. {VIEWS[model.view]} of {model.title}, "
-            f"{counted(n_points, 'point')}.{more}{chosen}{self._said}"
+            f"{counted(n, 'mark')}.{told}{self._said}"
         )
 
-    def _set_field(self, name: str, value: Any) -> None:
-        if name == "metric" and self.model.sort not in ("id", "ablation", "dose"):
-            self.model.sort = "id"  # columns of the other metric are gone
-        super()._set_field(name, value)
+    def _on_mark(self, change: Mapping[str, Any]) -> None:
+        if self._is_refreshing or not change["new"]:
+            return
+        number = next(i for i, one in enumerate(self.figures) if one is change["owner"])
+        variant, category = self.model.pictures()[number].stands_for(change["new"])
+        if variant:
+            self.model.choose(variant, category)
 
-    def _dimmed(self, html: str) -> str:
-        return f'<div style="{_DIMMED}">{html}</div>' if self.model.remarks else html
+    def _opener(self, number: int) -> Callable[[str], None]:
+        def opened(mark: str) -> None:
+            variant, category = self.model.pictures()[number].stands_for(mark)
+            if variant:
+                self.model.choose(variant, category)
+                self._open_images()
 
-    def _on_page(self, button: Button) -> None:
-        step = 1 if button is self.next else -1
-        self.model.page = min(max(0, self.model.page + step), self.model.n_pages() - 1)
+        return opened
+
+    def _on_row(self, change: Mapping[str, Any]) -> None:
+        if not self._is_refreshing and change["new"]:
+            self.model.choose(change["new"])
+
+    def _on_open_row(self, row: str) -> None:
+        self.model.choose(row)
+        self._open_images()
+
+    def _on_image(self, change: Mapping[str, Any]) -> None:
+        if not self._is_refreshing and change["new"]:
+            self.model.selection.image = int(change["new"])
+
+    def _on_open_image(self, image: str) -> None:
+        self.model.selection.image = int(image)
+        self._open_images()
+
+    def _on_images(self, _: Button) -> None:
+        self._open_images()
+
+    def _open_images(self) -> None:
+        if self._elsewhere is not None:
+            self._elsewhere()
+            return
+        from ..images import ImageBrowser
+
+        if self._images is None and self.model.folder is not None:
+            try:
+                self._images = ImageBrowser(self.model.folder, selection=self.model.selection)
+            except StudyFolderError as error:
+                raise StudyFolderError(f"No images: {error}") from error
+            self._below.children = (self._images,)
+
+    def _close_images(self) -> None:
+        self._below.children = ()
+        if self._images is not None:
+            self._images.close()
 
     def _on_save(self, button: Button) -> None:
         kind = "csv" if button is self.save_table else "png"

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from ipywidgets import HTML, Button, Layout, Text, VBox, Widget
+from ipywidgets import HTML, Button, Layout, Tab, Text, VBox, Widget
 from traitlets import dlink
 
 from dissect_core import DissectError
@@ -16,12 +16,12 @@ from dissect_core.spec import DetectorSpec, StudySpec
 from dissect_core.storage.locations import is_remote, location_of
 from dissect_core.store import Study, differences, listed
 
-from ..base import Panel, labelled, line, status_html
+from ..base import Panel, Selection, html_text, labelled, line, status_html
 from ..builder import SpecModel, StudyBuilder
 from ..detector import DetectorModel
 from ..errors import DissectWidgetsError, StudyFolderError
 from ..images import ImageBrowser, ImagesModel
-from ..queries import QueryPanel
+from ..queries import QueriesModel, QueryPanel
 from ..results import ResultsExplorer, ResultsModel
 from ..run import RunInputsModel, RunModel
 from ._steps import ModelStep, RunStep
@@ -73,20 +73,22 @@ class Workbench(Panel):
     spec : SpecModel
     inputs : RunInputsModel
     run : RunModel
+    selection : Selection
+        What is chosen in results, images and queries: one choice.
     step : str
         Which panel is shown: one of `STEPS`.
     panels : dict of str to Widget
         The panels that were made, by step.
-    buttons : dict of str to Button
-        The buttons that show each step.
+    tabs : Tab
+        A page for each step, made when it is first shown.
     folder, open_folder : Text, Button
         The folder of a study to look at, and the button that opens it.
-    status, place : HTML, VBox
+    title, status : HTML
 
     Examples
     --------
     >>> workbench = Workbench()
-    >>> workbench.buttons["study"].click()
+    >>> workbench.tabs.selected_index = 1  # as a click on the tab
     >>> workbench.step, sorted(workbench.panels)
     ('study', ['model', 'study'])
     >>> workbench.close()
@@ -111,26 +113,30 @@ class Workbench(Panel):
         link = dlink(
             (self.inputs, "problems"), (self.run, "missing"), lambda found: found[0][1] if found else ""
         )
+        self.selection = Selection()
         self.panels: dict[str, Widget] = {}
         self.step = ""
         self._said = ""
         self._results: ResultsModel | None = None
         self._images: ImagesModel | None = None
-        self.buttons = {name: self._looks.make_button(text) for name, text in STEPS.items()}
         self.folder = labelled(
             Text, "Look at the study in", max_width="36rem", value=str(folder or ""), continuous_update=False
         )
         self.open_folder = self._looks.make_button("Look at it")
-        self.status, self.place = HTML(), VBox(layout=Layout(max_width="100%"))
-        for button in self.buttons.values():
-            self._on_click(button, self._on_step)
+        self.title, self.status = HTML(), HTML()
+        self._pages_of = {step: VBox(layout=Layout(max_width="100%")) for step in STEPS}
+        self.tabs = Tab(tuple(self._pages_of.values()), titles=tuple(STEPS.values())).add_class("dd-tabs")
+        self._follow(self.tabs, self._on_tab, "selected_index")
         self._on_click(self.open_folder, self._on_open)
         self._undo += [link.unlink, self.inputs.close, self._drop_all, self.run.close]
         self._follow(self.detector, self._on_detector, "detector")
         self._follow(self.run, self._on_run, "state")
         self._follow(self.spec, self._tell_outdated, "spec")
         self._assemble(
-            line(*self.buttons.values()), line(self.folder, self.open_folder), self.status, self.place
+            self.title,
+            self.tabs,
+            self.status,
+            line(self.folder, self.open_folder),
         )
         if folder and study is None:  # the builder begins with the study of the folder
             with suppress(StudyFolderError):
@@ -157,11 +163,27 @@ class Workbench(Panel):
                 self.panels.pop(step, None)
         self.step = step
         panel = self.panels.get(step)
-        self.place.children = (panel,) if panel is not None else ()
-        for name, button in self.buttons.items():
-            # In words, because colour alone is not seen by everybody.
-            button.description = f"{STEPS[name]} (shown)" if name == step else STEPS[name]
+        page = self._pages_of[step]
+        shown = (panel,) if panel is not None else (HTML(f"<p>{html_text(self._said.strip())}</p>"),)
+        if page.children != shown:
+            page.children = shown
+        with self._quietly():
+            self.tabs.selected_index = list(STEPS).index(step)
+        self.title.value = (
+            f'<div><strong style="font-size:19px">Deep Dissect</strong> {self._context()}</div>'
+        )
         self.status.value = status_html(f"{STEPS[step]}.{self._said}")
+
+    def _context(self) -> str:
+        """Return which study and detector the pages are about, as HTML."""
+        spec, folder = self.spec.spec, self.folder.value.strip()
+        detector = self.detector.detector
+        words = [
+            spec.name if spec is not None else "",
+            type(detector).__name__ if detector is not None else "",
+            folder,
+        ]
+        return f'<span class="dd-sub">{html_text(f" {chr(183)} ".join(filter(None, words)))}</span>'
 
     def look_at(self, folder: Path | str) -> None:
         """Open a study's folder in the results, the images and the queries."""
@@ -169,6 +191,7 @@ class Workbench(Panel):
         for step in ("results", "images", "queries"):
             self._drop(step)
         self._results = self._images = None
+        self.selection.choose(variant="", category="", image=None, query=None)
         self.show("results")
 
     def snapshot(self) -> str:
@@ -185,8 +208,8 @@ class Workbench(Panel):
             "results": lambda: ResultsExplorer(
                 self._results_model(), show_images=lambda: self.show("images")
             ),
-            "images": lambda: ImageBrowser(self._images_model()),
-            "queries": lambda: QueryPanel(self._folder()),
+            "images": lambda: ImageBrowser(self._images_model(), show_query=lambda: self.show("queries")),
+            "queries": lambda: QueryPanel(QueriesModel(self._folder(), selection=self.selection)),
         }
         return make[step]()
 
@@ -198,31 +221,32 @@ class Workbench(Panel):
 
     def _results_model(self) -> ResultsModel:
         if self._results is None:
-            self._results = ResultsModel(self._folder())
-            self._results.observe(self._on_chosen, ("variant", "category"))
+            self._results = ResultsModel(self._folder(), selection=self.selection)
             self._tell_outdated()
         return self._results
 
     def _images_model(self) -> ImagesModel:
         if self._images is None:
-            self._images = ImagesModel(self._folder(), images=self.inputs.images or None)
-            self._on_chosen()
+            self._images = ImagesModel(
+                self._folder(), images=self.inputs.images or None, selection=self.selection
+            )
         return self._images
 
     def _drop_all(self) -> None:
-        self.place.children = ()
         for step in list(self.panels):
             self._drop(step)
 
     def _drop(self, step: str) -> None:
         panel = self.panels.pop(step, None)
         if panel is not None:
-            if panel in self.place.children:
-                self.place.children = ()
+            self._pages_of[step].children = ()
             panel.close()
+            if isinstance(model := getattr(panel, "model", None), (ResultsModel, ImagesModel, QueriesModel)):
+                model.close()
 
-    def _on_step(self, button: Button) -> None:
-        self.show(next(name for name, one in self.buttons.items() if one is button))
+    def _on_tab(self, change: Mapping[str, Any]) -> None:
+        if not self._is_refreshing and change["new"] is not None:
+            self.show(list(STEPS)[change["new"]])
 
     def _on_open(self, _: Button) -> None:
         self.look_at(self.folder.value)
@@ -248,12 +272,6 @@ class Workbench(Panel):
             else ""
         )
 
-    def _on_chosen(self, _: Mapping[str, Any] | None = None) -> None:
-        """Show in the images what was chosen in the results."""
-        if self._results is None or self._images is None or not self._results.variant:
-            return
-        self._images.look_at(self._results.variant, self._results.category)
-
     def _on_run(self, change: Mapping[str, Any]) -> None:
         if change["new"] in ("done", "cancelled") and self.run.folder:
             self.folder.value = self.run.folder
@@ -261,6 +279,7 @@ class Workbench(Panel):
                 if self.step != step:
                     self._drop(step)
             self._results = self._images = None
+            self.selection.choose(variant="", category="", image=None, query=None)
 
 
 def _whole(spec: StudySpec) -> dict[str, Any]:

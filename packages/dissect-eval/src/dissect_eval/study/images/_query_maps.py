@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...plots import OKABE_ITO, is_dark, new_figure, reference_color
-from ..figures import FigureData, NamedFigure, counted, span
+from ..figures import FigureData, FigureMark, NamedFigure, counted, span
 from ._queries import QueryBoxes, QueryChanges
 
 __all__ = ["displacement_map", "query_map"]
@@ -103,7 +103,11 @@ def query_map(boxes: QueryBoxes, queries: Sequence[int], *, columns: int = 5, wh
         f"n = {counted(len(np.unique(boxes.images)), 'image')} with a box of any query."
     )
     head = ("query", "boxes", "small", "wide", "tall", "mean x", "mean y")
-    return NamedFigure("queries", caption, figure, FigureData(head, tuple(rows)))
+    marks = tuple(
+        FigureMark(0, (x, x + 1, y, y + 1), f"query {query}: {row[1]:,} boxes", str(query))
+        for query, row, (x, y) in zip(queries, rows, (corner.tolist() for corner in corners), strict=True)
+    )
+    return NamedFigure("queries", caption, figure, FigureData(head, tuple(rows)), marks)
 
 
 def displacement_map(changes: QueryChanges, *, what: str = "the ablation", name_most: int = 5) -> NamedFigure:
@@ -177,4 +181,19 @@ def displacement_map(changes: QueryChanges, *, what: str = "the ablation", name_
             for query, *numbers in zip(changes.queries.tolist(), *(c.tolist() for c in columns), strict=True)
         ),
     )
-    return NamedFigure("displacement", caption, figure, data)
+    marks = tuple(
+        FigureMark(
+            0,
+            (x, x, y, y),
+            f"query {query}: moves by {distance:.3f} of the image, GIoU {giou:.3f}",
+            str(query),
+        )
+        for query, (x, y), distance, giou in zip(
+            changes.queries.tolist(),
+            changes.centers.tolist(),
+            changes.distances.tolist(),
+            changes.giou.tolist(),
+            strict=True,
+        )
+    )
+    return NamedFigure("displacement", caption, figure, data, marks)
