@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from ipywidgets import BoundedFloatText, Button, Combobox, Dropdown, Select
+from ipywidgets import BoundedFloatText, Button, Combobox, Dropdown, RadioButtons
 from ipywidgets.widgets.widget import _instances
 
 pytest.importorskip("pyarrow")
@@ -19,6 +19,7 @@ from dissect_core.store import Study
 from dissect_eval import match_image, pairwise_iou
 from dissect_eval.study import kept_truth
 from dissect_widgets import ImageBrowser, ImagesModel, StudyFolderError, UnknownNameError
+from dissect_widgets.front import Slider
 from studies import DegenerateToy
 from toy_split import write_split, write_study
 
@@ -73,10 +74,13 @@ def test_the_list_is_walked_and_ordered(browser: ImageBrowser) -> None:
     model = browser.model
     assert browser.previous.disabled
     browser.next.click()
-    assert (model.place, browser.listed.index) == (1, 1)
-    browser.listed.index = 9
+    assert model.place == 1
+    assert browser.sheet.chosen == str(model.shown.image)
+    last = model.listed()[9].image
+    browser.sheet.choose(str(last))  # a small picture is a choice, too
     assert browser.next.disabled
     assert "Image 10 of 10" in browser.status.value
+    assert model.selection.image == last
     browser.order.value = "name"
     assert model.place == 0
     names = [row.file_name for row in model.listed()]
@@ -84,6 +88,61 @@ def test_the_list_is_walked_and_ordered(browser: ImageBrowser) -> None:
     browser.order.value = "alarms"
     alarms = [row.alarms for row in model.listed()]
     assert alarms == sorted(alarms, reverse=True)
+
+
+def test_another_threshold_is_not_another_image(browser: ImageBrowser) -> None:
+    browser.variant.value = NOISY
+    for walk in (0, 1, 2):
+        browser.model.step(walk)
+        shown = browser.model.shown.image
+        orders = set()
+        for threshold in (0.1, 0.5, 0.8, 0.95):
+            browser.threshold.value = threshold
+            orders.add(tuple(row.image for row in browser.model.listed()))
+            assert browser.model.shown.image == shown
+        assert len(orders) > 1, "though the list is another one"
+
+
+def test_what_becomes_of_each_object_is_what_the_counts_say(browser: ImageBrowser) -> None:
+    model = browser.model
+    browser.variant.value = NOISY
+    fates = set()
+    for threshold in (0.2, 0.5, 0.8):
+        browser.threshold.value = threshold
+        for category in ("", "green"):
+            browser.category.value = category
+            for row in model.listed():
+                changes = model.changes(row.image)
+                assert sum(one.fate == "lost" for one in changes) == row.lost
+                assert sum(one.fate == "gained" for one in changes) == row.gained
+                if category:
+                    assert {one.category for one in changes} <= {category}
+                for one in changes:
+                    for side in (one.before, one.after):
+                        assert side is None or side.score >= threshold
+                fates |= {one.fate for one in changes}
+    assert {"lost", "kept"} <= fates
+
+
+def test_boxes_are_marks_by_what_becomes_of_them_and_chosen_with_their_object(browser: ImageBrowser) -> None:
+    model = browser.model
+    browser.variant.value = NOISY
+    browser.threshold.value = 0.6
+    changes = model.changes(model.shown.image)
+    looks = {"kept": "kept", "lost": "lost", "gained": "gained", "missed": "truth"}
+    objects = [mark for mark in browser.figure.marks if mark.id.startswith("object")]
+    assert [mark.look for mark in objects] == [looks[one.fate] for one in changes]
+    assert all(bool(mark.tag) == (mark.look in ("lost", "gained")) for mark in objects)
+    content = browser.figure.image
+    browser.objects.choose(objects[-1].id)
+    assert browser.figure.chosen == objects[-1].id
+    browser.figure.choose(objects[0].id)
+    assert browser.objects.chosen == objects[0].id
+    assert changes[0].category in browser.query.value
+    assert browser.figure.image is content, "the image is not encoded again"
+    browser.mode.value = "beside"
+    assert "<img alt=" in browser.beside.value
+    assert browser.figure.layout.display == "none"
 
 
 def test_boxes_and_pairs_are_those_above_the_threshold(browser: ImageBrowser) -> None:
@@ -157,7 +216,7 @@ def test_images_that_moved_are_told_and_found_elsewhere(folder: Path, tmp_path: 
     )
     panel.images.value = str(tmp_path / "none")
     assert "The image is not shown: there is no such file." in panel.status.value
-    assert "<img alt=" in panel.picture.value
+    assert panel.figure.image[:4] == b"\x89PNG", "boxes on grey"
     source = Study.open(folder).image_folder
     assert source is not None
     shutil.copytree(source, tmp_path / "moved")
@@ -173,7 +232,7 @@ def test_images_that_moved_are_told_and_found_elsewhere(folder: Path, tmp_path: 
 
 
 def test_every_control_has_words_and_pictures_have_too(browser: ImageBrowser) -> None:
-    kinds = (Button, Combobox, Dropdown, BoundedFloatText, Select)
+    kinds = (Button, Combobox, Dropdown, BoundedFloatText, RadioButtons, Slider)
     controls = [each for each in vars(browser).values() if isinstance(each, kinds)]
     assert len(controls) >= 10
     assert all(any(c.isalpha() for c in control.description) for control in controls)
@@ -185,6 +244,7 @@ def test_every_control_has_words_and_pictures_have_too(browser: ImageBrowser) ->
 
 def test_opening_and_closing_leaves_nothing_behind(folder: Path) -> None:
     model: Any = ImagesModel(folder)
+    observers = sum(len(by_type["change"]) for by_type in model._trait_notifiers.values())
     before, threads, gone = set(_instances), threading.active_count(), []
     for _ in range(50):
         panel = ImageBrowser(model)
@@ -195,5 +255,5 @@ def test_opening_and_closing_leaves_nothing_behind(folder: Path) -> None:
     del panel
     gc.collect()
     assert [ref for ref in gone if ref() is not None] == []
-    assert all(not by_type["change"] for by_type in model._trait_notifiers.values())
+    assert sum(len(by_type["change"]) for by_type in model._trait_notifiers.values()) == observers
     assert threading.active_count() == threads

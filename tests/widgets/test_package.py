@@ -50,7 +50,7 @@ def test_opening_a_panel_loads_no_framework_and_no_pyplot() -> None:
 
 def test_no_panel_hides_what_a_widget_needs() -> None:
     panels = {each.__name__: each for each in every_subclass(VBox) if each.__module__.startswith("dissect")}
-    assert {"Workbench", "ResultsExplorer", "PointList", "ModelStep"} <= set(panels)
+    assert {"Workbench", "ResultsExplorer", "ImageSheet", "ModelStep"} <= set(panels)
     for name, panel in panels.items():
         own = {key for key in vars(panel) if not key.startswith("__")} - {"close", "_repr_mimebundle_"}
         # What a plain box has, and what traitlets keep for every class of their own.

@@ -20,14 +20,17 @@ from matplotlib.testing.compare import compare_images
 from dissect_core.store import Study
 from dissect_eval import Detections, GroundTruth, confusion_matrix, error_types, precision_recall_curve
 from dissect_eval.plots import (
+    UnitMap,
     confusion_heatmap,
     error_type_bars,
     per_class_bars,
     precision_recall,
+    unit_map_figure,
     value_heatmap,
 )
 from dissect_widgets import ImagesModel, QueriesModel, ResultsModel
 from dissect_widgets.components import weight_histograms
+from dissect_widgets.figure import page_colours
 from dissect_widgets.figure.plots import Theme, themed
 from toy_detector import QueryDetector
 from toy_split import Split, write_study
@@ -48,9 +51,15 @@ def results(view: str, metric: str = "AP50", **traits: Any) -> Callable[[Path], 
         model.metric, model.view = metric, view
         for name, value in traits.items():
             setattr(model, name, value)
-        return model.figures()[0].figure
+        return on_white(model.pictures()[0].named.figure)
 
     return draw
+
+
+def on_white(figure: Figure) -> Figure:
+    """A figure for whatever page, on a light one."""
+    figure.set_facecolor("white")
+    return figure
 
 
 def images(**traits: Any) -> Callable[[Path], Figure]:
@@ -72,7 +81,7 @@ def queries(**traits: Any) -> Callable[[Path], Figure]:
             setattr(model, name, value)
         named = model.figure()
         assert named is not None
-        return named.figure
+        return on_white(named.figure)
 
     return draw
 
@@ -105,18 +114,35 @@ def heads(theme: Theme) -> Callable[[Path], Figure]:
     return draw
 
 
+def units() -> Figure:
+    rng = np.random.default_rng(1)
+    maps = []
+    for title, n in (
+        ("Encoder self-attention", 4),
+        ("Decoder self-attention", 4),
+        ("Decoder cross-attention", 8),
+    ):
+        values = rng.normal(-0.02, 0.03, (3, n))
+        values[1, 2] = np.nan
+        maps.append(
+            UnitMap(title, "head", ["0", "1", "2"], [str(i) for i in range(n)], values, abs(values) < 0.03)
+        )
+    with page_colours():
+        return unit_map_figure(maps, metric_label="AP50")
+
+
 PICTURES: dict[str, Callable[[Path], Figure]] = {
     "doses": results("doses"),
-    "doses-dark": results("doses", theme="dark"),
     "classes": results("classes"),
     "classes-baseline": results("classes", show="baseline"),
     "errors": results("errors"),
     "worst": results("worst", "f1"),
     "images": images(),
-    "images-dark-crop": images(theme="dark", crop="boxes", opacity=0.5, place=3),
+    "images-crop": images(crop="boxes", opacity=0.5, image=3),
     "queries": queries(),
-    "queries-dark": queries(theme="dark", show="ablated"),
+    "queries-ablated": queries(show="ablated"),
     "displacement": queries(show="displacement"),
+    "units": lambda _: on_white(units()),
     "heads": heads("light"),
     "heads-dark": heads("dark"),
     "precision-recall": lambda _: precision_recall({"made up": precision_recall_curve(*made_up())}),

@@ -130,31 +130,36 @@ def test_the_whole_path_by_clicking(workbench: Workbench, tmp_path: Path) -> Non
     model.browser.component("features.weight").choose.value = True
     model.add.click()
     assert "1 component in the study as selection 1" in model.said.value
-    workbench.buttons["study"].click()
+    workbench.tabs.selected_index = list(STEPS).index("study")
     builder = workbench.panels["study"]
     assert builder.row("ablations", 0, "target", "components").control.value == "features.weight"
     builder.row("ablations", 0, "select", "repeats").control.value = "1"
     assert "4 variants with the baseline" in builder.status.value, "the plan is of the open detector"
-    workbench.buttons["run"].click()
+    workbench.tabs.selected_index = list(STEPS).index("run")
     step = workbench.panels["run"]
     step.form.replicates.value = 10
     step.form.batch_size.value = 5
     step.panel.start.click()
     assert workbench.run.wait(60) == "done", workbench.run.details
     assert workbench.folder.value == str(tmp_path / "out")
-    workbench.buttons["results"].click()
+    workbench.tabs.selected_index = list(STEPS).index("results")
     results = workbench.panels["results"]
     assert "4 variants, 10 images" in results.status.value
-    results.chosen.points.index = 0
+    results.table.choose(results.table.rows[0].id)
     chosen = results.model.variant
-    workbench.buttons["images"].click()
+    workbench.tabs.selected_index = list(STEPS).index("images")
     assert workbench.panels["images"].model.variant == chosen
-    results.chosen.points.index = 1
+    results.table.choose(results.table.rows[1].id)
     assert workbench.panels["images"].model.variant == results.model.variant != chosen
-    workbench.buttons["queries"].click()
+    images = workbench.panels["images"].model
+    images.step(2)
+    assert workbench.selection.image == images.shown.image, "one choice, seen from all sides"
+    images.variant = chosen
+    assert results.table.chosen == results.model.variant == chosen
+    workbench.tabs.selected_index = list(STEPS).index("queries")
     assert "keeps no object queries" in workbench.status.value
-    assert workbench.place.children == ()
-    assert workbench.buttons["queries"].description == "Queries (shown)"
+    assert "keeps no object queries" in workbench._pages_of["queries"].children[0].value
+    assert workbench.step == "queries"
 
 
 def test_results_follow_a_new_run(workbench: Workbench, folder: Path, tmp_path: Path) -> None:

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import anywidget
 from traitlets import Bool, Bytes, Float, List, Unicode
 
 from ..errors import UnknownNameError
+from ._look import text_of
 
 __all__ = ["Figure", "Mark"]
-
-HERE = Path(__file__).parent
 
 
 class Mark(NamedTuple):
@@ -87,8 +85,8 @@ class Figure(anywidget.AnyWidget):
     >>> figure.close()
     """
 
-    _esm = HERE / "figure.js"
-    _css = HERE / "figure.css"
+    _esm = text_of("figure.js")
+    _css = text_of("figure.css")
 
     name = Unicode().tag(sync=True)
     svg = Unicode().tag(sync=True)

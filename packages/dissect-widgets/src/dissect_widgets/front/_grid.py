@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 import anywidget
 from traitlets import Bool, List, Unicode
 
 from ..errors import UnknownNameError
+from ._look import text_of
 
 __all__ = ["Cell", "Column", "Grid", "GridRow"]
-
-HERE = Path(__file__).parent
 
 Cell: TypeAlias = "str | Mapping[str, Any] | Sequence[Mapping[str, Any]] | None"
 """Content of a cell, by the kind of its column; None shows a dash."""
@@ -115,8 +113,8 @@ class Grid(anywidget.AnyWidget):
     >>> grid.close()
     """
 
-    _esm = HERE / "grid.js"
-    _css = HERE / "grid.css"
+    _esm = text_of("grid.js")
+    _css = text_of("grid.css")
 
     label = Unicode().tag(sync=True)
     columns: List[Column] = List().tag(

@@ -4,9 +4,21 @@ from __future__ import annotations
 
 from pathlib import Path
 
-__all__ = ["LOOK", "look_html"]
+__all__ = ["LOOK", "look_html", "text_of"]
 
-LOOK = Path(__file__).with_name("look.css").read_text(encoding="utf-8")
+
+def text_of(name: str) -> str:
+    """Return a file beside this one as text: of a path, anywidget would watch the file, and keep every widget for ever.
+
+    Examples
+    --------
+    >>> "dd-figure" in text_of("figure.css")
+    True
+    """
+    return Path(__file__).with_name(name).read_text(encoding="utf-8")
+
+
+LOOK = text_of("look.css")
 """The style sheet."""
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import anywidget
 from traitlets import Float, Unicode
+
+from ._look import text_of
 
 __all__ = ["Slider"]
 
@@ -29,8 +30,8 @@ class Slider(anywidget.AnyWidget):
     >>> slider.close()
     """
 
-    _esm = Path(__file__).with_name("slider.js")
-    _css = Path(__file__).with_name("slider.css")
+    _esm = text_of("slider.js")
+    _css = text_of("slider.css")
 
     label = Unicode().tag(sync=True)
     value = Float(0.0).tag(sync=True)

@@ -21,12 +21,13 @@ from ..base import (
     labelled,
     line,
     segments,
+    share_box,
     status_html,
     variant_box,
 )
 from ..figure import figure_html, number_text, table_html
 from ..front import Cell, Column, Figure, Grid, GridRow, Slider
-from ._model import EVERY_CLASS, ORDERS, ImagesModel, ListedImage
+from ._model import CROPS, EVERY_CLASS, ORDERS, ImagesModel, ListedImage
 from ._objects import FATES, ObjectChange
 from ._sheet import COLUMNS, sheet_of
 
@@ -66,7 +67,8 @@ class ImageBrowser(ModelPanel):
         The ablated model: type a part of its id.
     images : Text
         The folder of the images.
-    category, order : Dropdown
+    category, order, crop : Dropdown
+    opacity : BoundedFloatText
     threshold : Slider
     mode : RadioButtons
         One picture with the changes, or truth, whole and ablated model side by side.
@@ -80,7 +82,7 @@ class ImageBrowser(ModelPanel):
     title, status, beside, query : HTML
     """
 
-    _fields = ("variant", "images", "category", "order", "threshold")
+    _fields = ("variant", "images", "category", "order", "crop", "opacity", "threshold")
     _shown = ("image", "query")
 
     def __init__(
@@ -107,6 +109,8 @@ class ImageBrowser(ModelPanel):
         classes = {name: visible(name) for name in model.class_names}
         self.category = choice_box("Class", {EVERY_CLASS: "all classes", **classes})
         self.order = choice_box("Sort images by", ORDERS)
+        self.crop = choice_box("Side by side, show", CROPS)
+        self.opacity = share_box("Opacity of boxes there")
         self.threshold = Slider("Score threshold")
         self.mode = segments("Show", MODES)
         self.previous, self.next = self._looks.make_steps("image")
@@ -118,8 +122,8 @@ class ImageBrowser(ModelPanel):
         self.title, self.status, self.beside, self.query, self._legend = (HTML() for _ in range(5))
         self._cut = HTML()
         self._more = Accordion(
-            (VBox((self.variant, self.images, line(self.category, self.order))),),
-            titles=("Variant, class, folder",),
+            (VBox((self.variant, self.images, line(self.category, self.order, self.crop, self.opacity))),),
+            titles=("Variant, class, order, folder",),
         )
         self._follow(self.mode, self._refresh, "value")
         self._follow(self.figure, self._on_mark, "chosen")

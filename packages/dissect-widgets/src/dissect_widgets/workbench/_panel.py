@@ -126,6 +126,8 @@ class Workbench(Panel):
         self.title, self.status = HTML(), HTML()
         self._pages_of = {step: VBox(layout=Layout(max_width="100%")) for step in STEPS}
         self.tabs = Tab(tuple(self._pages_of.values()), titles=tuple(STEPS.values())).add_class("dd-tabs")
+        self._why = HTML()  # of a page that cannot be made
+        self._close_all_of(self._why)
         self._follow(self.tabs, self._on_tab, "selected_index")
         self._on_click(self.open_folder, self._on_open)
         self._undo += [link.unlink, self.inputs.close, self._drop_all, self.run.close]
@@ -164,7 +166,8 @@ class Workbench(Panel):
         self.step = step
         panel = self.panels.get(step)
         page = self._pages_of[step]
-        shown = (panel,) if panel is not None else (HTML(f"<p>{html_text(self._said.strip())}</p>"),)
+        self._why.value = f"<p>{html_text(self._said.strip())}</p>"
+        shown = (panel,) if panel is not None else (self._why,)
         if page.children != shown:
             page.children = shown
         with self._quietly():
