@@ -51,7 +51,7 @@ def test_the_app_opens_a_study(browser: Any, stored: Any, tmp_path: Path) -> Non
         page.get_by_text("15 variants, 10 images").first.wait_for()
         assert page.title() == "Deep Dissect"
         assert "token" not in page.url
-        page.get_by_role("button", name="Images", exact=True).click()
+        page.get_by_role("tab", name="Images").click()
         page.get_by_text("Image 1 of 10").first.wait_for()
         assert [url for url in foreign_requests(requests) if "fontawesome" not in url] == []
         for _ in range(3):  # more often than there are kernels

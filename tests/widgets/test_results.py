@@ -154,7 +154,7 @@ def test_what_is_not_the_last_word_is_dimmed_and_says_why(folder: Path) -> None:
     )
     explorer = ResultsExplorer(part)
     assert "2 of 5 batches of images" in explorer.remarks.value
-    assert explorer._pictures.layout.opacity == explorer.table.layout.opacity == "0.55"
+    assert all("dd-outdated" in part._dom_classes for part in (explorer._pictures, explorer.table))
     explorer.model.outdated = "Of <another> study."
     assert explorer.remarks.value.count("<strong>") == 2
     assert "no loss can be significant here" in explorer.remarks.value, "what the tables' notes say"

@@ -129,7 +129,9 @@ def is_dark() -> bool:
     import matplotlib as mpl
     from matplotlib.colors import to_rgb
 
-    return sum(to_rgb(mpl.rcParams["figure.facecolor"])) < 1.5
+    face = mpl.rcParams["figure.facecolor"]
+    # Without a colour of its own it is drawn as for a light page: whoever shows it elsewhere changes its colours.
+    return face != "none" and sum(to_rgb(face)) < 1.5
 
 
 def reference_color() -> str:

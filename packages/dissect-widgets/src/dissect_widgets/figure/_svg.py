@@ -26,6 +26,9 @@ _VARIABLES = {
     LINE: "var(--dd-line,#dfe3e9)",
     BACKGROUND: "var(--dd-bg,#fff)",
     "#000000": "var(--dd-fg,#1d2430)",
+    # Those of plots: lines that mark a level, and the grid.
+    "#555555": "var(--dd-muted,#5b6577)",
+    "#dddddd": "var(--dd-line,#dfe3e9)",
 }
 _COLOUR = re.compile("|".join(_VARIABLES), re.IGNORECASE)
 

@@ -70,6 +70,10 @@ function render({ model, el }) {
       address = URL.createObjectURL(new Blob([bytes], { type: model.get("mime") }));
       image.src = address;
     }
+    const isEmpty = !picture.firstChild;
+    frame.hidden = isEmpty;
+    if (isEmpty) picture.removeAttribute("role");
+    else picture.setAttribute("role", "img");
     drawSize();
   }
   function drawSize() {
@@ -77,7 +81,8 @@ function render({ model, el }) {
     frame.style.width = width ? `${width}px` : "100%";
   }
   function drawWords() {
-    picture.setAttribute("aria-label", model.get("alt"));
+    if (model.get("alt")) picture.setAttribute("aria-label", model.get("alt"));
+    else picture.removeAttribute("aria-label");
     caption.textContent = model.get("caption");
     caption.hidden = !model.get("caption");
   }

@@ -31,6 +31,18 @@ function render({ model, el }) {
     timer ??= setTimeout(send, WAIT_MS);
   });
   input.addEventListener("change", send);
+  // JupyterLab keeps the browser from moving a slider by its keys.
+  const STEPS = { ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1, PageUp: 10, PageDown: -10 };
+  input.addEventListener("keydown", (event) => {
+    if (!(event.key in STEPS)) return;
+    const [low, high, step] = ["min", "max", "step"].map((name) => model.get(name));
+    const moved = Math.round((Number(input.value) + STEPS[event.key] * step) / step) * step;
+    input.value = Math.min(high, Math.max(low, moved));
+    number.textContent = Number(input.value).toFixed(2);
+    timer ??= setTimeout(send, WAIT_MS);
+    event.preventDefault();
+    event.stopPropagation();
+  });
   model.on("change:value", draw);
   model.on("change:label", draw);
   draw();

@@ -29,7 +29,6 @@ from ._chosen import chosen_html
 from ._model import SHOWS, VIEWS, ResultsModel
 from ._table import columns_of, grid_rows
 
-_DIMMED = "0.55"
 _NOTHING = "<p>Nothing is chosen. Click a cell, a point or a row; Enter chooses, too.</p>"
 
 
@@ -163,8 +162,8 @@ class ResultsExplorer(ModelPanel):
         notes = [f"<p>{html_text(text)}</p>" for text in model.notes]
         told = f"<details><summary>Notes on these numbers ({len(notes)})</summary>{''.join(notes)}</details>"
         self.remarks.value = f'<div role="note">{"".join(remarks)}{told if notes else ""}</div>'
-        dimmed = _DIMMED if model.remarks else None
-        self._pictures.layout.opacity = self.table.layout.opacity = dimmed  # both, since both are of that run
+        for part in (self._pictures, self.table):
+            (part.add_class if model.remarks else part.remove_class)("dd-outdated")
         self._show_pictures()
         self._show_table()
         self._show_chosen()

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ...plots import UnitMap, unit_map_figure
-from ..tables import BlockName, Row, StudyTables, block_names, is_single, variant_names
+from ..tables import BlockName, Row, StudyTables, block_names, groups_of, is_single, variant_names
 from ._captions import confidence_of, counted, joined, measured_on, noise_of_detector, noise_text, resamples
 from ._marks import told
 from ._named import FigureData, FigureMark, NamedFigure, title_of
@@ -54,7 +54,7 @@ def layer_maps(tables: StudyTables, metric: str) -> Iterator[NamedFigure]:
     names = variant_names(tables.summary)
     maps, marks, table, n_sure, n_known, still = [], [], [], 0, 0, 0
     for number, (key, found) in enumerate(cells.items()):
-        layers = list(dict.fromkeys(name for name, _ in found))
+        layers = sorted({name for name, _ in found}, key=_number)
         units = sorted({unit for _, unit in found})
         values = np.full((len(layers), len(units)), math.nan)
         unsure = np.ones(values.shape, dtype=np.bool_)
@@ -98,10 +98,19 @@ def layer_maps(tables: StudyTables, metric: str) -> Iterator[NamedFigure]:
     yield NamedFigure("units", caption, figure, data, tuple(marks))
 
 
+def _number(name: BlockName) -> tuple[list[int], str]:
+    """Return what layers are sorted by."""
+    return [int(part) for part in name.layer.split(".") if part], name.text
+
+
 def _cells(tables: StudyTables) -> Mapping[_Key, Mapping[tuple[BlockName, int], Row]]:
     """Return the variants that remove one unit alone, by their map, and by the block and unit that they remove."""
     rows = [
-        row for row in tables.summary if row["kind"] == "ablation" and row["unit"] in UNITS and is_single(row)
+        row
+        for group in groups_of(tables.summary, tables.selections)
+        if group.kind == "ablation" and not group.are_draws  # a draw of one unit is no answer to which one
+        for row in group.rows
+        if row["unit"] in UNITS and is_single(row)
     ]
     names = block_names(row["removed"][0]["path"] for row in rows)
     found: dict[_Key, dict[tuple[BlockName, int], Row]] = {}
