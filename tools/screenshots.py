@@ -1,4 +1,4 @@
-"""Take pictures of the panels in JupyterLab and Voila, on a study of the bundled DETR.
+"""Take pictures of the panels in JupyterLab and Voila, on a study of the bundled DINO.
 
 ``python tools/screenshots.py OUT [--frontend lab] [--panel NAME]``; needs Chromium. Those of JupyterLab also become
 ``OUT/docs/panel-NAME.png``, cut and smaller, which docs/images has: look at each before it replaces one.
@@ -27,12 +27,17 @@ from dissect_mmdet.demo import write_split  # noqa: E402
 from dissect_widgets import RunModel, StudyRunner  # noqa: E402
 
 WIDTH = 1000
-HEADS = {"unit": "head", "components": ["decoder.cross_attn"]}
+HEADS = {"unit": "head", "components": ["encoder.self_attn", "decoder.self_attn", "decoder.cross_attn"]}
 VALUES = {"unit": "element", "components": ["query_embedding.weight"]}
 STUDY = {
     "name": "heads and queries",
     "ablations": [
-        {"name": "single heads", "target": HEADS, "select": {"by": "each"}},
+        {
+            "name": "single heads",
+            "target": HEADS,
+            "select": {"by": "each"},
+            "control": {"match": "parameters"},
+        },
         {
             "name": "shares of heads",
             "target": HEADS,
@@ -52,14 +57,14 @@ from dissect_core.spec import load_spec
 from deep_dissect import CocoSplit
 from dissect_widgets import *
 folder, images, annotations, work = {folder!r}, {images!r}, {annotations!r}, {work!r}
-def detr(): return open_detector("mmdet", checkpoint="demo:detr")
+def detr(): return open_detector("mmdet", checkpoint="demo:dino")
 """
 PANELS = {
     "model": """
 detector = detr()
 panel = ComponentBrowser(detector.anatomy.components, weights=weights_of(detector))
 panel.search.value = "decoder*cross_attn*weight"
-panel.block("decoder.layers.0.cross_attn.attn").choose.click()
+panel.block("decoder.layers.0.cross_attn").choose.click()
 panel.show_weights.value = True
 """,
     "builder": """
@@ -72,14 +77,19 @@ panel = RunPanel(load_spec(folder + "/spec.yaml"), StudyRunner(data, work, detr(
 panel.model.start()
 """,
     "results": """
-panel = ResultsExplorer(folder)
-panel.view.value = "units"
-panel.chosen.next.click()
+panel = ResultsExplorer(folder, images=images)
+panel.metric.value = "AP50"
+panel.model.choose(panel.model.points()[0].variant)
 """,
-    "doses": "panel = ResultsExplorer(folder)",
+    "doses": """
+panel = ResultsExplorer(folder, images=images)
+panel.view.value = "doses"
+panel.model.choose(panel.model.points()[0].variant)
+""",
     "images": """
 panel = ImageBrowser(folder, images=images)
-panel.model.look_at("shares of heads/head/0.7/0")
+panel.model.look_at("single heads/head/each/decoder.layers.2.self_attn.attn:1")
+panel.figure.choose(panel.figure.marks[0].id)
 """,
     "queries": "panel = QueryPanel(folder)",
     "displacement": """
@@ -151,7 +161,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as root, sync_playwright() as playwright:
         work = Path(root)
         images, annotations = write_split(work / "scenes", "test", 60)
-        detector = open_detector("mmdet", checkpoint="demo:detr")
+        detector = open_detector("mmdet", checkpoint="demo:dino")
         data = CocoSplit(annotations, images)
         runner = StudyRunner(data, work / "heads-and-queries", detector, batch_size=10)
         model = RunModel(load_spec(STUDY), runner)

@@ -206,9 +206,7 @@ def test_a_stopped_run_shows_what_it_has_and_says_so(opened: Open, stored: Any, 
     said(page, "Stopped before its end; what is finished is kept.")
     page.panel.get_by_role("tab", name="Results").click()
     page.panel.get_by_text("These results are of a run that was stopped: ").wait_for()
-    opacity = page.panel.locator(".dd-figure").first.evaluate(
-        "one => getComputedStyle(one.parentElement).opacity"
-    )
+    opacity = page.panel.locator(".dd-picture").first.evaluate("one => getComputedStyle(one).opacity")
     assert opacity == "0.55"
     assert violations(page) == []
 

@@ -76,6 +76,8 @@ class ImageSheet(Panel):
     ----------
     source : Path or ImagesModel
         A study's folder, which is read when a variant is shown first.
+    images : str, optional
+        Folder of its images.
 
     Attributes
     ----------
@@ -86,14 +88,14 @@ class ImageSheet(Panel):
 
     _title, _pages = "Images that lose most", ("said",)
 
-    def __init__(self, source: Path | ImagesModel) -> None:
+    def __init__(self, source: Path | ImagesModel, *, images: str = "") -> None:
         super().__init__()
         self._source = source
         self._model: ImagesModel | None = None
         self._problem = ""
         self._key: tuple[str, str, str] | None = None
         self.figure, self.said = Figure("images that lose most"), HTML()
-        self.folder = ""
+        self.folder = images
         self._undo.append(self._close_model)
         self._assemble(self.said, self.figure)
 

@@ -46,6 +46,8 @@ class ResultsExplorer(ModelPanel):
         Called to show the images of the chosen variant; without it, an `ImageBrowser` opens below.
     selection : Selection, optional
         What is chosen, shared with other panels.
+    images : Path or str, optional
+        Folder of the study's images. Without it only images below the study's folder are shown.
 
     Attributes
     ----------
@@ -81,11 +83,13 @@ class ResultsExplorer(ModelPanel):
         *,
         show_images: Callable[[], object] | None = None,
         selection: Selection | None = None,
+        images: Path | str | None = None,
     ) -> None:
         is_own = not isinstance(source, ResultsModel)
         model = source if isinstance(source, ResultsModel) else ResultsModel(source, selection=selection)
         super().__init__(model)
         self._elsewhere = show_images
+        self._folder = str(images or "")
         self._shown_table: Any = None
         self.figures: list[Figure] = []
         self.title, self.status, self.remarks, self.chosen = HTML(), HTML(), HTML(), HTML()
@@ -94,7 +98,7 @@ class ResultsExplorer(ModelPanel):
         self.show = choice_box("Cells show", {name: name for name in SHOWS})
         self.search = labelled(Text, "Search", placeholder="words", continuous_update=False)
         self.table = Grid("Variants", names="name")
-        self.sheet = ImageSheet(model.folder) if model.folder is not None else None
+        self.sheet = ImageSheet(model.folder, images=self._folder) if model.folder is not None else None
         self.see_images = self._looks.make_button("See its images")
         self.see_images.add_class("dd-primary")
         self.target = labelled(Text, "Save in", max_width="40rem", value=str(model.folder or Path.cwd()))
@@ -280,7 +284,9 @@ class ResultsExplorer(ModelPanel):
 
         if self._images is None and self.model.folder is not None:
             try:
-                self._images = ImageBrowser(self.model.folder, selection=self.model.selection)
+                self._images = ImageBrowser(
+                    self.model.folder, images=self._folder, selection=self.model.selection
+                )
             except StudyFolderError as error:
                 raise StudyFolderError(f"No images: {error}") from error
             self._below.children = (self._images,)

@@ -209,7 +209,7 @@ class Workbench(Panel):
             "study": lambda: StudyBuilder(self.spec),
             "run": lambda: RunStep(self.inputs, self.run),
             "results": lambda: ResultsExplorer(
-                self._results_model(), show_images=lambda: self.show("images")
+                self._results_model(), show_images=lambda: self.show("images"), images=self.inputs.images
             ),
             "images": lambda: ImageBrowser(self._images_model(), show_query=lambda: self.show("queries")),
             "queries": lambda: QueryPanel(QueriesModel(self._folder(), selection=self.selection)),
