@@ -110,9 +110,9 @@ CUTS = {
     "model": (0, 1550),
     "builder": (2650, 3560),
     "run": (0, 400),
-    "results": (0, 1010),
-    "doses": (0, 1330),
-    "images": (0, 1300),
+    "results": (0, 1420),
+    "doses": (0, 1300),
+    "images": (0, 1750),
     "queries": (0, 1250),
 }
 """First and last row of what the documents show of a panel, in pixels."""

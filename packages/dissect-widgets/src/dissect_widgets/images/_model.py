@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from traitlets import Int, Unicode, observe
 
 from dissect_core.store import Study
-from dissect_eval import match_image
+from dissect_eval import match_image, pairwise_iou
 from dissect_eval.errors import StudyDataError
 from dissect_eval.study import (
     ImageBoxes,
@@ -27,7 +27,7 @@ from dissect_eval.study import (
 from ..base import OneOf, Selection, Share, StudyModel
 from ..figure import plots
 from ..front import Mark
-from ._objects import ObjectChange, alarms_of, changes_of, marks_of
+from ._objects import IOU, ObjectChange, alarms_of, changes_of, marks_of
 from ._pixels import image_bytes
 
 ORDERS = {
@@ -52,6 +52,14 @@ class ListedImage(NamedTuple):
     lost: int
     gained: int
     alarms: int
+
+
+class FoundNow(NamedTuple):
+    """What the ablated model finds at a place: class, score, and the query that gave it, where that is known."""
+
+    category: str
+    score: float
+    query: int | None
 
 
 class MatchedBoxes(NamedTuple):
@@ -239,17 +247,20 @@ class ImagesModel(StudyModel):
         queries = self._queries[variant]
         return None if queries is None else int(queries[image][place])
 
-    def found_by(self, image: int, query: int) -> tuple[str, float] | None:
-        """Return the class and score that a query of the ablated model gives in an image; None if it gives nothing."""
+    def found_at(self, image: int, box: tuple[float, float, float, float]) -> FoundNow | None:
+        """Return what the ablated model finds at a box; None if it finds nothing there.
+
+        By place, and not by the query: in two-stage detectors (DINO, RT-DETR) query k is another proposal in each variant.
+        """
         boxes = self._boxes_of(self.variant)[image]
-        queries = self._queries[self.variant]
-        if queries is None:
+        if not len(boxes.boxes):
             return None
-        own = np.flatnonzero(queries[image] == query)
-        if not len(own):
+        on = pairwise_iou([box], boxes.boxes)[0] >= IOU
+        if not on.any():
             return None
-        best = own[boxes.scores[own].argmax()]
-        return self._name(int(boxes.labels[best])), float(boxes.scores[best])
+        best = int(np.where(on, boxes.scores, -np.inf).argmax())
+        query = self.query_of(self.variant, image, best)
+        return FoundNow(self._name(int(boxes.labels[best])), float(boxes.scores[best]), query)
 
     @property
     def _label(self) -> int | None:

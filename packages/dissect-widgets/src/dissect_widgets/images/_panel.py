@@ -236,10 +236,13 @@ class ImageBrowser(ModelPanel):
             return
         text = f"{one.category}: {FATES[one.fate]}."
         query = None if one.before is None else model.query_of(model.baseline, row.image, one.before.place)
+        if one.before is not None:
+            now = model.found_at(row.image, one.before.box)
+            by = "" if now is None or now.query is None else f" (query {now.query})"
+            finds = f"finds {now.category} at {now.score:.2f}{by}" if now else "finds nothing"
+            found = "" if query is None else f" Query {query} found it."
+            text += f"{found} At its place the ablated model {finds}."
         if query is not None:
-            now = model.found_by(row.image, query)
-            gives = f"gives {now[0]} at {now[1]:.2f}" if now else "gives nothing"
-            text += f" Query {query} found it; with the part removed, query {query} {gives}."
             with self._quietly():
                 model.query = query
             self.see_query.disabled = False
