@@ -250,7 +250,8 @@ class ImagesModel(StudyModel):
     def found_at(self, image: int, box: tuple[float, float, float, float]) -> FoundNow | None:
         """Return what the ablated model finds at a box; None if it finds nothing there.
 
-        By place, and not by the query: in two-stage detectors (DINO, RT-DETR) query k is another proposal in each variant.
+        By place, and not by the query: in two-stage detectors (DINO, RT-DETR) query k is another proposal in each
+        variant.
         """
         boxes = self._boxes_of(self.variant)[image]
         if not len(boxes.boxes):
