@@ -5,6 +5,7 @@ import json
 import math
 import os
 import threading
+import time
 import weakref
 from collections.abc import Iterator
 from itertools import pairwise
@@ -232,10 +233,13 @@ def test_a_run_elsewhere_is_followed(split: Split, tmp_path: Path, panels: list[
     panel.attach.click()
     assert panel.model.state == "running"
     assert f"process {os.getpid()}" in panel.status.value
-    assert panel.cancel.disabled, "it is another process's"
     assert panel.start.disabled
     assert f"0 of {N_PASSES} passes" in panel.progress.value
-    first.cancel()
+    panel.cancel.click()  # a request that the other run finds in its folder
+    assert f"Asked to stop: process {os.getpid()}" in panel.status.value
+    deadline = time.monotonic() + 30
+    while not first._stop.asked and time.monotonic() < deadline:
+        time.sleep(0.05)
     detector.let(FIRST_BATCH - 2)
     assert first.wait(60) == "cancelled"
     assert panel.model.wait(60) == "cancelled"
@@ -250,6 +254,26 @@ def test_a_run_elsewhere_is_followed(split: Split, tmp_path: Path, panels: list[
     assert "nowhere" in panel.status.value
     with pytest.raises(StudyFolderError):
         panel.model.attach(tmp_path)
+
+
+def test_a_folder_that_another_run_holds_is_one_state_with_one_sentence(
+    split: Split, tmp_path: Path, panels: list[RunPanel]
+) -> None:
+    panel = RunPanel(studies.toy_spec(), runner(split, tmp_path / "out"))
+    panels.append(panel)
+    panel.start.click()
+    assert panel.model.wait(60) == "done"
+    assert str(tmp_path / "out") in panel.status.value
+    panel.model.runner = runner(split, tmp_path / "other")
+    with StudyFolder(tmp_path / "out").locked():
+        panel.model.runner = runner(split, tmp_path / "out")
+        panel.start.click()
+        assert panel.model.wait(60) == "idle", panel.model.details
+    assert "is being run by process" in panel.status.value
+    assert "Folder:" not in panel.status.value, "nor is the folder of the run before told"
+    assert (panel.problem.value, panel.progress.value) == ("", "")
+    assert panel.start.description == "Start"
+    assert not panel.start.disabled
 
 
 def test_a_lock_is_what_tells_a_run(split: Split, tmp_path: Path) -> None:

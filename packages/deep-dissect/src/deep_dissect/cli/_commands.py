@@ -40,6 +40,11 @@ COMMANDS = {
         "Run a study: every variant over every image, in a folder that a second call goes on with.",
     ),
     "status": Entry("_status", "status", "Show how far a study is, and which process runs it."),
+    "stop": Entry(
+        "_stop",
+        "stop",
+        "Ask the run of a study to stop after the batch at hand, from any terminal or machine.",
+    ),
     "report": Entry(
         "_folder",
         "report",

@@ -114,7 +114,7 @@ def run(
     if truth is not None:
         task = replace(task, sizes=annotated_sizes(truth, [ref.image_id for ref in known.refs]))
     request = listener.stop or StopRequest()
-    holder = Holder(on_lost=request.ask)
+    holder = Holder(on_lost=request.ask, on_stop=lambda: _asked_elsewhere(request, listener))
     caller = Caller(listener, request, holder)
     execution = execution or agreed_execution(spec.execution)
     if isinstance(execution, RayExecution) and not execution.gpus_per_worker and _is_complete(task.out):
@@ -154,3 +154,10 @@ def _is_complete(place: Path) -> bool:
         return Study.open(place).is_complete
     except StudyError:  # none, or one that cannot be read: the run says so
         return False
+
+
+def _asked_elsewhere(request: StopRequest, listener: Listener) -> None:
+    """Stop since another process asks for it, and say so."""
+    if not request.asked:
+        listener.say("stopping after this batch: another process asks for it")
+    request.ask()

@@ -26,6 +26,8 @@ class Holder:
         Whether another run has taken the folder over, because this one gave no sign of life for too long.
     on_lost : callable
         Called when that happens.
+    on_stop : callable
+        Called when another process asks the run to stop.
     """
 
     news: dict[str, Any] = field(default_factory=dict)
@@ -33,6 +35,7 @@ class Holder:
     is_lost: bool = False
     taken_by: str = ""
     on_lost: Callable[[], object] = lambda: None
+    on_stop: Callable[[], object] = lambda: None
     _since: str = field(default_factory=lambda: time.strftime("%Y-%m-%d %H:%M:%S %z"))
 
     def told(self) -> dict[str, Any]:

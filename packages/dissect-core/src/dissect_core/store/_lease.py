@@ -21,7 +21,7 @@ from typing import Any
 from ..errors import StudyError, StudyLockedError
 from ..storage.files import read_regular
 from ..storage.locations import create, reached
-from . import _small_files
+from . import _small_files, _stopping
 from ._holder import Holder, every, say_who
 
 SECONDS_BETWEEN_BEATS = 5.0
@@ -127,6 +127,8 @@ def _beat(folder: Path, number: int, holder: Holder) -> None:
         return
     holder.beat += 1
     _small_files.write_json(folder / NAME.format(number), holder.told())
+    if _stopping.is_asked(folder):
+        holder.on_stop()
 
 
 def _numbers(folder: Path) -> list[int]:

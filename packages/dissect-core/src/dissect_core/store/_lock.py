@@ -9,7 +9,7 @@ from typing import Any
 from ..errors import IrregularFileError, StudyError, StudyLockedError
 from ..storage.files import require_own
 from ..storage.locations import is_remote, reached
-from . import _lease, _small_files
+from . import _lease, _small_files, _stopping
 from ._holder import Holder, every, say_who
 
 LOCK = "run.lock"
@@ -78,11 +78,27 @@ def _telling(folder: Path, holder: Holder) -> Iterator[None]:
         _small_files.write_json(file, holder.told())
 
     try:
-        with every(_lease.SECONDS_BETWEEN_BEATS, tell, "dissect-holder"):
+        with every(_lease.SECONDS_BETWEEN_BEATS, tell, "dissect-holder"), _listening(folder, holder):
             yield
     finally:
         with suppress(OSError):
             file.unlink()
+
+
+@contextmanager
+def _listening(folder: Path, holder: Holder) -> Iterator[None]:
+    """Pass on what another process asks of the run; what was asked of an earlier one does not count."""
+
+    def look() -> None:
+        if _stopping.is_asked(folder):
+            holder.on_stop()
+
+    _stopping.forget(folder)
+    try:
+        with every(_stopping.SECONDS_BETWEEN_LOOKS, look, "dissect-stop"):
+            yield
+    finally:
+        _stopping.forget(folder)
 
 
 def _told(folder: Path) -> dict[str, Any] | None:

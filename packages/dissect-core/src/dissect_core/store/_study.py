@@ -17,7 +17,7 @@ from ..errors import StudyError
 from ..names import near_hint
 from ..storage.locations import is_remote, location_of
 from ..text import quoted
-from . import _file_names, _small_files
+from . import _file_names, _small_files, _stopping
 from ._detections import LISTINGS, DetectionFiles
 from ._holder import say_who
 from ._images import ImageRef
@@ -237,6 +237,28 @@ class Study:
     def running(self) -> dict[str, Any] | None:
         """`host`, `pid`, `since` and `news` of the run that is at work at the moment; None if there is none."""
         return at_work(self.path)
+
+    def ask_to_stop(self) -> str:
+        """Ask the run that is at work in the folder, in any process, to stop after the batch at hand.
+
+        What is finished is kept, and the same command goes on from there. The run sees it within a second, in an object
+        store within five.
+
+        Returns
+        -------
+        str
+            Which process was asked, for people.
+
+        Raises
+        ------
+        StudyError
+            If nothing runs, or the folder cannot be written.
+        """
+        holder = self.held_by
+        if holder is None:
+            raise StudyError(f"The study {self.path} is not running: there is nothing to stop.")
+        _stopping.ask(self.path)
+        return holder
 
     def log(self) -> list[dict[str, Any]]:
         """Return the events of its runs in order: `time`, `event` and more of each."""

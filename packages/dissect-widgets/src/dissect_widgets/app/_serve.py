@@ -18,7 +18,7 @@ from ._variables import AT_WORK, FOLDER, STUDY
 
 NOTEBOOK = Path(__file__).with_name("workbench.ipynb")
 PAGES = 4
-IDLE_S = 600.0
+IDLE_S = 45.0
 
 
 def serve(

@@ -10,6 +10,7 @@ from traitlets import Float, Int, Unicode
 
 from dissect_core import StudyError
 from dissect_core.engine import PassDone, StopRequest
+from dissect_core.errors import StudyLockedError
 from dissect_core.spec import StudySpec
 from dissect_core.store import Study
 
@@ -113,6 +114,7 @@ class RunModel(WorkerModel):
             self.spec, self._stop = self.study.spec, StopRequest()
             with self.hold_trait_notifications():
                 self.state, self.error, self.details, self.message, self.variant = "running", "", "", "", ""
+                self.folder = ""  # until this run has told its own
                 self.done, self.total, self.elapsed, self.remaining = 0, 0, 0.0, float("nan")
                 self.attached = ""
             self._begin("dissect-run", self._work, self.spec, self._stop)
@@ -120,12 +122,24 @@ class RunModel(WorkerModel):
     def cancel(self) -> None:
         """Ask the run to stop after the current batch; what is finished is kept. Without a run, nothing happens.
 
-        A second call keeps it from measuring what is finished.
+        A second call keeps it from measuring what is finished. A run of another process, which is followed, is asked by
+        its folder.
+
+        Raises
+        ------
+        StudyFolderError
+            If the other run has ended meanwhile, or its folder cannot be written.
         """
         with self.lock:
             if self.is_active:
                 self.state = "cancelling"
                 self._stop.ask()
+            elif self.attached and self.state == "running":
+                try:
+                    asked = Study.open(self.folder).ask_to_stop()
+                except StudyError as error:
+                    raise StudyFolderError(str(error)) from error
+                self.message = f"asked to stop: {asked}"
 
     def attach(self, folder: Path | str) -> None:
         """Follow a study that another process runs, by its folder; return at once.
@@ -190,6 +204,9 @@ class RunModel(WorkerModel):
 
         try:
             outcome = self.runner(spec, watch, stop, say)
+        except StudyLockedError as error:  # nothing was begun, and nothing failed
+            with self.lock, self.hold_trait_notifications():
+                self.message, self.state = str(error).removesuffix("."), "idle"
         except Exception as error:
             self._fail(error)
         else:

@@ -92,8 +92,10 @@ class RunPanel(ModelPanel):
     def _show(self) -> None:
         model = self.model
         self.start.disabled = not model.can_start
-        self.start.description = "Resume" if model.state in ("cancelled", "failed") else "Start"
-        self.cancel.disabled = not model.is_active
+        self.start.description = (
+            "Resume" if model.state == "cancelled" or (model.state == "failed" and model.done) else "Start"
+        )
+        self.cancel.disabled = not (model.is_active or (model.attached and model.state == "running"))
         self.attach.disabled = model.is_active
         self.status.value = status_html(self._status())
         self.progress.value = self._progress()
@@ -103,14 +105,10 @@ class RunPanel(ModelPanel):
         model = self.model
         text = _SAID[model.state]
         if model.attached and model.state == "running":
-            text = f"Running elsewhere: {model.attached}. Stop it where it was begun."
+            text = f"Running elsewhere: {model.attached}."
         if model.state == "idle" and model.obstacle:
             text = f"Not ready. {model.obstacle}"
-        told = (
-            f" {visible(model.message[:1].upper() + model.message[1:])}."
-            if model.message and model.state != "idle"
-            else ""
-        )
+        told = f" {visible(model.message[:1].upper() + model.message[1:])}." if model.message else ""
         folder = f" Folder: {visible(model.folder)}." if model.folder else ""
         stale = ""
         if model.spec is not None and model.state in ("done", "cancelled") and model.study.spec != model.spec:
@@ -119,7 +117,7 @@ class RunPanel(ModelPanel):
 
     def _progress(self) -> str:
         model = self.model
-        if model.state == "idle":
+        if model.state == "idle" or (model.state == "failed" and not model.total):
             return ""
         share = f'value="{model.done}" max="{model.total}"' if model.total else ""
         if not model.total and not model.is_active:
