@@ -85,7 +85,7 @@ YOLOX = {
     "yolox-channels": [each("channels behind stage 1", "channel", "backbone.stage1.1.final_conv.conv")],
 }
 STUDIES = {**ATTO, **YOLOX}
-PICTURES = ("dose-response", "units-")
+PICTURES = ("dose-response", "units")
 """Beginnings of the names of the pictures that `--pictures` writes; of a study without any, what loses most."""
 
 

@@ -77,7 +77,7 @@ def test_its_notebook_opens_the_study(folder: Path, tmp_path: Path, monkeypatch:
     monkeypatch.chdir(app.NOTEBOOK.parent)  # where its kernel begins
     monkeypatch.setattr(sys, "path", ["", *sys.path])
     monkeypatch.setenv(app.FOLDER, str(tmp_path))
-    for study, text in ((str(folder), "10 images"), ("", "No detector is open")):
+    for study, text in ((str(folder), "10 images"), ("", "Choose a detector.")):
         monkeypatch.setenv(app.STUDY, study)
         names: dict[str, Any] = {}
         exec(source.replace("\nopen_workbench()", "\nworkbench = open_workbench()"), names)

@@ -2,3 +2,4 @@
 
 from ._model import SpecModel as SpecModel
 from ._panel import StudyBuilder as StudyBuilder
+from ._questions import QUESTIONS as QUESTIONS, Question as Question

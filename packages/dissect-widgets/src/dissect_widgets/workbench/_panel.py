@@ -24,9 +24,11 @@ from ..images import ImageBrowser, ImagesModel
 from ..queries import QueriesModel, QueryPanel
 from ..results import ResultsExplorer, ResultsModel
 from ..run import RunInputsModel, RunModel
+from ..start import StartPanel
 from ._steps import ModelStep, RunStep
 
 STEPS = {
+    "start": "Start",
     "model": "Model",
     "study": "Study",
     "run": "Run",
@@ -88,9 +90,9 @@ class Workbench(Panel):
     Examples
     --------
     >>> workbench = Workbench()
-    >>> workbench.tabs.selected_index = 1  # as a click on the tab
+    >>> workbench.tabs.selected_index = 2  # as a click on the tab
     >>> workbench.step, sorted(workbench.panels)
-    ('study', ['model', 'study'])
+    ('study', ['start', 'study'])
     >>> workbench.close()
     """
 
@@ -144,7 +146,7 @@ class Workbench(Panel):
             with suppress(StudyFolderError):
                 self.spec.load(stored_spec(location_of(folder)))
         self._on_detector()
-        self.show("results" if folder else "model")
+        self.show("results" if folder else "start" if detector is None and study is None else "model")
 
     def show(self, step: str) -> None:
         """Show the panel of a step; make it first if need be.
@@ -205,6 +207,9 @@ class Workbench(Panel):
 
     def _made(self, step: str) -> Widget:
         make: dict[str, Callable[[], Widget]] = {
+            "start": lambda: StartPanel(
+                self.detector, self.spec, self.inputs, self.run, show=self.show, look_at=self.look_at
+            ),
             "model": lambda: ModelStep(self.detector, self.spec),
             "study": lambda: StudyBuilder(self.spec),
             "run": lambda: RunStep(self.inputs, self.run),
@@ -283,6 +288,8 @@ class Workbench(Panel):
                     self._drop(step)
             self._results = self._images = None
             self.selection.choose(variant="", category="", image=None, query=None)
+            if change["new"] == "done" and self.step == "run":
+                self.show("results")
 
 
 def _whole(spec: StudySpec) -> dict[str, Any]:

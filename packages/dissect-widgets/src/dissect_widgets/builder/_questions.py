@@ -1,0 +1,90 @@
+"""Questions that a study can start from: each writes the spec of a shipped study, fitted to a model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from deep_dissect.studies import study_path
+from dissect_core import DissectError
+from dissect_core.anatomy import Anatomy
+from dissect_core.plan import n_variants
+from dissect_core.spec import Ablation, StudySpec, load_spec
+
+from ..errors import DraftError
+
+__all__ = ["QUESTIONS", "Question"]
+
+
+class Question(NamedTuple):
+    """A question about a detector.
+
+    Attributes
+    ----------
+    title, about : str
+        For people: the question, and in a sentence what is done.
+    study : str
+        Name of the shipped study that answers it.
+
+    Examples
+    --------
+    >>> QUESTIONS["heads"].title
+    'Which heads matter?'
+    """
+
+    title: str
+    about: str
+    study: str
+
+    def spec(self, anatomy: Anatomy) -> StudySpec:
+        """Return the study that answers it, without the ablations that a model has no units for.
+
+        Raises
+        ------
+        DraftError
+            If the model has units for none of them; the message says what the first one lacks.
+        """
+        whole = load_spec(study_path(self.study))
+        problems = [_problem(ablation, anatomy) for ablation in whole.ablations]
+        kept = [one for one, problem in zip(whole.ablations, problems, strict=True) if not problem]
+        if not kept:
+            raise DraftError(f"{self.title} cannot be asked of this model: {problems[0]}")
+        return whole.model_copy(update={"name": self.title, "ablations": tuple(kept)})
+
+    def n_variants(self, anatomy: Anatomy) -> int:
+        """Return how many variants answering it takes, the whole model included, before equal ones are merged.
+
+        Raises
+        ------
+        DraftError
+            As `spec`.
+        """
+        return 1 + sum(n_variants(one, anatomy) for one in self.spec(anatomy).ablations)
+
+
+QUESTIONS: Mapping[str, Question] = {
+    "heads": Question(
+        "Which heads matter?",
+        "Each head is removed alone, beside as many random weights.",
+        "leave_one_head_out",
+    ),
+    "share": Question(
+        "How much can go?",
+        "Growing random shares of heads and queries: dose–response.",
+        "paper_protocol",
+    ),
+    "layers": Question("Which layers?", "Each layer and each sublayer is left out alone.", "layer_knockout"),
+    "queries": Question(
+        "Which queries?", "Each object query alone, then growing shares of them.", "query_knockout"
+    ),
+}
+"""The questions by key, in the order in which they are offered."""
+
+
+def _problem(ablation: Ablation, anatomy: Anatomy) -> str:
+    """Return why an ablation does not fit a model; empty if it does."""
+    try:
+        n_variants(ablation, anatomy)
+    except DissectError as error:
+        return str(error)
+    return ""
