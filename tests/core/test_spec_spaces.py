@@ -176,7 +176,9 @@ def test_queries_enter_each_layer() -> None:
 def test_queries_without_a_number_or_a_layer_are_refused() -> None:
     base = anatomy()
     target = {"unit": "query", "components": "query_embedding"}
-    with pytest.raises(PlanError, match=r"is an embedding.*Write `components: decoder\.layer`"):
+    with pytest.raises(
+        PlanError, match=r"has no call that could be stepped into.*Write `components: decoder\.layer`"
+    ):
         plan(study(target, MEAN), base)
     other = query_group("more", [("more.weight", (7, 16))])
     two = Anatomy(base.components, base.blocks, base.attention, (*base.groups, other))

@@ -131,7 +131,7 @@ def test_maps_of_units_are_of_those_of_which_a_block_has_few() -> None:
     pytest.importorskip("dissect_eval")
     from dissect_eval.study.figures import _values
 
-    assert set(_values._UNITS) == names(few_in_a_block=True)
+    assert set(_values.FEW_UNITS) == names(few_in_a_block=True)
 
 
 # What a comparison with the name of a unit would decide is a part of the table.

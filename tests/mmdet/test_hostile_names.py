@@ -162,6 +162,7 @@ def test_summary_on_the_terminal(reported: Path, capsys: pytest.CaptureFixture[s
 def test_panels(reported: Path) -> None:
     ipywidgets = pytest.importorskip("ipywidgets")
     from dissect_widgets import ResultsExplorer
+    from dissect_widgets.front import Figure, Grid
 
     panel = ResultsExplorer(reported)
     waiting, n = [panel], 0
@@ -172,4 +173,13 @@ def test_panels(reported: Path) -> None:
             assert is_visible(widget.value)
             assert "script" not in Page(widget.value).tags
             n += "frac" in widget.value
+        if isinstance(widget, Grid):  # its words are put into the page as text
+            told = [str(cell) for row in widget.rows for cell in row.cells] + [
+                row.label for row in widget.rows
+            ]
+            assert all(map(is_visible, told))
+            n += any("frac" in text for text in told)
+        if isinstance(widget, Figure):
+            assert all(is_visible(mark.label) and is_visible(mark.tag) for mark in widget.marks)
+            assert "<script" not in widget.svg
     assert n

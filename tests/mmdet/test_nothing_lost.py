@@ -300,7 +300,7 @@ def test_the_panel_tells_both(idle: StudyResults, untrained: StudyResults) -> No
     assert not {one.variant for one in model.points()} & set(Idle.idle)
     model.view = "doses"
     labels = {one.variant: one.label for one in model.points()}
-    assert all(("(changed nothing)" in label) == (name in Idle.idle) for name, label in labels.items())
+    assert all((": changed nothing" in label) == (name in Idle.idle) for name, label in labels.items())
     other = widgets.ResultsModel(untrained.study.path)
     assert other.remarks == (untrained.better_than_chance.text,)
     assert "worst" not in other.views

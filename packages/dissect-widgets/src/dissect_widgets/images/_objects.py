@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from dissect_core.text import visible
 from dissect_eval import pairwise_giou, pairwise_iou
 from dissect_eval.study import ImageBoxes
 
@@ -169,10 +170,10 @@ def marks_of(
     for one in changes:
         shown = one.after.box if one.after is not None else one.box
         look = "truth" if one.fate == "missed" else one.fate
-        tag = f"{FATES[one.fate]}: {one.category}" if one.fate in ("lost", "gained") else ""
+        tag = f"{FATES[one.fate]}: {visible(one.category)}" if one.fate in ("lost", "gained") else ""
         yield Mark(f"object {one.place}", object_text(one), _share(shown, size), look, tag=tag)
     for place in alarms:
-        label = f"new false alarm: {name_of(int(after.labels[place]))} {after.scores[place]:.2f}"
+        label = f"new false alarm: {visible(name_of(int(after.labels[place])))} {after.scores[place]:.2f}"
         yield Mark(f"alarm {place}", label, _share(_corners(after.boxes[place]), size), "alarm")
 
 
@@ -186,11 +187,13 @@ def object_text(one: ObjectChange) -> str:
     'cross, lost: score 0.71 → –, GIoU 0.880 → –'
     """
     if one.fate == "missed":
-        return f"{one.category}, {FATES[one.fate]}"
+        return f"{visible(one.category)}, {FATES[one.fate]}"
     scores = [f"{side.score:.2f}" if side else "–" for side in (one.before, one.after)]
     overlaps = [number_text(side.giou) if side else "–" for side in (one.before, one.after)]
     arrow = " \N{RIGHTWARDS ARROW} "
-    return f"{one.category}, {FATES[one.fate]}: score {arrow.join(scores)}, GIoU {arrow.join(overlaps)}"
+    return (
+        f"{visible(one.category)}, {FATES[one.fate]}: score {arrow.join(scores)}, GIoU {arrow.join(overlaps)}"
+    )
 
 
 def _corners(box: NDArray[np.float64]) -> tuple[float, float, float, float]:

@@ -201,7 +201,7 @@ class ImageBrowser(ModelPanel):
         self.figure.layout.display = None if self.mode.value == "changes" else "none"
         self._legend.layout.display = self.figure.layout.display
         self.beside.value = self._beside(row) if self.mode.value == "beside" else ""
-        rows = [GridRow(f"object {one.place}", _cells(one), one.category) for one in self._changes]
+        rows = [GridRow(f"object {one.place}", _cells(one), visible(one.category)) for one in self._changes]
         self.objects.show(rows, chosen=self.figure.chosen if self.figure.chosen.startswith("object") else "")
         self._show_query()
         self._show_sheet(row)
@@ -318,7 +318,7 @@ def _texts(one: ObjectChange) -> list[str]:
     before = f"{one.before.score:.2f}" if one.before else "missed"
     after = f"{one.after.score:.2f}" if one.after else missing[one.fate]
     overlaps = [number_text(side.giou) if side else "–" for side in (one.before, one.after)]
-    return [one.category, before, after, " \N{RIGHTWARDS ARROW} ".join(overlaps)]
+    return [visible(one.category), before, after, " \N{RIGHTWARDS ARROW} ".join(overlaps)]
 
 
 def _names_of(model: ImagesModel) -> Mapping[str, str]:

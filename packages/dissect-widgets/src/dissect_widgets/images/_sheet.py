@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 from ipywidgets import HTML
 
+from dissect_core.text import visible
+
 from ..base import Panel, counted, html_text, status_html
 from ..errors import StudyFolderError
 from ..front import Figure, Mark
@@ -62,7 +64,7 @@ def sheet_of(
                 )
         sheet.paste(small, (left, top))
         share = (left / size[0], top / size[1], WIDTH / size[0], HEIGHT / size[1])
-        label = f"{row.file_name}: {row.lost} lost, {row.gained} found anew, {row.alarms:+d} false alarms"
+        label = f"{visible(row.file_name)}: {row.lost} lost, {row.gained} found anew, {row.alarms:+d} false alarms"
         marks.append(Mark(str(row.image), label, share))
     sink = io.BytesIO()
     sheet.save(sink, "PNG", compress_level=1)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from dissect_core.text import visible
 from dissect_eval.study import StudyTables, change_text, is_unsure, signed_text, title_of, variant_names
 from dissect_eval.study.tables import controls_of
 
@@ -129,7 +130,7 @@ def columns_of(rows: Sequence[VariantRow], metric: str, confidence: float) -> li
 def grid_rows(rows: Sequence[VariantRow], columns: Sequence[Column], metric: str) -> list[GridRow]:
     """Return the rows as they are shown."""
     cells: Mapping[str, Callable[[VariantRow], Cell]] = {
-        "name": lambda row: {"text": row.name, "note": row.note, "title": row.id},
+        "name": lambda row: {"text": row.name, "note": row.note, "title": visible(row.id)},
         "value": lambda row: number_text(row.value),
         "change": lambda row: signed_text(row.change),
         "interval": lambda row: _interval(row, metric),

@@ -12,6 +12,7 @@ from ipywidgets import HTML, Button, HBox, Layout, VBox
 
 from dissect_core import DissectError
 from dissect_core.detectors import bundled_data
+from dissect_core.text import visible
 
 from ..base import Panel, counted, line, status_html
 from ..builder import QUESTIONS, SpecModel
@@ -137,11 +138,11 @@ class StartPanel(Panel):
             GridRow(
                 str(one.folder),
                 (
-                    {"text": one.name},
-                    one.detector,
+                    {"text": visible(one.name)},
+                    visible(one.detector),
                     one.state,
                     f"{one.n_variants:,}",
-                    {"text": str(one.folder.relative_to(here)), "look": "faint"},
+                    {"text": visible(str(one.folder.relative_to(here))), "look": "faint"},
                 ),
                 one.name,
             )

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+from ..._text import visible
 from ...plots import drawn, drawn_all, error_type_bars, per_class_bars
 from ...tide import ERROR_TYPES, SPECIAL_TYPES
 from ..tables import Row, StudyTables, controls_of, variant_names
@@ -58,7 +59,8 @@ def class_bars(tables: StudyTables, metric: str, variant: str) -> Iterator[Named
         FigureMark(
             0,
             (*figure.axes[0].get_xlim(), i - 0.5, i + 0.5),
-            f"{name}: {label} {before[name]:.3f} \N{RIGHTWARDS ARROW} {after[name]:.3f} ({signed_text(losses[name])})",
+            f"{visible(name)}: {label} {before[name]:.3f} \N{RIGHTWARDS ARROW} {after[name]:.3f} "
+            f"({signed_text(losses[name])})",
             variant,
             name,
         )

@@ -14,11 +14,10 @@ from ..tables import BlockName, Row, StudyTables, block_names, groups_of, is_sin
 from ._captions import confidence_of, counted, joined, measured_on, noise_of_detector, noise_text, resamples
 from ._marks import told
 from ._named import FigureData, FigureMark, NamedFigure, title_of
+from ._values import FEW_UNITS
 
 __all__ = ["is_unsure", "layer_maps"]
 
-UNITS = ("head", "level", "point")
-"""Units of which a block has few."""
 COLUMNS_AT_MOST = 60
 
 
@@ -110,7 +109,7 @@ def _cells(tables: StudyTables) -> Mapping[_Key, Mapping[tuple[BlockName, int], 
         for group in groups_of(tables.summary, tables.selections)
         if group.kind == "ablation" and not group.are_draws  # a draw of one unit is no answer to which one
         for row in group.rows
-        if row["unit"] in UNITS and is_single(row)
+        if row["unit"] in FEW_UNITS and is_single(row)
     ]
     names = block_names(row["removed"][0]["path"] for row in rows)
     found: dict[_Key, dict[tuple[BlockName, int], Row]] = {}

@@ -105,9 +105,7 @@ def _marks(
         worst = min(known, key=lambda row: changes[row["id"], category])
         number = signed_text(float(value)) if show == "difference" else f"{value:.3f}"
         several = len(known) > 1
-        text = (
-            f"{category}, {names[worst['id']] if not several else one.rows[y]}: {title_of(metric)} {number}"
-        )
+        text = f"{visible(category)}, {names[worst['id']] if not several else one.rows[y]}: {title_of(metric)} {number}"
         if several:
             text += (
                 f", mean of {len(known)}; the largest loss is {signed_text(changes[worst['id'], category])}"

@@ -15,7 +15,7 @@ from ..tables import DRAWS_FOR_A_BAND, Group, Row, StudyTables, controls_of, gro
 from ._captions import confidence_of
 from ._named import with_no_ops
 
-__all__ = ["Show", "ValueMap", "class_maps", "class_values", "map_limits", "unit_maps"]
+__all__ = ["FEW_UNITS", "Show", "ValueMap", "class_maps", "class_values", "map_limits", "unit_maps"]
 
 Show: TypeAlias = Literal["difference", "ablated", "baseline"]
 
@@ -24,7 +24,7 @@ UNITS_AT_MOST = 60
 CLASSES_AT_MOST = 120
 CONTROL = "\N{DOWNWARDS ARROW WITH TIP RIGHTWARDS} random control"
 """Name of a row that holds the controls of the row above it."""
-_UNITS = ("head", "level", "point")
+FEW_UNITS = ("head", "level", "point")
 """Units of which a block has few."""
 
 
@@ -107,7 +107,12 @@ def unit_maps(tables: StudyTables, metric: str, show: Show) -> list[ValueMap]:
     found: dict[tuple[str, str], dict[tuple[str, int], Row]] = {}
     for group in groups_of(tables.summary, tables.selections):
         for row in group.rows:
-            if group.kind == "ablation" and not group.are_draws and row["unit"] in _UNITS and is_single(row):
+            if (
+                group.kind == "ablation"
+                and not group.are_draws
+                and row["unit"] in FEW_UNITS
+                and is_single(row)
+            ):
                 place = row["removed"][0]
                 key = group.ablation, group.intervention
                 found.setdefault(key, {})[place["path"], place["units"][0]] = row

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from ..._text import visible
 from ._groups import Row, is_single
 
 __all__ = ["BlockName", "block_names", "variant_names"]
@@ -23,7 +24,6 @@ _KINDS = (
     (re.compile(r"(^|[_.])(ffns?|mlp|feed_forward)([_.]|$)"), "FFN"),
 )
 """What the end of a block's path says, by the names that libraries give; the first that fits holds."""
-_PLURALS = {"query": "queries", "element": "weights", "row": "rows", "component": "components"}
 
 
 class BlockName(NamedTuple):
@@ -152,7 +152,12 @@ def variant_names(summary: Sequence[Row]) -> dict[str, str]:
         if row["kind"] == "control":
             of = names.get(row.get("control_of") or "", row["ablation"])
             names[row["id"]] = f"{of}, random control"
-    return _distinct({row["id"]: names[row["id"]] for row in summary})
+    return _distinct({row["id"]: visible(names[row["id"]]) for row in summary})
+
+
+def _is_whole(row: Row) -> bool:
+    """Return whether a variant removes what its only place is, not a part of it: its id then ends with the path."""
+    return str(row["id"]).endswith(str(row["removed"][0]["path"]))
 
 
 def _drawn_with(row: Row) -> tuple[Any, ...]:
@@ -164,12 +169,12 @@ def _name(row: Row, blocks: Mapping[str, BlockName], draws: Mapping[tuple[Any, .
     places, unit = row.get("removed") or [], str(row["unit"])
     if is_single(row):
         block, number = blocks[places[0]["path"]].text, places[0]["units"][0]
-        return block if unit in ("layer", "sublayer", "component") else f"{block}{SEPARATOR}{unit} {number}"
-    if len(places) == 1 and unit in ("layer", "sublayer", "component"):
+        return block if _is_whole(row) else f"{block}{SEPARATOR}{unit} {number}"
+    if len(places) == 1 and _is_whole(row):
         return blocks[places[0]["path"]].text
     if 1 < len(places) <= 2 and all(len(place["units"]) == 1 for place in places):
         return " + ".join(f"{blocks[one['path']].text}{SEPARATOR}{unit} {one['units'][0]}" for one in places)
-    plural = _PLURALS.get(unit, f"{unit}s")
+    plural = f"{unit.removesuffix('y')}ies" if unit.endswith("y") else f"{unit}s"
     n, available = row.get("n_units"), row.get("n_available")
     known = n is not None and available is not None  # tables of older versions do not know
     share = f"{n:,} of {available:,} {plural}" if known else f"{row['dose']:.0%} of {plural}"
