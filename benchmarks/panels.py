@@ -1,10 +1,12 @@
-"""Time the panels on a stored study of COCO's size: opening them, and a change of the score threshold.
+"""Time the panels on a stored study of COCO's size and on a small one: opening them, and what a click costs.
 
-    python benchmarks/panels.py [--variants 200] [--images 5000] [--folder DIR]
+    python benchmarks/panels.py [--variants 200] [--images 5000] [--small-variants 141] [--small-images 73]
+                                [--folder DIR]
 
 The study is made up (20 detections an image, 80 classes, each with its object query) and kept in DIR, if one is given.
 Beside each panel stands the time to read all variants' detections first, as a panel without a column for the variant
-would have to. Seconds are by the clock, each the median of three; the first opening has a column of its own.
+would have to. Seconds are by the clock, each the median of three; the first opening has a column of its own. Below are
+what a click costs in the results once their pictures are drawn, in milliseconds of the process.
 """
 
 from __future__ import annotations
@@ -139,36 +141,75 @@ def main() -> None:
     )
     parser.add_argument("--variants", type=int, default=200)
     parser.add_argument("--images", type=int, default=5000)
+    parser.add_argument("--small-variants", type=int, default=141)
+    parser.add_argument("--small-images", type=int, default=73)
     parser.add_argument("--folder", type=Path)
     options = parser.parse_args()
+    sizes = {
+        "large": (options.variants, options.images),
+        "small": (options.small_variants, options.small_images),
+    }
     with nullcontext(options.folder) if options.folder else tempfile.TemporaryDirectory() as root:
-        spent, folder = timed(lambda: make(Path(root), options.variants, options.images))
-        size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 2**20
-        print(
-            f"{options.variants} variants, {options.images:,} images: {size:,.0f} MiB, made in {spent:.0f} s"
-        )
-        whole, n = timed(lambda: everything(folder))
-        print(f"reading all {n:,} detections first: {whole:.2f} s\n")
-        print(f"{'panel':16} {'first':>7} {'again':>7} {'change':>7} {'of reading all':>15}")
-        thresholds = iter(np.linspace(0.2, 0.8, 50))
+        for name, (n_variants, n_images) in sizes.items():
+            report(Path(root) / name, n_variants, n_images)
 
-        def threshold(panel: Any) -> None:
-            panel.threshold.value = float(next(thresholds))
 
-        def metric(panel: Any) -> None:
-            panel.metric.value = "f1" if panel.metric.value != "f1" else "AP"
+def report(place: Path, n_variants: int, n_images: int) -> None:
+    """Print the tables of one study."""
+    spent, folder = timed(lambda: make(place, n_variants, n_images))
+    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 2**20
+    print(f"{n_variants} variants, {n_images:,} images: {size:,.0f} MiB, made in {spent:.0f} s")
+    whole, n = timed(lambda: everything(folder))
+    print(f"reading all {n:,} detections first: {whole:.2f} s\n")
+    print(f"{'panel':16} {'first':>7} {'again':>7} {'change':>7} {'of reading all':>15}")
+    thresholds = iter(np.linspace(0.2, 0.8, 50))
 
-        changes = {ResultsExplorer: metric, ImageBrowser: threshold, QueryPanel: threshold, Workbench: None}
-        for kind, change in changes.items():
-            opened = []
-            for _ in range(4):
-                spent, panel = timed(lambda kind=kind: kind(folder))  # type: ignore[misc]
-                opened.append(spent)
-                redrawn = [timed(lambda p=panel, c=change: c(p))[0] for _ in range(3)] if change else []
-                panel.close()
-            again = statistics.median(opened[1:])
-            text = f"{statistics.median(redrawn):7.3f}" if redrawn else f"{'':7}"
-            print(f"{kind.__name__:16} {opened[0]:7.2f} {again:7.2f} {text} {again / whole:15.2f}")
+    def threshold(panel: Any) -> None:
+        panel.threshold.value = float(next(thresholds))
+
+    def metric(panel: Any) -> None:
+        panel.metric.value = "f1" if panel.metric.value != "f1" else "AP"
+
+    changes = {ResultsExplorer: metric, ImageBrowser: threshold, QueryPanel: threshold, Workbench: None}
+    for kind, change in changes.items():
+        opened = []
+        for _ in range(4):
+            spent, panel = timed(lambda kind=kind: kind(folder))  # type: ignore[misc]
+            opened.append(spent)
+            redrawn = [timed(lambda p=panel, c=change: c(p))[0] for _ in range(3)] if change else []
+            panel.close()
+        again = statistics.median(opened[1:])
+        text = f"{statistics.median(redrawn):7.3f}" if redrawn else f"{'':7}"
+        print(f"{kind.__name__:16} {opened[0]:7.2f} {again:7.2f} {text} {again / whole:15.2f}")
+    print(
+        "\na click in the results: " + ", ".join(f"{what} {ms:.0f} ms" for what, ms in clicks(folder)) + "\n"
+    )
+
+
+def clicks(folder: Path) -> Iterator[tuple[str, float]]:
+    """Yield what a click costs in the results, in milliseconds of the process, the median of nine."""
+    panel = ResultsExplorer(folder)
+    views = panel.model.views
+    for view in views:
+        panel.view.value = view
+    rows = iter(panel.table.rows[i].id for i in panel.model.order())
+    turn = iter(range(1000))
+    actions: dict[str, Callable[[], Any]] = {
+        "view": lambda: setattr(panel.view, "value", views[next(turn) % len(views)]),
+        "search": lambda: setattr(panel.search, "value", f"draw {next(turn) % 5 + 1}"),
+        "sort": lambda: panel.table.do("sort", ("value", "change")[next(turn) % 2]),
+        "choice": lambda: panel.table.choose(next(rows)),
+    }
+    for what, action in actions.items():
+        if what == "choice":
+            panel.view.value = "doses"  # in the view of classes a choice draws its detail
+        spent = []
+        for _ in range(9):
+            start = time.process_time()
+            action()
+            spent.append(1000 * (time.process_time() - start))
+        yield what, statistics.median(spent)
+    panel.close()
 
 
 if __name__ == "__main__":
