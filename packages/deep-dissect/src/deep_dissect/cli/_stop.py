@@ -9,6 +9,6 @@ from ._options import FolderArgument
 
 
 def stop(folder: FolderArgument) -> None:
-    """Ask the run that is at work in a folder to stop after the batch at hand; what is finished stays."""
+    """Ask the run of a study to stop after the batch at hand, from any terminal or machine."""
     holder = Study.open(folder).ask_to_stop()
     echo(f"asked: {holder}; it stops after the batch at hand, and `deep-dissect status {folder}` says when")
