@@ -241,7 +241,9 @@ def test_values_of_any_type_are_shown_and_never_break_the_form() -> None:
         ):
             panel = StudyBuilder(content)
             assert panel.model.spec is None
-            assert hostile not in panel.snapshot() + "".join(row.note.value for row in panel._rows.values())
+            panel.row()
+            notes = "".join(row.note.value for row in panel.fields.rows.values())
+            assert hostile not in panel.snapshot() + notes + panel.ablation.snapshot()
             panel.close()
 
 
@@ -267,10 +269,10 @@ def test_saving(builder: StudyBuilder, tmp_path: Path) -> None:
 
 def test_every_control_has_words(builder: StudyBuilder) -> None:
     builder.row("ablations", 0, "control").add.click()
-    controls = [row.control for row in builder._rows.values() if hasattr(row, "control")]
+    controls = [row.control for row in builder.fields.rows.values() if hasattr(row, "control")]
     assert len(controls) > 10
     assert all(control.description for control in controls)
-    assert all(row.member.description for row in builder._rows.values() if getattr(row, "member", None))
+    assert all(row.member.description for row in builder.fields.rows.values() if getattr(row, "member", None))
 
 
 def test_opening_and_closing_leaves_nothing_behind() -> None:

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from typing import NamedTuple
 
-from dissect_core import DissectError
+from dissect_core import DissectError, PlanError
 from dissect_core.anatomy import Anatomy
-from dissect_core.plan import PlanRow, n_variants, plan, scores_needed
+from dissect_core.plan import (
+    Drawn,
+    PlanRow,
+    Pool,
+    Variant,
+    ablation_pool,
+    n_variants,
+    plan,
+    pool_of,
+    scores_needed,
+)
 from dissect_core.spec import Ablation, StudySpec
 
 PLANNED_AT_ONCE = 2000
@@ -23,11 +35,20 @@ class PlannedAblation(NamedTuple):
         Variants that it asks for, controls included, before equal ones are merged; 0 where it does not fit the model.
     problem : str
         Why it does not fit the model; empty if it does.
+    n_controls : int
+        How many of the variants are controls, at most.
+    units : str
+        What there is to remove, such as "36 heads".
+    blocks : tuple of str
+        Paths of the places in which they lie.
     """
 
     name: str
     n_variants: int
     problem: str = ""
+    n_controls: int = 0
+    units: str = ""
+    blocks: tuple[str, ...] = ()
 
 
 class PlanPreview(NamedTuple):
@@ -42,12 +63,15 @@ class PlanPreview(NamedTuple):
         Why the variants are counted and not listed; empty if they are listed.
     notes : tuple of str
         What the study asks for and does not get, such as controls of a selection that is random already.
+    places : Counter of tuple of str
+        How many variants change these places of the model, as far as that is known before units are drawn.
     """
 
     ablations: tuple[PlannedAblation, ...]
     rows: tuple[PlanRow, ...] = ()
     unlisted: str = ""
     notes: tuple[str, ...] = ()
+    places: Mapping[tuple[str, ...], int] = {}  # noqa: RUF012  # of a named tuple; never changed
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -93,7 +117,8 @@ def preview(spec: StudySpec, anatomy: Anatomy) -> PlanPreview:
         return counted._replace(unlisted=f"More than {PLANNED_AT_ONCE:,} variants are counted, not listed.")
     try:
         variants = plan(spec, anatomy)
-        return counted._replace(rows=variants.rows, notes=variants.notes)
+        places = Counter(_places_of(variant) for variant in variants)
+        return counted._replace(rows=variants.rows, notes=variants.notes, places=places)
     except DissectError as error:
         wrong = PlannedAblation("the study", 0, str(error))
         return PlanPreview((*counted.ablations, wrong), unlisted="The study does not fit the model.")
@@ -101,6 +126,29 @@ def preview(spec: StudySpec, anatomy: Anatomy) -> PlanPreview:
 
 def _counted(ablation: Ablation, anatomy: Anatomy) -> PlannedAblation:
     try:
-        return PlannedAblation(ablation.name, n_variants(ablation, anatomy))
+        n, pool = n_variants(ablation, anatomy), _pool(ablation, anatomy)
+        alone = n if ablation.control is None else n_variants(_without_control(ablation), anatomy)
     except DissectError as error:
         return PlannedAblation(ablation.name, 0, str(error))
+    units = pool.kind.counted(pool.n_units)
+    return PlannedAblation(ablation.name, n, "", n - alone, units, tuple(part.path for part in pool.parts))
+
+
+def _without_control(ablation: Ablation) -> Ablation:
+    return ablation.model_copy(update={"control": None})
+
+
+def _pool(ablation: Ablation, anatomy: Anatomy) -> Pool:
+    """Return the units of an ablation; of heads that lie in no weight, those that pass."""
+    try:
+        return ablation_pool(ablation, anatomy)
+    except PlanError:
+        return pool_of(ablation.target, anatomy, "activation")
+
+
+def _places_of(variant: Variant) -> tuple[str, ...]:
+    """Return the places that a variant changes; of a random draw, all from which it is drawn."""
+    pool = variant.pool
+    if isinstance(variant.draw, Drawn):
+        return tuple(part.path for part in pool.parts)
+    return tuple(part.path for part, _ in pool.by_part(variant.units()))

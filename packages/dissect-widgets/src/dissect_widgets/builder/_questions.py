@@ -36,8 +36,13 @@ class Question(NamedTuple):
     about: str
     study: str
 
-    def spec(self, anatomy: Anatomy) -> StudySpec:
-        """Return the study that answers it, without the ablations that a model has no units for.
+    def spec(self, anatomy: Anatomy | None = None) -> StudySpec:
+        """Return the study that answers it, without the roles and ablations that a model has no units for.
+
+        Parameters
+        ----------
+        anatomy : Anatomy, optional
+            Of the model; the whole study without it.
 
         Raises
         ------
@@ -45,11 +50,22 @@ class Question(NamedTuple):
             If the model has units for none of them; the message says what the first one lacks.
         """
         whole = load_spec(study_path(self.study))
-        problems = [_problem(ablation, anatomy) for ablation in whole.ablations]
-        kept = [one for one, problem in zip(whole.ablations, problems, strict=True) if not problem]
+        if anatomy is None:
+            return whole.model_copy(update={"name": self.title})
+        fitted = [_fitted(ablation, anatomy) for ablation in whole.ablations]
+        problems = [_problem(ablation, anatomy) for ablation in fitted]
+        kept = [one for one, problem in zip(fitted, problems, strict=True) if not problem]
         if not kept:
             raise DraftError(f"{self.title} cannot be asked of this model: {problems[0]}")
         return whole.model_copy(update={"name": self.title, "ablations": tuple(kept)})
+
+    def problem(self, anatomy: Anatomy) -> str:
+        """Return why a model cannot be asked this; empty if it can."""
+        try:
+            self.spec(anatomy)
+        except DraftError as error:
+            return str(error)
+        return ""
 
     def n_variants(self, anatomy: Anatomy) -> int:
         """Return how many variants answering it takes, the whole model included, before equal ones are merged.
@@ -79,6 +95,21 @@ QUESTIONS: Mapping[str, Question] = {
     ),
 }
 """The questions by key, in the order in which they are offered."""
+
+
+def _fitted(ablation: Ablation, anatomy: Anatomy) -> Ablation:
+    """Return an ablation without the roles that a model lacks; the same if it has none of them."""
+    target = ablation.target
+    if len(target.components) == 1:
+        return ablation
+    alone = [
+        ablation.model_copy(update={"target": target.model_copy(update={"components": (word,)})})
+        for word in target.components
+    ]
+    kept = tuple(one.target.components[0] for one in alone if not _problem(one, anatomy))
+    if not kept:
+        return ablation
+    return ablation.model_copy(update={"target": target.model_copy(update={"components": kept})})
 
 
 def _problem(ablation: Ablation, anatomy: Anatomy) -> str:

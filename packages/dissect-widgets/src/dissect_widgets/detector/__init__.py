@@ -2,3 +2,4 @@
 
 from ._model import DetectorModel as DetectorModel
 from ._panel import DetectorPanel as DetectorPanel
+from ._speed import Speed as Speed, speed_of as speed_of

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import traceback
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from traitlets import Any as AnyTrait, Bool, Dict, Unicode, observe
+from traitlets import Any as AnyTrait, Bool, Dict, Instance, Unicode, observe
 
 from dissect_core import UntrustedError
 from dissect_core.detectors import Detector, InstalledDetector, available_detectors, open_detector
@@ -13,6 +14,7 @@ from dissect_core.spec import DetectorSpec
 
 from ..base import OneOf, WorkerModel
 from ..errors import RunStateError
+from ._speed import speed_of
 
 
 class DetectorModel(WorkerModel):
@@ -35,10 +37,14 @@ class DetectorModel(WorkerModel):
         Trait: whether the user lets it run code, as `open_detector` says. Another name, or other options, take it back.
     question : str
         Trait: what only the user can allow, by `trust`; empty if nothing.
-    state : {"closed", "opening", "open", "failed"}
-        Trait.
+    state : {"closed", "opening", "open", "timing", "failed"}
+        Trait; while it is timing, nothing else may run the detector.
     detector : Detector or None
         Trait: the one that is open.
+    speed : Speed or None
+        Trait: how fast it is here, once `time_pass` has found out.
+    busy : callable
+        Returns whether something runs the detector now, so that it cannot be timed; set by the `Workbench`.
     error, details : str
         Traits: type and message of what kept it from being opened, and the traceback.
 
@@ -54,11 +60,13 @@ class DetectorModel(WorkerModel):
     options = Dict()
     trust = Bool(False)
     question = Unicode()
-    state = OneOf(("closed", "opening", "open", "failed"), "closed")
+    state = OneOf(("closed", "opening", "open", "timing", "failed"), "closed")
     detector = AnyTrait(None, allow_none=True)
+    speed = Instance(tuple, allow_none=True)
 
     def __init__(self, detector: Detector | DetectorSpec | None = None) -> None:
         self.installed: Mapping[str, InstalledDetector] = available_detectors()
+        self.busy: Callable[[], bool] = lambda: False
         super().__init__()
         if isinstance(detector, DetectorSpec):
             self.name, self.options = detector.adapter, dict(detector.options)
@@ -77,12 +85,29 @@ class DetectorModel(WorkerModel):
             If one is being opened.
         """
         with self.lock:
-            if self.state == "opening":
+            if self.state in ("opening", "timing"):
                 raise RunStateError("A detector is being opened already. Wait until it is.")
             with self.hold_trait_notifications():
+                self.speed = None
                 self.state, self.error, self.details, self.detector = "opening", "", "", None
             spec = DetectorSpec(adapter=self.name, options=dict(self.options))
             self._begin("dissect-open", self._work, spec, self.trust)
+
+    def time_pass(self) -> None:
+        """Find out on a worker thread how fast the open detector is; returns at once.
+
+        Raises
+        ------
+        RunStateError
+            If no detector is open, or something runs it.
+        """
+        with self.lock:
+            if self.state != "open" or self.detector is None:
+                raise RunStateError("A detector must be open to be timed, and not be timed already.")
+            if self.busy():
+                raise RunStateError("A run uses the detector. It can be timed once that has ended.")
+            self.state = "timing"
+            self._begin("dissect-time", self._time, self.detector)
 
     @property
     def problem(self) -> str | None:
@@ -94,6 +119,16 @@ class DetectorModel(WorkerModel):
     def _on_other(self, _: Mapping[str, Any]) -> None:
         """Withdraw the permission to run code: it was given to another detector."""
         self.trust, self.question = False, ""
+
+    def _time(self, detector: Detector) -> None:
+        found, error, details = None, "", ""
+        try:
+            found = speed_of(detector)
+        except Exception as failure:  # the detector stays open: only its speed is not known
+            error = f"A pass could not be timed: {type(failure).__name__}: {failure}"
+            details = "".join(traceback.format_exception(failure))
+        with self.lock, self.hold_trait_notifications():
+            self.speed, self.error, self.details, self.state = found, error, details, "open"
 
     def _work(self, spec: DetectorSpec, trust: bool) -> None:
         try:

@@ -1,0 +1,442 @@
+"""An ablation in short: what is removed, of what, how, what takes its place, and what stands beside it.
+
+Which options fit is asked of the format and of the model, never written down twice. No widgets in here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from copy import deepcopy
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+from pydantic import ValidationError
+
+from dissect_core import DissectError
+from dissect_core.anatomy import UNITS
+from dissect_core.plan import n_variants
+from dissect_core.spec import Ablation
+
+from ._places import OFFERED, Places, Space
+
+__all__ = ["SEGMENTS", "Detail", "Segment", "details_of", "in_words", "segments_of", "space_of", "with_choice"]
+
+Draft: TypeAlias = dict[str, Any]
+SegmentName: TypeAlias = Literal["remove", "how", "place", "compare"]
+
+SEGMENTS: Mapping[str, str] = {
+    "remove": "Remove",
+    "how": "How",
+    "place": "Put in their place",
+    "compare": "Compare with",
+}
+"""The segments of an ablation by name, with their titles."""
+
+SHARES = [0.1, 0.3, 0.5]
+HOW: Mapping[str, tuple[str, Draft]] = {
+    "each": ("each alone", {}),
+    "fraction": ("random shares", {"fractions": SHARES, "repeats": 3}),
+    "count": ("random numbers", {"counts": [1, 2, 4], "repeats": 3}),
+    "top": ("strongest first", {"score": "weight_norm", "fractions": SHARES}),
+    "bottom": ("weakest first", {"score": "weight_norm", "fractions": SHARES}),
+    "cumulative": ("layer by layer", {}),
+    "pairs": ("pairs", {}),
+    "only": ("all but one", {}),
+    "all": ("all together", {}),
+    "indices": ("chosen ones", {"indices": [0]}),
+}
+"""Selections, by `select.by`, with what each begins with."""
+
+PLACE: Mapping[str, tuple[str, Draft]] = {
+    "zero": ("zero", {"kind": "zero"}),
+    "zero activation": ("zero, as they pass", {"space": "activation", "kind": "zero"}),
+    "mean activation": ("mean", {"space": "activation", "kind": "mean"}),
+    "resample activation": ("another image's", {"space": "activation", "kind": "resample"}),
+    "noise activation": ("noise", {"space": "activation", "kind": "noise"}),
+    "optimal activation": ("least damaging", {"space": "activation", "kind": "optimal"}),
+    "mean": ("mean weight", {"kind": "mean"}),
+    "shuffle": ("shuffled weights", {"kind": "shuffle"}),
+    "noise": ("noise for weights", {"kind": "noise"}),
+    "scale": ("scaled weights", {"kind": "scale", "factor": 0.5}),
+    "constant": ("a constant", {"kind": "constant", "value": 0.0}),
+    "quantize": ("fewer bits", {"kind": "quantize", "bits": 4}),
+}
+"""Interventions, by kind and space."""
+STRUCTURE = {
+    "bypass": "nothing: their input passes on",
+    "readout": "nothing: an earlier layer's predictions are read",
+}
+
+COMPARE: Mapping[str, tuple[str, Draft | None]] = {
+    "nothing": ("nothing", None),
+    "units": ("random ones, as many", {"match": "units"}),
+    "parameters": ("random weights, as many", {"match": "parameters"}),
+    "anywhere": ("random weights of the whole model", {"match": "parameters", "source": "anywhere"}),
+}
+"""Controls, by what they match."""
+
+OTHER = "other"
+"""Option for a content that is none of the others; it is only there while it is so."""
+
+
+class Segment(NamedTuple):
+    """One question about an ablation, and its answers.
+
+    Attributes
+    ----------
+    name, title : str
+    options : dict of str to str
+        Words by value: those that fit the rest of the ablation, and the model.
+    chosen : str
+        The value that the ablation has.
+    """
+
+    name: str
+    title: str
+    options: dict[str, str]
+    chosen: str
+
+
+class Detail(NamedTuple):
+    """A number or a list that a choice needs.
+
+    Attributes
+    ----------
+    path : tuple of str
+        Its place in the ablation.
+    title : str
+    kind : {"shares", "numbers", "number", "choice", "flag"}
+        Shares are shown in per cent.
+    options : dict of str to str
+        Of a choice.
+    """
+
+    path: tuple[str, ...]
+    title: str
+    kind: Literal["shares", "numbers", "number", "choice", "flag"]
+    options: Mapping[str, str] = {}  # noqa: RUF012  # of a named tuple; never changed
+
+
+def segments_of(draft: Draft, places: Places | None) -> tuple[Segment, ...]:
+    """Return the questions about an ablation with the answers that fit.
+
+    Parameters
+    ----------
+    draft : dict
+        The ablation, its shorthands spelt out; it may not be valid yet.
+    places : Places or None
+        Of the model that it is for, if one is known.
+
+    Examples
+    --------
+    >>> draft = {"name": "a", "target": {"unit": "layer", "components": ["encoder.layer"]}, "select": {"by": "each"}}
+    >>> [(one.title, one.chosen) for one in segments_of(draft, None)]
+    [('Remove', 'layer'), ('How', 'each'), ('Put in their place', 'bypass'), ('Compare with', 'nothing')]
+    >>> "top" in segments_of(draft, None)[1].options  # layers have no weights of their own to rank them by
+    False
+    """
+    found = []
+    for name, title in SEGMENTS.items():
+        chosen = _chosen(draft, name)
+        options = {
+            value: words for value, words in _offered(draft, name, places) if value == chosen or words
+        }
+        if chosen not in options:
+            options[chosen] = _other(draft, name, chosen)
+        found.append(Segment(name, title, options, chosen))
+    return tuple(found)
+
+
+def with_choice(draft: Draft, name: str, value: str, places: Places | None) -> Draft | None:
+    """Return an ablation with another answer to one question; others give way where they do not fit it.
+
+    Returns
+    -------
+    dict or None
+        None if nothing fits.
+
+    Examples
+    --------
+    >>> heads = {"name": "a", "target": {"unit": "head", "components": ["encoder.self_attn"]},
+    ...          "select": {"by": "each"}, "control": {"match": "parameters"}}
+    >>> changed = with_choice(heads, "place", "resample activation", None)
+    >>> changed["interventions"], "control" in changed  # single weights have no activation
+    ([{'space': 'activation', 'kind': 'resample'}], False)
+    """
+    changed = _put(draft, name, value)
+    if changed is None:
+        return None
+    for one in _giving_way(changed, name):
+        placed = _placed(one, places)
+        if fits(placed, places) and _chosen(placed, name) == value:
+            return placed
+    return None
+
+
+def fits(draft: Draft, places: Places | None) -> bool:
+    """Return whether an ablation obeys the format's rules between its fields and, if known, has units in the model."""
+    unit = (draft.get("target") or {}).get("unit")
+    if places is not None and unit in UNITS and not places.paths(unit, space_of(draft)):
+        return False
+    components = draft.get("target", {}).get("components") or ["*"]
+    try:
+        Ablation.model_validate(
+            {**draft, "name": "a", "target": {**draft["target"], "components": components}}
+        )
+    except (ValidationError, KeyError, TypeError):
+        return False
+    return True
+
+
+def details_of(draft: Draft) -> tuple[Detail, ...]:
+    """Return what the choices of an ablation need beside them.
+
+    Examples
+    --------
+    >>> draft = {"target": {"unit": "head"}, "select": {"by": "fraction"}, "interventions": [{"kind": "scale"}]}
+    >>> [detail.title for detail in details_of(draft)]
+    ['Shares, in %', 'Draws of each', 'In each place by itself', 'Factor']
+    """
+    select = _mapping(draft.get("select"))
+    by = select.get("by")
+    found = []
+    if by in ("top", "bottom"):
+        unit = _mapping(draft.get("target")).get("unit")
+        scores = UNITS[unit].scores if unit in UNITS else ()
+        found.append(Detail(("select", "score"), "By", "choice", {one: SCORES[one] for one in scores}))
+    if by == "fraction" or (by in ("top", "bottom") and "counts" not in select):
+        found.append(Detail(("select", "fractions"), "Shares, in %", "shares"))
+    if by == "count" or (by in ("top", "bottom") and "counts" in select):
+        found.append(Detail(("select", "counts"), "How many", "numbers"))
+    if by == "indices":
+        found.append(Detail(("select", "indices"), "Which, counted from 0", "numbers"))
+    if by in ("fraction", "count"):
+        found.append(Detail(("select", "repeats"), "Draws of each", "number"))
+    if by == "cumulative":
+        found.append(Detail(("select", "order"), "Begin at the", "choice", ORDERS))
+    if by in ("fraction", "count", "pairs", "only", "all", "top", "bottom"):
+        found.append(Detail(("target", "pool"), "In each place by itself", "flag"))
+    interventions = draft.get("interventions") or []
+    if isinstance(interventions, list) and len(interventions) == 1:
+        key = _KEYS.get(_mapping(interventions[0]).get("kind"))  # type: ignore[arg-type]  # any value is asked for
+        if key is not None:
+            found.append(Detail(("interventions", "0", key[0]), key[1], "number"))
+    return tuple(found)
+
+
+def in_words(draft: Draft, places: Places | None) -> str:
+    """Return an ablation as a sentence.
+
+    Examples
+    --------
+    >>> heads = {"name": "a", "target": {"unit": "head", "components": ["encoder.self_attn"]},
+    ...          "select": {"by": "each"}, "control": {"match": "parameters"}}
+    >>> in_words(heads, None)
+    'Each head is removed alone. Zero takes its place; beside it, as many random weights are removed.'
+    """
+    target, select = _mapping(draft.get("target")), _mapping(draft.get("select"))
+    unit = target.get("unit")
+    if unit not in UNITS or select.get("by") not in HOW:
+        return ""
+    kind, by = UNITS[unit], select["by"]
+    one, many = ("weight", "single weights") if unit == "element" else (kind.name, kind.plural)
+    said = {
+        "each": f"Each {one} is removed alone.",
+        "fraction": f"Growing random shares of the {many} are removed.",
+        "count": f"Random sets of {many} are removed.",
+        "top": f"The strongest {many} are removed first.",
+        "bottom": f"The weakest {many} are removed first.",
+        "cumulative": f"The {many} of one place are removed, then of two, and so on.",
+        "pairs": f"Each pair of {many} is removed.",
+        "only": f"All {many} but one are removed.",
+        "all": f"All {many} are removed together.",
+        "indices": f"The chosen {many} are removed together.",
+    }[by]
+    if kind.acts_by == "readout":
+        return "The predictions of each decoder layer are read in place of the last one's."
+    place = _chosen(draft, "place")
+    if kind.in_structure:
+        taken = "What enters passes on unchanged"
+    elif place == OTHER:
+        taken = "Several things take their place in turn"
+    else:
+        pronoun = "its" if by == "each" else "their"
+        taken = f"{PLACE[place][0].capitalize()} takes {pronoun} place"
+    control = draft.get("control")
+    beside = "it" if by == "each" else "them"
+    random = {"nothing": "", "units": f"as many random {many}"}.get(
+        _chosen(draft, "compare"), "as many random weights"
+    )
+    return f"{said} {taken}{f'; beside {beside}, {random} are removed' if control is not None and random else ''}."
+
+
+SCORES = {
+    "weight_norm": "size of the weights",
+    "weight_gradient": "weight × gradient",
+    "head_importance": "importance (Michel et al.)",
+}
+ORDERS = {"forwards": "first layer", "backwards": "last layer"}
+_KEYS = {"scale": ("factor", "Factor"), "constant": ("value", "Value"), "quantize": ("bits", "Bits")}
+
+
+def _offered(draft: Draft, name: str, places: Places | None) -> Iterator[tuple[str, str]]:
+    """Yield the answers to a question that lead to an ablation that fits, with their words."""
+    table: Mapping[str, Any]
+    if name == "remove":
+        known = places.units if places is not None else tuple(OFFERED)
+        for unit in known:
+            yield unit, OFFERED[unit]
+        return
+    if name == "place" and (unit := _mapping(draft.get("target")).get("unit")) in UNITS:
+        acts_by = UNITS[unit].acts_by
+        if acts_by != "value":
+            yield acts_by, STRUCTURE[acts_by]
+            return
+    table = {"how": HOW, "place": PLACE, "compare": COMPARE}[name]
+    for value, (words, _) in table.items():
+        if value == "zero activation" and with_choice(draft, name, "zero", places) is not None:
+            continue  # the same thing
+        made = with_choice(draft, name, value, places)
+        if made is not None and (name != "compare" or _is_compared(made, places)):
+            yield value, words
+
+
+def _is_compared(draft: Draft, places: Places | None) -> bool:
+    """Return whether an ablation's control makes any variants, as far as that is known."""
+    if draft.get("control") is None:
+        return True
+    if draft["control"].get("match") == "units" and draft["select"]["by"] in (
+        "each",
+        "only",
+        "pairs",
+        "all",
+        "fraction",
+        "count",
+    ):
+        return False  # every such set is a variant, or as random
+    if places is None or not draft["target"].get("components"):
+        return True
+    try:
+        ablation = Ablation.model_validate({**draft, "name": "a"})
+        alone = ablation.model_copy(update={"control": None})
+        return n_variants(ablation, places.anatomy) > n_variants(alone, places.anatomy)
+    except (DissectError, ValidationError):
+        return True  # it is told of at its field
+
+
+def _chosen(draft: Draft, name: str) -> str:
+    """Return the answer that an ablation has to a question."""
+    target, select = _mapping(draft.get("target")), _mapping(draft.get("select"))
+    if name == "remove":
+        return str(target.get("unit", OTHER))
+    if name == "how":
+        return str(select.get("by", OTHER))
+    if name == "compare":
+        control = draft.get("control")
+        if control is None:
+            return "nothing"
+        control = _mapping(control)
+        if control.get("source", "component") == "anywhere":
+            return "anywhere"
+        return str(control.get("match", "units"))
+    unit = target.get("unit")
+    if unit in UNITS and UNITS[unit].acts_by != "value":
+        return UNITS[unit].acts_by
+    interventions = draft.get("interventions") or [{"kind": "zero"}]
+    if not isinstance(interventions, list) or len(interventions) != 1:
+        return OTHER
+    only = _mapping(interventions[0])
+    acting = " activation" if only.get("space") == "activation" else ""
+    value = f"{only.get('kind')}{acting}"
+    return value if value in PLACE else OTHER
+
+
+def _other(draft: Draft, name: str, chosen: str) -> str:
+    """Return words for an answer that is not offered: one that does not fit, or several at once."""
+    if name == "remove" and chosen in UNITS:
+        return OFFERED.get(chosen, UNITS[chosen].plural)
+    table: Mapping[str, Any] = {"how": HOW, "place": PLACE, "compare": COMPARE}.get(name, {})
+    if chosen in table:
+        return str(table[chosen][0])
+    if name == "place" and isinstance(draft.get("interventions"), list):
+        kinds = [str(_mapping(one).get("kind", "?")) for one in draft["interventions"]]
+        return ", ".join(kinds) + (", in turn" if len(kinds) > 1 else "")
+    return "not said"
+
+
+def _put(draft: Draft, name: str, value: str) -> Draft | None:
+    """Return an ablation with an answer written into it, whether it fits or not."""
+    changed = deepcopy(draft)
+    target, select = _mapping(changed.get("target")), _mapping(changed.get("select"))
+    if name == "remove" and value in UNITS:
+        keys = ("components", "expect", "pool")
+        changed["target"] = {"unit": value, **{key: target[key] for key in keys if key in target}}
+        changed["target"].pop("expect", None)
+    elif name == "how" and value in HOW:
+        begin = deepcopy(HOW[value][1])
+        kept = {key: select[key] for key in begin if key in select and select[key]}
+        changed["select"] = {"by": value, **begin, **kept}
+    elif name == "place" and value in PLACE:
+        changed["interventions"] = [deepcopy(PLACE[value][1])]
+        if value == "zero":
+            changed.pop("interventions")
+    elif name == "compare" and value in COMPARE:
+        begun = COMPARE[value][1]
+        changed.pop("control", None)
+        if begun is not None:
+            changed["control"] = {**begun, **_repeats(draft)}
+    elif name != "place" or value not in STRUCTURE:
+        return None
+    return changed
+
+
+def _repeats(draft: Draft) -> Draft:
+    control = _mapping(draft.get("control"))
+    return {"repeats": control["repeats"]} if "repeats" in control else {}
+
+
+def _giving_way(draft: Draft, name: str) -> Iterator[Draft]:
+    """Yield an ablation as it is, then with more and more of its other answers set back."""
+    yield draft
+    changed = dict(draft)
+    target = _mapping(changed.get("target"))
+    for field in ("control", "interventions", "pool", "part", "select"):
+        own = {"how": "select", "place": "interventions", "compare": "control"}.get(name)
+        if field == own:
+            continue
+        changed = dict(changed)
+        if field == "select":
+            changed["select"] = {"by": "each"}
+        elif field in ("pool", "part"):
+            changed["target"] = {key: item for key, item in target.items() if key not in ("pool", "part")}
+        else:
+            changed.pop(field, None)
+        yield changed
+
+
+def _placed(draft: Draft, places: Places | None) -> Draft:
+    """Return an ablation whose components have its units: those that do stay, else the model's usual ones."""
+    target = _mapping(draft.get("target"))
+    unit = target.get("unit")
+    if places is None or unit not in UNITS:
+        return draft
+    if not places.paths(unit) and places.acts_only(unit) and "interventions" not in draft:
+        draft = {**draft, "interventions": [deepcopy(PLACE["zero activation"][1])]}
+    space = space_of(draft)
+    has = target.get("components") or []
+    kept = (
+        [word for word in has if isinstance(word, str) and places.n_places(unit, word, space)]
+        if isinstance(has, list)
+        else []
+    )
+    return {**draft, "target": {**target, "components": kept or list(places.usual(unit, space))}}
+
+
+def space_of(draft: Draft) -> Space:
+    """Return whether an ablation replaces weights or what passes through the model."""
+    interventions = draft.get("interventions")
+    acting: Iterable[Any] = interventions if isinstance(interventions, list) else ()
+    return "activation" if any(_mapping(one).get("space") == "activation" for one in acting) else "weight"
+
+
+def _mapping(value: Any) -> Draft:
+    return value if isinstance(value, dict) else {}
