@@ -1,5 +1,7 @@
-"""The study builder: a form made from the format of studies, with what is wrong beside each field."""
+"""The study builder: a study from a question, by segments, by its fields or as YAML, with its plan beside."""
 
+from ._asking import AskPanel as AskPanel
 from ._model import SpecModel as SpecModel
 from ._panel import StudyBuilder as StudyBuilder
+from ._proposals import Proposal as Proposal
 from ._questions import QUESTIONS as QUESTIONS, Question as Question

@@ -155,7 +155,9 @@ class AblationForm(ModelPanel):
             told = "" if n is None or (n == 1 and "." not in word) else f" · {n}"
             self.chips[word].description = f"{visible(word)}{told} ✕"
             self.chips[word].tooltip = (
-                f"Take out {visible(word)}" if n is None else f"Take out {visible(word)}: {counted(n, 'place')}"
+                f"Take out {visible(word)}"
+                if n is None
+                else f"Take out {visible(word)}: {counted(n, 'place')}"
             )
         self._chip_box.children = tuple(self.chips[word] for word in dict.fromkeys(words))
         if places is not None and unit in known:
@@ -221,7 +223,9 @@ class AblationForm(ModelPanel):
                 said = f"{which + 1}. value: " if isinstance(which, int) else ""
                 at_details[title].append(said + problem.message)
             elif rest[:2] == ("target", "components"):
-                at_places.append("Say of what: add a role, a path or a glob." if len(rest) == 2 else problem.message)
+                at_places.append(
+                    "Say of what: add a role, a path or a glob." if len(rest) == 2 else problem.message
+                )
             else:
                 others.append(f"{'.'.join(rest)}: {problem.message}" if rest else problem.message)
         if preview is not None and number < len(preview.ablations) and preview.ablations[number].problem:

@@ -321,7 +321,7 @@ class SpecModel(PanelModel):
         """
         if self.anatomy is None:
             raise DraftError("`anatomy` must be given to ask about parts of a model. Open a detector first.")
-        return proposals(self.anatomy, names, heads)
+        return proposals(self.anatomy, names, heads, self.places)
 
     def add_proposal(self, proposal: Proposal) -> str:
         """Add what a proposal asks as an ablation, and return its name; one that was not begun is replaced."""

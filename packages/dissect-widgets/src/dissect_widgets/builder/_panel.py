@@ -43,7 +43,7 @@ class StudyBuilder(ModelPanel):
     detector : DetectorModel, optional
         What the study will be run on; it knows how long a pass takes.
     inputs : HasTraits, optional
-        Inputs of the run: their trait `limit` says how many images it takes.
+        Inputs of the run: their traits `limit` and `images` say how many images it takes, and which.
 
     Attributes
     ----------
@@ -162,9 +162,7 @@ class StudyBuilder(ModelPanel):
             button.tooltip = reason or QUESTIONS[key].about
         told = [f"<p>{html_text(reason)}</p>" for reason in reasons.values()]
         words = f"{len(told)} of these cannot be asked of this model"
-        self._hint.value = (
-            f'<details><summary>{words}</summary>{"".join(told)}</details>' if told else ""
-        )
+        self._hint.value = f"<details><summary>{words}</summary>{''.join(told)}</details>" if told else ""
 
     def _on_question(self, key: str, _: Button) -> None:
         self.model.ask(key)

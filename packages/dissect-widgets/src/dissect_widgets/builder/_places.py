@@ -56,12 +56,12 @@ class Places:
         return tuple(unit for unit in OFFERED if self.paths(unit) or self.acts_only(unit))
 
     def acts_only(self, unit: str) -> bool:
-        """Return whether units of a kind are there and lie in no weight, as queries that are chosen per image do not."""
+        """Return whether a model has units that lie in no weight, such as queries that are chosen per image."""
         by_rows = UNITS[unit].activation == "rows"
         return by_rows and any(group.unit == unit and not group.slices for group in self.anatomy.groups)
 
     def paths(self, unit: str, space: Space = "weight") -> tuple[str, ...]:
-        """Return where units of a kind lie; their activations may lie elsewhere: those of queries enter decoder layers."""
+        """Return where units of a kind lie; activations of queries lie elsewhere, in decoder layers."""
         anatomy, kind = self.anatomy, UNITS[unit]
         if space == "activation" and kind.activation == "rows":
             return tuple(b.path for b in anatomy.blocks if "decoder.layer" in b.roles)
@@ -104,7 +104,7 @@ class Places:
             return 0
 
     def usual(self, unit: str, space: Space = "weight") -> tuple[str, ...]:
-        """Return roles that together reach all units of a kind, as specific as they come; single weights begin small."""
+        """Return the most specific roles that reach all units of a kind; of single weights, a small part."""
         paths = self.paths(unit, space)
         if UNITS[unit].lies_in in ("parameter", "component"):
             some = self.usual("query") or self.usual("head") or self.anatomy.roles[:1]

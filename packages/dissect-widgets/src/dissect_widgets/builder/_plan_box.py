@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from ipywidgets import HTML, Button, FileUpload, Layout, Text, Textarea, VBox
 from traitlets import HasTraits
 
 from deep_dissect.studies import shipped_studies, study_path
-from dissect_core import DissectError
 from dissect_core.spec import load_spec
 from dissect_core.text import visible
 from dissect_eval.study import block_names
@@ -25,6 +25,7 @@ ROWS_SHOWN = 100
 """Variants that the plan lists."""
 LARGEST_UPLOAD = 2**20
 """Bytes of an uploaded file."""
+IMAGE_ENDINGS = (".jpg", ".jpeg", ".png")
 NO_STUDY = ""
 
 
@@ -39,7 +40,7 @@ class PlanBox(ModelPanel):
     detector : DetectorModel, optional
         What the study will be run on: it knows how long a pass takes.
     inputs : HasTraits, optional
-        Inputs of the run: their trait `limit` says how many images it takes.
+        Inputs of the run: their traits `limit` and `images` say how many images it takes, and which.
 
     Attributes
     ----------
@@ -84,7 +85,9 @@ class PlanBox(ModelPanel):
         self.time = Button(description="Time a pass", layout=Layout(width="auto"))
         self.run.add_class("dd-primary")
         self.time.add_class("dd-link")
-        self.text = labelled(Textarea, "The study as YAML", max_width="100%", rows=14, continuous_update=False)
+        self.text = labelled(
+            Textarea, "The study as YAML", max_width="100%", rows=14, continuous_update=False
+        )
         self.text.add_class("dd-yaml")
         self.path = labelled(Text, "Save as", value="study.yaml", max_width="100%")
         self.upload = FileUpload(
@@ -207,7 +210,7 @@ class PlanBox(ModelPanel):
 
     def _on_time(self, _: Button) -> None:
         if self._detector is not None:
-            self._detector.time_pass()
+            self._detector.time_pass(_first_image(str(getattr(self._inputs, "images", ""))))
 
     def _on_speed(self, _: Mapping[str, Any]) -> None:
         if self._is_live:
@@ -262,6 +265,15 @@ class PlanBox(ModelPanel):
 
         self._attempt(take, "Not opened: ")
         self.upload.value = ()
+
+
+def _first_image(folder: str) -> Path | None:
+    """Return an image of a folder; None if there is none."""
+    try:
+        files = sorted(Path(folder).expanduser().iterdir()) if folder else []
+    except OSError:
+        return None
+    return next((file for file in files if file.suffix.lower() in IMAGE_ENDINGS), None)
 
 
 def _plan_html(preview: PlanPreview) -> str:

@@ -71,7 +71,7 @@ class PlanPreview(NamedTuple):
     rows: tuple[PlanRow, ...] = ()
     unlisted: str = ""
     notes: tuple[str, ...] = ()
-    places: Mapping[tuple[str, ...], int] = {}  # noqa: RUF012  # of a named tuple; never changed
+    places: Mapping[tuple[str, ...], int] = {}  # of a named tuple; never changed
 
     @property
     def problems(self) -> tuple[str, ...]:

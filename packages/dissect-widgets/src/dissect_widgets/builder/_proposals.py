@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from dissect_core.anatomy import UNITS, Anatomy, is_inside
+from dissect_core.anatomy import UNITS, Anatomy
 
 from ._places import Places
 
@@ -31,7 +31,10 @@ class Proposal(NamedTuple):
 
 
 def proposals(
-    anatomy: Anatomy, names: Iterable[str], heads: Mapping[str, Sequence[int]] | None = None
+    anatomy: Anatomy,
+    names: Iterable[str],
+    heads: Mapping[str, Sequence[int]] | None = None,
+    places: Places | None = None,
 ) -> tuple[Proposal, ...]:
     """Return what may be asked about chosen components and heads, the likeliest first.
 
@@ -42,6 +45,8 @@ def proposals(
         Names of chosen components.
     heads : mapping of str to sequence of int, optional
         Chosen heads, by the path of their attention block.
+    places : Places, optional
+        Those of the anatomy, where they are at hand.
 
     Returns
     -------
@@ -64,8 +69,10 @@ def proposals(
     >>> found[0].ablation["target"]["components"], found[0].ablation["select"]["indices"]
     (['encoder.layers.0.self_attn', 'encoder.layers.5.self_attn'], [1, 2])
     """
-    names = [component.name for component in anatomy.components if component.name in {*names}]
-    places = Places(anatomy)
+    wanted = {*names}
+    names = [component.name for component in anatomy.components if component.name in wanted]
+    places = places or Places(anatomy)
+    around = _parts_around(names)
     found = []
     if chosen := {path: sorted({*some}) for path, some in (heads or {}).items() if some}:
         found.append(_of_heads(anatomy, chosen))
@@ -73,7 +80,9 @@ def proposals(
         kind = UNITS[unit]
         if kind.lies_in in ("parameter", "component"):
             continue
-        paths = [path for path in places.paths(unit) if _is_meant(path, names, whole=kind.blocks == ("layer",))]
+        paths = [
+            path for path in places.paths(unit) if _is_meant(path, around, whole=kind.blocks == ("layer",))
+        ]
         if paths:
             found.append(_of_places(unit, paths, places))
     if names:
@@ -117,12 +126,21 @@ def _of_places(unit: str, paths: Sequence[str], places: Places) -> Proposal:
     return Proposal(unit, f"{one} of {_these(len(paths), 'block')}", made)
 
 
-def _is_meant(path: str, names: Iterable[str], *, whole: bool) -> bool:
+def _parts_around(names: Iterable[str]) -> dict[str, set[str]]:
+    """Return the paths around chosen components, with the names of the parts of each in which they lie."""
+    around: dict[str, set[str]] = {}
+    for name in names:
+        around.setdefault(name, set())
+        path, _, part = name.rpartition(".")
+        while path:
+            around.setdefault(path, set()).add(part)
+            path, _, part = path.rpartition(".")
+    return around
+
+
+def _is_meant(path: str, around: Mapping[str, set[str]], *, whole: bool) -> bool:
     """Return whether chosen components lie in a block, or are one; of a layer, in more than one of its parts."""
-    inside = [name for name in names if is_inside(name, path)]
-    if not whole:
-        return bool(inside)
-    return len({name[len(path) + 1 :].partition(".")[0] for name in inside}) > 1
+    return path in around and (not whole or len(around[path]) > 1)
 
 
 def _shortened(paths: Sequence[str], unit: str, places: Places) -> list[str]:

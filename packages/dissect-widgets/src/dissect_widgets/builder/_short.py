@@ -18,7 +18,16 @@ from dissect_core.spec import Ablation
 
 from ._places import OFFERED, Places, Space
 
-__all__ = ["SEGMENTS", "Detail", "Segment", "details_of", "in_words", "segments_of", "space_of", "with_choice"]
+__all__ = [
+    "SEGMENTS",
+    "Detail",
+    "Segment",
+    "details_of",
+    "in_words",
+    "segments_of",
+    "space_of",
+    "with_choice",
+]
 
 Draft: TypeAlias = dict[str, Any]
 SegmentName: TypeAlias = Literal["remove", "how", "place", "compare"]
@@ -113,7 +122,7 @@ class Detail(NamedTuple):
     path: tuple[str, ...]
     title: str
     kind: Literal["shares", "numbers", "number", "choice", "flag"]
-    options: Mapping[str, str] = {}  # noqa: RUF012  # of a named tuple; never changed
+    options: Mapping[str, str] = {}  # of a named tuple; never changed
 
 
 def segments_of(draft: Draft, places: Places | None) -> tuple[Segment, ...]:
@@ -137,9 +146,7 @@ def segments_of(draft: Draft, places: Places | None) -> tuple[Segment, ...]:
     found = []
     for name, title in SEGMENTS.items():
         chosen = _chosen(draft, name)
-        options = {
-            value: words for value, words in _offered(draft, name, places) if value == chosen or words
-        }
+        options = {value: words for value, words in _offered(draft, name, places) if value == chosen or words}
         if chosen not in options:
             options[chosen] = _other(draft, name, chosen)
         found.append(Segment(name, title, options, chosen))
@@ -174,15 +181,13 @@ def with_choice(draft: Draft, name: str, value: str, places: Places | None) -> D
 
 def fits(draft: Draft, places: Places | None) -> bool:
     """Return whether an ablation obeys the format's rules between its fields and, if known, has units in the model."""
-    unit = (draft.get("target") or {}).get("unit")
-    if places is not None and unit in UNITS and not places.paths(unit, space_of(draft)):
+    target, unit = _mapping(draft.get("target")), unit_of(draft)
+    if places is not None and unit and not places.paths(unit, space_of(draft)):
         return False
-    components = draft.get("target", {}).get("components") or ["*"]
+    components = target.get("components") or ["*"]
     try:
-        Ablation.model_validate(
-            {**draft, "name": "a", "target": {**draft["target"], "components": components}}
-        )
-    except (ValidationError, KeyError, TypeError):
+        Ablation.model_validate({**draft, "name": "a", "target": {**target, "components": components}})
+    except ValidationError:
         return False
     return True
 
@@ -200,8 +205,8 @@ def details_of(draft: Draft) -> tuple[Detail, ...]:
     by = select.get("by")
     found = []
     if by in ("top", "bottom"):
-        unit = _mapping(draft.get("target")).get("unit")
-        scores = UNITS[unit].scores if unit in UNITS else ()
+        unit = unit_of(draft)
+        scores = UNITS[unit].scores if unit else ()
         found.append(Detail(("select", "score"), "By", "choice", {one: SCORES[one] for one in scores}))
     if by == "fraction" or (by in ("top", "bottom") and "counts" not in select):
         found.append(Detail(("select", "fractions"), "Shares, in %", "shares"))
@@ -217,7 +222,7 @@ def details_of(draft: Draft) -> tuple[Detail, ...]:
         found.append(Detail(("target", "pool"), "In each place by itself", "flag"))
     interventions = draft.get("interventions") or []
     if isinstance(interventions, list) and len(interventions) == 1:
-        key = _KEYS.get(_mapping(interventions[0]).get("kind"))  # type: ignore[arg-type]  # any value is asked for
+        key = _KEYS.get(str(_mapping(interventions[0]).get("kind")))
         if key is not None:
             found.append(Detail(("interventions", "0", key[0]), key[1], "number"))
     return tuple(found)
@@ -233,11 +238,10 @@ def in_words(draft: Draft, places: Places | None) -> str:
     >>> in_words(heads, None)
     'Each head is removed alone. Zero takes its place; beside it, as many random weights are removed.'
     """
-    target, select = _mapping(draft.get("target")), _mapping(draft.get("select"))
-    unit = target.get("unit")
-    if unit not in UNITS or select.get("by") not in HOW:
+    unit, by = unit_of(draft), str(_mapping(draft.get("select")).get("by"))
+    if not unit or by not in HOW:
         return ""
-    kind, by = UNITS[unit], select["by"]
+    kind = UNITS[unit]
     one, many = ("weight", "single weights") if unit == "element" else (kind.name, kind.plural)
     said = {
         "each": f"Each {one} is removed alone.",
@@ -286,7 +290,7 @@ def _offered(draft: Draft, name: str, places: Places | None) -> Iterator[tuple[s
         for unit in known:
             yield unit, OFFERED[unit]
         return
-    if name == "place" and (unit := _mapping(draft.get("target")).get("unit")) in UNITS:
+    if name == "place" and (unit := unit_of(draft)):
         acts_by = UNITS[unit].acts_by
         if acts_by != "value":
             yield acts_by, STRUCTURE[acts_by]
@@ -302,16 +306,11 @@ def _offered(draft: Draft, name: str, places: Places | None) -> Iterator[tuple[s
 
 def _is_compared(draft: Draft, places: Places | None) -> bool:
     """Return whether an ablation's control makes any variants, as far as that is known."""
-    if draft.get("control") is None:
+    control = draft.get("control")
+    if control is None:
         return True
-    if draft["control"].get("match") == "units" and draft["select"]["by"] in (
-        "each",
-        "only",
-        "pairs",
-        "all",
-        "fraction",
-        "count",
-    ):
+    all_or_random = ("each", "only", "pairs", "all", "fraction", "count")
+    if _mapping(control).get("match") == "units" and _mapping(draft.get("select")).get("by") in all_or_random:
         return False  # every such set is a variant, or as random
     if places is None or not draft["target"].get("components"):
         return True
@@ -338,8 +337,8 @@ def _chosen(draft: Draft, name: str) -> str:
         if control.get("source", "component") == "anywhere":
             return "anywhere"
         return str(control.get("match", "units"))
-    unit = target.get("unit")
-    if unit in UNITS and UNITS[unit].acts_by != "value":
+    unit = unit_of(draft)
+    if unit and UNITS[unit].acts_by != "value":
         return UNITS[unit].acts_by
     interventions = draft.get("interventions") or [{"kind": "zero"}]
     if not isinstance(interventions, list) or len(interventions) != 1:
@@ -373,7 +372,7 @@ def _put(draft: Draft, name: str, value: str) -> Draft | None:
         changed["target"].pop("expect", None)
     elif name == "how" and value in HOW:
         begin = deepcopy(HOW[value][1])
-        kept = {key: select[key] for key in begin if key in select and select[key]}
+        kept = {key: select[key] for key in begin if select.get(key)}
         changed["select"] = {"by": value, **begin, **kept}
     elif name == "place" and value in PLACE:
         changed["interventions"] = [deepcopy(PLACE[value][1])]
@@ -416,8 +415,8 @@ def _giving_way(draft: Draft, name: str) -> Iterator[Draft]:
 def _placed(draft: Draft, places: Places | None) -> Draft:
     """Return an ablation whose components have its units: those that do stay, else the model's usual ones."""
     target = _mapping(draft.get("target"))
-    unit = target.get("unit")
-    if places is None or unit not in UNITS:
+    unit = unit_of(draft)
+    if places is None or not unit:
         return draft
     if not places.paths(unit) and places.acts_only(unit) and "interventions" not in draft:
         draft = {**draft, "interventions": [deepcopy(PLACE["zero activation"][1])]}
@@ -429,6 +428,12 @@ def _placed(draft: Draft, places: Places | None) -> Draft:
         else []
     )
     return {**draft, "target": {**target, "components": kept or list(places.usual(unit, space))}}
+
+
+def unit_of(draft: Draft) -> str:
+    """Return the unit of an ablation; empty if it has none that is known."""
+    unit = str(_mapping(draft.get("target")).get("unit"))
+    return unit if unit in UNITS else ""
 
 
 def space_of(draft: Draft) -> Space:

@@ -5,14 +5,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from traitlets import Bool, Instance, validate
+from traitlets import Bool, Dict, Instance, Unicode, validate
 
 from dissect_core import Component, unknown_component
+from dissect_core.anatomy import Anatomy
 from dissect_eval.study import NamedFigure
 
-from ..base import THEMES, OneOf
+from ..base import OneOf
 from ..errors import UnknownNameError
-from ..figure.plots import themed
+from ..figure import Picture, page_colours, picture_of
 from ._rows import MAX_ROWS, PAGE_SIZE, TreeRow, TreeView, visible_rows
 from ._search import SearchHit, search_tree
 from ._selection import SelectionModel
@@ -30,8 +31,8 @@ class BrowserModel(SelectionModel):
 
     Parameters
     ----------
-    components : iterable of Component
-        Components of one model.
+    components : Anatomy or iterable of Component
+        What a model is made of, or its components alone; then nothing is known of its heads and roles.
     selection : iterable of str, optional
         Names of the components that are selected at first.
     weights : callable, optional
@@ -41,10 +42,15 @@ class BrowserModel(SelectionModel):
     ----------
     selection : tuple of str
         Names of the selected components, a trait; see `SelectionModel`.
+    heads : dict of str to tuple of int
+        Selected heads by the path of their attention block, a trait.
+    chosen : str
+        Path of the block or component that is looked at, a trait; empty for none.
+    shows : {"tree", "roles"}
+        A trait.
     shows_weights : bool
         Whether histograms of the selected components are drawn, a trait.
-    theme : {"light", "dark"}
-        The page that figures are drawn for, a trait.
+    anatomy : Anatomy
     view : TreeView
         Search and open blocks, a trait.
 
@@ -69,18 +75,23 @@ class BrowserModel(SelectionModel):
 
     view = Instance(TreeView, help="Search and open blocks.")
 
+    heads = Dict(help="Selected heads, by block.")
+    chosen = Unicode()
+    shows = OneOf(("tree", "roles"), "tree")
     shows_weights = Bool(False, help="Whether histograms are drawn.")
-    theme = OneOf(THEMES, "light")
 
     def __init__(
         self,
-        components: Iterable[Component],
+        components: Anatomy | Iterable[Component],
         *,
         selection: Iterable[str] = (),
         weights: Weights | None = None,
     ) -> None:
         self.weights = weights
-        super().__init__(components, selection=selection)
+        self.anatomy = components if isinstance(components, Anatomy) else Anatomy(tuple(components))
+        self._of_role: dict[str, tuple[str, ...]] = {}
+        self._drawn: tuple[tuple[str, ...], Picture] | None = None
+        super().__init__(self.anatomy.components, selection=selection)
         self._blocks = {node.path: node for node in self.tree.walk() if node.children and node.path}
         self._found: tuple[str, SearchHit] | None = None
         self.view = TreeView(expanded=block_level(self.tree))
@@ -92,6 +103,75 @@ class BrowserModel(SelectionModel):
             if path not in self._blocks:
                 raise UnknownNameError(str(unknown_component(path, self._blocks, what="block")))
         return view
+
+    @validate("heads")
+    def _known_heads(self, proposal: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
+        known, found = self.anatomy.attention, {}
+        for path, heads in proposal["value"].items():
+            if path not in known:
+                raise UnknownNameError(str(unknown_component(path, known, what="attention block")))
+            n, given = known[path].n_heads, tuple(heads)
+            if wrong := [one for one in given if not (isinstance(one, int) and 0 <= one < n)]:
+                raise UnknownNameError(f"`heads` of {path!r} must be in 0 to {n - 1}, got {wrong[0]!r}.")
+            if given:
+                found[path] = tuple(sorted({*given}))
+        return {path: found[path] for path in known if path in found}
+
+    def toggle_head(self, path: str, head: int) -> None:
+        """Select a head of an attention block, or take it out of the selection.
+
+        Raises
+        ------
+        UnknownNameError
+            If there is no such block or head.
+
+        Examples
+        --------
+        >>> from dissect_core.anatomy import multihead_layout
+        >>> model = BrowserModel(Anatomy((), (), {"attn": multihead_layout(8, 4, prefix="attn.")}))
+        >>> model.toggle_head("attn", 2)
+        >>> model.heads
+        {'attn': (2,)}
+        """
+        with self.lock:
+            has = self.heads.get(path, ())
+            self.heads = {**self.heads, path: (*has, head) if head not in has else {*has} - {head}}
+
+    def clear(self) -> None:
+        """Select nothing."""
+        with self.lock, self.hold_trait_notifications():
+            super().clear()
+            self.heads = {}
+
+    def of_role(self, role: str) -> tuple[str, ...]:
+        """Return the names of the components that bear a role, or lie in blocks that do.
+
+        Raises
+        ------
+        UnknownNameError
+            If no part of the model bears it.
+        """
+        if role not in self._of_role:
+            if role not in self.anatomy.roles:
+                raise UnknownNameError(str(unknown_component(role, self.anatomy.roles, what="role")))
+            named = self.anatomy.components_by().named(role)
+            self._of_role[role] = tuple(c.name for c in self.components if c.name in named)
+        return self._of_role[role]
+
+    @property
+    def sizes(self) -> Mapping[str, int]:
+        """Return the number of values of each component, by its name."""
+        return {name: component.n_parameters for name, component in self._by_name.items()}
+
+    def toggle_role(self, role: str) -> None:
+        """Select all components of a role, or none of them if all are selected."""
+        with self.lock:
+            names = self.of_role(role)
+            if set(names) <= set(self.selection):
+                gone = set(names)
+                self.selection = tuple(name for name in self.selection if name not in gone)
+            else:
+                self.selection = (*self.selection, *names)
 
     def add_block(self, path: str) -> None:
         """Select all components in a block; during a search, those of them that were found.
@@ -132,7 +212,7 @@ class BrowserModel(SelectionModel):
         Parameters
         ----------
         pattern : str
-            Part of a name, or a glob; see `dissect_widgets.search_tree`. Spaces around it do not count.
+            Words, or a glob; see `dissect_widgets.search_tree`. Spaces around it do not count.
         """
         with self.lock:
             pattern = pattern.strip()
@@ -240,11 +320,21 @@ class BrowserModel(SelectionModel):
 
     def histograms(self) -> NamedFigure | None:
         """Draw histograms of the first selected components, `HISTOGRAMS` at most; None without weights or selection."""
+        picture = self.picture()
+        return None if picture is None else picture.named
+
+    def picture(self) -> Picture | None:
+        """Return the histograms as a picture in the page's colours; drawn once for a selection."""
         if self.weights is None or not self.selection:
             return None
-        values = {name: self.weights(name) for name in self.selection[:HISTOGRAMS]}
-        with themed(self.theme):  # type: ignore[arg-type]  # one of both, by its trait
-            return weight_histograms(values)
+        names = self.selection[:HISTOGRAMS]
+        if self._drawn is None or self._drawn[0] != names:
+            with page_colours():
+                self._drawn = (
+                    names,
+                    picture_of(weight_histograms({name: self.weights(name) for name in names})),
+                )
+        return self._drawn[1]
 
     def _in_block(self, path: str) -> tuple[str, ...]:
         if path not in self._blocks:

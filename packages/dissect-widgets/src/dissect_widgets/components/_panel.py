@@ -1,49 +1,60 @@
 """The component browser: a tree of a model's components to look through, search and select from."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ipywidgets import HTML, Button, Checkbox, HBox, Layout, Text, VBox
 
-from dissect_core import Component, near_matches
+from dissect_core import Component
+from dissect_core.anatomy import Anatomy
 
-from ..base import ModelPanel, labelled, status_html
-from ..errors import UnknownNameError
-from ..figure import figure_html
+from ..base import ModelPanel, labelled, line, segments, status_html
+from ..figure import picture_html
+from ..front import Figure, Grid
+from ._grid_rows import ROLE_COLUMNS, TREE_COLUMNS, role_rows, row_ids, tree_rows
 from ._model import HISTOGRAMS, BrowserModel
-from ._row_widgets import ROW_TYPES, BlockRow, BrowserRow, ComponentRow, MoreRow
-from ._rows import MAX_ROWS, RowKind
-from ._text import selection_html, snapshot_html, status_text
+from ._rows import MAX_ROWS, TreeRow
+from ._text import chosen_html, selection_html, snapshot_html, status_text, totals_html
 from ._weights import Weights
 
 
 class ComponentBrowser(ModelPanel):
-    """Panel that shows a model's components as a tree; what is selected is in its model's `selection`.
+    """Panel that shows a model's components as a tree; what is selected is in its model's `selection` and `heads`.
 
-    The tree opens at block level. A row has widgets only while it is shown, and at most ``model.view.max_rows``
-    rows are shown at a time; what is left out is counted beside a button that shows more.
+    The tree opens at block level. At most ``model.view.max_rows`` rows are shown at a time; what is left out is
+    counted beside a button that shows more.
 
     Parameters
     ----------
-    components : BrowserModel or iterable of Component
-        The state to show, or the components of a model.
+    components : BrowserModel, Anatomy or iterable of Component
+        The state to show, or what a model is made of.
     weights : callable, optional
         Gives the values of a component by its name, for histograms; `weights_of(detector)`.
+    notes : sequence of str
+        Remarks on the model, such as on attention that is not recognised.
 
     Attributes
     ----------
     model : BrowserModel
-        The state; the panel only shows it. Observe ``model.selection``.
+        The state; the panel only shows it. Observe ``model.selection`` and ``model.heads``.
+    tree, roles : Grid
+        The rows: ``tree.do("check", "encoder")`` selects all of a block, ``tree.do("toggle", "encoder")`` opens or
+        closes it, ``tree.do("dot", path, f"{block}:{head}")`` selects a head.
     search : Text
-        What to search for: part of a name or a glob, followed by Enter.
+        Words to search for, or a glob.
+    shows : RadioButtons
+        Whether the tree or the roles are shown.
     clear_search, clear_selection, more_rows : Button
         End the search; select nothing; show more rows, where there are any.
     show_weights : Checkbox
         Draw histograms of the selected components.
-    status, selected, histograms : HTML
-        Line that is announced, with the counts; names of the selected components; their values.
-    tree : VBox
-        The rows.
+    picture : Figure
+        The histograms.
+    beside : VBox
+        The box at the side, for who wants to add to it.
+    totals, status, selected, chosen : HTML
+        What the model has in all; the line that is announced, with the counts; names of the selected components; the
+        block or component that is looked at.
 
     Raises
     ------
@@ -55,139 +66,202 @@ class ComponentBrowser(ModelPanel):
     >>> names = ["encoder.layers.0.attn.weight", "encoder.layers.1.attn.weight", "query.weight"]
     >>> browser = ComponentBrowser(Component(name, (8, 4), "float32") for name in names)
     >>> browser.search.value = "attn"
-    >>> browser.block("encoder").choose.click()
+    >>> browser.tree.do("check", "encoder")
     >>> browser.model.selection
     ('encoder.layers.0.attn.weight', 'encoder.layers.1.attn.weight')
     >>> browser.close()
     """
 
-    _shown = ("selection", "view", "shows_weights", "theme")
+    _shown = ("selection", "heads", "view", "shows_weights", "chosen", "shows")
 
     def __init__(
-        self, components: BrowserModel | Iterable[Component], *, weights: Weights | None = None
+        self,
+        components: BrowserModel | Anatomy | Iterable[Component],
+        *,
+        weights: Weights | None = None,
+        notes: Sequence[str] = (),
     ) -> None:
         if not isinstance(components, BrowserModel):
             components = BrowserModel(components, weights=weights)
         super().__init__(components)
-        self._rows: dict[tuple[RowKind, str], BrowserRow] = {}
+        self._rows: dict[str, TreeRow] = {}
         self.search = labelled(
             Text,
-            "Search components",
-            max_width="30rem",
+            "Search",
+            max_width="26rem",
             value=self.model.view.search,
-            placeholder="part of a name, or a glob; then Enter",
-            continuous_update=False,
+            placeholder="words, or a glob",
+            continuous_update=True,
         )
         self.clear_search = self._looks.make_button("Clear search")
-        self.clear_selection = self._looks.make_button("Clear selection")
-        self.more_rows = self._own(self._looks.make_button())  # in the tree only while it is needed
+        self.clear_selection = self._looks.make_button("Clear selection").add_class("dd-link")
+        self.more_rows = Button(layout=Layout(width="auto"))
+        self.shows = segments("Show", {"tree": "as a tree", "roles": "by role"})
         self.show_weights = Checkbox(
-            description="Histograms of the selected components' weights",
+            description="Histograms of their weights",
             indent=False,
             layout=self._looks.control,
             style=self._looks.checkbox,
         )
-        self.status, self.selected, self.histograms = HTML(), HTML(), HTML()
-        self.tree = VBox()
+        self.status, self.selected, self.chosen = HTML(), HTML(), HTML()
+        self.totals = HTML(totals_html(self.model, notes))
+        self.tree = Grid(
+            "Components of the model",
+            TREE_COLUMNS,
+            names="name",
+            is_tree=True,
+            height="40rem",
+            empty="No component matches.",
+        )
+        self.roles = Grid("Roles of the model", ROLE_COLUMNS, names="role", can_choose=False, height="40rem")
+        self.picture = Figure("Histograms of weights")
+        for grid, event, handler in (
+            (self.tree, "toggle", self._on_toggle),
+            (self.tree, "check", self._on_check),
+            (self.tree, "dot", self._on_dot),
+            (self.tree, "open", self._on_open),
+            (self.roles, "check", self.model.toggle_role),
+        ):
+            grid.on(event, self._guarded(handler, grid))
+        self._follow(self.tree, self._on_chosen, "chosen")
         self._follow(self.search, self._on_search, "value")
+        self._follow(self.shows, self._on_shows, "value")
         self._follow(self.show_weights, self._on_show_weights, "value")
         self._on_click(self.clear_search, self._on_clear_search)
         self._on_click(self.clear_selection, self._on_clear_selection)
         self._on_click(self.more_rows, self._on_more_rows)
-        self._assemble(
-            HBox((self.search, self.clear_search, self.clear_selection), layout=Layout(flex_flow="row wrap")),
-            self.status,
-            self.tree,
-            self.selected,
-            self.show_weights,
-            self.histograms,
+        self.beside = VBox(
+            (
+                HTML("<h3>Selected</h3>"),
+                self.selected,
+                self.clear_selection,
+                self.chosen,
+                self.show_weights,
+                self.picture,
+            )
         )
-
-    def block(self, path: str) -> BlockRow:
-        """Return the row of a block, with the buttons ``toggle`` and ``choose``.
-
-        Raises
-        ------
-        UnknownNameError
-            If no such row is shown now; so do `component` and `more`.
-        """
-        row: BlockRow = self._row("block", path)
-        return row
-
-    def component(self, name: str) -> ComponentRow:
-        """Return the row of a component, with the checkbox ``choose``."""
-        row: ComponentRow = self._row("component", name)
-        return row
-
-    def more(self, path: str = "") -> MoreRow:
-        """Return the row, with the button ``more``, at the end of a block that has more children than are shown.
-
-        ``""`` is the top level.
-        """
-        row: MoreRow = self._row("more", path)
-        return row
+        self.beside.add_class("dd-box").add_class("dd-sticky")
+        # Only one of both is a child at a time.
+        self._close_all_of(self.tree, self.roles)
+        self._place = VBox((self.tree,))
+        left = VBox(
+            (
+                line(self.search, self.clear_search),
+                self.shows,
+                self.status,
+                self._place,
+                self.more_rows,
+            )
+        )
+        if not self.model.anatomy.roles:
+            self.shows.layout.display = "none"
+        self._assemble(self.totals, HBox((left, self.beside)).add_class("dd-two"))
 
     def snapshot(self) -> str:
         """Return what the panel shows as plain HTML, with a table in place of the tree."""
-        return f"{snapshot_html(self.model)}{self.histograms.value}"
-
-    def _row(self, kind: RowKind, path: str) -> Any:
-        if (kind, path) not in self._rows:
-            shown = [shown for of_kind, shown in self._rows if of_kind == kind]
-            near = ", ".join(map(repr, near_matches(path, shown, n=3)))
-            raise UnknownNameError(
-                f"No {kind} row for {path!r} is shown now{f' (near matches: {near})' if near else ''}. "
-                "Rows are made when they are shown: open the block around it, search for it, or show more."
-            )
-        return self._rows[kind, path]
+        picture = self.model.picture() if self.model.shows_weights else None
+        drawn = "" if picture is None else picture_html(picture.named)
+        return f"{self.totals.value}{snapshot_html(self.model)}{drawn}"
 
     def _show(self) -> None:
         model = self.model
-        n_hidden = self._show_rows()
+        self.shows.value = model.shows
+        grid = self.roles if model.shows == "roles" else self.tree
+        if self._place.children != (grid,):
+            self._place.children = (grid,)
+        n_hidden = 0
+        if model.shows == "roles":
+            self.roles.show(role_rows(model))
+        else:
+            rows, n_hidden = model.rows()
+            self._rows = row_ids(rows)
+            self.tree.show(tree_rows(model, self._rows), chosen=self._chosen_row())
+        self.more_rows.layout.display = None if n_hidden else "none"
         self.more_rows.description = f"Show {min(MAX_ROWS, n_hidden):,} more of {n_hidden:,} further rows"
-        self.search.value = model.view.search
+        if self.search.value.strip() != model.view.search:
+            self.search.value = model.view.search
         self.clear_search.disabled = not model.view.search
-        self.clear_selection.disabled = not model.selection
+        self.clear_selection.disabled = not (model.selection or model.heads)
         self.status.value = status_html(status_text(model))
-        self.selected.value = selection_html(model.selection)
+        self.selected.value = selection_html(model.selection, model.heads)
+        self.chosen.value = chosen_html(model)
         self.show_weights.disabled = model.weights is None
         self.show_weights.value = model.shows_weights
-        self.histograms.value = self._histograms() if model.shows_weights else ""
+        self._show_weights()
 
-    def _show_rows(self) -> int:
-        """Show the tree's rows, up to a limit; returns how many lie beyond it."""
-        model: BrowserModel = self.model
-        rows, n_hidden = model.rows()
-        counts, selected = model.n_selected_in_blocks(), set(model.selection)
-        before, self._rows = self._rows, {}
-        for row in rows:
-            # Rows that stay keep their widgets, and with them the keyboard focus.
-            shown = before.pop(row.key, None) or ROW_TYPES[row.kind](row, model, self._looks)
-            path = row.node.path
-            shown.update(row, counts[path] if row.kind == "block" else int(path in selected))
-            self._rows[row.key] = shown
-        self.tree.children = (*self._rows.values(), *((self.more_rows,) if n_hidden else ()))
-        for gone in before.values():
-            gone.close()
-        return n_hidden
+    def _chosen_row(self) -> str:
+        """Return the id of the row that is looked at; empty if none is, or it is not shown."""
+        paths = {row.node.path: key for key, row in reversed(self._rows.items()) if row.kind != "more"}
+        return paths.get(self.model.chosen, "") if self.model.chosen else ""
 
-    def _histograms(self) -> str:
+    def _show_weights(self) -> None:
         model = self.model
-        drawn = model.histograms()
-        if drawn is None:
-            return f"<p>{'No component selected' if model.weights else 'The weights are not at hand'}</p>"
+        picture = model.picture() if model.shows_weights else None
+        self.picture.layout.display = None if picture is not None else "none"
+        if picture is None:
+            return
         n_left = len(model.selection) - HISTOGRAMS
         more = f" {n_left:,} more selected components are not drawn." if n_left > 0 else ""
-        return figure_html(drawn.figure, drawn.caption + more, dpi=80)
+        named = picture.named
+        self.picture.show(
+            svg=picture.svg, width=picture.width, alt=named.caption + more, caption=named.caption + more
+        )
+
+    def _on_toggle(self, key: str) -> None:
+        row = self._rows[key]
+        if row.kind == "more":
+            self.model.show_more(row.node.path)
+        elif row.node.path in self.model.expanded:
+            self.model.collapse(row.node.path)
+        else:
+            self.model.expand(row.node.path)
+
+    def _on_open(self, key: str) -> None:
+        if self._rows[key].kind == "component":
+            self._on_check(key)
+        else:
+            self._on_toggle(key)
+
+    def _on_check(self, key: str) -> None:
+        model, row = self.model, self._rows[key]
+        path = row.node.path
+        if row.kind == "more":
+            model.show_more(path)
+        elif row.kind == "component":
+            with model.lock:
+                has = model.selection
+                model.selection = tuple(name for name in has if name != path) if path in has else (*has, path)
+        elif model.n_selected_in_blocks()[path] == row.node.n_components:
+            model.remove_block(path)
+        else:
+            model.add_block(path)
+
+    def _on_dot(self, _: str, dot: str) -> None:
+        path, _, head = dot.rpartition(":")
+        self.model.toggle_head(path, int(head))
+
+    def _on_chosen(self, change: Mapping[str, Any]) -> None:
+        if self._is_refreshing:
+            return
+        row = self._rows.get(change["new"])
+        if row is not None and row.kind == "more":
+            self.model.show_more(row.node.path)
+        else:
+            self.model.chosen = "" if row is None else row.node.path
+
+    def _on_shows(self, change: Mapping[str, Any]) -> None:
+        if not self._is_refreshing:
+            self.model.shows = change["new"]
 
     def _on_show_weights(self, change: Mapping[str, Any]) -> None:
         self.model.shows_weights = change["new"]
 
     def _on_search(self, change: Mapping[str, Any]) -> None:
-        self.model.search(change["new"])
+        if not self._is_refreshing:
+            self.model.search(change["new"])
 
     def _on_clear_search(self, _: Button) -> None:
-        self.model.search("")
+        self.search.value = ""
 
     def _on_clear_selection(self, _: Button) -> None:
         self.model.clear()

@@ -8,7 +8,7 @@ from ._tree import ComponentNode
 
 PAGE_SIZE = 50
 """Children of a block shown before "show more", and added by it."""
-MAX_ROWS = 200
+MAX_ROWS = 500
 """Rows of the whole tree shown before "show more", and added by it."""
 
 RowKind: TypeAlias = Literal["block", "component", "more"]

@@ -28,17 +28,17 @@ class SearchHit:
 
 
 def search_tree(tree: ComponentNode, pattern: str) -> SearchHit:
-    """Find components and blocks by part of a name, or by glob.
+    """Find components and blocks by words, or by glob.
 
-    A component is found if its path, role or one of its aliases matches, and with it if a block around it does.
-    Upper and lower case count as the same.
+    A component is found if its path, role and aliases hold every word, and with it if the path of a block around it
+    does. Upper and lower case count as the same, and roles also go by their usual names, such as cross-attention.
 
     Parameters
     ----------
     tree : ComponentNode
         Root of the tree to search.
     pattern : str
-        Text that a path contains; or a glob (with ``*``, ``?`` or ``[``) that fits a path from its first
+        Words with spaces between them; or a glob (with ``*``, ``?`` or ``[``) that fits a path from its first
         character to its last, where ``*`` matches dots too.
 
     Returns
@@ -53,6 +53,8 @@ def search_tree(tree: ComponentNode, pattern: str) -> SearchHit:
     >>> tree = component_tree(Component(name, (2,), "float32") for name in names)
     >>> [component.name for component in search_tree(tree, "ATTN").tree.components()]
     ['encoder.0.attn.weight', 'decoder.0.attn.weight']
+    >>> [component.name for component in search_tree(tree, "weight decoder").tree.components()]
+    ['decoder.0.attn.weight']
     >>> sorted(search_tree(tree, "enc*.bias").expanded)
     ['encoder', 'encoder.0', 'encoder.0.norm']
     """
@@ -74,24 +76,40 @@ def search_tree(tree: ComponentNode, pattern: str) -> SearchHit:
     return SearchHit(found, frozenset(expanded - {""}))
 
 
-def _matches_otherwise(component: Component | None, matches: Callable[[str], bool]) -> bool:
+NAMES = {
+    "self_attn": "self-attention",
+    "cross_attn": "cross-attention",
+    "ffn": "feed-forward",
+    "conv": "convolution",
+}
+"""Usual names of roles, by the role's last part."""
+
+
+def _matches_otherwise(component: Component | None, matches: Callable[..., bool]) -> bool:
     if component is None:
         return False
-    return any(matches(text) for text in (component.role, *component.aliases) if text is not None)
+    role = component.role or ""
+    return matches(component.name, role, NAMES.get(role.rpartition(".")[2], ""), *component.aliases)
 
 
-def _matcher(pattern: str) -> Callable[[str], bool]:
+def _matcher(pattern: str) -> Callable[..., bool]:
+    """Return whether texts hold all words between them; of a glob, whether one of them fits it."""
     wanted = pattern.casefold()
+    words = wanted.split()
+
+    def holds(*texts: str) -> bool:
+        folded = "\n".join(texts).casefold()
+        return all(word in folded for word in words)
+
     if not any(wildcard in wanted for wildcard in "*?["):
-        return lambda text: wanted in text.casefold()
+        return holds
     try:
         glob = re.compile(fnmatch.translate(wanted))
     except re.error:  # an empty range, "[b-a]", on Python 3.10
-        return lambda text: wanted in text.casefold()
+        return holds
 
-    def matches(text: str) -> bool:
+    def matches(*texts: str) -> bool:
         # A name may hold a bracket itself: the pattern as plain text counts as well.
-        folded = text.casefold()
-        return wanted in folded or glob.match(folded) is not None
+        return any(wanted in text.casefold() or glob.match(text.casefold()) is not None for text in texts)
 
     return matches

@@ -1,8 +1,10 @@
 """The state of the component browser as plain text and as HTML. No widgets in here."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
 from dissect_core import Component, near_matches
+from dissect_core.anatomy import unit_kind
 from dissect_core.text import visible
 
 from ..base import counted, html_text
@@ -139,13 +141,20 @@ def status_text(model: BrowserModel) -> str:
     return f"{found}. Selected: {chosen}.{shown}"
 
 
-def selection_html(names: Sequence[str], *, limit: int | None = _NAMES_LISTED) -> str:
-    """List the selected components, folded away.
+def selection_html(
+    names: Sequence[str],
+    heads: Mapping[str, Sequence[int]] | None = None,
+    *,
+    limit: int | None = _NAMES_LISTED,
+) -> str:
+    """List the selected components, folded away, and the selected heads.
 
     Parameters
     ----------
     names : sequence of str
         Names of the selected components.
+    heads : mapping of str to sequence of int, optional
+        Selected heads by their attention block.
     limit : int or None, default 200
         How many to list; the number left out is shown. None lists all.
 
@@ -159,6 +168,13 @@ def selection_html(names: Sequence[str], *, limit: int | None = _NAMES_LISTED) -
     >>> print(selection_html(["a.weight", "b.weight", "c.weight"], limit=2))
     <details><summary>3 components selected</summary><ul style="overflow-wrap:anywhere"><li>a.weight</li><li>b.weight</li></ul><p>and 1 more, not listed here</p></details>
     """  # noqa: E501
+    if heads:
+        told = "; ".join(f"{path}: {', '.join(map(str, some))}" for path, some in heads.items())
+        n = sum(map(len, heads.values()))
+        return (
+            f'<p>{counted(n, "head")} selected <span class="dd-sub">({html_text(told)})</span></p>'
+            f"{selection_html(names, limit=limit) if names else ''}"
+        )
     if not names:
         return "<p>No component selected</p>"
     listed = names if limit is None else names[:limit]
@@ -167,6 +183,61 @@ def selection_html(names: Sequence[str], *, limit: int | None = _NAMES_LISTED) -
     rest = f"<p>and {n_left:,} more, not listed here</p>" if n_left else ""
     summary = f"{counted(len(names), 'component')} selected"
     return f"<details><summary>{summary}</summary><ul {_WRAP}>{items}</ul>{rest}</details>"
+
+
+def totals_html(model: BrowserModel, notes: Sequence[str] = ()) -> str:
+    """Return what the model has in all, as a line of chips, with remarks below.
+
+    Parameters
+    ----------
+    model : BrowserModel
+    notes : sequence of str
+        Remarks on the model; escaped here.
+
+    Returns
+    -------
+    str
+        HTML.
+
+    Examples
+    --------
+    >>> totals_html(BrowserModel([Component("w", (5, 4), "float32")]))
+    '<p><span class="dd-chip">1 component</span> <span class="dd-chip">20 parameters</span></p>'
+    """
+    anatomy = model.anatomy
+    units = Counter({"head": sum(layout.n_heads for layout in anatomy.attention.values())})
+    for group in anatomy.groups:
+        units[group.unit] += group.n_units
+    n_layers = sum(block.kind == "layer" for block in anatomy.blocks)
+    told = [
+        counted(model.tree.n_components, "component"),
+        counted(model.tree.n_parameters, "parameter"),
+        *([counted(n_layers, "layer")] if n_layers else []),
+        *(unit_kind(unit).counted(n) for unit, n in units.items() if n),
+    ]
+    chips = " ".join(f'<span class="dd-chip">{text}</span>' for text in told)
+    remarks = "".join(
+        f'<p class="dd-warning">{html_text(note)}</p>' for note in dict.fromkeys([*anatomy.notes, *notes])
+    )
+    return f"<p>{chips}</p>{remarks}"
+
+
+def chosen_html(model: BrowserModel) -> str:
+    """Return what is known of the block or component that is looked at, as HTML; empty if none is."""
+    path = model.chosen
+    node = next((one for one in model.tree.walk() if one.path == path), None) if path else None
+    if node is None:
+        return ""
+    told = []
+    if node.component is not None:
+        told.append(component_text(node.component))
+    if node.children:
+        told.append(block_text(node, 0))
+    roles = next((block.roles for block in model.anatomy.blocks if block.path == path), ())
+    if roles:
+        told.append(f"roles {', '.join(roles)}")
+    lines = "".join(f"<p>{html_text(text)}</p>" for text in told)
+    return f"<div {_WRAP}><h4>{html_text(path)}</h4>{lines}</div>"
 
 
 def snapshot_html(model: BrowserModel) -> str:
@@ -201,7 +272,7 @@ def snapshot_html(model: BrowserModel) -> str:
         '<section aria-label="Component browser">'
         f"<p {_WRAP}>{html_text(status_text(model))}</p>"
         f"<table><caption>Components of the model</caption><thead><tr>{head}</tr></thead>"
-        f"<tbody>{body}</tbody></table>{selection_html(model.selection, limit=None)}</section>"
+        f"<tbody>{body}</tbody></table>{selection_html(model.selection, model.heads, limit=None)}</section>"
     )
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import traceback
+import warnings
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
-from traitlets import Any as AnyTrait, Bool, Dict, Instance, Unicode, observe
+from traitlets import Any as AnyTrait, Bool, Dict, Instance, Tuple, Unicode, observe
 
 from dissect_core import UntrustedError
 from dissect_core.detectors import Detector, InstalledDetector, available_detectors, open_detector
@@ -14,7 +16,10 @@ from dissect_core.spec import DetectorSpec
 
 from ..base import OneOf, WorkerModel
 from ..errors import RunStateError
+from ._source import named_detector
 from ._speed import speed_of
+
+UNRECOGNISED, UNRECOGNISED_SAYS = "UnrecognisedAttentionWarning", ".* look like attention and are not recognised"
 
 
 class DetectorModel(WorkerModel):
@@ -45,6 +50,8 @@ class DetectorModel(WorkerModel):
         Trait: how fast it is here, once `time_pass` has found out.
     busy : callable
         Returns whether something runs the detector now, so that it cannot be timed; set by the `Workbench`.
+    notes : tuple of str
+        Trait: remarks on the open detector, such as on attention that is not recognised.
     error, details : str
         Traits: type and message of what kept it from being opened, and the traceback.
 
@@ -62,6 +69,7 @@ class DetectorModel(WorkerModel):
     question = Unicode()
     state = OneOf(("closed", "opening", "open", "timing", "failed"), "closed")
     detector = AnyTrait(None, allow_none=True)
+    notes = Tuple()
     speed = Instance(tuple, allow_none=True)
 
     def __init__(self, detector: Detector | DetectorSpec | None = None) -> None:
@@ -76,6 +84,18 @@ class DetectorModel(WorkerModel):
         if detector is not None:
             self.detector, self.state = detector, "open"
 
+    def look_for(self, text: str) -> None:
+        """Choose what a text names: a bundled detector, a checkpoint, a folder, or a name of a zoo; `open` opens it.
+
+        Raises
+        ------
+        UnknownNameError
+            If it names nothing that an installed adapter opens.
+        """
+        named = named_detector(text, self.installed)
+        with self.lock, self.hold_trait_notifications():
+            self.name, self.options = named.adapter, dict(named.options)
+
     def open(self) -> None:
         """Open the detector on a worker thread; returns at once.
 
@@ -88,13 +108,18 @@ class DetectorModel(WorkerModel):
             if self.state in ("opening", "timing"):
                 raise RunStateError("A detector is being opened already. Wait until it is.")
             with self.hold_trait_notifications():
-                self.speed = None
+                self.speed, self.notes = None, ()
                 self.state, self.error, self.details, self.detector = "opening", "", "", None
             spec = DetectorSpec(adapter=self.name, options=dict(self.options))
             self._begin("dissect-open", self._work, spec, self.trust)
 
-    def time_pass(self) -> None:
+    def time_pass(self, image: Path | None = None) -> None:
         """Find out on a worker thread how fast the open detector is; returns at once.
+
+        Parameters
+        ----------
+        image : Path, optional
+            An image of those that it will run over; a random picture if left out.
 
         Raises
         ------
@@ -107,7 +132,7 @@ class DetectorModel(WorkerModel):
             if self.busy():
                 raise RunStateError("A run uses the detector. It can be timed once that has ended.")
             self.state = "timing"
-            self._begin("dissect-time", self._time, self.detector)
+            self._begin("dissect-time", self._time, self.detector, image)
 
     @property
     def problem(self) -> str | None:
@@ -120,10 +145,10 @@ class DetectorModel(WorkerModel):
         """Withdraw the permission to run code: it was given to another detector."""
         self.trust, self.question = False, ""
 
-    def _time(self, detector: Detector) -> None:
+    def _time(self, detector: Detector, image: Path | None) -> None:
         found, error, details = None, "", ""
         try:
-            found = speed_of(detector)
+            found = speed_of(detector, image)
         except Exception as failure:  # the detector stays open: only its speed is not known
             error = f"A pass could not be timed: {type(failure).__name__}: {failure}"
             details = "".join(traceback.format_exception(failure))
@@ -132,7 +157,7 @@ class DetectorModel(WorkerModel):
 
     def _work(self, spec: DetectorSpec, trust: bool) -> None:
         try:
-            opened = open_detector(spec, trust=trust)
+            opened, notes = _opened(spec, trust)
         except UntrustedError as error:
             with self.lock, self.hold_trait_notifications():
                 self.question, self.state = error.asked, "closed"
@@ -140,4 +165,25 @@ class DetectorModel(WorkerModel):
             self._fail(error)
         else:
             with self.lock, self.hold_trait_notifications():
+                self.notes = notes
                 self.detector, self.state = opened, "open"
+
+
+def _opened(spec: DetectorSpec, trust: bool) -> tuple[Detector, tuple[str, ...]]:
+    """Open a detector, and return with it what is warned of its attention; other warnings are passed on."""
+    notes: list[str] = []
+    with warnings.catch_warnings():
+        show = warnings.showwarning
+
+        def hear(message: Any, category: type[Warning], *where: Any, **more: Any) -> None:
+            # By its name: the class would import torch.
+            if category.__name__ == UNRECOGNISED:
+                notes.append(str(message))
+            else:
+                show(message, category, *where, **more)
+
+        warnings.showwarning = hear
+        warnings.filterwarnings("always", UNRECOGNISED_SAYS)
+        opened = open_detector(spec, trust=trust)
+        _ = opened.anatomy  # made now, so that what it warns of is heard
+    return opened, tuple(dict.fromkeys(notes))

@@ -29,7 +29,8 @@ class Column(NamedTuple):
     kind : str
         What its cells are: ``"text"`` (str, or ``{"text", "note", "look", "title"}``), ``"number"`` (the same, aligned
         at the right), ``"interval"`` (``{"value", "low", "high", "sure", "text"}``), ``"bar"`` (``{"share", "text"}``),
-        ``"dots"`` (a list of ``{"id", "label", "on"}``), ``"check"`` (``{"on", "label"}``, None for some of it).
+        ``"dots"`` (a list of ``{"id", "label", "on", "apart"}``, the last for a gap before it),
+        ``"check"`` (``{"on", "label"}``, None for some of it).
     sortable : bool
     low, high : float
         Ends of the scale that all intervals of the column share.

@@ -54,8 +54,8 @@ const CELLS = {
   },
   dots(td, cell, column, tell) {
     td.classList.add("dd-dots");
-    for (const { id, label, on } of cell ?? []) {
-      const dot = make("button", "dd-dot", td);
+    for (const { id, label, on, apart } of cell ?? []) {
+      const dot = make("button", apart ? "dd-dot dd-apart" : "dd-dot", td);
       dot.type = "button";
       dot.title = label;
       dot.setAttribute("aria-label", label);

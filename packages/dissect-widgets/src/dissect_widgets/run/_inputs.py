@@ -64,7 +64,7 @@ class RunInputsModel(PanelModel):
     def __init__(self, detector: DetectorModel, **fields: Any) -> None:
         super().__init__(**{name: str(value) for name, value in fields.items()})
         self.detector = detector
-        self.detector.observe(self._check, "detector")
+        self.detector.observe(self._check, ["detector", "state"])
         self._check()
 
     def __call__(
@@ -105,7 +105,7 @@ class RunInputsModel(PanelModel):
 
     def close(self) -> None:
         """Stop observing the detector."""
-        self.detector.unobserve(self._check, "detector")
+        self.detector.unobserve(self._check, ["detector", "state"])
 
     @observe("images", "annotations", "out", "limit", "batch_size", "replicates")
     def _check(self, _: Mapping[str, Any] | None = None) -> None:
@@ -114,6 +114,8 @@ class RunInputsModel(PanelModel):
         found: list[tuple[str, str]] = []
         if self.detector.detector is None:
             found.append(("detector", "No detector is open."))
+        elif self.detector.state == "timing":
+            found.append(("detector", "A pass of the detector is being timed; this takes a moment."))
         for name, is_there in (("images", Path.is_dir), ("annotations", Path.is_file)):
             given, noun = getattr(self, name), "folder" if name == "images" else "file"
             if not given:

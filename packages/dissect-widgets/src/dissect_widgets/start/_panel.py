@@ -16,20 +16,11 @@ from dissect_core.text import visible
 
 from ..base import Panel, counted, line, status_html
 from ..builder import QUESTIONS, SpecModel
-from ..detector import DetectorModel
+from ..detector import BUNDLED, DetectorModel
 from ..front import Column, Grid, GridRow
 from ..run import RunInputsModel, RunModel
 from ._studies import FoundStudy, studies_below
 
-DETECTORS: Mapping[str, tuple[str, str]] = {
-    "demo:dino": ("DINO", "bundled, small, trained: deformable attention, queries chosen per image"),
-    "demo:detr": ("DETR", "bundled, small, trained: plain attention, learned queries"),
-    "demo:deformable_detr": (
-        "Deformable DETR",
-        "bundled, small, trained: deformable attention, learned queries",
-    ),
-}
-"""Bundled detectors of dissect-mmdet by their checkpoint: name, and what they are."""
 SCENES = "demo:scenes"
 IMAGES = 24
 RUNS = "deep-dissect-runs"
@@ -90,7 +81,7 @@ class StartPanel(Panel):
         )
         usable = "mmdet" in detector.installed and detector.installed["mmdet"].problem is None
         own = ("Your own …", "MMDetection checkpoint, Transformers folder, or a name of the zoo")
-        cards = {**(DETECTORS if usable else {}), "own": own}
+        cards = {**(BUNDLED if usable else {}), "own": own}
         self.detectors = {key: self._card(*words) for key, words in cards.items()}
         self.questions = {key: self._card(one.title, one.about) for key, one in QUESTIONS.items()}
         for key, card in self.detectors.items():

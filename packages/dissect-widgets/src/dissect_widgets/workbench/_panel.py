@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -112,6 +112,7 @@ class Workbench(Panel):
         self.detector = DetectorModel(detector if detector is not None else named)
         self.inputs = RunInputsModel(self.detector, images=images, annotations=annotations, out=out)
         self.run = RunModel(self.spec, self.inputs)
+        self.detector.busy = lambda: self.run.is_active
         link = dlink(
             (self.inputs, "problems"), (self.run, "missing"), lambda found: found[0][1] if found else ""
         )
@@ -211,7 +212,13 @@ class Workbench(Panel):
                 self.detector, self.spec, self.inputs, self.run, show=self.show, look_at=self.look_at
             ),
             "model": lambda: ModelStep(self.detector, self.spec),
-            "study": lambda: StudyBuilder(self.spec),
+            "study": lambda: StudyBuilder(
+                self.spec,
+                run=self._run_study,
+                chosen=self._chosen_parts,
+                detector=self.detector,
+                inputs=self.inputs,
+            ),
             "run": lambda: RunStep(self.inputs, self.run),
             "results": lambda: ResultsExplorer(
                 self._results_model(), show_images=lambda: self.show("images"), images=self.inputs.images
@@ -220,6 +227,17 @@ class Workbench(Panel):
             "queries": lambda: QueryPanel(QueriesModel(self._folder(), selection=self.selection)),
         }
         return make[step]()
+
+    def _run_study(self) -> None:
+        """Show the run, and begin it unless it still needs something, which then stands there."""
+        self.show("run")
+        if self.run.can_start:
+            self.run.start()
+
+    def _chosen_parts(self) -> tuple[Sequence[str], Mapping[str, Sequence[int]]]:
+        """Return what is selected on the page of the model: components, and heads by block."""
+        panel = self.panels.get("model")
+        return panel.chosen() if isinstance(panel, ModelStep) else ((), {})
 
     def _folder(self) -> Path:
         if not self.folder.value.strip():

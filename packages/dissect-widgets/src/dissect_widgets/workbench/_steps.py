@@ -2,34 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ipywidgets import HTML, Button, HBox, Layout, VBox
+from ipywidgets import HTML, Layout, VBox
 
-from dissect_core.text import visible
-
-from ..base import Panel, counted, html_text, status_html
-from ..builder import SpecModel
-from ..components import ComponentBrowser, weights_of
+from ..base import Panel, html_text
+from ..builder import AskPanel, SpecModel
+from ..components import BrowserModel, ComponentBrowser, weights_of
 from ..detector import DetectorModel, DetectorPanel
 from ..run import RunInputsForm, RunInputsModel, RunModel, RunPanel
 
 
 class ModelStep(Panel):
-    """The detector, its components, and a button that adds the selected ones to the study."""
+    """The detector, its components, and what the study may ask about those that are selected."""
 
     def __init__(self, detector: DetectorModel, spec: SpecModel) -> None:
         super().__init__()
         self.detector, self.spec = detector, spec
         self.opened = self._own(DetectorPanel(detector))
         self.browser: ComponentBrowser | None = None
-        self.add = self._looks.make_button("Add what is selected to the study")
-        self.said = HTML()
-        self.beside = HBox((self.add,))  # a column would make the button as wide as the page
+        self.ask = self._own(AskPanel(spec, self.chosen))
         self.place = VBox(layout=Layout(max_width="100%"))
-        self._on_click(self.add, self._on_add)
-        self._close_all_of(self.beside, self.said)  # they are no children while no detector is open
         self._undo.append(self._close_browser)
         self._follow(detector, self._on_detector, "detector")
         self._assemble(self.opened, self.place)
@@ -39,9 +33,16 @@ class ModelStep(Panel):
         """Return the detector and its components as plain HTML."""
         return self.opened.snapshot() + (self.browser.snapshot() if self.browser else "")
 
+    def chosen(self) -> tuple[Sequence[str], Mapping[str, Sequence[int]]]:
+        """Return what is selected: names of components, and heads by block."""
+        return ((), {}) if self.browser is None else (self.browser.model.selection, self.browser.model.heads)
+
     def _close_browser(self) -> None:
         self.place.children = ()
         if self.browser is not None:
+            parts = self.browser.beside.children
+            self.browser.beside.children = tuple(part for part in parts if part is not self.ask)
+            self.browser.model.unobserve_all()
             self.browser.close()
             self.browser = None
 
@@ -49,20 +50,17 @@ class ModelStep(Panel):
         self._close_browser()
         detector = self.detector.detector
         if detector is not None:
-            self.browser = ComponentBrowser(detector.anatomy.components, weights=weights_of(detector))
-            self.place.children = (self.browser, self.beside, self.said)
+            model = BrowserModel(detector.anatomy, weights=weights_of(detector))
+            self.browser = ComponentBrowser(model, notes=self.detector.notes)
+            if self.spec.anatomy is not detector.anatomy:
+                self.spec.anatomy = detector.anatomy
+            model.observe(self._guarded(self._on_selection, self.ask), ["selection", "heads"])
+            self.browser.beside.children = (*self.browser.beside.children, self.ask)
+            self.place.children = (self.browser,)
+            self.ask.show()
 
-    def _on_add(self, _: Button) -> None:
-        if self.browser is None or not self.browser.model.selection:
-            self.said.value = status_html("Nothing is selected.")
-            return
-        names = self.browser.model.selection
-        with self.spec.lock:
-            self.spec.add_ablation_of(names)
-        ablation = self.spec.draft["ablations"][-1]["name"]
-        self.said.value = status_html(
-            f"{counted(len(names), 'component')} in the study as {visible(ablation)}."
-        )
+    def _on_selection(self, _: Mapping[str, Any]) -> None:
+        self.ask.show()
 
 
 class RunStep(Panel):
