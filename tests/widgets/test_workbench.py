@@ -124,16 +124,17 @@ def test_one_detector_is_opened_at_a_time(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_the_whole_path_by_clicking(workbench: Workbench, tmp_path: Path) -> None:
     model = workbench.panels["model"]
-    model.add.click()
-    assert "Nothing is selected" in model.said.value
+    assert model.ask.add.disabled
+    assert "Nothing is selected" in model.ask.said.value
     model.browser.search.value = "features.weight"
-    model.browser.component("features.weight").choose.value = True
-    model.add.click()
-    assert "1 component in the study as selection 1" in model.said.value
+    model.browser.tree.do("check", "features.weight")
+    model.ask.what.value = "element"
+    model.ask.add.click()
+    assert "shares of the single weights of this component" in model.ask.said.value
     workbench.tabs.selected_index = list(STEPS).index("study")
     builder = workbench.panels["study"]
     assert builder.row("ablations", 0, "target", "components").control.value == "features.weight"
-    builder.row("ablations", 0, "select", "repeats").control.value = "1"
+    builder.ablation.details["Draws of each"].value = "1"
     assert "4 variants with the baseline" in builder.status.value, "the plan is of the open detector"
     workbench.tabs.selected_index = list(STEPS).index("run")
     step = workbench.panels["run"]
@@ -271,16 +272,17 @@ def test_weights_are_drawn_for_what_is_selected() -> None:
     model = BrowserModel((Component(n, (8, 4), "float32") for n in arrays), weights=read)
     browser = ComponentBrowser(model)
     browser.show_weights.value = True
-    assert "No component selected" in browser.histograms.value
+    assert browser.picture.layout.display == "none"
     model.add("*")
-    assert browser.histograms.value.count("<img alt=") == 1
-    assert "3 more selected components are not drawn" in browser.histograms.value
+    assert browser.picture.svg.startswith("<svg")
+    assert "3 more selected components are not drawn" in browser.picture.caption
     mean = arrays["layer.0.weight"].mean()
-    assert (
-        f"layer.0.weight: 32 values, mean {mean:.3f}".replace("-", "\N{MINUS SIGN}")
-        in browser.histograms.value
-    )
+    told = f"layer.0.weight: 32 values, mean {mean:.3f}".replace("-", "\N{MINUS SIGN}")
+    assert told in browser.picture.alt
     assert "img alt" in browser.snapshot()
+    drawn = model.picture()
+    model.search("layer")
+    assert model.picture() is drawn, "nothing is drawn again that did not change"
     browser.close()
     without = ComponentBrowser([Component("a", (3,), "float32")])
     assert without.show_weights.disabled

@@ -84,6 +84,7 @@ class SpecModel(PanelModel):
         self.reader = SchemaReader(spec_schema())
         self._places: Places | None = None
         self._unanswered: tuple[Anatomy, dict[str, str]] | None = None
+        self._segments: tuple[dict[str, Any], Places | None, tuple[Segment, ...]] | None = None
         self._preview: tuple[tuple[StudySpec, Anatomy], PlanPreview] | None = None
         self._before: list[dict[str, Any]] = []
         super().__init__(anatomy=anatomy)
@@ -222,7 +223,11 @@ class SpecModel(PanelModel):
         >>> [one.name for one in model.segments()], model.segments()[1].chosen
         (['remove', 'how', 'place', 'compare'], 'fraction')
         """
-        return segments_of(self._ablation(ablation), self.places)
+        draft, places = self._ablation(ablation), self.places
+        known = self._segments  # drafts are replaced whole, never changed in place
+        if known is None or known[0] is not draft or known[1] is not places:
+            self._segments = known = draft, places, segments_of(draft, places)
+        return known[2]
 
     def answer(self, name: str, value: str, ablation: int = 0) -> tuple[str, ...]:
         """Give one of an ablation's questions another answer; answers that do not fit it give way.

@@ -8,7 +8,7 @@ from typing import Any
 from traitlets import Bool, Dict, Instance, Unicode, validate
 
 from dissect_core import Component, unknown_component
-from dissect_core.anatomy import Anatomy
+from dissect_core.anatomy import Anatomy, is_inside
 from dissect_eval.study import NamedFigure
 
 from ..base import OneOf
@@ -94,7 +94,7 @@ class BrowserModel(SelectionModel):
         super().__init__(self.anatomy.components, selection=selection)
         self._blocks = {node.path: node for node in self.tree.walk() if node.children and node.path}
         self._found: tuple[str, SearchHit] | None = None
-        self.view = TreeView(expanded=block_level(self.tree))
+        self.view = TreeView(expanded=self._opened_first())
 
     @validate("view")
     def _known_blocks(self, proposal: Mapping[str, Any]) -> TreeView:
@@ -335,6 +335,13 @@ class BrowserModel(SelectionModel):
                     picture_of(weight_histograms({name: self.weights(name) for name in names})),
                 )
         return self._drawn[1]
+
+    def _opened_first(self) -> frozenset[str]:
+        """Return what is open at first: down to the blocks, and where attention is known, only around it."""
+        expanded = block_level(self.tree)
+        attention = self.anatomy.attention
+        around = {path for path in expanded if any(is_inside(one, path) for one in attention)}
+        return frozenset(around) or expanded
 
     def _in_block(self, path: str) -> tuple[str, ...]:
         if path not in self._blocks:

@@ -50,8 +50,8 @@ class ComponentBrowser(ModelPanel):
         Draw histograms of the selected components.
     picture : Figure
         The histograms.
-    beside : VBox
-        The box at the side, for who wants to add to it.
+    asks : VBox
+        Empty place below what is selected, for what can be done with it.
     totals, status, selected, chosen : HTML
         What the model has in all; the line that is announced, with the counts; names of the selected components; the
         block or component that is looked at.
@@ -93,6 +93,7 @@ class ComponentBrowser(ModelPanel):
             placeholder="words, or a glob",
             continuous_update=True,
         )
+        self.search.layout.width = "24rem"
         self.clear_search = self._looks.make_button("Clear search")
         self.clear_selection = self._looks.make_button("Clear selection").add_class("dd-link")
         self.more_rows = Button(layout=Layout(width="auto"))
@@ -130,17 +131,19 @@ class ComponentBrowser(ModelPanel):
         self._on_click(self.clear_search, self._on_clear_search)
         self._on_click(self.clear_selection, self._on_clear_selection)
         self._on_click(self.more_rows, self._on_more_rows)
-        self.beside = VBox(
+        self.asks = VBox()
+        beside = VBox(
             (
                 HTML("<h3>Selected</h3>"),
                 self.selected,
-                self.clear_selection,
+                line(self.clear_selection),
+                self.asks,
                 self.chosen,
                 self.show_weights,
                 self.picture,
             )
         )
-        self.beside.add_class("dd-box").add_class("dd-sticky")
+        beside.add_class("dd-box").add_class("dd-sticky")
         # Only one of both is a child at a time.
         self._close_all_of(self.tree, self.roles)
         self._place = VBox((self.tree,))
@@ -155,7 +158,7 @@ class ComponentBrowser(ModelPanel):
         )
         if not self.model.anatomy.roles:
             self.shows.layout.display = "none"
-        self._assemble(self.totals, HBox((left, self.beside)).add_class("dd-two"))
+        self._assemble(self.totals, HBox((left, beside)).add_class("dd-two"))
 
     def snapshot(self) -> str:
         """Return what the panel shows as plain HTML, with a table in place of the tree."""
@@ -202,9 +205,11 @@ class ComponentBrowser(ModelPanel):
             return
         n_left = len(model.selection) - HISTOGRAMS
         more = f" {n_left:,} more selected components are not drawn." if n_left > 0 else ""
-        named = picture.named
         self.picture.show(
-            svg=picture.svg, width=picture.width, alt=named.caption + more, caption=named.caption + more
+            svg=picture.svg,
+            width=picture.width,
+            alt=picture.named.caption + more,
+            caption=f"Values of the weights; how many of each, on a logarithmic axis.{more}",
         )
 
     def _on_toggle(self, key: str) -> None:

@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, NullFormatter, StrMethodFormatter
 from numpy.typing import NDArray
 
 from dissect_core.detectors import model_of
@@ -19,7 +20,7 @@ Weights: TypeAlias = Callable[[str], NDArray[Any]]
 """Gives the values of a component by its name."""
 
 BINS = 60
-COLUMNS = 3
+COLUMNS = 2
 _BLUE = "#0072B2"
 
 
@@ -73,8 +74,12 @@ def weight_histograms(weights: Mapping[str, NDArray[Any]]) -> NamedFigure:
         flat = np.asarray(values, dtype=np.float64).ravel()
         finite = flat[np.isfinite(flat)]
         axes.hist(finite, bins=BINS, color=_BLUE, log=True)
-        axes.set_title(_short(name), fontsize=8, parse_math=False, usetex=False)
-        axes.tick_params(labelsize=7)
+        axes.set_title(_short(name), fontsize=9, parse_math=False, usetex=False)
+        axes.tick_params(labelsize=8)
+        # Plain numbers: as SVG, text stays text, and powers would be TeX.
+        axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+        axes.yaxis.set_minor_formatter(NullFormatter())
+        axes.xaxis.set_major_locator(MaxNLocator(3))
         axes.spines[["top", "right"]].set_visible(False)
         told.append(_told(name, flat, finite))
     for axes in grid.flat[len(weights) :]:

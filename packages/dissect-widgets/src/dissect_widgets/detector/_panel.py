@@ -65,6 +65,7 @@ class DetectorPanel(ModelPanel):
             placeholder="checkpoint (.pth, .safetensors), folder of Transformers, or name of a zoo",
             continuous_update=False,
         )
+        self.source.layout.width = "100%"
         self.name = labelled(
             Dropdown,
             "Adapter",
@@ -97,7 +98,7 @@ class DetectorPanel(ModelPanel):
         self._on_click(self.open_it, self._on_open)
         self._on_click(self.other, self._on_other)
         cards = [HBox(tuple(self.cards.values()), layout=Layout(overflow="visible"))] if self.cards else []
-        self._ways = VBox((*(one.add_class("dd-cards") for one in cards), line(self.source), self.more))
+        self._ways = VBox((*(one.add_class("dd-cards") for one in cards), self.source, self.more))
         self._open_line = line(self.open_it)
         self._assemble(
             self._ways, self.question, self._open_line, self.status, line(self.other), self.problem

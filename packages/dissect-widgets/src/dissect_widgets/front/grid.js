@@ -54,8 +54,10 @@ const CELLS = {
   },
   dots(td, cell, column, tell) {
     td.classList.add("dd-dots");
+    let group = null; // stays together where the cell is narrow
     for (const { id, label, on, apart } of cell ?? []) {
-      const dot = make("button", apart ? "dd-dot dd-apart" : "dd-dot", td);
+      if (!group || apart) group = make("span", "dd-group", td);
+      const dot = make("button", "dd-dot", group);
       dot.type = "button";
       dot.title = label;
       dot.setAttribute("aria-label", label);

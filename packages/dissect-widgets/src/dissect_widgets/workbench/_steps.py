@@ -40,8 +40,7 @@ class ModelStep(Panel):
     def _close_browser(self) -> None:
         self.place.children = ()
         if self.browser is not None:
-            parts = self.browser.beside.children
-            self.browser.beside.children = tuple(part for part in parts if part is not self.ask)
+            self.browser.asks.children = ()
             self.browser.model.unobserve_all()
             self.browser.close()
             self.browser = None
@@ -55,7 +54,7 @@ class ModelStep(Panel):
             if self.spec.anatomy is not detector.anatomy:
                 self.spec.anatomy = detector.anatomy
             model.observe(self._guarded(self._on_selection, self.ask), ["selection", "heads"])
-            self.browser.beside.children = (*self.browser.beside.children, self.ask)
+            self.browser.asks.children = (self.ask,)
             self.place.children = (self.browser,)
             self.ask.show()
 
