@@ -62,10 +62,10 @@ def detr(): return open_detector("mmdet", checkpoint="demo:dino")
 PANELS = {
     "model": """
 detector = detr()
-panel = ComponentBrowser(detector.anatomy.components, weights=weights_of(detector))
-panel.search.value = "decoder*cross_attn*weight"
-panel.block("decoder.layers.0.cross_attn").choose.click()
-panel.show_weights.value = True
+panel = ComponentBrowser(detector.anatomy, weights=weights_of(detector))
+panel.tree.do("toggle", "decoder.layers.0")
+panel.tree.do("dot", "decoder.layers.0.cross_attn", "decoder.layers.0.cross_attn:1")
+panel.tree.do("check", "encoder.layers.1")
 """,
     "builder": """
 panel = StudyBuilder(load_spec(folder + "/spec.yaml"), anatomy=detr().anatomy)

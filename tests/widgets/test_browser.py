@@ -228,6 +228,7 @@ def test_opening_and_closing_leaves_nothing_behind(components: list[Component]) 
     gone = []
     for _ in range(50):
         browser = ComponentBrowser(model)
+        browser.shows.value = "tree"
         browser.search.value = "attn"
         browser.clear_search.click()
         browser.tree.do("toggle", "encoder.layers.0")

@@ -26,6 +26,7 @@ from dissect_widgets import (
     RunInputsForm,
     RunInputsModel,
     RunStateError,
+    SpecModel,
     Workbench,
     weights_of,
 )
@@ -47,6 +48,11 @@ class FittedDetector(ToyDetector):
     """Tells how much of its checkpoint fitted."""
 
     fit = Fit()
+
+
+def add_weights(model: SpecModel) -> None:
+    """Add an ablation of the weights of the toy's features."""
+    model.add_proposal(model.proposals(["features.weight"])[-1])
 
 
 @pytest.fixture
@@ -166,7 +172,7 @@ def test_the_whole_path_by_clicking(workbench: Workbench, tmp_path: Path) -> Non
 def test_results_follow_a_new_run(workbench: Workbench, folder: Path, tmp_path: Path) -> None:
     workbench.look_at(folder)
     assert "15 variants" in workbench.panels["results"].status.value
-    workbench.spec.add_ablation_of(["features.weight"])
+    add_weights(workbench.spec)
     workbench.inputs.replicates = 0
     workbench.show("run")
     workbench.run.start()
@@ -193,7 +199,7 @@ def test_results_of_another_study_say_so_until_they_are_of_this_one(folder: Path
 
 
 def test_a_cancelled_run_shows_what_it_has(workbench: Workbench, tmp_path: Path) -> None:
-    workbench.spec.add_ablation_of(["features.weight"])
+    add_weights(workbench.spec)
     workbench.inputs.batch_size = 2
 
     def cancel_once(_change: Any) -> None:  # a second time would leave measuring out
@@ -226,7 +232,7 @@ def test_what_is_missing_for_a_run_stands_beside_its_field(tmp_path: Path) -> No
 
 def test_a_run_waits_for_what_is_missing(split: Split, tmp_path: Path) -> None:
     workbench = Workbench(detector=ToyDetector(), images=split.images, out=tmp_path / "out")
-    workbench.spec.add_ablation_of(["features.weight"])
+    add_weights(workbench.spec)
     workbench.show("run")
     panel = workbench.panels["run"].panel
     assert panel.start.disabled

@@ -11,9 +11,10 @@ from ipywidgets import HTML, Button, Checkbox, Combobox, Dropdown, HBox, Layout,
 from dissect_core.text import cut, visible
 
 from ..base import ModelPanel, close_all, counted, html_text, labelled, line, segments
+from ._answers import SEGMENTS, Segment
+from ._details import Detail
 from ._model import SpecModel
 from ._plan_preview import PlanPreview
-from ._short import SEGMENTS, Detail, Segment
 
 Chosen = Callable[[], tuple[Sequence[str], Mapping[str, Sequence[int]]]]
 """Returns what is selected in the model's tree: names of components, and heads by block."""
@@ -41,6 +42,8 @@ class AblationForm(ModelPanel):
         Another role, path or glob; and what is selected in the model's tree.
     details : dict of str to Widget
         The numbers that the choices need, by title.
+    detail_notes : dict of str to HTML
+        What is wrong with each.
     notes : HTML
         What is wrong.
 
@@ -80,7 +83,7 @@ class AblationForm(ModelPanel):
         self._chip_box = HBox(layout=Layout(flex_flow="row wrap", align_items="center"))
         self.details: dict[str, Any] = {}
         self._detail_of: dict[str, Detail] = {}
-        self._detail_notes: dict[str, HTML] = {}
+        self.detail_notes: dict[str, HTML] = {}
         self._how_box, self._place_box = VBox(), VBox()
         self.places_note, self.notes = HTML(), HTML()
         self._on_click(self.add_part, self._on_add_part)
@@ -197,7 +200,7 @@ class AblationForm(ModelPanel):
                 control = labelled(Text, title, max_width="18rem", continuous_update=False)
             note = HTML(layout=self._looks.text)
             control.observe(self._guarded(partial(self._on_detail, title), control), "value")
-            self.details[title], self._detail_notes[title] = control, note
+            self.details[title], self.detail_notes[title] = control, note
             boxes[detail.path[0] != "interventions"].append(VBox((control, note)))
         for is_how, box in ((True, self._how_box), (False, self._place_box)):
             box.children = (line(*boxes[is_how]),) if boxes[is_how] else ()
@@ -207,7 +210,7 @@ class AblationForm(ModelPanel):
             gone, box.children = box.children, ()
             for one in gone:
                 close_all(one, self._looks.all())
-        self.details, self._detail_notes, self._detail_of = {}, {}, {}
+        self.details, self.detail_notes, self._detail_of = {}, {}, {}
 
     def _show_problems(self, number: int, preview: PlanPreview | None) -> None:
         start = ("ablations", number)
@@ -231,7 +234,7 @@ class AblationForm(ModelPanel):
         if preview is not None and number < len(preview.ablations) and preview.ablations[number].problem:
             at_places.append(preview.ablations[number].problem)
         for title, messages in at_details.items():
-            self._detail_notes[title].value = _problems_html(messages)
+            self.detail_notes[title].value = _problems_html(messages)
         self.places_note.value = _problems_html(at_places)
         said = f'<p class="dd-sub">{html_text(self._said)}</p>' if self._said else ""
         self.notes.value = said + _problems_html(others)

@@ -116,14 +116,11 @@ class ComponentBrowser(ModelPanel):
         )
         self.roles = Grid("Roles of the model", ROLE_COLUMNS, names="role", can_choose=False, height="40rem")
         self.picture = Figure("Histograms of weights")
-        for grid, event, handler in (
-            (self.tree, "toggle", self._on_toggle),
-            (self.tree, "check", self._on_check),
-            (self.tree, "dot", self._on_dot),
-            (self.tree, "open", self._on_open),
-            (self.roles, "check", self.model.toggle_role),
-        ):
-            grid.on(event, self._guarded(handler, grid))
+        self.tree.on("toggle", self._guarded(self._on_toggle, self.tree))
+        self.tree.on("check", self._guarded(self._on_check, self.tree))
+        self.tree.on("dot", self._guarded(self._on_dot, self.tree))
+        self.tree.on("open", self._guarded(self._on_open, self.tree))
+        self.roles.on("check", self._guarded(self.model.toggle_role, self.roles))
         self._follow(self.tree, self._on_chosen, "chosen")
         self._follow(self.search, self._on_search, "value")
         self._follow(self.shows, self._on_shows, "value")

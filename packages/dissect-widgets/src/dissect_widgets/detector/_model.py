@@ -17,9 +17,12 @@ from dissect_core.spec import DetectorSpec
 from ..base import OneOf, WorkerModel
 from ..errors import RunStateError
 from ._source import named_detector
-from ._speed import speed_of
+from ._speed import Speed, speed_of
 
-UNRECOGNISED, UNRECOGNISED_SAYS = "UnrecognisedAttentionWarning", ".* look like attention and are not recognised"
+UNRECOGNISED, UNRECOGNISED_SAYS = (
+    "UnrecognisedAttentionWarning",
+    ".* look like attention and are not recognised",
+)
 
 
 class DetectorModel(WorkerModel):
@@ -70,7 +73,7 @@ class DetectorModel(WorkerModel):
     state = OneOf(("closed", "opening", "open", "timing", "failed"), "closed")
     detector = AnyTrait(None, allow_none=True)
     notes = Tuple()
-    speed = Instance(tuple, allow_none=True)
+    speed = Instance(Speed, allow_none=True)
 
     def __init__(self, detector: Detector | DetectorSpec | None = None) -> None:
         self.installed: Mapping[str, InstalledDetector] = available_detectors()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
 import anywidget
 from traitlets import Bool, List, Unicode
@@ -16,7 +16,8 @@ __all__ = ["Cell", "Column", "Grid", "GridRow"]
 Cell: TypeAlias = "str | Mapping[str, Any] | Sequence[Mapping[str, Any]] | None"
 """Content of a cell, by the kind of its column; None shows a dash."""
 
-EVENTS = ("sort", "open", "toggle", "check", "dot")
+GridEvent: TypeAlias = Literal["sort", "open", "toggle", "check", "dot"]
+EVENTS: tuple[GridEvent, ...] = get_args(GridEvent)
 
 
 class Column(NamedTuple):
@@ -162,9 +163,7 @@ class Grid(anywidget.AnyWidget):
         self._check(row)
         self.chosen = row
 
-    def on(
-        self, event: Literal["sort", "open", "toggle", "check", "dot"], handler: Callable[..., object]
-    ) -> None:
+    def on(self, event: GridEvent, handler: Callable[..., object]) -> None:
         """Call a function when the user does something.
 
         Parameters
@@ -175,7 +174,7 @@ class Grid(anywidget.AnyWidget):
         """
         self._handlers.setdefault(event, []).append(handler)
 
-    def do(self, event: Literal["sort", "open", "toggle", "check", "dot"], *what: str) -> None:
+    def do(self, event: GridEvent, *what: str) -> None:
         """Do what the user does by pointer or keyboard; see `on`."""
         if event != "sort":
             self._check(what[0])
@@ -187,8 +186,8 @@ class Grid(anywidget.AnyWidget):
             raise UnknownNameError(f"`row` must be the id of one of {len(self.rows)} rows, got {row!r}.")
 
     def _on_message(self, _: Any, content: Mapping[str, Any], __: Any) -> None:
-        event = content.get("event")
-        if event not in EVENTS:
+        event = next((one for one in EVENTS if one == content.get("event")), None)
+        if event is None:
             return
         keys = ("column",) if event == "sort" else ("id", "dot") if event == "dot" else ("id",)
         what = [str(content.get(key, "")) for key in keys]

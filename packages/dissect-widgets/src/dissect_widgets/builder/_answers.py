@@ -19,13 +19,17 @@ from dissect_core.spec import Ablation
 from ._places import OFFERED, Places, Space
 
 __all__ = [
+    "HOW",
+    "OTHER",
+    "PLACE",
     "SEGMENTS",
-    "Detail",
+    "Draft",
     "Segment",
-    "details_of",
-    "in_words",
+    "answer_of",
+    "as_mapping",
     "segments_of",
     "space_of",
+    "unit_of",
     "with_choice",
 ]
 
@@ -105,26 +109,6 @@ class Segment(NamedTuple):
     chosen: str
 
 
-class Detail(NamedTuple):
-    """A number or a list that a choice needs.
-
-    Attributes
-    ----------
-    path : tuple of str
-        Its place in the ablation.
-    title : str
-    kind : {"shares", "numbers", "number", "choice", "flag"}
-        Shares are shown in per cent.
-    options : dict of str to str
-        Of a choice.
-    """
-
-    path: tuple[str, ...]
-    title: str
-    kind: Literal["shares", "numbers", "number", "choice", "flag"]
-    options: Mapping[str, str] = {}  # of a named tuple; never changed
-
-
 def segments_of(draft: Draft, places: Places | None) -> tuple[Segment, ...]:
     """Return the questions about an ablation with the answers that fit.
 
@@ -145,7 +129,7 @@ def segments_of(draft: Draft, places: Places | None) -> tuple[Segment, ...]:
     """
     found = []
     for name, title in SEGMENTS.items():
-        chosen = _chosen(draft, name)
+        chosen = answer_of(draft, name)
         options = {value: words for value, words in _offered(draft, name, places) if value == chosen or words}
         if chosen not in options:
             options[chosen] = _other(draft, name, chosen)
@@ -174,14 +158,14 @@ def with_choice(draft: Draft, name: str, value: str, places: Places | None) -> D
         return None
     for one in _giving_way(changed, name):
         placed = _placed(one, places)
-        if fits(placed, places) and _chosen(placed, name) == value:
+        if fits(placed, places) and answer_of(placed, name) == value:
             return placed
     return None
 
 
 def fits(draft: Draft, places: Places | None) -> bool:
     """Return whether an ablation obeys the format's rules between its fields and, if known, has units in the model."""
-    target, unit = _mapping(draft.get("target")), unit_of(draft)
+    target, unit = as_mapping(draft.get("target")), unit_of(draft)
     if places is not None and unit and not places.paths(unit, space_of(draft)):
         return False
     components = target.get("components") or ["*"]
@@ -190,96 +174,6 @@ def fits(draft: Draft, places: Places | None) -> bool:
     except ValidationError:
         return False
     return True
-
-
-def details_of(draft: Draft) -> tuple[Detail, ...]:
-    """Return what the choices of an ablation need beside them.
-
-    Examples
-    --------
-    >>> draft = {"target": {"unit": "head"}, "select": {"by": "fraction"}, "interventions": [{"kind": "scale"}]}
-    >>> [detail.title for detail in details_of(draft)]
-    ['Shares, in %', 'Draws of each', 'In each place by itself', 'Factor']
-    """
-    select = _mapping(draft.get("select"))
-    by = select.get("by")
-    found = []
-    if by in ("top", "bottom"):
-        unit = unit_of(draft)
-        scores = UNITS[unit].scores if unit else ()
-        found.append(Detail(("select", "score"), "By", "choice", {one: SCORES[one] for one in scores}))
-    if by == "fraction" or (by in ("top", "bottom") and "counts" not in select):
-        found.append(Detail(("select", "fractions"), "Shares, in %", "shares"))
-    if by == "count" or (by in ("top", "bottom") and "counts" in select):
-        found.append(Detail(("select", "counts"), "How many", "numbers"))
-    if by == "indices":
-        found.append(Detail(("select", "indices"), "Which, counted from 0", "numbers"))
-    if by in ("fraction", "count"):
-        found.append(Detail(("select", "repeats"), "Draws of each", "number"))
-    if by == "cumulative":
-        found.append(Detail(("select", "order"), "Begin at the", "choice", ORDERS))
-    if by in ("fraction", "count", "pairs", "only", "all", "top", "bottom"):
-        found.append(Detail(("target", "pool"), "In each place by itself", "flag"))
-    interventions = draft.get("interventions") or []
-    if isinstance(interventions, list) and len(interventions) == 1:
-        key = _KEYS.get(str(_mapping(interventions[0]).get("kind")))
-        if key is not None:
-            found.append(Detail(("interventions", "0", key[0]), key[1], "number"))
-    return tuple(found)
-
-
-def in_words(draft: Draft, places: Places | None) -> str:
-    """Return an ablation as a sentence.
-
-    Examples
-    --------
-    >>> heads = {"name": "a", "target": {"unit": "head", "components": ["encoder.self_attn"]},
-    ...          "select": {"by": "each"}, "control": {"match": "parameters"}}
-    >>> in_words(heads, None)
-    'Each head is removed alone. Zero takes its place; beside it, as many random weights are removed.'
-    """
-    unit, by = unit_of(draft), str(_mapping(draft.get("select")).get("by"))
-    if not unit or by not in HOW:
-        return ""
-    kind = UNITS[unit]
-    one, many = ("weight", "single weights") if unit == "element" else (kind.name, kind.plural)
-    said = {
-        "each": f"Each {one} is removed alone.",
-        "fraction": f"Growing random shares of the {many} are removed.",
-        "count": f"Random sets of {many} are removed.",
-        "top": f"The strongest {many} are removed first.",
-        "bottom": f"The weakest {many} are removed first.",
-        "cumulative": f"The {many} of one place are removed, then of two, and so on.",
-        "pairs": f"Each pair of {many} is removed.",
-        "only": f"All {many} but one are removed.",
-        "all": f"All {many} are removed together.",
-        "indices": f"The chosen {many} are removed together.",
-    }[by]
-    if kind.acts_by == "readout":
-        return "The predictions of each decoder layer are read in place of the last one's."
-    place = _chosen(draft, "place")
-    if kind.in_structure:
-        taken = "What enters passes on unchanged"
-    elif place == OTHER:
-        taken = "Several things take their place in turn"
-    else:
-        pronoun = "its" if by == "each" else "their"
-        taken = f"{PLACE[place][0].capitalize()} takes {pronoun} place"
-    control = draft.get("control")
-    beside = "it" if by == "each" else "them"
-    random = {"nothing": "", "units": f"as many random {many}"}.get(
-        _chosen(draft, "compare"), "as many random weights"
-    )
-    return f"{said} {taken}{f'; beside {beside}, {random} are removed' if control is not None and random else ''}."
-
-
-SCORES = {
-    "weight_norm": "size of the weights",
-    "weight_gradient": "weight × gradient",
-    "head_importance": "importance (Michel et al.)",
-}
-ORDERS = {"forwards": "first layer", "backwards": "last layer"}
-_KEYS = {"scale": ("factor", "Factor"), "constant": ("value", "Value"), "quantize": ("bits", "Bits")}
 
 
 def _offered(draft: Draft, name: str, places: Places | None) -> Iterator[tuple[str, str]]:
@@ -310,7 +204,10 @@ def _is_compared(draft: Draft, places: Places | None) -> bool:
     if control is None:
         return True
     all_or_random = ("each", "only", "pairs", "all", "fraction", "count")
-    if _mapping(control).get("match") == "units" and _mapping(draft.get("select")).get("by") in all_or_random:
+    if (
+        as_mapping(control).get("match") == "units"
+        and as_mapping(draft.get("select")).get("by") in all_or_random
+    ):
         return False  # every such set is a variant, or as random
     if places is None or not draft["target"].get("components"):
         return True
@@ -322,9 +219,9 @@ def _is_compared(draft: Draft, places: Places | None) -> bool:
         return True  # it is told of at its field
 
 
-def _chosen(draft: Draft, name: str) -> str:
+def answer_of(draft: Draft, name: str) -> str:
     """Return the answer that an ablation has to a question."""
-    target, select = _mapping(draft.get("target")), _mapping(draft.get("select"))
+    target, select = as_mapping(draft.get("target")), as_mapping(draft.get("select"))
     if name == "remove":
         return str(target.get("unit", OTHER))
     if name == "how":
@@ -333,7 +230,7 @@ def _chosen(draft: Draft, name: str) -> str:
         control = draft.get("control")
         if control is None:
             return "nothing"
-        control = _mapping(control)
+        control = as_mapping(control)
         if control.get("source", "component") == "anywhere":
             return "anywhere"
         return str(control.get("match", "units"))
@@ -343,7 +240,7 @@ def _chosen(draft: Draft, name: str) -> str:
     interventions = draft.get("interventions") or [{"kind": "zero"}]
     if not isinstance(interventions, list) or len(interventions) != 1:
         return OTHER
-    only = _mapping(interventions[0])
+    only = as_mapping(interventions[0])
     acting = " activation" if only.get("space") == "activation" else ""
     value = f"{only.get('kind')}{acting}"
     return value if value in PLACE else OTHER
@@ -357,7 +254,7 @@ def _other(draft: Draft, name: str, chosen: str) -> str:
     if chosen in table:
         return str(table[chosen][0])
     if name == "place" and isinstance(draft.get("interventions"), list):
-        kinds = [str(_mapping(one).get("kind", "?")) for one in draft["interventions"]]
+        kinds = [str(as_mapping(one).get("kind", "?")) for one in draft["interventions"]]
         return ", ".join(kinds) + (", in turn" if len(kinds) > 1 else "")
     return "not said"
 
@@ -365,15 +262,15 @@ def _other(draft: Draft, name: str, chosen: str) -> str:
 def _put(draft: Draft, name: str, value: str) -> Draft | None:
     """Return an ablation with an answer written into it, whether it fits or not."""
     changed = deepcopy(draft)
-    target, select = _mapping(changed.get("target")), _mapping(changed.get("select"))
+    target, select = as_mapping(changed.get("target")), as_mapping(changed.get("select"))
     if name == "remove" and value in UNITS:
-        keys = ("components", "expect", "pool")
-        changed["target"] = {"unit": value, **{key: target[key] for key in keys if key in target}}
-        changed["target"].pop("expect", None)
+        # `expect` counts places of the unit as it was.
+        kept = {key: target[key] for key in ("components", "pool") if key in target}
+        changed["target"] = {"unit": value, **kept}
     elif name == "how" and value in HOW:
         begin = deepcopy(HOW[value][1])
-        kept = {key: select[key] for key in begin if select.get(key)}
-        changed["select"] = {"by": value, **begin, **kept}
+        shared = {key: select[key] for key in begin if select.get(key)}
+        changed["select"] = {"by": value, **begin, **shared}
     elif name == "place" and value in PLACE:
         changed["interventions"] = [deepcopy(PLACE[value][1])]
         if value == "zero":
@@ -389,7 +286,7 @@ def _put(draft: Draft, name: str, value: str) -> Draft | None:
 
 
 def _repeats(draft: Draft) -> Draft:
-    control = _mapping(draft.get("control"))
+    control = as_mapping(draft.get("control"))
     return {"repeats": control["repeats"]} if "repeats" in control else {}
 
 
@@ -397,7 +294,7 @@ def _giving_way(draft: Draft, name: str) -> Iterator[Draft]:
     """Yield an ablation as it is, then with more and more of its other answers set back."""
     yield draft
     changed = dict(draft)
-    target = _mapping(changed.get("target"))
+    target = as_mapping(changed.get("target"))
     for field in ("control", "interventions", "pool", "part", "select"):
         own = {"how": "select", "place": "interventions", "compare": "control"}.get(name)
         if field == own:
@@ -414,7 +311,7 @@ def _giving_way(draft: Draft, name: str) -> Iterator[Draft]:
 
 def _placed(draft: Draft, places: Places | None) -> Draft:
     """Return an ablation whose components have its units: those that do stay, else the model's usual ones."""
-    target = _mapping(draft.get("target"))
+    target = as_mapping(draft.get("target"))
     unit = unit_of(draft)
     if places is None or not unit:
         return draft
@@ -432,7 +329,7 @@ def _placed(draft: Draft, places: Places | None) -> Draft:
 
 def unit_of(draft: Draft) -> str:
     """Return the unit of an ablation; empty if it has none that is known."""
-    unit = str(_mapping(draft.get("target")).get("unit"))
+    unit = str(as_mapping(draft.get("target")).get("unit"))
     return unit if unit in UNITS else ""
 
 
@@ -440,8 +337,9 @@ def space_of(draft: Draft) -> Space:
     """Return whether an ablation replaces weights or what passes through the model."""
     interventions = draft.get("interventions")
     acting: Iterable[Any] = interventions if isinstance(interventions, list) else ()
-    return "activation" if any(_mapping(one).get("space") == "activation" for one in acting) else "weight"
+    return "activation" if any(as_mapping(one).get("space") == "activation" for one in acting) else "weight"
 
 
-def _mapping(value: Any) -> Draft:
+def as_mapping(value: Any) -> Draft:
+    """Return a value of a draft as a mapping; an empty one for anything else."""
     return value if isinstance(value, dict) else {}
