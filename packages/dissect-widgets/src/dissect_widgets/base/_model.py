@@ -179,8 +179,10 @@ class WorkerModel(PanelModel):
     def wait(self, timeout: float | None = None) -> str:
         """Block until the work has ended, for notebooks that show nothing from other threads; returns the state."""
         worker = self._worker
-        if worker is not None:
+        while worker is not None:
             worker.join(timeout)
+            # What watches the state may have begun the next piece of work.
+            worker = None if worker is self._worker else self._worker
         return str(self.state)
 
     def _begin(self, name: str, work: Callable[..., object], *arguments: Any) -> None:

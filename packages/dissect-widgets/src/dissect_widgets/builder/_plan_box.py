@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 from ipywidgets import HTML, Button, FileUpload, Layout, Text, Textarea, VBox
@@ -15,9 +14,10 @@ from dissect_core.text import visible
 from dissect_eval.study import block_names
 
 from ..base import ModelPanel, choice_box, counted, html_text, labelled, line, status_html
-from ..detector import DetectorModel
+from ..detector import DetectorModel, first_image
 from ..errors import DraftError
 from ..figure import table_html
+from ._cost import cost_in_words
 from ._model import SpecModel
 from ._plan_preview import PlannedAblation, PlanPreview
 
@@ -25,7 +25,6 @@ ROWS_SHOWN = 100
 """Variants that the plan lists."""
 LARGEST_UPLOAD = 2**20
 """Bytes of an uploaded file."""
-IMAGE_ENDINGS = (".jpg", ".jpeg", ".png")
 NO_STUDY = ""
 
 
@@ -179,20 +178,10 @@ class PlanBox(ModelPanel):
     def cost(self) -> tuple[str, ...]:
         """Return what running the study costs, in words, as far as that is known."""
         preview = self.model.preview()
-        if preview is None or preview.problems:
+        if preview is None:
             return ()
-        limit = int(getattr(self._inputs, "limit", 0) or 0)
-        images = counted(limit, "image") if limit else "an image"
         speed = self._detector.speed if self._detector is not None else None
-        if speed is None:
-            passes = f"{preview.n_variants:,} passes over {images if limit else 'each image'}"
-            return passes, "minutes are known once a pass is timed"
-        saved = speed.left_out(preview.places) if preview.rows else 0.0
-        seconds = speed.seconds * preview.n_variants * max(1, limit) * (1 - saved)
-        told = [f"about {_duration(seconds)} for {images} here"]
-        if saved >= 0.01:
-            told.append(f"replay leaves out about {saved:.0%}".replace("%", " %"))
-        return tuple(told)
+        return cost_in_words(preview, speed, int(getattr(self._inputs, "limit", 0) or 0))
 
     def _status(self) -> str:
         preview = self.model.preview()
@@ -210,7 +199,7 @@ class PlanBox(ModelPanel):
 
     def _on_time(self, _: Button) -> None:
         if self._detector is not None:
-            self._detector.time_pass(_first_image(str(getattr(self._inputs, "images", ""))))
+            self._detector.time_pass(first_image(str(getattr(self._inputs, "images", ""))))
 
     def _on_speed(self, _: Mapping[str, Any]) -> None:
         if self._is_live:
@@ -267,15 +256,6 @@ class PlanBox(ModelPanel):
         self.upload.value = ()
 
 
-def _first_image(folder: str) -> Path | None:
-    """Return an image of a folder; None if there is none."""
-    try:
-        files = sorted(Path(folder).expanduser().iterdir()) if folder else []
-    except OSError:
-        return None
-    return next((file for file in files if file.suffix.lower() in IMAGE_ENDINGS), None)
-
-
 def _plan_html(preview: PlanPreview) -> str:
     """Return the plan as a table: what of each part is removed, in how many variants, beside how many controls."""
     fit = [each for each in preview.ablations if not each.problem]
@@ -319,11 +299,3 @@ def _of(each: PlannedAblation) -> str:
     else:
         where = f"{len(names):,} places"
     return each.units if each.units.partition(" ")[0] == str(len(names)) else f"{each.units} in {where}"
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 1:
-        return f"{seconds:.1g} s"
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:,.1f} h"

@@ -12,6 +12,7 @@ from dissect_core.plan import n_variants
 from dissect_core.spec import Ablation, StudySpec, load_spec
 
 from ..errors import DraftError
+from ._plan_preview import PlanPreview, preview
 
 __all__ = ["QUESTIONS", "Question"]
 
@@ -67,15 +68,15 @@ class Question(NamedTuple):
             return str(error)
         return ""
 
-    def n_variants(self, anatomy: Anatomy) -> int:
-        """Return how many variants answering it takes, the whole model included, before equal ones are merged.
+    def preview(self, anatomy: Anatomy) -> PlanPreview:
+        """Return what answering it takes on a model: its variants, the whole model included.
 
         Raises
         ------
         DraftError
             As `spec`.
         """
-        return 1 + sum(n_variants(one, anatomy) for one in self.spec(anatomy).ablations)
+        return preview(self.spec(anatomy), anatomy)
 
 
 QUESTIONS: Mapping[str, Question] = {

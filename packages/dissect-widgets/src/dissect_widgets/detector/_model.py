@@ -16,7 +16,7 @@ from dissect_core.spec import DetectorSpec
 
 from ..base import OneOf, WorkerModel
 from ..errors import RunStateError
-from ._source import named_detector
+from ._source import label_of, named_detector
 from ._speed import Speed, speed_of
 
 UNRECOGNISED, UNRECOGNISED_SAYS = (
@@ -136,6 +136,16 @@ class DetectorModel(WorkerModel):
                 raise RunStateError("A run uses the detector. It can be timed once that has ended.")
             self.state = "timing"
             self._begin("dissect-time", self._time, self.detector, image)
+
+    @property
+    def named(self) -> str:
+        """Return the checkpoint, folder or name that the options name; empty if none."""
+        return next((str(self.options[key]) for key in ("checkpoint", "model") if self.options.get(key)), "")
+
+    @property
+    def label(self) -> str:
+        """Return a short name of the detector for people; empty if none is named."""
+        return label_of(self.detector, self.options)
 
     @property
     def problem(self) -> str | None:

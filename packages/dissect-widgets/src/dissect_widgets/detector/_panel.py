@@ -141,7 +141,7 @@ class DetectorPanel(ModelPanel):
             told = loaded(model.detector)
             anatomy, names = model.detector.anatomy, model.detector.class_names
             return (
-                f"{type(model.detector).__name__} is open: {counted(len(anatomy.components), 'component')}, "
+                f"{visible(model.label)} is open: {counted(len(anatomy.components), 'component')}, "
                 f"{counted(len(anatomy.blocks), 'block')}, {len(names)} classes.{f' {told}.' if told else ''}"
             )
         if model.problem:

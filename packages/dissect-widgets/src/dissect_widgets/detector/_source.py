@@ -5,25 +5,45 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from dissect_core.detectors import bundled_detector
+from dissect_core.detectors import Detector, bundled_detector, model_of
 from dissect_core.spec import DetectorSpec
 
 from ..errors import UnknownNameError
 
-__all__ = ["BUNDLED", "CHECKPOINTS", "named_detector"]
+__all__ = ["BUNDLED", "CHECKPOINTS", "label_of", "named_detector"]
 
 BUNDLED: Mapping[str, tuple[str, str]] = {
-    "demo:dino": ("DINO", "bundled, small, trained: deformable attention, queries chosen per image"),
-    "demo:detr": ("DETR", "bundled, small, trained: plain attention, learned queries"),
-    "demo:deformable_detr": (
-        "Deformable DETR",
-        "bundled, small, trained: deformable attention, learned queries",
-    ),
+    "demo:dino": ("DINO", "bundled · 1.1 M parameters · 36 heads · AP50 .923"),
+    "demo:detr": ("DETR", "bundled · 1.2 M parameters · 72 heads · AP50 .821"),
+    "demo:deformable_detr": ("Deformable DETR", "bundled · 1.1 M parameters · 36 heads · AP50 .915"),
 }
-"""Bundled detectors of dissect-mmdet by their checkpoint: name, and what they are."""
+"""Bundled detectors of dissect-mmdet by their checkpoint: name, and what they are (a test compares it with them)."""
 
 CHECKPOINTS = (".pth", ".pt", ".safetensors", ".ckpt")
 _PACKAGES = {"mmdet": "dissect-mmdet", "transformers": "dissect-transformers"}
+
+
+def label_of(detector: Detector | None, options: Mapping[str, object]) -> str:
+    """Return a short name of a detector for people: of a bundled one its own, else its file's, or its model's class.
+
+    Parameters
+    ----------
+    detector : Detector or None
+        Where it is open.
+    options : mapping
+        Those that it is opened with.
+
+    Examples
+    --------
+    >>> label_of(None, {"checkpoint": "demo:dino"}), label_of(None, {"checkpoint": "runs/epoch_12.pth"})
+    ('DINO', 'epoch_12.pth')
+    """
+    named = next((str(options[key]) for key in ("checkpoint", "model") if options.get(key)), "")
+    if named in BUNDLED:
+        return BUNDLED[named][0]
+    if named:
+        return Path(named).name
+    return type(model_of(detector)).__name__ if detector is not None else ""
 
 
 def named_detector(text: str, installed: Collection[str]) -> DetectorSpec:

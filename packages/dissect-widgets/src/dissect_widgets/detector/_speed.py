@@ -12,7 +12,9 @@ import numpy as np
 
 from dissect_core.detectors import Detector, model_of
 
-__all__ = ["Speed", "speed_of"]
+__all__ = ["Speed", "first_image", "speed_of"]
+
+IMAGE_ENDINGS = (".jpg", ".jpeg", ".png")
 
 PASSES = 3
 SIZE = 480, 640
@@ -111,3 +113,12 @@ def _begins(detector: Detector, path: Path) -> dict[str, float]:
         for hook in hooks:
             hook.remove()
     return {name: (moment - start) / (end - start) for name, moment in first.items()} if end > start else {}
+
+
+def first_image(folder: str) -> Path | None:
+    """Return an image of a folder, to time a detector on; None if there is none."""
+    try:
+        files = sorted(Path(folder).expanduser().iterdir()) if folder else []
+    except OSError:
+        return None
+    return next((file for file in files if file.suffix.lower() in IMAGE_ENDINGS), None)

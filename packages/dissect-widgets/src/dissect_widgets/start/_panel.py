@@ -4,37 +4,48 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ipywidgets import HTML, Button, HBox, Layout, VBox
+from ipywidgets import HTML, Button, Layout, VBox
 
-from dissect_core import DissectError
+from deep_dissect.data import coco_files
+from deep_dissect.errors import FrontDoorError
+from dissect_core.anatomy import Anatomy
 from dissect_core.detectors import bundled_data
 from dissect_core.text import visible
 
 from ..base import Panel, counted, line, status_html
-from ..builder import QUESTIONS, SpecModel
-from ..detector import BUNDLED, DetectorModel
+from ..builder import QUESTIONS, PlanPreview, SpecModel, duration, seconds_of
+from ..detector import BUNDLED, DetectorModel, first_image
+from ..errors import DraftError
 from ..front import Column, Grid, GridRow
 from ..run import RunInputsModel, RunModel
+from ._cards import Cards
+from ._detectors import FoundDetector, detectors_below
+from ._recent import recent_studies
 from ._studies import FoundStudy, studies_below
 
 SCENES = "demo:scenes"
 IMAGES = 24
+OWN_IMAGES = 100
+"""Images of one's own that a study begins with: enough for intervals, few enough for a CPU."""
 RUNS = "deep-dissect-runs"
+SHOWN = 4
+"""Detectors found here that have cards."""
+OWN = "own"
 _COLUMNS = (
     Column("study", "Study"),
     Column("detector", "Detector"),
     Column("state", "State"),
     Column("variants", "Variants", "number"),
+    Column("found", "Found"),
     Column("folder", "Folder"),
 )
 
 
 class StartPanel(Panel):
-    """Page with cards: choose a detector, choose a question, run it. Below are the studies of the current folder.
+    """Page with cards: choose a detector, choose a question, run it. Below are studies found here, and recent ones.
 
     Parameters
     ----------
@@ -50,7 +61,7 @@ class StartPanel(Panel):
     Attributes
     ----------
     detectors, questions : dict of str to Button
-        The cards.
+        The cards: bundled detectors, those found in the current folder by their path, and one for any other; questions.
     run_it, details, refresh : Button
     studies : Grid
     status : HTML
@@ -74,20 +85,17 @@ class StartPanel(Panel):
         self.question = ""
         self._chosen = ""
         self._goes_on: Callable[[], object] | None = None
+        self._timed: object = None
+        self._plans: tuple[Anatomy, dict[str, PlanPreview], dict[str, str]] | None = None
         self.found: list[FoundStudy] = []
+        self.found_detectors: list[FoundDetector] = []
         self.head = HTML(
             '<h2>Which parts of your detector matter?</h2><p class="dd-sub">Pick a detector, pick a question, look at '
             "what is lost.</p>"
         )
-        usable = "mmdet" in detector.installed and detector.installed["mmdet"].problem is None
-        own = ("Your own …", "MMDetection checkpoint, Transformers folder, or a name of the zoo")
-        cards = {**(BUNDLED if usable else {}), "own": own}
-        self.detectors = {key: self._card(*words) for key, words in cards.items()}
-        self.questions = {key: self._card(one.title, one.about) for key, one in QUESTIONS.items()}
-        for key, card in self.detectors.items():
-            self._on_click(card, partial(self._on_detector, key))
-        for key, card in self.questions.items():
-            self._on_click(card, partial(self._on_question, key))
+        self._detectors = self._own(Cards(self._guarded(self._on_detector, self)))
+        self._questions = self._own(Cards(self._guarded(self._on_question, self)))
+        self.detectors, self.questions = self._detectors.cards, self._questions.cards
         self.run_it, self.details, self.refresh = (
             Button(description=text, layout=Layout(width="auto"))
             for text in ("Run it", "Change details first", "Look again")
@@ -96,35 +104,29 @@ class StartPanel(Panel):
         self._on_click(self.run_it, self._on_run)
         self._on_click(self.details, self._on_details)
         self._on_click(self.refresh, self._on_refresh)
-        self.studies = Grid(
-            "Studies in this folder", _COLUMNS, height="16rem", empty="No study is in this folder yet."
-        )
+        self.studies = Grid("Studies", _COLUMNS, height="16rem", empty="No study is here yet.")
         self.studies.on("open", self._guarded(self._on_study, self.studies))
         self._follow(self.studies, self._on_chosen_study, "chosen")
         self.status = HTML()
         self._follow(detector, self._on_state, ["state", "detector"])
-        detectors = HBox(tuple(self.detectors.values()), layout=Layout(overflow="visible")).add_class(
-            "dd-cards"
-        )
-        questions = HBox(tuple(self.questions.values()), layout=Layout(overflow="visible")).add_class(
-            "dd-cards"
-        )
+        self._follow(run, self._on_run_state, "state")
         self._assemble(
             self.head,
             HTML("<h3>1 · Detector</h3>"),
-            detectors,
+            self._detectors,
             HTML("<h3>2 · Question</h3>"),
-            questions,
+            self._questions,
             line(self.run_it, self.details),
             self.status,
-            VBox((HTML("<h3>Studies in this folder</h3>"), self.studies, line(self.refresh))),
+            VBox((HTML("<h3>Studies found here, and recent ones</h3>"), self.studies, line(self.refresh))),
         )
         self.look()
 
     def look(self) -> None:
-        """Look for studies, and show what is chosen."""
-        self.found = studies_below(Path.cwd())
+        """Look for studies and detectors, and show what is chosen."""
         here = Path.cwd()
+        self.found_detectors = detectors_below(here)
+        self.found = studies_below(here, also=recent_studies())
         rows = [
             GridRow(
                 str(one.folder),
@@ -133,7 +135,8 @@ class StartPanel(Panel):
                     visible(one.detector),
                     one.state,
                     f"{one.n_variants:,}",
-                    {"text": visible(str(one.folder.relative_to(here))), "look": "faint"},
+                    one.found,
+                    {"text": visible(_short(one.folder, here)), "look": "faint"},
                 ),
                 one.name,
             )
@@ -142,21 +145,57 @@ class StartPanel(Panel):
         self.studies.show(rows)
         self._show_chosen()
 
-    def _card(self, title: str, about: str) -> Button:
-        card = Button(description=f"{title}\n{about}")
-        card.add_class("dd-card")
-        return card
-
     def _show_chosen(self) -> None:
-        for cards, chosen in ((self.detectors, self._chosen), (self.questions, self.question)):
-            for key, card in cards.items():
-                is_chosen = key == chosen
-                (card.add_class if is_chosen else card.remove_class)("dd-chosen")
-                text = card.description.removesuffix("\nChosen ✓")
-                card.description = f"{text}\nChosen ✓" if is_chosen else text
+        self._detectors.show(self._detector_cards(), self._chosen)
+        texts, refused = self._question_cards()
+        if self.question in refused:
+            self.question = ""
+        self._questions.show(texts, self.question, refused)
         self.run_it.disabled = not (self._chosen and self.question) or self.run.is_active
         self.details.disabled = not self.question
         self.status.value = status_html(self._status())
+
+    def _detector_cards(self) -> dict[str, tuple[str, str]]:
+        """Return titles and lines of the detectors: bundled ones, those found here, and any other."""
+        installed = self.detector.installed
+        usable = "mmdet" in installed and installed["mmdet"].problem is None
+        here, found = Path.cwd(), self.found_detectors
+        cards = dict(BUNDLED) if usable else {}
+        for one in found[:SHOWN]:
+            cards[str(one.path)] = (_short(one.path, here), one.about)
+        more = f", or one of {len(found) - SHOWN:,} more found here" if len(found) > SHOWN else ""
+        cards[OWN] = (
+            "Your own …",
+            f"MMDetection checkpoint, Transformers folder, or a name of the zoo{more}",
+        )
+        return cards
+
+    def _question_cards(self) -> tuple[dict[str, tuple[str, str]], dict[str, str]]:
+        """Return titles and lines of the questions, with what each takes where that is known; and why one is refused."""
+        opened = self.detector.detector
+        if opened is None:
+            return {key: (one.title, one.about) for key, one in QUESTIONS.items()}, {}
+        if self._plans is None or self._plans[0] is not opened.anatomy:
+            self._plans = _plans_on(opened.anatomy)
+        _, plans, refused = self._plans
+        texts = {}
+        for key, one in QUESTIONS.items():
+            cost = self._cost(plans[key]) if key in plans else ""
+            texts[key] = (one.title, f"{one.about} {cost}".strip())
+        return texts, refused
+
+    def _cost(self, plan: PlanPreview) -> str:
+        told = counted(plan.n_variants, "variant")
+        if self.detector.speed is None:
+            return f"{told}."
+        n_images = self._n_images()
+        seconds = seconds_of(plan, self.detector.speed, n_images)
+        return f"{told}, about {duration(seconds)} on {counted(n_images, 'image')}."
+
+    def _n_images(self) -> int:
+        if self._chosen in BUNDLED:
+            return IMAGES
+        return self.inputs.limit or OWN_IMAGES
 
     def _status(self) -> str:
         state = self.detector.state
@@ -164,43 +203,56 @@ class StartPanel(Panel):
             return "Opening the detector; then it goes on."
         if state == "failed":
             return f"The detector cannot be opened: {self.detector.error}"
+        if self._chosen and self.detector.question and self.detector.detector is None:
+            return "Opening this detector would run code. Say on the page Model whether it may."
         if not self._chosen:
             return "Choose a detector."
-        if not self.question:
-            return "Choose a question."
         if state == "opening":
             return "Opening the detector …"
-        told = ""
-        if self.detector.detector is not None:
-            try:
-                n = QUESTIONS[self.question].n_variants(self.detector.detector.anatomy)
-            except DissectError as error:
-                return str(error)
-            told = f"{counted(n, 'variant')}, "
-        return f"Ready: {told}the first {IMAGES} bundled test images, into {self._folder()}."
+        if not self.question:
+            return "Choose a question."
+        where = self._data()[0]
+        images = f"the first {self._n_images()} {where}" if where else "which images is asked for next"
+        return f"Ready: {images}, into {self._folder()}."
+
+    def _data(self) -> tuple[str, str, str]:
+        """Return words for the images that a study is run on, their folder, and their truth; empty if not known."""
+        inputs = self.inputs
+        if self._chosen in BUNDLED:
+            annotations, images = bundled_data(SCENES)
+            return "bundled test images", str(images), str(annotations)
+        if inputs.images and inputs.annotations and not self._is_bundled(inputs.images):
+            return f"images of {inputs.images}", inputs.images, inputs.annotations
+        try:
+            images, annotations = coco_files(Path.cwd())
+        except FrontDoorError:
+            return "", "", ""
+        return f"images of {images.name}", str(images), str(annotations)
+
+    def _is_bundled(self, images: str) -> bool:
+        return any(key in self.detectors for key in BUNDLED) and images == str(bundled_data(SCENES)[1])
 
     def _folder(self) -> Path:
         """Return a new folder for a run, below the current one."""
-        checkpoint = str(self.detector.options.get("checkpoint", "detector"))
-        name = re.sub(
-            r"\W+", "-", f"{QUESTIONS[self.question].study} {Path(checkpoint.removeprefix('demo:')).stem}"
-        )
+        named = Path(self._chosen.removeprefix("demo:")).stem if self._chosen else self.detector.label
+        name = re.sub(r"\W+", "-", f"{QUESTIONS[self.question].study} {named}")
         place = Path.cwd() / RUNS
         return next(one for i in range(1, 10_000) if not (one := place / f"{name}-{i}").exists())
 
-    def _on_detector(self, key: str, _: Button) -> None:
-        if key == "own":
+    def _on_detector(self, key: str) -> None:
+        if key == OWN:
             self._show_page("model")
             return
-        self._chosen = key
-        if self.detector.state != "opening" and (
-            self.detector.detector is None or self.detector.options.get("checkpoint") != key
+        self._chosen, self._goes_on = key, None
+        model = self.detector
+        if model.state not in ("opening", "timing") and not (
+            model.detector is not None and model.named == key
         ):
-            self.detector.name, self.detector.options = "mmdet", {"checkpoint": key}
-            self.detector.open()
+            model.look_for(key)
+            model.open()
         self._show_chosen()
 
-    def _on_question(self, key: str, _: Button) -> None:
+    def _on_question(self, key: str) -> None:
         self.question = key
         self._show_chosen()
 
@@ -211,21 +263,32 @@ class StartPanel(Panel):
         self._when_open(self._begin)
 
     def _when_open(self, act: Callable[[], object]) -> None:
-        """Do something once the detector is open: now, or when it is."""
-        if self.detector.detector is not None:
+        """Do something once the detector is open and at rest: now, or when it is."""
+        model = self.detector
+        if model.detector is not None and model.state == "open":
             act()
-        else:
+        elif model.state in ("opening", "timing"):
             self._goes_on = act
+        else:
+            self._show_page("model")  # what is missing stands there
         self._show_chosen()
 
     def _ask(self) -> None:
         """Write the question's study for the open detector, and its inputs."""
-        self.spec.load(QUESTIONS[self.question].spec(self.detector.detector.anatomy))
-        annotations, images = bundled_data(SCENES)
-        inputs = self.inputs
+        opened = self.detector.detector
+        self.spec.load(QUESTIONS[self.question].spec(opened.anatomy if opened is not None else None))
+        _, images, annotations = self._data()
+        inputs, n_images, folder = self.inputs, self._n_images(), str(self._folder())
+        is_bundled = self._chosen in BUNDLED
         with inputs.hold_trait_notifications():
-            inputs.images, inputs.annotations = str(images), str(annotations)
-            inputs.limit, inputs.batch_size, inputs.out = IMAGES, 8, str(self._folder())
+            inputs.images, inputs.annotations, inputs.limit, inputs.out = (
+                images,
+                annotations,
+                n_images,
+                folder,
+            )
+            if is_bundled:
+                inputs.batch_size = 8
 
     def _change(self) -> None:
         self._ask()
@@ -234,13 +297,27 @@ class StartPanel(Panel):
     def _begin(self) -> None:
         self._ask()
         self._show_page("run")
-        self.run.start()
+        if self.run.can_start:  # else the page says what it needs
+            self.run.start()
 
     def _on_state(self, _: Mapping[str, Any]) -> None:
-        if self.detector.state == "open" and self.detector.detector is not None and self._goes_on is not None:
-            act, self._goes_on = self._goes_on, None
-            act()
+        model = self.detector
+        if model.state == "open" and model.detector is not None:
+            if not self._chosen:
+                self._chosen = OWN
+            if self._goes_on is not None:
+                act, self._goes_on = self._goes_on, None
+                act()
+            elif model.speed is None and self._timed is not model.detector and not model.busy():
+                self._timed = model.detector  # once: a detector that cannot be timed is not tried again
+                images = self._data()[1]
+                model.time_pass(first_image(images) if images else None)
+        elif model.state in ("failed", "closed"):
+            self._goes_on = None
         self._show_chosen()
+
+    def _on_run_state(self, _: Mapping[str, Any]) -> None:
+        self.run_it.disabled = not (self._chosen and self.question) or self.run.is_active
 
     def _on_refresh(self, _: Button) -> None:
         self.look()
@@ -256,3 +333,22 @@ class StartPanel(Panel):
             self.run.attach(one.folder)
         else:
             self._look_at(one.folder)
+
+
+def _plans_on(anatomy: Anatomy) -> tuple[Anatomy, dict[str, PlanPreview], dict[str, str]]:
+    """Return what each question takes on a model, and why those that cannot be asked of it cannot."""
+    plans, refused = {}, {}
+    for key, one in QUESTIONS.items():
+        try:
+            plans[key] = one.preview(anatomy)
+        except DraftError as error:
+            refused[key] = str(error)
+    return anatomy, plans, refused
+
+
+def _short(path: Path, here: Path) -> str:
+    """Return a path as people write it: from the current folder, or from their home."""
+    for place, begin in ((here, ""), (Path.home(), "~/")):
+        if path.is_relative_to(place):
+            return f"{begin}{path.relative_to(place)}"
+    return str(path)

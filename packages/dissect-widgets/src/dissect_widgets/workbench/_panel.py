@@ -24,7 +24,7 @@ from ..images import ImageBrowser, ImagesModel
 from ..queries import QueriesModel, QueryPanel
 from ..results import ResultsExplorer, ResultsModel
 from ..run import RunInputsModel, RunModel
-from ..start import StartPanel
+from ..start import StartPanel, remember_study
 from ._steps import ModelStep, RunStep
 
 STEPS = {
@@ -183,22 +183,25 @@ class Workbench(Panel):
     def _context(self) -> str:
         """Return which study and detector the pages are about, as HTML."""
         spec, folder = self.spec.spec, self.folder.value.strip()
-        detector = self.detector.detector
-        words = [
-            spec.name if spec is not None else "",
-            type(detector).__name__ if detector is not None else "",
-            folder,
-        ]
+        is_open = self.detector.detector is not None
+        words = [spec.name if spec is not None else "", self.detector.label if is_open else "", folder]
         return f'<span class="dd-sub">{html_text(f" {chr(183)} ".join(filter(None, words)))}</span>'
 
     def look_at(self, folder: Path | str) -> None:
         """Open a study's folder in the results, the images and the queries."""
         self.folder.value = str(folder)
+        self._remember(folder)
         for step in ("results", "images", "queries"):
             self._drop(step)
         self._results = self._images = None
         self.selection.choose(variant="", category="", image=None, query=None)
         self.show("results")
+
+    def _remember(self, folder: Path | str) -> None:
+        """Keep a study among the recent ones, if it is one of this machine."""
+        place = location_of(str(folder))
+        if not is_remote(place) and (place.expanduser() / "spec.yaml").is_file():
+            remember_study(place.expanduser())
 
     def snapshot(self) -> str:
         """Return what the shown panel shows as plain HTML."""
@@ -301,6 +304,7 @@ class Workbench(Panel):
     def _on_run(self, change: Mapping[str, Any]) -> None:
         if change["new"] in ("done", "cancelled") and self.run.folder:
             self.folder.value = self.run.folder
+            self._remember(self.run.folder)
             for step in ("results", "images", "queries"):
                 if self.step != step:
                     self._drop(step)
