@@ -19,6 +19,7 @@ collect_ignore = ["hostile_mark.py"]  # which leaves a file wherever it is impor
 os.environ.setdefault(
     "DISSECT_TEST_KEPT", "0"
 )  # random models change it: it has to be there before replay looks
+os.environ["DEEP_DISSECT_STATE"] = ""  # tests are no studies that anybody wants to find again
 os.environ.setdefault("DISSECT_RANDOM_SEED", str(secrets.randbelow(2**31)))
 
 

@@ -194,7 +194,9 @@ def _offered(draft: Draft, name: str, places: Places | None) -> Iterator[tuple[s
         if value == "zero activation" and with_choice(draft, name, "zero", places) is not None:
             continue  # the same thing
         made = with_choice(draft, name, value, places)
-        if made is not None and (name != "compare" or _is_compared(made, places)):
+        if made is None or (name == "compare" and not _is_compared(made, places)):
+            continue
+        if name != "how" or _count(made, places) != 0:  # of one unit there are no pairs
             yield value, words
 
 
@@ -209,14 +211,19 @@ def _is_compared(draft: Draft, places: Places | None) -> bool:
         and as_mapping(draft.get("select")).get("by") in all_or_random
     ):
         return False  # every such set is a variant, or as random
+    alone = {key: value for key, value in draft.items() if key != "control"}
+    with_it, without = _count(draft, places), _count(alone, places)
+    return with_it is None or without is None or with_it > without
+
+
+def _count(draft: Draft, places: Places | None) -> int | None:
+    """Return how many variants an ablation makes; None where that is not known, and is told of at its field."""
     if places is None or not draft["target"].get("components"):
-        return True
+        return None
     try:
-        ablation = Ablation.model_validate({**draft, "name": "a"})
-        alone = ablation.model_copy(update={"control": None})
-        return n_variants(ablation, places.anatomy) > n_variants(alone, places.anatomy)
+        return n_variants(Ablation.model_validate({**draft, "name": "a"}), places.anatomy)
     except (DissectError, ValidationError):
-        return True  # it is told of at its field
+        return None
 
 
 def answer_of(draft: Draft, name: str) -> str:

@@ -86,6 +86,7 @@ class StartPanel(Panel):
         self._chosen = ""
         self._goes_on: Callable[[], object] | None = None
         self._timed: object = None
+        self._bundled_images = ""
         self._plans: tuple[Anatomy, dict[str, PlanPreview], dict[str, str]] | None = None
         self.found: list[FoundStudy] = []
         self.found_detectors: list[FoundDetector] = []
@@ -171,7 +172,7 @@ class StartPanel(Panel):
         return cards
 
     def _question_cards(self) -> tuple[dict[str, tuple[str, str]], dict[str, str]]:
-        """Return titles and lines of the questions, with what each takes where that is known; and why one is refused."""
+        """Return titles and lines of the questions, with what each takes if that is known; and why one is refused."""
         opened = self.detector.detector
         if opened is None:
             return {key: (one.title, one.about) for key, one in QUESTIONS.items()}, {}
@@ -211,26 +212,35 @@ class StartPanel(Panel):
             return "Opening the detector …"
         if not self.question:
             return "Choose a question."
-        where = self._data()[0]
+        where = self._where()
         images = f"the first {self._n_images()} {where}" if where else "which images is asked for next"
         return f"Ready: {images}, into {self._folder()}."
 
-    def _data(self) -> tuple[str, str, str]:
-        """Return words for the images that a study is run on, their folder, and their truth; empty if not known."""
-        inputs = self.inputs
+    def _where(self) -> str:
+        """Return words for the images that a study is run on; empty if they are not known."""
         if self._chosen in BUNDLED:
-            annotations, images = bundled_data(SCENES)
-            return "bundled test images", str(images), str(annotations)
-        if inputs.images and inputs.annotations and not self._is_bundled(inputs.images):
-            return f"images of {inputs.images}", inputs.images, inputs.annotations
+            return "bundled test images"
+        images = self._own_data()[0]
+        return f"images of {_short(Path(images), Path.cwd())}" if images else ""
+
+    def _data(self) -> tuple[str, str]:
+        """Return the folder of the images that a study is run on, and their truth; empty if they are not known."""
+        if self._chosen not in BUNDLED:
+            return self._own_data()
+        annotations, images = bundled_data(SCENES)  # drawn if they are not there yet
+        self._bundled_images = str(images)
+        return str(images), str(annotations)
+
+    def _own_data(self) -> tuple[str, str]:
+        """Return what the page of the run has, unless it is of a bundled detector; else COCO, if it lies here."""
+        inputs = self.inputs
+        if inputs.images and inputs.annotations and inputs.images != self._bundled_images:
+            return inputs.images, inputs.annotations
         try:
             images, annotations = coco_files(Path.cwd())
         except FrontDoorError:
-            return "", "", ""
-        return f"images of {images.name}", str(images), str(annotations)
-
-    def _is_bundled(self, images: str) -> bool:
-        return any(key in self.detectors for key in BUNDLED) and images == str(bundled_data(SCENES)[1])
+            return "", ""
+        return str(images), str(annotations)
 
     def _folder(self) -> Path:
         """Return a new folder for a run, below the current one."""
@@ -277,7 +287,7 @@ class StartPanel(Panel):
         """Write the question's study for the open detector, and its inputs."""
         opened = self.detector.detector
         self.spec.load(QUESTIONS[self.question].spec(opened.anatomy if opened is not None else None))
-        _, images, annotations = self._data()
+        images, annotations = self._data()
         inputs, n_images, folder = self.inputs, self._n_images(), str(self._folder())
         is_bundled = self._chosen in BUNDLED
         with inputs.hold_trait_notifications():
@@ -310,7 +320,7 @@ class StartPanel(Panel):
                 act()
             elif model.speed is None and self._timed is not model.detector and not model.busy():
                 self._timed = model.detector  # once: a detector that cannot be timed is not tried again
-                images = self._data()[1]
+                images = self._data()[0]
                 model.time_pass(first_image(images) if images else None)
         elif model.state in ("failed", "closed"):
             self._goes_on = None
@@ -341,7 +351,7 @@ def _plans_on(anatomy: Anatomy) -> tuple[Anatomy, dict[str, PlanPreview], dict[s
     for key, one in QUESTIONS.items():
         try:
             plans[key] = one.preview(anatomy)
-        except DraftError as error:
+        except DraftError as error:  # noqa: PERF203  # four questions
             refused[key] = str(error)
     return anatomy, plans, refused
 

@@ -15,7 +15,7 @@ from dissect_core.storage import write_bytes_whole
 __all__ = ["PLACE", "recent_studies", "remember_study"]
 
 PLACE = "DEEP_DISSECT_STATE"
-"""Environment variable that names another folder than the user's own for what is remembered; empty: remember nothing."""
+"""Environment variable that names another folder than the user's own; if it is empty, nothing is remembered."""
 KEPT = 20
 FILE = "recent-studies.json"
 LARGEST = 2**18
