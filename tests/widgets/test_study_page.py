@@ -277,9 +277,17 @@ def test_the_cost_is_told_once_a_pass_is_timed(split: Split) -> None:
     inputs.close()
 
 
-def test_a_detector_that_cannot_be_timed_stays_open() -> None:
+def test_a_detector_is_timed_on_a_picture_of_its_own_kind() -> None:
     detector = DetectorModel(ToyDetector())
-    detector.time_pass()  # a random picture, which the toy does not read
+    detector.time_pass()
+    assert detector.wait(60) == "open"
+    assert detector.speed is not None, detector.error
+
+
+def test_a_detector_that_cannot_be_timed_stays_open(tmp_path: Path) -> None:
+    detector = DetectorModel(ToyDetector())
+    (tmp_path / "broken.png").write_bytes(b"")
+    detector.time_pass(tmp_path / "broken.png")
     assert detector.wait(60) == "open"
     assert detector.speed is None
     assert "A pass could not be timed: ValueError" in detector.error

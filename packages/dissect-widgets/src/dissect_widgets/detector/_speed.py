@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dissect_core.detectors import Detector, model_of
 
 __all__ = ["Speed", "first_image", "speed_of"]
 
-IMAGE_ENDINGS = (".jpg", ".jpeg", ".png")
+IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm")
 
 PASSES = 3
 SIZE = 480, 640
@@ -73,14 +74,21 @@ def speed_of(detector: Detector, image: Path | None = None) -> Speed:
     """
     if image is not None:
         return Speed(min(_timed(detector, image) for _ in range(PASSES)), _begins(detector, image))
-    from PIL import Image
-
     picture = np.random.default_rng(0).integers(0, 256, (*SIZE, 3), dtype=np.uint8)
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "random.png"
-        Image.fromarray(picture).save(path)
+        path = Path(folder) / "random"
+        write = getattr(detector, "write_picture", None)  # of those that read other files than PNG
+        path = write(picture, path) if callable(write) else _as_png(picture, path)
         seconds = min(_timed(detector, path) for _ in range(PASSES))
         return Speed(seconds, _begins(detector, path))
+
+
+def _as_png(pixels: NDArray[np.uint8], path: Path) -> Path:
+    from PIL import Image
+
+    path = path.with_suffix(".png")
+    Image.fromarray(pixels).save(path)
+    return path
 
 
 def _timed(detector: Detector, path: Path) -> float:
