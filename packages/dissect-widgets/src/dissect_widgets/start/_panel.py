@@ -128,22 +128,24 @@ class StartPanel(Panel):
         here = Path.cwd()
         self.found_detectors = detectors_below(here)
         self.found = studies_below(here, also=recent_studies())
-        rows = [
-            GridRow(
-                str(one.folder),
-                (
-                    {"text": visible(one.name)},
-                    visible(one.detector),
-                    one.state,
-                    f"{one.n_variants:,}",
-                    one.found,
-                    {"text": visible(_short(one.folder, here)), "look": "faint"},
-                ),
-                one.name,
+        cells = [
+            (
+                {"text": visible(one.name)},
+                visible(one.detector),
+                one.state,
+                f"{one.n_variants:,}",
+                one.found,
+                {"text": visible(_short(one.folder, here)), "look": "faint"},
             )
             for one in self.found
         ]
-        self.studies.show(rows)
+        # A column that says nothing of any study only takes room.
+        told = [i for i in range(len(_COLUMNS)) if not cells or any(row[i] for row in cells)]
+        rows = [
+            GridRow(str(one.folder), tuple(row[i] for i in told), one.name)
+            for one, row in zip(self.found, cells, strict=True)
+        ]
+        self.studies.show(rows, columns=[_COLUMNS[i] for i in told])
         self._show_chosen()
 
     def _show_chosen(self) -> None:
