@@ -13,14 +13,17 @@ from typing import Any
 import psutil
 import pytest
 
+pytest.importorskip("pyarrow")
+
 from browser_frontends import foreign_requests, free_port
+from dissect_core.store import Study
 
 
 @contextmanager
-def served(study: Path, folder: Path, **options: Any) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def served(study: Path | None, folder: Path, **options: Any) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """The app, in a folder, and the address that it prints."""
     code = (
-        f"from functools import partial; from dissect_widgets.app import serve; serve({str(study)!r}, "
+        f"from functools import partial; from dissect_widgets.app import serve; serve({study and str(study)!r}, "
         f"port={free_port()}, open_browser=False, say=partial(print, flush=True), **{options!r})"
     )
     env = {**os.environ, "IPYTHONDIR": str(folder / "ipython"), "OMP_NUM_THREADS": "1"}
@@ -63,4 +66,54 @@ def test_the_app_opens_a_study(browser: Any, stored: Any, tmp_path: Path) -> Non
         while kernels(server) and time.monotonic() < deadline:
             time.sleep(0.1)
         assert kernels(server) == [], "a page that is left takes its kernel with it"
+        page.close()
+
+
+@pytest.mark.xdist_group("voila")
+def test_the_app_is_dark_where_the_system_is(browser: Any, stored: Any, tmp_path: Path) -> None:
+    with served(stored.study, tmp_path) as (_, address):
+        brightness = {}
+        for scheme in ("light", "dark"):
+            page = browser.new_page(color_scheme=scheme)
+            page.goto(address)
+            page.get_by_text("15 variants, 10 images").first.wait_for()
+            colours = page.evaluate(
+                """() => ["body", ".dd-app", ".dd-figure"].map(at => document.querySelector(at))
+                .filter(Boolean).map(one => getComputedStyle(one))
+                .flatMap(style => [style.backgroundColor, style.color])"""
+            )
+            found = [[int(n) for n in re.findall(r"\d+", text)[:3]] for text in colours]
+            brightness[scheme] = [sum(found[0]), sum(found[3])]
+            page.close()
+        (light_page, dark_text), (dark_page, light_text) = brightness["light"], brightness["dark"]
+        assert dark_page < 150 < 600 < light_page
+        assert dark_text < 300 < 600 < light_text
+
+
+@pytest.mark.xdist_group("voila")
+def test_a_run_is_found_followed_and_stopped_after_a_reload(browser: Any, tmp_path: Path) -> None:
+    pytest.importorskip("mmdet")
+    with served(None, tmp_path) as (_, address):
+        page = browser.new_page()
+        page.set_default_timeout(60_000)
+        page.goto(address)
+        page.get_by_role("button", name="Deformable DETR").click()
+        page.get_by_role("button", name="How much can go?").click()
+        page.get_by_role("button", name="Run it").click()
+        page.get_by_text(" remaining").first.wait_for()
+        page.reload()
+        page.get_by_text("Which parts of your detector matter?").first.wait_for()
+        page.get_by_role("row", name="How much can go?").filter(has_text="running").click()
+        cancel = page.get_by_role("button", name="Cancel")
+        page.get_by_text("Another process runs it").or_(page.get_by_text("process ")).first.wait_for()
+        cancel.click()
+        page.get_by_text("Asked to stop").first.wait_for()
+        folder = tmp_path / "deep-dissect-runs" / "paper_protocol-deformable_detr-1"
+        deadline = time.monotonic() + 120
+        while Study.open(folder).held_by is not None and time.monotonic() < deadline:
+            time.sleep(0.2)
+        study = Study.open(folder)
+        assert study.held_by is None, "it was stopped from the new page"
+        done, wanted = study.progress()
+        assert 0 < done < wanted
         page.close()

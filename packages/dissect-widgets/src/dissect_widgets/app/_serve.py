@@ -103,6 +103,7 @@ def open_workbench(**options: Any) -> Workbench:
     # IPython looks for modules in the current folder first, and that may be a stranger's.
     sys.path[:] = [path for path in sys.path if path]
     workbench = Workbench(os.environ.get(STUDY) or None, **options)
+    workbench.add_class("dd-app")  # the page is ours alone: light or dark as the system is
     if mark := os.environ.get(AT_WORK):
         run = workbench.run
 

@@ -43,7 +43,10 @@ def label_of(detector: Detector | None, options: Mapping[str, object]) -> str:
         return BUNDLED[named][0]
     if named:
         return Path(named).name
-    return type(model_of(detector)).__name__ if detector is not None else ""
+    if detector is None:
+        return ""
+    model = model_of(detector)
+    return type(detector if model is None else model).__name__
 
 
 def named_detector(text: str, installed: Collection[str]) -> DetectorSpec:
