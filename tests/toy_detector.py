@@ -135,6 +135,8 @@ class Scene:
 class QueryDetector(ToyDetector):
     """Tells a query with each detection: the one of three by two cells in which its centre lies."""
 
+    chooses_queries = False
+
     def detect(self, image: NDArray[np.uint8]) -> ImageDetections:
         found = super().detect(image)
         across, down = ((found.boxes[:, :2] + found.boxes[:, 2:]) / 2 // 32).astype(np.int64).T

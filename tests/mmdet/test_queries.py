@@ -7,6 +7,7 @@ import pytest
 import torch
 
 import zoo
+from dissect_core.detectors import open_detector
 from dissect_core.engine import Listener, RunOptions, run
 from dissect_core.plan import plan
 from dissect_core.progress import no_bar
@@ -193,3 +194,8 @@ def test_of_group_queries_those_of_one_group_are_offered(
     with pytest.raises(SystemExit):
         main(["plan", "paper_protocol", "--demo", "detr"])
     assert f"note: {told}" in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize(("name", "chooses"), [("detr", False), ("deformable_detr", False), ("dino", True)])
+def test_whether_queries_are_chosen_from_each_image_is_told(name: str, chooses: bool) -> None:
+    assert open_detector(f"demo:{name}").chooses_queries is chooses

@@ -170,3 +170,12 @@ def test_another_threshold_of_the_processor_is_another_study() -> None:
     detector.processor.size = {"shortest_edge": 64, "longest_edge": 108}
     assert detector.facts["config"]["processor"] != before["config"]["processor"]
     assert detector.facts["config"]["model"] == before["config"]["model"]
+
+
+LEARNED = ("detr", "conditional_detr", "dab_detr", "deformable_detr", "yolos")
+"""Families whose queries are the same in each image; those of all others are chosen by their encoder's scores."""
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_whether_queries_are_chosen_from_each_image_is_told(name: str) -> None:
+    assert opened(name).chooses_queries is (name not in LEARNED)

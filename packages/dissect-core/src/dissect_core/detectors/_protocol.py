@@ -173,8 +173,9 @@ class TorchDetector(Detector, Protocol):
 def offered(detector: object, name: str, default: Any = None) -> Any:
     """Return a member that a detector may have beside those of `Detector`; the default where it has none.
 
-    Such members are `facts`, `former_facts`, `image_sizes`, `model`, `title`, `turns_by_exif` and others that
-    `Detector` names. Ask for them by this function, never by the class of a detector.
+    Such members are `facts`, `former_facts`, `image_sizes`, `model`, `title`, `turns_by_exif`, `chooses_queries` (True
+    where object queries are chosen from each image, as two-stage detectors do) and others that `Detector` names. Ask
+    for them by this function, never by the class of a detector.
 
     Examples
     --------

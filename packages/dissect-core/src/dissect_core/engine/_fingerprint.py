@@ -139,8 +139,8 @@ class Described:
         StudyError
             If the detector cannot compute in the precision that is asked for.
         """
-        turns = offered(detector, "turns_by_exif")
-        notes: dict[str, Any] = {} if turns is None else {"turns_by_exif": bool(turns)}
+        told = {name: offered(detector, name) for name in ("turns_by_exif", "chooses_queries")}
+        notes: dict[str, Any] = {name: bool(value) for name, value in told.items() if value is not None}
         return cls(
             variants,
             plan_rows(variants),

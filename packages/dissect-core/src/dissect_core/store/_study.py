@@ -194,6 +194,16 @@ class Study:
         noted = self.environment.get("incidental")
         return not isinstance(noted, dict) or noted.get("turns_by_exif") is not False
 
+    @property
+    def chooses_queries(self) -> bool | None:
+        """True if the detector chose its object queries from each image; None where that is not known.
+
+        Then query k of one variant is another proposal than query k of the other.
+        """
+        noted = self.environment.get("incidental")
+        told = noted.get("chooses_queries") if isinstance(noted, dict) else None
+        return told if isinstance(told, bool) else None
+
     @cached_property
     def effects(self) -> pa.Table | None:
         """Change of the outputs of what each variant ablates, on the first batch; None where not measured."""

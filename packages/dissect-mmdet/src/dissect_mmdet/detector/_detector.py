@@ -145,6 +145,11 @@ class MMDetDetector(BaseDetector):
         return self._test_pipeline().turns_by_exif
 
     @property
+    def chooses_queries(self) -> bool:
+        """Whether object queries are chosen from each image (``as_two_stage``): query k is then the k-th proposal."""
+        return any(getattr(module, "as_two_stage", False) is True for module in self.model.modules())
+
+    @property
     def title(self) -> str:
         """What it is called in reports: the model's class, and the file that its weights are from."""
         return f"{self.model_class}{f' of {self.checkpoint}' if self.checkpoint else ''}"

@@ -106,6 +106,14 @@ class TransformersDetector(BaseDetector):
         return detector_facts(self.model, self.processor)
 
     @property
+    def chooses_queries(self) -> bool:
+        """Whether object queries are chosen from each image: query k is then the k-th proposal of the encoder.
+
+        Every two-stage model of Transformers has a layer ``enc_output``, from whose values it chooses.
+        """
+        return any(name.rpartition(".")[2] == "enc_output" for name, _ in self.model.named_modules())
+
+    @property
     def title(self) -> str:
         """What it is called in reports: the model's class, and where its weights are from."""
         return f"{self.model_class}{f' of {self.checkpoint}' if self.checkpoint else ''}"

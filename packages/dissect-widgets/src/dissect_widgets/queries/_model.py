@@ -83,7 +83,8 @@ class QueriesModel(StudyModel):
         return self._changes[1]
 
     def _sorted(self) -> QueryChanges:
-        found = query_changes(self._boxes_of(self.baseline), self._boxes_of(self.variant), self.threshold)
+        before, after = self._boxes_of(self.baseline), self._boxes_of(self.variant)
+        found = query_changes(before, after, self.threshold, by_place=self.by_place)
         keys = {
             "distance": -found.distances,
             "giou": found.giou,
@@ -91,6 +92,11 @@ class QueriesModel(StudyModel):
             "number": found.queries,
         }
         return found.at(np.argsort(keys[self.sort], kind="stable"))
+
+    @property
+    def by_place(self) -> bool:
+        """Return whether boxes are compared by their place, as queries are chosen from each image, or may be."""
+        return self.study.chooses_queries is not False
 
     @property
     def n_queries(self) -> int:
@@ -132,7 +138,7 @@ class QueriesModel(StudyModel):
             boxes = self._boxes_of(variant)
             if self.show == "baseline":
                 boxes = boxes.where(boxes.scores >= self.threshold)
-            return query_map(boxes, changes.queries.tolist(), what=variant)
+            return query_map(boxes, changes.queries.tolist(), what=variant, chosen=self.by_place)
 
     def _read(self, variant: str) -> QueryBoxes:
         return query_boxes(self._detections, variant)

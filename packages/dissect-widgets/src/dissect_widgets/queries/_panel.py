@@ -29,14 +29,19 @@ from ._model import PAGE, SHOWS, SORTS, QueriesModel
 _COLUMNS = (
     Column("query", "Query"),
     Column("images", "Images", "number"),
+    Column("alone", "Without partner", "number", help="Images in which the box has none at its place"),
     Column("distance", "Distance", "number", help="Mean way of the centre, as a share of the image"),
     Column("shift", "Shift x, y", "number"),
     Column("giou", "GIoU with whole", "number"),
     Column("score", "Change of score", "number"),
 )
-_TWO_STAGE = (
-    "Where a detector chooses its queries from each image (two-stage: DINO, RT-DETR and their kin), query k of one "
-    "variant is another proposal than query k of the other, and shifts between them mean nothing."
+_BY_PLACE = (
+    "{why} Query k is the k-th proposal of an image, another one in each variant; so boxes are compared with those at "
+    "the same place (one to one), not with those of the same number. What has no partner is counted, and is in no mean."
+)
+_CHOSEN = "This detector chooses its queries from each image (two-stage: DINO, RT-DETR and their kin)."
+_UNKNOWN = (
+    "The study does not say whether its detector chooses its queries from each image, so that is assumed."
 )
 
 
@@ -82,8 +87,8 @@ class QueryPanel(ModelPanel):
         self.threshold = share_box("Score threshold")
         self.previous, self.next = self._looks.make_steps("queries")
         self.figure = Figure("object queries")
-        self.table = Grid("Object queries", _COLUMNS, empty="No query to list.")
-        self.status, self._nothing = HTML(), HTML()
+        self.table = Grid("Object queries", self._columns(), empty="No query to list.")
+        self.status, self._nothing, self._how = HTML(), HTML(), HTML(self._how_compared())
         self._follow(self.figure, self._on_mark, "chosen")
         self._follow(self.table, self._on_row, "chosen")
         self._on_click(self.previous, self._on_step)
@@ -98,16 +103,24 @@ class QueryPanel(ModelPanel):
             self._nothing,
             self.figure,
             self.table,
-            HTML(f'<p class="dd-sub">{html_text(_TWO_STAGE)}</p>'),
+            self._how,
         )
+
+    def _how_compared(self) -> str:
+        """Return which boxes are compared, as HTML; nothing where it is those of the same query."""
+        if not self.model.by_place:
+            return ""
+        why = _CHOSEN if self.model.study.chooses_queries else _UNKNOWN
+        return f'<p class="dd-sub">{html_text(_BY_PLACE.format(why=why))}</p>'
 
     def snapshot(self) -> str:
         """Return the queries as plain HTML."""
         picture = self.model.picture()
         shown = picture_html(picture.named) if picture else self._nothing.value
         cells = [[str(cell) for cell in row.cells] for row in self.table.rows]
-        table = table_html([one.title for one in _COLUMNS], cells, self.table.label)
-        return f'<section aria-label="Object queries of a study">{self.status.value}{shown}{table}</section>'
+        table = table_html([one.title for one in self._columns()], cells, self.table.label)
+        parts = f"{self.status.value}{shown}{table}{self._how.value}"
+        return f'<section aria-label="Object queries of a study">{parts}</section>'
 
     def _show(self) -> None:
         model = self.model
@@ -137,21 +150,25 @@ class QueryPanel(ModelPanel):
         self.table.show(rows, label=caption, chosen=chosen if any(row.id == chosen for row in rows) else "")
         self.status.value = status_html(self._status(page, n))
 
+    def _columns(self) -> tuple[Column, ...]:
+        return _COLUMNS if self.model.by_place else tuple(one for one in _COLUMNS if one.key != "alone")
+
     def _rows(self) -> list[GridRow]:
-        return [
-            GridRow(
-                str(query),
-                (
-                    f"query {query}",
-                    f"{images:,}",
-                    number_text(float(distance)),
-                    f"{number_text(float(shift[0]), signed=True)}, {number_text(float(shift[1]), signed=True)}",
-                    number_text(float(giou)),
-                    number_text(float(score), signed=True),
-                ),
-            )
-            for query, images, _, shift, distance, giou, score in zip(*self.model.shown(), strict=True)
-        ]
+        shown = self.model.shown()
+        rows = []
+        for i, query in enumerate(shown.queries.tolist()):
+            x, y = (number_text(float(value), signed=True) for value in shown.shifts[i])
+            cells = {
+                "query": f"query {query}",
+                "images": f"{shown.n_images[i]:,}",
+                "alone": f"{shown.n_alone[i]:,}",
+                "distance": number_text(float(shown.distances[i])),
+                "shift": f"{x}, {y}",
+                "giou": number_text(float(shown.giou[i])),
+                "score": number_text(float(shown.score_changes[i]), signed=True),
+            }
+            rows.append(GridRow(str(query), tuple(cells[column.key] for column in self._columns())))
+        return rows
 
     def _status(self, page: int, n: int) -> str:
         model = self.model

@@ -83,8 +83,7 @@ def _read(folder: Path) -> Iterator[FoundStudy]:
         study = Study.open(folder)
         done, wanted = study.progress()
         running = study.held_by is not None
-        named = study.spec.detector
-        detector = "" if named is None else str(named.options.get("checkpoint", named.adapter))
+        detector = _detector_of(study)
         n = len(study.variants)
         name = study.spec.name
         is_measured = (folder / SUMMARY).exists()
@@ -94,6 +93,15 @@ def _read(folder: Path) -> Iterator[FoundStudy]:
     state = f"running, {share}" if running else "done" if done == wanted else f"stopped at {share}"
     found = _found(folder) if is_measured and not running else ""
     yield FoundStudy(folder, name, detector, state, n, _changed(folder), running, is_measured, found)
+
+
+def _detector_of(study: Study) -> str:
+    """Return what a study's detector is called, as it was noted when the study was begun; else as its spec names it."""
+    noted = study.environment.get("incidental")
+    if isinstance(noted, dict) and isinstance(noted.get("detector"), str):
+        return str(noted["detector"])
+    named = study.spec.detector
+    return "" if named is None else str(named.options.get("checkpoint", named.adapter))
 
 
 def _found(folder: Path) -> str:

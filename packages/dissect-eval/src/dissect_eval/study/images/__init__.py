@@ -4,10 +4,10 @@ from ._changes import ImageHits as ImageHits, image_hits as image_hits, lost_obj
 from ._examples import Example as Example, examples as examples
 from ._pixels import Pictures as Pictures, pictures_of as pictures_of, read_pixels as read_pixels
 from ._queries import (
-    QueryBoxes as QueryBoxes,
     QueryChanges as QueryChanges,
     query_boxes as query_boxes,
     query_changes as query_changes,
 )
 from ._query_maps import displacement_map as displacement_map, query_map as query_map
+from ._query_pairs import QueryBoxes as QueryBoxes
 from ._side_by_side import side_by_side as side_by_side

@@ -10,46 +10,9 @@ from numpy.typing import NDArray
 from ...boxes import aligned_giou
 from ...errors import StudyDataError
 from ..stored import StudyDetections
+from ._query_pairs import QueryBoxes, corners_of, pairs_by_place
 
-__all__ = ["QueryBoxes", "QueryChanges", "query_boxes", "query_changes"]
-
-
-class QueryBoxes(NamedTuple):
-    """Boxes of object queries: for each query and image, the one with the highest score.
-
-    Attributes
-    ----------
-    images : ndarray of int64, shape (N,)
-        Number of the image in the study.
-    queries : ndarray of int64, shape (N,)
-        Number of the query, from 0.
-    boxes : ndarray of float64, shape (N, 4)
-        Centre x, centre y, width and height, as shares of the image's width and height.
-    scores : ndarray of float64, shape (N,)
-    sizes : ndarray of float64, shape (N, 2)
-        Width and height in pixels: they tell whether a box is wide, which shares of the image do not.
-    """
-
-    images: NDArray[np.int64]
-    queries: NDArray[np.int64]
-    boxes: NDArray[np.float64]
-    scores: NDArray[np.float64]
-    sizes: NDArray[np.float64]
-
-    def of(self, query: int) -> QueryBoxes:
-        """Return the boxes of one query."""
-        return self.where(self.queries == query)
-
-    def where(self, kept: NDArray[np.bool_]) -> QueryBoxes:
-        """Return some of the boxes."""
-        return QueryBoxes(
-            self.images[kept], self.queries[kept], self.boxes[kept], self.scores[kept], self.sizes[kept]
-        )
-
-    @property
-    def numbers(self) -> list[int]:
-        """Numbers of the queries that gave a box, ascending."""
-        return np.unique(self.queries).tolist()  # type: ignore[no-any-return]  # int64
+__all__ = ["QueryChanges", "query_boxes", "query_changes"]
 
 
 class QueryChanges(NamedTuple):
@@ -58,9 +21,9 @@ class QueryChanges(NamedTuple):
     Attributes
     ----------
     queries : ndarray of int64, shape (Q,)
-        Ascending.
+        Ascending. Where boxes are paired by their place, the baseline's: query k is the k-th proposal of an image.
     n_images : ndarray of int64, shape (Q,)
-        Images in which both the baseline's and the ablated detector's query gave a box.
+        Images in which the baseline's query gave a box that has a partner.
     centers, shifts : ndarray of float64, shape (Q, 2)
         Mean centre in the baseline, and mean shift from there to the ablated detector's: x, y, as shares of the image.
     distances : ndarray of float64, shape (Q,)
@@ -69,6 +32,10 @@ class QueryChanges(NamedTuple):
         Mean GIoU of both boxes, in [-1, 1].
     score_changes : ndarray of float64, shape (Q,)
         Mean change of the score.
+    n_alone : ndarray of int64, shape (Q,)
+        Images in which the baseline's box has no partner; they are in none of the means.
+    by_place : bool
+        Whether partners are boxes at the same place, one to one, and not those of the same query.
     """
 
     queries: NDArray[np.int64]
@@ -78,6 +45,8 @@ class QueryChanges(NamedTuple):
     distances: NDArray[np.float64]
     giou: NDArray[np.float64]
     score_changes: NDArray[np.float64]
+    n_alone: NDArray[np.int64]
+    by_place: bool = False
 
     def at(self, rows: NDArray[np.int64] | slice) -> QueryChanges:
         """Return some of the rows, in any order."""
@@ -89,6 +58,8 @@ class QueryChanges(NamedTuple):
             self.distances[rows],
             self.giou[rows],
             self.score_changes[rows],
+            self.n_alone[rows],
+            self.by_place,
         )
 
 
@@ -139,7 +110,9 @@ def query_boxes(found: StudyDetections, variant: str) -> QueryBoxes:
     return QueryBoxes(flat.images[chosen], flat.queries[chosen], boxes, flat.scores[chosen], high - low)
 
 
-def query_changes(before: QueryBoxes, after: QueryBoxes, threshold: float = 0.0) -> QueryChanges:
+def query_changes(
+    before: QueryBoxes, after: QueryBoxes, threshold: float = 0.0, *, by_place: bool = False
+) -> QueryChanges:
     """Compare the queries of two variants, image by image.
 
     Parameters
@@ -148,29 +121,30 @@ def query_changes(before: QueryBoxes, after: QueryBoxes, threshold: float = 0.0)
         Of the baseline and of an ablated detector.
     threshold : float, optional
         Least score of the baseline's query; images in which it scores less are left out.
+    by_place : bool, optional
+        For detectors that choose their queries from each image (two-stage: DINO, RT-DETR and their kin): there, query k
+        of one variant is another proposal than query k of the other. A box of the baseline is compared with the box at
+        the same place then; see `pairs_by_place`.
 
     Returns
     -------
     QueryChanges
-        Changes of the queries that gave a box in both variants in some image.
+        Changes of the queries whose box has a partner in some image.
 
     Examples
     --------
-    >>> def at(x, score):
+    >>> def at(x, score, query=7):
     ...     box = np.array([[x, 0.5, 0.2, 0.2]])
-    ...     return QueryBoxes(np.array([0]), np.array([7]), box, np.array([score]), 100 * box[:, 2:])
+    ...     return QueryBoxes(np.array([0]), np.array([query]), box, np.array([score]), 100 * box[:, 2:])
     >>> changes = query_changes(at(0.25, 0.75), at(0.5, 0.25))
     >>> changes.queries.tolist(), changes.shifts.tolist(), changes.score_changes.tolist()
     ([7], [[0.25, 0.0]], [-0.5])
+    >>> changes = query_changes(at(0.25, 0.75), at(0.28125, 0.75, query=3), by_place=True)
+    >>> changes.queries.tolist(), changes.shifts.tolist()
+    ([7], [[0.03125, 0.0]])
     """
     before = before.where(before.scores >= threshold)
-    n = int(max(before.queries.max(initial=0), after.queries.max(initial=0))) + 1
-    _, first, second = np.intersect1d(
-        before.images * n + before.queries,
-        after.images * n + after.queries,
-        assume_unique=True,
-        return_indices=True,
-    )
+    first, second = pairs_by_place(before, after) if by_place else _pairs_by_number(before, after)
     queries, at = np.unique(before.queries[first], return_inverse=True)
     counts = np.bincount(at, minlength=len(queries))
     one, other = before.boxes[first], after.boxes[second]
@@ -179,16 +153,27 @@ def query_changes(before: QueryBoxes, after: QueryBoxes, threshold: float = 0.0)
     def mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.bincount(at, values, minlength=len(queries)) / counts
 
+    all_of = np.bincount(before.queries, minlength=int(queries.max(initial=-1)) + 1)
     return QueryChanges(
         queries,
         counts,
         np.stack([mean(one[:, 0]), mean(one[:, 1])], axis=1),
         np.stack([mean(shift[:, 0]), mean(shift[:, 1])], axis=1),
         mean(np.hypot(*shift.T)),
-        mean(aligned_giou(_corners(one), _corners(other))),
+        mean(aligned_giou(corners_of(one), corners_of(other))),
         mean(after.scores[second] - before.scores[first]),
+        all_of[queries] - counts,
+        by_place,
     )
 
 
-def _corners(boxes: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.concatenate([boxes[:, :2] - boxes[:, 2:] / 2, boxes[:, :2] + boxes[:, 2:] / 2], axis=1)
+def _pairs_by_number(before: QueryBoxes, after: QueryBoxes) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the rows of boxes of the same query in the same image."""
+    n = int(max(before.queries.max(initial=0), after.queries.max(initial=0))) + 1
+    _, first, second = np.intersect1d(
+        before.images * n + before.queries,
+        after.images * n + after.queries,
+        assume_unique=True,
+        return_indices=True,
+    )
+    return first, second

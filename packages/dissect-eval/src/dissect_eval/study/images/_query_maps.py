@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from ...plots import OKABE_ITO, is_dark, new_figure, reference_color
 from ..figures import FigureData, FigureMark, NamedFigure, counted, span
-from ._queries import QueryBoxes, QueryChanges
+from ._queries import QueryChanges
+from ._query_pairs import MOST_OF_AN_IMAGE, SAME_PLACE, QueryBoxes
 
 __all__ = ["displacement_map", "query_map"]
 
@@ -18,6 +19,7 @@ SMALL = 0.25
 POINTS_AT_MOST = 3000
 """Most points that are drawn for a query: more would hide each other."""
 
+CHOSEN = " The detector chooses its queries from each image: number k is the k-th proposal, not one query."
 _PITCH = (1.04, 1.15)
 _SQUARE = np.array([[0, 0], [1, 0], [1, 1], [0, 1], [0, 0], [np.nan, np.nan]])
 _KINDS = (
@@ -27,7 +29,9 @@ _KINDS = (
 )
 
 
-def query_map(boxes: QueryBoxes, queries: Sequence[int], *, columns: int = 5, what: str = "") -> NamedFigure:
+def query_map(
+    boxes: QueryBoxes, queries: Sequence[int], *, columns: int = 5, what: str = "", chosen: bool = False
+) -> NamedFigure:
     """Draw the centres of the boxes of some queries, a small square for each, as in figure 7 of the DETR paper.
 
     Parameters
@@ -39,6 +43,8 @@ def query_map(boxes: QueryBoxes, queries: Sequence[int], *, columns: int = 5, wh
         Squares in a row.
     what : str, optional
         What the boxes are of, for the caption, such as a variant.
+    chosen : bool, optional
+        Whether the detector chooses its queries from each image: the caption says what their numbers are then.
 
     Returns
     -------
@@ -99,7 +105,7 @@ def query_map(boxes: QueryBoxes, queries: Sequence[int], *, columns: int = 5, wh
     cut = f" At most {POINTS_AT_MOST:,} points each." if n_cut else ""
     caption = (
         f"Where the boxes{of} of {len(queries)} object queries are centred in the image, with their number: small ones "
-        f"as circles, wide ones as dashes, tall ones as upright strokes.{cut} "
+        f"as circles, wide ones as dashes, tall ones as upright strokes.{cut}{CHOSEN if chosen else ''} "
         f"n = {counted(len(np.unique(boxes.images)), 'image')} with a box of any query."
     )
     head = ("query", "boxes", "small", "wide", "tall", "mean x", "mean y")
@@ -164,8 +170,7 @@ def displacement_map(changes: QueryChanges, *, what: str = "the ablation", name_
         )
     caption = (
         f"Mean way of the boxes of {len(changes.queries):,} object queries from the baseline to {what}: the longest "
-        f"are named, median length {np.median(lengths):.3f} of the image. "
-        f"n = {span(changes.n_images)} for each query, in which both gave a box of it."
+        f"are named, median length {np.median(lengths):.3f} of the image. {_paired(changes)}"
     )
     columns = (
         changes.centers[:, 0],
@@ -197,3 +202,16 @@ def displacement_map(changes: QueryChanges, *, what: str = "the ablation", name_
         )
     )
     return NamedFigure("displacement", caption, figure, data, marks)
+
+
+def _paired(changes: QueryChanges) -> str:
+    """Return which boxes are compared, and over how many images."""
+    n = span(changes.n_images)
+    if not changes.by_place:
+        return f"n = {n} for each query, in which both gave a box of it."
+    alone, both = int(changes.n_alone.sum()), int(changes.n_images.sum())
+    return (
+        f"Boxes are paired by their place (IoU of {SAME_PLACE:g} at least, one to one, the best {MOST_OF_AN_IMAGE} of "
+        f"an image), since query k is the k-th proposal of an image, another one in each variant. {alone:,} of "
+        f"{alone + both:,} boxes have no partner and are left out. n = {n} for each query."
+    )

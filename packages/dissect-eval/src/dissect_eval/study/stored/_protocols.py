@@ -119,6 +119,11 @@ class StoredStudy(Protocol):
         """True if the detector saw images turned by the EXIF tag in their files."""
         ...
 
+    @property
+    def chooses_queries(self) -> bool | None:
+        """True if the detector chose its object queries from each image; None where that is not known."""
+        ...
+
     def read_file(self, name: str) -> bytes | None:
         """Return the content of a file that is kept with the study, as it was written; None if there is none."""
         ...
