@@ -25,14 +25,15 @@ def test_a_wrong_dose_is_told_beside_its_field_until_it_is_mended(opened: Open) 
         "from toy_detector import ToyDetector\npanel = StudyBuilder(toy_spec(), anatomy=ToyDetector().anatomy)"
     )
     said(page, "The study is valid")
-    field = page.panel.get_by_label("fractions")
-    field.fill("0.2, 5")
+    page.panel.get_by_text("weights", exact=True).first.click()  # the second part of the study
+    field = page.panel.get_by_label("Shares, in %")
+    field.fill("20, 500")
     field.press("Enter")
-    page.panel.get_by_text("must be within 0 and 1, got 5. For 5 % write 0.05.").first.wait_for()
+    page.panel.get_by_text("2. value: must be within 0 and 100 %, got 500 %.").wait_for()
     said(page, "Not ready to run: ablations[1].select.fractions[1]")
-    assert page.panel.get_by_role("button", name="Save the YAML").is_disabled()
+    assert page.panel.get_by_role("button", name="Save YAML").is_disabled()
     assert violations(page) == [], "with a problem shown"
-    field.fill("0.2, 0.5")
+    field.fill("20, 50")
     field.press("Tab")
     said(page, "The study is valid")
     text = page.panel.get_by_label("The study as YAML")
@@ -41,10 +42,14 @@ def test_a_wrong_dose_is_told_beside_its_field_until_it_is_mended(opened: Open) 
     text.press("Tab")
     page.panel.get_by_role("button", name="Take over the YAML").click()
     page.wait_for_function(
-        "() => [...document.querySelectorAll('.dissect-test input')].some(one => one.value === '0.2, 0.7')"
+        "() => [...document.querySelectorAll('.dissect-test input')].some(one => one.value === '20, 70')"
     )
+    page.panel.get_by_role("button", name="All fields").click()
     page.panel.get_by_label("by", exact=True).first.select_option("count")
     said(page, "Not ready to run: ablations[0].select.counts")
+    page.panel.get_by_text("channels", exact=True).first.click()
+    page.panel.get_by_text("all together", exact=True).click()
+    said(page, "The study is valid")
 
 
 def test_a_run_is_started_stopped_and_gone_on_with(opened: Open, stored: Any, tmp_path: Path) -> None:
@@ -206,7 +211,9 @@ def test_a_stopped_run_shows_what_it_has_and_says_so(opened: Open, stored: Any, 
     said(page, "Stopped before its end; what is finished is kept.")
     page.panel.get_by_role("tab", name="Results").click()
     page.panel.get_by_text("These results are of a run that was stopped: ").wait_for()
-    opacity = page.panel.locator(".dd-picture").first.evaluate("one => getComputedStyle(one).opacity")
+    opacity = page.panel.locator(".dd-outdated .dd-picture").first.evaluate(
+        "one => getComputedStyle(one).opacity"
+    )
     assert opacity == "0.55"
     assert violations(page) == []
 
@@ -235,12 +242,11 @@ def test_from_a_detector_to_its_results(opened: Open, stored: Any, tmp_path: Pat
         f"panel = Workbench(detector=ToyDetector(), images={str(stored.split.images)!r}, "
         f"annotations={str(stored.split.annotations)!r}, out={str(tmp_path / 'out')!r})"
     )
-    search = page.panel.get_by_label("Search components")
-    search.fill("features.weight")
-    search.press("Enter")
-    page.panel.get_by_label("weight", exact=True).check()
-    page.panel.get_by_role("button", name="Add what is selected to the study").click()
-    said(page, "1 component in the study as selection 1")
+    page.panel.get_by_label("Search", exact=True).fill("features weight")
+    page.panel.get_by_label("Select features.weight").check()
+    page.panel.get_by_text("shares of the single weights of this component").click()
+    page.panel.get_by_role("button", name="Add to the study").click()
+    said(page, "In the study as shares of the single weights of this component: ")
     page.panel.get_by_role("tab", name="Study").click()
     said(page, "The study is valid: 1 ablation, 10 variants with the baseline")
     page.panel.get_by_role("tab", name="Run").click()

@@ -17,6 +17,7 @@ from dissect_core.plan import n_variants, plan
 from dissect_core.spec import StudySpec, load_spec
 from dissect_widgets import DetectorModel, RunInputsModel, SpecModel, StudyBuilder
 from dissect_widgets.builder import QUESTIONS, AskPanel
+from dissect_widgets.builder._answers import HOW
 from dissect_widgets.detector import Speed, speed_of
 from dissect_widgets.errors import DraftError, RunStateError, UnknownNameError
 from toy_detector import ToyDetector
@@ -155,7 +156,9 @@ def test_numbers_are_checked_where_they_are_written() -> None:
     model.add_targets(["encoder.self_attn"])
     form = builder.ablation
     form.details["Shares, in %"].value = "25, 500"
-    assert "2. value: must be within 0 and 1, got 5" in form.detail_notes["Shares, in %"].value
+    assert "2. value: must be within 0 and 100 %, got 500 %." in form.detail_notes["Shares, in %"].value
+    how = model.segments()[1]
+    assert list(how.options) == sorted(how.options, key=list(HOW).index), "what does not fit keeps its place"
     assert builder.status.value.count("Not ready to run") == 1
     form.details["Shares, in %"].value = "12.5 %, many"
     assert "Wrong" in form.detail_notes["Shares, in %"].value

@@ -8,6 +8,7 @@ from typing import Any
 
 from ipywidgets import HTML, Button, Checkbox, Combobox, Dropdown, HBox, Layout, Text, VBox
 
+from dissect_core.spec import Problem
 from dissect_core.text import cut, visible
 
 from ..base import ModelPanel, close_all, counted, html_text, labelled, line, segments
@@ -224,7 +225,7 @@ class AblationForm(ModelPanel):
             if title is not None:
                 which = problem.path[-1]
                 said = f"{which + 1}. value: " if isinstance(which, int) else ""
-                at_details[title].append(said + problem.message)
+                at_details[title].append(said + self._message(problem, self._detail_of[title]))
             elif rest[:2] == ("target", "components"):
                 at_places.append(
                     "Say of what: add a role, a path or a glob." if len(rest) == 2 else problem.message
@@ -238,6 +239,13 @@ class AblationForm(ModelPanel):
         self.places_note.value = _problems_html(at_places)
         said = f'<p class="dd-sub">{html_text(self._said)}</p>' if self._said else ""
         self.notes.value = said + _problems_html(others)
+
+    def _message(self, problem: Problem, detail: Detail) -> str:
+        """Return what is wrong, of shares in the per cent in which they are written here."""
+        value = self.model.value(problem.path)
+        if detail.kind == "shares" and _is_number(value) and not 0 <= value <= 1:
+            return f"must be within 0 and 100 %, got {100 * value:.10g} %."
+        return problem.message
 
     def _path(self, detail: Detail) -> tuple[str | int, ...]:
         keys = (int(key) if key.isdecimal() else key for key in detail.path)
@@ -321,10 +329,7 @@ def _text(detail: Detail, value: Any) -> str:
     """Return a number, a list or shares as text; shares in per cent."""
     values = value if isinstance(value, (list, tuple)) else [] if value is None else [value]
     if detail.kind == "shares":
-        return ", ".join(
-            f"{100 * one:.10g}" if isinstance(one, (int, float)) and not isinstance(one, bool) else str(one)
-            for one in values
-        )
+        return ", ".join(f"{100 * one:.10g}" if _is_number(one) else str(one) for one in values)
     return ", ".join(map(str, values))
 
 
@@ -337,6 +342,10 @@ def _value(detail: Detail, text: str) -> Any:
         read = [_number(one) for one in parts]
         return [round(one / 100, 12) if isinstance(one, (int, float)) else one for one in read]
     return [_number(one) for one in parts]
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _number(text: str) -> Any:

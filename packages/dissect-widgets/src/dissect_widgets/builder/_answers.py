@@ -87,6 +87,8 @@ COMPARE: Mapping[str, tuple[str, Draft | None]] = {
 }
 """Controls, by what they match."""
 
+TABLES: Mapping[str, Mapping[str, Any]] = {"remove": OFFERED, "how": HOW, "place": PLACE, "compare": COMPARE}
+"""All answers to each question."""
 OTHER = "other"
 """Option for a content that is none of the others; it is only there while it is so."""
 
@@ -131,8 +133,13 @@ def segments_of(draft: Draft, places: Places | None) -> tuple[Segment, ...]:
     for name, title in SEGMENTS.items():
         chosen = answer_of(draft, name)
         options = {value: words for value, words in _offered(draft, name, places) if value == chosen or words}
-        if chosen not in options:
+        if (
+            chosen not in options
+        ):  # it does not fit: still it stands where it belongs, until another is chosen
             options[chosen] = _other(draft, name, chosen)
+            known = list(TABLES[name])
+            place = {value: known.index(value) if value in known else len(known) for value in options}
+            options = dict(sorted(options.items(), key=lambda option: place[option[0]]))
         found.append(Segment(name, title, options, chosen))
     return tuple(found)
 
@@ -178,7 +185,6 @@ def fits(draft: Draft, places: Places | None) -> bool:
 
 def _offered(draft: Draft, name: str, places: Places | None) -> Iterator[tuple[str, str]]:
     """Yield the answers to a question that lead to an ablation that fits, with their words."""
-    table: Mapping[str, Any]
     if name == "remove":
         known = places.units if places is not None else tuple(OFFERED)
         for unit in known:
@@ -189,8 +195,7 @@ def _offered(draft: Draft, name: str, places: Places | None) -> Iterator[tuple[s
         if acts_by != "value":
             yield acts_by, STRUCTURE[acts_by]
             return
-    table = {"how": HOW, "place": PLACE, "compare": COMPARE}[name]
-    for value, (words, _) in table.items():
+    for value, (words, _) in TABLES[name].items():
         if value == "zero activation" and with_choice(draft, name, "zero", places) is not None:
             continue  # the same thing
         made = with_choice(draft, name, value, places)
@@ -257,9 +262,8 @@ def _other(draft: Draft, name: str, chosen: str) -> str:
     """Return words for an answer that is not offered: one that does not fit, or several at once."""
     if name == "remove" and chosen in UNITS:
         return OFFERED.get(chosen, UNITS[chosen].plural)
-    table: Mapping[str, Any] = {"how": HOW, "place": PLACE, "compare": COMPARE}.get(name, {})
-    if chosen in table:
-        return str(table[chosen][0])
+    if name != "remove" and chosen in TABLES[name]:
+        return str(TABLES[name][chosen][0])
     if name == "place" and isinstance(draft.get("interventions"), list):
         kinds = [str(as_mapping(one).get("kind", "?")) for one in draft["interventions"]]
         return ", ".join(kinds) + (", in turn" if len(kinds) > 1 else "")

@@ -252,6 +252,8 @@ class Workbench(Panel):
         if self._results is None:
             self._results = ResultsModel(self._folder(), selection=self.selection)
             self._tell_outdated()
+            if not self.selection.variant and (points := self._results.points()):
+                self.selection.choose(variant=points[0].variant)  # the largest loss: what the answer is about
         return self._results
 
     def _images_model(self) -> ImagesModel:
