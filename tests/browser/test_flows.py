@@ -44,7 +44,7 @@ def test_a_wrong_dose_is_told_beside_its_field_until_it_is_mended(opened: Open) 
     page.wait_for_function(
         "() => [...document.querySelectorAll('.dissect-test input')].some(one => one.value === '20, 70')"
     )
-    page.panel.get_by_role("button", name="All fields").click()
+    page.panel.get_by_text("All fields: seed").click()
     page.panel.get_by_label("by", exact=True).first.select_option("count")
     said(page, "Not ready to run: ablations[0].select.counts")
     page.panel.get_by_text("channels", exact=True).first.click()

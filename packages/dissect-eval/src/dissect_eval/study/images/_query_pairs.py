@@ -103,21 +103,18 @@ def _candidates(
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
     """Yield all pairs of rows of the same image, of some images at a time."""
     ours, theirs = _best(before), _best(after)
-    images = np.intersect1d(before.images[ours], after.images[theirs])
-    rows: list[NDArray[np.int64]] = []
-    others: list[NDArray[np.int64]] = []
-    n = 0
-    for image in images:
-        start, end = np.searchsorted(before.images[ours], [image, image + 1])
-        first, last = np.searchsorted(after.images[theirs], [image, image + 1])
-        rows.append(np.repeat(ours[start:end], last - first))
-        others.append(np.tile(theirs[first:last], end - start))
-        n += len(rows[-1])
-        if n >= _AT_ONCE:
-            yield np.concatenate(rows), np.concatenate(others)
-            rows, others, n = [], [], 0
-    if rows:
-        yield np.concatenate(rows), np.concatenate(others)
+    images, of_theirs = before.images[ours], after.images[theirs]
+    first, last = (np.searchsorted(of_theirs, images, side) for side in ("left", "right"))
+    counts = last - first
+    # Images stay whole: pairs of one image compete with each other.
+    part = np.cumsum(counts) // _AT_ONCE
+    part = part[np.searchsorted(images, images)]
+    for start, end in zip(
+        *(np.searchsorted(part, np.unique(part), side) for side in ("left", "right")), strict=True
+    ):
+        n = counts[start:end]
+        place = np.arange(n.sum()) - np.repeat(np.cumsum(n) - n, n)
+        yield np.repeat(ours[start:end], n), theirs[np.repeat(first[start:end], n) + place]
 
 
 def _best(boxes: QueryBoxes) -> NDArray[np.int64]:
