@@ -141,6 +141,7 @@ EXCEPTIONS: dict[str, str] = {
     "dissect_core/torch/activations/_sites.py": "what rows point to: how the activation of each unit is found",
     "dissect_core/torch/simplify/_cuts.py": "what rows point to: how each unit is cut out",
     "dissect_core/detectors/_checks_refusals.py": "one example of each unit, to try a detector with",
+    "dissect_widgets/builder/_places.py": "which units a form offers, in which order and words",
     "dissect_eval/study/figures/_values.py": "knows no sibling; a test above holds it to the table",
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dissect_core.anatomy import UNITS
 
 from ._answers import HOW, OTHER, PLACE, Draft, answer_of, as_mapping, unit_of
+from ._places import OFFERED
 
 __all__ = ["in_words"]
 
@@ -23,7 +24,8 @@ def in_words(draft: Draft) -> str:
     if not unit or by not in HOW:
         return ""
     kind = UNITS[unit]
-    one, many = ("weight", "single weights") if unit == "element" else (kind.name, kind.plural)
+    many = OFFERED.get(unit, kind.plural)
+    one = kind.name if many == kind.plural else many.removesuffix("s")
     said = {
         "each": f"Each {one} is removed alone.",
         "fraction": f"Growing random shares of the {many} are removed.",
