@@ -27,6 +27,8 @@ from dissect_mmdet.demo import write_split  # noqa: E402
 from dissect_widgets import RunModel, StudyRunner  # noqa: E402
 
 WIDTH = 1000
+WIDE = ("start", "model", "builder", "results", "images")
+"""Panels of two columns, which need a wide page."""
 HEADS = {"unit": "head", "components": ["encoder.self_attn", "decoder.self_attn", "decoder.cross_attn"]}
 VALUES = {"unit": "element", "components": ["query_embedding.weight"]}
 STUDY = {
@@ -56,6 +58,7 @@ from dissect_core.detectors import open_detector
 from dissect_core.spec import load_spec
 from deep_dissect import CocoSplit
 from dissect_widgets import *
+from dissect_widgets.detector import first_image
 folder, images, annotations, work = {folder!r}, {images!r}, {annotations!r}, {work!r}
 def detr(): return open_detector("mmdet", checkpoint="demo:dino")
 """
@@ -67,9 +70,27 @@ panel.tree.do("toggle", "decoder.layers.0")
 panel.tree.do("dot", "decoder.layers.0.cross_attn", "decoder.layers.0.cross_attn:1")
 panel.tree.do("check", "encoder.layers.1")
 """,
+    "start": """
+import os, pathlib, shutil, tempfile
+here = pathlib.Path(tempfile.mkdtemp())
+shutil.copytree(folder, here / "runs" / "heads-and-queries")
+os.environ["DEEP_DISSECT_STATE"] = str(here / "state")
+os.chdir(here)
+panel = Workbench()
+start = panel.panels["start"]
+start.detectors["demo:dino"].click()
+panel.detector.wait()
+start.questions["heads"].click()
+""",
     "builder": """
-panel = StudyBuilder(load_spec(folder + "/spec.yaml"), anatomy=detr().anatomy)
-panel.row("ablations", 1, "select", "fractions").control.value = "0.1, 0.3, 5"
+model = DetectorModel(detr())
+inputs = RunInputsModel(model, images=images, annotations=annotations)
+inputs.limit = 24
+model.time_pass(first_image(images))
+model.wait()
+study = SpecModel(anatomy=model.detector.anatomy)
+panel = StudyBuilder(study, run=lambda: None, chosen=lambda: ((), {}), detector=model, inputs=inputs)
+study.ask("heads")
 """,
     "run": """
 data = CocoSplit(annotations, images)
@@ -107,8 +128,9 @@ panel.panels["model"].browser.search.value = "decoder*cross_attn*weight"
 
 
 CUTS = {
-    "model": (0, 1550),
-    "builder": (2650, 3560),
+    "start": (0, 1300),
+    "model": (0, 1400),
+    "builder": (0, 1400),
     "run": (0, 400),
     "results": (0, 1420),
     "doses": (0, 1300),
@@ -123,7 +145,8 @@ def cut(picture: Path, name: str) -> None:
     first, last = CUTS[name]
     whole = Image.open(picture).convert("RGB")
     part = whole.crop((0, first, whole.width, min(last, whole.height)))
-    small = part.resize((WIDTH, round(part.height * WIDTH / part.width)), Image.Resampling.LANCZOS)
+    width = WIDTH * 7 // 5 if name in WIDE else WIDTH
+    small = part.resize((width, round(part.height * width / part.width)), Image.Resampling.LANCZOS)
     docs = picture.parent / "docs"
     docs.mkdir(exist_ok=True)
     small.save(docs / f"panel-{name}.png", optimize=True)
@@ -133,9 +156,9 @@ def shoot(frontend: Frontend, name: str, places: dict[str, str], out: Path) -> N
     """Open a panel, wait until it is at rest, and take its picture."""
     code = OPEN.format(**places, work=f"{places['folder']}-{frontend.name}-{name}") + PANELS[name]
     frontend.write(f"{name}.ipynb", f"{code}\npanel.add_class({MARK!r})\npanel")
-    page: Any = frontend.open(
-        f"{name}.ipynb", width=1340 if frontend.name == "lab" else 980, height=4200, scale=1.5
-    )
+    wide = 400 if name in WIDE else 0
+    width = (1340 if frontend.name == "lab" else 980) + wide
+    page: Any = frontend.open(f"{name}.ipynb", width=width, height=4200, scale=1.5)
     if name == "run":  # on its way
         page.panel.get_by_text("remaining").first.wait_for()
         page.wait_for_timeout(1500)

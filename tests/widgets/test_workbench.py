@@ -315,3 +315,45 @@ def test_opening_and_closing_leaves_nothing_behind(folder: Path, split: Split, t
     assert len(_instances) == before
     assert threading.active_count() == threads
     assert not [each for each in gone if each() is not None]
+
+
+def test_a_changed_study_gets_a_folder_of_its_own(workbench: Workbench, tmp_path: Path) -> None:
+    add_weights(workbench.spec)
+    workbench.inputs.replicates = 0
+    workbench.show("study")
+    workbench.panels["study"].run.click()
+    assert workbench.run.wait(60) == "done", workbench.run.details
+    workbench.show("study")
+    workbench.panels["study"].run.click()
+    assert workbench.run.wait(60) == "done", "the same study goes on in its folder"
+    assert workbench.inputs.out == str(tmp_path / "out")
+    add_weights(workbench.spec)
+    workbench.panels["study"].run.click()
+    assert workbench.run.wait(60) == "done", workbench.run.details
+    assert workbench.inputs.out == str(tmp_path / "out-2")
+    assert len(Study.open(tmp_path / "out-2").spec.ablations) == 2
+
+
+def test_what_is_chosen_in_the_results_is_selected_in_the_model(folder: Path, workbench: Workbench) -> None:
+    workbench.look_at(folder)
+    results = workbench.panels["results"]
+    results.model.choose("channels/channel/each/features:2")
+    results.select_it.click()
+    assert "Heads and whole parts can be selected in Model; channels are named by" in results._trouble.value
+
+
+def test_heads_of_the_results_are_gathered_in_the_model() -> None:
+    pytest.importorskip("mmdet")
+    from dissect_core.detectors import open_detector
+
+    workbench = Workbench(detector=open_detector("demo:detr"))
+    step = workbench.panels["model"]
+    first, second = list(workbench.spec.anatomy.attention)[:2]
+    assert step.select("head", {first: [1]}) == "Selected in Model: 1 head. Add to the study there."
+    assert step.select("head", {first: [3], second: [0]}).startswith("Selected in Model: 3 heads.")
+    assert step.browser.model.heads == {first: (1, 3), second: (0,)}
+    step.select("layer", {"encoder.layers.0": [0]})
+    assert all(name.startswith("encoder.layers.0.") for name in step.browser.model.selection)
+    with pytest.raises(DissectWidgetsError, match="has no such parts"):
+        step.select("layer", {"nowhere": [0]})
+    workbench.close()

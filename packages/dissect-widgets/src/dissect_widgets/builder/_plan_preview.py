@@ -131,6 +131,8 @@ def _counted(ablation: Ablation, anatomy: Anatomy) -> PlannedAblation:
     except DissectError as error:
         return PlannedAblation(ablation.name, 0, str(error))
     units = pool.kind.counted(pool.n_units)
+    if indices := getattr(ablation.select, "indices", None):
+        units = f"{len(indices):,} of {units}"
     return PlannedAblation(ablation.name, n, "", n - alone, units, tuple(part.path for part in pool.parts))
 
 

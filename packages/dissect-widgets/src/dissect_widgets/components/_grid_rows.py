@@ -20,9 +20,9 @@ TREE_COLUMNS = (
     Column("check", "", "check", label="Selected"),
     Column("name", "Block or parameter"),
     Column("heads", "Heads", "dots", help="A click selects a head"),
-    Column("role", "Role"),
+    Column("role", "Role", aside=True),
     Column("parameters", "Parameters", "number"),
-    Column("share", "", "bar", label="Share of the model"),
+    Column("share", "", "bar", label="Share of the model", aside=True),
 )
 ROLE_COLUMNS = (
     Column("check", "", "check", label="Selected"),
@@ -30,7 +30,7 @@ ROLE_COLUMNS = (
     Column("blocks", "Blocks", "number"),
     Column("heads", "Heads", "number"),
     Column("parameters", "Parameters", "number"),
-    Column("share", "", "bar", label="Share of the model"),
+    Column("share", "", "bar", label="Share of the model", aside=True),
 )
 DOTS = 32
 """Heads that a closed block shows as dots; beyond, they are counted."""

@@ -183,7 +183,7 @@ class ComponentBrowser(ModelPanel):
         self.clear_search.disabled = not model.view.search
         self.clear_selection.disabled = not (model.selection or model.heads)
         self.status.value = status_html(status_text(model))
-        self.selected.value = selection_html(model.selection, model.heads)
+        self.selected.value = selection_html(model.selection, model.heads, among=model.anatomy.attention)
         self.chosen.value = chosen_html(model)
         self.show_weights.disabled = model.weights is None
         self.show_weights.value = model.shows_weights

@@ -1,11 +1,12 @@
 """The state of the component browser as plain text and as HTML. No widgets in here."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from dissect_core import Component, near_matches
 from dissect_core.anatomy import unit_kind
 from dissect_core.text import visible
+from dissect_eval.study import block_names
 
 from ..base import counted, html_text
 from ._model import BrowserModel
@@ -132,10 +133,9 @@ def status_text(model: BrowserModel) -> str:
         near = near_matches(pattern, (component.name for component in model.components), n=3)
         remedy = f"; near matches: {', '.join(map(visible, near))}" if near else ""
         found = f"No component matches '{visible(pattern)}'{remedy}"
-    n = len(model.selection)
-    chosen = (
-        f"{counted(n, 'component')}, {counted(model.n_selected_parameters(), 'parameter')}" if n else "none"
-    )
+    n, n_heads = len(model.selection), sum(map(len, model.heads.values()))
+    parts = [f"{counted(n, 'component')}, {counted(model.n_selected_parameters(), 'parameter')}"] if n else []
+    chosen = "; ".join([*parts, *([counted(n_heads, "head")] if n_heads else [])]) or "none"
     rows, n_hidden = model.rows()
     shown = f" Showing {len(rows):,} of {counted(len(rows) + n_hidden, 'row')}." if n_hidden else ""
     return f"{found}. Selected: {chosen}.{shown}"
@@ -145,6 +145,7 @@ def selection_html(
     names: Sequence[str],
     heads: Mapping[str, Sequence[int]] | None = None,
     *,
+    among: Iterable[str] = (),
     limit: int | None = _NAMES_LISTED,
 ) -> str:
     """List the selected components, folded away, and the selected heads.
@@ -155,6 +156,8 @@ def selection_html(
         Names of the selected components.
     heads : mapping of str to sequence of int, optional
         Selected heads by their attention block.
+    among : iterable of str, optional
+        Paths of all attention blocks: the names that are shown tell them apart.
     limit : int or None, default 200
         How many to list; the number left out is shown. None lists all.
 
@@ -169,10 +172,13 @@ def selection_html(
     <details><summary>3 components selected</summary><ul style="overflow-wrap:anywhere"><li>a.weight</li><li>b.weight</li></ul><p>and 1 more, not listed here</p></details>
     """  # noqa: E501
     if heads:
-        told = "; ".join(f"{path}: {', '.join(map(str, some))}" for path, some in heads.items())
-        n = sum(map(len, heads.values()))
+        blocks = block_names((*among, *heads))
+        told = [
+            f"{blocks[path].text} \N{MIDDLE DOT} head {head}" for path, some in heads.items() for head in some
+        ]
+        chips = " ".join(f'<span class="dd-chip">{html_text(text)}</span>' for text in told)
         return (
-            f'<p>{counted(n, "head")} selected <span class="dd-sub">({html_text(told)})</span></p>'
+            f"<p>{counted(len(told), 'head')} selected: {chips}</p>"
             f"{selection_html(names, limit=limit) if names else ''}"
         )
     if not names:
@@ -268,11 +274,12 @@ def snapshot_html(model: BrowserModel) -> str:
     if n_hidden:
         body += f'<tr><td colspan="3">{n_hidden:,} further rows are not shown</td></tr>'
     head = "".join(f'<th scope="col">{title}</th>' for title in ("Component", "Selected", "Details"))
+    chosen = selection_html(model.selection, model.heads, among=model.anatomy.attention, limit=None)
     return (
         '<section aria-label="Component browser">'
         f"<p {_WRAP}>{html_text(status_text(model))}</p>"
         f"<table><caption>Components of the model</caption><thead><tr>{head}</tr></thead>"
-        f"<tbody>{body}</tbody></table>{selection_html(model.selection, model.heads, limit=None)}</section>"
+        f"<tbody>{body}</tbody></table>{chosen}</section>"
     )
 
 

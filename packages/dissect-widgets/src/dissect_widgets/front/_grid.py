@@ -37,6 +37,8 @@ class Column(NamedTuple):
         Ends of the scale that all intervals of the column share.
     help, label : str
         Shown while the pointer is at the head; and the name of a column whose head is empty.
+    aside : bool
+        Whether it is left out where there is little room.
     """
 
     key: str
@@ -47,6 +49,7 @@ class Column(NamedTuple):
     high: float = 1.0
     help: str = ""
     label: str = ""
+    aside: bool = False
 
 
 class GridRow(NamedTuple):

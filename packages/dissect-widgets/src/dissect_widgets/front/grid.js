@@ -18,6 +18,8 @@ function line(svg, name, x1, x2, y1, y2) {
   svg.append(one);
 }
 
+const lookOf = (column) => `${RIGHT.has(column.kind) ? "dd-n" : ""} ${column.aside ? "dd-aside" : ""}`.trim();
+
 const CELLS = {
   text(td, cell, column, tell) {
     if (cell && typeof cell === "object") {
@@ -92,7 +94,7 @@ function render({ model, el }) {
     head.replaceChildren();
     const [key, down] = model.get("sort");
     for (const column of model.get("columns")) {
-      const th = make("th", RIGHT.has(column.kind) ? "dd-n" : "", head);
+      const th = make("th", lookOf(column), head);
       th.scope = "col";
       if (column.sortable) {
         const button = make("button", "", th, column.title);
@@ -117,7 +119,7 @@ function render({ model, el }) {
     }
     columns.forEach((column, i) => {
       const names = column.key === model.get("names");
-      const cell = make(names ? "th" : "td", RIGHT.has(column.kind) ? "dd-n" : "", tr);
+      const cell = make(names ? "th" : "td", lookOf(column), tr);
       if (names) cell.scope = "row";
       if (names && isTree) {
         cell.style.paddingLeft = `${8 + row.depth * 18}px`;

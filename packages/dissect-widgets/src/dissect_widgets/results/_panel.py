@@ -44,6 +44,8 @@ class ResultsExplorer(ModelPanel):
         The state to show, or a study's folder, or its tables.
     show_images : callable, optional
         Called to show the images of the chosen variant; without it, an `ImageBrowser` opens below.
+    select : callable, optional
+        Called with the id of the chosen variant to select what it removes in a model's tree; returns what to say.
     selection : Selection, optional
         What is chosen, shared with other panels.
     images : Path or str, optional
@@ -61,7 +63,7 @@ class ResultsExplorer(ModelPanel):
         Words that rows of the table must hold.
     table : Grid
         The variants.
-    see_images : Button
+    see_images, select_it : Button
     sheet : ImageSheet or None
         The images that lose most by the chosen variant.
     save_table, save_picture, target : Button, Button, Text
@@ -82,13 +84,14 @@ class ResultsExplorer(ModelPanel):
         source: ResultsModel | Path | str | StudyTables,
         *,
         show_images: Callable[[], object] | None = None,
+        select: Callable[[str], str] | None = None,
         selection: Selection | None = None,
         images: Path | str | None = None,
     ) -> None:
         is_own = not isinstance(source, ResultsModel)
         model = source if isinstance(source, ResultsModel) else ResultsModel(source, selection=selection)
         super().__init__(model)
-        self._elsewhere = show_images
+        self._elsewhere, self._select = show_images, select
         self._folder = str(images or "")
         self._shown_table: Any = None
         self.figures: list[Figure] = []
@@ -101,6 +104,10 @@ class ResultsExplorer(ModelPanel):
         self.sheet = ImageSheet(model.folder, images=self._folder) if model.folder is not None else None
         self.see_images = self._looks.make_button("See its images")
         self.see_images.add_class("dd-primary")
+        self.select_it = Button(description="Select it in Model", layout=Layout(width="auto"))
+        self.select_it.add_class("dd-link")
+        self._close_all_of(self.select_it)  # not always among the children
+        self._on_click(self.select_it, self._on_select)
         self.target = labelled(Text, "Save in", max_width="40rem", value=str(model.folder or Path.cwd()))
         self.save_table = self._looks.make_button("Save table as CSV")
         self.save_picture = self._looks.make_button("Save picture as PNG")
@@ -121,7 +128,8 @@ class ResultsExplorer(ModelPanel):
         self._undo.append(self._close_images)
         if is_own:
             self._undo.append(model.close)
-        beside = VBox((self.chosen, self.see_images, *([self.sheet] if self.sheet else ())))
+        selecting = (line(self.select_it),) if select is not None else ()
+        beside = VBox((self.chosen, self.see_images, *selecting, *([self.sheet] if self.sheet else ())))
         beside.add_class("dd-box")
         left = VBox((self._pictures, self._heading, self.search, self.table))
         self._columns = HBox((left, beside)).add_class("dd-two")
@@ -220,6 +228,7 @@ class ResultsExplorer(ModelPanel):
         model = self.model
         chosen = model.chosen()
         self.chosen.value = chosen_html(chosen, model.metric, model.category) if chosen else _NOTHING
+        self.select_it.disabled = chosen is None
         self.see_images.disabled = not model.variant or (model.folder is None and self._elsewhere is None)
         if self.sheet is not None:
             self.sheet.show(model.variant if chosen else "", model.category)
@@ -275,6 +284,11 @@ class ResultsExplorer(ModelPanel):
 
     def _on_images(self, _: Button) -> None:
         self._open_images()
+
+    def _on_select(self, _: Button) -> None:
+        if self._select is not None and self.model.variant:
+            self._said = f" {self._select(self.model.variant)}"
+            self._refresh()
 
     def _open_images(self) -> None:
         if self._elsewhere is not None:

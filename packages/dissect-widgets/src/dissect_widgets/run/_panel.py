@@ -71,7 +71,7 @@ class RunPanel(ModelPanel):
                 )
             source = RunModel(source, runner)
         super().__init__(source)
-        self.start = self._looks.make_button("Start")
+        self.start = self._looks.make_button("Start").add_class("dd-primary")
         self.cancel = self._looks.make_button("Cancel")
         self.folder = labelled(Text, "Folder of a run elsewhere", max_width="36rem", continuous_update=False)
         self.attach = self._looks.make_button("Follow it")

@@ -36,11 +36,11 @@ SHOWN = 4
 OWN = "own"
 _COLUMNS = (
     Column("study", "Study"),
-    Column("detector", "Detector"),
+    Column("detector", "Detector", aside=True),
     Column("state", "State"),
     Column("variants", "Variants", "number"),
     Column("found", "Found"),
-    Column("folder", "Folder"),
+    Column("folder", "Folder", aside=True),
 )
 
 

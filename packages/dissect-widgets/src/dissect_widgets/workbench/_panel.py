@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -224,7 +225,10 @@ class Workbench(Panel):
             ),
             "run": lambda: RunStep(self.inputs, self.run),
             "results": lambda: ResultsExplorer(
-                self._results_model(), show_images=lambda: self.show("images"), images=self.inputs.images
+                self._results_model(),
+                show_images=lambda: self.show("images"),
+                select=self._select_in_model,
+                images=self.inputs.images,
             ),
             "images": lambda: ImageBrowser(self._images_model(), show_query=lambda: self.show("queries")),
             "queries": lambda: QueryPanel(QueriesModel(self._folder(), selection=self.selection)),
@@ -233,9 +237,31 @@ class Workbench(Panel):
 
     def _run_study(self) -> None:
         """Show the run, and begin it unless it still needs something, which then stands there."""
+        self._keep_apart()
         self.show("run")
         if self.run.can_start:
             self.run.start()
+
+    def _keep_apart(self) -> None:
+        """Name the next free folder for the run if the one that is named holds another study."""
+        out = self.inputs.out
+        if not out or is_remote(location_of(out)):
+            return
+        place = Path(out).expanduser()
+        with suppress(StudyFolderError):
+            if stored_spec(place) != self.spec.spec:
+                begin = re.sub(r"-\d+$", "", place.name)
+                free = (place.with_name(f"{begin}-{i}") for i in range(2, 10_000))
+                self.inputs.out = str(next(one for one in free if not one.exists()))
+
+    def _select_in_model(self, variant: str) -> str:
+        """Select on the page of the model what a variant of the results removes; return what to say."""
+        if "model" not in self.panels:
+            self.panels["model"] = self._made("model")
+        panel = self.panels["model"]
+        row = next(row for row in self._results_model().tables.summary if row["id"] == variant)
+        removed = {part["path"]: part["units"] for part in row["removed"] or ()}
+        return panel.select(row["unit"], removed) if isinstance(panel, ModelStep) else ""
 
     def _chosen_parts(self) -> tuple[Sequence[str], Mapping[str, Sequence[int]]]:
         """Return what is selected on the page of the model: components, and heads by block."""

@@ -7,10 +7,13 @@ from typing import Any
 
 from ipywidgets import HTML, Layout, VBox
 
-from ..base import Panel, html_text
+from dissect_core.anatomy import UNITS, is_inside
+
+from ..base import Panel, counted, html_text
 from ..builder import AskPanel, SpecModel
 from ..components import BrowserModel, ComponentBrowser, weights_of
 from ..detector import DetectorModel, DetectorPanel
+from ..errors import DissectWidgetsError
 from ..run import RunInputsForm, RunInputsModel, RunModel, RunPanel
 
 
@@ -36,6 +39,42 @@ class ModelStep(Panel):
     def chosen(self) -> tuple[Sequence[str], Mapping[str, Sequence[int]]]:
         """Return what is selected: names of components, and heads by block."""
         return ((), {}) if self.browser is None else (self.browser.model.selection, self.browser.model.heads)
+
+    def select(self, unit: str, removed: Mapping[str, Sequence[int]]) -> str:
+        """Add units to what is selected, and return what is selected now, in words.
+
+        Parameters
+        ----------
+        unit : str
+        removed : mapping of str to sequence of int
+            Numbers of units by the path of what holds them.
+
+        Raises
+        ------
+        DissectWidgetsError
+            If no detector is open, it is another one, or such units cannot be selected one by one.
+        """
+        if self.browser is None:
+            raise DissectWidgetsError("A detector must be open: open that of the study on the page Model.")
+        model, attention = self.browser.model, self.browser.model.anatomy.attention
+        if removed and all(path in attention for path in removed):
+            merged = {path: {*model.heads.get(path, ()), *units} for path, units in removed.items()}
+            model.heads = {**model.heads, **merged}
+        elif removed and UNITS[unit].is_whole:
+            names = [
+                one.name for one in model.components if any(is_inside(one.name, path) for path in removed)
+            ]
+            if not names:
+                raise DissectWidgetsError("The open detector has no such parts. Open that of the study.")
+            model.selection = tuple(dict.fromkeys((*model.selection, *names)))
+        else:
+            raise DissectWidgetsError(
+                f"Heads and whole parts can be selected in Model; {UNITS[unit].plural} are named by their numbers in a "
+                "study, by How: chosen ones."
+            )
+        n_heads, n_names = sum(map(len, model.heads.values())), len(model.selection)
+        told = [counted(n_heads, "head") if n_heads else "", counted(n_names, "component") if n_names else ""]
+        return f"Selected in Model: {' and '.join(filter(None, told))}. Add to the study there."
 
     def _close_browser(self) -> None:
         self.place.children = ()
