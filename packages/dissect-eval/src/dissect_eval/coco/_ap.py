@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from .._plain import as_record
-from ..data import Detections, GroundTruth
+from ..data import Detections, DetectionsLike, TruthLike, checked_pair
 from ..errors import SettingError
 from . import _ap_numpy, _pycocotools
 from ._index import TieBreak
@@ -72,11 +72,12 @@ class CocoAP:
 
 
 def coco_ap(
-    truth: GroundTruth,
-    detections: Detections,
+    truth: TruthLike,
+    detections: DetectionsLike,
     *,
     tie_break: TieBreak = "canonical",
     backend: Backend = "numpy",
+    check: bool = True,
 ) -> CocoAP:
     """Compute COCO's box AP and AR of a split.
 
@@ -92,11 +93,19 @@ def coco_ap(
         does not depend on the order of the input; "input" keeps it, and equals pycocotools to the last digit.
     backend : {"numpy", "pycocotools"}
         "numpy" computes with arrays; "pycocotools" is the reference implementation, for comparison (many times slower).
+    check : bool
+        Whether to look for mistakes that would score without an error, such as x, y, width, height as corners, or
+        shifted labels, and warn; see `check_split`.
 
     Returns
     -------
     CocoAP
         All 0 if nothing was detected; NaN, with the reason, where there is no truth.
+
+    Warns
+    -----
+    SplitWarning
+        If `check` finds such a sign; once for the same truth and detections.
 
     Raises
     ------
@@ -116,6 +125,7 @@ def coco_ap(
 
     Examples
     --------
+    >>> from dissect_eval import Detections, GroundTruth
     >>> truth = GroundTruth.from_coco(
     ...     {
     ...         "images": [{"id": 1}],
@@ -132,7 +142,7 @@ def coco_ap(
         raise SettingError(f"`tie_break` must be 'canonical' or 'input', got {tie_break!r}.")
     if backend not in ("numpy", "pycocotools"):
         raise SettingError(f"`backend` must be 'numpy' or 'pycocotools', got {backend!r}.")
-    aligned = detections.aligned_to(truth)
+    truth, _, aligned, _ = checked_pair(truth, detections, check=check)
     categories = list(truth.category_names)
     counted = ~truth.is_region
     if counted.any():

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._plain import as_record
-from ..data import Detections, GroundTruth
+from ..data import DetectionsLike, TruthLike, checked_pair
 from ..errors import SettingError
 from ._ap import TieBreak
 from ._ap_numpy import RECALLS, match_split, precision_at
@@ -46,12 +46,13 @@ class PrecisionRecall:
 
 
 def precision_recall_curve(
-    truth: GroundTruth,
-    detections: Detections,
+    truth: TruthLike,
+    detections: DetectionsLike,
     *,
     iou_threshold: float = 0.5,
     category_id: int | None = None,
     tie_break: TieBreak = "canonical",
+    check: bool = True,
 ) -> PrecisionRecall:
     """Return the interpolated precision–recall curve of a category, or its mean over the categories.
 
@@ -67,11 +68,19 @@ def precision_recall_curve(
         One category; left out, the mean over those that have truth.
     tie_break : {"canonical", "input"}
         As in `coco_ap`.
+    check : bool
+        Whether to look for mistakes that would score without an error, such as x, y, width, height as corners, or
+        shifted labels, and warn; see `check_split`.
 
     Returns
     -------
     PrecisionRecall
         Draw it with `dissect_eval.plots.precision_recall`.
+
+    Warns
+    -----
+    SplitWarning
+        If `check` finds such a sign; once for the same truth and detections.
 
     Raises
     ------
@@ -84,6 +93,7 @@ def precision_recall_curve(
 
     Examples
     --------
+    >>> from dissect_eval import Detections, GroundTruth
     >>> truth = GroundTruth.from_coco(
     ...     {
     ...         "images": [{"id": 1}],
@@ -101,10 +111,11 @@ def precision_recall_curve(
     """
     if not 0 < iou_threshold <= 1:
         raise SettingError(f"`iou_threshold` must be in (0, 1], got {iou_threshold}. The usual one is 0.5.")
+    truth, _, aligned, _ = checked_pair(truth, detections, check=check)
     categories = list(truth.category_names)
     if category_id is not None and category_id not in truth.category_names:
         raise SettingError(f"`category_id` must be one of {categories}, got {category_id}.")
-    split = match_split(truth, detections.aligned_to(truth), tie_break, np.array([iou_threshold]))
+    split = match_split(truth, aligned, tie_break, np.array([iou_threshold]))
     precision = precision_at(split)[0]
     if category_id is None:
         defined = ~np.isnan(precision[0])

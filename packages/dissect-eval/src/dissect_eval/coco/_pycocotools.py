@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import threading
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,9 @@ from ..data import Detections, GroundTruth
 from ._index import TieBreak
 
 __all__ = ["evaluate"]
+
+_SILENT = threading.Lock()
+"""One at a time: `sys.stdout` is one for all threads, and two that restore it crosswise leave it redirected."""
 
 
 def evaluate(truth: GroundTruth, aligned: Detections, tie_break: TieBreak) -> tuple[list[float], list[float]]:
@@ -27,7 +31,7 @@ def evaluate(truth: GroundTruth, aligned: Detections, tie_break: TieBreak) -> tu
         truth_rows, rows = np.arange(truth.n_boxes), np.arange(aligned.n_boxes)
     images = [{"id": i} for i in truth.image_ids.tolist()]
     categories = [{"id": key} for key in truth.category_names]
-    with contextlib.redirect_stdout(io.StringIO()):
+    with _SILENT, contextlib.redirect_stdout(io.StringIO()):
         sets = []
         for annotations in (_truth_records(truth, truth_rows), _detection_records(aligned, rows)):
             coco = COCO()

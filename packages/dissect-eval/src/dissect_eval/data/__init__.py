@@ -3,6 +3,15 @@
 from ._class_map import read_class_map as read_class_map
 from ._classes import ClassMatch as ClassMatch, match_classes as match_classes
 from ._detections import Detections as Detections
+from ._doubts import check_split as check_split
+from ._given import (
+    DetectionsLike as DetectionsLike,
+    TruthLike as TruthLike,
+    as_detections as as_detections,
+    as_truth as as_truth,
+    checked_pair as checked_pair,
+    require_threshold as require_threshold,
+)
 from ._health import TruthHealth as TruthHealth, count_repeats as count_repeats
 from ._labels import (
     UNSCORED as UNSCORED,
@@ -10,7 +19,6 @@ from ._labels import (
     category_to_label as category_to_label,
     label_to_category as label_to_category,
 )
-from ._split import check_split as check_split
 from ._subset import AREA_RANGES as AREA_RANGES
 from ._training import (
     ImageTruth as ImageTruth,

@@ -44,6 +44,8 @@ def load_results(
     if found["notes"]:
         doubts = " ".join(found["notes"])
         warnings.warn(f"Is this the right annotation file? {doubts}", SplitWarning, stacklevel=3)
+    if records and "segmentation" in records[0]:
+        found["notes"] += ("The results carry masks too: their boxes are scored, not the masks.",)
     return found
 
 
@@ -93,6 +95,13 @@ def _records(source: Any) -> Sequence[Mapping[str, Any]]:
     for i, record in enumerate(data):
         if not isinstance(record, Mapping):
             raise DetectionError(f"detection {i} must be an object, got {quoted(record)}. Mend the results.")
+    if data and "bbox" not in data[0]:
+        for key, what in (("segmentation", "masks"), ("keypoints", "keypoints")):
+            if key in data[0]:
+                raise DetectionError(
+                    f"These are results of {what} (`{key}`) without boxes (`bbox`), which are not scored here. Give the "
+                    "results file of the boxes, often named bbox.json."
+                )
     return data
 
 

@@ -38,6 +38,7 @@ def load_truth(source: str | os.PathLike[str] | Mapping[str, Any] | Any) -> Trut
 
 def _truth_of(data: Mapping[str, Any], source: str) -> TruthColumns:
     images, categories, annotations = (_records(data, key) for key in ("images", "categories", "annotations"))
+    _refuse_federated(images)
     notes = _notes_of(data)
 
     category_names = _category_names(categories)
@@ -82,6 +83,22 @@ def _truth_of(data: Mapping[str, Any], source: str) -> TruthColumns:
         notes=tuple(dict.fromkeys(notes)),
         source=source,
     )
+
+
+FEDERATED = ("neg_category_ids", "not_exhaustive_category_ids")
+"""Entries by which images of LVIS and its kin say which categories were looked for."""
+
+
+def _refuse_federated(images: Sequence[Record]) -> None:
+    """Raise for truth of which only some categories were annotated in each image: COCO's rules are wrong for it."""
+    n = sum(any(image.get(key) for key in FEDERATED) for image in images)
+    if n:
+        raise TruthError(
+            f"{n:,} images have `neg_category_ids` or `not_exhaustive_category_ids`: this is federated truth, as of LVIS, "
+            "where a category that is not annotated in an image may still be in it. By COCO's rules its detections would "
+            "count as false positives, so it is not scored. Use the `lvis` package; or, for images in which every "
+            "category was looked for, remove these entries."
+        )
 
 
 def truth_content(truth: TruthColumns) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from .._arrays import Ints, freeze_fields, image_of_rows, rows_of_images, rows_where, splits_of
 from ..boxes import check_xyxy
@@ -25,6 +25,9 @@ from ._subset import AreaRange, chosen_categories, chosen_images, within_area
 from ._truth import GroundTruth
 
 __all__ = ["Detections"]
+
+SIZE_ROUNDING = 1e-6
+"""Largest difference between sizes and corners, as a share of the coordinates."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,6 +93,16 @@ class Detections:
             raise DetectionError(f"{exc} Build detections with `Detections.from_arrays`.") from exc
         object.__setattr__(self, "notes", tuple(self.notes))
         check_xyxy(self.boxes, "boxes")
+        extent = self.boxes[:, 2:] - self.boxes[:, :2]
+        # x + w - x may differ from w by what the larger numbers are rounded to.
+        allowed = SIZE_ROUNDING * np.maximum(np.abs(self.boxes).max(axis=1, initial=1.0), 1.0)[:, None]
+        wrong = (np.abs(self.sizes - extent) > allowed).any(axis=1)
+        if wrong.any():
+            bad = int(np.argmax(wrong))
+            raise DetectionError(
+                f"`sizes` row {bad} must be width and height of `boxes` row {bad}, {extent[bad].tolist()}, got "
+                f"{self.sizes[bad].tolist()}. Use `scaled`, or build anew with `Detections.from_arrays`."
+            )
         if not np.isfinite(self.scores).all():
             bad = int(np.argmin(np.isfinite(self.scores)))
             raise DetectionError(f"`scores` row {bad} must be finite, got {self.scores[bad]}.")
@@ -428,6 +441,42 @@ class Detections:
     def above(self, score: float) -> Detections:
         """Return the detections with at least this score, over the same images."""
         return self._take(*rows_where(self.scores >= score, self.image_index, self.n_images))
+
+    def scaled(self, factor: ArrayLike) -> Detections:
+        """Return the detections with boxes of images of another size, such as from a resized image to the original.
+
+        Parameters
+        ----------
+        factor : float, or array-like of shape (2,), (I,) or (I, 2)
+            For all boxes; for x and y; for each image; or for x and y of each image. Normalised boxes take the width
+            and height of each image: ``found.scaled(truth.image_sizes)``.
+
+        Raises
+        ------
+        DetectionError
+            If it is not positive and finite, or of another shape.
+
+        Examples
+        --------
+        >>> from dissect_eval import Detections
+        >>> found = Detections.from_arrays([([[1, 2, 3, 4]], [0.5], [0])], [7], [3])
+        >>> found.scaled(2).boxes, found.scaled([10, 1]).boxes
+        (array([[2., 4., 6., 8.]]), array([[10.,  2., 30.,  4.]]))
+        """
+        given = np.asarray(factor, dtype=np.float64)
+        if given.shape == (self.n_images,) and given.shape != (2,):
+            given = given[:, None]
+        if given.shape not in ((), (2,), (self.n_images, 1), (self.n_images, 2)):
+            raise DetectionError(
+                f"`factor` must be a number, or of shape (2,), ({self.n_images},) or ({self.n_images}, 2), got "
+                f"{given.shape}. Give one factor for each image."
+            )
+        if not (np.isfinite(given) & (given > 0)).all():
+            raise DetectionError(
+                "`factor` must be positive and finite. Leave out images of unknown size (NaN)."
+            )
+        both = np.broadcast_to(given, (self.n_images, 2))[self.image_index]
+        return replace(self, boxes=self.boxes * np.tile(both, 2), sizes=self.sizes * both)
 
     def aligned_to(self, truth: GroundTruth, on_unknown: OnUnknown = "error") -> Detections:
         """Return the detections over exactly the images of `truth`; images not seen have none.

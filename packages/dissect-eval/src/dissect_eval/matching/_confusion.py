@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from .._arrays import Ints, canonical_order, ratio
 from .._plain import as_record
 from ..boxes import area_of
-from ..data import Detections, GroundTruth
+from ..data import DetectionsLike, TruthLike, checked_pair, require_threshold
 from ..errors import SettingError
 from ._greedy import TOLERANCE
 from ._pairs import BoxesByImage, near_pairs, take_free
@@ -80,11 +80,12 @@ class ConfusionMatrix:
 
 
 def confusion_matrix(
-    truth: GroundTruth,
-    detections: Detections,
+    truth: TruthLike,
+    detections: DetectionsLike,
     *,
     iou_threshold: float = 0.5,
     score_threshold: float = 0.3,
+    check: bool = True,
 ) -> ConfusionMatrix:
     """Count true against predicted categories, with boxes matched whatever their category.
 
@@ -106,10 +107,18 @@ def confusion_matrix(
         Smallest IoU of a match, in (0, 1]; equal counts (within 1e-10).
     score_threshold : float
         Detections under this score are left out, and counted.
+    check : bool
+        Whether to look for mistakes that would score without an error, such as x, y, width, height as corners, or
+        shifted labels, and warn; see `check_split`.
 
     Returns
     -------
     ConfusionMatrix
+
+    Warns
+    -----
+    SplitWarning
+        If `check` finds such a sign; once for the same truth and detections.
 
     Raises
     ------
@@ -130,6 +139,7 @@ def confusion_matrix(
 
     Examples
     --------
+    >>> from dissect_eval import Detections, GroundTruth
     >>> truth = GroundTruth.from_coco(
     ...     {
     ...         "images": [{"id": 1}],
@@ -152,9 +162,8 @@ def confusion_matrix(
     """
     if not 0 < iou_threshold <= 1:
         raise SettingError(f"`iou_threshold` must be in (0, 1], got {iou_threshold}. The usual one is 0.5.")
-    if not abs(score_threshold) < np.inf:
-        raise SettingError(f"`score_threshold` must be finite, got {score_threshold}. To keep all use 0.")
-    aligned = detections.aligned_to(truth)
+    truth, _, aligned, _ = checked_pair(truth, detections, check=check)
+    require_threshold(score_threshold, aligned)
     seen = aligned.above(score_threshold)
     t_order = canonical_order(truth.image_index, truth.category_ids, truth.boxes)
     d_order = canonical_order(seen.image_index, seen.category_ids, seen.boxes, seen.scores)

@@ -9,7 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._arrays import Ints, ratio
-from ..data import AREA_RANGES, Detections, GroundTruth
+from ..data import (
+    AREA_RANGES,
+    Detections,
+    DetectionsLike,
+    GroundTruth,
+    TruthLike,
+    checked_pair,
+    require_threshold,
+)
 from ..errors import SettingError
 from ._detection_results import ClassMetrics, DetectionMetrics, Scores
 from ._f1 import f1_of_counts
@@ -21,11 +29,12 @@ SIZES = {"small": AREA_RANGES[1], "medium": AREA_RANGES[2], "large": AREA_RANGES
 
 
 def detection_metrics(
-    truth: GroundTruth,
-    detections: Detections,
+    truth: TruthLike,
+    detections: DetectionsLike,
     *,
     iou_threshold: float = 0.5,
     score_threshold: float = 0.3,
+    check: bool = True,
 ) -> DetectionMetrics:
     """Count hits, misses and false positives, and give precision, recall and F1 from them.
 
@@ -45,10 +54,18 @@ def detection_metrics(
     score_threshold : float
         Detections under this score are left out, and counted. The default, .3, is that of MMDetection's
         inferencer for a box worth showing; DETR-like detectors emit all their queries, most with low scores.
+    check : bool
+        Whether to look for mistakes that would score without an error, such as x, y, width, height as corners, or
+        shifted labels, and warn; see `check_split`.
 
     Returns
     -------
     DetectionMetrics
+
+    Warns
+    -----
+    SplitWarning
+        If `check` finds such a sign; once for the same truth and detections.
 
     Raises
     ------
@@ -64,6 +81,7 @@ def detection_metrics(
 
     Examples
     --------
+    >>> from dissect_eval import Detections, GroundTruth
     >>> truth = GroundTruth.from_coco(
     ...     {
     ...         "images": [{"id": 1}, {"id": 2}],
@@ -87,9 +105,8 @@ def detection_metrics(
         raise SettingError(
             f"`iou_threshold` must be in (0, 1], got {iou_threshold}. COCO's usual one is 0.5."
         )
-    if not abs(score_threshold) < np.inf:
-        raise SettingError(f"`score_threshold` must be finite, got {score_threshold}. To keep all use 0.")
-    aligned = detections.aligned_to(truth)
+    truth, _, aligned, _ = checked_pair(truth, detections, check=check)
+    require_threshold(score_threshold, aligned)
     found = greedy_matches(truth, aligned, iou_threshold, score_threshold)
     categories = np.array(list(truth.category_names), dtype=np.int64)
     per_class, averages, notes = _score(truth, aligned, found, categories)

@@ -10,7 +10,7 @@ import numpy as np
 
 from .._arrays import Ints
 from .._plain import as_record
-from ..data import Detections, GroundTruth
+from ..data import DetectionsLike, TruthLike, checked_pair
 from ._f1 import f1_of_counts, paired_labels_f1
 from ._matching import pairs_of_aligned
 
@@ -89,7 +89,12 @@ class MatchedMetrics:
         return as_record(self)
 
 
-def matched_metrics(truth: GroundTruth, detections: Detections) -> MatchedMetrics:
+def matched_metrics(
+    truth: TruthLike,
+    detections: DetectionsLike,
+    *,
+    check: bool = True,
+) -> MatchedMetrics:
     """Score detections as Deep Dissect 1.0 does: optimal matching by GIoU, then GIoU and F1 of the pairs.
 
     Per image, truth (crowd included) is matched one-to-one with all detections so that the total GIoU is as
@@ -102,10 +107,18 @@ def matched_metrics(truth: GroundTruth, detections: Detections) -> MatchedMetric
         The split.
     detections : Detections
         Of images and categories that `truth` has; images not run have none.
+    check : bool
+        Whether to look for mistakes that would score without an error, such as x, y, width, height as corners, or
+        shifted labels, and warn; see `check_split`.
 
     Returns
     -------
     MatchedMetrics
+
+    Warns
+    -----
+    SplitWarning
+        If `check` finds such a sign; once for the same truth and detections.
 
     Raises
     ------
@@ -123,6 +136,7 @@ def matched_metrics(truth: GroundTruth, detections: Detections) -> MatchedMetric
 
     Examples
     --------
+    >>> from dissect_eval import Detections, GroundTruth
     >>> truth = GroundTruth.from_coco(
     ...     {
     ...         "images": [{"id": 1}],
@@ -135,7 +149,7 @@ def matched_metrics(truth: GroundTruth, detections: Detections) -> MatchedMetric
     >>> result.mean_giou, result.f1_weighted, result.n_unmatched_detections
     (0.5, 1.0, 1)
     """
-    aligned = detections.aligned_to(truth)
+    truth, _, aligned, _ = checked_pair(truth, detections, check=check)
     pairs = pairs_of_aligned(truth, aligned)
     true, predicted = truth.category_ids[pairs.truth_index], aligned.category_ids[pairs.detection_index]
     paired = paired_labels_f1(true, predicted)

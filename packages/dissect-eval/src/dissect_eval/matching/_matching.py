@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .._arrays import Ints
 from ..boxes import Boxes, check_xyxy, giou_of
-from ..data import Detections, GroundTruth
+from ..data import Detections, DetectionsLike, GroundTruth, TruthLike, checked_pair
 
 __all__ = ["MatchedPairs", "match_image", "match_pairs"]
 
@@ -80,7 +80,12 @@ def _match(truth_boxes: Boxes, detection_boxes: Boxes) -> tuple[Ints, Ints, Boxe
     return _assign(giou_of(truth_boxes[:, None], detection_boxes[None]))
 
 
-def match_pairs(truth: GroundTruth, detections: Detections) -> MatchedPairs:
+def match_pairs(
+    truth: TruthLike,
+    detections: DetectionsLike,
+    *,
+    check: bool = True,
+) -> MatchedPairs:
     """Match every image of a split with `match_image`, crowd and ignored truth included.
 
     Parameters
@@ -89,11 +94,19 @@ def match_pairs(truth: GroundTruth, detections: Detections) -> MatchedPairs:
         The split.
     detections : Detections
         Of images and categories that `truth` has; images not run have none.
+    check : bool
+        Whether to look for mistakes that would score without an error, such as x, y, width, height as corners, or
+        shifted labels, and warn; see `check_split`.
 
     Returns
     -------
     MatchedPairs
         Images without truth or without detections have no pair.
+
+    Warns
+    -----
+    SplitWarning
+        If `check` finds such a sign; once for the same truth and detections.
 
     Raises
     ------
@@ -102,6 +115,7 @@ def match_pairs(truth: GroundTruth, detections: Detections) -> MatchedPairs:
 
     Examples
     --------
+    >>> from dissect_eval import Detections, GroundTruth
     >>> truth = GroundTruth.from_coco(
     ...     {
     ...         "images": [{"id": 1}, {"id": 2}],
@@ -114,7 +128,8 @@ def match_pairs(truth: GroundTruth, detections: Detections) -> MatchedPairs:
     >>> pairs.image_index, pairs.detection_index, pairs.giou
     (array([1]), array([1]), array([0.5]))
     """
-    return pairs_of_aligned(truth, detections.aligned_to(truth))
+    truth, _, aligned, _ = checked_pair(truth, detections, check=check)
+    return pairs_of_aligned(truth, aligned)
 
 
 def pairs_of_aligned(truth: GroundTruth, aligned: Detections) -> MatchedPairs:

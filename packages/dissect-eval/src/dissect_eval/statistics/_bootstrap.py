@@ -8,10 +8,10 @@ from typing import Any
 
 from .._plain import as_record
 from ..coco import TieBreak
-from ..data import Detections, GroundTruth
+from ..data import DetectionsLike, TruthLike, as_detections, checked_pair, require_threshold
 from ._compared import compared
 from ._intervals import IntervalMethod
-from ._metrics import MetricSettings
+from ._metrics import MetricSettings, names_of
 from ._resampled import Resampling, ordered, resampled
 
 __all__ = ["BootstrapResult", "bootstrap"]
@@ -63,11 +63,11 @@ class BootstrapResult:
 
 
 def bootstrap(
-    truth: GroundTruth,
-    baseline: Detections,
-    variant: Detections | None = None,
+    truth: TruthLike,
+    baseline: DetectionsLike,
+    variant: DetectionsLike | None = None,
     *,
-    metrics: Sequence[str] = ("AP", "AP50", "f1", "matched_giou", "matched_f1"),
+    metrics: str | Sequence[str] = ("AP", "AP50", "f1", "matched_giou", "matched_f1"),
     per_class: bool = False,
     n_replicates: int = 1000,
     confidence: float = 0.95,
@@ -76,6 +76,7 @@ def bootstrap(
     iou_threshold: float = 0.5,
     score_threshold: float = 0.3,
     tie_break: TieBreak = "canonical",
+    check: bool = True,
 ) -> tuple[BootstrapResult, ...]:
     """Estimate by resampling the images how far metrics would differ on other images of the same kind.
 
@@ -89,7 +90,7 @@ def bootstrap(
     baseline, variant : Detections
         Of images and categories that `truth` has; images not run have none. With `variant`, the results are
         about variant − baseline.
-    metrics : sequence of str
+    metrics : str or sequence of str
         Names of `METRICS`.
     per_class : bool
         Whether to give every metric for each category too.
@@ -105,11 +106,18 @@ def bootstrap(
         Settings of `detection_metrics`.
     tie_break : {"canonical", "input"}
         Setting of `coco_ap`.
+    check : bool
+        Whether to look for mistakes that would score without an error, and warn; see `check_split`.
 
     Returns
     -------
     tuple of BootstrapResult
         One for each metric, and each category if asked for.
+
+    Warns
+    -----
+    SplitWarning
+        If `check` finds such a sign in the baseline.
 
     Raises
     ------
@@ -130,6 +138,7 @@ def bootstrap(
 
     Examples
     --------
+    >>> from dissect_eval import Detections, GroundTruth
     >>> truth = GroundTruth.from_coco(
     ...     {
     ...         "images": [{"id": i} for i in range(8)],
@@ -145,10 +154,14 @@ def bootstrap(
     >>> round(result.estimate, 3), result.low < -0.35 < result.high < 0
     (-0.35, True)
     """
-    settings = MetricSettings(tuple(metrics), per_class, iou_threshold, score_threshold, tie_break)
+    settings = MetricSettings(names_of(metrics), per_class, iou_threshold, score_threshold, tie_break)
     how = Resampling(n_replicates, confidence, method, seed)
-    one = resampled(truth, baseline, settings, how)
-    two = resampled(truth, variant, settings, how) if variant is not None else None
+    pair = checked_pair(truth, baseline, check=check)
+    require_threshold(score_threshold, pair.aligned)
+    one = resampled(pair.truth, pair.aligned, settings, how)
+    # An ablated detector may fit nothing: that is no mistake.
+    other = None if variant is None else as_detections(variant, pair.truth)
+    two = None if other is None else resampled(pair.truth, other, settings, how)
     keys = ordered(one.whole, settings)
     found = compared(keys, one, two, how)
     return tuple(

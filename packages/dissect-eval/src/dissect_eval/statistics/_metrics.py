@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
@@ -27,6 +27,7 @@ __all__ = [
     "Statistic",
     "Values",
     "count_matrix",
+    "names_of",
 ]
 
 DETECTION_NAMES = ("f1", "precision", "recall", "giou")
@@ -70,6 +71,17 @@ class MetricSettings:
             raise SettingError(
                 f"`score_threshold` must be finite, got {self.score_threshold}. To keep all use 0."
             )
+
+
+def names_of(metrics: str | Sequence[str]) -> tuple[str, ...]:
+    """Return names of metrics; a single one may be given by itself."""
+    if isinstance(metrics, str):
+        return (metrics,)
+    if not isinstance(metrics, Iterable):
+        raise SettingError(
+            f"`metrics` must be names of metrics, got {quoted(metrics)}. Write metrics=['AP50']."
+        )
+    return tuple(metrics)
 
 
 def count_matrix(

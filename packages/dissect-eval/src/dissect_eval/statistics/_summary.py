@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,8 +10,17 @@ import numpy as np
 from .._plain import as_record
 from ..boxes import degenerate_rows
 from ..coco import CocoAP, TieBreak, coco_ap
-from ..data import Detections, GroundTruth, OnUnknown, TruthHealth, check_split, count_repeats
-from ..errors import SplitWarning
+from ..data import (
+    Detections,
+    DetectionsLike,
+    GroundTruth,
+    OnUnknown,
+    TruthHealth,
+    TruthLike,
+    checked_pair,
+    count_repeats,
+    require_threshold,
+)
 from ..matching import (
     ChanceLevel,
     ChanceVerdict,
@@ -95,8 +103,8 @@ class Evaluation:
 
 
 def evaluate(
-    truth: GroundTruth,
-    detections: Detections,
+    truth: TruthLike,
+    detections: DetectionsLike,
     *,
     iou_threshold: float = 0.5,
     score_threshold: float = 0.3,
@@ -111,10 +119,11 @@ def evaluate(
 
     Parameters
     ----------
-    truth : GroundTruth
-        The split. To score a part of it pass ``truth.subset(detections.image_ids)``.
-    detections : Detections
-        Images of `truth` that they do not cover count as run without a detection, and are counted.
+    truth : GroundTruth, path or mapping
+        The split, or a COCO file or its content. To score a part pass ``truth.subset(detections.image_ids)``.
+    detections : Detections, path or list of dict
+        Detections, or a COCO results file or its content. Images of `truth` that they do not cover count as run without
+        a detection, and are counted.
     iou_threshold, score_threshold : float
         Settings of `detection_metrics`.
     ap : bool
@@ -128,7 +137,7 @@ def evaluate(
     on_unknown : {"error", "drop"}
         What to do with a detection of an image or category that `truth` does not have.
     check : bool
-        Whether to look for signs that truth and detections are of different splits, and warn. In a study of many
+        Whether to look for mistakes that would score without an error, and warn; see `check_split`. In a study of many
         variants check the baseline.
 
     Returns
@@ -138,7 +147,7 @@ def evaluate(
     Warns
     -----
     SplitWarning
-        If `check` finds such a sign; the signs are in the result too.
+        If `check` finds such a sign; once for the same truth and detections. The signs are in the result too.
 
     Raises
     ------
@@ -161,27 +170,17 @@ def evaluate(
     >>> result.detection.micro.f1, result.matched.mean_giou, round(result.ap.AP, 6)
     (1.0, 1.0, 1.0)
     """
-    aligned = detections.aligned_to(truth, on_unknown)
-    not_run = len(np.setdiff1d(truth.image_ids, detections.image_ids))
-    reasons: tuple[str, ...] = ()
-    if check:
-        seen = (
-            aligned if not_run == 0 else aligned.subset(np.intersect1d(truth.image_ids, detections.image_ids))
-        )
-        reasons = tuple(dict.fromkeys((*detections.notes, *check_split(truth, seen))))
-        if reasons:
-            warnings.warn(
-                "Truth and detections may not belong together. " + " ".join(reasons),
-                SplitWarning,
-                stacklevel=2,
-            )
+    pair = checked_pair(truth, detections, check=check, on_unknown=on_unknown, seen_only=True)
+    truth, aligned = pair.truth, pair.aligned
+    require_threshold(score_threshold, aligned)
+    not_run = len(np.setdiff1d(truth.image_ids, pair.given.image_ids))
     counts = np.diff(aligned.image_splits)
     return Evaluation(
         detection=detection_metrics(
-            truth, aligned, iou_threshold=iou_threshold, score_threshold=score_threshold
+            truth, aligned, iou_threshold=iou_threshold, score_threshold=score_threshold, check=False
         ),
-        matched=matched_metrics(truth, aligned),
-        ap=coco_ap(truth, aligned, tie_break=tie_break) if ap else None,
+        matched=matched_metrics(truth, aligned, check=False),
+        ap=coco_ap(truth, aligned, tie_break=tie_break, check=False) if ap else None,
         chance=_chance(truth, aligned, seed, chance_repeats, iou_threshold, score_threshold, ap),
         better_than_chance=better_than_chance(truth, aligned, seed) if chance_repeats else None,
         truth=truth.health(),
@@ -196,7 +195,7 @@ def evaluate(
             n_duplicate=count_repeats(aligned.image_index, aligned.category_ids, aligned.boxes),
         ),
         category_names=dict(truth.category_names),
-        warnings=reasons,
+        warnings=pair.doubts,
     )
 
 

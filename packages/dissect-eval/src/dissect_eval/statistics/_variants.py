@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 from ..coco import TieBreak
-from ..data import Detections, GroundTruth
+from ..data import Detections, TruthLike, checked_pair, require_threshold
 from ..errors import SettingError
 from ._beside import Beside, variant_table
 from ._intervals import Correction, IntervalMethod, adjust_p_values
-from ._metrics import MetricSettings
+from ._metrics import MetricSettings, names_of
 from ._resampled import Resampling
 from ._variant_table import VariantTable
 
@@ -17,12 +17,12 @@ __all__ = ["evaluate_variants"]
 
 
 def evaluate_variants(
-    truth: GroundTruth,
+    truth: TruthLike,
     variants: Mapping[str, Detections | Callable[[], Detections]],
     *,
     baseline: str | None = None,
     controls: Collection[str] = (),
-    metrics: Sequence[str] = ("AP", "AP50", "f1", "matched_giou", "matched_f1"),
+    metrics: str | Sequence[str] = ("AP", "AP50", "f1", "matched_giou", "matched_f1"),
     per_class: bool = False,
     n_replicates: int = 0,
     confidence: float = 0.95,
@@ -32,6 +32,7 @@ def evaluate_variants(
     iou_threshold: float = 0.5,
     score_threshold: float = 0.3,
     tie_break: TieBreak = "canonical",
+    check: bool = True,
 ) -> VariantTable:
     """Measure many variants of a detector on one split, each beside the baseline.
 
@@ -57,11 +58,18 @@ def evaluate_variants(
         family is all tests of one metric, without the controls; tests over all categories and tests of single
         categories are two families. A corrected p-value cannot fall below the number of tests divided by that
         of the resamples: a hundred variants need more than 2,000.
+    check : bool
+        Whether to look for mistakes in the baseline that would score without an error, and warn; see `check_split`.
 
     Returns
     -------
     VariantTable
         Rows by variant, metric and category, the baseline's own included.
+
+    Warns
+    -----
+    SplitWarning
+        If `check` finds such a sign in the baseline.
 
     Raises
     ------
@@ -72,6 +80,7 @@ def evaluate_variants(
 
     Examples
     --------
+    >>> from dissect_eval import Detections, GroundTruth
     >>> truth = GroundTruth.from_coco(
     ...     {
     ...         "images": [{"id": 1}, {"id": 2}],
@@ -85,7 +94,7 @@ def evaluate_variants(
     >>> [(row.variant, round(row.value, 3), round(row.difference, 3)) for row in table]
     [('whole', 1.0, 0.0), ('ablated', 0.8, -0.2)]
     """
-    settings = MetricSettings(tuple(metrics), per_class, iou_threshold, score_threshold, tie_break)
+    settings = MetricSettings(names_of(metrics), per_class, iou_threshold, score_threshold, tie_break)
     how = Resampling(n_replicates, confidence, method, seed)
     adjust_p_values([], correction)
     name = next(iter(variants), None) if baseline is None else baseline
@@ -99,7 +108,9 @@ def evaluate_variants(
         given = variants[variant]
         return given if isinstance(given, Detections) else given()
 
-    first = found(name)
+    pair = checked_pair(truth, found(name), check=check)
+    truth, first = pair.truth, pair.given
+    require_threshold(score_threshold, first)
     beside = Beside(truth, first, settings, how)
     measured = {
         variant: beside.of_baseline() if variant == name else beside.of(found(variant))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data import Detections, GroundTruth
+from ..data import DetectionsLike, TruthLike, checked_pair
 from ..errors import SettingError
 from ._assign import EXCUSED, HIT, Assignment, assign
 from ._fix import ERROR_TYPES, KINDS, SPECIAL_TYPES, ap_before, ap_fixed, missed
@@ -25,12 +25,13 @@ NOTHING_REMAINS = "neither truth nor detections remain once these errors are fix
 
 
 def error_types(
-    truth: GroundTruth,
-    detections: Detections,
+    truth: TruthLike,
+    detections: DetectionsLike,
     *,
     foreground: float = 0.5,
     background: float = 0.1,
     tie_break: TieBreak = "canonical",
+    check: bool = True,
 ) -> ErrorTypes:
     """Sort a detector's errors into TIDE's types, and measure the AP that each type costs.
 
@@ -46,10 +47,18 @@ def error_types(
         A detection whose IoU with all truth is below this is on background; in (0, `foreground`].
     tie_break : {"canonical", "input"}
         Order of detections with tied scores, as in `coco_ap`.
+    check : bool
+        Whether to look for mistakes that would score without an error, such as x, y, width, height as corners, or
+        shifted labels, and warn; see `check_split`.
 
     Returns
     -------
     ErrorTypes
+
+    Warns
+    -----
+    SplitWarning
+        If `check` finds such a sign; once for the same truth and detections.
 
     Raises
     ------
@@ -102,6 +111,7 @@ def error_types(
 
     Examples
     --------
+    >>> from dissect_eval import Detections, GroundTruth
     >>> truth = GroundTruth.from_coco(
     ...     {
     ...         "images": [{"id": 1}],
@@ -128,7 +138,7 @@ def error_types(
         )
     if tie_break not in ("canonical", "input"):
         raise SettingError(f"`tie_break` must be 'canonical' or 'input', got {tie_break!r}.")
-    aligned = detections.aligned_to(truth)
+    truth, _, aligned, _ = checked_pair(truth, detections, check=check)
     found = assign(truth, aligned, foreground, background, tie_break)
     categories = list(truth.category_names)
     before = ap_before(found, len(categories))

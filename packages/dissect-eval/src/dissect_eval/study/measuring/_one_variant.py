@@ -106,7 +106,7 @@ class VariantMeasure:
             self._beside.of_baseline(keep=keep)
             if is_first
             else self._beside.of(boxes, keep=keep, tested=variant not in self._untested),
-            error_types(truth, boxes, foreground=settings.iou_threshold),
+            error_types(truth, boxes, foreground=settings.iou_threshold, check=False),
             {
                 metric: getattr(level, name)
                 for metric, name in CHANCE_OF.items()

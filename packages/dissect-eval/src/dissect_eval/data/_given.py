@@ -1,0 +1,173 @@
+"""What a caller gives as truth and detections: files and lists are read, anything else is refused in a sentence."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, TypeAlias
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from .._text import quoted
+from ..errors import DetectionError, SettingError, SplitWarning, TruthError
+from ._detections import Detections
+from ._doubts import doubts_of
+from ._labels import OnUnknown
+from ._truth import GroundTruth
+
+__all__ = [
+    "DetectionsLike",
+    "Pair",
+    "TruthLike",
+    "as_detections",
+    "as_truth",
+    "checked_pair",
+    "require_threshold",
+]
+
+TruthLike: TypeAlias = "GroundTruth | str | os.PathLike[str] | Mapping[str, Any]"
+"""Ground truth, or a COCO file or its content."""
+DetectionsLike: TypeAlias = "Detections | str | os.PathLike[str] | Sequence[Mapping[str, Any]]"
+"""Detections, or a COCO results file or its content."""
+
+
+class Pair(NamedTuple):
+    """Truth and detections that are scored together.
+
+    Attributes
+    ----------
+    truth : GroundTruth
+    given : Detections
+        As they came.
+    aligned : Detections
+        Over exactly the images of the truth.
+    doubts : tuple of str
+        Signs of a mistake; see `check_split`.
+    """
+
+    truth: GroundTruth
+    given: Detections
+    aligned: Detections
+    doubts: tuple[str, ...]
+
+
+_LOOKED_AT: WeakKeyDictionary[GroundTruth, WeakKeyDictionary[Detections, tuple[str, ...]]] = (
+    WeakKeyDictionary()
+)
+
+
+def checked_pair(
+    truth: Any,
+    detections: Any,
+    *,
+    check: bool,
+    on_unknown: OnUnknown = "error",
+    seen_only: bool = False,
+    stacklevel: int = 3,
+) -> Pair:
+    """Return truth and detections ready to be scored; what looks like a mistake is told once for each pair.
+
+    Parameters
+    ----------
+    truth : GroundTruth, path or mapping
+    detections : Detections, path or sequence of mapping
+    check : bool
+        Whether to look for mistakes.
+    on_unknown : {"error", "drop"}
+    seen_only : bool
+        Look only at images that the detector has seen.
+    stacklevel : int
+        Of the warning: whose line it names.
+
+    Raises
+    ------
+    TruthError, DetectionError
+        If they are neither, or given in the wrong order.
+    """
+    if isinstance(truth, Detections) and isinstance(detections, GroundTruth):
+        raise DetectionError(
+            "`truth` must come before `detections`, got them the other way round. Write (truth, detections)."
+        )
+    known = as_truth(truth)
+    found = as_detections(detections, known)
+    aligned = found.aligned_to(known, on_unknown)
+    if not check:
+        return Pair(known, found, aligned, ())
+    kept = _LOOKED_AT.setdefault(known, WeakKeyDictionary())
+    if found not in kept:
+        part = aligned
+        if seen_only and not np.array_equal(found.image_ids, known.image_ids):
+            part = aligned.subset(np.intersect1d(known.image_ids, found.image_ids)).aligned_to(known)
+        kept[found] = doubts_of(known, part)
+        new = [text for text in kept[found] if text not in found.notes]  # which the reader told already
+        if new:
+            warnings.warn(
+                f"Truth and detections may not be what is meant. {' '.join(new)}",
+                SplitWarning,
+                stacklevel=stacklevel,
+            )
+    return Pair(known, found, aligned, tuple(dict.fromkeys((*found.notes, *kept[found]))))
+
+
+def as_truth(given: Any) -> GroundTruth:
+    """Return ground truth, read from a COCO file or its content if need be.
+
+    Raises
+    ------
+    TruthError
+        If it is something else; what to do is said.
+    """
+    if isinstance(given, GroundTruth):
+        return given
+    if isinstance(given, (str, os.PathLike, Mapping)) or hasattr(given, "dataset"):
+        return GroundTruth.from_coco(given)
+    raise TruthError(
+        f"`truth` must be a GroundTruth, or a COCO file or its content, got {_kind(given)}. Make it by "
+        "`GroundTruth.from_arrays`, `from_coco`, `from_torchvision` or `from_supervision`."
+    )
+
+
+def as_detections(given: Any, truth: GroundTruth) -> Detections:
+    """Return detections, read from a COCO results file or its content if need be.
+
+    Raises
+    ------
+    DetectionError
+        If they are something else; what to do is said.
+    """
+    if isinstance(given, Detections):
+        return given
+    is_list = isinstance(given, (list, tuple)) and all(
+        isinstance(one, Mapping) and "bbox" in one for one in given[:3]
+    )
+    if isinstance(given, (str, os.PathLike)) or is_list:
+        return Detections.from_results(given, truth)
+    raise DetectionError(
+        f"`detections` must be Detections, or a COCO results file or its content, got {_kind(given)}. Make them by "
+        "`Detections.from_arrays`, `from_torchvision` (also for Hugging Face), `from_ultralytics`, `from_supervision` "
+        "or `from_samples`."
+    )
+
+
+def require_threshold(score_threshold: Any, detections: Detections) -> None:
+    """Raise `SettingError` if a score threshold is no number, or lies above every possible score."""
+    if isinstance(score_threshold, bool) or not isinstance(score_threshold, (int, float, np.number)):
+        raise SettingError(
+            f"`score_threshold` must be a number, got {quoted(score_threshold)}. The usual one is 0.3."
+        )
+    if not abs(score_threshold) < np.inf:
+        raise SettingError(f"`score_threshold` must be finite, got {score_threshold}. To keep all use 0.")
+    scores = detections.scores
+    if score_threshold > 1 and len(scores) and scores.min() >= 0 and scores.max() <= 1:
+        raise SettingError(
+            f"`score_threshold` must not be above 1, as scores are in [0, 1], got {score_threshold:g}. For "
+            f"{score_threshold:g} % write {score_threshold / 100:g}."
+        )
+
+
+def _kind(value: object) -> str:
+    """Return what a value is, and of what: "list of tuple"."""
+    name = type(value).__name__
+    return f"{name} of {type(value[0]).__name__}" if isinstance(value, (list, tuple)) and value else name
