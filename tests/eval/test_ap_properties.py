@@ -99,7 +99,7 @@ def test_equal_to_pycocotools(problem):
     content, rows = problem
     truth, found = load(content, rows)
     run = cocoeval(content, rows)
-    same(coco_ap(truth, found, tie_break="input"), run)
+    same(coco_ap(truth, found, tie_break="input", check=False), run)
     same_bits(truth, found, run)
 
 
@@ -108,15 +108,15 @@ def test_equal_to_pycocotools(problem):
 def test_canonical_order(problem, shuffler: random.Random):
     """The result of any order of the input is that of pycocotools for the declared one."""
     content, rows = problem
-    result = coco_ap(*load(content, rows))
-    reference = coco_ap(*load(content, rows), backend="pycocotools")
+    result = coco_ap(*load(content, rows), check=False)
+    reference = coco_ap(*load(content, rows), backend="pycocotools", check=False)
     for name in NAMES:
         assert getattr(result, name) == pytest.approx(getattr(reference, name), abs=1e-12, nan_ok=True)
     assert dict(result.per_class) == pytest.approx(dict(reference.per_class), abs=1e-12, nan_ok=True)
     assert result.n_cut == reference.n_cut
     for records in (rows, content["annotations"], content["images"], content["categories"]):
         shuffler.shuffle(records)
-    assert repr(coco_ap(*load(content, rows))) == repr(result)
+    assert repr(coco_ap(*load(content, rows), check=False)) == repr(result)
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_real_pairs(golden, truth_file, results_file):
     run = cocoeval(content, rows)
     truth = GroundTruth.from_coco(golden(truth_file))
     found = Detections.from_results(golden(results_file), truth)
-    same(coco_ap(truth, found, tie_break="input"), run)
+    same(coco_ap(truth, found, tie_break="input", check=False), run)
     same_bits(truth, found, run)
 
 
@@ -153,5 +153,5 @@ def test_real_truth_with_made_up_detections(golden, name):
             rows.append(hit(bbox, score, record["category_id"], record["image_id"]))
     run = cocoeval({"info": {}, **content}, rows)
     truth, found = load(content, rows)
-    same(coco_ap(truth, found, tie_break="input"), run)
+    same(coco_ap(truth, found, tie_break="input", check=False), run)
     same_bits(truth, found, run)

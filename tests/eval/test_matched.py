@@ -80,7 +80,7 @@ def test_crowd_and_ignored_truth_take_part(truth_of):
 def test_counts_of_what_is_skipped(truth_of):
     truth = truth_of({1: [(1, 0, 0, 10, 10)], 2: [], 3: [(1, 0, 0, 10, 10)]})
     found = Detections.from_arrays([([[0, 0, 10, 10]], [1], [0]), ([[0, 0, 10, 10]], [1], [0])], [1, 2], [1])
-    result = matched_metrics(truth, found)
+    result = matched_metrics(truth, found, check=False)  # image 3 was not run
     assert (result.n_images, result.n_images_without_truth, result.n_images_without_detections) == (3, 1, 1)
     assert (result.n_pairs, result.n_unmatched_truth, result.n_unmatched_detections) == (1, 1, 1)
     assert result.f1_weighted == 1

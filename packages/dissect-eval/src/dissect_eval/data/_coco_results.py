@@ -99,8 +99,8 @@ def _records(source: Any) -> Sequence[Mapping[str, Any]]:
         for key, what in (("segmentation", "masks"), ("keypoints", "keypoints")):
             if key in data[0]:
                 raise DetectionError(
-                    f"These are results of {what} (`{key}`) without boxes (`bbox`), which are not scored here. Give the "
-                    "results file of the boxes, often named bbox.json."
+                    f"These are results of {what} (`{key}`) without boxes (`bbox`), which are not scored here. Give "
+                    "the results file of the boxes, often named bbox.json."
                 )
     return data
 

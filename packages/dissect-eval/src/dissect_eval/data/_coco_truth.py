@@ -94,10 +94,10 @@ def _refuse_federated(images: Sequence[Record]) -> None:
     n = sum(any(image.get(key) for key in FEDERATED) for image in images)
     if n:
         raise TruthError(
-            f"{n:,} images have `neg_category_ids` or `not_exhaustive_category_ids`: this is federated truth, as of LVIS, "
-            "where a category that is not annotated in an image may still be in it. By COCO's rules its detections would "
-            "count as false positives, so it is not scored. Use the `lvis` package; or, for images in which every "
-            "category was looked for, remove these entries."
+            f"{n:,} images have `neg_category_ids` or `not_exhaustive_category_ids`: this is federated truth, as of "
+            "LVIS, where a category that is not annotated in an image may still be in it. COCO's rules would count its "
+            "detections as false positives, so it is not scored. Use the `lvis` package; or, if every category was "
+            "looked for in these images, remove the entries."
         )
 
 

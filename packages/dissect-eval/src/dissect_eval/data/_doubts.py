@@ -10,6 +10,7 @@ import numpy as np
 from .._text import quoted
 from ._detections import Detections
 from ._health import MIN_TRUTH, outside_reason
+from ._labels import OnUnknown
 from ._readings import Fit, better_reading, sample_of
 from ._split import other_image_reason
 from ._truth import GroundTruth
@@ -65,22 +66,18 @@ def check_split(truth: GroundTruth, detections: Detections) -> tuple[str, ...]:
     >>> check_split(truth, found)
     ('1 of 1 boxes stick out of their image by more than 5 % of its size.',)
     """
-    aligned = detections.aligned_to(truth)
-    unseen = len(np.setdiff1d(truth.image_ids, detections.image_ids))
-    not_run = f"{unseen} of {truth.n_images} images were not run; score a part with `truth.subset`."
-    return (*doubts_of(truth, aligned), *([not_run] if unseen else []))
+    return doubts_of(truth, detections)
 
 
-def doubts_of(truth: GroundTruth, aligned: Detections) -> tuple[str, ...]:
-    """Return the signs that truth or detections are not what the caller means; the likeliest cause of each once.
-
-    Parameters
-    ----------
-    truth : GroundTruth
-    aligned : Detections
-        Over exactly the images of the truth.
-    """
-    return tuple(_signs(truth, aligned))
+def doubts_of(truth: GroundTruth, detections: Detections, on_unknown: OnUnknown = "error") -> tuple[str, ...]:
+    """Return the signs that truth or detections are not what the caller means; the likeliest cause of each once."""
+    seen = np.intersect1d(truth.image_ids, detections.image_ids)
+    unseen = truth.n_images - len(seen)
+    if not unseen or not detections.n_images:
+        return tuple(_signs(truth, detections.aligned_to(truth, on_unknown)))
+    not_run = f"{unseen:,} of {truth.n_images:,} images were not run; score a part with `truth.subset`."
+    part = truth.subset(seen.tolist())
+    return (*_signs(part, detections.aligned_to(part, "drop")), not_run)
 
 
 def _signs(truth: GroundTruth, aligned: Detections) -> Iterator[str]:
@@ -93,11 +90,12 @@ def _signs(truth: GroundTruth, aligned: Detections) -> Iterator[str]:
     if read:
         yield read
         return  # it explains the signs below
-    if aligned.n_negative > NEGATIVE_SHARE * aligned.n_boxes:
+    if aligned.n_boxes >= MIN_TRUTH and aligned.n_negative > NEGATIVE_SHARE * aligned.n_boxes:
         yield (
             f"{aligned.n_negative:,} of {aligned.n_boxes:,} boxes have a negative width or height and match nothing. "
-            "Are they x, y, width, height, or flipped? Convert them first, for instance by `xywh_to_xyxy`."
+            "Are they x, y, width, height (`xywh_to_xyxy`), centre and size (`cxcywh_to_xyxy`), or flipped?"
         )
+        return
     outside = outside_reason(aligned.boxes, truth.image_sizes[aligned.image_index])
     if outside:
         yield outside

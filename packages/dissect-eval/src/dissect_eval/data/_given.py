@@ -64,7 +64,6 @@ def checked_pair(
     *,
     check: bool,
     on_unknown: OnUnknown = "error",
-    seen_only: bool = False,
     stacklevel: int = 3,
 ) -> Pair:
     """Return truth and detections ready to be scored; what looks like a mistake is told once for each pair.
@@ -76,8 +75,6 @@ def checked_pair(
     check : bool
         Whether to look for mistakes.
     on_unknown : {"error", "drop"}
-    seen_only : bool
-        Look only at images that the detector has seen.
     stacklevel : int
         Of the warning: whose line it names.
 
@@ -97,10 +94,7 @@ def checked_pair(
         return Pair(known, found, aligned, ())
     kept = _LOOKED_AT.setdefault(known, WeakKeyDictionary())
     if found not in kept:
-        part = aligned
-        if seen_only and not np.array_equal(found.image_ids, known.image_ids):
-            part = aligned.subset(np.intersect1d(known.image_ids, found.image_ids)).aligned_to(known)
-        kept[found] = doubts_of(known, part)
+        kept[found] = doubts_of(known, found, on_unknown)
         new = [text for text in kept[found] if text not in found.notes]  # which the reader told already
         if new:
             warnings.warn(

@@ -134,13 +134,13 @@ def better_reading(sample: Sample, own: Fit) -> str:
     """Return a sentence on the way to read the boxes in which they fit far better; empty if there is none."""
     if own.met > 0.5 * own.total:
         return ""
-    best: tuple[int, str] = (0, "")
+    best: tuple[bool, int, str] = (False, 0, "")  # detections are misread more often than truth
     for name, found, truth in _readings(sample):
         fit = sample.fit(found, truth)
         gain = fit.met - own.met
         if gain >= max(LEAST_BOXES, LEAST_GAIN * own.total) and fit.met >= 1.5 * own.met:
-            best = max(best, (fit.met, name), key=lambda pair: pair[0])
-    met, name = best
+            best = max(best, (truth is None, fit.met, name), key=lambda one: one[:2])
+    _, met, name = best
     return name.format(met=f"{met:,}", own=f"{own.met:,}", total=f"{own.total:,}") if name else ""
 
 

@@ -28,7 +28,8 @@ def other_image_reason(truth: GroundTruth, aligned: Detections) -> str | None:
         own += _met(truth, aligned, image, image)
         other += _met(truth, aligned, image, neighbour)
         total += int(truth.image_splits[image + 1] - truth.image_splits[image])
-    if total < MIN_TRUTH or not _no_better(own, other, total):
+    # What meets most of its own image belongs to it, however alike the images are.
+    if total < MIN_TRUTH or own >= total / 2 or not _no_better(own, other, total):
         return None
     return (
         f"Detections fit their own images no better than another image's: they meet {own} of {total} true "

@@ -170,7 +170,7 @@ def evaluate(
     >>> result.detection.micro.f1, result.matched.mean_giou, round(result.ap.AP, 6)
     (1.0, 1.0, 1.0)
     """
-    pair = checked_pair(truth, detections, check=check, on_unknown=on_unknown, seen_only=True)
+    pair = checked_pair(truth, detections, check=check, on_unknown=on_unknown)
     truth, aligned = pair.truth, pair.aligned
     require_threshold(score_threshold, aligned)
     not_run = len(np.setdiff1d(truth.image_ids, pair.given.image_ids))
