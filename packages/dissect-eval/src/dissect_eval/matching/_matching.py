@@ -123,7 +123,8 @@ def match_pairs(
     ...         "annotations": [{"id": 0, "image_id": 2, "category_id": 1, "bbox": [0, 0, 2, 2]}],
     ...     }
     ... )
-    >>> found = Detections.from_arrays([([[5, 5, 9, 9], [0, 0, 2, 1]], [0.9, 0.1], [0, 0])], [2], [1])
+    >>> second = ([[5, 5, 9, 9], [0, 0, 2, 1]], [0.9, 0.1], [0, 0])
+    >>> found = Detections.from_arrays([([], [], []), second], [1, 2], [1])
     >>> pairs = match_pairs(truth, found)
     >>> pairs.image_index, pairs.detection_index, pairs.giou
     (array([1]), array([1]), array([0.5]))

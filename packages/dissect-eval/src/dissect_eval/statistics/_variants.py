@@ -83,7 +83,7 @@ def evaluate_variants(
     >>> from dissect_eval import Detections, GroundTruth
     >>> truth = GroundTruth.from_coco(
     ...     {
-    ...         "images": [{"id": 1}, {"id": 2}],
+    ...         "images": [{"id": 1}],
     ...         "categories": [{"id": 1, "name": "cat"}],
     ...         "annotations": [{"id": 0, "image_id": 1, "category_id": 1, "bbox": [0, 0, 10, 10]}],
     ...     }
