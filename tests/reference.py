@@ -62,8 +62,11 @@ def counts(content: Record, rows: Sequence[Record], **more: Any) -> tuple[int, i
     return result.n_true_positives, result.n_false_positives, result.n_false_negatives
 
 
-def cocoeval(content: Record, rows: Sequence[Record]) -> Any:
-    """A ``COCOeval`` that has run, with nothing done for it. It cannot read an empty results list."""
+def cocoeval(content: Record, rows: Sequence[Record], iou_type: str = "bbox", **params: Any) -> Any:
+    """A ``COCOeval`` that has run, with nothing done for it. It cannot read an empty results list.
+
+    Where `params` are set, it is not summarised: pycocotools prints its own twelve lines only.
+    """
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
 
@@ -71,10 +74,13 @@ def cocoeval(content: Record, rows: Sequence[Record]) -> Any:
         truth = COCO()
         truth.dataset = copy.deepcopy(content)
         truth.createIndex()
-        run = COCOeval(truth, truth.loadRes(copy.deepcopy(list(rows))), "bbox")
+        run = COCOeval(truth, truth.loadRes(copy.deepcopy(list(rows))), iou_type)
+        for name, value in params.items():
+            setattr(run.params, name, value)
         run.evaluate()
         run.accumulate()
-        run.summarize()
+        if not params:
+            run.summarize()
     return run
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -12,8 +12,9 @@ from .._plain import as_record
 from ..data import Detections, DetectionsLike, TruthLike, checked_pair
 from ..errors import SettingError
 from . import _ap_numpy, _pycocotools
+from ._agnostic import as_one_class
 from ._index import TieBreak
-from ._ranking import MAX_DETECTIONS
+from ._settings import DEFAULT, LETTERS, AreaRanges, CocoSettings, coco_settings
 
 __all__ = ["Backend", "CocoAP", "TieBreak", "coco_ap"]
 
@@ -40,13 +41,21 @@ class CocoAP:
     ARs, ARm, ARl : float
         AR100 for small, medium and large objects.
     per_class : mapping of int to float
-        AP of every category of the ground truth by its id; NaN without truth.
+        AP of every category of the ground truth by its id; NaN without truth. Empty if classes do not count.
     n_cut : int
-        Detections beyond the best 100 of their image and category, which COCO does not look at.
+        Detections beyond the best 100 of their image and category (the last of `max_detections`), which COCO does not
+        look at.
     tie_break : str
         How tied scores were ordered.
     undefined : mapping of str to str
-        Why a field is NaN.
+        Why a number is NaN. Of `others`, AP at one threshold is undefined where AP is, and not listed.
+    others : mapping of str to float
+        All further numbers that the settings define: ``AP55`` to ``AP95``; AP at other thresholds (``AP30``), AR with
+        other numbers of detections (``AR300``), both in other ranges of area (``AP_tiny``, ``AR_tiny``).
+    settings : CocoSettings
+        IoU thresholds, numbers of detections, ranges of area, whether classes count, and boxes or masks.
+    category_names : mapping of int to str
+        Names of the categories in `per_class`.
     """
 
     AP: float
@@ -65,6 +74,9 @@ class CocoAP:
     n_cut: int
     tie_break: TieBreak
     undefined: Mapping[str, str]
+    others: Mapping[str, float] = field(default_factory=dict)
+    settings: CocoSettings = DEFAULT
+    category_names: Mapping[int, str] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return all fields ready for JSON; NaN becomes None."""
@@ -75,6 +87,10 @@ def coco_ap(
     truth: TruthLike,
     detections: DetectionsLike,
     *,
+    iou_thresholds: float | Iterable[float] | None = None,
+    max_detections: int | Iterable[int] | None = None,
+    area_ranges: AreaRanges | None = None,
+    class_agnostic: bool = False,
     tie_break: TieBreak = "canonical",
     backend: Backend = "numpy",
     check: bool = True,
@@ -88,6 +104,16 @@ def coco_ap(
         honoured like crowd.
     detections : Detections
         Of images and categories that `truth` has; images not run have none.
+    iou_thresholds : float or iterable of float, optional
+        Smallest IoUs of a hit, in (0, 1]; .50, .55, …, .95 by default. AP is the mean over them.
+    max_detections : int or iterable of int, optional
+        Most detections per image and category that count, the best by score: recall is given for each number, all else
+        for the last. By default 1, 10 and 100.
+    area_ranges : mapping of str to (float, float), optional
+        Lowest and highest area in square pixels, both included, by name; numbers over all areas are always given. By
+        default COCO's small, medium and large.
+    class_agnostic : bool
+        Whether to take all classes as one, as ``useCats = 0`` does.
     tie_break : {"canonical", "input"}
         Order of detections with tied scores. "canonical" goes by category and coordinates, so that the result
         does not depend on the order of the input; "input" keeps it, and equals pycocotools to the last digit.
@@ -110,7 +136,7 @@ def coco_ap(
     Raises
     ------
     SettingError
-        If `tie_break` or `backend` is unknown.
+        If a setting is unknown or out of range.
     DetectionError
         If a detection has an image or category that `truth` does not have.
 
@@ -137,39 +163,64 @@ def coco_ap(
     >>> result = coco_ap(truth, found)
     >>> round(result.AP, 6), round(result.AP50, 6), result.APs, result.undefined["APs"]
     (0.7, 1.0, nan, 'no small truth')
+    >>> strict = coco_ap(truth, found, iou_thresholds=[0.5, 0.9], max_detections=300, area_ranges={"huge": (1e4, 1e6)})
+    >>> round(strict.AP, 6), strict.AP75, strict.undefined["AP75"]
+    (0.5, nan, '0.75 is not among `iou_thresholds`')
+    >>> {name: round(value, 6) for name, value in strict.others.items()}
+    {'AP90': 0.0, 'AP_huge': 0.5, 'AR300': 0.5, 'AR_huge': 0.5}
     """
+    settings = coco_settings(iou_thresholds, max_detections, area_ranges, class_agnostic)
     if tie_break not in ("canonical", "input"):
         raise SettingError(f"`tie_break` must be 'canonical' or 'input', got {tie_break!r}.")
     if backend not in ("numpy", "pycocotools"):
         raise SettingError(f"`backend` must be 'numpy' or 'pycocotools', got {backend!r}.")
     truth, _, aligned, _ = checked_pair(truth, detections, check=check)
+    if settings.class_agnostic:
+        truth, aligned = as_one_class(truth, aligned)
     categories = list(truth.category_names)
-    counted = ~truth.is_region
-    if counted.any():
+    any_truth = bool((~truth.is_region).any())
+    if any_truth:
         computed = _ap_numpy.evaluate if backend == "numpy" else _pycocotools.evaluate
-        stats, per_class = computed(truth, aligned, tie_break)
+        values, per_class = computed(truth, aligned, tie_break, settings)
     else:
-        stats, per_class = [float("nan")] * 12, [float("nan")] * len(categories)
-    numbers = dict(zip(NAMES, stats, strict=True))
-    undefined = {
-        name: _reason(name, bool(counted.any())) for name, value in numbers.items() if np.isnan(value)
-    }
+        values, per_class = (
+            dict.fromkeys(settings.numbers, float("nan")),
+            [float("nan")] * len(categories),
+        )
+    named = {name: values.get(name, float("nan")) for name in NAMES}
+    others = {name: value for name, value in values.items() if name not in NAMES}
     return CocoAP(
-        **numbers,
-        per_class=dict(zip(categories, per_class, strict=True)),
-        n_cut=_n_cut(aligned, categories),
+        **named,
+        per_class={} if settings.class_agnostic else dict(zip(categories, per_class, strict=True)),
+        n_cut=_n_cut(aligned, categories, settings.most),
         tie_break=tie_break,
-        undefined=undefined,
+        undefined={
+            name: _reason(name, any_truth, settings)
+            for name, value in (named | others).items()
+            if np.isnan(value) and (name in named or settings.numbers[name].threshold is None)
+        },
+        others=others,
+        settings=settings,
+        category_names={} if settings.class_agnostic else dict(truth.category_names),
     )
 
 
-def _n_cut(aligned: Detections, categories: list[int]) -> int:
+def _n_cut(aligned: Detections, categories: list[int], most: int) -> int:
     group = aligned.image_index * len(categories) + np.searchsorted(categories, aligned.category_ids)
     few = aligned.n_images * len(categories) <= GROUPS_COUNTED_AT_ONCE
     counts = np.bincount(group) if few else np.unique(group, return_counts=True)[1]
-    return int(np.maximum(counts - MAX_DETECTIONS, 0).sum())
+    return int(np.maximum(counts - most, 0).sum())
 
 
-def _reason(name: str, any_truth: bool) -> str:
-    size = {"s": "small ", "m": "medium ", "l": "large "}.get(name[-1], "") if any_truth else ""
-    return f"no {size}truth"
+def _reason(name: str, any_truth: bool, settings: CocoSettings) -> str:
+    """Return why a number is undefined: it is not among the settings, or there is no truth for it."""
+    number = settings.numbers.get(name)
+    if number is not None:
+        area = settings.area_ranges[number.area][0]
+        return f"no {area} truth" if any_truth and number.area else "no truth"
+    if name.startswith("AP") and name[2:].isdigit():
+        return f"{int(name[2:]) / 100:g} is not among `iou_thresholds`"
+    if name[2:].isdigit():
+        return f"{name[2:]} is not among `max_detections`"
+    area = next(area for area, letter in LETTERS.items() if letter == name[2:])
+    return f"'{area}' is not among `area_ranges`"

@@ -13,10 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._arrays import Ints, ratio
-from ..data import AREA_RANGES, Detections, GroundTruth
+from ..data import Detections, GroundTruth
+from ._agnostic import as_one_class
 from ._index import TieBreak, TruthIndex, index_of
-from ._match import IOU_THRESHOLDS, CocoMatches, match
-from ._ranking import MAX_DETECTIONS, Ranking, kept, rank
+from ._match import CocoMatches, match
+from ._ranking import Ranking, kept, rank
+from ._settings import DEFAULT, CocoSettings, Number
 
 __all__ = [
     "RECALLS",
@@ -28,12 +30,11 @@ __all__ = [
     "precision_at",
     "precision_of_known",
     "recall_at",
+    "scores_at",
 ]
 
 RECALLS = np.linspace(0.0, 1.0, 101)
 """Recalls at which COCO samples precision."""
-
-CUTS = (1, 10, MAX_DETECTIONS)
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,55 +44,58 @@ class MatchedSplit:
     index: TruthIndex
     ranking: Ranking
     matches: CocoMatches
+    settings: CocoSettings
 
 
 def match_split(
     truth: GroundTruth,
     aligned: Detections,
     tie_break: TieBreak,
-    thresholds: NDArray[np.float64] = IOU_THRESHOLDS,
+    settings: CocoSettings = DEFAULT,
     ranking: Ranking | None = None,
 ) -> MatchedSplit:
     """Match a split as COCO does, in the order of `ranking` if that is given."""
-    index = index_of(truth, tie_break)
+    index = index_of(truth, tie_break, settings)
     everything = rank(index, aligned, tie_break) if ranking is None else ranking
-    ranking = kept(everything, everything.place < MAX_DETECTIONS)
-    return MatchedSplit(index, ranking, match(index, ranking, thresholds))
+    ranking = kept(everything, everything.place < settings.most)
+    return MatchedSplit(index, ranking, match(index, ranking, settings.thresholds), settings)
 
 
-def evaluate(truth: GroundTruth, aligned: Detections, tie_break: TieBreak) -> tuple[list[float], list[float]]:
-    """Return the twelve numbers, and AP per category in the order of the truth's categories; NaN where undefined."""
-    split = match_split(truth, aligned, tie_break)
+def evaluate(
+    truth: GroundTruth, aligned: Detections, tie_break: TieBreak, settings: CocoSettings = DEFAULT
+) -> tuple[dict[str, float], list[float]]:
+    """Return all numbers by name, and AP per category in the order of the truth's categories; NaN where undefined."""
+    split = match_split(truth, aligned, tie_break, settings)
     # Only categories with truth: there may be many others, and all their numbers are undefined.
-    precision = [precision_of_known(split, area)[0] for area in range(len(AREA_RANGES))]
+    precision = [precision_of_known(split, area)[0] for area in range(len(settings.areas))]
+
+    def value(number: Number) -> float:
+        if number.is_recall:
+            return mean_of_defined(recall_at(split, number.area, number.cut))
+        return mean_of_defined(precision[number.area][number.thresholds])
+
     whole, known = precision[0], np.flatnonzero(split.index.n_counted[0] > 0).tolist()
-    aps = [
-        mean_of_defined(whole),
-        mean_of_defined(whole[0]),
-        mean_of_defined(whole[5]),
-        *(mean_of_defined(values) for values in precision[1:]),
-    ]
-    recalls = [recall_at(split, 0, cut) for cut in CUTS]
-    recalls += [recall_at(split, area, MAX_DETECTIONS) for area in (1, 2, 3)]
     per_class = dict(zip(known, (mean_of_defined(whole[:, :, k]) for k in range(len(known))), strict=True))
-    n_categories = len(split.index.categories)
-    return aps + [mean_of_defined(values) for values in recalls], [
-        per_class.get(k, float("nan")) for k in range(n_categories)
+    return {name: value(number) for name, number in settings.numbers.items()}, [
+        per_class.get(k, float("nan")) for k in range(len(split.index.categories))
     ]
 
 
 def precision_arrays(
-    truth: GroundTruth, detections: Detections, tie_break: TieBreak
+    truth: GroundTruth, detections: Detections, tie_break: TieBreak, settings: CocoSettings = DEFAULT
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return precision (T, R, K, A, M) and recall (T, K, A, M) as ``COCOeval.eval`` holds them, -1 if undefined."""
-    split = match_split(truth, detections.aligned_to(truth), tie_break)
-    areas = range(len(AREA_RANGES))
-    precision = np.stack([np.stack([precision_at(split, a, m) for m in CUTS], -1) for a in areas], -2)
-    recall = np.stack([np.stack([recall_at(split, a, m) for m in CUTS], -1) for a in areas], -2)
+    aligned = detections.aligned_to(truth)
+    if settings.class_agnostic:
+        truth, aligned = as_one_class(truth, aligned)
+    split = match_split(truth, aligned, tie_break, settings)
+    areas, cuts = range(len(settings.areas)), settings.max_detections
+    precision = np.stack([np.stack([precision_at(split, a, m) for m in cuts], -1) for a in areas], -2)
+    recall = np.stack([np.stack([recall_at(split, a, m) for m in cuts], -1) for a in areas], -2)
     return np.nan_to_num(precision, nan=-1.0), np.nan_to_num(recall, nan=-1.0)
 
 
-def precision_at(split: MatchedSplit, area: int = 0, cut: int = MAX_DETECTIONS) -> NDArray[np.float64]:
+def precision_at(split: MatchedSplit, area: int = 0, cut: int | None = None) -> NDArray[np.float64]:
     """Return interpolated precision, shape (T, 101, K), of one area range and cut; NaN without truth."""
     found, known = precision_of_known(split, area, cut)
     out = np.full((*found.shape[:2], len(split.index.categories)), np.nan)
@@ -100,13 +104,13 @@ def precision_at(split: MatchedSplit, area: int = 0, cut: int = MAX_DETECTIONS) 
 
 
 def precision_of_known(
-    split: MatchedSplit, area: int = 0, cut: int = MAX_DETECTIONS
+    split: MatchedSplit, area: int = 0, cut: int | None = None
 ) -> tuple[NDArray[np.float64], Ints]:
     """Return interpolated precision of only the categories with truth in the area range, and their indices."""
     n_counted = split.index.n_counted[area]
     known = np.flatnonzero(n_counted > 0)
     out = np.zeros((len(split.matches.hit), len(RECALLS), len(known)))
-    for t, hits, counted in _hits(split, area, cut):
+    for t, hits, counted in _hits(split, area, split.settings.most if cut is None else cut):
         category = split.ranking.category[hits]
         begins, ends = np.searchsorted(category, known), np.searchsorted(category, known, side="right")
         for place in np.flatnonzero(ends > begins):
@@ -119,6 +123,28 @@ def precision_of_known(
             reached = at < len(best)
             out[t, reached, place] = best[at[reached]]
     return out, known
+
+
+def scores_at(split: MatchedSplit, area: int = 0, cut: int | None = None) -> NDArray[np.float64]:
+    """Return the score at which each recall is reached, shape (T, 101, K): 0 where it is not, NaN without truth.
+
+    At recall 0 it is the best score of the category, also of a false positive.
+    """
+    ranking, n_counted = split.ranking, split.index.n_counted[area]
+    known = np.flatnonzero(n_counted > 0)
+    out = np.full((len(split.matches.hit), len(RECALLS), len(n_counted)), np.nan)
+    out[:, :, known] = 0
+    found = np.flatnonzero((n_counted > 0) & (np.diff(ranking.splits) > 0))
+    out[:, 0, found] = ranking.scores[ranking.splits[found]]
+    for t, hits, _ in _hits(split, area, split.settings.most if cut is None else cut):
+        category = ranking.category[hits]
+        begins, ends = np.searchsorted(category, known), np.searchsorted(category, known, side="right")
+        for k, begin, end in zip(known.tolist(), begins.tolist(), ends.tolist(), strict=True):
+            recall = np.arange(1.0, end - begin + 1) / n_counted[k]
+            at = np.searchsorted(recall, RECALLS[1:], side="left")
+            reached = at < end - begin
+            out[t, 1:, k][reached] = ranking.scores[hits[begin:end]][at[reached]]
+    return out
 
 
 def recall_at(split: MatchedSplit, area: int, cut: int) -> NDArray[np.float64]:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .._plain import as_record
-from ..data import DetectionsLike, TruthLike, checked_pair
+from .._text import quoted
+from ..data import AreaRange, DetectionsLike, TruthLike, checked_pair
 from ..errors import SettingError
-from ._ap import TieBreak
-from ._ap_numpy import RECALLS, match_split, precision_at
+from ._agnostic import as_one_class
+from ._ap_numpy import RECALLS, match_split, precision_at, scores_at
+from ._index import TieBreak
+from ._settings import DEFAULT, MAX_DETECTIONS, AreaRanges, coco_settings
 
 __all__ = ["PrecisionRecall", "precision_recall_curve"]
 
@@ -30,8 +34,19 @@ class PrecisionRecall:
     ap : float
         Average precision, the mean of `precision`.
     iou_threshold : float
+        NaN for the mean over several.
     category_id : int or None
         None for the mean over all categories that have truth.
+    scores : ndarray of float64, shape (101,)
+        Score of the detection with which this recall is reached, 0 where it is not: detections of at least this score
+        have at least this recall. NaN for a mean of several curves.
+    category : str or None
+        Name of the category.
+    iou_thresholds : tuple of float
+    max_detections : int
+        Most detections per image and category that count.
+    area : tuple of (float, float)
+        Lowest and highest area in square pixels.
     """
 
     recall: NDArray[np.float64]
@@ -39,6 +54,11 @@ class PrecisionRecall:
     ap: float
     iou_threshold: float
     category_id: int | None
+    scores: NDArray[np.float64] = field(default_factory=lambda: np.full(len(RECALLS), np.nan))
+    category: str | None = None
+    iou_thresholds: tuple[float, ...] = ()
+    max_detections: int = MAX_DETECTIONS
+    area: tuple[float, float] = DEFAULT.area_ranges[0][1]
 
     def to_dict(self) -> dict[str, Any]:
         """Return all fields ready for JSON; NaN becomes None."""
@@ -51,6 +71,11 @@ def precision_recall_curve(
     *,
     iou_threshold: float = 0.5,
     category_id: int | None = None,
+    iou_thresholds: float | Iterable[float] | None = None,
+    max_detections: int | Iterable[int] | None = None,
+    area_ranges: AreaRanges | None = None,
+    area: AreaRange | str | None = None,
+    class_agnostic: bool = False,
     tie_break: TieBreak = "canonical",
     check: bool = True,
 ) -> PrecisionRecall:
@@ -66,6 +91,17 @@ def precision_recall_curve(
         Smallest IoU of a hit, in (0, 1].
     category_id : int, optional
         One category; left out, the mean over those that have truth.
+    iou_thresholds : float or iterable of float, optional
+        In place of `iou_threshold`: several, of whose curves the mean is returned.
+    max_detections : int or iterable of int, optional
+        Most detections per image and category that count, 100 by default; of several numbers the largest.
+    area_ranges : mapping of str to (float, float), optional
+        Ranges of area to choose from by `area`, as in `coco_ap`. If it is a single one, it is chosen.
+    area : str or (float, float), optional
+        The range of area: "small", "medium", "large", a name of `area_ranges`, or the lowest and highest area in square
+        pixels, both included. By default all.
+    class_agnostic : bool
+        Whether to take all classes as one.
     tie_break : {"canonical", "input"}
         As in `coco_ap`.
     check : bool
@@ -85,11 +121,11 @@ def precision_recall_curve(
     Raises
     ------
     SettingError
-        If the threshold is out of range or the category unknown.
+        If a setting is out of range, the category is unknown, or two settings contradict each other.
 
     References
     ----------
-    COCO API, ``COCOeval.eval["precision"]`` for all areas and 100 detections: equal numbers.
+    COCO API, ``COCOeval.eval["precision"]`` and ``["scores"]``: equal numbers.
 
     Examples
     --------
@@ -108,18 +144,64 @@ def precision_recall_curve(
     >>> curve = precision_recall_curve(truth, found)
     >>> float(curve.precision[50].round(6)), float(curve.precision[51]), round(curve.ap, 4)
     (1.0, 0.0, 0.505)
+    >>> one = precision_recall_curve(truth, found, category_id=1)
+    >>> one.category, float(one.scores[50]), float(one.scores[51])
+    ('cat', 0.9, 0.0)
     """
     if not 0 < iou_threshold <= 1:
         raise SettingError(f"`iou_threshold` must be in (0, 1], got {iou_threshold}. The usual one is 0.5.")
+    thresholds = iou_threshold if iou_thresholds is None else iou_thresholds
+    most = MAX_DETECTIONS if max_detections is None else max_detections
+    settings = coco_settings(thresholds, most, _ranges(area_ranges, area), class_agnostic)
     truth, _, aligned, _ = checked_pair(truth, detections, check=check)
     categories = list(truth.category_names)
     if category_id is not None and category_id not in truth.category_names:
         raise SettingError(f"`category_id` must be one of {categories}, got {category_id}.")
-    split = match_split(truth, aligned, tie_break, np.array([iou_threshold]))
-    precision = precision_at(split)[0]
-    if category_id is None:
-        defined = ~np.isnan(precision[0])
-        curve = precision[:, defined].mean(axis=1) if defined.any() else np.full(len(RECALLS), np.nan)
-    else:
-        curve = precision[:, categories.index(category_id)]
-    return PrecisionRecall(RECALLS.copy(), curve, float(curve.mean()), float(iou_threshold), category_id)
+    if class_agnostic:
+        if category_id is not None:
+            raise SettingError(
+                f"`category_id` must be left out where `class_agnostic` takes all classes as one, got {category_id}. "
+                "Leave out one of them."
+            )
+        truth, aligned = as_one_class(truth, aligned)
+    split = match_split(truth, aligned, tie_break, settings)
+    at_area = len(settings.area_ranges) - 1
+    known = np.flatnonzero(split.index.n_counted[at_area] > 0)
+    chosen = [categories.index(category_id)] if category_id is not None else known.tolist()
+    curve, scores = (np.full(len(RECALLS), np.nan) for _ in range(2))
+    if chosen:
+        of_each = np.moveaxis(precision_at(split, at_area)[:, :, chosen], 1, 0)
+        curve = of_each.reshape(len(RECALLS), -1).mean(axis=1)
+    if len(settings.iou_thresholds) == 1 and (class_agnostic or category_id is not None) and chosen:
+        scores = scores_at(split, at_area)[0, :, chosen[0]]
+    return PrecisionRecall(
+        RECALLS.copy(),
+        curve,
+        float(curve.mean()),
+        settings.iou_thresholds[0] if len(settings.iou_thresholds) == 1 else float("nan"),
+        category_id,
+        scores,
+        None if category_id is None else truth.category_names[category_id],
+        settings.iou_thresholds,
+        settings.most,
+        settings.area_ranges[at_area][1],
+    )
+
+
+def _ranges(area_ranges: AreaRanges | None, area: AreaRange | str | None) -> AreaRanges:
+    """Return the chosen range of area alone, by name; nothing for all areas."""
+    known = dict((coco_settings(area_ranges=area_ranges) if area_ranges is not None else DEFAULT).area_ranges)
+    if area is None:
+        names = list(area_ranges or ())
+        if len(names) > 1:
+            raise SettingError(
+                f"`area` must name the range of `area_ranges` to take, one of {names}, got None."
+            )
+        area = names[0] if names else "all"
+    if not isinstance(area, str):
+        return {"chosen": area}
+    if area not in known:
+        raise SettingError(
+            f"`area` must be one of {', '.join(map(repr, known))}, or (low, high) in square pixels, got {quoted(area)}."
+        )
+    return {area: known[area]}

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._arrays import Ints, canonical_order
-from ..data import AREA_RANGES, GroundTruth
+from ..data import GroundTruth
+from ._settings import DEFAULT, CocoSettings
 
 __all__ = ["TieBreak", "TruthIndex", "corners_of", "index_of"]
 
@@ -39,10 +40,12 @@ class TruthIndex:
         Width × height as the file gives them.
     crowd : ndarray of bool, shape (N,)
         Regions that any number of detections may lie in.
-    ignored : ndarray of bool, shape (4, N)
+    ignored : ndarray of bool, shape (A, N)
         Per area range: not to be found.
-    n_counted : ndarray of int64, shape (4, K)
+    n_counted : ndarray of int64, shape (A, K)
         Boxes to be found, per area range and category.
+    areas : ndarray of float64, shape (A, 2)
+        The ranges of area, both ends included.
     """
 
     categories: Ints
@@ -53,6 +56,7 @@ class TruthIndex:
     crowd: NDArray[np.bool_]
     ignored: NDArray[np.bool_]
     n_counted: Ints
+    areas: NDArray[np.float64]
 
     @property
     def category(self) -> Ints:
@@ -73,18 +77,18 @@ class TruthIndex:
         return table[category_ids]
 
 
-_CACHE: WeakKeyDictionary[GroundTruth, dict[str, TruthIndex]] = WeakKeyDictionary()
+_CACHE: WeakKeyDictionary[GroundTruth, dict[tuple[object, ...], TruthIndex]] = WeakKeyDictionary()
 
 
-def index_of(truth: GroundTruth, tie_break: TieBreak) -> TruthIndex:
+def index_of(truth: GroundTruth, tie_break: TieBreak, settings: CocoSettings = DEFAULT) -> TruthIndex:
     """Return the index of a truth, kept as long as the truth lives: it is immutable."""
-    kept = _CACHE.setdefault(truth, {})
-    if tie_break not in kept:
-        kept[tie_break] = _build(truth, tie_break)
-    return kept[tie_break]
+    kept, key = _CACHE.setdefault(truth, {}), (tie_break, settings.area_ranges)
+    if key not in kept:
+        kept[key] = _build(truth, tie_break, settings.areas)
+    return kept[key]
 
 
-def _build(truth: GroundTruth, tie_break: TieBreak) -> TruthIndex:
+def _build(truth: GroundTruth, tie_break: TieBreak, areas: NDArray[np.float64]) -> TruthIndex:
     categories = np.array(list(truth.category_names), dtype=np.int64)
     of_box = np.searchsorted(categories, truth.category_ids)
     if tie_break == "canonical":
@@ -94,7 +98,7 @@ def _build(truth: GroundTruth, tie_break: TieBreak) -> TruthIndex:
     group = truth.image_index * len(categories) + of_box
     rows = start[np.argsort(group[start], kind="stable")]
     area, region = truth.area[rows], truth.is_region[rows]
-    low, high = AREA_RANGES.T[:, :, None]
+    low, high = areas.T[:, :, None]
     ignored = region | (area < low) | (area > high)
     k = of_box[rows]
     corners, box_area = corners_of(truth.boxes[rows], truth.sizes[rows])
@@ -107,6 +111,7 @@ def _build(truth: GroundTruth, tie_break: TieBreak) -> TruthIndex:
         crowd=region,
         ignored=ignored,
         n_counted=np.array([np.bincount(k[~skip], minlength=len(categories)) for skip in ignored]),
+        areas=areas,
     )
 
 

@@ -14,14 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._arrays import Ints, splits_of
-from ..data import AREA_RANGES
 from ._index import TruthIndex
 from ._ranking import Ranking
 
-__all__ = ["IOU_THRESHOLDS", "CocoMatches", "match", "overlapping_pairs"]
-
-IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
-"""COCO's thresholds, computed as COCO does: the last bit decides whether a hit at the threshold counts."""
+__all__ = ["CocoMatches", "match", "overlapping_pairs"]
 
 PAIRS_AT_ONCE = 2_000_000
 """Most pairs of boxes whose IoU is computed at once, to bound the memory."""
@@ -35,9 +31,9 @@ class CocoMatches:
     ----------
     at : ndarray of int64, shape (C,)
         Positions in the `Ranking`, ascending. All other detections match nothing.
-    hit : ndarray of bool, shape (T, 4, C)
+    hit : ndarray of bool, shape (T, A, C)
         True positives, per IoU threshold and area range.
-    excused : ndarray of bool, shape (T, 4, C)
+    excused : ndarray of bool, shape (T, A, C)
         Matched with ignored truth: neither true nor false positives.
     """
 
@@ -46,9 +42,7 @@ class CocoMatches:
     excused: NDArray[np.bool_]
 
 
-def match(
-    index: TruthIndex, ranking: Ranking, thresholds: NDArray[np.float64] = IOU_THRESHOLDS
-) -> CocoMatches:
+def match(index: TruthIndex, ranking: Ranking, thresholds: NDArray[np.float64]) -> CocoMatches:
     """Match detections to truth as ``COCOeval.evaluateImg`` does.
 
     Best score first, each detection takes the free true box of the highest IoU at or above the threshold, the
@@ -65,7 +59,7 @@ def match(
     group = ranking.group[found]
     round_of = np.arange(len(found)) - np.searchsorted(group, group)
 
-    shape = (len(floors), len(AREA_RANGES))
+    shape = (len(floors), len(index.areas))
     hit, excused = (np.zeros((*shape, len(found)), dtype=np.bool_) for _ in range(2))
     free = np.ones((*shape, len(index.group)), dtype=np.bool_)
     by_round = np.argsort(round_of, kind="stable")

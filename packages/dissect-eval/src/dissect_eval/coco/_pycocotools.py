@@ -11,7 +11,9 @@ import numpy as np
 
 from .._arrays import canonical_order
 from ..data import Detections, GroundTruth
+from ._ap_numpy import mean_of_defined
 from ._index import TieBreak
+from ._settings import DEFAULT, CocoSettings, Number
 
 __all__ = ["evaluate"]
 
@@ -19,8 +21,10 @@ _SILENT = threading.Lock()
 """One at a time: `sys.stdout` is one for all threads, and two that restore it crosswise leave it redirected."""
 
 
-def evaluate(truth: GroundTruth, aligned: Detections, tie_break: TieBreak) -> tuple[list[float], list[float]]:
-    """Return the twelve numbers, and AP per category in the order of the truth's categories; NaN where undefined."""
+def evaluate(
+    truth: GroundTruth, aligned: Detections, tie_break: TieBreak, settings: CocoSettings = DEFAULT
+) -> tuple[dict[str, float], list[float]]:
+    """Return all numbers by name, and AP per category in the order of the truth's categories; NaN where undefined."""
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
 
@@ -39,16 +43,26 @@ def evaluate(truth: GroundTruth, aligned: Detections, tie_break: TieBreak) -> tu
             coco.createIndex()
             sets.append(coco)
         run = COCOeval(*sets, "bbox")
+        run.params.iouThrs = settings.thresholds
+        run.params.maxDets = list(settings.max_detections)
+        run.params.areaRng, run.params.areaRngLbl = (
+            settings.areas.tolist(),
+            [n for n, _ in settings.area_ranges],
+        )
         run.evaluate()
         run.accumulate()
-        run.summarize()
-    stats = [float(value) if value > -1 else float("nan") for value in run.stats]
-    precision = run.eval["precision"][:, :, :, 0, -1]
-    per_class = []
-    for k in range(len(categories)):
-        values = precision[:, :, k]
-        per_class.append(float(values[values > -1].mean()) if (values > -1).any() else float("nan"))
-    return stats, per_class
+    precision, recall = (
+        np.where(run.eval[key] > -1, run.eval[key], np.nan) for key in ("precision", "recall")
+    )
+
+    def value(number: Number) -> float:
+        cut = settings.max_detections.index(number.cut)
+        if number.is_recall:
+            return mean_of_defined(recall[:, :, number.area, cut])
+        return mean_of_defined(precision[number.thresholds, :, :, number.area, cut])
+
+    per_class = [mean_of_defined(precision[:, :, k, 0, -1]) for k in range(len(categories))]
+    return {name: value(number) for name, number in settings.numbers.items()}, per_class
 
 
 def _truth_records(truth: GroundTruth, rows: np.ndarray[Any, Any]) -> list[dict[str, Any]]:

@@ -8,13 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._arrays import Ints
-from ..data import AREA_RANGES, Detections
+from ..data import Detections
 from ._index import TieBreak, TruthIndex, corners_of
 
-__all__ = ["MAX_DETECTIONS", "Ranking", "kept", "rank"]
-
-MAX_DETECTIONS = 100
-"""Most detections per image and category that COCO counts, the best by score."""
+__all__ = ["Ranking", "kept", "rank"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,8 +37,8 @@ class Ranking:
         ``x_min, y_min, x_max, y_max``.
     box_area : ndarray of float64, shape (D,)
         Width × height.
-    in_range : ndarray of bool, shape (4, D)
-        Whether the area lies in each of COCO's ranges.
+    in_range : ndarray of bool, shape (A, D)
+        Whether the area lies in each of the index's ranges.
     """
 
     rows: Ints
@@ -72,7 +69,7 @@ def rank(index: TruthIndex, aligned: Detections, tie_break: TieBreak) -> Ranking
     place = np.empty(len(order), dtype=np.int64)
     place[by_group] = np.arange(len(order)) - np.searchsorted(group, group)
     corners, box_area = corners_of(aligned.boxes[order], aligned.sizes[order])
-    low, high = AREA_RANGES.T[:, :, None]
+    low, high = index.areas.T[:, :, None]
     return Ranking(
         rows=order,
         scores=aligned.scores[order],

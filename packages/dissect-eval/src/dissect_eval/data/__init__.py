@@ -19,7 +19,7 @@ from ._labels import (
     category_to_label as category_to_label,
     label_to_category as label_to_category,
 )
-from ._subset import AREA_RANGES as AREA_RANGES
+from ._subset import AREA_RANGES as AREA_RANGES, AreaRange as AreaRange
 from ._training import (
     ImageTruth as ImageTruth,
     TrainingTruth as TrainingTruth,

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from .._plain import as_record
-from ..coco import TieBreak
+from ..coco import AreaRanges, TieBreak, coco_settings
 from ..data import DetectionsLike, TruthLike, as_detections, checked_pair, require_threshold
 from ._compared import compared
 from ._intervals import IntervalMethod
-from ._metrics import MetricSettings, names_of
+from ._metrics import DEFAULT_METRICS, MetricSettings, chosen_metrics
 from ._resampled import Resampling, ordered, resampled
 
 __all__ = ["BootstrapResult", "bootstrap"]
@@ -67,7 +67,7 @@ def bootstrap(
     baseline: DetectionsLike,
     variant: DetectionsLike | None = None,
     *,
-    metrics: str | Sequence[str] = ("AP", "AP50", "f1", "matched_giou", "matched_f1"),
+    metrics: str | Sequence[str] = DEFAULT_METRICS,
     per_class: bool = False,
     n_replicates: int = 1000,
     confidence: float = 0.95,
@@ -75,6 +75,10 @@ def bootstrap(
     seed: int = 0,
     iou_threshold: float = 0.5,
     score_threshold: float = 0.3,
+    iou_thresholds: float | Iterable[float] | None = None,
+    max_detections: int | Iterable[int] | None = None,
+    area_ranges: AreaRanges | None = None,
+    class_agnostic: bool = False,
     tie_break: TieBreak = "canonical",
     check: bool = True,
 ) -> tuple[BootstrapResult, ...]:
@@ -91,7 +95,8 @@ def bootstrap(
         Of images and categories that `truth` has; images not run have none. With `variant`, the results are
         about variant − baseline.
     metrics : str or sequence of str
-        Names of `METRICS`.
+        Names of `METRICS`, or of further numbers that `iou_thresholds`, `max_detections` and `area_ranges` define: AP
+        at a threshold ("AP60"), AR with a number of detections ("AR300"), either in a range of area ("AP_tiny").
     per_class : bool
         Whether to give every metric for each category too.
     n_replicates : int
@@ -104,6 +109,10 @@ def bootstrap(
         Seed of the draw, independent of the metrics: results of one seed may be compared.
     iou_threshold, score_threshold : float
         Settings of `detection_metrics`.
+    iou_thresholds, max_detections, area_ranges
+        Settings of `coco_ap`, for its numbers alone.
+    class_agnostic : bool
+        Whether to take all classes as one, in all metrics.
     tie_break : {"canonical", "input"}
         Setting of `coco_ap`.
     check : bool
@@ -154,7 +163,9 @@ def bootstrap(
     >>> round(result.estimate, 3), result.low < -0.35 < result.high < 0
     (-0.35, True)
     """
-    settings = MetricSettings(names_of(metrics), per_class, iou_threshold, score_threshold, tie_break)
+    coco = coco_settings(iou_thresholds, max_detections, area_ranges, class_agnostic)
+    wanted = chosen_metrics(metrics, coco)
+    settings = MetricSettings(wanted, per_class, iou_threshold, score_threshold, tie_break, coco)
     how = Resampling(n_replicates, confidence, method, seed)
     pair = checked_pair(truth, baseline, check=check)
     require_threshold(score_threshold, pair.aligned)

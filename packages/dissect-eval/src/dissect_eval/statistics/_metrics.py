@@ -13,11 +13,12 @@ from scipy.sparse import csr_array
 
 from .._arrays import Ints
 from .._text import quoted
-from ..coco import NAMES as AP_NAMES, TieBreak
+from ..coco import DEFAULT, NAMES as AP_NAMES, CocoSettings, TieBreak
 from ..errors import SettingError
 
 __all__ = [
     "AP_NAMES",
+    "DEFAULT_METRICS",
     "DETECTION_NAMES",
     "MATCHED_NAMES",
     "METRICS",
@@ -26,6 +27,7 @@ __all__ = [
     "MetricSettings",
     "Statistic",
     "Values",
+    "chosen_metrics",
     "count_matrix",
     "names_of",
 ]
@@ -35,6 +37,9 @@ MATCHED_NAMES = ("matched_giou", "matched_f1")
 METRICS = (*AP_NAMES, *DETECTION_NAMES, *MATCHED_NAMES)
 """Metrics that `bootstrap` and `evaluate_variants` know: COCO's twelve; micro F1, precision, recall and mean GIoU
 of `detection_metrics`; mean GIoU and weighted F1 of `matched_metrics`."""
+
+DEFAULT_METRICS = ("AP", "AP50", "f1", "matched_giou", "matched_f1")
+"""What `bootstrap` and `evaluate_variants` measure unless asked for something else."""
 
 Floats = NDArray[np.float64]
 Key = tuple[str, int | None]
@@ -47,21 +52,34 @@ Statistic = Callable[[Floats], Values]
 
 @dataclass(frozen=True)
 class MetricSettings:
-    """Names of the metrics, their thresholds, and the order of tied scores."""
+    """Names of the metrics, their thresholds, the order of tied scores, and the settings of COCO's numbers."""
 
     metrics: tuple[str, ...]
     per_class: bool = False
     iou_threshold: float = 0.5
     score_threshold: float = 0.3
     tie_break: TieBreak = "canonical"
+    coco: CocoSettings = DEFAULT
 
     def __post_init__(self) -> None:
-        unknown = [name for name in self.metrics if name not in METRICS]
+        numbers = self.coco.numbers
+        unknown = [name for name in self.metrics if name not in METRICS and name not in numbers]
         if unknown or not self.metrics:
             near = get_close_matches(str(unknown[0])[:100], METRICS, n=3) if unknown else []
             raise SettingError(
                 f"`metrics` must be some of {', '.join(METRICS)}, got {', '.join(map(quoted, unknown)) or 'none'}."
                 + (f" Near matches: {', '.join(map(repr, near))}." if near else "")
+            )
+        undefined = [name for name in self.metrics if name in AP_NAMES and name not in numbers]
+        if undefined:
+            raise SettingError(
+                f"`metrics` must be defined by the other settings, got {listed(undefined)}; these define "
+                f"{listed(numbers)}."
+            )
+        if self.coco.class_agnostic and (self.per_class or "matched_f1" in self.metrics):
+            what = "`per_class`" if self.per_class else "the metric 'matched_f1'"
+            raise SettingError(
+                f"{what} needs classes, and `class_agnostic` takes all as one. Leave out one of them."
             )
         if not 0 < self.iou_threshold <= 1:
             raise SettingError(
@@ -82,6 +100,21 @@ def names_of(metrics: str | Sequence[str]) -> tuple[str, ...]:
             f"`metrics` must be names of metrics, got {quoted(metrics)}. Write metrics=['AP50']."
         )
     return tuple(metrics)
+
+
+def chosen_metrics(metrics: str | Sequence[str], coco: CocoSettings) -> tuple[str, ...]:
+    """Return the metrics as given; of the default ones those that the settings of COCO's numbers define."""
+    if metrics is not DEFAULT_METRICS:
+        return names_of(metrics)
+    left_out = set(AP_NAMES) - coco.numbers.keys()
+    if coco.class_agnostic:
+        left_out |= {"matched_f1"}
+    return tuple(name for name in DEFAULT_METRICS if name not in left_out)
+
+
+def listed(names: Iterable[str]) -> str:
+    """Return names for a message."""
+    return ", ".join(map(quoted, names))
 
 
 def count_matrix(

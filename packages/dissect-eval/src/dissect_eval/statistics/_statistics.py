@@ -12,11 +12,10 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from .._arrays import Ints, ratio
-from ..coco import Ranking, index_of, match_split, rank
+from ..coco import DEFAULT, Ranking, as_one_class, index_of, match_split, rank
 from ..data import Detections, GroundTruth
 from ..matching import f1_of_counts, greedy_matches, pairs_of_aligned
 from ._metrics import (
-    AP_NAMES,
     DETECTION_NAMES,
     MATCHED_NAMES,
     Floats,
@@ -32,15 +31,19 @@ __all__ = ["statistics_of"]
 
 def statistics_of(truth: GroundTruth, detections: Detections, settings: MetricSettings) -> list[Statistic]:
     """Match the detections once for each mode that the metrics need, and return them as functions of image weights."""
-    aligned = detections.aligned_to(truth)
+    aligned, coco = detections.aligned_to(truth), settings.coco
+    if coco.class_agnostic:
+        truth, aligned = as_one_class(truth, aligned)
     wanted = set(settings.metrics)
     found: list[Statistic] = []
+    same = settings.tie_break == "canonical" and coco.area_ranges == DEFAULT.area_ranges
     ranking = (
-        rank(index_of(truth, "canonical"), aligned, "canonical") if wanted - set(MATCHED_NAMES) else None
+        rank(index_of(truth, "canonical"), aligned, "canonical")
+        if wanted & set(DETECTION_NAMES) or (same and wanted & coco.numbers.keys())
+        else None
     )
-    if wanted & set(AP_NAMES):
-        same = settings.tie_break == "canonical"
-        split = match_split(truth, aligned, settings.tie_break, ranking=ranking if same else None)
+    if wanted & coco.numbers.keys():
+        split = match_split(truth, aligned, settings.tie_break, coco, ranking if same else None)
         found.append(ap_statistic(split, truth.n_images, settings))
     if wanted & set(DETECTION_NAMES):
         found.append(_detection_statistic(truth, aligned, settings, ranking))

@@ -17,13 +17,11 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from .._arrays import Ints, ratio
-from ..coco import MAX_DETECTIONS, RECALLS, MatchedSplit, mean_of_defined, precision_of_known, recall_at
+from ..coco import RECALLS, MatchedSplit, Number, mean_of_defined, precision_of_known, recall_at
 from ._metrics import Floats, MetricSettings, Statistic, Values, count_matrix
 
 __all__ = ["ap_statistic"]
 
-AREAS = {"s": 1, "m": 2, "l": 3}
-THRESHOLDS = {"AP50": slice(0, 1), "AP75": slice(5, 6)}
 RESAMPLES_AT_ONCE = 256
 """Columns of weights per block: keeps the arrays of one category in the processor's cache."""
 VALUES_AT_ONCE = 1_000_000
@@ -35,8 +33,9 @@ _NEXT_RECALLS = np.append(RECALLS[1:], np.inf)
 def ap_statistic(split: MatchedSplit, n_images: int, settings: MetricSettings) -> Statistic:
     """Return the COCO numbers among the settings' metrics as a function of image weights."""
     categories = split.index.categories.tolist()
-    precision = {name: AREAS.get(name[-1], 0) for name in settings.metrics if name.startswith("AP")}
-    recall = [name for name in settings.metrics if name.startswith("AR")]
+    numbers = [settings.coco.numbers[name] for name in settings.metrics if name in settings.coco.numbers]
+    precision = [number for number in numbers if not number.is_recall]
+    recall = [number for number in numbers if number.is_recall]
     per_class = categories if settings.per_class else []
     curves: dict[int, _Curves] = {}
     recalls: dict[str, _Recall] = {}
@@ -44,13 +43,15 @@ def ap_statistic(split: MatchedSplit, n_images: int, settings: MetricSettings) -
     def whole() -> Values:
         """Return the numbers of all images, added up in the order of pycocotools: equal to the last digit."""
         values: Values = {}
-        for name, area in precision.items():
-            precisions, known = precision_of_known(split, area)
-            precisions = precisions[THRESHOLDS.get(name, slice(None))]
+        for number in precision:
+            name = number.name
+            precisions, known = precision_of_known(split, number.area)
+            precisions = precisions[number.thresholds]
             values[name, None] = np.array([mean_of_defined(precisions)])
             _add_classes(values, name, _of_each(precisions, known, len(categories)), per_class)
-        for name in recall:
-            reached = recall_at(split, AREAS.get(name[-1], 0), _cut(name))
+        for number in recall:
+            name = number.name
+            reached = recall_at(split, number.area, number.cut)
             values[name, None] = np.array([mean_of_defined(reached)])
             _add_classes(values, name, reached.mean(axis=0)[:, None], per_class)
         return values
@@ -58,9 +59,9 @@ def ap_statistic(split: MatchedSplit, n_images: int, settings: MetricSettings) -
     def block(weights: Floats) -> Values:
         per_area = {area: curve.average_precision(weights) for area, curve in curves.items()}
         values: Values = {}
-        for name, area in precision.items():
-            found = per_area[area][THRESHOLDS.get(name, slice(None))]
-            _add(values, name, found.mean(axis=0), per_class)
+        for number in precision:
+            found = per_area[number.area][number.thresholds]
+            _add(values, number.name, found.mean(axis=0), per_class)
         for name, statistic in recalls.items():
             _add(values, name, statistic(weights), per_class)
         return values
@@ -71,8 +72,9 @@ def ap_statistic(split: MatchedSplit, n_images: int, settings: MetricSettings) -
         ):  # every image counts once: building the matrices would take longer
             return whole()
         if not curves and not recalls:
-            curves.update({area: _Curves(split, n_images, area) for area in sorted(set(precision.values()))})
-            recalls.update({name: _Recall(split, n_images, name) for name in recall})
+            areas = sorted({number.area for number in precision})
+            curves.update({area: _Curves(split, n_images, area) for area in areas})
+            recalls.update({number.name: _Recall(split, n_images, number) for number in recall})
         step = max(1, min(RESAMPLES_AT_ONCE, VALUES_AT_ONCE // max(1, len(categories))))
         starts = range(0, weights.shape[1], step)
         blocks = [block(np.ascontiguousarray(weights[:, i : i + step])) for i in starts]
@@ -103,18 +105,13 @@ def _add_classes(values: Values, name: str, per_class: Floats, categories: list[
         values[name, category] = row
 
 
-def _cut(name: str) -> int:
-    """Return how many detections of each image and category a metric takes: AR10 takes ten."""
-    return int(name[2:]) if name[2:].isdigit() else MAX_DETECTIONS
-
-
 class _Recall:
     """Average recall over the thresholds, per category."""
 
-    def __init__(self, split: MatchedSplit, n_images: int, name: str) -> None:
-        area = AREAS.get(name[-1], 0)
+    def __init__(self, split: MatchedSplit, n_images: int, number: Number) -> None:
+        area = number.area
         at, shape = split.matches.at, (len(split.index.categories), n_images)
-        n_hits = split.matches.hit[:, area].sum(axis=0) * (split.ranking.place[at] < _cut(name))
+        n_hits = split.matches.hit[:, area].sum(axis=0) * (split.ranking.place[at] < number.cut)
         self.truth = _truth_matrix(split, area, shape)
         self.hits = count_matrix(split.ranking.category[at], split.ranking.image[at], shape, n_hits)
         self.n_thresholds = len(split.matches.hit)

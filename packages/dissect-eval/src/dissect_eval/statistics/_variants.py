@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
-from ..coco import TieBreak
+from ..coco import AreaRanges, TieBreak, coco_settings
 from ..data import Detections, TruthLike, checked_pair, require_threshold
 from ..errors import SettingError
 from ._beside import Beside, variant_table
 from ._intervals import Correction, IntervalMethod, adjust_p_values
-from ._metrics import MetricSettings, names_of
+from ._metrics import DEFAULT_METRICS, MetricSettings, chosen_metrics
 from ._resampled import Resampling
 from ._variant_table import VariantTable
 
@@ -22,7 +22,7 @@ def evaluate_variants(
     *,
     baseline: str | None = None,
     controls: Collection[str] = (),
-    metrics: str | Sequence[str] = ("AP", "AP50", "f1", "matched_giou", "matched_f1"),
+    metrics: str | Sequence[str] = DEFAULT_METRICS,
     per_class: bool = False,
     n_replicates: int = 0,
     confidence: float = 0.95,
@@ -31,6 +31,10 @@ def evaluate_variants(
     seed: int = 0,
     iou_threshold: float = 0.5,
     score_threshold: float = 0.3,
+    iou_thresholds: float | Iterable[float] | None = None,
+    max_detections: int | Iterable[int] | None = None,
+    area_ranges: AreaRanges | None = None,
+    class_agnostic: bool = False,
     tie_break: TieBreak = "canonical",
     check: bool = True,
 ) -> VariantTable:
@@ -47,7 +51,9 @@ def evaluate_variants(
     controls : collection of str
         Variants to compare the others with, such as random ones: they have no corrected p-value, and do not count
         in the correction of the others.
-    metrics, per_class, iou_threshold, score_threshold, tie_break
+    metrics, per_class, iou_threshold, score_threshold
+        As in `bootstrap`.
+    iou_thresholds, max_detections, area_ranges, class_agnostic, tie_break
         As in `bootstrap`.
     n_replicates : int
         Resamples of the paired bootstrap; 0 leaves intervals and p-values out (NaN).
@@ -94,7 +100,9 @@ def evaluate_variants(
     >>> [(row.variant, round(row.value, 3), round(row.difference, 3)) for row in table]
     [('whole', 1.0, 0.0), ('ablated', 0.8, -0.2)]
     """
-    settings = MetricSettings(names_of(metrics), per_class, iou_threshold, score_threshold, tie_break)
+    coco = coco_settings(iou_thresholds, max_detections, area_ranges, class_agnostic)
+    wanted = chosen_metrics(metrics, coco)
+    settings = MetricSettings(wanted, per_class, iou_threshold, score_threshold, tie_break, coco)
     how = Resampling(n_replicates, confidence, method, seed)
     adjust_p_values([], correction)
     name = next(iter(variants), None) if baseline is None else baseline
