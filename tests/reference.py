@@ -3,6 +3,7 @@
 import contextlib
 import copy
 import io
+import warnings
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -70,7 +71,8 @@ def cocoeval(content: Record, rows: Sequence[Record], iou_type: str = "bbox", **
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
 
-    with contextlib.redirect_stdout(io.StringIO()):
+    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # pycocotools' own, on masks
         truth = COCO()
         truth.dataset = copy.deepcopy(content)
         truth.createIndex()

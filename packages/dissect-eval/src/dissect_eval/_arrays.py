@@ -80,13 +80,15 @@ def canonical_order(
     category_ids: Ints,
     boxes: NDArray[np.float64],
     scores: NDArray[np.float64] | None = None,
+    last: Ints | None = None,
 ) -> Ints:
     """Return the rows ordered by image, falling score, category, then x_min, y_min, x_max and y_max.
 
     Rows that agree in all of these are interchangeable, so whatever walks through this order gives the same
-    result for any order of the input. The rows of an image stay together.
+    result for any order of the input. The rows of an image stay together. `last`, if given, orders rows that
+    would agree.
     """
-    keys = [*boxes.T[::-1], category_ids]
+    keys = [*([] if last is None else [last]), *boxes.T[::-1], category_ids]
     if scores is not None:
         keys.append(-scores)
     return np.lexsort([*keys, image_index]).astype(np.int64, copy=False)

@@ -14,7 +14,7 @@ from ..errors import SettingError
 from . import _ap_numpy, _pycocotools
 from ._agnostic import as_one_class
 from ._index import TieBreak
-from ._settings import DEFAULT, LETTERS, AreaRanges, CocoSettings, coco_settings
+from ._settings import DEFAULT, LETTERS, AreaRanges, CocoSettings, IouType, coco_settings
 
 __all__ = ["Backend", "CocoAP", "TieBreak", "coco_ap"]
 
@@ -91,11 +91,12 @@ def coco_ap(
     max_detections: int | Iterable[int] | None = None,
     area_ranges: AreaRanges | None = None,
     class_agnostic: bool = False,
+    iou_type: IouType = "bbox",
     tie_break: TieBreak = "canonical",
     backend: Backend = "numpy",
     check: bool = True,
 ) -> CocoAP:
-    """Compute COCO's box AP and AR of a split.
+    """Compute COCO's AP and AR of a split, of boxes or of masks.
 
     Parameters
     ----------
@@ -114,6 +115,9 @@ def coco_ap(
         default COCO's small, medium and large.
     class_agnostic : bool
         Whether to take all classes as one, as ``useCats = 0`` does.
+    iou_type : {"bbox", "segm"}
+        Whether IoU is that of boxes or of masks, which truth and detections then must have. The area of a detection is
+        then that of its mask (pycocotools takes that of its box if the results have one, as Detectron2 warns).
     tie_break : {"canonical", "input"}
         Order of detections with tied scores. "canonical" goes by category and coordinates, so that the result
         does not depend on the order of the input; "input" keeps it, and equals pycocotools to the last digit.
@@ -138,7 +142,9 @@ def coco_ap(
     SettingError
         If a setting is unknown or out of range.
     DetectionError
-        If a detection has an image or category that `truth` does not have.
+        If a detection has an image or category that `truth` does not have, or a mask is missing or cannot be right.
+    TruthError
+        If a mask is missing or cannot be right.
 
     Notes
     -----
@@ -169,7 +175,7 @@ def coco_ap(
     >>> {name: round(value, 6) for name, value in strict.others.items()}
     {'AP90': 0.0, 'AP_huge': 0.5, 'AR300': 0.5, 'AR_huge': 0.5}
     """
-    settings = coco_settings(iou_thresholds, max_detections, area_ranges, class_agnostic)
+    settings = coco_settings(iou_thresholds, max_detections, area_ranges, class_agnostic, iou_type)
     if tie_break not in ("canonical", "input"):
         raise SettingError(f"`tie_break` must be 'canonical' or 'input', got {tie_break!r}.")
     if backend not in ("numpy", "pycocotools"):

@@ -16,7 +16,7 @@ from ..errors import SettingError
 from ._agnostic import as_one_class
 from ._ap_numpy import RECALLS, match_split, precision_at, scores_at
 from ._index import TieBreak
-from ._settings import DEFAULT, MAX_DETECTIONS, AreaRanges, coco_settings
+from ._settings import DEFAULT, MAX_DETECTIONS, AreaRanges, IouType, coco_settings
 
 __all__ = ["PrecisionRecall", "precision_recall_curve"]
 
@@ -76,6 +76,7 @@ def precision_recall_curve(
     area_ranges: AreaRanges | None = None,
     area: AreaRange | str | None = None,
     class_agnostic: bool = False,
+    iou_type: IouType = "bbox",
     tie_break: TieBreak = "canonical",
     check: bool = True,
 ) -> PrecisionRecall:
@@ -102,6 +103,8 @@ def precision_recall_curve(
         pixels, both included. By default all.
     class_agnostic : bool
         Whether to take all classes as one.
+    iou_type : {"bbox", "segm"}
+        Whether IoU is that of boxes or of masks.
     tie_break : {"canonical", "input"}
         As in `coco_ap`.
     check : bool
@@ -152,7 +155,7 @@ def precision_recall_curve(
         raise SettingError(f"`iou_threshold` must be in (0, 1], got {iou_threshold}. The usual one is 0.5.")
     thresholds = iou_threshold if iou_thresholds is None else iou_thresholds
     most = MAX_DETECTIONS if max_detections is None else max_detections
-    settings = coco_settings(thresholds, most, _ranges(area_ranges, area), class_agnostic)
+    settings = coco_settings(thresholds, most, _ranges(area_ranges, area), class_agnostic, iou_type)
     truth, _, aligned, _ = checked_pair(truth, detections, check=check)
     categories = list(truth.category_names)
     if category_id is not None and category_id not in truth.category_names:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from .._arrays import Ints, canonical_order
 from ..data import GroundTruth
+from ._mask_overlap import order_of, truth_masks
 from ._settings import DEFAULT, CocoSettings
 
 __all__ = ["TieBreak", "TruthIndex", "corners_of", "index_of"]
@@ -46,6 +47,10 @@ class TruthIndex:
         Boxes to be found, per area range and category.
     areas : ndarray of float64, shape (A, 2)
         The ranges of area, both ends included.
+    image_sizes : ndarray of float64, shape (I, 2)
+        Width and height of the images, NaN where unknown.
+    masks : ndarray of dict, shape (N,), or None
+        Masks as compressed run lengths; None if boxes are scored.
     """
 
     categories: Ints
@@ -57,6 +62,8 @@ class TruthIndex:
     ignored: NDArray[np.bool_]
     n_counted: Ints
     areas: NDArray[np.float64]
+    image_sizes: NDArray[np.float64]
+    masks: NDArray[np.object_] | None = None
 
     @property
     def category(self) -> Ints:
@@ -82,23 +89,24 @@ _CACHE: WeakKeyDictionary[GroundTruth, dict[tuple[object, ...], TruthIndex]] = W
 
 def index_of(truth: GroundTruth, tie_break: TieBreak, settings: CocoSettings = DEFAULT) -> TruthIndex:
     """Return the index of a truth, kept as long as the truth lives: it is immutable."""
-    kept, key = _CACHE.setdefault(truth, {}), (tie_break, settings.area_ranges)
+    kept, key = _CACHE.setdefault(truth, {}), (tie_break, settings.area_ranges, settings.iou_type)
     if key not in kept:
-        kept[key] = _build(truth, tie_break, settings.areas)
+        kept[key] = _build(truth, tie_break, settings)
     return kept[key]
 
 
-def _build(truth: GroundTruth, tie_break: TieBreak, areas: NDArray[np.float64]) -> TruthIndex:
+def _build(truth: GroundTruth, tie_break: TieBreak, settings: CocoSettings) -> TruthIndex:
+    masks = truth_masks(truth) if settings.iou_type == "segm" else None
     categories = np.array(list(truth.category_names), dtype=np.int64)
     of_box = np.searchsorted(categories, truth.category_ids)
     if tie_break == "canonical":
-        start = canonical_order(truth.image_index, truth.category_ids, truth.boxes)
+        start = canonical_order(truth.image_index, truth.category_ids, truth.boxes, last=order_of(masks))
     else:
         start = np.arange(truth.n_boxes)
     group = truth.image_index * len(categories) + of_box
     rows = start[np.argsort(group[start], kind="stable")]
     area, region = truth.area[rows], truth.is_region[rows]
-    low, high = areas.T[:, :, None]
+    low, high = settings.areas.T[:, :, None]
     ignored = region | (area < low) | (area > high)
     k = of_box[rows]
     corners, box_area = corners_of(truth.boxes[rows], truth.sizes[rows])
@@ -111,7 +119,9 @@ def _build(truth: GroundTruth, tie_break: TieBreak, areas: NDArray[np.float64]) 
         crowd=region,
         ignored=ignored,
         n_counted=np.array([np.bincount(k[~skip], minlength=len(categories)) for skip in ignored]),
-        areas=areas,
+        areas=settings.areas,
+        image_sizes=truth.image_sizes,
+        masks=None if masks is None else masks[rows],
     )
 
 

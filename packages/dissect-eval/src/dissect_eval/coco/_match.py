@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from .._arrays import Ints, splits_of
 from ._index import TruthIndex
+from ._mask_overlap import mask_overlap
 from ._ranking import Ranking
 
 __all__ = ["CocoMatches", "match", "overlapping_pairs"]
@@ -108,7 +109,11 @@ def overlapping_pairs(
         truth = np.repeat(chunk, counts)
         splits = splits_of(counts)
         place = np.arange(splits[-1]) - np.repeat(splits[:-1] - begin[chunk], counts)
-        iou = _overlap(index, ranking, truth, ranking.by_group[place])
+        detection = ranking.by_group[place]
+        if index.masks is None or ranking.masks is None:
+            iou = _overlap(index, ranking, truth, detection)
+        else:
+            iou = mask_overlap(index.masks, ranking.masks, index.crowd, index.group, truth, detection)
         near = np.flatnonzero(iou >= floor)
         parts.append((truth[near], place[near], iou[near]))
         done = stop

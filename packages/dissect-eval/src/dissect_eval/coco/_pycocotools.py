@@ -13,6 +13,7 @@ from .._arrays import canonical_order
 from ..data import Detections, GroundTruth
 from ._ap_numpy import mean_of_defined
 from ._index import TieBreak
+from ._mask_overlap import areas_of, detection_masks, order_of, truth_masks
 from ._settings import DEFAULT, CocoSettings, Number
 
 __all__ = ["evaluate"]
@@ -28,21 +29,37 @@ def evaluate(
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
 
+    masks = (
+        [truth_masks(truth), detection_masks(aligned, truth.image_sizes)]
+        if settings.iou_type == "segm"
+        else None
+    )
     if tie_break == "canonical":
-        truth_rows = canonical_order(truth.image_index, truth.category_ids, truth.boxes)
-        rows = canonical_order(aligned.image_index, aligned.category_ids, aligned.boxes, aligned.scores)
+        last = [None, None] if masks is None else [order_of(part) for part in masks]
+        truth_rows = canonical_order(truth.image_index, truth.category_ids, truth.boxes, last=last[0])
+        rows = canonical_order(
+            aligned.image_index, aligned.category_ids, aligned.boxes, aligned.scores, last[1]
+        )
     else:
         truth_rows, rows = np.arange(truth.n_boxes), np.arange(aligned.n_boxes)
     images = [{"id": i} for i in truth.image_ids.tolist()]
+    truth_records, detection_records = _truth_records(truth, truth_rows), _detection_records(aligned, rows)
+    if masks is not None:
+        for records, part in ((truth_records, masks[0][truth_rows]), (detection_records, masks[1][rows])):
+            for record, mask in zip(records, part.tolist(), strict=True):
+                record["segmentation"] = mask
+        for record, area in zip(detection_records, areas_of(masks[1][rows]).tolist(), strict=True):
+            record["area"] = area
+        images = [{**image, "width": 0, "height": 0} for image in images]  # needed for polygons only
     categories = [{"id": key} for key in truth.category_names]
     with _SILENT, contextlib.redirect_stdout(io.StringIO()):
         sets = []
-        for annotations in (_truth_records(truth, truth_rows), _detection_records(aligned, rows)):
+        for annotations in (truth_records, detection_records):
             coco = COCO()
             coco.dataset = {"images": images, "categories": categories, "annotations": annotations}
             coco.createIndex()
             sets.append(coco)
-        run = COCOeval(*sets, "bbox")
+        run = COCOeval(*sets, settings.iou_type)
         run.params.iouThrs = settings.thresholds
         run.params.maxDets = list(settings.max_detections)
         run.params.areaRng, run.params.areaRngLbl = (

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from .._arrays import Ints
 from ..data import Detections
 from ._index import TieBreak, TruthIndex, corners_of
+from ._mask_overlap import areas_of, detection_masks, order_of
 
 __all__ = ["Ranking", "kept", "rank"]
 
@@ -36,9 +37,11 @@ class Ranking:
     corners : ndarray of float64, shape (4, D)
         ``x_min, y_min, x_max, y_max``.
     box_area : ndarray of float64, shape (D,)
-        Width × height.
+        Width × height, or the area of the mask.
     in_range : ndarray of bool, shape (A, D)
         Whether the area lies in each of the index's ranges.
+    masks : ndarray of dict, shape (D,), or None
+        Masks as compressed run lengths; None if boxes are scored.
     """
 
     rows: Ints
@@ -52,23 +55,28 @@ class Ranking:
     corners: NDArray[np.float64]
     box_area: NDArray[np.float64]
     in_range: NDArray[np.bool_]
+    masks: NDArray[np.object_] | None = None
 
 
 def rank(index: TruthIndex, aligned: Detections, tie_break: TieBreak) -> Ranking:
-    """Order all detections, which are aligned to the truth of `index`."""
+    """Order all detections, which are aligned to the truth of `index`; if it has masks, theirs are taken too."""
+    masks = None if index.masks is None else detection_masks(aligned, index.image_sizes)
     n_categories = len(index.categories)
     category, image = index.category_of(aligned.category_ids), aligned.image_index
     # Sorting by the least important key first: numpy sorts 16-bit integers stably in linear time.
     order = np.argsort(-aligned.scores, kind="stable")
     order = order[_by(category[order], n_categories)]
     if tie_break == "canonical":
-        order = _break_ties(order, category, image, aligned)
+        order = _break_ties(order, category, image, aligned, masks)
     category, image = category[order], image[order]
     by_group = _by(image, aligned.n_images)
     group = (image * n_categories + category)[by_group]
     place = np.empty(len(order), dtype=np.int64)
     place[by_group] = np.arange(len(order)) - np.searchsorted(group, group)
     corners, box_area = corners_of(aligned.boxes[order], aligned.sizes[order])
+    if masks is not None:
+        masks = masks[order]
+        box_area = areas_of(masks)
     low, high = index.areas.T[:, :, None]
     return Ranking(
         rows=order,
@@ -82,6 +90,7 @@ def rank(index: TruthIndex, aligned: Detections, tie_break: TieBreak) -> Ranking
         corners=corners,
         box_area=box_area,
         in_range=(box_area >= low) & (box_area <= high),
+        masks=masks,
     )
 
 
@@ -103,6 +112,7 @@ def kept(ranking: Ranking, mask: NDArray[np.bool_]) -> Ranking:
         corners=ranking.corners[:, mask],
         box_area=ranking.box_area[mask],
         in_range=ranking.in_range[:, mask],
+        masks=None if ranking.masks is None else ranking.masks[mask],
     )
 
 
@@ -111,8 +121,10 @@ def _by(values: Ints, n_values: int) -> Ints:
     return np.argsort(values.astype(np.uint16) if n_values <= 2**16 else values, kind="stable")
 
 
-def _break_ties(order: Ints, category: Ints, image: Ints, aligned: Detections) -> Ints:
-    """Reorder detections of one image, category and score by their coordinates."""
+def _break_ties(
+    order: Ints, category: Ints, image: Ints, aligned: Detections, masks: NDArray[np.object_] | None
+) -> Ints:
+    """Reorder detections of one image, category and score by their coordinates, and then by their masks."""
     keys = [values[order] for values in (category, image, aligned.scores)]
     tied = np.ones(max(len(order) - 1, 0), dtype=np.bool_)
     for values in keys:
@@ -124,5 +136,6 @@ def _break_ties(order: Ints, category: Ints, image: Ints, aligned: Detections) -
     at = np.flatnonzero(in_run)
     boxes = aligned.boxes[order[at]]
     order = order.copy()
-    order[at] = order[at[np.lexsort([*boxes.T[::-1], run[at]])]]
+    last = [] if masks is None else [order_of(masks[order[at]])]
+    order[at] = order[at[np.lexsort([*last, *boxes.T[::-1], run[at]])]]
     return order

@@ -18,7 +18,9 @@ from ..errors import BoxError, DetectionError, SplitWarning
 from ._columns import DetectionColumns
 from ._health import outside_reason, silent_images_reason
 from ._labels import OnUnknown, unknown_rows
-from ._records import duplicates, floats, ids, listing
+from ._masks import masks_of_arrays, masks_of_records
+from ._records import Describe, duplicates, floats, ids, listing
+from ._rle import encode_all
 from ._truth import GroundTruth
 
 __all__ = ["collect_arrays", "load_results"]
@@ -30,7 +32,7 @@ def load_results(
     """Return the columns of `Detections` from a COCO results list, over the images of `truth`."""
     records = _records(source)
     try:
-        found = _detections_of(records, truth, on_unknown)
+        found, rows = _detections_of(records, truth, on_unknown)
     except (DetectionError, BoxError) as error:
         if not isinstance(source, (str, os.PathLike)):
             raise
@@ -44,14 +46,19 @@ def load_results(
     if found["notes"]:
         doubts = " ".join(found["notes"])
         warnings.warn(f"Is this the right annotation file? {doubts}", SplitWarning, stacklevel=3)
-    if records and "segmentation" in records[0]:
-        found["notes"] += ("The results carry masks too: their boxes are scored, not the masks.",)
+    found["masks"] = masks_of_records(source, records, None, rows, DetectionError)
+    if found["masks"] is not None:
+        found["notes"] += (
+            "The results carry masks too: their boxes are scored, not the masks, unless `iou_type` is 'segm'.",
+        )
     return found
 
 
 def _detections_of(
     records: Sequence[Mapping[str, Any]], truth: GroundTruth, on_unknown: OnUnknown
-) -> DetectionColumns:
+) -> tuple[DetectionColumns, Ints]:
+    """Return the columns, and the record of each row."""
+
     def describe(i: int) -> str:
         return f"detection {i} (image {quoted(records[i].get('image_id'))})"
 
@@ -61,7 +68,10 @@ def _detections_of(
     row_image = ids(column("image_id"), "image_id", describe, DetectionError)
     category_ids = ids(column("category_id"), "category_id", describe, DetectionError)
     scores = floats(column("score"), 1, "score", describe, DetectionError).ravel()
-    xywh = floats(column("bbox"), 4, "bbox", describe, DetectionError)
+    boxes = (
+        _boxes_of_masks(records, row_image, truth, describe) if _has_masks_only(records) else column("bbox")
+    )
+    xywh = floats(boxes, 4, "bbox", describe, DetectionError)
     unknown = unknown_rows(row_image, category_ids, truth, on_unknown)
 
     kept = np.flatnonzero(~unknown)
@@ -72,7 +82,7 @@ def _detections_of(
     xywh[negative, 2:] = 0
     with np.errstate(over="ignore"):  # an infinite corner is refused with the boxes
         far = xywh[:, :2] + xywh[:, 2:]
-    return DetectionColumns(
+    columns = DetectionColumns(
         image_ids=truth.image_ids,
         image_splits=splits,
         boxes=check_xyxy(np.concatenate([xywh[:, :2], far], axis=1), "boxes"),
@@ -83,6 +93,27 @@ def _detections_of(
         n_negative=int(negative.sum()),
         notes=(),
     )
+    return columns, rows
+
+
+def _has_masks_only(records: Sequence[Mapping[str, Any]]) -> bool:
+    return bool(records) and not records[0].get("bbox") and "segmentation" in records[0]
+
+
+def _boxes_of_masks(
+    records: Sequence[Mapping[str, Any]], row_image: Ints, truth: GroundTruth, describe: Describe
+) -> list[list[float]]:
+    """Return the box around each mask as x, y, width, height, as pycocotools does for results without boxes."""
+    from pycocotools import mask as coco_mask
+
+    sizes = np.full((len(records), 2), np.nan)
+    known = np.isin(row_image, truth.image_ids)
+    sizes[known] = truth.image_sizes[np.searchsorted(truth.image_ids, row_image[known])]
+    masks = encode_all([record.get("segmentation") for record in records], sizes, describe, DetectionError)
+    with warnings.catch_warnings():  # pycocotools' own, about NumPy's way to make arrays
+        warnings.simplefilter("ignore", DeprecationWarning)
+        boxes: list[list[float]] = coco_mask.toBbox(masks).tolist()
+    return boxes
 
 
 def _records(source: Any) -> Sequence[Mapping[str, Any]]:
@@ -95,13 +126,11 @@ def _records(source: Any) -> Sequence[Mapping[str, Any]]:
     for i, record in enumerate(data):
         if not isinstance(record, Mapping):
             raise DetectionError(f"detection {i} must be an object, got {quoted(record)}. Mend the results.")
-    if data and "bbox" not in data[0]:
-        for key, what in (("segmentation", "masks"), ("keypoints", "keypoints")):
-            if key in data[0]:
-                raise DetectionError(
-                    f"These are results of {what} (`{key}`) without boxes (`bbox`), which are not scored here. Give "
-                    "the results file of the boxes, often named bbox.json."
-                )
+    if data and "bbox" not in data[0] and "segmentation" not in data[0] and "keypoints" in data[0]:
+        raise DetectionError(
+            "These are results of keypoints (`keypoints`) without boxes (`bbox`), which are not scored here. Give the "
+            "results file of the boxes, often named bbox.json."
+        )
     return data
 
 
@@ -109,6 +138,7 @@ def collect_arrays(
     per_image: Sequence[Sequence[Any]],
     image_ids: Sequence[int],
     category_ids_of_labels: Sequence[int] | NDArray[np.int64],
+    masks: Sequence[Sequence[Any]] | None = None,
 ) -> DetectionColumns:
     """Return the columns of `Detections` from the boxes, scores and labels that a detector gives for each image."""
     if len(per_image) != len(image_ids):
@@ -124,6 +154,8 @@ def collect_arrays(
     of_labels = np.asarray(category_ids_of_labels, dtype=np.int64).reshape(-1)
     order = np.argsort(known)
     parts = [_one_image(per_image[i], int(known[i]), len(of_labels)) for i in order]
+    counts = np.zeros(len(parts), dtype=np.int64)
+    counts[order] = [len(part[1]) for part in parts]
     boxes, n_negative = upright(np.concatenate([part[0] for part in parts]) if parts else np.zeros((0, 4)))
     labels = np.concatenate([part[2] for part in parts]) if parts else np.zeros(0, dtype=np.int64)
     return DetectionColumns(
@@ -136,6 +168,7 @@ def collect_arrays(
         n_dropped=0,
         n_negative=n_negative,
         notes=(),
+        masks=None if masks is None else masks_of_arrays(masks, counts.tolist(), order, DetectionError),
     )
 
 

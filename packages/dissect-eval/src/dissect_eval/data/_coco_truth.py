@@ -16,6 +16,7 @@ from .._text import cut, quoted, visible
 from ..boxes import check_xyxy, xywh_to_xyxy
 from ..errors import BoxError, TruthError
 from ._columns import TruthColumns
+from ._masks import masks_of_records
 from ._records import Describe, duplicates, exact_int, flags, floats, ids, is_text, listing, require_name
 
 __all__ = ["load_truth", "truth_content"]
@@ -29,14 +30,14 @@ def load_truth(source: str | os.PathLike[str] | Mapping[str, Any] | Any) -> Trut
     """Return the columns of `GroundTruth` from a COCO file, its parsed content or a pycocotools object."""
     data = _content(source)
     try:
-        return _truth_of(data, Path(source).name if isinstance(source, (str, os.PathLike)) else "")
+        return _truth_of(data, source)
     except (TruthError, BoxError) as error:
         if not isinstance(source, (str, os.PathLike)):
             raise
         raise TruthError(f"{cut(visible(os.fspath(source)), 1000)}: {error}") from error
 
 
-def _truth_of(data: Mapping[str, Any], source: str) -> TruthColumns:
+def _truth_of(data: Mapping[str, Any], source: Any) -> TruthColumns:
     images, categories, annotations = (_records(data, key) for key in ("images", "categories", "annotations"))
     _refuse_federated(images)
     notes = _notes_of(data)
@@ -81,7 +82,8 @@ def _truth_of(data: Mapping[str, Any], source: str) -> TruthColumns:
         area=_areas(annotations, xywh, describe, notes)[order],
         category_names=category_names,
         notes=tuple(dict.fromkeys(notes)),
-        source=source,
+        source=Path(source).name if isinstance(source, (str, os.PathLike)) else "",
+        masks=masks_of_records(source, annotations, "annotations", order, TruthError),
     )
 
 

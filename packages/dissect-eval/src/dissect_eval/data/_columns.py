@@ -9,11 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._arrays import Ints
+from ._masks import Masks
 
 __all__ = ["DetectionColumns", "TruthColumns"]
 
 
-class TruthColumns(TypedDict):
+class _OfBoth(TypedDict, total=False):
+    """What only some readers return."""
+
+    masks: Masks | None
+
+
+class TruthColumns(_OfBoth):
     """Fields of `GroundTruth`, where each is described."""
 
     image_ids: Ints
@@ -32,7 +39,7 @@ class TruthColumns(TypedDict):
     source: str
 
 
-class DetectionColumns(TypedDict):
+class DetectionColumns(_OfBoth):
     """Fields of `Detections`, where each is described."""
 
     image_ids: Ints

@@ -21,6 +21,7 @@ from ._convert import (
     detections_of_ultralytics,
 )
 from ._labels import OnUnknown, unknown_rows
+from ._masks import Masks
 from ._subset import AreaRange, chosen_categories, chosen_images, within_area
 from ._truth import GroundTruth
 
@@ -58,6 +59,8 @@ class Detections:
         Boxes that came with a negative width or height.
     notes : tuple of str
         What the reader of the file had to assume or noticed.
+    masks : Masks or None
+        Masks of the detections, which ``coco_ap(..., iou_type="segm")`` scores. They are read and encoded only then.
 
     Raises
     ------
@@ -76,6 +79,7 @@ class Detections:
     n_dropped: int = 0
     n_negative: int = 0
     notes: tuple[str, ...] = field(default=())
+    masks: Masks | None = None
 
     def __post_init__(self) -> None:
         n_images, n_boxes = len(self.image_ids), len(self.boxes)
@@ -92,6 +96,8 @@ class Detections:
         except ValueError as exc:
             raise DetectionError(f"{exc} Build detections with `Detections.from_arrays`.") from exc
         object.__setattr__(self, "notes", tuple(self.notes))
+        if self.masks is not None and len(self.masks) != n_boxes:
+            raise DetectionError(f"`masks` must have one entry per box, {n_boxes}, got {len(self.masks)}.")
         check_xyxy(self.boxes, "boxes")
         extent = self.boxes[:, 2:] - self.boxes[:, :2]
         # x + w - x may differ from w by what the larger numbers are rounded to.
@@ -126,6 +132,9 @@ class Detections:
         on_unknown: OnUnknown = "error",
     ) -> Detections:
         """Load COCO results: a list of ``{"image_id", "category_id", "bbox": [x, y, w, h], "score"}``.
+
+        Masks, under ``segmentation``, are kept, and are read only when they are scored. Results that have them and no
+        boxes get the boxes of their masks.
 
         Parameters
         ----------
@@ -175,6 +184,7 @@ class Detections:
         per_image: Sequence[Sequence[Any]],
         image_ids: Sequence[int],
         category_ids_of_labels: Sequence[int] | NDArray[np.int64],
+        masks: Sequence[Sequence[Any]] | None = None,
     ) -> Detections:
         """Take detections as a detector gives them: per image boxes, scores and contiguous labels.
 
@@ -186,6 +196,9 @@ class Detections:
             Id of each image, unique, in the order of `per_image`.
         category_ids_of_labels : sequence of int
             Category id of label 0, 1, …: `label_to_category` makes it from class names.
+        masks : sequence of sequence, optional
+            For each image n masks: arrays of booleans of shape (height, width), COCO's run lengths as dicts, or lists
+            of polygons.
 
         Returns
         -------
@@ -205,7 +218,7 @@ class Detections:
         >>> found.category_ids, found.image_ids
         (array([3]), array([7]))
         """
-        return cls(**collect_arrays(per_image, image_ids, category_ids_of_labels))
+        return cls(**collect_arrays(per_image, image_ids, category_ids_of_labels, masks))
 
     @classmethod
     def from_samples(
@@ -476,7 +489,7 @@ class Detections:
                 "`factor` must be positive and finite. Leave out images of unknown size (NaN)."
             )
         both = np.broadcast_to(given, (self.n_images, 2))[self.image_index]
-        return replace(self, boxes=self.boxes * np.tile(both, 2), sizes=self.sizes * both)
+        return replace(self, boxes=self.boxes * np.tile(both, 2), sizes=self.sizes * both, masks=None)
 
     def aligned_to(self, truth: GroundTruth, on_unknown: OnUnknown = "error") -> Detections:
         """Return the detections over exactly the images of `truth`; images not seen have none.
@@ -512,4 +525,5 @@ class Detections:
         per_box = ("boxes", "sizes", "scores", "category_ids")
         arrays = {name: getattr(self, name)[rows] for name in per_box}
         image_ids = self.image_ids if image_ids is None else image_ids
-        return replace(self, image_ids=image_ids, image_splits=image_splits, **arrays)
+        masks = None if self.masks is None else self.masks.take(rows)
+        return replace(self, image_ids=image_ids, image_splits=image_splits, masks=masks, **arrays)

@@ -17,6 +17,7 @@ from ..errors import TruthError
 from ._coco_truth import load_truth, truth_content
 from ._columns import TruthColumns
 from ._health import TruthHealth, truth_health
+from ._masks import Masks
 from ._records import listing
 from ._subset import AreaRange, chosen_categories, chosen_images, within_area
 from ._truth_arrays import collect_truth, truth_of_supervision, truth_of_targets
@@ -59,6 +60,8 @@ class GroundTruth:
         What the loader had to assume.
     source : str
         Name of the file that the truth was read from; empty if it was read from none.
+    masks : Masks or None
+        Segmentations of the boxes, which ``coco_ap(..., iou_type="segm")`` scores. They are read and encoded only then.
 
     Raises
     ------
@@ -82,6 +85,7 @@ class GroundTruth:
     category_names: Mapping[int, str]
     notes: tuple[str, ...] = field(default=())
     source: str = ""
+    masks: Masks | None = None
 
     def __post_init__(self) -> None:
         n_images, n_boxes = len(self.image_ids), len(self.boxes)
@@ -126,6 +130,8 @@ class GroundTruth:
             raise TruthError(
                 f"`file_names` must have one entry per image, {n_images}, got {len(self.file_names)}."
             )
+        if self.masks is not None and len(self.masks) != n_boxes:
+            raise TruthError(f"`masks` must have one entry per box, {n_boxes}, got {len(self.masks)}.")
         unknown = sorted({int(c) for c in self.category_ids} - names.keys())
         if unknown:
             raise TruthError(
@@ -213,6 +219,7 @@ class GroundTruth:
         iscrowd: Sequence[ArrayLike | None] | None = None,
         ignore: Sequence[ArrayLike | None] | None = None,
         area: Sequence[ArrayLike | None] | None = None,
+        masks: Sequence[Sequence[Any]] | None = None,
     ) -> GroundTruth:
         """Take ground truth as arrays: per image boxes and category ids.
 
@@ -233,6 +240,9 @@ class GroundTruth:
         area : sequence of array-like, optional
             Object areas in square pixels for each image, shape (n,). By default, and where None, width ×
             height.
+        masks : sequence of sequence, optional
+            For each image n masks: arrays of booleans of shape (height, width), COCO's run lengths as dicts, or lists
+            of polygons. Give `area` with them: that of a mask is not that of its box.
 
         Returns
         -------
@@ -261,6 +271,7 @@ class GroundTruth:
             iscrowd=iscrowd,
             ignore=ignore,
             area=area,
+            masks=masks,
         )
         return cls(**columns)
 
@@ -428,7 +439,8 @@ class GroundTruth:
         """Return the truth in some rows, with other values of the fields given."""
         per_box = ("annotation_ids", "boxes", "sizes", "category_ids", "iscrowd", "ignore", "area")
         arrays = {name: getattr(self, name)[rows] for name in per_box}
-        return replace(self, image_splits=image_splits, **arrays, **others)
+        masks = None if self.masks is None else self.masks.take(rows)
+        return replace(self, image_splits=image_splits, masks=masks, **arrays, **others)
 
     def to_coco(self) -> dict[str, Any]:
         """Return the content of a COCO instances file as plain data, the same for the same truth.
@@ -437,8 +449,8 @@ class GroundTruth:
         -------
         dict
             ``images``, ``annotations`` and ``categories``, and the notes under ``info``. `from_coco` reads back the
-            same truth; only in truth built from corners (`from_arrays`) may the right and lower edge of a box differ in
-            the last bit, since COCO stores sizes.
+            same truth, but for its masks; only in truth built from corners (`from_arrays`) may the right and lower edge
+            of a box differ in the last bit, since COCO stores sizes.
 
         Examples
         --------

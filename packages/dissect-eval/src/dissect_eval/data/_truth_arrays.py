@@ -14,6 +14,7 @@ from ..boxes import Boxes, check_xyxy
 from ..errors import BoxError, TruthError
 from ._columns import TruthColumns
 from ._fields import array_field, checked_ids, field, items_of, label_field, own_ids
+from ._masks import masks_of_arrays
 from ._records import duplicates, flags, floats, ids, listing, require_name
 
 __all__ = ["collect_truth", "truth_of_supervision", "truth_of_targets"]
@@ -34,6 +35,7 @@ def collect_truth(
     iscrowd: PerBox = None,
     ignore: PerBox = None,
     area: PerBox = None,
+    masks: Sequence[Sequence[Any]] | None = None,
 ) -> TruthColumns:
     """Return the columns of `GroundTruth` from arrays, one pair per image."""
     pairs, names = list(per_image), _names(category_names)
@@ -53,7 +55,11 @@ def collect_truth(
     }
     order = np.argsort(known)
     rows, new_splits = rows_of_images(splits, order)
+    kept_masks = (
+        None if masks is None else masks_of_arrays(masks, np.diff(splits).tolist(), order, TruthError)
+    )
     return TruthColumns(
+        masks=kept_masks,
         image_ids=known[order],
         image_sizes=_image_sizes(image_sizes, len(known), notes)[order],
         file_names=tuple(str(file_names[i]) for i in order) if file_names is not None else ("",) * len(known),

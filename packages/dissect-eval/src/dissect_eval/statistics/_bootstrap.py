@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .._plain import as_record
-from ..coco import AreaRanges, TieBreak, coco_settings
+from ..coco import AreaRanges, IouType, TieBreak, coco_settings
 from ..data import DetectionsLike, TruthLike, as_detections, checked_pair, require_threshold
 from ._compared import compared
 from ._intervals import IntervalMethod
@@ -79,6 +79,7 @@ def bootstrap(
     max_detections: int | Iterable[int] | None = None,
     area_ranges: AreaRanges | None = None,
     class_agnostic: bool = False,
+    iou_type: IouType = "bbox",
     tie_break: TieBreak = "canonical",
     check: bool = True,
 ) -> tuple[BootstrapResult, ...]:
@@ -113,6 +114,8 @@ def bootstrap(
         Settings of `coco_ap`, for its numbers alone.
     class_agnostic : bool
         Whether to take all classes as one, in all metrics.
+    iou_type : {"bbox", "segm"}
+        Whether COCO's numbers are of boxes or of masks. The other metrics are of boxes, and are refused with masks.
     tie_break : {"canonical", "input"}
         Setting of `coco_ap`.
     check : bool
@@ -163,7 +166,7 @@ def bootstrap(
     >>> round(result.estimate, 3), result.low < -0.35 < result.high < 0
     (-0.35, True)
     """
-    coco = coco_settings(iou_thresholds, max_detections, area_ranges, class_agnostic)
+    coco = coco_settings(iou_thresholds, max_detections, area_ranges, class_agnostic, iou_type)
     wanted = chosen_metrics(metrics, coco)
     settings = MetricSettings(wanted, per_class, iou_threshold, score_threshold, tie_break, coco)
     how = Resampling(n_replicates, confidence, method, seed)

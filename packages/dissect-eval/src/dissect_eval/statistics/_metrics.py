@@ -76,6 +76,12 @@ class MetricSettings:
                 f"`metrics` must be defined by the other settings, got {listed(undefined)}; these define "
                 f"{listed(numbers)}."
             )
+        of_boxes = [name for name in self.metrics if name not in numbers]
+        if self.coco.iou_type == "segm" and of_boxes:
+            raise SettingError(
+                f"`metrics` must be of masks where `iou_type` is 'segm', got {listed(of_boxes)}, which are of boxes. "
+                f"These are of masks: {listed(numbers)}."
+            )
         if self.coco.class_agnostic and (self.per_class or "matched_f1" in self.metrics):
             what = "`per_class`" if self.per_class else "the metric 'matched_f1'"
             raise SettingError(
@@ -107,6 +113,8 @@ def chosen_metrics(metrics: str | Sequence[str], coco: CocoSettings) -> tuple[st
     if metrics is not DEFAULT_METRICS:
         return names_of(metrics)
     left_out = set(AP_NAMES) - coco.numbers.keys()
+    if coco.iou_type == "segm":
+        left_out |= set(DETECTION_NAMES) | set(MATCHED_NAMES)
     if coco.class_agnostic:
         left_out |= {"matched_f1"}
     return tuple(name for name in DEFAULT_METRICS if name not in left_out)

@@ -36,7 +36,8 @@ def statistics_of(truth: GroundTruth, detections: Detections, settings: MetricSe
         truth, aligned = as_one_class(truth, aligned)
     wanted = set(settings.metrics)
     found: list[Statistic] = []
-    same = settings.tie_break == "canonical" and coco.area_ranges == DEFAULT.area_ranges
+    plain = coco.iou_type == "bbox" and coco.area_ranges == DEFAULT.area_ranges
+    same = plain and settings.tie_break == "canonical"
     ranking = (
         rank(index_of(truth, "canonical"), aligned, "canonical")
         if wanted & set(DETECTION_NAMES) or (same and wanted & coco.numbers.keys())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
-from ..coco import AreaRanges, TieBreak, coco_settings
+from ..coco import AreaRanges, IouType, TieBreak, coco_settings
 from ..data import Detections, TruthLike, checked_pair, require_threshold
 from ..errors import SettingError
 from ._beside import Beside, variant_table
@@ -35,6 +35,7 @@ def evaluate_variants(
     max_detections: int | Iterable[int] | None = None,
     area_ranges: AreaRanges | None = None,
     class_agnostic: bool = False,
+    iou_type: IouType = "bbox",
     tie_break: TieBreak = "canonical",
     check: bool = True,
 ) -> VariantTable:
@@ -100,7 +101,7 @@ def evaluate_variants(
     >>> [(row.variant, round(row.value, 3), round(row.difference, 3)) for row in table]
     [('whole', 1.0, 0.0), ('ablated', 0.8, -0.2)]
     """
-    coco = coco_settings(iou_thresholds, max_detections, area_ranges, class_agnostic)
+    coco = coco_settings(iou_thresholds, max_detections, area_ranges, class_agnostic, iou_type)
     wanted = chosen_metrics(metrics, coco)
     settings = MetricSettings(wanted, per_class, iou_threshold, score_threshold, tie_break, coco)
     how = Resampling(n_replicates, confidence, method, seed)
