@@ -243,7 +243,9 @@ def test_boxes_do_not_depend_on_masks():
     bare = copy.deepcopy(content)
     for record in bare["annotations"]:
         record["segmentation"] = [] if record["id"] % 2 else "nonsense that only who scores masks would read"
-    assert repr(coco_ap(truth, found)) == repr(coco_ap(GroundTruth.from_coco(bare), found))
+    assert repr(coco_ap(truth, found, check=False)) == repr(
+        coco_ap(GroundTruth.from_coco(bare), found, check=False)
+    )
 
 
 def one_mask(mask, size=(WIDTH, HEIGHT), bbox=(1, 1, 9, 9)):

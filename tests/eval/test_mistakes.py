@@ -265,10 +265,14 @@ def test_results_of_masks_are_not_scored_as_boxes_without_a_word() -> None:
     rows = detections(found).to_results()
     masks = [{**row, "segmentation": {"size": [480, 640], "counts": "x"}} for row in rows]
     assert "boxes are scored, not the masks" in Detections.from_results(masks, truth).notes[0]
-    for row in masks:
-        del row["bbox"]
-    with pytest.raises(DetectionError, match=r"results of masks \(`segmentation`\) without boxes"):
-        Detections.from_results(masks, truth)
+    full = {"size": [480, 640], "counts": [0, 480 * 640]}
+    bare = [{**{key: row[key] for key in row if key != "bbox"}, "segmentation": full} for row in masks]
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        given = Detections.from_results(bare, truth)
+        coco_ap(truth, given, iou_type="bbox")
+        detection_metrics(truth, given)
+    assert sum("Score masks by `iou_type='segm'`" in str(one.message) for one in told) == 1
 
 
 def test_pycocotools_in_threads_leaves_the_output_alone() -> None:

@@ -180,7 +180,7 @@ def coco_ap(
         raise SettingError(f"`tie_break` must be 'canonical' or 'input', got {tie_break!r}.")
     if backend not in ("numpy", "pycocotools"):
         raise SettingError(f"`backend` must be 'numpy' or 'pycocotools', got {backend!r}.")
-    truth, _, aligned, _ = checked_pair(truth, detections, check=check)
+    truth, _, aligned, _ = checked_pair(truth, detections, check=check, masks=iou_type == "segm")
     if settings.class_agnostic:
         truth, aligned = as_one_class(truth, aligned)
     categories = list(truth.category_names)

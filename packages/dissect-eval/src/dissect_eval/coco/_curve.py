@@ -156,7 +156,7 @@ def precision_recall_curve(
     thresholds = iou_threshold if iou_thresholds is None else iou_thresholds
     most = MAX_DETECTIONS if max_detections is None else max_detections
     settings = coco_settings(thresholds, most, _ranges(area_ranges, area), class_agnostic, iou_type)
-    truth, _, aligned, _ = checked_pair(truth, detections, check=check)
+    truth, _, aligned, _ = checked_pair(truth, detections, check=check, masks=iou_type == "segm")
     categories = list(truth.category_names)
     if category_id is not None and category_id not in truth.category_names:
         raise SettingError(f"`category_id` must be one of {categories}, got {category_id}.")

@@ -23,7 +23,13 @@ from ._records import Describe, duplicates, floats, ids, listing
 from ._rle import encode_all
 from ._truth import GroundTruth
 
-__all__ = ["collect_arrays", "load_results"]
+__all__ = ["BOXES_OF_MASKS", "collect_arrays", "load_results"]
+
+BOXES_OF_MASKS = (
+    "The results hold masks and no boxes: the boxes around the masks are scored, not the masks. Score masks by "
+    "`iou_type='segm'`."
+)
+"""Told by whatever scores such boxes."""
 
 
 def load_results(
@@ -47,7 +53,9 @@ def load_results(
         doubts = " ".join(found["notes"])
         warnings.warn(f"Is this the right annotation file? {doubts}", SplitWarning, stacklevel=3)
     found["masks"] = masks_of_records(source, records, None, rows, DetectionError)
-    if found["masks"] is not None:
+    if _has_masks_only(records):
+        found["notes"] += (BOXES_OF_MASKS,)
+    elif found["masks"] is not None:
         found["notes"] += (
             "The results carry masks too: their boxes are scored, not the masks, unless `iou_type` is 'segm'.",
         )

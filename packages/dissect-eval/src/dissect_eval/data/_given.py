@@ -6,12 +6,13 @@ import os
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 import numpy as np
 
 from .._text import quoted
 from ..errors import DetectionError, SettingError, SplitWarning, TruthError
+from ._coco_results import BOXES_OF_MASKS
 from ._detections import Detections
 from ._doubts import doubts_of
 from ._labels import OnUnknown
@@ -57,6 +58,8 @@ _LOOKED_AT: WeakKeyDictionary[GroundTruth, WeakKeyDictionary[Detections, tuple[s
     WeakKeyDictionary()
 )
 
+_TOLD_OF_MASKS: WeakSet[Detections] = WeakSet()
+
 
 def checked_pair(
     truth: Any,
@@ -64,6 +67,7 @@ def checked_pair(
     *,
     check: bool,
     on_unknown: OnUnknown = "error",
+    masks: bool = False,
     stacklevel: int = 3,
 ) -> Pair:
     """Return truth and detections ready to be scored; what looks like a mistake is told once for each pair.
@@ -75,6 +79,8 @@ def checked_pair(
     check : bool
         Whether to look for mistakes.
     on_unknown : {"error", "drop"}
+    masks : bool
+        Whether masks are scored, not boxes.
     stacklevel : int
         Of the warning: whose line it names.
 
@@ -92,6 +98,9 @@ def checked_pair(
     aligned = found.aligned_to(known, on_unknown)
     if not check:
         return Pair(known, found, aligned, ())
+    if not masks and BOXES_OF_MASKS in found.notes and found not in _TOLD_OF_MASKS:
+        _TOLD_OF_MASKS.add(found)
+        warnings.warn(BOXES_OF_MASKS, SplitWarning, stacklevel=stacklevel)
     kept = _LOOKED_AT.setdefault(known, WeakKeyDictionary())
     if found not in kept:
         kept[found] = doubts_of(known, found, on_unknown)
@@ -134,7 +143,7 @@ def as_detections(given: Any, truth: GroundTruth) -> Detections:
     if isinstance(given, Detections):
         return given
     is_list = isinstance(given, (list, tuple)) and all(
-        isinstance(one, Mapping) and "bbox" in one for one in given[:3]
+        isinstance(one, Mapping) and ("bbox" in one or "segmentation" in one) for one in given[:3]
     )
     if isinstance(given, (str, os.PathLike)) or is_list:
         return Detections.from_results(given, truth)

@@ -170,7 +170,7 @@ def bootstrap(
     wanted = chosen_metrics(metrics, coco)
     settings = MetricSettings(wanted, per_class, iou_threshold, score_threshold, tie_break, coco)
     how = Resampling(n_replicates, confidence, method, seed)
-    pair = checked_pair(truth, baseline, check=check)
+    pair = checked_pair(truth, baseline, check=check, masks=iou_type == "segm")
     require_threshold(score_threshold, pair.aligned)
     one = resampled(pair.truth, pair.aligned, settings, how)
     # An ablated detector may fit nothing: that is no mistake.

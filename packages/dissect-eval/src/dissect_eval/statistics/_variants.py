@@ -117,7 +117,7 @@ def evaluate_variants(
         given = variants[variant]
         return given if isinstance(given, Detections) else given()
 
-    pair = checked_pair(truth, found(name), check=check)
+    pair = checked_pair(truth, found(name), check=check, masks=iou_type == "segm")
     truth, first = pair.truth, pair.given
     require_threshold(score_threshold, first)
     beside = Beside(truth, first, settings, how)
