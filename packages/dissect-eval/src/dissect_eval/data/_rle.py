@@ -43,7 +43,7 @@ def encode_all(
     return found
 
 
-class _WrongMaskError(Exception):
+class _WrongMaskError(EvalError):
     """What is wrong with a mask."""
 
 
