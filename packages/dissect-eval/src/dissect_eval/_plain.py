@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ._per_class import PerClass
 from ._text import visible
 
 __all__ = ["as_record", "csv_text", "to_jsonable"]
@@ -27,7 +28,11 @@ def to_jsonable(value: Any) -> Any:
     {'1': None, 'a': [0.5, 2]}
     """
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: to_jsonable(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        found = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
+        by_name = {
+            f"{name}_by_name": v.by_name for name, v in found.items() if isinstance(v, PerClass) and v.names
+        }
+        return {name: to_jsonable(v) for name, v in {**found, **by_name}.items()}
     if isinstance(value, Mapping):
         return {str(key): to_jsonable(item) for key, item in value.items()}
     if isinstance(value, np.ndarray):

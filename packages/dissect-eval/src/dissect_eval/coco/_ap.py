@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from .._per_class import PerClass
 from .._plain import as_record
 from ..data import Detections, DetectionsLike, TruthLike, checked_pair
 from ..errors import SettingError
@@ -41,7 +42,8 @@ class CocoAP:
     ARs, ARm, ARl : float
         AR100 for small, medium and large objects.
     per_class : mapping of int to float
-        AP of every category of the ground truth by its id; NaN without truth. Empty if classes do not count.
+        AP of every category of the ground truth by its id or name, ``per_class["cat"]``; NaN without truth. Empty if
+        classes do not count.
     n_cut : int
         Detections beyond the best 100 of their image and category (the last of `max_detections`), which COCO does not
         look at.
@@ -54,8 +56,6 @@ class CocoAP:
         other numbers of detections (``AR300``), both in other ranges of area (``AP_tiny``, ``AR_tiny``).
     settings : CocoSettings
         IoU thresholds, numbers of detections, ranges of area, whether classes count, and boxes or masks.
-    category_names : mapping of int to str
-        Names of the categories in `per_class`.
     """
 
     AP: float
@@ -70,13 +70,12 @@ class CocoAP:
     ARs: float
     ARm: float
     ARl: float
-    per_class: Mapping[int, float]
+    per_class: PerClass[float]
     n_cut: int
     tie_break: TieBreak
     undefined: Mapping[str, str]
     others: Mapping[str, float] = field(default_factory=dict)
     settings: CocoSettings = DEFAULT
-    category_names: Mapping[int, str] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return all fields ready for JSON; NaN becomes None."""
@@ -197,7 +196,9 @@ def coco_ap(
     others = {name: value for name, value in values.items() if name not in NAMES}
     return CocoAP(
         **named,
-        per_class={} if settings.class_agnostic else dict(zip(categories, per_class, strict=True)),
+        per_class=PerClass(
+            () if settings.class_agnostic else zip(categories, per_class, strict=True), truth.category_names
+        ),
         n_cut=_n_cut(aligned, categories, settings.most),
         tie_break=tie_break,
         undefined={
@@ -207,7 +208,6 @@ def coco_ap(
         },
         others=others,
         settings=settings,
-        category_names={} if settings.class_agnostic else dict(truth.category_names),
     )
 
 

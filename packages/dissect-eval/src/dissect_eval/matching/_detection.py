@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._arrays import Ints, ratio
+from .._per_class import PerClass
 from ..data import (
     AREA_RANGES,
     Detections,
@@ -123,7 +124,7 @@ def detection_metrics(
         macro=averages["macro"],
         weighted=averages["weighted"],
         mean_giou=float(found.giou.mean()) if n_hits else float("nan"),
-        per_class=per_class,
+        per_class=PerClass(per_class, truth.category_names),
         by_size=by_size,
         n_images=truth.n_images,
         n_images_without_truth=int((counted_truth == 0).sum()),

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from .._per_class import PerClass
 from .._plain import as_record
 
 __all__ = ["ClassMetrics", "DetectionMetrics", "Scores"]
@@ -64,7 +65,7 @@ class DetectionMetrics:
     mean_giou : float
         Mean GIoU of all true positives; NaN if there is none.
     per_class : mapping of int to ClassMetrics
-        Every category of the ground truth by its id, used or not.
+        Every category of the ground truth by its id or name, used or not; ``per_class.by_name`` has all by name.
     by_size : mapping of str to ClassMetrics
         "small", "medium" and "large" as COCO has them: area up to 32², from 32² to 96², from 96² pixels, both
         ends included. Hits and misses go by the area of the truth, false positives by that of their box.
@@ -89,7 +90,7 @@ class DetectionMetrics:
     macro: Scores
     weighted: Scores
     mean_giou: float
-    per_class: Mapping[int, ClassMetrics]
+    per_class: PerClass[ClassMetrics]
     by_size: Mapping[str, ClassMetrics]
     n_images: int
     n_images_without_truth: int

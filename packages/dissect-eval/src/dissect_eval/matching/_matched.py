@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .._arrays import Ints
+from .._per_class import PerClass
 from .._plain import as_record
 from ..data import DetectionsLike, TruthLike, checked_pair
 from ._f1 import f1_of_counts, paired_labels_f1
@@ -37,7 +38,7 @@ class MatchedMetrics:
     mean_giou : float
         Mean GIoU of all pairs, in [-1, 1]; NaN if there is none.
     giou_per_class : mapping of int to float
-        Per category id the mean GIoU of the pairs whose predicted category is the true one. Categories
+        Per category (by id or name) the mean GIoU of the pairs whose predicted category is the true one. Categories
         without such a pair are left out.
     f1_weighted : float
         F1 of the pairs' categories, averaged over categories weighted by true count; NaN if there is no pair.
@@ -57,11 +58,11 @@ class MatchedMetrics:
     """
 
     mean_giou: float
-    giou_per_class: Mapping[int, float]
+    giou_per_class: PerClass[float]
     f1_weighted: float
-    f1_per_class: Mapping[int, float]
+    f1_per_class: PerClass[float]
     f1_micro_with_unmatched: float
-    f1_per_class_with_unmatched: Mapping[int, float]
+    f1_per_class_with_unmatched: PerClass[float]
     n_images: int
     n_images_without_truth: int
     n_images_without_detections: int
@@ -162,11 +163,13 @@ def matched_metrics(
     micro, per_class = _with_unmatched(truth.category_ids, aligned.category_ids, true[agree])
     return MatchedMetrics(
         mean_giou=float(pairs.giou.mean()) if len(pairs) else float("nan"),
-        giou_per_class=_mean_per_class(true[agree], pairs.giou[agree]),
+        giou_per_class=PerClass(_mean_per_class(true[agree], pairs.giou[agree]), truth.category_names),
         f1_weighted=paired.weighted,
-        f1_per_class=dict(zip(paired.labels.tolist(), paired.f1.tolist(), strict=True)),
+        f1_per_class=PerClass(
+            zip(paired.labels.tolist(), paired.f1.tolist(), strict=True), truth.category_names
+        ),
         f1_micro_with_unmatched=micro,
-        f1_per_class_with_unmatched=per_class,
+        f1_per_class_with_unmatched=PerClass(per_class, truth.category_names),
         n_images=truth.n_images,
         n_images_without_truth=int((np.diff(truth.image_splits) == 0).sum()),
         n_images_without_detections=int((np.diff(aligned.image_splits) == 0).sum()),

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from .._per_class import unique_names
 from .._plain import as_record
 from ..coco import AreaRanges, IouType, TieBreak, coco_settings
 from ..data import DetectionsLike, TruthLike, as_detections, checked_pair, require_threshold
@@ -41,6 +42,8 @@ class BootstrapResult:
     method : str
     n_replicates, n_undefined : int
         Resamples drawn, and those left out because the metric is undefined in them.
+    category : str or None
+        Name of the category; if several have it, with the id.
     """
 
     metric: str
@@ -56,6 +59,7 @@ class BootstrapResult:
     method: IntervalMethod
     n_replicates: int
     n_undefined: int
+    category: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return all fields ready for JSON; NaN becomes None."""
@@ -176,6 +180,7 @@ def bootstrap(
     # An ablated detector may fit nothing: that is no mistake.
     other = None if variant is None else as_detections(variant, pair.truth)
     two = None if other is None else resampled(pair.truth, other, settings, how)
+    names = unique_names(pair.truth.category_names)
     keys = ordered(one.whole, settings)
     found = compared(keys, one, two, how)
     return tuple(
@@ -193,6 +198,7 @@ def bootstrap(
             method=how.method,
             n_replicates=found.n_replicates,
             n_undefined=int(found.n_undefined[k]),
+            category=None if category is None else names[category],
         )
         for k, (metric, category) in enumerate(keys)
     )

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from .._per_class import PerClass
 from .._plain import as_record
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ class ErrorTypes:
         ``FalsePos`` and ``FalseNeg`` are TIDE's special types: no false positives, and no false negatives. NaN
         where no detection is a hit and a fix makes none.
     per_class : mapping of int to ClassErrors
-        Every category of the ground truth by its id.
+        Every category of the ground truth by its id or name.
     n_truth, n_detections, n_true_positives, n_false_negatives : int
         Counted true boxes; detections that are hits or errors; hits; true boxes that are not found.
     n_regions, n_excused : int
@@ -77,7 +78,7 @@ class ErrorTypes:
     counts: Mapping[str, int]
     ap: float
     delta_ap: Mapping[str, float]
-    per_class: Mapping[int, ClassErrors]
+    per_class: PerClass[ClassErrors]
     n_truth: int
     n_detections: int
     n_true_positives: int

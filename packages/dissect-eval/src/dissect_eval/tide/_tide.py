@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from .._per_class import PerClass
 from ..data import DetectionsLike, TruthLike, checked_pair
 from ..errors import SettingError
 from ._assign import EXCUSED, HIT, Assignment, assign
@@ -154,7 +155,7 @@ def error_types(
         counts={error: sum(one.counts[error] for one in per_class.values()) for error in ERROR_TYPES},
         ap=ap,
         delta_ap=delta_ap,
-        per_class=per_class,
+        per_class=PerClass(per_class, truth.category_names),
         n_truth=int(found.counted.sum()),
         n_detections=len(found.kind) - n_excused,
         n_true_positives=int(found.hit.sum()),
