@@ -162,7 +162,7 @@ def test_bad_maps(truth, options, message) -> None:
         match_classes(truth, CLASSES, **options)
     with pytest.raises(CategoryError, match="nothing can be scored"):
         match_classes(truth, ["person "], common_classes=True)
-    with pytest.raises(CategoryError, match="sequence of names, got the text 'circle'"):
+    with pytest.raises(CategoryError, match="sequence of names, got 'circle'"):
         match_classes(truth, "circle", common_classes=True)
 
 

@@ -12,7 +12,16 @@ from .._arrays import Ints
 from .._text import cut, quoted, visible
 from ..errors import CategoryError
 from ._detections import Detections
-from ._labels import UNSCORED, ids_by_name, names_told, require_free, require_same
+from ._labels import (
+    NOT_USED,
+    UNSCORED,
+    ClassNames,
+    class_list,
+    ids_by_name,
+    names_told,
+    require_free,
+    require_same,
+)
 from ._records import with_guesses
 from ._truth import GroundTruth
 
@@ -93,7 +102,7 @@ class ClassMatch:
 
 def match_classes(
     truth: GroundTruth,
-    class_names: Sequence[str],
+    class_names: ClassNames,
     *,
     common_classes: bool = False,
     class_map: Mapping[str, str | None] | None = None,
@@ -104,8 +113,8 @@ def match_classes(
     ----------
     truth : GroundTruth
         The data set to score against.
-    class_names : sequence of str
-        The detector's classes; position is the label.
+    class_names : sequence of str, or mapping of int to str
+        The detector's classes; position or key is the label. "N/A" stands for no class.
     common_classes : bool, default False
         Score the classes that both sides know. Detections of other classes are left out, and so are true boxes of
         other categories: neither are false positives or misses.
@@ -134,10 +143,13 @@ def match_classes(
     'only 1 class is scored (vehicle). Left out: 1 class of the detector (dog); 1 category of the truth (tree), with
     1 object.'
     """
+    class_names = class_list(class_names)
     by_name = ids_by_name(truth, class_names)
     if not common_classes and class_map is None:
         require_same(truth, class_names)
-        return ClassMatch(truth, np.array([by_name[name] for name in class_names], dtype=np.int64))
+        return ClassMatch(
+            truth, np.array([by_name.get(name, UNSCORED) for name in class_names], dtype=np.int64)
+        )
     require_free(truth)
     wanted = {name: name for name in class_names} | _checked(class_map or {}, class_names, by_name)
     categories = np.array(
@@ -159,7 +171,11 @@ def match_classes(
     return ClassMatch(
         truth.subset(categories=kept),
         categories,
-        tuple(name for name, category in zip(class_names, categories, strict=True) if category == UNSCORED),
+        tuple(
+            name
+            for name, category in zip(class_names, categories, strict=True)
+            if category == UNSCORED and name != NOT_USED
+        ),
         {name: int(counts.get(key, 0)) for key, name in truth.category_names.items() if key not in scored},
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from .._text import cut, quoted, visible
 from ..boxes import Boxes, check_xyxy, finite_rows, upright
 from ..errors import BoxError, DetectionError, SplitWarning
 from ._columns import DetectionColumns
+from ._fields import array_of
 from ._health import outside_reason, silent_images_reason
 from ._labels import OnUnknown, unknown_rows
 from ._masks import masks_of_arrays, masks_of_records
@@ -143,12 +144,13 @@ def _records(source: Any) -> Sequence[Mapping[str, Any]]:
 
 
 def collect_arrays(
-    per_image: Sequence[Sequence[Any]],
-    image_ids: Sequence[int],
+    per_image: Iterable[Sequence[Any]],
+    image_ids: Iterable[int],
     category_ids_of_labels: Sequence[int] | NDArray[np.int64],
     masks: Sequence[Sequence[Any]] | None = None,
 ) -> DetectionColumns:
     """Return the columns of `Detections` from the boxes, scores and labels that a detector gives for each image."""
+    per_image, image_ids = _listed(per_image, "per_image"), _listed(image_ids, "image_ids")
     if len(per_image) != len(image_ids):
         raise DetectionError(
             f"`per_image` and `image_ids` must be of one length, got {len(per_image)} and {len(image_ids)}."
@@ -159,7 +161,7 @@ def collect_arrays(
         raise DetectionError(
             f"`image_ids` must be unique, but these occur more than once: {listing(repeated)}."
         )
-    of_labels = np.asarray(category_ids_of_labels, dtype=np.int64).reshape(-1)
+    of_labels = _categories_of(category_ids_of_labels)
     order = np.argsort(known)
     parts = [_one_image(per_image[i], int(known[i]), len(of_labels)) for i in order]
     counts = np.zeros(len(parts), dtype=np.int64)
@@ -180,14 +182,40 @@ def collect_arrays(
     )
 
 
+def _listed(given: Any, name: str) -> list[Any]:
+    if isinstance(given, (str, Mapping)) or not isinstance(given, Iterable):
+        raise DetectionError(
+            f"`{name}` must be a sequence with one item per image, got {type(given).__name__}. For one image put it in "
+            "[ ]."
+        )
+    return list(given)
+
+
+def _categories_of(given: Any) -> Ints:
+    """Return the category id of each label, or say where to get them for names."""
+    if isinstance(given, Mapping) or (
+        isinstance(given, Iterable) and any(isinstance(one, str) for one in given)
+    ):
+        raise DetectionError(
+            "`category_ids_of_labels` must be category ids, got names of classes. Make them ids by "
+            "`label_to_category(truth, names)`."
+        )
+    try:
+        return np.asarray(given, dtype=np.int64).reshape(-1)
+    except (TypeError, ValueError, OverflowError) as exc:
+        raise DetectionError(
+            f"`category_ids_of_labels` must be category ids, one for each label; {exc}. Make them by "
+            "`label_to_category(truth, names)`."
+        ) from exc
+
+
 def _one_image(
     arrays: Sequence[Any], image_id: int, n_labels: int
 ) -> tuple[Boxes, NDArray[np.float64], Ints]:
     try:
-        boxes, scores = (np.asarray(a, dtype=np.float64) for a in arrays[:2])
-        labels = np.asarray(arrays[2]).astype(
-            np.int64, casting="same_kind" if np.size(arrays[2]) else "unsafe"
-        )
+        given = [array_of(one, f"Image {image_id}: an array", DetectionError) for one in arrays[:3]]
+        boxes, scores = (np.asarray(one, dtype=np.float64) for one in given[:2])
+        labels = given[2].astype(np.int64, casting="same_kind" if given[2].size else "unsafe")
     except (TypeError, ValueError, IndexError, OverflowError) as exc:
         raise DetectionError(f"Image {image_id}: boxes, scores and labels must be numbers; {exc}.") from exc
     n = len(scores) if scores.ndim == 1 else -1

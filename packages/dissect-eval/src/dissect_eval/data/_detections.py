@@ -181,8 +181,8 @@ class Detections:
     @classmethod
     def from_arrays(
         cls,
-        per_image: Sequence[Sequence[Any]],
-        image_ids: Sequence[int],
+        per_image: Iterable[Sequence[Any]],
+        image_ids: Iterable[int],
         category_ids_of_labels: Sequence[int] | NDArray[np.int64],
         masks: Sequence[Sequence[Any]] | None = None,
     ) -> Detections:
@@ -190,9 +190,10 @@ class Detections:
 
         Parameters
         ----------
-        per_image : sequence of (boxes, scores, labels)
-            Arrays of shapes (n, 4) xyxy in pixels, (n,) and (n,); n may be 0. What follows them is not looked at.
-        image_ids : sequence of int
+        per_image : iterable of (boxes, scores, labels)
+            Arrays, or tensors on any device and with gradients, of shapes (n, 4) xyxy in pixels, (n,) and (n,); n may
+            be 0. What follows them is not looked at.
+        image_ids : iterable of int
             Id of each image, unique, in the order of `per_image`.
         category_ids_of_labels : sequence of int
             Category id of label 0, 1, …: `label_to_category` makes it from class names.
@@ -309,6 +310,48 @@ class Detections:
         return cls(**detections_of_outputs(outputs, image_ids, category_ids_of_labels))
 
     @classmethod
+    def from_transformers(
+        cls,
+        outputs: Iterable[Mapping[str, Any]],
+        image_ids: Iterable[int],
+        category_ids_of_labels: Sequence[int] | NDArray[np.int64],
+    ) -> Detections:
+        """Take what ``processor.post_process_object_detection`` of Transformers returns, a dict for each image.
+
+        Parameters
+        ----------
+        outputs : iterable of dict
+            One per image: boxes of shape (n, 4) xyxy in pixels (give the processor ``target_sizes``), scores and
+            labels. Use a threshold of 0: the default, .5, cuts off what AP needs.
+        image_ids : iterable of int
+            Id of each image, unique, in the order of `outputs`.
+        category_ids_of_labels : sequence of int
+            Category id of label 0, 1, …: ``label_to_category(truth, model.config.id2label)``.
+
+        Returns
+        -------
+        Detections
+            Over exactly `image_ids`, ascending.
+
+        Raises
+        ------
+        DetectionError
+            If an output lacks an entry, and as `from_arrays`; the message names the image.
+
+        References
+        ----------
+        Hugging Face Transformers, ``post_process_object_detection``.
+
+        Examples
+        --------
+        >>> from dissect_eval import Detections
+        >>> outputs = [{"boxes": [[1, 2, 4, 6]], "scores": [0.5], "labels": [1]}]
+        >>> Detections.from_transformers(outputs, [7], [1, 18]).category_ids
+        array([18])
+        """
+        return cls(**detections_of_outputs(outputs, image_ids, category_ids_of_labels))
+
+    @classmethod
     def from_supervision(
         cls,
         detections: Iterable[Any],
@@ -359,7 +402,7 @@ class Detections:
         image_ids : iterable of int
             Id of each image, unique, in the order of `results`, which name their files in ``path``.
         category_ids_of_labels : sequence of int
-            Category id of class 0, 1, …: ``label_to_category(truth, list(model.names.values()))``.
+            Category id of class 0, 1, …: ``label_to_category(truth, model.names)``.
 
         Returns
         -------

@@ -12,7 +12,7 @@ from .._arrays import Ints
 from ..errors import EvalError
 from ._records import ids
 
-__all__ = ["array_field", "checked_ids", "field", "items_of", "label_field", "own_ids"]
+__all__ = ["array_field", "array_of", "checked_ids", "field", "items_of", "label_field", "own_ids"]
 
 Error: TypeAlias = type[EvalError]
 
@@ -30,10 +30,15 @@ def array_field(owner: Any, key: str, where: str, error: Error) -> NDArray[Any]:
             f"{where}: `{key}` must be given, got {type(owner).__name__} without it. "
             "Pass what the detector returns, one item per image."
         )
+    return array_of(value, f"{where}: `{key}`", error)
+
+
+def array_of(value: Any, what: str, error: Error) -> NDArray[Any]:
+    """Return numbers as an array, from any device, also if they require gradients; `what` begins the messages."""
     layout = getattr(value, "format", None)  # torchvision's BoundingBoxes
     if layout is not None and str(getattr(layout, "value", layout)).upper() != "XYXY":
         raise error(
-            f"{where}: `{key}` must be xyxy, got boxes in {getattr(layout, 'value', layout)}. "
+            f"{what} must be xyxy, got boxes in {getattr(layout, 'value', layout)}. "
             "Convert them with torchvision's `ConvertBoundingBoxFormat`."
         )
     value = getattr(value, "tensor", value)  # MMDetection's HorizontalBoxes
@@ -46,7 +51,7 @@ def array_field(owner: Any, key: str, where: str, error: Error) -> NDArray[Any]:
     try:
         return np.asarray(value)
     except ValueError as exc:
-        raise error(f"{where}: `{key}` must be an array of numbers; {exc}. Give one row per box.") from exc
+        raise error(f"{what} must be an array of numbers; {exc}. Give one row per box.") from exc
 
 
 def label_field(owner: Any, key: str, where: str, error: Error) -> NDArray[Any]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from typing import Literal
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,13 +13,16 @@ from numpy.typing import NDArray
 from .._arrays import Ints
 from .._text import cut, quoted, visible
 from ..errors import CategoryError, CategoryWarning, DetectionError, SettingError
-from ._records import listing, with_guesses
+from ._records import exact_int, listing, with_guesses
 from ._truth import GroundTruth
 
 __all__ = [
+    "NOT_USED",
     "UNSCORED",
+    "ClassNames",
     "OnUnknown",
     "category_to_label",
+    "class_list",
     "ids_by_name",
     "label_to_category",
     "names_told",
@@ -30,13 +33,59 @@ __all__ = [
 
 NAMED_AT_MOST = 200
 """Most names in a message."""
+MOST_LABELS = 1_000_000
+"""Labels that a mapping may have."""
 UNSCORED = -1
 """Stands for a category id where the truth has no category for a detector's class."""
 
+NOT_USED = "N/A"
+"""Name of labels that stand for no class, as lists of COCO's 91 labels have them."""
+
+ClassNames: TypeAlias = "Sequence[str] | Mapping[int, str] | Mapping[str, str]"
+"""Names of a detector's classes: position or key is the label."""
 OnUnknown = Literal["error", "drop"]
 
 
-def label_to_category(truth: GroundTruth, class_names: Sequence[str]) -> Ints:
+def class_list(class_names: ClassNames) -> list[str]:
+    """Return names of classes as a list, in which the position is the label; gaps of a mapping are `NOT_USED`.
+
+    Parameters
+    ----------
+    class_names : sequence of str, or mapping of int to str
+        Also ``model.names`` of Ultralytics, and ``model.config.id2label`` of Transformers, whose keys may be texts.
+
+    Raises
+    ------
+    CategoryError
+        If it is a text, a label is no whole number from 0, or a name is no text.
+
+    Examples
+    --------
+    >>> class_list({0: "cat", "2": "dog"})
+    ['cat', 'N/A', 'dog']
+    """
+    if isinstance(class_names, str) or not isinstance(class_names, Iterable):
+        raise CategoryError(
+            f"`class_names` must be a sequence of names, got {quoted(class_names)}. Put it in [ ]."
+        )
+    if not isinstance(class_names, Mapping):
+        names = list(class_names)
+    else:
+        labels = {exact_int(label): name for label, name in class_names.items()}
+        if wrong := [label for label in labels if label is None or not 0 <= label < MOST_LABELS]:
+            raise CategoryError(
+                f"Labels of `class_names` must be whole numbers from 0, got {quoted(wrong[0])}."
+            )
+        last = max((label for label in labels if label is not None), default=-1)
+        names = [labels.get(label, NOT_USED) for label in range(last + 1)]
+    if others := [name for name in names if not isinstance(name, str)]:
+        raise CategoryError(
+            f"`class_names` must be texts, got {quoted(others[0])}. Give names, in the order of labels."
+        )
+    return names
+
+
+def label_to_category(truth: GroundTruth, class_names: ClassNames) -> Ints:
     """Return the category id of each of a detector's contiguous labels, found by name.
 
     COCO numbers 80 categories from 1 to 90 with gaps, a detector numbers its classes from 0: only names
@@ -46,12 +95,13 @@ def label_to_category(truth: GroundTruth, class_names: Sequence[str]) -> Ints:
     ----------
     truth : GroundTruth
         The data set to score against.
-    class_names : sequence of str
-        The detector's classes; position is the label.
+    class_names : sequence of str, or mapping of int to str
+        The detector's classes; position or key is the label: also ``model.names`` of Ultralytics, and
+        ``model.config.id2label`` of Transformers. "N/A" stands for no class, and may be repeated.
 
     Returns
     -------
-    ndarray of int64, shape (len(class_names),)
+    ndarray of int64, shape (number of labels,)
         Category id of label 0, 1, …; -1, with a `CategoryWarning`, for a class that the truth has no category of.
         Detections of such a class are refused by metrics, unless ``on_unknown="drop"`` leaves them out;
         `match_classes` settles both sides at once.
@@ -74,8 +124,9 @@ def label_to_category(truth: GroundTruth, class_names: Sequence[str]) -> Ints:
     >>> label_to_category(truth, ["dog", "person"])
     array([18,  1])
     """
+    class_names = class_list(class_names)
     by_name = ids_by_name(truth, class_names)
-    unknown = [name for name in class_names if name not in by_name]
+    unknown = [name for name in class_names if name not in by_name and name != NOT_USED]
     require_free(truth)
     used = {truth.category_names[int(key)] for key in np.unique(truth.category_ids)}
     if used - set(class_names) or (class_names and len(unknown) == len(class_names)):
@@ -92,7 +143,7 @@ def label_to_category(truth: GroundTruth, class_names: Sequence[str]) -> Ints:
     return np.array([by_name.get(name, UNSCORED) for name in class_names], dtype=np.int64)
 
 
-def category_to_label(truth: GroundTruth, class_names: Sequence[str]) -> dict[int, int]:
+def category_to_label(truth: GroundTruth, class_names: ClassNames) -> dict[int, int]:
     """Return the detector's contiguous label of each of a data set's category ids, found by name.
 
     The inverse of `label_to_category`, with the same checks.
@@ -141,15 +192,13 @@ def ids_by_name(truth: GroundTruth, class_names: Sequence[str]) -> dict[str, int
     CategoryError
         If `class_names` is a text, or names repeat on a side.
     """
-    if isinstance(class_names, str):
-        raise CategoryError(
-            f"`class_names` must be a sequence of names, got the text {quoted(class_names)}. Put it in [ ]."
-        )
-    for side, names in (
-        ("the detector's `class_names`", list(class_names)),
-        ("the ground truth's categories", list(truth.category_names.values())),
+    names = class_list(class_names)
+    known = list(truth.category_names.values())
+    for side, on_it in (
+        ("the detector's `class_names`", [name for name in names if name != NOT_USED or name in known]),
+        ("the ground truth's categories", known),
     ):
-        repeated = [name for name, count in Counter(names).items() if count > 1]
+        repeated = [name for name, count in Counter(on_it).items() if count > 1]
         if repeated:
             raise CategoryError(f"Names must be unique, but in {side} these repeat: {listing(repeated)}.")
     return {name: key for key, name in truth.category_names.items()}
@@ -169,7 +218,7 @@ def require_same(truth: GroundTruth, class_names: Sequence[str]) -> None:
     known = list(truth.category_names.values())
     used = {truth.category_names[int(key)] for key in np.unique(truth.category_ids)}
     has = set(known)
-    not_in_truth = [name for name in class_names if name not in has]
+    not_in_truth = [name for name in class_names if name not in has and name != NOT_USED]
     not_in_detector = sorted(used - set(class_names))
     if not not_in_truth and not not_in_detector:
         return

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._arrays import Ints, freeze_fields, image_of_rows, rows_of_images, rows_where
+from .._text import quoted
 from ..boxes import check_xyxy
 from ..errors import TruthError
 from ._coco_truth import load_truth, truth_content
@@ -360,6 +361,51 @@ class GroundTruth:
         """
         return cls(**truth_of_supervision(detections, image_ids, category_names, image_sizes, file_names))
 
+    def ids_of_files(self, names: Iterable[str | os.PathLike[str]]) -> list[int]:
+        """Return the ids of images by the names of their files, for detectors that know paths alone.
+
+        Parameters
+        ----------
+        names : iterable of path
+            Names as in the ground truth, or paths of which the last part alone is compared.
+
+        Returns
+        -------
+        list of int
+            In the order of `names`.
+
+        Raises
+        ------
+        TruthError
+            If a name belongs to no image, or its last part to several.
+
+        Examples
+        --------
+        >>> from dissect_eval import GroundTruth
+        >>> truth = GroundTruth.from_arrays([([], [])] * 2, [7, 9], {1: "cat"}, file_names=["a.jpg", "b.jpg"])
+        >>> truth.ids_of_files(["/data/val/b.jpg", "a.jpg"])
+        [9, 7]
+        """
+        if isinstance(names, (str, os.PathLike)):
+            raise TruthError(
+                f"`names` must be a sequence of names, got {quoted(os.fspath(names))}. Put it in [ ]."
+            )
+        whole = dict(zip(self.file_names, self.image_ids.tolist(), strict=True))
+        by_part: dict[str, list[int]] = {}
+        for name, key in whole.items():
+            by_part.setdefault(_last_part(name), []).append(key)
+        found = []
+        for given in names:
+            name = os.fspath(given)
+            having = [whole[name]] if name in whole else by_part.get(_last_part(name), [])
+            if len(having) != 1 or not name:
+                several = (
+                    f"the name of images {listing(having)}" if having else "no image of this ground truth"
+                )
+                raise TruthError(f"`names` must be files of images, got {quoted(name)}: {several}. Give ids.")
+            found.append(having[0])
+        return found
+
     def subset(
         self,
         image_ids: Iterable[int] | None = None,
@@ -474,3 +520,8 @@ class GroundTruth:
 
     def _columns(self) -> TruthColumns:
         return cast(TruthColumns, {f.name: getattr(self, f.name) for f in fields(self)})
+
+
+def _last_part(name: str) -> str:
+    """Return the last part of a path as any system writes it."""
+    return name.replace("\\", "/").rpartition("/")[2]
