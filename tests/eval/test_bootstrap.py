@@ -23,11 +23,12 @@ from dissect_eval import (
 )
 from dissect_eval.coco._ap_numpy import RECALLS
 from dissect_eval.statistics._intervals import (
+    half_weights,
     image_weights,
     interval,
-    jackknife_weights,
     p_values,
     percentile_intervals,
+    t_intervals,
 )
 from dissect_eval.statistics._metrics import MetricSettings
 from dissect_eval.statistics._statistics import statistics_of
@@ -163,37 +164,62 @@ def test_all_images_once_is_pycocotools_to_the_last_digit(seed: int, n_categorie
     )
 
 
-@pytest.mark.parametrize("method", ["percentile", "bca"])
-def test_intervals_equal_scipy(method: str) -> None:
+def test_percentile_intervals_equal_scipy() -> None:
     """The mean GIoU of images with one pair each is a plain mean: scipy.stats.bootstrap knows its interval."""
     rng = np.random.default_rng(3)
     values = rng.beta(5, 2, 60) ** 2
     weights = np.concatenate(list(image_weights(60, 4000, 1)), axis=1)
-    replicates = (values @ weights) / 60
-    jackknife = values @ jackknife_weights(60) / 59
-    got = interval(float(values.mean()), replicates, 0.9, method, jackknife)  # type: ignore[arg-type]
+    got = interval(float(values.mean()), (values @ weights) / 60, 0.9)
     expected = stats.bootstrap(
-        (values,), np.mean, n_resamples=4000, confidence_level=0.9, method=method.replace("bca", "BCa"), rng=0
+        (values,), np.mean, n_resamples=4000, confidence_level=0.9, method="percentile", rng=0
     ).confidence_interval
     assert got == pytest.approx(tuple(expected), abs=0.004)
     assert expected.low < values.mean() < expected.high
 
 
-def test_bca_shifts_as_scipy_does_for_the_same_replicates() -> None:
-    values = np.random.default_rng(0).exponential(size=25)
-    weights = np.concatenate(list(image_weights(25, 2000, 0)), axis=1)
-    replicates = (values @ weights) / 25
-    low, high = interval(float(values.mean()), replicates, 0.95, "bca", values @ jackknife_weights(25) / 24)
-    result = stats.bootstrap(
-        (values,), np.mean, bootstrap_result=_as_result(values, replicates), n_resamples=0, method="BCa"
-    )
-    assert (low, high) == pytest.approx(tuple(result.confidence_interval), abs=1e-3)
+@pytest.mark.parametrize("n", [8, 25, 200])
+def test_t_intervals_of_a_mean_are_students(n: int) -> None:
+    """A mean has no bias, and the t interval knows it: halves and resamples must not change that much."""
+    values = np.random.default_rng(n).normal(2, 1, n)
+    resamples = np.concatenate(list(image_weights(n, 4000, 0)), axis=1)
+    halves = np.concatenate(list(half_weights(n, 0)), axis=1)
+    assert (halves.sum(axis=0) == n // 2).all()
+    means = (values @ halves)[None] / (n // 2)
+    error = ((values @ resamples) / n).std(ddof=1)
+    low, high, bias = t_intervals(np.array([values.mean()]), np.array([error]), means, n, 0.95)
+    reach = stats.t.ppf(0.975, n - 1) * values.std(ddof=1) / n**0.5
+    assert abs(bias[0]) < 0.25 * reach
+    assert (high[0] - low[0]) / 2 == pytest.approx(reach, rel=0.3)
+    assert low[0] <= values.mean() - reach * 0.9 < values.mean() + reach * 0.9 <= high[0]
 
 
-def _as_result(values: NDArray[np.float64], replicates: NDArray[np.float64]) -> Any:
-    result = stats.bootstrap((values,), np.mean, n_resamples=50, method="BCa", rng=0)
-    result.bootstrap_distribution = replicates
-    return result
+def test_t_intervals_are_widened_to_the_side_of_the_bias() -> None:
+    estimates, errors = np.array([0.5, 0.5, np.nan]), np.array([0.01, 0.01, 0.01])
+    halves = np.array([[0.6, 0.6], [0.4, 0.4], [np.nan, np.nan]])
+    low, high, bias = t_intervals(estimates, errors, halves, 40, 0.95)
+    np.testing.assert_allclose(bias[:2], [0.1, -0.1])
+    reach = stats.t.ppf(0.975, 39) * 0.01 * (40 / 39) ** 0.5
+    np.testing.assert_allclose(low[:2], [0.3 - reach, 0.5 - reach])
+    np.testing.assert_allclose(high[:2], [0.5 + reach, 0.7 + reach])
+    assert np.isnan([low[2], high[2], bias[2]]).all()
+
+
+def test_what_does_not_cover_is_withdrawn() -> None:
+    with pytest.raises(SettingError, match="got 'bca', which was withdrawn"):
+        bootstrap(*problem_pair(), metrics="f1", method="bca")  # type: ignore[arg-type]
+
+
+def test_few_images_are_told_of() -> None:
+    truth, found = problem_pair()
+    (result,) = bootstrap(truth, found, metrics="f1", n_replicates=20)
+    assert result.n_images == truth.n_images == 3
+    assert result.note == "Intervals over 3 images are rough: from 20 on, they were tried."
+
+
+def problem_pair() -> tuple[GroundTruth, Detections]:
+    boxes = [([[0, 0, 10, 10]], [1])] * 3
+    truth = GroundTruth.from_arrays(boxes, range(3), {1: "cat"})
+    return truth, Detections.from_arrays([([[0, 0, 10, 9 - i]], [0.9], [0]) for i in range(3)], range(3), [1])
 
 
 def test_coverage_of_the_interval() -> None:
@@ -296,7 +322,7 @@ def test_undefined_stays_undefined(truth_of: Callable[..., GroundTruth]) -> None
         ({"metrics": ["ap"]}, "`metrics` must be some of AP, AP50.*got 'ap'"),
         ({"metrics": []}, "got none"),
         ({"confidence": 95}, "`confidence` must be within 0 and 1, got 95"),
-        ({"method": "t"}, "`method` must be 'percentile' or 'bca', got 't'"),
+        ({"method": "z"}, "`method` must be 't' or 'percentile', got 'z'"),
         ({"n_replicates": -1}, "`n_replicates` must be a whole number from 0 to .*, got -1"),
         ({"iou_threshold": 0}, "`iou_threshold` must be in"),
         ({"score_threshold": float("nan")}, "`score_threshold` must be finite"),

@@ -11,7 +11,7 @@ from .._plain import as_record
 from ..coco import AreaRanges, IouType, TieBreak, coco_settings
 from ..data import DetectionsLike, TruthLike, as_detections, checked_pair, require_threshold
 from ._compared import compared
-from ._intervals import IntervalMethod
+from ._intervals import IntervalMethod, few_images_note
 from ._metrics import DEFAULT_METRICS, MetricSettings, chosen_metrics
 from ._resampled import Resampling, ordered, resampled
 
@@ -34,6 +34,9 @@ class BootstrapResult:
         The value that the interval is for: variant − baseline, or the baseline if only one set was given.
     low, high : float
         The interval.
+    bias : float
+        How far the estimate lies too high because of the number of images, as halves of them show it. It is allowed
+        for in the interval, not taken off the estimate; NaN with "percentile".
     standard_error : float
         Standard deviation of the replicates.
     p_value : float
@@ -42,6 +45,9 @@ class BootstrapResult:
     method : str
     n_replicates, n_undefined : int
         Resamples drawn, and those left out because the metric is undefined in them.
+    n_images : int
+    note : str
+        What the interval is worth if there are few images; else empty.
     category : str or None
         Name of the category; if several have it, with the id.
     """
@@ -53,13 +59,16 @@ class BootstrapResult:
     estimate: float
     low: float
     high: float
+    bias: float
     standard_error: float
     p_value: float
     confidence: float
     method: IntervalMethod
     n_replicates: int
     n_undefined: int
+    n_images: int
     category: str | None = None
+    note: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Return all fields ready for JSON; NaN becomes None."""
@@ -75,7 +84,7 @@ def bootstrap(
     per_class: bool = False,
     n_replicates: int = 1000,
     confidence: float = 0.95,
-    method: IntervalMethod = "percentile",
+    method: IntervalMethod = "t",
     seed: int = 0,
     iou_threshold: float = 0.5,
     score_threshold: float = 0.3,
@@ -108,8 +117,11 @@ def bootstrap(
         Resamples. A thousand are enough for a 95 % interval.
     confidence : float
         Coverage of the interval, in (0, 1).
-    method : {"percentile", "bca"}
-        "bca" corrects bias and skewness; it leaves out each image in turn (groups of images above 200).
+    method : {"t", "percentile"}
+        "t" is Student's t interval with the larger of the standard errors of resamples and of halves of the images,
+        widened by what the number of images does to the metric (`bias`): in trials with real detectors, intervals of
+        95 % held the true value 89 to 97 % of the time. "percentile" has the quantiles of the resamples: with 40
+        images, it held AP of a single detector 53 to 71 % of the time, and its difference of two 86 to 88 %.
     seed : int
         Seed of the draw, independent of the metrics: results of one seed may be compared.
     iou_threshold, score_threshold : float
@@ -192,12 +204,15 @@ def bootstrap(
             estimate=float(found.estimate[k]),
             low=float(found.low[k]),
             high=float(found.high[k]),
+            bias=float(found.bias[k]),
             standard_error=float(found.standard_error[k]),
             p_value=float(found.p_value[k]),
             confidence=how.confidence,
             method=how.method,
             n_replicates=found.n_replicates,
             n_undefined=int(found.n_undefined[k]),
+            n_images=pair.truth.n_images,
+            note=few_images_note(pair.truth.n_images),
             category=None if category is None else names[category],
         )
         for k, (metric, category) in enumerate(keys)

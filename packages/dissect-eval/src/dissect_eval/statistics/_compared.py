@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ._intervals import interval, p_values, percentile_intervals
+from ._intervals import p_values, percentile_intervals, t_intervals
 from ._metrics import Floats, Key
 from ._resampled import Resampled, Resampling
 
@@ -27,6 +27,9 @@ class Compared:
     estimate : ndarray of float64, shape (K,)
         The value that the interval is for: variant − baseline, or the baseline if only one set was given.
     low, high : ndarray of float64, shape (K,)
+    bias : ndarray of float64, shape (K,)
+        How far the estimate lies too high because of the number of images, as halves of them show it; NaN for the
+        percentile interval, which has none.
     standard_error, p_value : ndarray of float64, shape (K,)
     n_undefined : ndarray of int64, shape (K,)
         Resamples in which the metric is undefined.
@@ -38,6 +41,7 @@ class Compared:
     estimate: Floats
     low: Floats
     high: Floats
+    bias: Floats
     standard_error: Floats
     p_value: Floats
     n_undefined: NDArray[np.int64]
@@ -51,26 +55,26 @@ def compared(
     one = np.array([baseline.whole[key] for key in keys])
     other = np.full(len(keys), np.nan) if variant is None else np.array([variant.whole[key] for key in keys])
     estimate = one if variant is None else other - one
-    out = np.full((4, len(keys)), np.nan)
+    out = np.full((5, len(keys)), np.nan)
     n_undefined = np.zeros(len(keys), dtype=np.int64)
     n_replicates = 0
     if baseline.replicates:
         n_replicates = how.n_replicates
         replicates = stacked(keys, baseline, variant, "replicates")
         n_undefined = np.isnan(replicates).sum(axis=1)
+        out[3] = _standard_errors(replicates)
         if how.method == "percentile":
             out[:2] = percentile_intervals(estimate, replicates, how.confidence)
         else:
-            jackknife = stacked(keys, baseline, variant, "jackknife")
-            for k, (value, of_value, left_out) in enumerate(
-                zip(estimate, replicates, jackknife, strict=True)
-            ):
-                out[:2, k] = interval(float(value), of_value, how.confidence, how.method, left_out)
-        out[2] = _standard_errors(replicates)
+            halves = stacked(keys, baseline, variant, "halves")
+            out[:3] = t_intervals(estimate, out[3], halves, baseline.n_images, how.confidence)
+            if variant is None:
+                least = np.array([-1.0 if "giou" in metric else 0.0 for metric, _ in keys])
+                out[0], out[1] = np.maximum(out[0], least), np.minimum(out[1], 1.0)
         if variant is not None:
-            out[3] = p_values(estimate, replicates, baseline.n_images)
-    low, high, error, p = out
-    return Compared(one, other, estimate, low, high, error, p, n_undefined, n_replicates)
+            out[4] = p_values(estimate, replicates, baseline.n_images)
+    low, high, bias, error, p = out
+    return Compared(one, other, estimate, low, high, bias, error, p, n_undefined, n_replicates)
 
 
 def stacked(keys: Sequence[Key], baseline: Resampled, variant: Resampled | None, name: str) -> Floats:

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..data import Detections, GroundTruth
 from ..errors import SettingError
-from ._intervals import IntervalMethod, check_confidence, image_weights, jackknife_weights
+from ._intervals import IntervalMethod, check_confidence, half_weights, image_weights
 from ._metrics import Floats, Key, MetricSettings, Statistic, Values
 from ._statistics import statistics_of
 
@@ -29,7 +29,7 @@ class Resampling:
     ----------
     n_replicates : int
     confidence : float
-    method : {"percentile", "bca"}
+    method : {"t", "percentile"}
     seed : int
     n_for_p : int
         Resamples for small p-values over all categories, if more than `n_replicates`.
@@ -51,17 +51,22 @@ class Resampling:
             if not isinstance(value, (int, np.integer)) or not 0 <= value <= most:
                 raise SettingError(f"`{name}` must be a whole number from 0 to {most:,}, got {value!r}.")
         check_confidence(self.confidence)
-        if self.method not in ("percentile", "bca"):
-            raise SettingError(f"`method` must be 'percentile' or 'bca', got {self.method!r}.")
+        if str(self.method) == "bca":
+            raise SettingError(
+                "`method` must be 't' or 'percentile', got 'bca', which was withdrawn: in trials its intervals of 95 % "
+                "held differences of AP 77 to 86 % of the time. Use 't'."
+            )
+        if self.method not in ("t", "percentile"):
+            raise SettingError(f"`method` must be 't' or 'percentile', got {self.method!r}.")
 
 
 @dataclass(frozen=True, eq=False)
 class Resampled:
-    """Metrics of a set of detections on all images, on resamples, and with images left out."""
+    """Metrics of a set of detections on all images, on resamples, and on halves of the images."""
 
     whole: dict[Key, float]
     replicates: Values
-    jackknife: Values
+    halves: Values
     n_images: int
 
 
@@ -72,13 +77,13 @@ def resampled(
     statistics = statistics_of(truth, detections, settings)
     whole = measured_on(statistics, [np.ones((truth.n_images, 1))])
     replicates: Values = {}
-    jackknife: Values = {}
+    halves: Values = {}
     if how.n_replicates and truth.n_images > 1:  # resamples of one image are all the same
         replicates = measured_on(statistics, image_weights(truth.n_images, how.n_replicates, how.seed))
-        if how.method == "bca":
-            jackknife = measured_on(statistics, [jackknife_weights(truth.n_images)])
+        if how.method == "t":
+            halves = measured_on(statistics, half_weights(truth.n_images, how.seed))
     numbers = {key: float(value[0]) for key, value in whole.items()}
-    return Resampled(numbers, replicates, jackknife, truth.n_images)
+    return Resampled(numbers, replicates, halves, truth.n_images)
 
 
 def ordered(keys: dict[Key, float], settings: MetricSettings) -> list[Key]:

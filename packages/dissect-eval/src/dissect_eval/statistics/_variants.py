@@ -26,7 +26,7 @@ def evaluate_variants(
     per_class: bool = False,
     n_replicates: int = 0,
     confidence: float = 0.95,
-    method: IntervalMethod = "percentile",
+    method: IntervalMethod = "t",
     correction: Correction = "holm",
     seed: int = 0,
     iou_threshold: float = 0.5,

@@ -120,4 +120,4 @@ class Settings:
             If a number is out of range.
         """
         n_replicates = REPLICATES if self.n_replicates is None else self.n_replicates
-        return Resampling(n_replicates, self.confidence, seed=self.seed, n_for_p=self.n_for_p or 0)
+        return Resampling(n_replicates, self.confidence, "t", seed=self.seed, n_for_p=self.n_for_p or 0)
