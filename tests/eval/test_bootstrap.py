@@ -213,7 +213,7 @@ def test_few_images_are_told_of() -> None:
     truth, found = problem_pair()
     (result,) = bootstrap(truth, found, metrics="f1", n_replicates=20)
     assert result.n_images == truth.n_images == 3
-    assert result.note == "Intervals over 3 images are rough: from 20 on, they were tried."
+    assert result.note == "Intervals over 3 images are rough: from 6 on, they were tried."
 
 
 def problem_pair() -> tuple[GroundTruth, Detections]:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from types import SimpleNamespace
 from typing import ClassVar
@@ -11,16 +12,17 @@ import numpy as np
 import pytest
 
 import dissect_eval
-from dissect_eval import errors
+from dissect_eval import Detections, GroundTruth, MissingExtraError, coco_ap, errors
 
 PACKAGE = Path(dissect_eval.__file__).parent
-README = Path(__file__).resolve().parents[2] / "packages" / "dissect-eval" / "README.md"
+ROOT = Path(__file__).resolve().parents[2]
+README = ROOT / "packages" / "dissect-eval" / "README.md"
 
 
 def test_import_leaves_heavy_modules_unloaded():
     code = (
         "import sys, dissect_eval;"
-        "heavy = {'torch', 'mmdet', 'mmengine', 'ipywidgets', 'matplotlib', 'pycocotools', 'pandas'};"
+        "heavy = {'torch', 'mmdet', 'mmengine', 'ipywidgets', 'matplotlib', 'pycocotools', 'pandas', 'scipy', 'pyarrow'};"
         "print(sorted(heavy & set(sys.modules)))"
     )
     out = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
@@ -78,3 +80,21 @@ def test_readme_examples_run(capsys):
     assert [float(number) for number in frameworks.split()] == pytest.approx([1, 1])
     assert [line.split()[0] for line in comparison.splitlines()] == ["whole", "whole", "ablated", "ablated"]
     assert "-" in comparison.splitlines()[3], "the ablated detector's F1 is lower"
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    assert dissect_eval.__version__ == version("dissect-eval")
+
+
+@pytest.mark.parametrize("package", sorted((ROOT / "packages").iterdir()), ids=lambda path: path.name)
+def test_every_package_has_the_licence(package: Path) -> None:
+    assert (package / "LICENSE").read_bytes() == (ROOT / "LICENSE").read_bytes()
+
+
+def test_the_reference_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("pycocotools", "pycocotools.coco", "pycocotools.cocoeval"):
+        monkeypatch.setitem(sys.modules, name, None)
+    truth = GroundTruth.from_arrays([([[0, 0, 9, 9]], [1])], [1], {1: "cat"})
+    found = Detections.from_arrays([([[0, 0, 9, 9]], [0.9], [0])], [1], [1])
+    with pytest.raises(MissingExtraError, match=r'Run `pip install "dissect-eval\[coco\]"`'):
+        coco_ap(truth, found, backend="pycocotools")

@@ -1,8 +1,8 @@
-"""Object-detection metrics from NumPy arrays: GIoU, one-to-one matching, F1, COCO ground truth and AP.
+"""Object-detection metrics from arrays and files: COCO AP, F1, error types, confusion, intervals.
 
-Two modes: `detection_metrics` counts every miss and false positive, `matched_metrics` gives the numbers of
-Deep Dissect 1.0. `evaluate` gives both, with COCO AP and the chance level. Plots are in `dissect_eval.plots`,
-which needs the extra ``plot``.
+`evaluate` gives everything at once, also of two files: ``evaluate("gt.json", "dt.json")``. `coco_ap` is COCO's AP,
+equal to pycocotools; `detection_metrics` counts every miss and false positive; `bootstrap` compares two detectors.
+`matched_metrics` gives the numbers of Deep Dissect 1.0. Plots are in `dissect_eval.plots`, which needs the extra ``plot``.
 """
 
 from .boxes import pairwise_giou, pairwise_iou, xywh_to_xyxy
@@ -50,6 +50,8 @@ from .statistics import (
     summarize_repeats,
 )
 from .tide import error_types
+
+__version__ = "0.1.0"
 
 __all__ = [
     "METRICS",

@@ -11,6 +11,7 @@ import numpy as np
 
 from .._arrays import canonical_order
 from ..data import Detections, GroundTruth
+from ..errors import MissingExtraError
 from ._ap_numpy import mean_of_defined
 from ._index import TieBreak
 from ._mask_overlap import areas_of, detection_masks, order_of, truth_masks
@@ -26,8 +27,14 @@ def evaluate(
     truth: GroundTruth, aligned: Detections, tie_break: TieBreak, settings: CocoSettings = DEFAULT
 ) -> tuple[dict[str, float], list[float]]:
     """Return all numbers by name, and AP per category in the order of the truth's categories; NaN where undefined."""
-    from pycocotools.coco import COCO
-    from pycocotools.cocoeval import COCOeval
+    try:
+        from pycocotools.coco import COCO
+        from pycocotools.cocoeval import COCOeval
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(
+            'backend="pycocotools" needs pycocotools, which is not installed. Run `pip install "dissect-eval[coco]"`.',
+            name="pycocotools",
+        ) from error
 
     masks = (
         [truth_masks(truth), detection_masks(aligned, truth.image_sizes)]

@@ -14,7 +14,6 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import special
 
 from ..errors import SettingError
 
@@ -44,7 +43,7 @@ HALVES = 200
 """Halves of the images that are looked at: their mean and spread need fewer than the tails of resamples."""
 HALVES_STREAM = 7
 """Stream of random numbers for the halves, apart from that of the resamples."""
-FEW_IMAGES = 20
+FEW_IMAGES = 6
 """Images from which on intervals were tried to hold the true value as often as they say."""
 
 
@@ -111,6 +110,8 @@ def t_intervals(
     Politis, Romano and Wolf, Subsampling, 1999; Quenouille, Biometrika 43, 1956, for the bias; Hesterberg, The American
     Statistician 69, 2015, for Student's t and the factor n / (n - 1).
     """
+    from scipy import special  # on use: it would double the time that importing this package takes
+
     taken = n_images // 2
     nothing = np.full(len(estimates), np.nan)
     if taken < 1:
@@ -178,6 +179,8 @@ def with_t_tails(p_values: ArrayLike, n_images: int) -> Floats:
     ----------
     Hesterberg, The American Statistician 69, 2015: the expanded percentile interval, of which this is the p-value.
     """
+    from scipy import special  # on use: it would double the time that importing this package takes
+
     p = np.asarray(p_values, dtype=np.float64)
     if n_images < 2:
         return np.full_like(p, np.nan)
@@ -191,9 +194,9 @@ def few_images_note(n_images: int) -> str:
 
     Examples
     --------
-    >>> few_images_note(12)
-    'Intervals over 12 images are rough: from 20 on, they were tried.'
-    >>> few_images_note(20)
+    >>> few_images_note(4)
+    'Intervals over 4 images are rough: from 6 on, they were tried.'
+    >>> few_images_note(6)
     ''
     """
     if n_images >= FEW_IMAGES:
@@ -220,6 +223,8 @@ def replicates_needed(n_tests: int, n_images: int, level: float = 0.05) -> float
     >>> replicates_needed(100, 5000), replicates_needed(100, 24)
     (2019, 28109)
     """
+    from scipy import special  # on use: it would double the time that importing this package takes
+
     if n_images < 2:
         return np.inf
     t = -special.stdtrit(n_images - 1, level / (2 * max(n_tests, 1)))
@@ -323,6 +328,8 @@ def summarize_repeats(values: ArrayLike, confidence: float = 0.95) -> RepeatSumm
     >>> round(result.mean, 6), round(result.standard_error, 4), round(result.low, 3), round(result.high, 3)
     (0.3, 0.0577, 0.052, 0.548)
     """
+    from scipy import special  # on use: it would double the time that importing this package takes
+
     check_confidence(confidence)
     x = np.asarray(values, dtype=np.float64).reshape(-1)
     x = x[~np.isnan(x)]

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
 
 from .._arrays import Ints
 from .._text import quoted
 from ..coco import DEFAULT, NAMES as AP_NAMES, CocoSettings, TieBreak
 from ..errors import SettingError
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 __all__ = [
     "AP_NAMES",
@@ -129,5 +131,7 @@ def count_matrix(
     rows: Ints, images: Ints, shape: tuple[int, int], values: NDArray[Any] | None = None
 ) -> csr_array[Any]:
     """Return a sparse (rows, images) matrix of counts, or of sums of `values`."""
+    from scipy.sparse import csr_array  # on use: importing it takes a while
+
     data = np.ones(len(rows)) if values is None else values.astype(np.float64)
     return csr_array((data, (rows, images)), shape=shape)

@@ -6,10 +6,9 @@ images. Their terms are kept per image, so a metric on a thousand resamples is a
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.sparse import csr_array
 
 from .._arrays import Ints, ratio
 from ..coco import DEFAULT, Ranking, as_one_class, index_of, match_split, rank
@@ -25,6 +24,9 @@ from ._metrics import (
     count_matrix,
 )
 from ._statistics_ap import ap_statistic
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 __all__ = ["statistics_of"]
 

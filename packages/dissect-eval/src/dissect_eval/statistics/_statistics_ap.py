@@ -10,15 +10,17 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
 
 from .._arrays import Ints, ratio
 from ..coco import RECALLS, MatchedSplit, Number, mean_of_defined, precision_of_known, recall_at
 from ._metrics import Floats, MetricSettings, Statistic, Values, count_matrix
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 __all__ = ["ap_statistic"]
 
