@@ -2,7 +2,7 @@
 
 `evaluate` gives everything at once, also of two files: ``evaluate("gt.json", "dt.json")``. `coco_ap` is COCO's AP,
 equal to pycocotools; `detection_metrics` counts every miss and false positive; `bootstrap` compares two detectors.
-`matched_metrics` gives the numbers of Deep Dissect 1.0. Plots are in `dissect_eval.plots`, which needs the extra ``plot``.
+`matched_metrics` gives the numbers of Deep Dissect 1.0. Plots are in `dissect_eval.plots` (extra ``plot``).
 """
 
 from .boxes import pairwise_giou, pairwise_iou, xywh_to_xyxy
