@@ -111,6 +111,7 @@ def bootstrap(
     metrics : str or sequence of str
         Names of `METRICS`, or of further numbers that `iou_thresholds`, `max_detections` and `area_ranges` define: AP
         at a threshold ("AP60"), AR with a number of detections ("AR300"), either in a range of area ("AP_tiny").
+        Also the errors "d_ece", "laece" and "olrp", at `iou_threshold`: see `dissect_eval.calibration`.
     per_class : bool
         Whether to give every metric for each category too.
     n_replicates : int

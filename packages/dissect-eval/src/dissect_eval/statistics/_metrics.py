@@ -5,21 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .._arrays import Ints
+from .._sums import count_matrix
 from .._text import quoted
 from ..coco import DEFAULT, NAMES as AP_NAMES, CocoSettings, TieBreak
 from ..errors import SettingError
 
-if TYPE_CHECKING:
-    from scipy.sparse import csr_array
-
 __all__ = [
     "AP_NAMES",
+    "CALIBRATION_NAMES",
     "DEFAULT_METRICS",
     "DETECTION_NAMES",
     "MATCHED_NAMES",
@@ -36,6 +33,8 @@ __all__ = [
 
 DETECTION_NAMES = ("f1", "precision", "recall", "giou")
 MATCHED_NAMES = ("matched_giou", "matched_f1")
+CALIBRATION_NAMES = ("d_ece", "laece", "olrp")
+"""Further metrics that `bootstrap` and `evaluate_variants` know, all errors: see the room ``calibration``."""
 METRICS = (*AP_NAMES, *DETECTION_NAMES, *MATCHED_NAMES)
 """Metrics that `bootstrap` and `evaluate_variants` know: COCO's twelve; micro F1, precision, recall and mean GIoU
 of `detection_metrics`; mean GIoU and weighted F1 of `matched_metrics`."""
@@ -65,11 +64,12 @@ class MetricSettings:
 
     def __post_init__(self) -> None:
         numbers = self.coco.numbers
-        unknown = [name for name in self.metrics if name not in METRICS and name not in numbers]
+        known = (*METRICS, *CALIBRATION_NAMES)
+        unknown = [name for name in self.metrics if name not in known and name not in numbers]
         if unknown or not self.metrics:
-            near = get_close_matches(str(unknown[0])[:100], METRICS, n=3) if unknown else []
+            near = get_close_matches(str(unknown[0])[:100], known, n=3) if unknown else []
             raise SettingError(
-                f"`metrics` must be some of {', '.join(METRICS)}, got {', '.join(map(quoted, unknown)) or 'none'}."
+                f"`metrics` must be some of {', '.join(known)}, got {', '.join(map(quoted, unknown)) or 'none'}."
                 + (f" Near matches: {', '.join(map(repr, near))}." if near else "")
             )
         undefined = [name for name in self.metrics if name in AP_NAMES and name not in numbers]
@@ -92,6 +92,10 @@ class MetricSettings:
         if not 0 < self.iou_threshold <= 1:
             raise SettingError(
                 f"`iou_threshold` must be in (0, 1], got {self.iou_threshold}. The usual one is 0.5."
+            )
+        if "olrp" in self.metrics and self.iou_threshold == 1:
+            raise SettingError(
+                f"`iou_threshold` must be in (0, 1) for 'olrp', got {self.iou_threshold}. The usual one is 0.5."
             )
         if not abs(self.score_threshold) < np.inf:
             raise SettingError(
@@ -125,13 +129,3 @@ def chosen_metrics(metrics: str | Sequence[str], coco: CocoSettings) -> tuple[st
 def listed(names: Iterable[str]) -> str:
     """Return names for a message."""
     return ", ".join(map(quoted, names))
-
-
-def count_matrix(
-    rows: Ints, images: Ints, shape: tuple[int, int], values: NDArray[Any] | None = None
-) -> csr_array[Any]:
-    """Return a sparse (rows, images) matrix of counts, or of sums of `values`."""
-    from scipy.sparse import csr_array  # on use: importing it takes a while
-
-    data = np.ones(len(rows)) if values is None else values.astype(np.float64)
-    return csr_array((data, (rows, images)), shape=shape)

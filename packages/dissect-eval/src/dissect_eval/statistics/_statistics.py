@@ -15,6 +15,7 @@ from ..coco import DEFAULT, Ranking, as_one_class, index_of, match_split, rank
 from ..data import Detections, GroundTruth
 from ..matching import f1_of_counts, greedy_matches, pairs_of_aligned
 from ._metrics import (
+    CALIBRATION_NAMES,
     DETECTION_NAMES,
     MATCHED_NAMES,
     Floats,
@@ -24,6 +25,7 @@ from ._metrics import (
     count_matrix,
 )
 from ._statistics_ap import ap_statistic
+from ._statistics_calibration import calibration_statistic
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -50,6 +52,8 @@ def statistics_of(truth: GroundTruth, detections: Detections, settings: MetricSe
         found.append(ap_statistic(split, truth.n_images, settings))
     if wanted & set(DETECTION_NAMES):
         found.append(_detection_statistic(truth, aligned, settings, ranking))
+    if wanted & set(CALIBRATION_NAMES):
+        found.append(calibration_statistic(truth, aligned, settings))
     if wanted & set(MATCHED_NAMES):
         found.append(_matched_statistic(truth, aligned, settings))
     return found
