@@ -27,6 +27,8 @@ class Assignment:
 
     Attributes
     ----------
+    rows, truth_rows : ndarray of int64, shapes (D,) and (N,)
+        Rows of the detections and of the truth.
     category : ndarray of int64, shape (D,)
         Index of the detection's category.
     scores : ndarray of float64, shape (D,)
@@ -45,6 +47,8 @@ class Assignment:
         Detections beyond the best 100 of their image and category.
     """
 
+    rows: Ints
+    truth_rows: Ints
     category: Ints
     scores: NDArray[np.float64]
     tie: Ints
@@ -97,6 +101,8 @@ def assign(
     claimed = np.flatnonzero(claim >= 0)
     claim[claimed[hit[claim[claimed]]]] = -1
     return Assignment(
+        rows=ranking.rows,
+        truth_rows=index.rows,
         category=ranking.category,
         scores=ranking.scores,
         tie=ranking.rows if tie_break == "input" else np.arange(n),
