@@ -10,6 +10,7 @@ import numpy as np
 
 from .._per_class import PerClass
 from .._plain import as_record
+from .._readable import Readable, class_records, number_text, undefined_lines
 from ..data import Detections, DetectionsLike, TruthLike, checked_pair
 from ..errors import SettingError
 from . import _ap_numpy, _pycocotools
@@ -27,7 +28,7 @@ NAMES = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs
 
 
 @dataclass(frozen=True)
-class CocoAP:
+class CocoAP(Readable):
     """The twelve numbers of COCO detection evaluation, in [0, 1]; NaN where undefined, never -1.
 
     Attributes
@@ -80,6 +81,33 @@ class CocoAP:
     def to_dict(self) -> dict[str, Any]:
         """Return all fields ready for JSON; NaN becomes None."""
         return as_record(self)
+
+    def lines(self) -> list[str]:
+        """Return the numbers in the words in which pycocotools prints them, and what they leave out."""
+        numbers, ious = self.settings.numbers, self.settings.iou_thresholds
+        is_own = self.settings.iou_thresholds != DEFAULT.iou_thresholds
+        lines = []
+        for name, number in numbers.items():
+            if number.threshold is not None and name not in NAMES and not is_own:
+                continue  # AP55 to AP95
+            kind = "Average Recall     (AR)" if number.is_recall else "Average Precision  (AP)"
+            one = number.threshold is not None or len(ious) == 1
+            iou = f"{ious[number.threshold or 0]:.2f}" if one else f"{ious[0]:.2f}:{ious[-1]:.2f}"
+            area = self.settings.area_ranges[number.area][0]
+            value = getattr(self, name) if name in NAMES else self.others[name]
+            where = f"@[ IoU={iou:<9} | area={area:>6} | maxDets={number.cut:>3} ]"
+            lines.append(f" {kind} {where} = {number_text(value)}  {name}")
+        if self.n_cut:
+            lines.append(
+                f"left out: {self.n_cut:,} detections beyond the best {self.settings.most:,} of their image"
+                f"{'' if self.settings.class_agnostic else ' and class'}"
+            )
+        known = {name: reason for name, reason in self.undefined.items() if name in numbers}
+        return lines + undefined_lines(known)
+
+    def records(self) -> list[dict[str, Any]]:
+        """Return AP of each category, with its name."""
+        return class_records(self.per_class, AP="")
 
 
 def coco_ap(

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from .._arrays import Ints, canonical_order, ratio
 from .._plain import as_record
+from .._readable import Readable
+from .._text import visible
 from ..boxes import area_of
 from ..data import DetectionsLike, TruthLike, checked_pair, require_threshold
 from ..errors import SettingError
@@ -22,7 +24,7 @@ Normalize = Literal["truth", "predicted"]
 
 
 @dataclass(frozen=True, eq=False)
-class ConfusionMatrix:
+class ConfusionMatrix(Readable):
     """Counts of true against predicted category, for C categories and background.
 
     Attributes
@@ -48,6 +50,33 @@ class ConfusionMatrix:
     n_excused: int
     n_below_score: int
     n_dropped: int
+
+    def lines(self) -> list[str]:
+        """Return what is confused most, and what is left out."""
+        n = len(self.names)
+        names = [*self.names, "background"]
+        found = int(self.counts.diagonal()[:n].sum())
+        lines = [
+            f"{int(self.counts[:n].sum()):,} objects at IoU {self.iou_threshold:g}, score {self.score_threshold:g}: "
+            f"{found:,} found as what they are"
+        ]
+        off = self.counts.copy()
+        np.fill_diagonal(off, 0)
+        for flat in np.argsort(-off, axis=None, kind="stable")[:10]:
+            true, predicted = divmod(int(flat), n + 1)
+            if off[true, predicted]:
+                lines.append(
+                    f"{off[true, predicted]:8,}  {visible(names[true])} taken for {visible(names[predicted])}"
+                )
+        return lines
+
+    def records(self) -> list[dict[str, Any]]:
+        """Return a row for each true category, and for background, with a column for each predicted one."""
+        names = [*self.names, "background"]
+        return [
+            {"truth": name, **dict(zip(names, row, strict=True))}
+            for name, row in zip(names, self.counts.tolist(), strict=True)
+        ]
 
     def normalized(self, by: Normalize | None) -> NDArray[np.float64]:
         """Return the matrix as shares.

@@ -8,6 +8,7 @@ from typing import Any
 
 from .._per_class import PerClass
 from .._plain import as_record
+from .._readable import Readable, class_records, number_text, undefined_lines
 
 __all__ = ["ClassMetrics", "DetectionMetrics", "Scores"]
 
@@ -49,7 +50,7 @@ class ClassMetrics:
 
 
 @dataclass(frozen=True)
-class DetectionMetrics:
+class DetectionMetrics(Readable):
     """Detection as a count of hits, misses and false alarms at one IoU threshold and score cut.
 
     Attributes
@@ -111,3 +112,33 @@ class DetectionMetrics:
     def to_dict(self) -> dict[str, Any]:
         """Return all fields ready for JSON; NaN becomes None."""
         return as_record(self)
+
+    def lines(self) -> list[str]:
+        """Return the averages and the counts behind them."""
+        head = f"IoU {self.iou_threshold:g}, score {self.score_threshold:g}"
+        lines = [f"{head:24}{'precision':>10}{'recall':>8}{'F1':>8}"]
+        for name in ("micro", "macro", "weighted"):
+            one = getattr(self, name)
+            lines.append(
+                f"{name:24}{number_text(one.precision):>10}{number_text(one.recall):>8}{number_text(one.f1):>8}"
+            )
+        lines.append(
+            f"{self.n_truth:,} objects in {self.n_images:,} images: {self.n_true_positives:,} found, "
+            f"{self.n_false_negatives:,} missed; {self.n_false_positives:,} false positives; mean GIoU of those found "
+            f"{number_text(self.mean_giou)}"
+        )
+        out = {
+            "in crowd or ignored regions": self.n_excused,
+            "under the score": self.n_below_score,
+            "dropped": self.n_dropped,
+        }
+        if any(out.values()):
+            lines.append("left out: " + ", ".join(f"{n:,} {what}" for what, n in out.items() if n))
+        return [*lines, *undefined_lines(self.undefined), *self.notes]
+
+    def records(self) -> list[dict[str, Any]]:
+        """Return the numbers of each category, with its name."""
+        names = ("n_truth", "n_detections", "n_true_positives", "n_false_positives", "n_false_negatives")
+        return class_records(
+            self.per_class, **{name: name for name in (*names, "precision", "recall", "f1", "mean_giou")}
+        )

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .._plain import as_record
+from .._readable import Readable, number_text
 from ..boxes import degenerate_rows
 from ..coco import CocoAP, TieBreak, coco_ap
 from ..data import (
@@ -62,7 +63,7 @@ class DetectionCounts:
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class Evaluation(Readable):
     """All results of `evaluate`.
 
     Attributes
@@ -96,6 +97,28 @@ class Evaluation:
     detections: DetectionCounts
     category_names: dict[int, str]
     warnings: tuple[str, ...]
+
+    def lines(self) -> list[str]:
+        """Return everything that was measured, the common numbers first, and what looks like a mistake before them."""
+        lines = [f"WARNING: {text}" for text in self.warnings]
+        if self.ap is not None:
+            lines += [*self.ap.lines(), ""]
+        lines += [*self.detection.lines(), ""]
+        lines.append(
+            "Pairs by optimal matching, as Deep Dissect 1.0 measured: mean GIoU "
+            f"{number_text(self.matched.mean_giou)}, F1 of their classes {number_text(self.matched.f1_weighted)}. "
+            "Misses and false positives do not count in them."
+        )
+        if self.chance is not None:
+            lines.append(f"As many random boxes reach mean GIoU {number_text(self.chance.mean_giou)}.")
+        return lines
+
+    def records(self) -> list[dict[str, Any]]:
+        """Return a row for each category: AP, precision, recall, F1 and counts."""
+        rows = self.detection.records()
+        if self.ap is None:
+            return rows
+        return [{**row, "AP": self.ap.per_class[row["category_id"]]} for row in rows]
 
     def to_dict(self) -> dict[str, Any]:
         """Return all results ready for JSON: integer keys as text, NaN as None (see `undefined` for why)."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._per_class import PerClass
 from .._plain import as_record
+from .._readable import Readable, number_text, undefined_lines
 
 if TYPE_CHECKING:
     from ..coco import TieBreak
@@ -41,7 +42,7 @@ class ClassErrors:
 
 
 @dataclass(frozen=True)
-class ErrorTypes:
+class ErrorTypes(Readable):
     """Errors of a detector by type, and the average precision that each type costs.
 
     Attributes
@@ -92,3 +93,21 @@ class ErrorTypes:
     def to_dict(self) -> dict[str, Any]:
         """Return all fields ready for JSON; NaN becomes None."""
         return as_record(self)
+
+    def lines(self) -> list[str]:
+        """Return the errors by type, and the AP that each costs."""
+        lines = [
+            f"AP at IoU {self.foreground:g}: {number_text(self.ap)}",
+            f"{'error':10}{'count':>10}{'AP gained if fixed':>20}",
+        ]
+        for name, gain in self.delta_ap.items():
+            count = f"{self.counts[name]:,}" if name in self.counts else ""
+            lines.append(f"{name:10}{count:>10}{number_text(gain):>20}")
+        return lines + undefined_lines(self.undefined)
+
+    def records(self) -> list[dict[str, Any]]:
+        """Return a row for each type of error."""
+        return [
+            {"error": name, "count": self.counts.get(name), "delta_ap": gain}
+            for name, gain in self.delta_ap.items()
+        ]
