@@ -41,6 +41,7 @@ from .matching import (
 )
 from .statistics import (
     METRICS,
+    Accumulator,
     Evaluation,
     VariantTable,
     adjust_p_values,
@@ -55,6 +56,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "METRICS",
+    "Accumulator",
     "BoxError",
     "CategoryError",
     "CategoryWarning",

@@ -52,7 +52,9 @@ def splits_of(counts: ArrayLike) -> Ints:
 
 def group_rows(image_of_row: Ints, n_images: int) -> tuple[Ints, Ints]:
     """Return the stable order that groups rows by image, and the offsets of the grouped rows."""
-    order = np.argsort(image_of_row, kind="stable").astype(np.int64, copy=False)
+    # NumPy sorts 16-bit integers stably in linear time.
+    keys = image_of_row.astype(np.uint16) if n_images <= 2**16 else image_of_row
+    order = np.argsort(keys, kind="stable").astype(np.int64, copy=False)
     return order, splits_of(np.bincount(image_of_row, minlength=n_images))
 
 

@@ -14,6 +14,7 @@ from .._arrays import Ints, freeze_fields, image_of_rows, rows_of_images, rows_w
 from ..boxes import check_xyxy
 from ..errors import DetectionError
 from ._coco_results import collect_arrays, load_results
+from ._concat import OnRepeat, joined_columns
 from ._convert import (
     detections_of_outputs,
     detections_of_samples,
@@ -23,6 +24,7 @@ from ._convert import (
 from ._labels import OnUnknown, unknown_rows
 from ._masks import Masks
 from ._subset import AreaRange, chosen_categories, chosen_images, within_area
+from ._table_columns import columns_of_table
 from ._truth import GroundTruth
 
 __all__ = ["Detections"]
@@ -99,16 +101,7 @@ class Detections:
         if self.masks is not None and len(self.masks) != n_boxes:
             raise DetectionError(f"`masks` must have one entry per box, {n_boxes}, got {len(self.masks)}.")
         check_xyxy(self.boxes, "boxes")
-        extent = self.boxes[:, 2:] - self.boxes[:, :2]
-        # x + w - x may differ from w by what the larger numbers are rounded to.
-        allowed = SIZE_ROUNDING * np.maximum(np.abs(self.boxes).max(axis=1, initial=1.0), 1.0)[:, None]
-        wrong = (np.abs(self.sizes - extent) > allowed).any(axis=1)
-        if wrong.any():
-            bad = int(np.argmax(wrong))
-            raise DetectionError(
-                f"`sizes` row {bad} must be width and height of `boxes` row {bad}, {extent[bad].tolist()}, got "
-                f"{self.sizes[bad].tolist()}. Use `scaled`, or build anew with `Detections.from_arrays`."
-            )
+        self._check_sizes()
         if not np.isfinite(self.scores).all():
             bad = int(np.argmin(np.isfinite(self.scores)))
             raise DetectionError(f"`scores` row {bad} must be finite, got {self.scores[bad]}.")
@@ -120,6 +113,21 @@ class Detections:
             or (np.diff(self.image_splits) < 0).any()
         ):
             raise DetectionError(f"`image_splits` must rise from 0 to the number of boxes, {n_boxes}.")
+
+    def _check_sizes(self) -> None:
+        """Raise `DetectionError` for the first size that is not that of its box."""
+        extent = self.boxes[:, 2:] - self.boxes[:, :2]
+        if np.array_equal(self.sizes, extent):
+            return
+        # x + w - x may differ from w by what the larger numbers are rounded to.
+        allowed = SIZE_ROUNDING * np.maximum(np.abs(self.boxes).max(axis=1, initial=1.0), 1.0)[:, None]
+        wrong = (np.abs(self.sizes - extent) > allowed).any(axis=1)
+        if wrong.any():
+            bad = int(np.argmax(wrong))
+            raise DetectionError(
+                f"`sizes` row {bad} must be width and height of `boxes` row {bad}, {extent[bad].tolist()}, got "
+                f"{self.sizes[bad].tolist()}. Use `scaled`, or build anew with `Detections.from_arrays`."
+            )
 
     def __repr__(self) -> str:
         return f"Detections({self.n_images} images, {self.n_boxes} boxes)"
@@ -420,6 +428,87 @@ class Detections:
         Ultralytics, ``ultralytics.engine.results``.
         """
         return cls(**detections_of_ultralytics(results, image_ids, category_ids_of_labels))
+
+    @classmethod
+    def from_columns(
+        cls,
+        table: Any,
+        image_ids: Iterable[int] | None = None,
+        *,
+        names: Mapping[str, str] | None = None,
+    ) -> Detections:
+        """Take a table of one row per box: pandas, Arrow, a Parquet file, or arrays by name.
+
+        Parameters
+        ----------
+        table : DataFrame, pyarrow.Table, path of a Parquet file, or mapping of str to array-like
+            With columns ``image_id``, ``category_id`` and ``score``, and boxes in pixels: ``x_min``, ``y_min``,
+            ``x_max``, ``y_max`` (or x1, y1, x2, y2), or ``x``, ``y``, ``width``, ``height``, or ``bbox`` with these
+            four in a list, as COCO has it. Further columns are not looked at.
+        image_ids : iterable of int, optional
+            All images that were run: a table has no row for an image without detections. By default those that occur.
+        names : mapping of str to str, optional
+            Names of your columns by those above: ``{"score": "confidence"}``.
+
+        Returns
+        -------
+        Detections
+            In each image in the order of the rows.
+
+        Raises
+        ------
+        DetectionError
+            If a column is missing, has nulls, is not numbers, or is of another length; or an image is not in
+            `image_ids`.
+        MissingExtraError
+            If the table is a Parquet file and pyarrow is not installed.
+
+        Examples
+        --------
+        >>> from dissect_eval import Detections
+        >>> columns = {"image_id": [7, 5], "category_id": [3, 3], "score": [0.5, 0.9]}
+        >>> columns |= {"x_min": [1, 2], "y_min": [2, 3], "x_max": [4, 4], "y_max": [6, 6]}
+        >>> Detections.from_columns(columns).image_ids
+        array([5, 7])
+        """
+        return cls(**columns_of_table(table, image_ids, names))
+
+    @classmethod
+    def concat(cls, parts: Iterable[Detections], on_repeat: OnRepeat = "error") -> Detections:
+        """Put detections of several parts of a data set together.
+
+        Parameters
+        ----------
+        parts : iterable of Detections
+        on_repeat : {"error", "first", "join"}
+            What becomes of an image that several parts have: an error; the first part's detections count, as for images
+            that a distributed sampler repeats; or all of them, as for tiles of one image.
+
+        Returns
+        -------
+        Detections
+            Over the images of all parts.
+
+        Raises
+        ------
+        DetectionError
+            If an image occurs in several parts and `on_repeat` is "error", or only some parts have masks.
+
+        Examples
+        --------
+        >>> from dissect_eval import Detections
+        >>> first = Detections.from_arrays([([[1, 2, 4, 6]], [0.5], [0])], [7], [3])
+        >>> second = Detections.from_arrays([([], [], [])], [5], [3])
+        >>> Detections.concat([first, second])
+        Detections(2 images, 1 boxes)
+        """
+        given = list(parts)
+        for i, part in enumerate(given):
+            if not isinstance(part, Detections):
+                raise DetectionError(
+                    f"`parts` must be Detections, got {type(part).__name__} at {i}. Make them first."
+                )
+        return cls(**joined_columns(given, on_repeat))
 
     def to_results(self) -> list[dict[str, Any]]:
         """Return the detections as a COCO results list, with ``bbox`` as x, y, width, height.

@@ -1,5 +1,6 @@
 """Intervals, p-values and tables over resampled images, for one or many variants."""
 
+from ._accumulator import Accumulator as Accumulator
 from ._beside import Beside as Beside, Measured as Measured, variant_table as variant_table
 from ._bootstrap import BootstrapResult as BootstrapResult, bootstrap as bootstrap
 from ._intervals import (
