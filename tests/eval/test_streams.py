@@ -171,7 +171,7 @@ def test_wrong_tables(change, match):
 
 
 def test_wrong_arguments(tmp_path):
-    with pytest.raises(DetectionError, match="`table` must be a pandas or Arrow table, .* got list"):
+    with pytest.raises(DetectionError, match=r"`table` must be a pandas or Arrow table, .* got list"):
         Detections.from_columns([{"image_id": 1}])
     with pytest.raises(DetectionError, match="`image_ids` must hold all images of `table`, but it lacks 2"):
         Detections.from_columns(ONE, [1])
@@ -221,7 +221,7 @@ def test_parts_keep_their_masks():
 def test_a_stream_of_several_processes(seed):
     """Batches over three processes, the last of which repeat images: the result is that of one process."""
     truth, found, ids, whole = problem(seed)
-    order = [*range(len(ids)), 0, 1, 2, 3, 4][: 3 * 5]  # filled up as a distributed sampler does
+    order = [*range(len(ids)), 1, 2, 0]  # filled up as a distributed sampler does
     processes = []
     for rank in range(3):
         accumulator = Accumulator(truth, [1, 2])

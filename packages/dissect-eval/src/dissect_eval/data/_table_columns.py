@@ -112,14 +112,15 @@ class _Table:
                 column = column.chunk(0) if column.num_chunks else column
             if hasattr(column, "flatten") and "list" in str(column.type):
                 return np.asarray(column.flatten()).reshape(len(column), -1)
-        values = (
-            column.to_numpy(zero_copy_only=False) if hasattr(column, "null_count") else np.asarray(column)
-        )
-        if values.dtype == object and len(values) and isinstance(values[0], (list, tuple, np.ndarray)):
-            try:
-                return np.array(values.tolist(), dtype=np.float64)
-            except (TypeError, ValueError) as exc:
-                raise DetectionError(f"`table` column '{name}' must have rows of one length; {exc}.") from exc
+        is_arrow = hasattr(column, "null_count")
+        try:
+            values: NDArray[Any] = column.to_numpy(zero_copy_only=False) if is_arrow else np.asarray(column)
+            if values.dtype == object and len(values) and isinstance(values[0], (list, tuple, np.ndarray)):
+                values = np.array(values.tolist(), dtype=np.float64)
+        except (TypeError, ValueError) as exc:
+            raise DetectionError(
+                f"`table` column '{name}' must be numbers, as many in each row; {exc}."
+            ) from exc
         return values
 
     def numbers(self, name: str, width: int = 1) -> Floats:
