@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 
@@ -13,25 +13,22 @@ from ..errors import DetectionError, SettingError
 from ._columns import DetectionColumns
 from ._records import listing
 
-if TYPE_CHECKING:
-    from ._detections import Detections
-
 __all__ = ["OnRepeat", "joined_columns"]
 
 OnRepeat: TypeAlias = Literal["error", "first", "join"]
 """What becomes of an image that several parts have."""
 
 
-def joined_columns(parts: Sequence[Detections], on_repeat: OnRepeat) -> DetectionColumns:
+def joined_columns(parts: Sequence[DetectionColumns], on_repeat: OnRepeat) -> DetectionColumns:
     """Return the columns of `Detections` that hold all parts."""
     if on_repeat not in ("error", "first", "join"):
         raise SettingError(f"`on_repeat` must be 'error', 'first' or 'join', got {quoted(on_repeat)}.")
-    masks = [part.masks for part in parts if part.n_boxes]
+    masks = [part.get("masks") for part in parts if len(part["boxes"])]
     if any(one is None for one in masks) and any(one is not None for one in masks):
         raise DetectionError(
             "`parts` must have masks all of them, or none. Set `masks=None` in those that have."
         )
-    every = np.concatenate([np.zeros(0, dtype=np.int64), *(part.image_ids for part in parts)])
+    every = np.concatenate([np.zeros(0, dtype=np.int64), *(part["image_ids"] for part in parts)])
     image_ids, first, counts = np.unique(every, return_index=True, return_counts=True)
     if on_repeat == "error" and (counts > 1).any():
         raise DetectionError(
@@ -43,7 +40,7 @@ def joined_columns(parts: Sequence[Detections], on_repeat: OnRepeat) -> Detectio
     if on_repeat == "first":
         kept[:] = False
         kept[first] = True
-    splits = np.concatenate([np.zeros(0, dtype=np.int64), *(np.diff(part.image_splits) for part in parts)])
+    splits = np.concatenate([np.zeros(0, dtype=np.int64), *(np.diff(part["image_splits"]) for part in parts)])
     place = np.repeat(
         np.arange(len(every)), splits
     )  # of the image of each row, among all images of all parts
@@ -51,10 +48,14 @@ def joined_columns(parts: Sequence[Detections], on_repeat: OnRepeat) -> Detectio
     order, image_splits = group_rows(np.searchsorted(image_ids, every[place[rows]]), len(image_ids))
     rows = rows[order]
 
-    def column(name: str, shape: tuple[int, ...]) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
-        return np.concatenate([np.zeros(shape), *(getattr(part, name) for part in parts)]).take(rows, axis=0)
+    def column(
+        name: Literal["boxes", "sizes", "scores"], shape: tuple[int, ...]
+    ) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+        return np.concatenate([np.zeros(shape), *(part[name] for part in parts)]).take(rows, axis=0)
 
-    category_ids = np.concatenate([np.zeros(0, dtype=np.int64), *(part.category_ids for part in parts)])[rows]
+    category_ids = np.concatenate([np.zeros(0, dtype=np.int64), *(part["category_ids"] for part in parts)])[
+        rows
+    ]
     known = [one for one in masks if one is not None]
     return DetectionColumns(
         image_ids=image_ids,
@@ -63,8 +64,8 @@ def joined_columns(parts: Sequence[Detections], on_repeat: OnRepeat) -> Detectio
         sizes=column("sizes", (0, 2)),
         scores=column("scores", (0,)),
         category_ids=category_ids,
-        n_dropped=sum(part.n_dropped for part in parts),
-        n_negative=sum(part.n_negative for part in parts),
-        notes=tuple(dict.fromkeys(note for part in parts for note in part.notes)),
+        n_dropped=sum(part["n_dropped"] for part in parts),
+        n_negative=sum(part["n_negative"] for part in parts),
+        notes=tuple(dict.fromkeys(note for part in parts for note in part["notes"])),
         masks=known[0].joined(known[1:]).take(rows) if known else None,
     )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,6 +14,7 @@ from .._arrays import Ints, freeze_fields, image_of_rows, rows_of_images, rows_w
 from ..boxes import check_xyxy
 from ..errors import DetectionError
 from ._coco_results import collect_arrays, load_results
+from ._columns import DetectionColumns
 from ._concat import OnRepeat, joined_columns
 from ._convert import (
     detections_of_outputs,
@@ -508,7 +509,8 @@ class Detections:
                 raise DetectionError(
                     f"`parts` must be Detections, got {type(part).__name__} at {i}. Make them first."
                 )
-        return cls(**joined_columns(given, on_repeat))
+        columns = [{f.name: getattr(part, f.name) for f in fields(part)} for part in given]
+        return cls(**joined_columns(cast(list[DetectionColumns], columns), on_repeat))
 
     def to_results(self) -> list[dict[str, Any]]:
         """Return the detections as a COCO results list, with ``bbox`` as x, y, width, height.
