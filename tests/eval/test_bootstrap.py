@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from scipy import stats
 
 from dissect_eval import (
@@ -19,10 +18,12 @@ from dissect_eval import (
     bootstrap,
     coco_ap,
     detection_metrics,
+    evaluate_variants,
     matched_metrics,
 )
 from dissect_eval.coco._ap_numpy import RECALLS
 from dissect_eval.statistics._intervals import (
+    half_bias,
     half_weights,
     image_weights,
     interval,
@@ -33,6 +34,7 @@ from dissect_eval.statistics._intervals import (
 from dissect_eval.statistics._metrics import MetricSettings
 from dissect_eval.statistics._statistics import statistics_of
 from dissect_eval.statistics._statistics_ap import _recalls_up_to
+from populations import drawn_in_full
 
 
 def problem(seed: int, n_images: int = 12, n_categories: int = 3) -> tuple[GroundTruth, Detections]:
@@ -65,34 +67,6 @@ def problem(seed: int, n_images: int = 12, n_categories: int = 3) -> tuple[Groun
     categories = [{"id": k + 1, "name": f"class {k}"} for k in range(n_categories)]
     truth = GroundTruth.from_coco({"images": images, "categories": categories, "annotations": annotations})
     return truth, Detections.from_arrays(per_image, range(n_images), range(1, n_categories + 1))
-
-
-def drawn_in_full(
-    truth: GroundTruth, found: Detections, weights: NDArray[np.float64]
-) -> tuple[GroundTruth, Detections]:
-    """The data set in which image i really occurs ``weights[i]`` times, built box by box."""
-    copies = np.repeat(np.arange(truth.n_images), weights.astype(int))
-
-    def rows(splits: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        parts = [np.arange(splits[i], splits[i + 1]) for i in copies]
-        counts = [len(part) for part in parts]
-        return np.concatenate(parts), np.concatenate([[0], np.cumsum(counts)])
-
-    ids = np.arange(len(copies))
-    t, t_splits = rows(truth.image_splits)
-    d, d_splits = rows(found.image_splits)
-    per_box = ("boxes", "sizes", "category_ids", "iscrowd", "ignore", "area")
-    new_truth = replace(
-        truth,
-        image_ids=ids,
-        image_sizes=truth.image_sizes[copies],
-        file_names=("",) * len(ids),
-        image_splits=t_splits,
-        annotation_ids=np.arange(len(t)),
-        **{name: getattr(truth, name)[t] for name in per_box},
-    )
-    fields = {name: getattr(found, name)[d] for name in ("boxes", "sizes", "scores", "category_ids")}
-    return new_truth, replace(found, image_ids=ids, image_splits=d_splits, **fields)
 
 
 def all_metrics(truth: GroundTruth, found: Detections) -> dict[str, float]:
@@ -186,7 +160,8 @@ def test_t_intervals_of_a_mean_are_students(n: int) -> None:
     assert (halves.sum(axis=0) == n // 2).all()
     means = (values @ halves)[None] / (n // 2)
     error = ((values @ resamples) / n).std(ddof=1)
-    low, high, bias = t_intervals(np.array([values.mean()]), np.array([error]), means, n, 0.95)
+    bias = np.array([half_bias(values.mean(keepdims=True), means)])
+    low, high = t_intervals(np.array([values.mean()]), np.array([error]), means, bias, n, 0.95)
     reach = stats.t.ppf(0.975, n - 1) * values.std(ddof=1) / n**0.5
     assert abs(bias[0]) < 0.25 * reach
     assert (high[0] - low[0]) / 2 == pytest.approx(reach, rel=0.3)
@@ -196,8 +171,11 @@ def test_t_intervals_of_a_mean_are_students(n: int) -> None:
 def test_t_intervals_are_widened_to_the_side_of_the_bias() -> None:
     estimates, errors = np.array([0.5, 0.5, np.nan]), np.array([0.01, 0.01, 0.01])
     halves = np.array([[0.6, 0.6], [0.4, 0.4], [np.nan, np.nan]])
-    low, high, bias = t_intervals(estimates, errors, halves, 40, 0.95)
+    bias = np.array(
+        [half_bias(one[None], of_one[None]) for one, of_one in zip(estimates, halves, strict=True)]
+    )
     np.testing.assert_allclose(bias[:2], [0.1, -0.1])
+    low, high = t_intervals(estimates, errors, halves, bias, 40, 0.95)
     reach = stats.t.ppf(0.975, 39) * 0.01 * (40 / 39) ** 0.5
     np.testing.assert_allclose(low[:2], [0.3 - reach, 0.5 - reach])
     np.testing.assert_allclose(high[:2], [0.5 + reach, 0.7 + reach])
@@ -209,11 +187,40 @@ def test_what_does_not_cover_is_withdrawn() -> None:
         bootstrap(*problem_pair(), metrics="f1", method="bca")  # type: ignore[arg-type]
 
 
-def test_few_images_are_told_of() -> None:
+def test_few_images_and_percentiles_are_told_of() -> None:
     truth, found = problem_pair()
     (result,) = bootstrap(truth, found, metrics="f1", n_replicates=20)
     assert result.n_images == truth.n_images == 3
-    assert result.note == "Intervals over 3 images are rough: from 6 on, they were tried."
+    assert "take 40 images or more" in result.note
+    (rough,) = bootstrap(truth, found, metrics="f1", n_replicates=20, method="percentile")
+    assert "method='t' covers better" in rough.note
+    (none,) = bootstrap(truth, found, metrics="f1", n_replicates=0)
+    assert none.note == ""
+
+
+def test_the_bias_of_ap_is_the_mean_of_each_class_over_the_halves_that_hold_it() -> None:
+    """From data sets of half the images made in full, and alike with and without numbers per class."""
+    truth, found = problem(3, n_images=9)
+    (result,) = bootstrap(truth, found, metrics="AP", n_replicates=10, seed=4)
+    whole = coco_ap(truth, found).per_class
+    (halves,) = half_weights(truth.n_images, 4)
+    parts = [coco_ap(*drawn_in_full(truth, found, half)).per_class for half in halves.T]
+    of_each = [np.nanmean([part[c] for part in parts]) - whole[c] for c in whole]
+    assert result.bias == pytest.approx(np.mean(of_each), abs=1e-12)
+    rows = bootstrap(truth, found, metrics="AP", n_replicates=10, seed=4, per_class=True)
+    assert rows[0].to_dict() == result.to_dict()
+    assert [row.bias for row in rows[1:]] == pytest.approx(of_each, abs=1e-12)
+
+
+def test_tables_carry_the_bias_of_value_and_difference() -> None:
+    truth, found = problem(3, n_images=9)
+    other = replace(found, scores=1 - found.scores)
+    table = evaluate_variants(truth, {"a": found, "b": other}, metrics=["AP", "f1"], n_replicates=10)
+    for metric in ("AP", "f1"):
+        first, second = (bootstrap(truth, one, metrics=metric, n_replicates=10)[0] for one in (found, other))
+        (row,) = table.select(variant="b", metric=metric)
+        assert row.value_bias == second.bias
+        assert row.bias == pytest.approx(second.bias - first.bias, abs=1e-15)
 
 
 def problem_pair() -> tuple[GroundTruth, Detections]:

@@ -28,7 +28,7 @@ class Measured(NamedTuple):
     keys : tuple
         Metric and category of each of K numbers.
     columns : tuple of ndarray, each of shape (K,)
-        As the fields of `VariantRow` from `value` to `high`.
+        As the fields of `VariantRow` from `value` to `bias`.
     p_value : ndarray of float64, shape (K,)
     n_undefined : ndarray of int64, shape (K,)
     n_detections : int
@@ -84,6 +84,7 @@ class Beside:
         own = compared(self.keys, found, None, self._how)
         change = compared(self.keys, self._whole, found, self._how)
         values = (own.estimate, change.baseline, change.estimate, own.low, own.high, change.low, change.high)
+        values += (own.bias, change.bias)
         kept = None
         if keep and found.replicates:
             kept = np.stack([found.replicates[key] for key in self.keys if key[1] is None])

@@ -11,7 +11,7 @@ from .._plain import as_record
 from ..coco import AreaRanges, IouType, TieBreak, coco_settings
 from ..data import DetectionsLike, TruthLike, as_detections, checked_pair, require_threshold
 from ._compared import compared
-from ._intervals import IntervalMethod, few_images_note
+from ._intervals import IntervalMethod, interval_note
 from ._metrics import DEFAULT_METRICS, MetricSettings, chosen_metrics
 from ._resampled import Resampling, ordered, resampled
 
@@ -47,7 +47,7 @@ class BootstrapResult:
         Resamples drawn, and those left out because the metric is undefined in them.
     n_images : int
     note : str
-        What the interval is worth if there are few images; else empty.
+        What the interval is worth if that is less than it says: over few images, and with "percentile"; else empty.
     category : str or None
         Name of the category; if several have it, with the id.
     """
@@ -213,7 +213,7 @@ def bootstrap(
             n_replicates=found.n_replicates,
             n_undefined=int(found.n_undefined[k]),
             n_images=pair.truth.n_images,
-            note=few_images_note(pair.truth.n_images),
+            note=interval_note(pair.truth.n_images, how.method) if found.n_replicates else "",
             category=None if category is None else names[category],
         )
         for k, (metric, category) in enumerate(keys)

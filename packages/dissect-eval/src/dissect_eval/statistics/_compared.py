@@ -67,7 +67,10 @@ def compared(
             out[:2] = percentile_intervals(estimate, replicates, how.confidence)
         else:
             halves = stacked(keys, baseline, variant, "halves")
-            out[:3] = t_intervals(estimate, out[3], halves, baseline.n_images, how.confidence)
+            out[2] = [baseline.bias[key] for key in keys]
+            if variant is not None:
+                out[2] = [variant.bias[key] for key in keys] - out[2]
+            out[:2] = t_intervals(estimate, out[3], halves, out[2], baseline.n_images, how.confidence)
             if variant is None:
                 least = np.array([-1.0 if "giou" in metric else 0.0 for metric, _ in keys])
                 out[0], out[1] = np.maximum(out[0], least), np.minimum(out[1], 1.0)

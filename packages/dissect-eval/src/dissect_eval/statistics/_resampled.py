@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from ..data import Detections, GroundTruth
 from ..errors import SettingError
-from ._intervals import IntervalMethod, check_confidence, half_weights, image_weights
+from ._intervals import IntervalMethod, check_confidence, half_bias, half_weights, image_weights
 from ._metrics import Floats, Key, MetricSettings, Statistic, Values
 from ._statistics import statistics_of
 
@@ -62,11 +62,12 @@ class Resampling:
 
 @dataclass(frozen=True, eq=False)
 class Resampled:
-    """Metrics of a set of detections on all images, on resamples, and on halves of the images."""
+    """Metrics of a set of detections on all images, on resamples, and on halves of the images, and its bias."""
 
     whole: dict[Key, float]
     replicates: Values
     halves: Values
+    bias: dict[Key, float]
     n_images: int
 
 
@@ -74,16 +75,42 @@ def resampled(
     truth: GroundTruth, detections: Detections, settings: MetricSettings, how: Resampling
 ) -> Resampled:
     """Measure a set of detections on all images and on each resample, with its boxes matched once."""
-    statistics = statistics_of(truth, detections, settings)
+    drawn = how.n_replicates > 0 and truth.n_images > 1  # resamples of one image are all the same
+    # The bias of a mean over classes is measured class by class, whether or not classes are asked for.
+    of_classes = drawn and how.method == "t" and not settings.coco.class_agnostic
+    statistics = statistics_of(
+        truth, detections, replace(settings, per_class=True) if of_classes else settings
+    )
     whole = measured_on(statistics, [np.ones((truth.n_images, 1))])
     replicates: Values = {}
     halves: Values = {}
-    if how.n_replicates and truth.n_images > 1:  # resamples of one image are all the same
-        replicates = measured_on(statistics, image_weights(truth.n_images, how.n_replicates, how.seed))
+    bias: dict[Key, float] = {}
+    if drawn:
+        weights = image_weights(truth.n_images, how.n_replicates, how.seed)
+        replicates = measured_on(statistics, weights, per_class=settings.per_class)
         if how.method == "t":
             halves = measured_on(statistics, half_weights(truth.n_images, how.seed))
-    numbers = {key: float(value[0]) for key, value in whole.items()}
-    return Resampled(numbers, replicates, halves, truth.n_images)
+            bias = _bias(whole, halves, settings)
+    numbers = {key: float(value[0]) for key, value in _asked(whole, settings.per_class).items()}
+    return Resampled(numbers, replicates, _asked(halves, settings.per_class), bias, truth.n_images)
+
+
+def _bias(whole: Values, halves: Values, settings: MetricSettings) -> dict[Key, float]:
+    """Return how far each number that is asked for lies higher on halves; COCO's are means over classes."""
+    of_metric: dict[str, list[Key]] = {}
+    for key in whole:
+        if key[1] is not None and key[0] in settings.coco.numbers:
+            of_metric.setdefault(key[0], []).append(key)
+    found: dict[Key, float] = {}
+    for key in _asked(whole, settings.per_class):
+        rows = of_metric.get(key[0], [key]) if key[1] is None else [key]
+        found[key] = half_bias(np.concatenate([whole[k] for k in rows]), np.stack([halves[k] for k in rows]))
+    return found
+
+
+def _asked(values: Values, per_class: bool) -> Values:
+    """Return the values over all categories, and those of single ones if they are asked for."""
+    return values if per_class else {key: value for key, value in values.items() if key[1] is None}
 
 
 def ordered(keys: dict[Key, float], settings: MetricSettings) -> list[Key]:
@@ -92,11 +119,11 @@ def ordered(keys: dict[Key, float], settings: MetricSettings) -> list[Key]:
     return sorted(keys, key=lambda key: (place[key[0]], key[1] is not None, key[1] or 0))
 
 
-def measured_on(statistics: Sequence[Statistic], blocks: Any) -> Values:
-    """Return the values of the metrics on all resamples, which come in blocks."""
+def measured_on(statistics: Sequence[Statistic], blocks: Any, *, per_class: bool = True) -> Values:
+    """Return the values of the metrics on all resamples, which come in blocks; with or without single categories."""
     found: dict[Key, list[Floats]] = {}
     for weights in blocks:
         for statistic in statistics:
-            for key, values in statistic(weights).items():
+            for key, values in _asked(statistic(weights), per_class).items():
                 found.setdefault(key, []).append(values)
     return {key: np.concatenate(values) for key, values in found.items()}

@@ -38,6 +38,9 @@ class VariantRow:
         Bootstrap interval of the value; NaN without a bootstrap.
     low, high : float
         Paired bootstrap interval of the difference: much narrower, as variant and baseline see the same images.
+    value_bias, bias : float
+        How far value and difference lie too high because of the number of images, as halves of them show it: allowed
+        for in the intervals, not taken off the numbers. NaN without a bootstrap, and with percentile intervals.
     p_value, p_adjusted : float
         For the hypothesis of no difference: uncorrected, and corrected for the number of tests, see
         `evaluate_variants`. A control has no corrected p-value (NaN).
@@ -61,6 +64,8 @@ class VariantRow:
     value_high: float
     low: float
     high: float
+    value_bias: float
+    bias: float
     p_value: float
     p_adjusted: float
     n_undefined: int
