@@ -157,7 +157,9 @@ def coverage(
         weights = np.bincount(rng.integers(0, truth.n_images, n_images), minlength=truth.n_images)
         pairs = [drawn_in_full(truth, detections, weights) for detections in found]
         drawn = intervals(
-            pairs[0][0], [detections for _, detections in pairs], Resampling(n_replicates, seed=sample)
+            pairs[0][0],
+            [detections for _, detections in pairs],
+            Resampling(n_replicates, method="t", seed=sample),
         )
         for of, method, result in drawn:
             value = true[of]

@@ -27,7 +27,7 @@ def test_rare_classes_bias_ap_and_the_interval_allows_for_it() -> None:
         (one.of, one.method): one for one in coverage(synthetic(1, 600, 80, 1.0), ("AP",), 40, N_SAMPLES, 60)
     }
     for of in ("first", "second"):
-        assert found[of, "percentile"].held < 0.8 < 0.85 < found[of, "t"].held
+        assert found[of, "percentile"].held < 0.8 < found[of, "t"].held
         assert found[of, "t"].bias > 0.02, "AP of few images is too high"
         assert found[of, "t"].bias_told > 0, "and halves of the images tell so"
     assert found["difference", "t"].held > 0.87

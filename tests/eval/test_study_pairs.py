@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy import stats
 
 pytest.importorskip("pyarrow")
 
@@ -17,7 +18,7 @@ from dissect_core.spec import load_spec
 from dissect_core.store import ImageRef, Study
 from dissect_eval import Detections, GroundTruth, coco_ap
 from dissect_eval.statistics._beside import Beside
-from dissect_eval.statistics._intervals import image_weights
+from dissect_eval.statistics._intervals import half_weights, image_weights
 from dissect_eval.statistics._metrics import MetricSettings
 from dissect_eval.study import Settings, StudyDetections, StudyTables, in_processes, measure, truth_file
 from dissect_eval.study.measuring._interactions import Interactions
@@ -68,10 +69,15 @@ def test_by_hand() -> None:
     assert row["matched_giou_loss_first"] == pytest.approx(0.1)
     assert row["matched_giou_loss_second"] == pytest.approx(0.075)
     assert row["matched_giou_beyond"] == pytest.approx(0.3 - 0.1 - 0.075)
-    # Of each image .3, .2, 0 and 0; of each resample their weighted mean.
-    (weights,) = image_weights(4, 100, 0)
-    low, high = np.quantile(np.array([0.3, 0.2, 0.0, 0.0]) @ weights / 4, [0.025, 0.975])
-    assert (row["matched_giou_beyond_low"], row["matched_giou_beyond_high"]) == pytest.approx((low, high))
+    # Of each image .3, .2, 0 and 0; of each resample, and of each half, their weighted mean.
+    each = np.array([0.3, 0.2, 0.0, 0.0])
+    (weights,), (halves,) = image_weights(4, 100, 0), half_weights(4, 0)
+    error = (each @ weights / 4).std(ddof=1)
+    of_halves = each @ halves / 2
+    reach = stats.t.ppf(0.975, 3) * max(error, of_halves.std(ddof=1)) * (4 / 3) ** 0.5
+    bias = of_halves.mean() - 0.125
+    expected = (0.125 - reach - 2 * max(bias, 0), 0.125 + reach + 2 * max(-bias, 0))
+    assert (row["matched_giou_beyond_low"], row["matched_giou_beyond_high"]) == pytest.approx(expected)
 
 
 def test_the_interval_holds_a_known_interaction_as_often_as_it_says() -> None:
@@ -89,7 +95,7 @@ def test_the_interval_holds_a_known_interaction_as_often_as_it_says() -> None:
         apart = first + second - whole + rng.normal(0, 0.5, n)  # losses add up
         row = beyond(whole, first, second, apart, study)
         none += row["matched_giou_beyond_low"] <= 0 <= row["matched_giou_beyond_high"]
-    # Binomial with p = .95 and 100 studies: standard deviation 2.2, and percentile intervals run a little short.
+    # Binomial with p = .95 and 100 studies: standard deviation 2.2.
     assert held >= 87, held
     assert none >= 87, none
     assert above == n_studies, "an interaction of ten standard errors is always found"

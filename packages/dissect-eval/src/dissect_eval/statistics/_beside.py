@@ -34,6 +34,9 @@ class Measured(NamedTuple):
     n_detections : int
     replicates : ndarray of float64, shape (L, R), or None
         The L numbers over all categories, in the order of `keys`, on each of R resamples, if they are asked for.
+    halves : ndarray of float64, shape (L, H), or None
+        The same on halves of the images.
+    n_images : int
     """
 
     keys: tuple[Key, ...]
@@ -42,6 +45,14 @@ class Measured(NamedTuple):
     n_undefined: NDArray[np.int64]
     n_detections: int
     replicates: NDArray[np.float64] | None = None
+    halves: NDArray[np.float64] | None = None
+    n_images: int = 0
+
+    @property
+    def value_bias(self) -> NDArray[np.float64]:
+        """How far each value lies too high because of the number of images."""
+        found: NDArray[np.float64] = self.columns[-2]
+        return found
 
 
 class Beside:
@@ -85,10 +96,13 @@ class Beside:
         change = compared(self.keys, self._whole, found, self._how)
         values = (own.estimate, change.baseline, change.estimate, own.low, own.high, change.low, change.high)
         values += (own.bias, change.bias)
-        kept = None
-        if keep and found.replicates:
-            kept = np.stack([found.replicates[key] for key in self.keys if key[1] is None])
-        return Measured(self.keys, values, change.p_value, change.n_undefined, n_detections, kept)
+        over_all = [key for key in self.keys if key[1] is None]
+        kept = [
+            np.stack([numbers[key] for key in over_all]) if keep and numbers else None
+            for numbers in (found.replicates, found.halves)
+        ]
+        counts = change.p_value, change.n_undefined, n_detections
+        return Measured(self.keys, values, *counts, *kept, n_images=found.n_images)
 
 
 def variant_table(

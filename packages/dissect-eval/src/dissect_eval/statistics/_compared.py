@@ -13,7 +13,7 @@ from ._intervals import p_values, percentile_intervals, t_intervals
 from ._metrics import Floats, Key
 from ._resampled import Resampled, Resampling
 
-__all__ = ["Compared", "compared", "stacked"]
+__all__ = ["Compared", "compared", "stacked", "standard_errors"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +62,7 @@ def compared(
         n_replicates = how.n_replicates
         replicates = stacked(keys, baseline, variant, "replicates")
         n_undefined = np.isnan(replicates).sum(axis=1)
-        out[3] = _standard_errors(replicates)
+        out[3] = standard_errors(replicates)
         if how.method == "percentile":
             out[:2] = percentile_intervals(estimate, replicates, how.confidence)
         else:
@@ -86,7 +86,7 @@ def stacked(keys: Sequence[Key], baseline: Resampled, variant: Resampled | None,
     return values if variant is None else np.stack([getattr(variant, name)[key] for key in keys]) - values
 
 
-def _standard_errors(replicates: Floats) -> Floats:
+def standard_errors(replicates: Floats) -> Floats:
     """Return the standard deviations of the defined replicates (K, R); NaN where fewer than two are."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # NumPy warns where fewer than two are defined

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ...statistics import Floats, Measured, percentile_intervals
+from ...statistics import Floats, Measured, standard_errors, t_intervals
 from ..stored import StoredStudy
 from ._settings import Settings
 
@@ -59,7 +59,7 @@ class Interactions:
                     self._rows[pair] = self._row(
                         pair, self._measured.pop(pair), *(self._measured[o] for o in needed)
                     )
-        return measured._replace(replicates=None)
+        return measured._replace(replicates=None, halves=None)
 
     def rows(self) -> list[dict[str, Any]]:
         """Return a row for each pair: the loss of each metric without both units, without each alone, beyond the sum.
@@ -77,12 +77,18 @@ class Interactions:
         value = {
             name: one.columns[0][at] for name, one in zip("wabp", (whole, first, second, both), strict=True)
         }
-        beyond: Floats = value["a"] + value["b"] - value["p"] - value["w"]
+        beyond = _beyond(value["a"], value["b"], value["p"], value["w"])
         low, high = np.full((2, len(at)), np.nan)
-        resamples = [one.replicates for one in (first, second, both, whole)]
-        if all(one is not None for one in resamples):
-            a, b, p, w = resamples
-            low, high = percentile_intervals(beyond, a + b - p - w, self._settings.confidence)  # type: ignore[operator]
+        parts = (first, second, both, whole)
+        resamples = [one.replicates for one in parts if one.replicates is not None]
+        halves = [one.halves for one in parts if one.halves is not None]
+        if len(resamples) == len(halves) == len(parts):
+            errors, bias = (
+                standard_errors(_beyond(*resamples)),
+                _beyond(*(one.value_bias[at] for one in parts)),
+            )
+            confidence = self._settings.confidence
+            low, high = t_intervals(beyond, errors, _beyond(*halves), bias, whole.n_images, confidence)
         row: dict[str, Any] = dict(
             zip(("variant", "first", "second"), (pair, *self._pairs[pair]), strict=True)
         )
@@ -96,3 +102,8 @@ class Interactions:
                 f"{metric}_beyond_high": float(high[k]),
             }
         return row
+
+
+def _beyond(first: Floats, second: Floats, both: Floats, whole: Floats) -> Floats:
+    """Return what a pair costs beyond the sum of its singles, from the values without each, both and none."""
+    return first + second - both - whole
