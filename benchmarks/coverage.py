@@ -6,8 +6,8 @@
 A population is a set of images, and the true value is the metric over all of them. Samples of so many images are drawn
 with replacement; each is evaluated as a data set of its own. Populations: 158 photographs of COCO val2017 with the
 detections of DEIMv2-Atto and YOLOX-Nano (`DISSECT_TEST_DATA` names their folder, see CONTRIBUTING.md), and synthetic
-ones of 600 images with 80 classes of which most are rare, with ten, and with one. One to three minutes on one core for each
-population and number of images.
+ones of 600 images with 80 classes of which most are rare, with ten, and with one.
+A minute or more on one core for each population and number of images.
 """
 
 from __future__ import annotations

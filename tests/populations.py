@@ -44,6 +44,7 @@ def drawn_in_full(
         image_sizes=truth.image_sizes[copies],
         file_names=("",) * len(ids),
         image_splits=t_splits,
+        masks=None,
         annotation_ids=np.arange(len(t)),
         **{name: getattr(truth, name)[t] for name in per_box},
     )

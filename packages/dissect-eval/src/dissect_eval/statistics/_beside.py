@@ -94,15 +94,19 @@ class Beside:
     def _measured(self, found: Resampled, n_detections: int, *, keep: bool) -> Measured:
         own = compared(self.keys, found, None, self._how)
         change = compared(self.keys, self._whole, found, self._how)
-        values = (own.estimate, change.baseline, change.estimate, own.low, own.high, change.low, change.high)
-        values += (own.bias, change.bias)
+        ends = (own.low, own.high, change.low, change.high)
+        values = (own.estimate, change.baseline, change.estimate, *ends, own.bias, change.bias)
+        measured = Measured(
+            self.keys, values, change.p_value, change.n_undefined, n_detections, n_images=found.n_images
+        )
+        if not keep:
+            return measured
         over_all = [key for key in self.keys if key[1] is None]
-        kept = [
-            np.stack([numbers[key] for key in over_all]) if keep and numbers else None
+        replicates, halves = (
+            np.stack([numbers[key] for key in over_all]) if numbers else None
             for numbers in (found.replicates, found.halves)
-        ]
-        counts = change.p_value, change.n_undefined, n_detections
-        return Measured(self.keys, values, *counts, *kept, n_images=found.n_images)
+        )
+        return measured._replace(replicates=replicates, halves=halves)
 
 
 def variant_table(
