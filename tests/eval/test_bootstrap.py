@@ -191,7 +191,9 @@ def test_few_images_and_percentiles_are_told_of() -> None:
     truth, found = problem_pair()
     (result,) = bootstrap(truth, found, metrics="f1", n_replicates=20)
     assert result.n_images == truth.n_images == 3
-    assert "take 40 images or more" in result.note
+    assert "take 40 or more" in result.note
+    (paired,) = bootstrap(truth, found, found, metrics="f1", n_replicates=20)
+    assert paired.note == "Paired intervals were tried with 10 images or more, and these are over 3."
     (rough,) = bootstrap(truth, found, metrics="f1", n_replicates=20, method="percentile")
     assert "method='t' covers better" in rough.note
     (none,) = bootstrap(truth, found, metrics="f1", n_replicates=0)

@@ -196,6 +196,7 @@ def bootstrap(
     names = unique_names(pair.truth.category_names)
     keys = ordered(one.whole, settings)
     found = compared(keys, one, two, how)
+    note = interval_note(one.n_images, how.method, paired=two is not None) if found.n_replicates else ""
     return tuple(
         BootstrapResult(
             metric=metric,
@@ -213,7 +214,7 @@ def bootstrap(
             n_replicates=found.n_replicates,
             n_undefined=int(found.n_undefined[k]),
             n_images=pair.truth.n_images,
-            note=interval_note(pair.truth.n_images, how.method) if found.n_replicates else "",
+            note=note,
             category=None if category is None else names[category],
         )
         for k, (metric, category) in enumerate(keys)

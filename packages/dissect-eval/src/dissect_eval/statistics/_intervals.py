@@ -44,8 +44,8 @@ HALVES = 200
 """Halves of the images that are looked at: their mean and spread need fewer than the tails of resamples."""
 HALVES_STREAM = 7
 """Stream of random numbers for the halves, apart from that of the resamples."""
-FEW_IMAGES = 40
-"""Images from which on intervals of 95 % held a difference 94 % of the time or more in trials, see the README."""
+FEW_IMAGES, FEWEST_PAIRED = 40, 10
+"""Images from which on intervals of one detector's value, and of a paired difference, were tried: see the README."""
 
 
 def image_weights(n_images: int, n_replicates: int, seed: int, stream: int = 0) -> Iterator[Floats]:
@@ -220,27 +220,29 @@ def with_t_tails(p_values: ArrayLike, n_images: int) -> Floats:
     return found
 
 
-def interval_note(n_images: int, method: IntervalMethod = "t") -> str:
-    """Return what an interval is worth if that is less than it says; else an empty text.
+def interval_note(n_images: int, method: IntervalMethod = "t", *, paired: bool = False) -> str:
+    """Return what an interval of 95 % is worth if that is less than it says; else an empty text.
 
     Examples
     --------
     >>> interval_note(12)
-    'Over 12 images, intervals of 95 % held the true AP some 90 % of the time in trials; take 40 images or more.'
-    >>> interval_note(40)
-    ''
+    "Over 12 images, intervals of 95 % may hold one detector's true AP only some 90 % of the time; take 40 or more."
+    >>> interval_note(12, paired=True), interval_note(40)
+    ('', '')
     """
     if method == "percentile":
+        held = "a true difference of AP 82 to 96 %" if paired else "one detector's true AP 46 to 77 %"
+        return f"In trials, percentile intervals of 95 % held {held} of the time; method='t' covers better."
+    if paired and n_images < FEWEST_PAIRED:
         return (
-            "In trials, percentile intervals of 95 % held the true AP of a detector 47 to 77 % of the time; method='t' "
-            "covers better."
+            f"Paired intervals were tried with {FEWEST_PAIRED} images or more, and these are over {n_images}."
         )
-    if n_images >= FEW_IMAGES:
-        return ""
-    return (
-        f"Over {n_images} images, intervals of 95 % held the true AP some 90 % of the time in trials; take "
-        f"{FEW_IMAGES} images or more."
-    )
+    if not paired and n_images < FEW_IMAGES:
+        return (
+            f"Over {n_images} images, intervals of 95 % may hold one detector's true AP only some 90 % of the time; "
+            f"take {FEW_IMAGES} or more."
+        )
+    return ""
 
 
 def least_p_value(n_replicates: int, n_images: int, n_tests: int = 1) -> float:
