@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -34,7 +35,7 @@ from dissect_eval.statistics._intervals import (
 from dissect_eval.statistics._metrics import MetricSettings
 from dissect_eval.statistics._statistics import statistics_of
 from dissect_eval.statistics._statistics_ap import _recalls_up_to
-from populations import drawn_in_full
+from populations import drawn_in_full, synthetic
 
 
 def problem(seed: int, n_images: int = 12, n_categories: int = 3) -> tuple[GroundTruth, Detections]:
@@ -212,6 +213,18 @@ def test_the_bias_of_ap_is_the_mean_of_each_class_over_the_halves_that_hold_it()
     rows = bootstrap(truth, found, metrics="AP", n_replicates=10, seed=4, per_class=True)
     assert rows[0].to_dict() == result.to_dict()
     assert [row.bias for row in rows[1:]] == pytest.approx(of_each, abs=1e-12)
+
+
+def test_classes_in_one_image_are_told_of_beside_the_ap_of_one_detector() -> None:
+    rare = synthetic(1, 60, 80, 1.0)
+    ap, f1 = bootstrap(rare.truth, rare.first, metrics=["AP", "f1"], n_replicates=5)
+    assert re.fullmatch(
+        r"\d+ of \d+ classes have objects in one image only: AP of other .* 92 % of the time\.", ap.note
+    )
+    assert f1.note == ""
+    assert bootstrap(rare.truth, rare.first, rare.second, metrics="AP", n_replicates=5)[0].note == ""
+    common = synthetic(1, 60, 3, 0.0)
+    assert bootstrap(common.truth, common.first, metrics="AP", n_replicates=5)[0].note == ""
 
 
 def test_tables_carry_the_bias_of_value_and_difference() -> None:
