@@ -239,5 +239,5 @@ def _rare_note(truth: GroundTruth) -> str:
         return ""
     return (
         f"{n_rare} of {len(n_seen)} classes have objects in one image only: AP of other images may be lower than the "
-        "interval says, which in trials with many such classes held it 80 to 92 % of the time."
+        "interval says, which in trials with many such classes held it 80 to 93 % of the time."
     )

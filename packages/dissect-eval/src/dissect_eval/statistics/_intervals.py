@@ -231,7 +231,7 @@ def interval_note(n_images: int, method: IntervalMethod = "t", *, paired: bool =
     ('', '')
     """
     if method == "percentile":
-        held = "a true difference of AP 82 to 96 %" if paired else "one detector's true AP 46 to 77 %"
+        held = "a true difference of AP 84 to 95 %" if paired else "one detector's true AP 37 to 96 %"
         return f"In trials, percentile intervals of 95 % held {held} of the time; method='t' covers better."
     if paired and n_images < FEWEST_PAIRED:
         return (
