@@ -1,7 +1,7 @@
 """COCO average precision and recall, bit for bit as pycocotools."""
 
 from ._agnostic import as_one_class as as_one_class
-from ._ap import NAMES as NAMES, CocoAP as CocoAP, coco_ap as coco_ap
+from ._ap import NAMES as NAMES, CocoAP as CocoAP, ap_of_aligned as ap_of_aligned, coco_ap as coco_ap
 from ._ap_numpy import (
     RECALLS as RECALLS,
     MatchedSplit as MatchedSplit,

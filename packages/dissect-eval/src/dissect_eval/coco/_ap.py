@@ -11,14 +11,15 @@ import numpy as np
 from .._per_class import PerClass
 from .._plain import as_record
 from .._readable import Readable, class_records, number_text, undefined_lines
-from ..data import Detections, DetectionsLike, TruthLike, checked_pair
+from ..data import Detections, DetectionsLike, GroundTruth, TruthLike, checked_pair
 from ..errors import SettingError
 from . import _ap_numpy, _pycocotools
 from ._agnostic import as_one_class
 from ._index import TieBreak
+from ._ranking import Ranking
 from ._settings import DEFAULT, LETTERS, AreaRanges, CocoSettings, IouType, coco_settings
 
-__all__ = ["Backend", "CocoAP", "TieBreak", "coco_ap"]
+__all__ = ["Backend", "CocoAP", "TieBreak", "ap_of_aligned", "coco_ap"]
 
 Backend = Literal["numpy", "pycocotools"]
 
@@ -208,13 +209,27 @@ def coco_ap(
     if backend not in ("numpy", "pycocotools"):
         raise SettingError(f"`backend` must be 'numpy' or 'pycocotools', got {backend!r}.")
     truth, _, aligned, _ = checked_pair(truth, detections, check=check, masks=iou_type == "segm")
+    return ap_of_aligned(truth, aligned, tie_break, settings, backend)
+
+
+def ap_of_aligned(
+    truth: GroundTruth,
+    aligned: Detections,
+    tie_break: TieBreak = "canonical",
+    settings: CocoSettings = DEFAULT,
+    backend: Backend = "numpy",
+    ranking: Ranking | None = None,
+) -> CocoAP:
+    """Return what `coco_ap` does, for detections that are aligned already, and in the order of `ranking` if given."""
     if settings.class_agnostic:
         truth, aligned = as_one_class(truth, aligned)
     categories = list(truth.category_names)
     any_truth = bool((~truth.is_region).any())
     if any_truth:
-        computed = _ap_numpy.evaluate if backend == "numpy" else _pycocotools.evaluate
-        values, per_class = computed(truth, aligned, tie_break, settings)
+        if backend == "numpy":
+            values, per_class = _ap_numpy.evaluate(truth, aligned, tie_break, settings, ranking)
+        else:
+            values, per_class = _pycocotools.evaluate(truth, aligned, tie_break, settings)
     else:
         values, per_class = (
             dict.fromkeys(settings.numbers, float("nan")),

@@ -62,10 +62,14 @@ def match_split(
 
 
 def evaluate(
-    truth: GroundTruth, aligned: Detections, tie_break: TieBreak, settings: CocoSettings = DEFAULT
+    truth: GroundTruth,
+    aligned: Detections,
+    tie_break: TieBreak,
+    settings: CocoSettings = DEFAULT,
+    ranking: Ranking | None = None,
 ) -> tuple[dict[str, float], list[float]]:
     """Return all numbers by name, and AP per category in the order of the truth's categories; NaN where undefined."""
-    split = match_split(truth, aligned, tie_break, settings)
+    split = match_split(truth, aligned, tie_break, settings, ranking)
     # Only categories with truth: there may be many others, and all their numbers are undefined.
     precision = [precision_of_known(split, area)[0] for area in range(len(settings.areas))]
 

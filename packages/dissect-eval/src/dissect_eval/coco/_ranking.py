@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,39 +58,56 @@ class Ranking:
     masks: NDArray[np.object_] | None = None
 
 
-def rank(index: TruthIndex, aligned: Detections, tie_break: TieBreak) -> Ranking:
-    """Order all detections, which are aligned to the truth of `index`; if it has masks, theirs are taken too."""
+def rank(index: TruthIndex, aligned: Detections, tie_break: TieBreak, like: Ranking | None = None) -> Ranking:
+    """Order all detections, which are aligned to the truth of `index`; if it has masks, theirs are taken too.
+
+    `like`, if given, is a ranking of detections that differ in their boxes alone: it saves most of the sorting.
+    """
     masks = None if index.masks is None else detection_masks(aligned, index.image_sizes)
+    sorted_ = _sorted(index, aligned) if like is None else like
+    order = sorted_.rows
+    if tie_break == "canonical":
+        order = _break_ties(order, sorted_, aligned, masks)
+    corners, box_area = corners_of(aligned.boxes.take(order, axis=0), aligned.sizes.take(order, axis=0))
+    if masks is not None:
+        masks = masks[order]
+        box_area = areas_of(masks)
+    return replace(
+        sorted_,
+        rows=order,
+        corners=corners,
+        box_area=box_area,
+        in_range=np.array([(box_area >= low) & (box_area <= high) for low, high in index.areas]),
+        masks=masks,
+    )
+
+
+def _sorted(index: TruthIndex, aligned: Detections) -> Ranking:
+    """Order detections by category and falling score, without their boxes; tied ones stay in the order of the input."""
     n_categories = len(index.categories)
     category, image = index.category_of(aligned.category_ids), aligned.image_index
     # Sorting by the least important key first: numpy sorts 16-bit integers stably in linear time.
     order = np.argsort(-aligned.scores, kind="stable")
-    order = order[_by(category[order], n_categories)]
-    if tie_break == "canonical":
-        order = _break_ties(order, category, image, aligned, masks)
-    category, image = category[order], image[order]
+    order = order.take(_by(category.take(order), n_categories))
+    category, image = category.take(order), image.take(order)
     by_group = _by(image, aligned.n_images)
-    group = (image * n_categories + category)[by_group]
+    group = (image * n_categories + category).take(by_group)
+    begins = np.flatnonzero(np.concatenate([[True], group[1:] != group[:-1]])[: len(group)])
     place = np.empty(len(order), dtype=np.int64)
-    place[by_group] = np.arange(len(order)) - np.searchsorted(group, group)
-    corners, box_area = corners_of(aligned.boxes[order], aligned.sizes[order])
-    if masks is not None:
-        masks = masks[order]
-        box_area = areas_of(masks)
-    low, high = index.areas.T[:, :, None]
+    place[by_group] = np.arange(len(order)) - np.repeat(begins, np.diff(np.append(begins, len(group))))
+    none = np.zeros(0)
     return Ranking(
         rows=order,
-        scores=aligned.scores[order],
+        scores=aligned.scores.take(order),
         category=category,
         image=image,
         place=place,
         splits=np.searchsorted(category, np.arange(n_categories + 1)),
         by_group=by_group,
         group=group,
-        corners=corners,
-        box_area=box_area,
-        in_range=(box_area >= low) & (box_area <= high),
-        masks=masks,
+        corners=none,
+        box_area=none,
+        in_range=none > 0,
     )
 
 
@@ -122,13 +139,13 @@ def _by(values: Ints, n_values: int) -> Ints:
 
 
 def _break_ties(
-    order: Ints, category: Ints, image: Ints, aligned: Detections, masks: NDArray[np.object_] | None
+    order: Ints, sorted_: Ranking, aligned: Detections, masks: NDArray[np.object_] | None
 ) -> Ints:
     """Reorder detections of one image, category and score by their coordinates, and then by their masks."""
-    keys = [values[order] for values in (category, image, aligned.scores)]
-    tied = np.ones(max(len(order) - 1, 0), dtype=np.bool_)
-    for values in keys:
-        tied &= values[1:] == values[:-1]
+    tied = sorted_.scores[1:] == sorted_.scores[:-1]
+    for values in (sorted_.image, sorted_.category):
+        at = np.flatnonzero(tied)
+        tied[at] = values[at + 1] == values[at]
     if not tied.any():
         return order
     run = np.concatenate([[0], np.cumsum(~tied)])

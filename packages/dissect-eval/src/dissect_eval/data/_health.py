@@ -130,7 +130,18 @@ def _shortened(texts: Sequence[str], limit: int = 8) -> str:
 
 def count_repeats(image_index: Ints, category_ids: Ints, boxes: NDArray[np.float64]) -> int:
     """Return how many boxes repeat an earlier one of the same image and category exactly."""
-    rows = np.column_stack([image_index, category_ids, boxes])
+    # Equal rows have equal hashes: only rows that share one are compared. Adding 0 makes 0 of -0.
+    columns = [image_index.astype(np.float64), category_ids.astype(np.float64), *(boxes.T + 0.0)]
+    hashes = np.zeros(len(boxes), dtype=np.uint64)
+    for column in columns:
+        hashes ^= np.ascontiguousarray(column).view(np.uint64)
+        hashes *= np.uint64(0x9E3779B97F4A7C15)
+        hashes ^= hashes >> np.uint64(29)
+    ordered = np.sort(hashes)
+    shared = ordered[1:][ordered[1:] == ordered[:-1]]
+    if not len(shared):
+        return 0
+    rows = np.column_stack(columns)[np.isin(hashes, shared)]
     return len(rows) - len(np.unique(rows, axis=0))
 
 

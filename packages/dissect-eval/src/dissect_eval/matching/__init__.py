@@ -8,7 +8,7 @@ from ._confusion import (
     Normalize as Normalize,
     confusion_matrix as confusion_matrix,
 )
-from ._detection import detection_metrics as detection_metrics
+from ._detection import detection_metrics as detection_metrics, metrics_of_aligned as metrics_of_aligned
 from ._detection_results import (
     ClassMetrics as ClassMetrics,
     DetectionMetrics as DetectionMetrics,

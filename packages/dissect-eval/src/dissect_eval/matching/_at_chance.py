@@ -8,9 +8,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ..boxes import aligned_iou
+from ..boxes import capped_ratio
 from ..data import Detections, GroundTruth
-from ._chance import extents
+from ._chance import extents, random_boxes
 
 __all__ = ["ChanceVerdict", "better_than_chance"]
 
@@ -144,9 +144,8 @@ def better_than_chance(truth: GroundTruth, detections: Detections, seed: int = 0
     sizes = np.maximum(extents(truth), 1.0)
     draws = []
     for _ in range(DRAWS):
-        points = rng.random((len(image), 2, 2))
-        points.sort(axis=1)
-        draws.append(objects.pooled_ap(image, points.reshape(-1, 4) * np.tile(sizes, 2)[image], order))
+        by_chance = random_boxes(rng, len(image)) * np.tile(sizes, 2)[image]
+        draws.append(objects.pooled_ap(image, by_chance, order))
         if truth.n_images > 1:
             # A rotation of the images in random order leaves none of them where it was.
             cycle = rng.permutation(truth.n_images)
@@ -186,6 +185,8 @@ class _Objects:
         self.n = int(kept.sum())
         self.boxes: Floats = truth.boxes[kept]
         self.category: Ints = truth.category_ids[kept]
+        self._corners = np.ascontiguousarray(self.boxes.T)
+        self._area = (self._corners[2] - self._corners[0]) * (self._corners[3] - self._corners[1])
         image = truth.image_index[kept]
         self._first = np.searchsorted(image, np.arange(truth.n_images))
         self._count = np.bincount(image, minlength=truth.n_images)
@@ -199,21 +200,33 @@ class _Objects:
         n_pairs = self._count[image]
         box = np.repeat(np.arange(len(boxes)), n_pairs)
         within = np.arange(len(box)) - np.repeat(np.cumsum(n_pairs) - n_pairs, n_pairs)
-        truth = self._first[image[box]] + within
+        truth = np.repeat(self._first[image], n_pairs) + within
         if category is not None:
             same = self.category[truth] == category[box]
             box, truth = box[same], truth[same]
-        iou = aligned_iou(boxes[box], self.boxes[truth])
+        iou = self._iou(boxes, box, truth)
+        near = np.flatnonzero(iou >= IOU)  # few are: the others cover nothing
+        box, truth, iou = box[near], truth[near], iou[near]
         best = np.full(len(boxes), IOU)
         np.maximum.at(best, box, iou)
         covers = iou >= best[box]
         owner = np.full(len(boxes), -1)
         owner[box[covers]] = truth[covers]
         ranked = owner[order]
+        found = np.flatnonzero(ranked >= 0)
         hits = np.zeros(len(boxes), dtype=np.bool_)
-        objects, firsts = np.unique(ranked, return_index=True)
-        hits[firsts[objects >= 0]] = True
+        hits[found[np.unique(ranked[found], return_index=True)[1]]] = True
         right = np.cumsum(hits)
         precision = right / np.arange(1, len(hits) + 1)
         envelope = np.maximum.accumulate(precision[::-1])[::-1]
         return float(envelope[hits].sum() / self.n)
+
+    def _iou(self, boxes: Floats, box: Ints, truth: Ints) -> Floats:
+        """Return the IoU of pairs, with the operations of `aligned_iou`, coordinate by coordinate."""
+        x0, y0, x1, y1 = np.ascontiguousarray(boxes.T)
+        tx0, ty0, tx1, ty1 = self._corners
+        width = np.minimum(x1.take(box), tx1.take(truth)) - np.maximum(x0.take(box), tx0.take(truth))
+        height = np.minimum(y1.take(box), ty1.take(truth)) - np.maximum(y0.take(box), ty0.take(truth))
+        shared = np.maximum(width, 0) * np.maximum(height, 0)
+        area = (x1 - x0) * (y1 - y0)
+        return capped_ratio(shared, area.take(box) + self._area.take(truth) - shared)

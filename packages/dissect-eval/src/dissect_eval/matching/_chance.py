@@ -9,16 +9,26 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._arrays import image_of_rows, splits_of
+from .._arrays import image_of_rows, ratio, splits_of
 from .._plain import as_record
-from ..coco import coco_ap
+from ..coco import (
+    CocoSettings,
+    Ranking,
+    index_of,
+    match_split,
+    mean_of_defined,
+    precision_of_known,
+    rank,
+)
 from ..data import Detections, GroundTruth
 from ..errors import SettingError
-from ._detection import detection_metrics
+from ._f1 import f1_of_counts
+from ._greedy import greedy_matches
 from ._matched import matched_metrics
 
 __all__ = ["ChanceLevel", "chance_level"]
 
+ALL_AREAS = CocoSettings(area_ranges=CocoSettings().area_ranges[:1])
 NOT_ASKED = "needs the detections: only their number was given"
 
 
@@ -126,19 +136,19 @@ def chance_level(
         detections.aligned_to(truth) if isinstance(detections, Detections) else _of_counts(truth, detections)
     )
     draws: list[dict[str, float]] = []
+    index = index_of(truth, "canonical", ALL_AREAS)
+    ranking = (
+        rank(index, given, "canonical") if whole else None
+    )  # the boxes change, scores and categories do not
     for r in range(repeats):
         found = _at_random(truth, given, np.random.default_rng([seed, r]))
         matched = matched_metrics(truth, found, check=False)
         values = {"mean_giou": matched.mean_giou}
-        if whole:
-            micro = detection_metrics(
-                truth, found, iou_threshold=iou_threshold, score_threshold=score_threshold, check=False
-            ).micro
-            values |= {"matched_f1": matched.f1_weighted, "f1": micro.f1}
-            values |= {"precision": micro.precision, "recall": micro.recall}
-        if whole and ap:
-            coco = coco_ap(truth, found, check=False)
-            values |= {"ap": coco.AP, "ap50": coco.AP50}
+        if ranking is not None:
+            ranking = rank(index, found, "canonical", like=ranking)
+            values["matched_f1"] = matched.f1_weighted
+            values |= _micro(truth, found, iou_threshold, score_threshold, ranking)
+            values |= _ap(truth, found, ranking) if ap else {}
         draws.append(values)
     names = ("mean_giou", "matched_f1", "f1", "precision", "recall", "ap", "ap50")
     means = {name: float(np.mean([d.get(name, np.nan) for d in draws])) for name in names}
@@ -149,6 +159,26 @@ def chance_level(
         seed=int(seed),
         undefined={name: _reason(name, whole, ap) for name, value in means.items() if np.isnan(value)},
     )
+
+
+def _micro(
+    truth: GroundTruth, found: Detections, iou_threshold: float, score_threshold: float, ranking: Ranking
+) -> dict[str, float]:
+    """Return F1, precision and recall of all classes together, as `detection_metrics` has them."""
+    matches = greedy_matches(truth, found, iou_threshold, score_threshold, ranking)
+    hits, n_detections = len(matches.iou), int(matches.detection_counted.sum())
+    n_truth = int(matches.truth_counted.sum())
+    return {
+        "f1": float(f1_of_counts(hits, n_detections - hits, n_truth - hits)),
+        "precision": float(ratio(hits, n_detections)),
+        "recall": float(ratio(hits, n_truth)),
+    }
+
+
+def _ap(truth: GroundTruth, found: Detections, ranking: Ranking) -> dict[str, float]:
+    """Return AP and AP50, as `coco_ap` has them."""
+    precision, _ = precision_of_known(match_split(truth, found, "canonical", ALL_AREAS, ranking))
+    return {"ap": mean_of_defined(precision), "ap50": mean_of_defined(precision[:1])}
 
 
 def _reason(name: str, whole: bool, ap: bool) -> str:
@@ -181,10 +211,14 @@ def _of_counts(truth: GroundTruth, n_per_image: ArrayLike) -> Detections:
 
 
 def _at_random(truth: GroundTruth, given: Detections, rng: np.random.Generator) -> Detections:
-    points = rng.random((given.n_boxes, 2, 2))
-    points.sort(axis=1)
-    boxes = points.reshape(-1, 4) * np.tile(extents(truth), 2)[image_of_rows(given.image_splits)]
+    boxes = random_boxes(rng, given.n_boxes) * np.tile(extents(truth), 2)[image_of_rows(given.image_splits)]
     return replace(given, boxes=boxes, sizes=boxes[:, 2:] - boxes[:, :2])
+
+
+def random_boxes(rng: np.random.Generator, n: int) -> NDArray[np.float64]:
+    """Return boxes that are spanned by two random points of the unit square, shape (n, 4)."""
+    first, second = np.moveaxis(rng.random((n, 2, 2)), 1, 0)
+    return np.concatenate([np.minimum(first, second), np.maximum(first, second)], axis=1)
 
 
 def extents(truth: GroundTruth) -> NDArray[np.float64]:

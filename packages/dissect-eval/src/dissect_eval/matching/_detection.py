@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from .._arrays import Ints, ratio
 from .._per_class import PerClass
+from ..coco import Ranking
 from ..data import (
     AREA_RANGES,
     Detections,
@@ -24,7 +25,7 @@ from ._detection_results import ClassMetrics, DetectionMetrics, Scores
 from ._f1 import f1_of_counts
 from ._greedy import GreedyMatches, greedy_matches
 
-__all__ = ["detection_metrics"]
+__all__ = ["detection_metrics", "metrics_of_aligned"]
 
 SIZES = {"small": AREA_RANGES[1], "medium": AREA_RANGES[2], "large": AREA_RANGES[3]}
 
@@ -102,13 +103,24 @@ def detection_metrics(
     >>> result.micro
     Scores(precision=0.3333333333333333, recall=0.5, f1=0.4)
     """
+    truth, _, aligned, _ = checked_pair(truth, detections, check=check)
+    return metrics_of_aligned(truth, aligned, iou_threshold, score_threshold)
+
+
+def metrics_of_aligned(
+    truth: GroundTruth,
+    aligned: Detections,
+    iou_threshold: float,
+    score_threshold: float,
+    ranking: Ranking | None = None,
+) -> DetectionMetrics:
+    """Return what `detection_metrics` does for detections that are aligned already; `ranking` saves computing it."""
     if not 0 < iou_threshold <= 1:
         raise SettingError(
             f"`iou_threshold` must be in (0, 1], got {iou_threshold}. COCO's usual one is 0.5."
         )
-    truth, _, aligned, _ = checked_pair(truth, detections, check=check)
     require_threshold(score_threshold, aligned)
-    found = greedy_matches(truth, aligned, iou_threshold, score_threshold)
+    found = greedy_matches(truth, aligned, iou_threshold, score_threshold, ranking)
     categories = np.array(list(truth.category_names), dtype=np.int64)
     per_class, averages, notes = _score(truth, aligned, found, categories)
     n_truth, n_hits = int(found.truth_counted.sum()), len(found.iou)

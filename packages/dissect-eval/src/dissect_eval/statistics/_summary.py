@@ -10,7 +10,7 @@ import numpy as np
 from .._plain import as_record
 from .._readable import Readable, number_text
 from ..boxes import degenerate_rows
-from ..coco import CocoAP, TieBreak, coco_ap
+from ..coco import CocoAP, Ranking, TieBreak, ap_of_aligned, coco_ap, index_of, rank
 from ..data import (
     Detections,
     DetectionsLike,
@@ -29,8 +29,8 @@ from ..matching import (
     MatchedMetrics,
     better_than_chance,
     chance_level,
-    detection_metrics,
     matched_metrics,
+    metrics_of_aligned,
 )
 
 __all__ = ["DetectionCounts", "Evaluation", "evaluate"]
@@ -198,12 +198,11 @@ def evaluate(
     require_threshold(score_threshold, aligned)
     not_run = len(np.setdiff1d(truth.image_ids, pair.given.image_ids))
     counts = np.diff(aligned.image_splits)
+    ranking = rank(index_of(truth, "canonical"), aligned, "canonical")
     return Evaluation(
-        detection=detection_metrics(
-            truth, aligned, iou_threshold=iou_threshold, score_threshold=score_threshold, check=False
-        ),
+        detection=metrics_of_aligned(truth, aligned, iou_threshold, score_threshold, ranking),
         matched=matched_metrics(truth, aligned, check=False),
-        ap=coco_ap(truth, aligned, tie_break=tie_break, check=False) if ap else None,
+        ap=_ap(truth, aligned, tie_break, ranking) if ap else None,
         chance=_chance(truth, aligned, seed, chance_repeats, iou_threshold, score_threshold, ap),
         better_than_chance=better_than_chance(truth, aligned, seed) if chance_repeats else None,
         truth=truth.health(),
@@ -220,6 +219,12 @@ def evaluate(
         category_names=dict(truth.category_names),
         warnings=pair.doubts,
     )
+
+
+def _ap(truth: GroundTruth, aligned: Detections, tie_break: TieBreak, ranking: Ranking) -> CocoAP:
+    if tie_break == "canonical":
+        return ap_of_aligned(truth, aligned, ranking=ranking)
+    return coco_ap(truth, aligned, tie_break=tie_break, check=False)
 
 
 def _chance(
