@@ -2,7 +2,12 @@
 
 from ._at_chance import ChanceVerdict as ChanceVerdict, better_than_chance as better_than_chance
 from ._best_f1 import BestF1 as BestF1, F1Point as F1Point, best_f1 as best_f1
-from ._chance import ChanceLevel as ChanceLevel, chance_level as chance_level
+from ._chance import (
+    ChanceLevel as ChanceLevel,
+    chance_level as chance_level,
+    chance_of_aligned as chance_of_aligned,
+    require_draws as require_draws,
+)
 from ._confusion import (
     ConfusionMatrix as ConfusionMatrix,
     Normalize as Normalize,

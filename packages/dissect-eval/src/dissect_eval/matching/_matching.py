@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -77,7 +79,7 @@ def match_image(truth_boxes: ArrayLike, detection_boxes: ArrayLike) -> tuple[Int
 
 
 def _match(truth_boxes: Boxes, detection_boxes: Boxes) -> tuple[Ints, Ints, Boxes]:
-    return _assign(giou_of(truth_boxes[:, None], detection_boxes[None]))
+    return _assign(giou_of(truth_boxes[:, None], detection_boxes[None]), _solver())
 
 
 def match_pairs(
@@ -138,7 +140,10 @@ def pairs_of_aligned(truth: GroundTruth, aligned: Detections) -> MatchedPairs:
     t, d = truth.image_splits.tolist(), aligned.image_splits.tolist()
     images = np.flatnonzero((np.diff(t) > 0) & (np.diff(d) > 0))
     true, found = _Coordinates(truth.boxes), _Coordinates(aligned.boxes)
-    pairs = [_assign(_giou_of_image(true, t[i], t[i + 1], found, d[i], d[i + 1])) for i in images.tolist()]
+    solve = _solver()
+    pairs = [
+        _assign(_giou_of_image(true, t[i], t[i + 1], found, d[i], d[i + 1]), solve) for i in images.tolist()
+    ]
     if not pairs:
         none = np.zeros(0, dtype=np.int64)
         return MatchedPairs(none, none, none, np.zeros(0))
@@ -152,13 +157,17 @@ def pairs_of_aligned(truth: GroundTruth, aligned: Detections) -> MatchedPairs:
     )
 
 
+Solver: TypeAlias = Callable[[Boxes], tuple[Ints, Ints]]
+
+
 class _Coordinates:
-    """Contiguous arrays of each coordinate of boxes, and of their areas: made once, sliced for every image."""
+    """Contiguous arrays of the corners of boxes, and of their areas: made once, sliced for every image."""
 
     def __init__(self, boxes: Boxes) -> None:
         self.boxes = boxes
-        self.x_min, self.y_min, self.x_max, self.y_max = np.ascontiguousarray(boxes.T)
-        self.area = (self.x_max - self.x_min) * (self.y_max - self.y_min)
+        self.low, self.high = np.ascontiguousarray(boxes.T).reshape(2, 2, -1)
+        width, height = self.high - self.low
+        self.area = width * height
         # Number of boxes without area before each box: an image without any such box takes the fast path.
         self.flat_before = np.concatenate([[0], np.cumsum(self.area <= 0)]).tolist()
 
@@ -167,38 +176,23 @@ class _Coordinates:
 
 
 def _giou_of_image(true: _Coordinates, t0: int, t1: int, found: _Coordinates, d0: int, d1: int) -> Boxes:
-    """Return the GIoU of all pairs of an image: the same operations as `giou_of`, with half as many temporary arrays.
+    """Return the GIoU of all pairs of an image: the same operations as `giou_of`, both axes in one array.
 
     Most images have few boxes: the number of NumPy calls decides the time.
     """
     if true.flat(t0, t1) or found.flat(d0, d1):
         return giou_of(true.boxes[t0:t1, None], found.boxes[None, d0:d1])
-    ax0, ax1, bx0, bx1 = (
-        true.x_min[t0:t1, None],
-        true.x_max[t0:t1, None],
-        found.x_min[d0:d1],
-        found.x_max[d0:d1],
-    )
-    ay0, ay1, by0, by1 = (
-        true.y_min[t0:t1, None],
-        true.y_max[t0:t1, None],
-        found.y_min[d0:d1],
-        found.y_max[d0:d1],
-    )
-    shared = np.minimum(ax1, bx1)
-    shared -= np.maximum(ax0, bx0)
-    np.maximum(shared, 0.0, out=shared)
-    height = np.minimum(ay1, by1)
-    height -= np.maximum(ay0, by0)
-    np.maximum(height, 0.0, out=height)
-    shared *= height
+    a_low, a_high = true.low[:, t0:t1, None], true.high[:, t0:t1, None]
+    b_low, b_high = found.low[:, None, d0:d1], found.high[:, None, d0:d1]
+    extent = np.minimum(a_high, b_high)
+    extent -= np.maximum(a_low, b_low)
+    np.maximum(extent, 0.0, out=extent)
+    shared = extent[0] * extent[1]
     union = true.area[t0:t1, None] + found.area[d0:d1]
     union -= shared
-    hull = np.maximum(ax1, bx1)
-    hull -= np.minimum(ax0, bx0)
-    hull_height = np.maximum(ay1, by1, out=height)
-    hull_height -= np.minimum(ay0, by0)
-    hull *= hull_height
+    extent = np.maximum(a_high, b_high, out=extent)
+    extent -= np.minimum(a_low, b_low)
+    hull = np.multiply(extent[0], extent[1], out=extent[0])
     shared /= union
     np.minimum(shared, 1.0, out=shared)
     empty = np.subtract(hull, union, out=union)
@@ -209,9 +203,14 @@ def _giou_of_image(true: _Coordinates, t0: int, t1: int, found: _Coordinates, d0
     return giou
 
 
-def _assign(giou: Boxes) -> tuple[Ints, Ints, Boxes]:
+def _assign(giou: Boxes, solve: Solver) -> tuple[Ints, Ints, Boxes]:
     """Return the rows and columns of the pairs with the greatest sum of GIoU, and their GIoU."""
+    rows, columns = solve(1.0 - giou)
+    return rows, columns, giou[rows, columns]
+
+
+def _solver() -> Solver:
     from scipy.optimize import linear_sum_assignment  # takes half a second: imported on use
 
-    rows, columns = linear_sum_assignment(1.0 - giou)
-    return rows, columns, giou[rows, columns]
+    solver: Solver = linear_sum_assignment
+    return solver

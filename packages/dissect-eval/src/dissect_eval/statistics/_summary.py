@@ -28,9 +28,10 @@ from ..matching import (
     DetectionMetrics,
     MatchedMetrics,
     better_than_chance,
-    chance_level,
+    chance_of_aligned,
     matched_metrics,
     metrics_of_aligned,
+    require_draws,
 )
 
 __all__ = ["DetectionCounts", "Evaluation", "evaluate"]
@@ -199,11 +200,17 @@ def evaluate(
     not_run = len(np.setdiff1d(truth.image_ids, pair.given.image_ids))
     counts = np.diff(aligned.image_splits)
     ranking = rank(index_of(truth, "canonical"), aligned, "canonical")
+    chance = None
+    if chance_repeats:
+        require_draws(chance_repeats, seed)
+        chance = chance_of_aligned(
+            truth, aligned, ranking, seed, chance_repeats, iou_threshold, score_threshold, ap
+        )
     return Evaluation(
         detection=metrics_of_aligned(truth, aligned, iou_threshold, score_threshold, ranking),
         matched=matched_metrics(truth, aligned, check=False),
         ap=_ap(truth, aligned, tie_break, ranking) if ap else None,
-        chance=_chance(truth, aligned, seed, chance_repeats, iou_threshold, score_threshold, ap),
+        chance=chance,
         better_than_chance=better_than_chance(truth, aligned, seed) if chance_repeats else None,
         truth=truth.health(),
         detections=DetectionCounts(
@@ -225,11 +232,3 @@ def _ap(truth: GroundTruth, aligned: Detections, tie_break: TieBreak, ranking: R
     if tie_break == "canonical":
         return ap_of_aligned(truth, aligned, ranking=ranking)
     return coco_ap(truth, aligned, tie_break=tie_break, check=False)
-
-
-def _chance(
-    truth: GroundTruth, aligned: Detections, seed: int, repeats: int, iou: float, score: float, ap: bool
-) -> ChanceLevel | None:
-    if not repeats:
-        return None
-    return chance_level(truth, aligned, seed, repeats, iou_threshold=iou, score_threshold=score, ap=ap)
