@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from .._arrays import Ints, ratio
 from .._per_class import PerClass
 from .._plain import as_record
+from .._readable import Readable, class_records, number_text, undefined_lines
 from .._text import quoted
 from ..data import Detections, DetectionsLike, GroundTruth, TruthLike, checked_pair, require_threshold
 from ..errors import SettingError, TruthError
@@ -50,7 +51,7 @@ class CalibrationBin:
 
 
 @dataclass(frozen=True)
-class CalibrationError:
+class CalibrationError(Readable):
     """A calibration error in [0, 1], 0 for scores that are right on average in every bin; NaN where undefined.
 
     Attributes
@@ -79,6 +80,26 @@ class CalibrationError:
     n_bins: int
     box_features: tuple[str, ...]
     undefined: dict[str, str]
+
+    def lines(self) -> list[str]:
+        """Return the error, and for each bin of the score what was reached."""
+        where = f"{self.n_detections:,} detections, IoU {self.iou_threshold:g}, score from {self.score_threshold:g}"
+        title = f"{'score':>13}{'detections':>12}{'mean score':>12}{'reached':>10}"
+        return [
+            f"calibration error {number_text(self.value)} ({where})",
+            title,
+            *(
+                f"{one.low:>6.2f}–{one.high:<6.2f}{one.n_detections:>12,}{number_text(one.score):>12}"
+                f"{number_text(one.reached):>10}"
+                for one in self.bins
+                if one.n_detections
+            ),
+            *undefined_lines(self.undefined),
+        ]
+
+    def records(self) -> list[dict[str, Any]]:
+        """Return a row for each class."""
+        return class_records(self.per_class, error="")
 
     def to_dict(self) -> dict[str, Any]:
         """Return all fields ready for JSON; NaN becomes None."""

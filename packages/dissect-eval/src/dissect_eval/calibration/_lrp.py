@@ -9,6 +9,7 @@ import numpy as np
 
 from .._per_class import PerClass
 from .._plain import as_record
+from .._readable import Readable, class_records, number_text, undefined_lines
 from ..coco import MAX_DETECTIONS, coco_settings
 from ..data import DetectionsLike, TruthLike, checked_pair
 from ..errors import SettingError
@@ -42,7 +43,7 @@ class LrpPoint:
 
 
 @dataclass(frozen=True)
-class OptimalLrp:
+class OptimalLrp(Readable):
     """Optimal LRP error in [0, 1], the lower the better; NaN where undefined.
 
     Attributes
@@ -65,6 +66,20 @@ class OptimalLrp:
     iou_threshold: float
     max_detections: int
     undefined: dict[str, str]
+
+    def lines(self) -> list[str]:
+        """Return the error and its parts."""
+        parts = ("localisation", "false_positive", "false_negative")
+        told = ", ".join(f"{name.replace('_', ' ')} {number_text(getattr(self, name))}" for name in parts)
+        return [
+            f"oLRP {number_text(self.olrp)} at IoU {self.iou_threshold:g} (0 is best): {told}",
+            *undefined_lines(self.undefined),
+        ]
+
+    def records(self) -> list[dict[str, Any]]:
+        """Return a row for each class."""
+        columns = ("olrp", "score_threshold", "localisation", "false_positive", "false_negative")
+        return class_records(self.per_class, **{name: name for name in columns})
 
     def to_dict(self) -> dict[str, Any]:
         """Return all fields ready for JSON; NaN becomes None."""

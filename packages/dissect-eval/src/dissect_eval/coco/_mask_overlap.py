@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._arrays import Ints
+from .._coco_mask import mask_functions
 from ..data import Detections, GroundTruth
 from ..errors import DetectionError, TruthError
 
@@ -53,7 +54,7 @@ def detection_masks(aligned: Detections, image_sizes: NDArray[np.float64]) -> Ma
 
 def areas_of(masks: Masks) -> NDArray[np.float64]:
     """Return the number of pixels of each mask."""
-    from pycocotools import mask as coco_mask
+    coco_mask = mask_functions()
 
     return np.asarray(coco_mask.area(masks.tolist()) if len(masks) else [], dtype=np.float64)
 
@@ -85,7 +86,7 @@ def mask_overlap(
     truth, detection : ndarray of int64, shape (P,)
         The pairs: for each true mask in turn all detections of its group, in one order.
     """
-    from pycocotools import mask as coco_mask
+    coco_mask = mask_functions()
 
     out = np.zeros(len(truth))
     of_pair = group[truth]

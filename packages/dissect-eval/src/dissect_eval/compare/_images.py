@@ -4,25 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .._arrays import Ints
 from .._plain import to_jsonable
-from .._text import quoted
+from .._readable import Readable
+from .._text import cut, quoted, visible
 from ..data import DetectionsLike, GroundTruth, TruthLike, as_detections, checked_pair, require_threshold
-from ..errors import MissingExtraError, SettingError
+from ..errors import SettingError
 from ..matching import f1_of_counts
 from ._counts import ERRORS, ImageCounts, image_counts
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 __all__ = ["ImageChange", "ImageChanges", "compare_images"]
 
 ORDERS = ("errors", "f1")
+SHOWN = 20
+"""Images that are printed."""
+NAME_SHOWN = 60
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ class ImageChange:
 
 
 @dataclass(frozen=True)
-class ImageChanges:
+class ImageChanges(Readable):
     """All images that both detectors have seen, worst first.
 
     Attributes
@@ -100,28 +101,28 @@ class ImageChanges:
     def __getitem__(self, index: Any) -> Any:
         return self.rows[index]
 
+    def lines(self) -> list[str]:
+        """Return the worst images and what got worse."""
+        worse = sum(row.change > 0 for row in self.rows)
+        better = sum(row.change < 0 for row in self.rows)
+        left_out = f"; {self.n_left_out:,} not seen by both" if self.n_left_out else ""
+        return [
+            f"{len(self.rows):,} images: {worse:,} worse, {better:,} better{left_out}",
+            *(
+                f"{row.change:+5}  {cut(visible(row.file_name or str(row.image_id)), NAME_SHOWN)}: {row.reason}"
+                for row in self.rows[:SHOWN]
+                if row.reason
+            ),
+        ]
+
+    def records(self) -> list[dict[str, Any]]:
+        """Return the rows as dicts."""
+        return [asdict(row) for row in self.rows]
+
     def to_dicts(self) -> list[dict[str, Any]]:
         """Return the rows ready for JSON; NaN becomes None."""
         found: list[dict[str, Any]] = to_jsonable(self.rows)
         return found
-
-    def to_pandas(self) -> pd.DataFrame:
-        """Return the rows as a data frame.
-
-        Raises
-        ------
-        MissingExtraError
-            If pandas is not installed.
-        """
-        try:
-            import pandas as pd
-        except ImportError as exc:
-            raise MissingExtraError(
-                "`to_pandas` needs pandas, which is not installed. Run `pip install pandas`."
-            ) from exc
-        return pd.DataFrame(
-            [asdict(row) for row in self.rows], columns=list(ImageChange.__dataclass_fields__)
-        )
 
 
 def compare_images(

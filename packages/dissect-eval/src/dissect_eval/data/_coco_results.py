@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._arrays import Ints, group_rows, image_of_rows, splits_of
+from .._coco_mask import mask_functions
 from .._files import read_json
 from .._text import cut, quoted, visible
 from ..boxes import Boxes, check_xyxy, finite_rows, upright
@@ -113,7 +114,7 @@ def _boxes_of_masks(
     records: Sequence[Mapping[str, Any]], row_image: Ints, truth: GroundTruth, describe: Describe
 ) -> list[list[float]]:
     """Return the box around each mask as x, y, width, height, as pycocotools does for results without boxes."""
-    from pycocotools import mask as coco_mask
+    coco_mask = mask_functions()
 
     sizes = np.full((len(records), 2), np.nan)
     known = np.isin(row_image, truth.image_ids)

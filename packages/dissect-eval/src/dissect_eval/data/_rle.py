@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from .._coco_mask import mask_functions
 from .._text import quoted
 from ..errors import EvalError
 
@@ -48,7 +49,7 @@ class _WrongMaskError(EvalError):
 
 
 def _encode(mask: Any, image_size: NDArray[np.float64]) -> Rle:
-    from pycocotools import mask as coco_mask
+    coco_mask = mask_functions()
 
     if mask is None or (isinstance(mask, (list, tuple)) and not mask):
         raise _WrongMaskError(
@@ -74,7 +75,7 @@ def _encode(mask: Any, image_size: NDArray[np.float64]) -> Rle:
 
 
 def _of_runs(mask: Mapping[str, Any], image_size: NDArray[np.float64]) -> Rle:
-    from pycocotools import mask as coco_mask
+    coco_mask = mask_functions()
 
     size, counts = mask.get("size"), mask.get("counts")
     lengths = list(size) if isinstance(size, (list, tuple, np.ndarray)) else []

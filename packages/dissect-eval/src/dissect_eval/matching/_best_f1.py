@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from .._arrays import Ints
 from .._per_class import PerClass
 from .._plain import as_record
+from .._readable import MOST_CLASSES, Readable, class_records, number_text, undefined_lines
+from .._text import cut
 from ..data import DetectionsLike, TruthLike, checked_pair
 from ..errors import SettingError
 from ._f1 import f1_of_counts
@@ -37,7 +39,7 @@ class F1Point:
 
 
 @dataclass(frozen=True)
-class BestF1:
+class BestF1(Readable):
     """Best F1 and the score threshold that gives it.
 
     Attributes
@@ -55,6 +57,25 @@ class BestF1:
     overall: F1Point
     per_class: PerClass[F1Point]
     undefined: dict[str, str]
+
+    def lines(self) -> list[str]:
+        """Return the best F1 overall and of each class, with its threshold."""
+        rows = [("all classes", self.overall), *self.per_class.by_name.items()]
+        title = f"{f'best F1 at IoU {self.iou_threshold:g}':24}{'score':>10}{'F1':>8}{'precision':>11}{'recall':>8}"
+        return [
+            title,
+            *(
+                f"{cut(name, 24):24}{number_text(one.score_threshold):>10}{number_text(one.f1):>8}"
+                f"{number_text(one.precision):>11}{number_text(one.recall):>8}"
+                for name, one in rows[: MOST_CLASSES + 1]
+            ),
+            *undefined_lines(self.undefined),
+        ]
+
+    def records(self) -> list[dict[str, Any]]:
+        """Return a row for each class."""
+        columns = ("score_threshold", "f1", "precision", "recall")
+        return class_records(self.per_class, **{name: name for name in columns})
 
     def to_dict(self) -> dict[str, Any]:
         """Return all fields ready for JSON; NaN becomes None."""
