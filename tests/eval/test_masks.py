@@ -369,3 +369,54 @@ def test_keypoints_are_refused():
     rows = [{"image_id": 1, "category_id": 1, "keypoints": [1, 1, 2], "score": 0.5}]
     with pytest.raises(DetectionError, match="results of keypoints"):
         Detections.from_results(rows, truth)
+
+
+def test_masks_of_other_frameworks():
+    torch = pytest.importorskip("torch")
+    rng = np.random.default_rng(0)
+    stacks = [np.zeros((n, 30, 40), dtype=bool) for n in (2, 0, 1)]
+    boxes = []
+    for stack in stacks:
+        corners = rng.integers(0, 15, (len(stack), 2))
+        boxes.append(np.concatenate([corners, corners + 12], axis=1).astype(float))
+        for mask, (x0, y0, x1, y1) in zip(stack, boxes[-1].astype(int), strict=True):
+            mask[y0:y1, x0 : x1 - 3] = True
+    labels = [np.ones(len(stack), dtype=np.int64) for stack in stacks]
+    ids = [5, 3, 9]
+    targets = [
+        {"boxes": torch.tensor(b), "labels": torch.tensor(k), "masks": torch.tensor(m, dtype=torch.uint8)}
+        for b, k, m in zip(boxes, labels, stacks, strict=True)
+    ]
+    truth = GroundTruth.from_torchvision(targets, {1: "a"}, ids, masks=True)
+    outputs = [
+        {**t, "scores": torch.full((len(t["labels"]),), 0.5), "masks": t["masks"][:, None] * 0.4 + 0.3}
+        for t in targets
+    ]
+
+    def score(truth, found):
+        return coco_ap(truth, found, iou_type="segm").AP
+
+    assert score(truth, Detections.from_torchvision(outputs, ids, masks=True)) == pytest.approx(1)
+    samples = [
+        {"pred_instances": {"bboxes": b, "scores": np.full(len(b), 0.5), "labels": k - 1, "masks": m}}
+        for b, k, m in zip(boxes, labels, stacks, strict=True)
+    ]
+    assert score(truth, Detections.from_samples(samples, [1], ids, masks=True)) == pytest.approx(1)
+    encoded = [[coco_mask.encode(np.asfortranarray(m, dtype=np.uint8)) for m in stack] for stack in stacks]
+    for sample, masks in zip(samples, encoded, strict=True):
+        sample["pred_instances"]["masks"] = masks
+    assert score(truth, Detections.from_samples(samples, [1], ids, masks=True)) == pytest.approx(1)
+
+    items = [
+        {"xyxy": b, "class_id": k - 1, "confidence": np.full(len(b), 0.5), "mask": m}
+        for b, k, m in zip(boxes, labels, stacks, strict=True)
+    ]
+    seen = GroundTruth.from_supervision(items, ids, ["a"], masks=True)
+    assert score(seen, Detections.from_supervision(items, ids, [0], masks=True)) == pytest.approx(1)
+    for wrong, match in (
+        (None, "Image 5: masks must be given where `masks` is True, got none"),
+        (outputs[0]["masks"][:1], "Image 5: there must be one mask per box, 2, got 1"),
+        (outputs[0]["masks"][0, 0], r"Image 5: masks must have shape \(n, height, width\), got"),
+    ):
+        with pytest.raises(DetectionError, match=match):
+            Detections.from_torchvision([{**outputs[0], "masks": wrong}], [5], masks=True)

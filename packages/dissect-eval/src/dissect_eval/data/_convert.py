@@ -12,6 +12,7 @@ from ..errors import DetectionError
 from ._coco_results import collect_arrays
 from ._columns import DetectionColumns
 from ._fields import array_field, checked_ids, field, items_of, label_field, own_ids
+from ._rle import encode_stack
 
 __all__ = [
     "detections_of_outputs",
@@ -26,7 +27,10 @@ NOTHING: Triple = (np.zeros((0, 4)), np.zeros(0), np.zeros(0, dtype=np.int64))
 
 
 def detections_of_samples(
-    samples: Iterable[Any], category_ids_of_labels: ArrayLike, image_ids: Iterable[int] | None
+    samples: Iterable[Any],
+    category_ids_of_labels: ArrayLike,
+    image_ids: Iterable[int] | None,
+    masks: bool = False,
 ) -> DetectionColumns:
     """Return the columns of MMDetection's samples."""
 
@@ -37,11 +41,16 @@ def detections_of_samples(
     many = items_of(samples, "samples", "pred_instances", DetectionError)
     if image_ids is None:
         image_ids = own_ids(many, "samples", "img_id", DetectionError)
-    return _detections(many, "samples", image_ids, read, category_ids_of_labels)
+    owners = [found if (found := field(one, "pred_instances")) is not None else one for one in many]
+    kept = [field(owner, "masks") for owner in owners] if masks else None
+    return _detections(many, "samples", image_ids, read, category_ids_of_labels, kept)
 
 
 def detections_of_outputs(
-    outputs: Iterable[Any], image_ids: Iterable[int], category_ids_of_labels: ArrayLike | None
+    outputs: Iterable[Any],
+    image_ids: Iterable[int],
+    category_ids_of_labels: ArrayLike | None,
+    masks: bool = False,
 ) -> DetectionColumns:
     """Return the columns of torchvision's outputs."""
 
@@ -49,11 +58,15 @@ def detections_of_outputs(
         return _triple(output, ("boxes", "scores", "labels"), where)
 
     many = items_of(outputs, "outputs", "boxes", DetectionError)
-    return _detections(many, "outputs", image_ids, read, category_ids_of_labels)
+    kept = [field(one, "masks") for one in many] if masks else None
+    return _detections(many, "outputs", image_ids, read, category_ids_of_labels, kept)
 
 
 def detections_of_supervision(
-    detections: Iterable[Any], image_ids: Iterable[int], category_ids_of_labels: ArrayLike
+    detections: Iterable[Any],
+    image_ids: Iterable[int],
+    category_ids_of_labels: ArrayLike,
+    masks: bool = False,
 ) -> DetectionColumns:
     """Return the columns of supervision's objects."""
 
@@ -68,7 +81,8 @@ def detections_of_supervision(
         return _triple(item, ("xyxy", "confidence", "class_id"), where)
 
     many = items_of(detections, "detections", "xyxy", DetectionError)
-    return _detections(many, "detections", image_ids, read, category_ids_of_labels)
+    kept = [field(one, "mask") for one in many] if masks else None
+    return _detections(many, "detections", image_ids, read, category_ids_of_labels, kept)
 
 
 def detections_of_ultralytics(
@@ -95,15 +109,22 @@ def _detections(
     image_ids: Iterable[int],
     read: Callable[[Any, str], Triple],
     category_ids_of_labels: ArrayLike | None,
+    masks: Sequence[Any] | None = None,
 ) -> DetectionColumns:
     """Read every item; without `category_ids_of_labels` labels are category ids."""
     wanted = checked_ids(image_ids, items, name, DetectionError).tolist()
     triples = [read(item, f"Image {image}") for item, image in zip(items, wanted, strict=True)]
+    encoded = None
+    if masks is not None:
+        encoded = [
+            encode_stack(mask, len(boxes), f"Image {image}", DetectionError) if len(boxes) else []
+            for mask, (boxes, _, _), image in zip(masks, triples, wanted, strict=True)
+        ]
     if category_ids_of_labels is None:
         used = np.unique(np.concatenate([NOTHING[2], *(labels.ravel() for _, _, labels in triples)]))
         triples = [(boxes, scores, np.searchsorted(used, labels)) for boxes, scores, labels in triples]
-        return collect_arrays(triples, wanted, used)
-    return collect_arrays(triples, wanted, np.asarray(category_ids_of_labels))
+        return collect_arrays(triples, wanted, used, encoded)
+    return collect_arrays(triples, wanted, np.asarray(category_ids_of_labels), encoded)
 
 
 def _triple(owner: Any, keys: tuple[str, str, str], where: str) -> Triple:

@@ -236,6 +236,8 @@ class Detections:
         samples: Iterable[Any],
         category_ids_of_labels: Sequence[int] | NDArray[np.int64],
         image_ids: Iterable[int] | None = None,
+        *,
+        masks: bool = False,
     ) -> Detections:
         """Take MMDetection's ``DetDataSample`` objects, or the dicts that its result pickles hold.
 
@@ -250,6 +252,9 @@ class Detections:
         image_ids : iterable of int, optional
             Id of each image; by default the ``img_id`` that each sample holds, which for a COCO file is its
             image id.
+        masks : bool
+            Whether to take the masks too, ``masks`` of the instances, for ``coco_ap(..., iou_type="segm")``. Needs the
+            extra ``coco``.
 
         Returns
         -------
@@ -272,7 +277,7 @@ class Detections:
         >>> Detections.from_samples([{"img_id": 7, "pred_instances": instances}], [3]).category_ids
         array([3])
         """
-        return cls(**detections_of_samples(samples, category_ids_of_labels, image_ids))
+        return cls(**detections_of_samples(samples, category_ids_of_labels, image_ids, masks))
 
     @classmethod
     def from_torchvision(
@@ -280,6 +285,8 @@ class Detections:
         outputs: Iterable[Mapping[str, Any]],
         image_ids: Iterable[int],
         category_ids_of_labels: Sequence[int] | NDArray[np.int64] | None = None,
+        *,
+        masks: bool = False,
     ) -> Detections:
         """Take what torchvision's detectors return: per image a dict of ``boxes``, ``scores`` and ``labels``.
 
@@ -294,6 +301,9 @@ class Detections:
             Category id of label 0, 1, … By default labels are category ids: torchvision's COCO models emit
             COCO's. In a model of your own label 0 is the background, which is never emitted: put any number
             in its place, ``[0, *label_to_category(truth, names)]``.
+        masks : bool
+            Whether to take the masks too, ``masks`` of Mask R-CNN: pixels with a probability above .5, for
+            ``coco_ap(..., iou_type="segm")``. Needs the extra ``coco``.
 
         Returns
         -------
@@ -316,7 +326,7 @@ class Detections:
         >>> Detections.from_torchvision(outputs, [7]).category_ids
         array([18])
         """
-        return cls(**detections_of_outputs(outputs, image_ids, category_ids_of_labels))
+        return cls(**detections_of_outputs(outputs, image_ids, category_ids_of_labels, masks))
 
     @classmethod
     def from_transformers(
@@ -366,6 +376,8 @@ class Detections:
         detections: Iterable[Any],
         image_ids: Iterable[int],
         category_ids_of_labels: Sequence[int] | NDArray[np.int64],
+        *,
+        masks: bool = False,
     ) -> Detections:
         """Take ``supervision.Detections`` objects, one per image.
 
@@ -377,6 +389,8 @@ class Detections:
             Id of each image, unique, in the order of `detections`.
         category_ids_of_labels : sequence of int
             Category id of class 0, 1, …: `label_to_category` makes it from class names.
+        masks : bool
+            Whether to take the masks too, ``mask``, for ``coco_ap(..., iou_type="segm")``. Needs the extra ``coco``.
 
         Returns
         -------
@@ -392,7 +406,7 @@ class Detections:
         ----------
         Roboflow supervision, ``supervision.Detections``.
         """
-        return cls(**detections_of_supervision(detections, image_ids, category_ids_of_labels))
+        return cls(**detections_of_supervision(detections, image_ids, category_ids_of_labels, masks))
 
     @classmethod
     def from_ultralytics(

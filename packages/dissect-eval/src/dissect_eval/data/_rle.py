@@ -14,13 +14,16 @@ from numpy.typing import NDArray
 from .._coco_mask import mask_functions
 from .._text import quoted
 from ..errors import EvalError
+from ._fields import array_field
 
-__all__ = ["Rle", "encode_all"]
+__all__ = ["Rle", "encode_all", "encode_stack"]
 
 Rle: TypeAlias = dict[str, Any]
 """``{"size": [height, width], "counts": bytes}``, as pycocotools writes it."""
 MOST_PIXELS = 2**31 - 1
 LEAST_COORDINATES = 6
+PROBABLE = 0.5
+"""A pixel with a larger probability is in a mask, as torchvision's references have it."""
 MOST_CHARACTERS = 7
 """Most characters of one run length: each holds five bits."""
 FORMS = (
@@ -46,6 +49,41 @@ def encode_all(
 
 class _WrongMaskError(EvalError):
     """What is wrong with a mask."""
+
+
+def encode_stack(masks: Any, n: int, where: str, error: type[EvalError]) -> list[Any]:
+    """Return the masks of an image as compressed run lengths, from a stack of them or a list.
+
+    Parameters
+    ----------
+    masks : array-like of shape (n, H, W) or (n, 1, H, W), or sequence
+        Booleans, 0 and 1, or probabilities, of which more than .5 is in the mask; or one mask a box in any of COCO's
+        forms.
+    n : int
+        Number of boxes.
+    where : str
+        Names the image in a message.
+    error : type of EvalError
+        Raised if there are none, or not one a box.
+    """
+    if masks is None:
+        raise error(
+            f"{where}: masks must be given where `masks` is True, got none. Is it a model of boxes alone?"
+        )
+    if isinstance(masks, (list, tuple)):
+        found = list(masks)
+    else:
+        array = array_field({"masks": masks}, "masks", where, error)
+        array = array[:, 0] if array.ndim == 4 and array.shape[1] == 1 else array
+        if array.ndim != 3 and array.size:
+            raise error(f"{where}: masks must have shape (n, height, width), got {array.shape}.")
+        array = array > PROBABLE if array.dtype.kind == "f" else array
+        coco_mask = mask_functions()
+        stack = np.asfortranarray(np.moveaxis(array, 0, -1) != 0, dtype=np.uint8) if array.size else None
+        found = [] if stack is None else coco_mask.encode(stack)
+    if len(found) != n:
+        raise error(f"{where}: there must be one mask per box, {n}, got {len(found)}.")
+    return found
 
 
 def _encode(mask: Any, image_size: NDArray[np.float64]) -> Rle:

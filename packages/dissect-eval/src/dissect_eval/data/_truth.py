@@ -285,6 +285,7 @@ class GroundTruth:
         *,
         image_sizes: ArrayLike | None = None,
         file_names: Sequence[str] | None = None,
+        masks: bool = False,
     ) -> GroundTruth:
         """Take the targets that torchvision's detectors are trained with.
 
@@ -300,6 +301,9 @@ class GroundTruth:
             Id of each image; by default the ``image_id`` that each target holds.
         image_sizes, file_names : optional
             As for `from_arrays`.
+        masks : bool
+            Whether to take the masks too, ``masks`` of the targets, for ``coco_ap(..., iou_type="segm")``. Needs the
+            extra ``coco``.
 
         Returns
         -------
@@ -321,7 +325,7 @@ class GroundTruth:
         >>> GroundTruth.from_torchvision(targets, {1: "cell"}).image_ids
         array([7])
         """
-        return cls(**truth_of_targets(targets, category_names, image_ids, image_sizes, file_names))
+        return cls(**truth_of_targets(targets, category_names, image_ids, image_sizes, file_names, masks))
 
     @classmethod
     def from_supervision(
@@ -332,6 +336,7 @@ class GroundTruth:
         *,
         image_sizes: ArrayLike | None = None,
         file_names: Sequence[str] | None = None,
+        masks: bool = False,
     ) -> GroundTruth:
         """Take ``supervision.Detections`` that hold annotations, one per image, as its data sets give them.
 
@@ -345,6 +350,8 @@ class GroundTruth:
             Name of every class, which becomes the category id; a data set's ``classes``.
         image_sizes, file_names : optional
             As for `from_arrays`.
+        masks : bool
+            Whether to take the masks too, ``mask``, for ``coco_ap(..., iou_type="segm")``. Needs the extra ``coco``.
 
         Returns
         -------
@@ -359,7 +366,9 @@ class GroundTruth:
         ----------
         Roboflow supervision, ``supervision.DetectionDataset``.
         """
-        return cls(**truth_of_supervision(detections, image_ids, category_names, image_sizes, file_names))
+        return cls(
+            **truth_of_supervision(detections, image_ids, category_names, image_sizes, file_names, masks)
+        )
 
     def ids_of_files(self, names: Iterable[str | os.PathLike[str]]) -> list[int]:
         """Return the ids of images by the names of their files, for detectors that know paths alone.

@@ -16,6 +16,7 @@ from ._columns import TruthColumns
 from ._fields import array_field, checked_ids, field, items_of, label_field, own_ids
 from ._masks import masks_of_arrays
 from ._records import duplicates, flags, floats, ids, listing, require_name
+from ._rle import encode_stack
 
 __all__ = ["collect_truth", "truth_of_supervision", "truth_of_targets"]
 
@@ -99,13 +100,15 @@ def truth_of_targets(
     image_ids: Iterable[int] | None,
     image_sizes: ArrayLike | None,
     file_names: Sequence[str] | None,
+    masks: bool = False,
 ) -> TruthColumns:
     """Return the columns of torchvision's targets."""
     many = items_of(targets, "targets", "boxes", TruthError)
     if image_ids is None:
         image_ids = own_ids(many, "targets", "image_id", TruthError)
     wanted = checked_ids(image_ids, many, "targets", TruthError)
-    return _truth(many, wanted, ("boxes", "labels"), many, category_names, image_sizes, file_names)
+    kept = [field(one, "masks") for one in many] if masks else None
+    return _truth(many, wanted, ("boxes", "labels"), many, category_names, image_sizes, file_names, kept)
 
 
 def truth_of_supervision(
@@ -114,12 +117,14 @@ def truth_of_supervision(
     category_names: Names,
     image_sizes: ArrayLike | None,
     file_names: Sequence[str] | None,
+    masks: bool = False,
 ) -> TruthColumns:
     """Return the columns of supervision's annotations."""
     many = items_of(detections, "detections", "xyxy", TruthError)
     wanted = checked_ids(image_ids, many, "detections", TruthError)
     data = [field(item, "data") or {} for item in many]
-    return _truth(many, wanted, ("xyxy", "class_id"), data, category_names, image_sizes, file_names)
+    kept = [field(one, "mask") for one in many] if masks else None
+    return _truth(many, wanted, ("xyxy", "class_id"), data, category_names, image_sizes, file_names, kept)
 
 
 def _truth(
@@ -130,6 +135,7 @@ def _truth(
     category_names: Names,
     image_sizes: ArrayLike | None,
     file_names: Sequence[str] | None,
+    masks: Sequence[Any] | None,
 ) -> TruthColumns:
     pairs = []
     extra: dict[str, list[NDArray[Any] | None]] = {"iscrowd": [], "area": []}
@@ -140,6 +146,12 @@ def _truth(
         for key, values in extra.items():
             given = field(more, key) is not None
             values.append(array_field(more, key, where, TruthError) if given else None)
+    encoded = None
+    if masks is not None:
+        encoded = [
+            encode_stack(mask, len(boxes), f"Image {image}", TruthError) if len(boxes) else []
+            for mask, (boxes, _), image in zip(masks, pairs, image_ids.tolist(), strict=True)
+        ]
     return collect_truth(
         pairs,
         image_ids.tolist(),
@@ -148,6 +160,7 @@ def _truth(
         file_names=file_names,
         iscrowd=extra["iscrowd"],
         area=extra["area"],
+        masks=encoded,
     )
 
 
