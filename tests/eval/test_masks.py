@@ -420,3 +420,28 @@ def test_masks_of_other_frameworks():
     ):
         with pytest.raises(DetectionError, match=match):
             Detections.from_torchvision([{**outputs[0], "masks": wrong}], [5], masks=True)
+
+
+def test_more_masks_than_pycocotools_takes_at_once():
+    """Its ``area`` stores the number of masks in eight bits."""
+    rng, n = np.random.default_rng(0), 300
+    corners = rng.integers(0, 40, (n, 2))
+    masks = np.zeros((n, HEIGHT, WIDTH), dtype=bool)
+    for i, (x, y) in enumerate(corners):
+        masks[i, y : y + 20, x : x + 3 + i % 20] = True
+    found = [
+        {"image_id": 1, "category_id": 1, "score": 1 - i / 400, "segmentation": m}
+        for i, m in enumerate(masks)
+    ]
+    content = one_mask(coco_mask.encode(np.asfortranarray(masks[17], dtype=np.uint8)))
+    encoded = [coco_mask.encode(np.asfortranarray(mask, dtype=np.uint8)) for mask in masks]
+    for row, mask in zip(found, encoded, strict=True):
+        row["segmentation"] = mask
+    truth = GroundTruth.from_coco(content)
+    detections = Detections.from_results(found, truth)
+    assert detections.sizes[:, 0].tolist() == [3 + i % 20 for i in range(n)]
+    areas = {"a": (0, 20 * 12), "b": (20 * 12 + 1, 1000)}
+    settings = {"area_ranges": areas, "max_detections": 300, "iou_type": "segm", "check": False}
+    result = coco_ap(truth, detections, **settings)
+    reference = coco_ap(truth, detections, backend="pycocotools", **settings)
+    assert repr(result) == repr(reference)

@@ -16,6 +16,8 @@ from ..errors import DetectionError, TruthError
 __all__ = ["areas_of", "detection_masks", "mask_overlap", "order_of", "truth_masks"]
 
 Masks = NDArray[np.object_]
+AREAS_AT_ONCE = 255
+"""Most masks that pycocotools' ``area`` takes with NumPy 2: it stores their number in eight bits."""
 
 
 def truth_masks(truth: GroundTruth) -> Masks:
@@ -54,9 +56,9 @@ def detection_masks(aligned: Detections, image_sizes: NDArray[np.float64]) -> Ma
 
 def areas_of(masks: Masks) -> NDArray[np.float64]:
     """Return the number of pixels of each mask."""
-    coco_mask = mask_functions()
-
-    return np.asarray(coco_mask.area(masks.tolist()) if len(masks) else [], dtype=np.float64)
+    functions, every = mask_functions(), masks.tolist()
+    parts = [functions.area(every[i : i + AREAS_AT_ONCE]) for i in range(0, len(every), AREAS_AT_ONCE)]
+    return np.concatenate([np.zeros(0), *parts])
 
 
 def order_of(masks: Masks | None) -> Ints | None:
