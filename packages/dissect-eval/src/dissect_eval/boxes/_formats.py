@@ -16,6 +16,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .._numbers import plain_values
 from ..errors import BoxError
 
 __all__ = [
@@ -39,8 +40,8 @@ MAX_COORDINATE = 1e150
 
 def _rows(boxes: ArrayLike, name: str, columns: str) -> Boxes:
     try:
-        array = np.asarray(boxes, dtype=np.float64)
-    except (TypeError, ValueError) as exc:
+        array = np.asarray(plain_values(boxes), dtype=np.float64)
+    except (TypeError, ValueError, RuntimeError) as exc:
         raise BoxError(f"`{name}` must be numbers of shape (n, 4), rows of {columns}; {exc}.") from exc
     if array.shape == (0,):
         return array.reshape(0, 4)

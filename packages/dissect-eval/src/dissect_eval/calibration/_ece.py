@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._arrays import Ints, ratio
+from .._numbers import require_fraction
 from .._per_class import PerClass
 from .._plain import as_record
 from .._readable import Readable, class_records, number_text, undefined_lines
@@ -249,8 +250,7 @@ def _checked(
     n_bins: int,
     check: bool,
 ) -> tuple[GroundTruth, Detections]:
-    if not 0 < iou_threshold <= 1:
-        raise SettingError(f"`iou_threshold` must be in (0, 1], got {iou_threshold}. The usual one is 0.5.")
+    require_fraction(iou_threshold, "iou_threshold", "0.5")
     if isinstance(n_bins, bool) or not isinstance(n_bins, (int, np.integer)) or not 1 <= n_bins <= MOST_BINS:
         raise SettingError(f"`n_bins` must be a whole number from 1 to {MOST_BINS:,}, got {quoted(n_bins)}.")
     pair = checked_pair(truth, detections, check=check, stacklevel=4)

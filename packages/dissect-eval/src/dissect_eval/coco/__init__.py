@@ -12,6 +12,7 @@ from ._ap_numpy import (
     scores_at as scores_at,
 )
 from ._curve import PrecisionRecall as PrecisionRecall, precision_recall_curve as precision_recall_curve
+from ._cut import tell_cut as tell_cut
 from ._index import TieBreak as TieBreak, index_of as index_of
 from ._match import overlapping_pairs as overlapping_pairs
 from ._ranking import Ranking as Ranking, kept as kept, rank as rank

@@ -15,6 +15,7 @@ from ..data import Detections, DetectionsLike, GroundTruth, TruthLike, checked_p
 from ..errors import SettingError
 from . import _ap_numpy, _pycocotools
 from ._agnostic import as_one_class
+from ._cut import tell_cut
 from ._index import TieBreak
 from ._ranking import Ranking
 from ._settings import DEFAULT, LETTERS, AreaRanges, CocoSettings, IouType, coco_settings
@@ -208,7 +209,9 @@ def coco_ap(
         raise SettingError(f"`tie_break` must be 'canonical' or 'input', got {tie_break!r}.")
     if backend not in ("numpy", "pycocotools"):
         raise SettingError(f"`backend` must be 'numpy' or 'pycocotools', got {backend!r}.")
-    truth, _, aligned, _ = checked_pair(truth, detections, check=check, masks=iou_type == "segm")
+    truth, given, aligned, _ = checked_pair(truth, detections, check=check, masks=iou_type == "segm")
+    if check:
+        tell_cut(truth, given, settings)
     return ap_of_aligned(truth, aligned, tie_break, settings, backend)
 
 

@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .._numbers import require_fraction
 from .._plain import as_record
 from .._text import quoted
 from ..data import AreaRange, DetectionsLike, TruthLike, checked_pair
 from ..errors import SettingError
 from ._agnostic import as_one_class
 from ._ap_numpy import RECALLS, match_split, precision_at, scores_at
+from ._cut import tell_cut
 from ._index import TieBreak
 from ._settings import DEFAULT, MAX_DETECTIONS, AreaRanges, IouType, coco_settings
 
@@ -151,15 +153,16 @@ def precision_recall_curve(
     >>> one.category, float(one.scores[50]), float(one.scores[51])
     ('cat', 0.9, 0.0)
     """
-    if not 0 < iou_threshold <= 1:
-        raise SettingError(f"`iou_threshold` must be in (0, 1], got {iou_threshold}. The usual one is 0.5.")
+    require_fraction(iou_threshold, "iou_threshold", "0.5")
     thresholds = iou_threshold if iou_thresholds is None else iou_thresholds
     most = MAX_DETECTIONS if max_detections is None else max_detections
     settings = coco_settings(thresholds, most, _ranges(area_ranges, area), class_agnostic, iou_type)
-    truth, _, aligned, _ = checked_pair(truth, detections, check=check, masks=iou_type == "segm")
+    truth, given, aligned, _ = checked_pair(truth, detections, check=check, masks=iou_type == "segm")
+    if check:
+        tell_cut(truth, given, settings)
     categories = list(truth.category_names)
-    if category_id is not None and category_id not in truth.category_names:
-        raise SettingError(f"`category_id` must be one of {categories}, got {category_id}.")
+    if category_id is not None and category_id not in categories:
+        raise SettingError(f"`category_id` must be one of {categories}, got {quoted(category_id)}.")
     if class_agnostic:
         if category_id is not None:
             raise SettingError(

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._arrays import Ints
+from .._numbers import require_fraction
 from .._plain import to_jsonable
 from .._readable import Readable
 from .._text import cut, quoted, visible
@@ -203,8 +204,7 @@ def compare_images(
 def _settings(
     iou_threshold: float, score_threshold: Any, background: float, order_by: str
 ) -> tuple[float, float]:
-    if not 0 < iou_threshold <= 1:
-        raise SettingError(f"`iou_threshold` must be in (0, 1], got {iou_threshold}. The usual one is 0.5.")
+    require_fraction(iou_threshold, "iou_threshold", "0.5")
     if not 0 < background < iou_threshold:
         raise SettingError(
             f"`background` must be above 0 and under `iou_threshold`, {iou_threshold}, got {background}. TIDE's is 0.1."

@@ -6,9 +6,7 @@ from ._detections import Detections as Detections
 from ._doubts import check_split as check_split
 from ._given import (
     DetectionsLike as DetectionsLike,
-    TruthLike as TruthLike,
     as_detections as as_detections,
-    as_truth as as_truth,
     checked_pair as checked_pair,
     require_threshold as require_threshold,
 )
@@ -26,3 +24,4 @@ from ._training import (
     training_truth as training_truth,
 )
 from ._truth import GroundTruth as GroundTruth
+from ._truth_like import TruthLike as TruthLike, as_truth as as_truth

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,8 @@ def read_class_map(path: Path | str) -> dict[str, str | None]:
     ...     read_class_map(path)
     {'car': 'vehicle', 'dog': None}
     """
+    if not isinstance(path, (str, os.PathLike)):
+        raise CategoryError(f"`path` must be the path of a file, got {quoted(path)}.")
     path = Path(path)
     readers: dict[str, Callable[[str], Iterable[tuple[Any, Any]]]] = {
         ".json": _pairs_of_json,

@@ -24,6 +24,7 @@ from ._labels import (
 )
 from ._records import with_guesses
 from ._truth import GroundTruth
+from ._truth_like import TruthLike, as_truth
 
 __all__ = ["ClassMatch", "match_classes"]
 
@@ -101,7 +102,7 @@ class ClassMatch:
 
 
 def match_classes(
-    truth: GroundTruth,
+    truth: TruthLike,
     class_names: ClassNames,
     *,
     common_classes: bool = False,
@@ -143,7 +144,7 @@ def match_classes(
     'only 1 class is scored (vehicle). Left out: 1 class of the detector (dog); 1 category of the truth (tree), with
     1 object.'
     """
-    class_names = class_list(class_names)
+    truth, class_names = as_truth(truth), class_list(class_names)
     by_name = ids_by_name(truth, class_names)
     if not common_classes and class_map is None:
         require_same(truth, class_names)

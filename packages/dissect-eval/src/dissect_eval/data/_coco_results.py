@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import PurePath
 from typing import Any
 
 import numpy as np
@@ -13,17 +15,19 @@ from numpy.typing import NDArray
 from .._arrays import Ints, group_rows, image_of_rows, splits_of
 from .._coco_mask import mask_functions
 from .._files import read_json
+from .._numbers import plain_values
 from .._text import cut, quoted, visible
 from ..boxes import Boxes, check_xyxy, finite_rows, upright
-from ..errors import BoxError, DetectionError, SplitWarning
+from ..errors import BoxError, DetectionError, SplitWarning, TruthError
 from ._columns import DetectionColumns
-from ._fields import array_of
+from ._fields import array_of, one_number
 from ._health import outside_reason, silent_images_reason
 from ._labels import OnUnknown, unknown_rows
 from ._masks import masks_of_arrays, masks_of_records
-from ._records import Describe, duplicates, floats, ids, listing
+from ._records import Describe, duplicates, exact_int, floats, ids, listing
 from ._rle import encode_all
 from ._truth import GroundTruth
+from ._truth_like import TruthLike, as_truth
 
 __all__ = ["BOXES_OF_MASKS", "collect_arrays", "load_results"]
 
@@ -35,9 +39,10 @@ BOXES_OF_MASKS = (
 
 
 def load_results(
-    source: str | os.PathLike[str] | Sequence[Mapping[str, Any]], truth: GroundTruth, on_unknown: OnUnknown
+    source: str | os.PathLike[str] | Sequence[Mapping[str, Any]], truth: TruthLike, on_unknown: OnUnknown
 ) -> DetectionColumns:
     """Return the columns of `Detections` from a COCO results list, over the images of `truth`."""
+    truth = as_truth(truth)
     records = _records(source)
     try:
         found, rows = _detections_of(records, truth, on_unknown)
@@ -75,7 +80,7 @@ def _detections_of(
     def column(key: str) -> list[Any]:
         return [record.get(key) for record in records]
 
-    row_image = ids(column("image_id"), "image_id", describe, DetectionError)
+    row_image = ids(_ids_of_files(column("image_id"), truth), "image_id", describe, DetectionError)
     category_ids = ids(column("category_id"), "category_id", describe, DetectionError)
     scores = floats(column("score"), 1, "score", describe, DetectionError).ravel()
     boxes = (
@@ -104,6 +109,23 @@ def _detections_of(
         notes=(),
     )
     return columns, rows
+
+
+def _ids_of_files(values: list[Any], truth: GroundTruth) -> list[Any]:
+    """Return image ids; names of files, with or without their ending, become the ids that they have in the truth."""
+    names = {value for value in values if isinstance(value, str) and exact_int(value) is None}
+    if not names:
+        return values
+    of_stem: dict[str, list[int]] = {}
+    for name, key in zip(truth.file_names, truth.image_ids.tolist(), strict=True):
+        if name:
+            of_stem.setdefault(PurePath(name).stem, []).append(key)
+    known: dict[str, int] = {}
+    for name in names:
+        having = of_stem.get(name, [])  # Ultralytics writes the stem
+        with suppress(TruthError):  # a name of no image is refused as an id
+            known[name] = having[0] if len(having) == 1 else truth.ids_of_files([name])[0]
+    return [known.get(value, value) if isinstance(value, str) else value for value in values]
 
 
 def _has_masks_only(records: Sequence[Mapping[str, Any]]) -> bool:
@@ -156,7 +178,7 @@ def collect_arrays(
         raise DetectionError(
             f"`per_image` and `image_ids` must be of one length, got {len(per_image)} and {len(image_ids)}."
         )
-    known = ids(list(image_ids), "image_ids", lambda i: f"image {i}", DetectionError)
+    known = ids([one_number(one) for one in image_ids], "image_ids", lambda i: f"image {i}", DetectionError)
     repeated = duplicates(known)
     if repeated:
         raise DetectionError(
@@ -202,7 +224,7 @@ def _categories_of(given: Any) -> Ints:
             "`label_to_category(truth, names)`."
         )
     try:
-        return np.asarray(given, dtype=np.int64).reshape(-1)
+        return np.asarray(plain_values(given), dtype=np.int64).reshape(-1)
     except (TypeError, ValueError, OverflowError) as exc:
         raise DetectionError(
             f"`category_ids_of_labels` must be category ids, one for each label; {exc}. Make them by "
@@ -217,7 +239,7 @@ def _one_image(
         given = [array_of(one, f"Image {image_id}: an array", DetectionError) for one in arrays[:3]]
         boxes, scores = (np.asarray(one, dtype=np.float64) for one in given[:2])
         labels = given[2].astype(np.int64, casting="same_kind" if given[2].size else "unsafe")
-    except (TypeError, ValueError, IndexError, OverflowError) as exc:
+    except (TypeError, ValueError, IndexError, KeyError, OverflowError, RuntimeError) as exc:
         raise DetectionError(f"Image {image_id}: boxes, scores and labels must be numbers; {exc}.") from exc
     n = len(scores) if scores.ndim == 1 else -1
     boxes = boxes.reshape(0, 4) if boxes.size == 0 else boxes

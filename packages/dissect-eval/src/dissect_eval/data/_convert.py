@@ -124,7 +124,7 @@ def _detections(
         used = np.unique(np.concatenate([NOTHING[2], *(labels.ravel() for _, _, labels in triples)]))
         triples = [(boxes, scores, np.searchsorted(used, labels)) for boxes, scores, labels in triples]
         return collect_arrays(triples, wanted, used, encoded)
-    return collect_arrays(triples, wanted, np.asarray(category_ids_of_labels), encoded)
+    return collect_arrays(triples, wanted, category_ids_of_labels, encoded)
 
 
 def _triple(owner: Any, keys: tuple[str, str, str], where: str) -> Triple:

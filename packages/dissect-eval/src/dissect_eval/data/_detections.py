@@ -11,8 +11,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._arrays import Ints, freeze_fields, image_of_rows, rows_of_images, rows_where, splits_of
+from .._numbers import is_number
+from .._text import quoted
 from ..boxes import check_xyxy
-from ..errors import DetectionError
+from ..errors import DetectionError, SettingError
 from ._coco_results import collect_arrays, load_results
 from ._columns import DetectionColumns
 from ._concat import OnRepeat, joined_columns
@@ -26,7 +28,7 @@ from ._labels import OnUnknown, unknown_rows
 from ._masks import Masks
 from ._subset import AreaRange, chosen_categories, chosen_images, within_area
 from ._table_columns import columns_of_table
-from ._truth import GroundTruth
+from ._truth_like import TruthLike, as_truth
 
 __all__ = ["Detections"]
 
@@ -137,7 +139,7 @@ class Detections:
     def from_results(
         cls,
         results: str | os.PathLike[str] | Sequence[Mapping[str, Any]],
-        truth: GroundTruth,
+        truth: TruthLike,
         on_unknown: OnUnknown = "error",
     ) -> Detections:
         """Load COCO results: a list of ``{"image_id", "category_id", "bbox": [x, y, w, h], "score"}``.
@@ -601,6 +603,8 @@ class Detections:
 
     def above(self, score: float) -> Detections:
         """Return the detections with at least this score, over the same images."""
+        if not is_number(score):
+            raise SettingError(f"`score` must be a number, got {quoted(score)}. The usual one is 0.3.")
         return self._take(*rows_where(self.scores >= score, self.image_index, self.n_images))
 
     def scaled(self, factor: ArrayLike) -> Detections:
@@ -624,7 +628,12 @@ class Detections:
         >>> found.scaled(2).boxes, found.scaled([10, 1]).boxes
         (array([[2., 4., 6., 8.]]), array([[10.,  2., 30.,  4.]]))
         """
-        given = np.asarray(factor, dtype=np.float64)
+        try:
+            given = np.asarray(factor, dtype=np.float64)
+        except (TypeError, ValueError) as exc:
+            raise DetectionError(
+                f"`factor` must be numbers; {exc}. For widths and heights give `truth.image_sizes`."
+            ) from exc
         if given.shape == (self.n_images,) and given.shape != (2,):
             given = given[:, None]
         if given.shape not in ((), (2,), (self.n_images, 1), (self.n_images, 2)):
@@ -639,7 +648,7 @@ class Detections:
         both = np.broadcast_to(given, (self.n_images, 2))[self.image_index]
         return replace(self, boxes=self.boxes * np.tile(both, 2), sizes=self.sizes * both, masks=None)
 
-    def aligned_to(self, truth: GroundTruth, on_unknown: OnUnknown = "error") -> Detections:
+    def aligned_to(self, truth: TruthLike, on_unknown: OnUnknown = "error") -> Detections:
         """Return the detections over exactly the images of `truth`; images not seen have none.
 
         Parameters
@@ -659,6 +668,7 @@ class Detections:
         DetectionError
             If a detection has an unknown image or category and `on_unknown` is "error".
         """
+        truth = as_truth(truth)
         row_image = self.image_ids[self.image_index]
         bad = unknown_rows(row_image, self.category_ids, truth, on_unknown)
         if not bad.any() and np.array_equal(self.image_ids, truth.image_ids):

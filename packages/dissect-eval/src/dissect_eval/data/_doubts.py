@@ -8,12 +8,15 @@ from collections.abc import Iterator
 import numpy as np
 
 from .._text import quoted
+from ..errors import DetectionError
 from ._detections import Detections
 from ._health import MIN_TRUTH, outside_reason
 from ._labels import OnUnknown
-from ._readings import Fit, better_reading, sample_of
+from ._readings import better_reading
+from ._sample import Fit, sample_of
 from ._split import other_image_reason
 from ._truth import GroundTruth
+from ._truth_like import TruthLike, as_truth, kind_of
 
 __all__ = ["check_split", "doubts_of"]
 
@@ -21,11 +24,15 @@ NEGATIVE_SHARE = 0.05
 """Share of inverted boxes from which it is no accident."""
 CLASSES_LOST = 0.25
 """Share of true boxes that are met, but not by their class, from which labels are in doubt."""
+NORMALISED = 1.5
+"""Largest coordinate of normalised boxes: some stick out of their image."""
+PIXELS = 16
+"""A coordinate above this is one in pixels."""
 SAME_SHIFT = 0.6
 """Share of pairs of classes that have to differ by the same step to call it a shift."""
 
 
-def check_split(truth: GroundTruth, detections: Detections) -> tuple[str, ...]:
+def check_split(truth: TruthLike, detections: Detections) -> tuple[str, ...]:
     """Return the reasons to doubt that truth and detections are what is meant, and belong together.
 
     All of these score without an error. Looked at are: boxes that fit far better when they are read otherwise (x, y,
@@ -66,7 +73,11 @@ def check_split(truth: GroundTruth, detections: Detections) -> tuple[str, ...]:
     >>> check_split(truth, found)
     ('1 of 1 boxes stick out of their image by more than 5 % of its size.',)
     """
-    return doubts_of(truth, detections)
+    if not isinstance(detections, Detections):
+        raise DetectionError(
+            f"`detections` must be Detections, got {kind_of(detections)}. Write `check_split(truth, detections)`."
+        )
+    return doubts_of(as_truth(truth), detections)
 
 
 def doubts_of(truth: GroundTruth, detections: Detections, on_unknown: OnUnknown = "error") -> tuple[str, ...]:
@@ -96,11 +107,13 @@ def _signs(truth: GroundTruth, aligned: Detections) -> Iterator[str]:
             "Are they x, y, width, height (`xywh_to_xyxy`), centre and size (`cxcywh_to_xyxy`), or flipped?"
         )
         return
+    normalised = _normalised(truth, aligned)
+    if normalised:
+        yield normalised
+        return
     outside = outside_reason(aligned.boxes, truth.image_sizes[aligned.image_index])
     if outside:
         yield outside
-    if truth.n_boxes >= MIN_TRUTH and truth.boxes.max() <= 1.5 < 16 < aligned.boxes.max():
-        yield "All true boxes lie between 0 and 1.5 pixels: are they normalised? Multiply them by the image's size."
     classes = _classes(truth, own) if own is not None else ""
     if classes:
         yield classes
@@ -108,6 +121,29 @@ def _signs(truth: GroundTruth, aligned: Detections) -> Iterator[str]:
     other = other_image_reason(truth, aligned)
     if other:
         yield other
+
+
+def _normalised(truth: GroundTruth, aligned: Detections) -> str:
+    """Return a sentence if all boxes of one side, or of both, are as small as those between 0 and 1."""
+    if min(truth.n_boxes, aligned.n_boxes) < MIN_TRUTH:
+        return ""
+    true, found = float(truth.boxes.max()), float(aligned.boxes.max())
+    if true <= NORMALISED and found <= NORMALISED:
+        return (
+            f"All boxes lie between 0 and {NORMALISED} pixels: are they normalised? AP is the same, but objects have "
+            "no size (APs, APm, APl): multiply both sides by the width and height of each image."
+        )
+    if true <= NORMALISED and found > PIXELS:
+        return (
+            f"All true boxes lie between 0 and {NORMALISED} pixels, and detections reach {found:.0f}: are true boxes "
+            "normalised? Multiply them by the width and height of each image."
+        )
+    if found <= NORMALISED and true > PIXELS:
+        return (
+            f"All detections lie between 0 and {NORMALISED} pixels, and true boxes reach {true:.0f}: are detections "
+            "normalised? Give `found.scaled(sizes)`, with the width and height of each image."
+        )
+    return ""
 
 
 def _scores(aligned: Detections) -> Iterator[str]:

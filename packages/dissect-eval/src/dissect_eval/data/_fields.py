@@ -9,10 +9,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._arrays import Ints
+from .._numbers import plain_values
 from ..errors import EvalError
 from ._records import ids
 
-__all__ = ["array_field", "array_of", "checked_ids", "field", "items_of", "label_field", "own_ids"]
+__all__ = [
+    "array_field",
+    "array_of",
+    "checked_ids",
+    "field",
+    "items_of",
+    "label_field",
+    "one_number",
+    "own_ids",
+]
 
 Error: TypeAlias = type[EvalError]
 
@@ -42,15 +52,9 @@ def array_of(value: Any, what: str, error: Error) -> NDArray[Any]:
             "Convert them with torchvision's `ConvertBoundingBoxFormat`."
         )
     value = getattr(value, "tensor", value)  # MMDetection's HorizontalBoxes
-    if hasattr(value, "detach"):
-        value = value.detach().cpu()
-        try:
-            value = value.numpy()
-        except TypeError:  # bfloat16, which NumPy does not have
-            value = value.float().numpy()
     try:
-        return np.asarray(value)
-    except ValueError as exc:
+        return np.asarray(plain_values(value))
+    except (TypeError, ValueError, RuntimeError) as exc:
         raise error(f"{what} must be an array of numbers; {exc}. Give one row per box.") from exc
 
 
@@ -78,7 +82,12 @@ def items_of(items: Iterable[Any], name: str, mark: str, error: Error) -> list[A
 
 def checked_ids(image_ids: Iterable[Any], items: Sequence[Any], name: str, error: Error) -> Ints:
     """Return the ids of the items as integers, one each."""
-    values = [_plain(value) for value in image_ids]
+    if isinstance(image_ids, (str, Mapping)) or not isinstance(image_ids, Iterable):
+        raise error(
+            f"`image_ids` must be a sequence with one id per image, got {type(image_ids).__name__}. For one image "
+            "put it in [ ]."
+        )
+    values = [one_number(value) for value in image_ids]
     if len(values) != len(items):
         raise error(
             f"`{name}` and `image_ids` must be of one length, got {len(items)} and {len(values)}. "
@@ -99,7 +108,7 @@ def own_ids(items: Sequence[Any], name: str, key: str, error: Error) -> list[Any
     return found
 
 
-def _plain(value: Any) -> Any:
+def one_number(value: Any) -> Any:
     """Return the number in an array or tensor of one."""
     shape = getattr(value, "shape", None)
     return value.item() if shape is not None and tuple(shape) in ((), (1,)) else value

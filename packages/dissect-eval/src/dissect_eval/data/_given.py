@@ -11,25 +11,22 @@ from weakref import WeakKeyDictionary, WeakSet
 import numpy as np
 
 from .._text import quoted
-from ..errors import DetectionError, SettingError, SplitWarning, TruthError
+from ..errors import DetectionError, SettingError, SplitWarning
 from ._coco_results import BOXES_OF_MASKS
 from ._detections import Detections
 from ._doubts import doubts_of
 from ._labels import OnUnknown
 from ._truth import GroundTruth
+from ._truth_like import as_truth, kind_of
 
 __all__ = [
     "DetectionsLike",
     "Pair",
-    "TruthLike",
     "as_detections",
-    "as_truth",
     "checked_pair",
     "require_threshold",
 ]
 
-TruthLike: TypeAlias = "GroundTruth | str | os.PathLike[str] | Mapping[str, Any]"
-"""Ground truth, or a COCO file or its content."""
 DetectionsLike: TypeAlias = "Detections | str | os.PathLike[str] | Sequence[Mapping[str, Any]]"
 """Detections, or a COCO results file or its content."""
 
@@ -114,24 +111,6 @@ def checked_pair(
     return Pair(known, found, aligned, tuple(dict.fromkeys((*found.notes, *kept[found]))))
 
 
-def as_truth(given: Any) -> GroundTruth:
-    """Return ground truth, read from a COCO file or its content if need be.
-
-    Raises
-    ------
-    TruthError
-        If it is something else; what to do is said.
-    """
-    if isinstance(given, GroundTruth):
-        return given
-    if isinstance(given, (str, os.PathLike, Mapping)) or hasattr(given, "dataset"):
-        return GroundTruth.from_coco(given)
-    raise TruthError(
-        f"`truth` must be a GroundTruth, or a COCO file or its content, got {_kind(given)}. Make it by "
-        "`GroundTruth.from_arrays`, `from_coco`, `from_torchvision` or `from_supervision`."
-    )
-
-
 def as_detections(given: Any, truth: GroundTruth) -> Detections:
     """Return detections, read from a COCO results file or its content if need be.
 
@@ -148,7 +127,7 @@ def as_detections(given: Any, truth: GroundTruth) -> Detections:
     if isinstance(given, (str, os.PathLike)) or is_list:
         return Detections.from_results(given, truth)
     raise DetectionError(
-        f"`detections` must be Detections, or a COCO results file or its content, got {_kind(given)}. Make them by "
+        f"`detections` must be Detections, or a COCO results file or its content, got {kind_of(given)}. Make them by "
         "`Detections.from_arrays`, `from_torchvision` (also for Hugging Face), `from_ultralytics`, `from_supervision` "
         "or `from_samples`."
     )
@@ -168,9 +147,3 @@ def require_threshold(score_threshold: Any, detections: Detections) -> None:
             f"`score_threshold` must not be above 1, as scores are in [0, 1], got {score_threshold:g}. For "
             f"{score_threshold:g} % write {score_threshold / 100:g}."
         )
-
-
-def _kind(value: object) -> str:
-    """Return what a value is, and of what: "list of tuple"."""
-    name = type(value).__name__
-    return f"{name} of {type(value[0]).__name__}" if isinstance(value, (list, tuple)) and value else name

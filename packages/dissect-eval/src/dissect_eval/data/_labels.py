@@ -15,6 +15,7 @@ from .._text import cut, quoted, visible
 from ..errors import CategoryError, CategoryWarning, DetectionError, SettingError
 from ._records import exact_int, listing, with_guesses
 from ._truth import GroundTruth
+from ._truth_like import TruthLike, as_truth
 
 __all__ = [
     "NOT_USED",
@@ -85,7 +86,7 @@ def class_list(class_names: ClassNames) -> list[str]:
     return names
 
 
-def label_to_category(truth: GroundTruth, class_names: ClassNames) -> Ints:
+def label_to_category(truth: TruthLike, class_names: ClassNames) -> Ints:
     """Return the category id of each of a detector's contiguous labels, found by name.
 
     COCO numbers 80 categories from 1 to 90 with gaps, a detector numbers its classes from 0: only names
@@ -124,7 +125,7 @@ def label_to_category(truth: GroundTruth, class_names: ClassNames) -> Ints:
     >>> label_to_category(truth, ["dog", "person"])
     array([18,  1])
     """
-    class_names = class_list(class_names)
+    truth, class_names = as_truth(truth), class_list(class_names)
     by_name = ids_by_name(truth, class_names)
     unknown = [name for name in class_names if name not in by_name and name != NOT_USED]
     require_free(truth)
@@ -143,7 +144,7 @@ def label_to_category(truth: GroundTruth, class_names: ClassNames) -> Ints:
     return np.array([by_name.get(name, UNSCORED) for name in class_names], dtype=np.int64)
 
 
-def category_to_label(truth: GroundTruth, class_names: ClassNames) -> dict[int, int]:
+def category_to_label(truth: TruthLike, class_names: ClassNames) -> dict[int, int]:
     """Return the detector's contiguous label of each of a data set's category ids, found by name.
 
     The inverse of `label_to_category`, with the same checks.
@@ -200,7 +201,10 @@ def ids_by_name(truth: GroundTruth, class_names: Sequence[str]) -> dict[str, int
     ):
         repeated = [name for name, count in Counter(on_it).items() if count > 1]
         if repeated:
-            raise CategoryError(f"Names must be unique, but in {side} these repeat: {listing(repeated)}.")
+            raise CategoryError(
+                f"Names must be unique, but in {side} these repeat: {listing(repeated)}. Call labels that stand for no "
+                f"class {NOT_USED!r}."
+            )
     return {name: key for key, name in truth.category_names.items()}
 
 
@@ -265,11 +269,13 @@ def unknown_rows(
             raise DetectionError(
                 f"{int((category_ids == UNSCORED).sum())} detections, the first in image {row_image[row]}, are of "
                 "classes that the ground truth has no category of. To score the classes that both know, match both "
-                'sides by `match_classes(..., common_classes=True)`; to leave these out pass `on_unknown="drop"`.'
+                'sides by `match_classes(..., common_classes=True)`; to leave these out pass `on_unknown="drop"`, or '
+                'score `detections.aligned_to(truth, on_unknown="drop")`.'
             )
         raise DetectionError(
             f"detection {row} (image {row_image[row]}): the {what} id must be one of the ground truth's, got "
             f"{value[row]} ({int(bad.sum())} such detections). Is this the right annotation file? "
-            'To leave them out and count them pass `on_unknown="drop"`.'
+            'To leave them out and count them pass `on_unknown="drop"`, or score '
+            '`detections.aligned_to(truth, on_unknown="drop")`.'
         )
     return bad

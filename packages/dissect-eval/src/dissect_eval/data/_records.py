@@ -73,6 +73,11 @@ def ids(values: Sequence[object], key: str, describe: Describe, error: type[Eval
     out = np.empty(len(values), dtype=np.int64)
     for i, value in enumerate(values):
         number = exact_int(value)
+        if number is None and key == "image_ids" and isinstance(value, str):
+            raise error(
+                f"{describe(i)}: `image_ids` must be an integer (3, 3.0 or '3'), got {quoted(value)}. For names of "
+                "files give `truth.ids_of_files(names)`."
+            )
         if number is None:
             raise error(
                 f"{describe(i)}: `{key}` must be an integer (3, 3.0 or '3'), got {quoted(value)}. "

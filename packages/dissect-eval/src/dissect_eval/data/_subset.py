@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._arrays import Ints
+from .._text import quoted
 from ..errors import CategoryError, EvalError, SettingError
-from ._records import exact_int, listing, with_guesses
+from ._records import exact_int, ids, listing, with_guesses
 
 __all__ = ["AREA_RANGES", "AreaRange", "chosen_categories", "chosen_images", "within_area"]
 
@@ -27,7 +28,15 @@ def chosen_images(
     image_ids: Iterable[int], known: Ints, rule: str, error: type[EvalError]
 ) -> tuple[Ints, Ints]:
     """Return the wanted ids, ascending without repeats, and their positions in `known`."""
-    wanted = np.unique(np.fromiter(image_ids, dtype=np.int64))
+    if isinstance(image_ids, (str, Mapping)) or not isinstance(image_ids, Iterable):
+        raise error(f"`image_ids` must be a sequence of ids, got {quoted(image_ids)}. Put it in [ ].")
+    given = image_ids.tolist() if isinstance(image_ids, np.ndarray) else list(image_ids)
+    if any(isinstance(one, str) and exact_int(one) is None for one in given):
+        raise error(
+            f"`image_ids` must be ids, got names such as {quoted(given[0])}. For names of files give "
+            "`truth.ids_of_files(names)`."
+        )
+    wanted = np.unique(ids(given, "image_ids", lambda i: f"image {i}", error))
     unknown = np.setdiff1d(wanted, known)
     if len(unknown):
         raise error(f"`image_ids` must be {rule.format(listing(unknown.tolist()))}")

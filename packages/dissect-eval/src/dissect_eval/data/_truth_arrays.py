@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._arrays import Ints, rows_of_images, splits_of
+from .._numbers import plain_values
 from .._text import quoted
 from ..boxes import Boxes, check_xyxy
 from ..errors import BoxError, TruthError
 from ._columns import TruthColumns
-from ._fields import array_field, checked_ids, field, items_of, label_field, own_ids
+from ._fields import array_field, checked_ids, field, items_of, label_field, one_number, own_ids
 from ._masks import masks_of_arrays
 from ._records import duplicates, flags, floats, ids, listing, require_name
 from ._rle import encode_stack
@@ -39,8 +40,13 @@ def collect_truth(
     masks: Sequence[Sequence[Any]] | None = None,
 ) -> TruthColumns:
     """Return the columns of `GroundTruth` from arrays, one pair per image."""
-    pairs, names = list(per_image), _names(category_names)
-    known = ids(list(image_ids), "image_ids", lambda i: f"image {i}", TruthError)
+    pairs, names = _listed(per_image, "per_image"), _names(category_names)
+    known = ids(
+        [one_number(one) for one in _listed(image_ids, "image_ids")],
+        "image_ids",
+        lambda i: f"image {i}",
+        TruthError,
+    )
     _require_one_entry_each(
         known, per_image=pairs, file_names=file_names, iscrowd=iscrowd, ignore=ignore, area=area
     )
@@ -76,6 +82,15 @@ def collect_truth(
         notes=tuple(notes),
         source="",
     )
+
+
+def _listed(given: Any, name: str) -> list[Any]:
+    if isinstance(given, (str, Mapping)) or not isinstance(given, Iterable):
+        raise TruthError(
+            f"`{name}` must be a sequence with one item per image, got {type(given).__name__}. For one image put it "
+            "in [ ]."
+        )
+    return list(given)
 
 
 def _require_one_entry_each(image_ids: Ints, **given: Sequence[Any] | None) -> None:
@@ -182,10 +197,10 @@ def _one_image(
     pair: tuple[ArrayLike, ArrayLike], image_id: int, names: Mapping[int, str]
 ) -> tuple[Boxes, Ints]:
     try:
-        boxes = np.asarray(pair[0], dtype=np.float64)
-        labels = np.asarray(pair[1])
+        boxes = np.asarray(plain_values(pair[0]), dtype=np.float64)
+        labels = np.asarray(plain_values(pair[1]))
         labels = labels.astype(np.int64, casting="same_kind" if labels.size else "unsafe")
-    except (TypeError, ValueError, IndexError, OverflowError) as exc:
+    except (TypeError, ValueError, IndexError, KeyError, OverflowError, RuntimeError) as exc:
         raise TruthError(f"Image {image_id}: boxes and category ids must be numbers; {exc}.") from exc
     boxes = boxes.reshape(0, 4) if boxes.size == 0 else boxes
     if labels.ndim != 1 or boxes.shape != (len(labels), 4):

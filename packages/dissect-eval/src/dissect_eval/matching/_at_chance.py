@@ -8,8 +8,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from .._numbers import require_whole
 from ..boxes import capped_ratio
-from ..data import Detections, GroundTruth
+from ..data import Detections, DetectionsLike, GroundTruth, TruthLike, checked_pair
 from ._chance import extents, random_boxes
 
 __all__ = ["ChanceVerdict", "better_than_chance"]
@@ -84,7 +85,7 @@ class ChanceVerdict:
         return ""
 
 
-def better_than_chance(truth: GroundTruth, detections: Detections, seed: int = 0) -> ChanceVerdict:
+def better_than_chance(truth: TruthLike, detections: DetectionsLike, seed: int = 0) -> ChanceVerdict:
     """Tell whether detections are better than chance, by their boxes and by their classes.
 
     The chance level is what the same detections reach, with the same numbers and scores, when they know nothing of the
@@ -127,6 +128,8 @@ def better_than_chance(truth: GroundTruth, detections: Detections, seed: int = 0
     >>> [better_than_chance(truth, Detections.from_arrays([one], [1], [1])).at_chance for one in (cat, nothing)]
     [None, 'nothing']
     """
+    truth, detections, _, _ = checked_pair(truth, detections, check=False)
+    require_whole(seed, "seed", 0)
     if truth.n_images > IMAGES_AT_MOST:
         truth = truth.subset(truth.image_ids[:: -(-truth.n_images // IMAGES_AT_MOST)].tolist())
         detections = detections.subset(np.intersect1d(truth.image_ids, detections.image_ids))

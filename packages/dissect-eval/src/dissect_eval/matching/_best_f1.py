@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._arrays import Ints
+from .._numbers import require_fraction
 from .._per_class import PerClass
 from .._plain import as_record
 from .._readable import MOST_CLASSES, Readable, class_records, number_text, undefined_lines
 from .._text import cut
 from ..data import DetectionsLike, TruthLike, checked_pair
-from ..errors import SettingError
 from ._f1 import f1_of_counts
 from ._greedy import greedy_matches
 
@@ -121,8 +121,7 @@ def best_f1(
     >>> best_f1(truth, found).per_class["cat"]
     F1Point(score_threshold=0.6, f1=1.0, precision=1.0, recall=1.0)
     """
-    if not 0 < iou_threshold <= 1:
-        raise SettingError(f"`iou_threshold` must be in (0, 1], got {iou_threshold}. The usual one is 0.5.")
+    require_fraction(iou_threshold, "iou_threshold", "0.5")
     truth, _, aligned, _ = checked_pair(truth, detections, check=check)
     found = greedy_matches(truth, aligned, iou_threshold, -np.inf)
     categories = np.array(list(truth.category_names), dtype=np.int64)

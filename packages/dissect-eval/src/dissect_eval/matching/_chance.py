@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._arrays import image_of_rows, ratio, splits_of
+from .._numbers import require_whole
 from .._plain import as_record
 from ..coco import (
     CocoSettings,
@@ -20,7 +21,7 @@ from ..coco import (
     precision_of_known,
     rank,
 )
-from ..data import Detections, GroundTruth
+from ..data import Detections, GroundTruth, TruthLike, as_truth
 from ..errors import SettingError
 from ._f1 import f1_of_counts
 from ._greedy import greedy_matches
@@ -71,7 +72,7 @@ class ChanceLevel:
 
 
 def chance_level(
-    truth: GroundTruth,
+    truth: TruthLike,
     detections: Detections | ArrayLike,
     seed: int = 0,
     repeats: int = 3,
@@ -130,6 +131,7 @@ def chance_level(
     True
     """
     require_draws(repeats, seed)
+    truth = as_truth(truth)
     given = (
         detections.aligned_to(truth) if isinstance(detections, Detections) else _of_counts(truth, detections)
     )
@@ -175,8 +177,8 @@ def chance_of_aligned(
 
 def require_draws(repeats: int, seed: int) -> None:
     """Raise `SettingError` for a number of draws or a seed that cannot be."""
-    if repeats < 1 or seed < 0:
-        raise SettingError(f"`repeats` must be >= 1 and `seed` >= 0, got {repeats} and {seed}.")
+    require_whole(repeats, "repeats", 1)
+    require_whole(seed, "seed", 0)
 
 
 def _micro(
@@ -209,7 +211,12 @@ def _reason(name: str, whole: bool, ap: bool) -> str:
 
 def _of_counts(truth: GroundTruth, n_per_image: ArrayLike) -> Detections:
     """Return as many boxes per image as asked for, of any category; their coordinates are drawn later."""
-    counts = np.asarray(n_per_image, dtype=np.int64)
+    try:
+        counts = np.asarray(n_per_image, dtype=np.int64)
+    except (TypeError, ValueError, OverflowError) as exc:
+        raise SettingError(
+            f"`detections` must be detections or counts of boxes, got {type(n_per_image).__name__}: {exc}."
+        ) from exc
     counts = np.broadcast_to(counts, (truth.n_images,)) if counts.ndim == 0 else counts
     if counts.shape != (truth.n_images,) or (counts < 0).any():
         raise SettingError(

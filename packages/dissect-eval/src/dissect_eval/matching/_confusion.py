@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._arrays import Ints, canonical_order, ratio
+from .._numbers import require_fraction
 from .._plain import as_record
 from .._readable import Readable
 from .._text import visible
@@ -189,8 +190,7 @@ def confusion_matrix(
     >>> result.normalized("predicted")[1]
     array([0.5, 0. , nan])
     """
-    if not 0 < iou_threshold <= 1:
-        raise SettingError(f"`iou_threshold` must be in (0, 1], got {iou_threshold}. The usual one is 0.5.")
+    require_fraction(iou_threshold, "iou_threshold", "0.5")
     truth, _, aligned, _ = checked_pair(truth, detections, check=check)
     require_threshold(score_threshold, aligned)
     seen = aligned.above(score_threshold)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._arrays import Ints, ratio
+from .._numbers import require_fraction
 from .._per_class import PerClass
 from ..coco import Ranking
 from ..data import (
@@ -20,7 +21,6 @@ from ..data import (
     checked_pair,
     require_threshold,
 )
-from ..errors import SettingError
 from ._detection_results import ClassMetrics, DetectionMetrics, Scores
 from ._f1 import f1_of_counts
 from ._greedy import GreedyMatches, greedy_matches
@@ -115,10 +115,7 @@ def metrics_of_aligned(
     ranking: Ranking | None = None,
 ) -> DetectionMetrics:
     """Return what `detection_metrics` does for detections that are aligned already; `ranking` saves computing it."""
-    if not 0 < iou_threshold <= 1:
-        raise SettingError(
-            f"`iou_threshold` must be in (0, 1], got {iou_threshold}. COCO's usual one is 0.5."
-        )
+    require_fraction(iou_threshold, "iou_threshold", "0.5")
     require_threshold(score_threshold, aligned)
     found = greedy_matches(truth, aligned, iou_threshold, score_threshold, ranking)
     categories = np.array(list(truth.category_names), dtype=np.int64)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._arrays import Ints, ratio
+from .._numbers import plain_values
 from ..errors import SettingError
 
 __all__ = ["PairedF1", "f1_of_counts", "paired_labels_f1"]
@@ -108,7 +110,9 @@ def paired_labels_f1(
     >>> dict(zip(result.labels.tolist(), result.f1.round(4).tolist())), round(result.weighted, 4)
     ({1: 0.6667, 2: 0.5, 5: 0.0}, 0.4583)
     """
-    true, predicted = (np.asarray(x, dtype=np.int64).reshape(-1) for x in (true_labels, predicted_labels))
+    true, predicted = (
+        _labels(x, name) for x, name in ((true_labels, "true_labels"), (predicted_labels, "predicted_labels"))
+    )
     if len(true) != len(predicted):
         raise SettingError(
             f"`true_labels` and `predicted_labels` must pair up, got {len(true)} and {len(predicted)} labels. Give one "
@@ -123,7 +127,7 @@ def paired_labels_f1(
     if labels is None:
         wanted = present
     else:
-        wanted = np.asarray(labels, dtype=np.int64).reshape(-1)
+        wanted = _labels(labels, "labels")
         known, times = np.unique(wanted, return_counts=True)
         if len(known) != len(wanted):
             raise SettingError(
@@ -134,6 +138,13 @@ def paired_labels_f1(
     total = int(support.sum())
     weighted = float((f1[support > 0] * support[support > 0]).sum() / total) if total else undefined
     return PairedF1(wanted, support, hits, predictions - hits, support - hits, f1, float(weighted))
+
+
+def _labels(given: Any, name: str) -> Ints:
+    try:
+        return np.asarray(plain_values(given), dtype=np.int64).reshape(-1)
+    except (TypeError, ValueError, OverflowError) as exc:
+        raise SettingError(f"`{name}` must be whole numbers, one label each; {exc}.") from exc
 
 
 def _at(wanted: Ints, present: Ints, counts: Ints) -> Ints:

@@ -10,7 +10,7 @@ import numpy as np
 
 from .._per_class import unique_names
 from .._plain import as_record
-from ..coco import AreaRanges, IouType, TieBreak, coco_settings
+from ..coco import AreaRanges, IouType, TieBreak, coco_settings, tell_cut
 from ..data import DetectionsLike, GroundTruth, TruthLike, as_detections, checked_pair, require_threshold
 from ._compared import compared
 from ._intervals import IntervalMethod, interval_note
@@ -193,6 +193,8 @@ def bootstrap(
     settings = MetricSettings(wanted, per_class, iou_threshold, score_threshold, tie_break, coco)
     how = Resampling(n_replicates, confidence, method, seed)
     pair = checked_pair(truth, baseline, check=check, masks=iou_type == "segm")
+    if check and any(metric[:2] in ("AP", "AR") for metric in settings.metrics):
+        tell_cut(pair.truth, pair.given, settings.coco)
     require_threshold(score_threshold, pair.aligned)
     one = resampled(pair.truth, pair.aligned, settings, how)
     # An ablated detector may fit nothing: that is no mistake.

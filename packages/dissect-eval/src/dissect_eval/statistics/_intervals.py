@@ -15,6 +15,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .._numbers import is_number
+from .._text import quoted
 from ..errors import SettingError
 
 __all__ = [
@@ -305,7 +307,7 @@ def adjust_p_values(p_values: ArrayLike, method: Correction = "holm") -> Floats:
     >>> adjust_p_values([0.01, 0.04, 0.03], "bh").round(4)
     array([0.03, 0.04, 0.04])
     """
-    p = np.array(p_values, dtype=np.float64).reshape(-1)
+    p = _floats(p_values, "p_values")
     known = np.flatnonzero(~np.isnan(p))
     if ((p[known] < 0) | (p[known] > 1)).any():
         raise SettingError(f"`p_values` must be in [0, 1], got {p[known].min()} to {p[known].max()}.")
@@ -372,7 +374,7 @@ def summarize_repeats(values: ArrayLike, confidence: float = 0.95) -> RepeatSumm
     from scipy import special  # on use: it would double the time that importing this package takes
 
     check_confidence(confidence)
-    x = np.asarray(values, dtype=np.float64).reshape(-1)
+    x = _floats(values, "values")
     x = x[~np.isnan(x)]
     nan = float("nan")
     if len(x) < 2:
@@ -384,7 +386,16 @@ def summarize_repeats(values: ArrayLike, confidence: float = 0.95) -> RepeatSumm
     return RepeatSummary(mean, deviation, error, mean - reach, mean + reach, len(x))
 
 
+def _floats(given: ArrayLike, name: str) -> Floats:
+    try:
+        return np.array(given, dtype=np.float64).reshape(-1)
+    except (TypeError, ValueError) as exc:
+        raise SettingError(f"`{name}` must be numbers; {exc}.") from exc
+
+
 def check_confidence(confidence: float) -> None:
     """Raise `SettingError` unless the confidence is a probability strictly within 0 and 1."""
-    if not 0 < confidence < 1:
-        raise SettingError(f"`confidence` must be within 0 and 1, got {confidence}. The usual one is 0.95.")
+    if not is_number(confidence) or not 0 < confidence < 1:
+        raise SettingError(
+            f"`confidence` must be within 0 and 1, got {quoted(confidence)}. The usual one is 0.95."
+        )

@@ -9,6 +9,7 @@ from difflib import get_close_matches
 import numpy as np
 from numpy.typing import NDArray
 
+from .._numbers import require_fraction
 from .._sums import count_matrix
 from .._text import quoted
 from ..coco import DEFAULT, NAMES as AP_NAMES, CocoSettings, TieBreak
@@ -89,10 +90,7 @@ class MetricSettings:
             raise SettingError(
                 f"{what} needs classes, and `class_agnostic` takes all as one. Leave out one of them."
             )
-        if not 0 < self.iou_threshold <= 1:
-            raise SettingError(
-                f"`iou_threshold` must be in (0, 1], got {self.iou_threshold}. The usual one is 0.5."
-            )
+        require_fraction(self.iou_threshold, "iou_threshold", "0.5")
         if "olrp" in self.metrics and self.iou_threshold == 1:
             raise SettingError(
                 f"`iou_threshold` must be in (0, 1) for 'olrp', got {self.iou_threshold}. The usual one is 0.5."

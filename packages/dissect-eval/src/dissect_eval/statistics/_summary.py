@@ -10,7 +10,7 @@ import numpy as np
 from .._plain import as_record
 from .._readable import Readable, number_text
 from ..boxes import degenerate_rows
-from ..coco import CocoAP, Ranking, TieBreak, ap_of_aligned, coco_ap, index_of, rank
+from ..coco import DEFAULT, CocoAP, Ranking, TieBreak, ap_of_aligned, coco_ap, index_of, rank, tell_cut
 from ..data import (
     Detections,
     DetectionsLike,
@@ -197,6 +197,8 @@ def evaluate(
     pair = checked_pair(truth, detections, check=check, on_unknown=on_unknown)
     truth, aligned = pair.truth, pair.aligned
     require_threshold(score_threshold, aligned)
+    if check and ap:
+        tell_cut(truth, pair.given, DEFAULT)
     not_run = len(np.setdiff1d(truth.image_ids, pair.given.image_ids))
     counts = np.diff(aligned.image_splits)
     ranking = rank(index_of(truth, "canonical"), aligned, "canonical")

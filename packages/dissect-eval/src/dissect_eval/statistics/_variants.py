@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Any
 
-from ..coco import AreaRanges, IouType, TieBreak, coco_settings
-from ..data import Detections, TruthLike, checked_pair, require_threshold
+from .._text import quoted
+from ..coco import AreaRanges, IouType, TieBreak, coco_settings, tell_cut
+from ..data import Detections, TruthLike, as_detections, as_truth, checked_pair, require_threshold
 from ..errors import SettingError
 from ._beside import Beside, variant_table
 from ._intervals import Correction, IntervalMethod, adjust_p_values
@@ -106,6 +108,7 @@ def evaluate_variants(
     settings = MetricSettings(wanted, per_class, iou_threshold, score_threshold, tie_break, coco)
     how = Resampling(n_replicates, confidence, method, seed)
     adjust_p_values([], correction)
+    _require_named(variants, controls)
     name = next(iter(variants), None) if baseline is None else baseline
     if name is None or name not in variants:
         raise SettingError(f"`baseline` must be one of {', '.join(variants) or 'no variants'}, got {name!r}.")
@@ -113,12 +116,16 @@ def evaluate_variants(
     if unknown := [one for one in controls if one not in variants or one == name]:
         raise SettingError(f"`controls` must be variants other than the baseline, got {', '.join(unknown)}.")
 
+    known = as_truth(truth)
+
     def found(variant: str) -> Detections:
         given = variants[variant]
-        return given if isinstance(given, Detections) else given()
+        return as_detections(given() if callable(given) else given, known)
 
-    pair = checked_pair(truth, found(name), check=check, masks=iou_type == "segm")
+    pair = checked_pair(known, found(name), check=check, masks=iou_type == "segm")
     truth, first = pair.truth, pair.given
+    if check and any(metric[:2] in ("AP", "AR") for metric in settings.metrics):
+        tell_cut(pair.truth, pair.given, settings.coco)
     require_threshold(score_threshold, first)
     beside = Beside(truth, first, settings, how)
     measured = {
@@ -126,3 +133,17 @@ def evaluate_variants(
         for variant in variants
     }
     return variant_table(truth, measured, name, settings, how, correction, controls)
+
+
+def _require_named(variants: Any, controls: Any) -> None:
+    """Raise unless variants come by name, and controls as a collection of names."""
+    if not isinstance(variants, Mapping) or not all(isinstance(name, str) for name in variants):
+        raise SettingError(
+            "`variants` must be a mapping of names to detections, after the truth, got "
+            f"{'other names' if isinstance(variants, Mapping) else type(variants).__name__}. Write "
+            "{'whole': found, 'ablated': other}."
+        )
+    if isinstance(controls, str) or not isinstance(controls, Collection):
+        raise SettingError(
+            f"`controls` must be a collection of names of variants, got {quoted(controls)}. Put it in [ ]."
+        )

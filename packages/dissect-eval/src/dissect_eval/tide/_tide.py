@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from .._numbers import require_fraction
 from .._per_class import PerClass
 from ..data import DetectionsLike, TruthLike, checked_pair
 from ..errors import SettingError
@@ -130,8 +131,8 @@ def error_types(
     >>> round(result.ap, 6), round(result.delta_ap["Cls"], 6), round(result.delta_ap["FalsePos"], 6)
     (0.5, 0.5, 0.0)
     """
-    if not 0 < foreground <= 1:
-        raise SettingError(f"`foreground` must be in (0, 1], got {foreground}. TIDE's usual one is 0.5.")
+    require_fraction(foreground, "foreground", "0.5")
+    require_fraction(background, "background", "0.1")
     if not 0 < background <= foreground:
         raise SettingError(
             f"`background` must be in (0, `foreground`], (0, {foreground}], got {background}. "
