@@ -188,7 +188,7 @@ def test_undefined_has_reasons(truth_of):
 @pytest.mark.parametrize(
     ("settings_", "match"),
     [
-        ({"foreground": 0}, r"`foreground` must be in \(0, 1\], got 0. TIDE's usual"),
+        ({"foreground": 0}, r"`foreground` must be in \(0, 1\], got 0. The usual"),
         ({"foreground": float("nan")}, "`foreground` must be"),
         ({"background": 0.6}, r"`background` must be in \(0, `foreground`\], \(0, 0.5\], got 0.6"),
         ({"background": 0}, "`background` must be"),

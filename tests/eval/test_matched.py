@@ -135,8 +135,8 @@ def test_chance_level_undefined(truth_of):
     [
         ({"detections": [1, 2]}, r"`detections` must be detections, one count >= 0, or 1 of them"),
         ({"detections": -1}, r"`detections` must be"),
-        ({"detections": 1, "repeats": 0}, r"`repeats` must be >= 1"),
-        ({"detections": 1, "seed": -1}, r"`seed` >= 0"),
+        ({"detections": 1, "repeats": 0}, r"`repeats` must be a whole number >= 1"),
+        ({"detections": 1, "seed": -1}, r"`seed` must be a whole number >= 0"),
     ],
 )
 def test_chance_level_bad_settings(truth_of, arguments, match):

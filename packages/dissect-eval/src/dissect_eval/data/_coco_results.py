@@ -169,7 +169,7 @@ def _records(source: Any) -> Sequence[Mapping[str, Any]]:
 def collect_arrays(
     per_image: Iterable[Sequence[Any]],
     image_ids: Iterable[int],
-    category_ids_of_labels: Sequence[int] | NDArray[np.int64],
+    category_ids_of_labels: Any,
     masks: Sequence[Sequence[Any]] | None = None,
 ) -> DetectionColumns:
     """Return the columns of `Detections` from the boxes, scores and labels that a detector gives for each image."""

@@ -123,7 +123,7 @@ def _readings(sample: Sample) -> Iterator[tuple[str, Floats | None, Floats | Non
 
 
 def _mirrored(sample: Sample, axis: int) -> Floats:
-    boxes = sample.found.copy()
+    boxes: Floats = sample.found.copy()
     boxes[:, [axis, axis + 2]] = sample.image_sizes[:, [axis]] - boxes[:, [axis + 2, axis]]
     return boxes
 
