@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._arrays import image_of_rows, ratio, splits_of
-from .._numbers import require_whole
+from .._numbers import require_fraction, require_whole
 from .._plain import as_record
 from ..coco import (
     CocoSettings,
@@ -21,7 +21,7 @@ from ..coco import (
     precision_of_known,
     rank,
 )
-from ..data import Detections, GroundTruth, TruthLike, as_truth
+from ..data import Detections, GroundTruth, TruthLike, as_truth, require_threshold
 from ..errors import SettingError
 from ._f1 import f1_of_counts
 from ._greedy import greedy_matches
@@ -131,12 +131,14 @@ def chance_level(
     True
     """
     require_draws(repeats, seed)
+    require_fraction(iou_threshold, "iou_threshold", "0.5")
     truth = as_truth(truth)
     given = (
         detections.aligned_to(truth) if isinstance(detections, Detections) else _of_counts(truth, detections)
     )
     ranking = None
     if isinstance(detections, Detections):
+        require_threshold(score_threshold, given)
         ranking = rank(index_of(truth, "canonical", ALL_AREAS), given, "canonical")
     return chance_of_aligned(truth, given, ranking, seed, repeats, iou_threshold, score_threshold, ap)
 
