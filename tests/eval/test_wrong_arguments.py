@@ -153,7 +153,11 @@ GOOD = detections()
 
 
 @pytest.mark.parametrize("name", WRONG)
-@pytest.mark.parametrize("value", ["0.5", "", {}, float("nan"), -1, 50, object()], ids=repr)
+@pytest.mark.parametrize(
+    "value",
+    ["0.5", "", {}, float("nan"), -1, 50, object()],
+    ids=lambda value: type(value).__name__ if type(value) is object else repr(value),
+)
 def test_thresholds_of_another_type_are_refused(name: str, value: Any) -> None:
     with pytest.raises(EvalError, match=r"must be|must all|within 0 and 1"):
         WRONG[name](value)
