@@ -61,8 +61,10 @@ def test_a_script_that_starts_itself_is_told(tmp_path: Path) -> None:
         [sys.executable, str(script)], capture_output=True, text=True, timeout=120, check=False
     )
     assert done.returncode == 1
-    assert "StudyDataError: A process that measures" in done.stderr.splitlines()[-1]
-    assert 'below `if __name__ == "__main__":`' in done.stderr.splitlines()[-1]
+    # Python's tracker of shared resources may have the last word: processes that were cut off left some behind.
+    told = [line for line in done.stderr.splitlines() if "StudyDataError: A process that measures" in line]
+    assert told
+    assert 'below `if __name__ == "__main__":`' in told[-1]
 
 
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="PYTHONSAFEPATH came with Python 3.11")
